@@ -1,8 +1,7 @@
-//! What `deploy/` offers holds: its alert rules speak when they should, its dashboard's questions can be asked, its units
-//! and manifests are what systemd and Kubernetes take, and every command in them exists.
+//! The files in `deploy/` are valid: alert rules fire as tested, dashboard queries parse, systemd and Kubernetes accept
+//! the units and manifests, and every command in them exists.
 //!
-//! The programs that know those forms are asked: promtool, systemd-analyze, kubernetes-validate. None of them runs a
-//! service.
+//! promtool, systemd-analyze and kubernetes-validate do the checks; none of them starts a service.
 
 #![allow(
     missing_docs,
@@ -11,7 +10,7 @@
     clippy::panic,
     clippy::disallowed_methods
 )]
-// Tests may stop at the first surprise, and need the environment.
+// Tests may panic, and need the environment.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,7 +21,7 @@ use postrider::cli::Cli;
 use postrider_engine::config::{Config, Environment};
 use serde_json::Value;
 
-/// How exposed a unit may be at most, in tenths; systemd-analyze calls up to 2.0 "OK", most services have 9.6.
+/// Maximum exposure of a unit, in tenths. `systemd-analyze security` rates up to 2.0 as "OK"; most services have 9.6.
 const UNIT_EXPOSURE_MAX: &str = "20";
 
 fn repository_root() -> &'static Path {
@@ -37,7 +36,7 @@ fn read_deploy_file(path: &str) -> String {
     std::fs::read_to_string(deploy_path(path)).unwrap()
 }
 
-/// The names of the files in a folder of `deploy` that end so.
+/// Returns the sorted names of the files in a folder of `deploy` that end with `end`.
 fn list_deploy_files(folder: &str, end: &str) -> Vec<String> {
     let entries = std::fs::read_dir(deploy_path(folder)).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -46,7 +45,7 @@ fn list_deploy_files(folder: &str, end: &str) -> Vec<String> {
     names
 }
 
-/// A copy of a folder of `deploy`, whose texts may be changed on the way.
+/// Copies a folder of `deploy`; `change` may change the text of each file.
 fn copy_deploy_folder(folder: &str, change: impl Fn(&str) -> String) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for name in list_deploy_files(folder, "") {
@@ -56,28 +55,28 @@ fn copy_deploy_folder(folder: &str, change: impl Fn(&str) -> String) -> tempfile
     copy
 }
 
-/// Runs a program in a folder: whether it was content, and what it said.
+/// Runs a program in a folder and returns whether it succeeded, with its output.
 fn run_program(program: impl AsRef<std::ffi::OsStr>, folder: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new(program.as_ref())
         .current_dir(folder)
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("{:?}: {error}: run ./start.sh test", program.as_ref()));
-    let said = [output.stdout, output.stderr].concat();
+    let text = [output.stdout, output.stderr].concat();
     (
         output.status.success(),
-        String::from_utf8_lossy(&said).into_owned(),
+        String::from_utf8_lossy(&text).into_owned(),
     )
 }
 
 fn expect_success(program: impl AsRef<std::ffi::OsStr>, folder: &Path, arguments: &[&str]) -> String {
-    let (content, said) = run_program(program, folder, arguments);
-    assert!(content, "{arguments:?}: {said}");
-    said
+    let (success, output) = run_program(program, folder, arguments);
+    assert!(success, "{arguments:?}: {output}");
+    output
 }
 
 #[test]
-fn alerts_speak_when_they_should() {
+fn every_alert_rule_fires_in_a_test() {
     let folder = deploy_path("prometheus");
     expect_success("promtool", &folder, &["check", "rules", "postrider.rules.yml"]);
     expect_success("promtool", &folder, &["test", "rules", "postrider.test.yml"]);
@@ -87,22 +86,22 @@ fn alerts_speak_when_they_should() {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- alert: "))
     {
-        let loud = format!("alertname: {rule}\n        exp_alerts:");
-        assert!(tests.contains(&loud), "no test makes {rule} speak");
+        let firing = format!("alertname: {rule}\n        exp_alerts:");
+        assert!(tests.contains(&firing), "no test makes {rule} fire");
     }
 }
 
 #[test]
-fn a_rule_that_says_something_else_fails_its_test() {
+fn a_changed_alert_rule_fails_its_test() {
     let copy = copy_deploy_folder("prometheus", |text| {
         text.replace("seconds) > 300", "seconds) > 30000")
     });
-    let (content, said) = run_program("promtool", copy.path(), &["test", "rules", "postrider.test.yml"]);
-    assert!(!content && said.contains("PostriderOldestWaiting"), "{said}");
+    let (success, output) = run_program("promtool", copy.path(), &["test", "rules", "postrider.test.yml"]);
+    assert!(!success && output.contains("PostriderOldestWaiting"), "{output}");
 }
 
 #[test]
-fn prometheus_takes_the_scrape_configuration() {
+fn prometheus_accepts_the_scrape_configuration() {
     let copy = copy_deploy_folder("prometheus", str::to_owned);
     std::fs::write(copy.path().join("postrider.key"), "sesame").unwrap();
     expect_success("promtool", copy.path(), &["check", "config", "prometheus.yml"]);
@@ -112,22 +111,22 @@ fn dashboard() -> Value {
     serde_json::from_str(&read_deploy_file("grafana/postrider.json")).unwrap()
 }
 
-/// Every question that the dashboard asks, as Prometheus gets it.
+/// Returns every query of the dashboard as Grafana sends it to Prometheus.
 fn dashboard_queries(dashboard: &Value) -> Vec<String> {
     let panels = dashboard["panels"].as_array().unwrap().iter();
     let targets = panels.flat_map(|panel| panel["targets"].as_array().cloned().unwrap_or_default());
-    let questions = targets.map(|target| target["expr"].as_str().unwrap().to_owned());
-    let filled = questions.map(|text| text.replace("$__rate_interval", "5m").replace("$job", ".+"));
+    let queries = targets.map(|target| target["expr"].as_str().unwrap().to_owned());
+    let filled = queries.map(|text| text.replace("$__rate_interval", "5m").replace("$job", ".+"));
     filled.collect()
 }
 
 #[test]
-fn every_question_of_the_dashboard_can_be_asked() {
+fn every_query_of_the_dashboard_is_valid() {
     let folder = tempfile::tempdir().unwrap();
-    let questions = dashboard_queries(&dashboard());
-    assert!(questions.len() > 20, "{questions:?}");
-    let rule = |(place, question): (usize, &String)| serde_json::json!({"record": format!("postrider:question{place}"), "expr": question});
-    let rules: Vec<Value> = questions.iter().enumerate().map(rule).collect();
+    let queries = dashboard_queries(&dashboard());
+    assert!(queries.len() > 20, "{queries:?}");
+    let rule = |(index, query): (usize, &String)| serde_json::json!({"record": format!("postrider:query{index}"), "expr": query});
+    let rules: Vec<Value> = queries.iter().enumerate().map(rule).collect();
     let rules = serde_json::json!({"groups": [{"name": "dashboard", "rules": rules}]});
     // JSON is YAML.
     std::fs::write(folder.path().join("rules.yml"), rules.to_string()).unwrap();
@@ -135,25 +134,25 @@ fn every_question_of_the_dashboard_can_be_asked() {
 }
 
 #[test]
-fn the_dashboards_panels_have_numbers_and_places_of_their_own() {
+fn dashboard_panels_have_unique_ids_and_do_not_overlap() {
     let dashboard = dashboard();
     let panels = dashboard["panels"].as_array().unwrap();
-    let mut taken = BTreeSet::new();
-    let mut numbers = BTreeSet::new();
+    let mut cells = BTreeSet::new();
+    let mut ids = BTreeSet::new();
     for panel in panels {
-        assert!(numbers.insert(panel["id"].as_u64().unwrap()), "{panel}");
-        let place = |side: &str| panel["gridPos"][side].as_u64().unwrap();
-        assert!(place("x") + place("w") <= 24, "{panel}");
-        for across in place("x")..place("x") + place("w") {
-            for down in place("y")..place("y") + place("h") {
-                assert!(taken.insert((across, down)), "{panel}");
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "{panel}");
+        let position = |side: &str| panel["gridPos"][side].as_u64().unwrap();
+        assert!(position("x") + position("w") <= 24, "{panel}");
+        for x in position("x")..position("x") + position("w") {
+            for y in position("y")..position("y") + position("h") {
+                assert!(cells.insert((x, y)), "{panel}");
             }
         }
     }
 }
 
 #[test]
-fn systemd_takes_the_units() {
+fn systemd_accepts_the_units() {
     let copy = copy_deploy_folder("systemd", |text| {
         text.replace("/usr/local/bin/console", "/bin/true")
     });
@@ -169,17 +168,17 @@ fn systemd_takes_the_units() {
         arguments.extend(paths.iter().map(String::as_str));
         run_program("systemd-analyze", folder, &arguments)
     };
-    let (content, said) = verify(copy.path());
-    assert!(content && !said.contains("postrider"), "{said}");
+    let (success, output) = verify(copy.path());
+    assert!(success && !output.contains("postrider"), "{output}");
     let broken = read_deploy_file("systemd/postrider.service")
         .replace("ProtectSystem=strict", "ProtectSystem=somewhat");
     std::fs::write(copy.path().join("postrider.service"), broken).unwrap();
-    let (_, said) = verify(copy.path());
-    assert!(said.contains("postrider"), "{said}");
+    let (_, output) = verify(copy.path());
+    assert!(output.contains("postrider"), "{output}");
 }
 
 #[test]
-fn the_units_give_away_what_they_do_not_need() {
+fn the_units_drop_privileges_they_do_not_need() {
     let copy = copy_deploy_folder("systemd", str::to_owned);
     for unit in list_deploy_files("systemd", ".service") {
         let file = copy.path().join(&unit).display().to_string();
@@ -189,15 +188,15 @@ fn the_units_give_away_what_they_do_not_need() {
     }
 }
 
-/// What comes after a word at the beginning of a line.
+/// Returns the rest of every line that begins with `word`.
 fn values_after<'a>(text: &'a str, word: &str) -> Vec<&'a str> {
     text.lines().filter_map(|line| line.strip_prefix(word)).collect()
 }
 
 #[test]
-fn timers_do_what_cron_does() {
+fn timers_match_the_crontab() {
     let crontab = std::fs::read_to_string(repository_root().join("crontab.example")).unwrap();
-    let duties = [
+    let jobs = [
         ("resend", "resend:msg", "minutely", "* * * * *"),
         ("report", "sync:report", "*:0/20", "*/20 * * * *"),
         (
@@ -208,8 +207,8 @@ fn timers_do_what_cron_does() {
         ),
         ("backup", "backup", "*-*-* 03:45:00", "45 3 * * *"),
     ];
-    assert_eq!(list_deploy_files("systemd", ".timer").len(), duties.len());
-    for (name, command, calendar, cron) in duties {
+    assert_eq!(list_deploy_files("systemd", ".timer").len(), jobs.len());
+    for (name, command, calendar, cron) in jobs {
         let timer = read_deploy_file(&format!("systemd/postrider-{name}.timer"));
         assert_eq!(values_after(&timer, "OnCalendar="), [calendar]);
         let service = read_deploy_file(&format!("systemd/postrider-{name}.service"));
@@ -253,7 +252,7 @@ fn kubernetes_validate() -> PathBuf {
     target.join("peers/python/bin/kubernetes-validate")
 }
 
-/// The files that hold objects of Kubernetes itself.
+/// Returns the names of the files that contain Kubernetes objects.
 fn manifests() -> Vec<String> {
     let others = ["kustomization.yaml", "prometheus-adapter.values.yaml"];
     let mut names = list_deploy_files("kubernetes", ".yaml");
@@ -262,7 +261,7 @@ fn manifests() -> Vec<String> {
 }
 
 #[test]
-fn kubernetes_takes_the_manifests() {
+fn kubernetes_accepts_the_manifests() {
     let names = manifests();
     let mut arguments = vec!["--strict", "--no-warn"];
     arguments.extend(names.iter().map(String::as_str));
@@ -270,8 +269,8 @@ fn kubernetes_takes_the_manifests() {
     let broken = copy_deploy_folder("kubernetes", |text| {
         text.replace("maxReplicas: 12", "maxReplicas: many")
     });
-    let (content, said) = run_program(kubernetes_validate(), broken.path(), &arguments);
-    assert!(!content && said.contains("maxReplicas"), "{said}");
+    let (success, output) = run_program(kubernetes_validate(), broken.path(), &arguments);
+    assert!(!success && output.contains("maxReplicas"), "{output}");
 }
 
 #[test]

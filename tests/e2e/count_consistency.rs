@@ -1,5 +1,4 @@
-//! Numbers that do not add up are bugs: whoever counts, the store, the report, its page, the metrics, the operator's page
-//! and the monitor come to the same numbers, at the end of a simulation and in its middle.
+//! Store, report, pages, metrics and monitor report the same counts, during a run and at its end.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -8,7 +7,7 @@ use std::time::Instant;
 use super::raw_http;
 use super::test_gateway::{ConsoleProcess, TestGateway, WAIT_LIMIT, free_address, poll_pause, wait_until};
 
-/// Everything that can become of a message: fails, is refused, is unknown, is delivered, is lost after all, is opened.
+/// Mock providers that produce every outcome of an attempt and every receipt.
 const ALL_OUTCOMES_CONFIG: &str = "[providers.blue]\nkind = \"mock\"\nmean_time = \"1ms\"\nfailure_rate = 0.1\nrejected = 0.05\n\
                           unknown = 0.02\ninvalid_recipient = 0.01\nbreaker_failure_threshold = 1000000\n\
                           receipts = { delivered = 0.7, bounced = 0.1, invalid = 0.02, opened = 0.5 }\n\
@@ -18,7 +17,7 @@ const ALL_OUTCOMES_CONFIG: &str = "[providers.blue]\nkind = \"mock\"\nmean_time 
                           [retry]\nbase = \"10ms\"\ncap = \"50ms\"\nmax_tries = 3\n\
                           [schedule]\nresend = \"never\"\nreport = \"never\"\n[work]\nconcurrency = 8\n";
 
-/// What somebody counted.
+/// Deliveries by state, as one source reports them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct StateCounts {
     accepted: i64,
@@ -34,7 +33,7 @@ impl StateCounts {
     }
 }
 
-/// By the store itself.
+/// Counts the rows of the store.
 fn counts_in_store(store: &rusqlite::Connection) -> StateCounts {
     let number = |sql: &str| store.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     let state = |state| {
@@ -51,7 +50,7 @@ fn counts_in_store(store: &rusqlite::Connection) -> StateCounts {
     }
 }
 
-/// By the counters above a page.
+/// Reads the counters above a page.
 fn counts_on_page(at: SocketAddr, path: &str) -> Option<StateCounts> {
     let page = raw_http::get(at, path)?.body;
     let counter = |name: &str| {
@@ -67,7 +66,7 @@ fn counts_on_page(at: SocketAddr, path: &str) -> Option<StateCounts> {
     })
 }
 
-/// By the report as machines read it.
+/// Reads the counts of `GET /v1/report`.
 fn counts_in_report(at: SocketAddr) -> Option<StateCounts> {
     let report = raw_http::get(at, "/v1/report")?.json();
     let totals = &report["totals"];
@@ -80,7 +79,7 @@ fn counts_in_report(at: SocketAddr) -> Option<StateCounts> {
     })
 }
 
-/// The sum of all samples of a metric with such a label.
+/// Returns the sum of all samples of a metric that contain `label`.
 fn metric_sum(at: SocketAddr, name: &str, label: &str) -> i64 {
     let metrics = raw_http::get(at, "/metrics").expect("metrics").body;
     let samples = metrics
@@ -88,14 +87,14 @@ fn metric_sum(at: SocketAddr, name: &str, label: &str) -> i64 {
         .filter(|line| line.starts_with(name) && line.contains(label));
     let values = samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
     #[allow(clippy::cast_possible_truncation)]
-    // Counts, far below what a fraction can hold.
+    // Counts are far below 2^53, so the conversion is exact.
     let sum = values.sum::<f64>() as i64;
     sum
 }
 
-/// What the monitor says of sent and failed.
-fn counts_in_monitor(world: &TestGateway, store: &str) -> (i64, i64) {
-    let mut command = world.command(&["monitor", "--interval", "1h"]);
+/// Returns the counts of sent and failed messages that `console monitor` prints.
+fn counts_in_monitor(gateway: &TestGateway, store: &str) -> (i64, i64) {
+    let mut command = gateway.command(&["monitor", "--interval", "1h"]);
     command.env("POSTRIDER_STORE_URL", format!("sqlite:{store}"));
     let mut child = command
         .stdout(Stdio::piped())
@@ -103,162 +102,162 @@ fn counts_in_monitor(world: &TestGateway, store: &str) -> (i64, i64) {
         .spawn()
         .unwrap();
     let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
-    let said: Vec<String> = lines.take(3).map(Result::unwrap).collect();
+    let printed: Vec<String> = lines.take(3).map(Result::unwrap).collect();
     assert_eq!(ConsoleProcess::from_child(child).terminate().code(), Some(0));
     let number = |line: &str, prefix: &str| line.strip_prefix(prefix).unwrap().parse().unwrap();
     assert!(
-        said[2].starts_with("Average time per message: ") && said[2].ends_with(" seconds"),
-        "{said:?}"
+        printed[2].starts_with("Average time per message: ") && printed[2].ends_with(" seconds"),
+        "{printed:?}"
     );
     (
-        number(&said[0], "Total messages sent: "),
-        number(&said[1], "Total messages failed: "),
+        number(&printed[0], "Total messages sent: "),
+        number(&printed[1], "Total messages failed: "),
     )
 }
 
-/// All that anybody says of this store, by who says it, once the report was brought up to date.
-fn all_counts(world: &TestGateway, store: &str) -> Vec<(&'static str, Option<StateCounts>)> {
-    let mut command = world.command(&["sync:report"]);
+/// Updates the report and returns the counts of every source, with its name.
+fn all_counts(gateway: &TestGateway, store: &str) -> Vec<(&'static str, Option<StateCounts>)> {
+    let mut command = gateway.command(&["sync:report"]);
     command.env("POSTRIDER_STORE_URL", format!("sqlite:{store}"));
     assert!(command.output().unwrap().status.success());
-    let connection = rusqlite::Connection::open(world.folder.path().join(store)).unwrap();
+    let connection = rusqlite::Connection::open(gateway.folder.path().join(store)).unwrap();
     let in_store = counts_in_store(&connection);
-    let (sent, failed) = counts_in_monitor(world, store);
-    let watched = StateCounts {
+    let (sent, failed) = counts_in_monitor(gateway, store);
+    let monitored = StateCounts {
         sent: sent - in_store.delivered,
         failed,
         ..in_store
     };
     let gauge = StateCounts {
-        waiting: metric_sum(world.address, "postrider_waiting{", "channel="),
+        waiting: metric_sum(gateway.address, "postrider_waiting{", "channel="),
         ..in_store
     };
     vec![
         ("store", Some(in_store)),
-        ("report", counts_in_report(world.address)),
-        ("page", counts_on_page(world.address, "/")),
-        ("usage", counts_on_page(world.address, "/usage")),
-        ("broadcasts", counts_on_page(world.address, "/broadcasts")),
-        ("operate", counts_on_page(world.address, "/operate")),
-        ("monitor", Some(watched)),
+        ("report", counts_in_report(gateway.address)),
+        ("page", counts_on_page(gateway.address, "/")),
+        ("usage", counts_on_page(gateway.address, "/usage")),
+        ("broadcasts", counts_on_page(gateway.address, "/broadcasts")),
+        ("operate", counts_on_page(gateway.address, "/operate")),
+        ("monitor", Some(monitored)),
         ("metrics", Some(gauge)),
     ]
 }
 
-/// Waits until all of them say the same: pages are remembered for a second. What they agree on.
-fn wait_until_counts_agree(world: &TestGateway, store: &str) -> StateCounts {
+/// Waits until all sources agree and returns their counts; pages are cached for a second.
+fn wait_until_counts_agree(gateway: &TestGateway, store: &str) -> StateCounts {
     let began = Instant::now();
     loop {
-        let told = all_counts(world, store);
-        let sums = told[0].1.unwrap();
-        if told.iter().all(|(_, other)| *other == Some(sums)) {
-            assert!(sums.is_consistent(), "{sums:?}");
-            return sums;
+        let counts = all_counts(gateway, store);
+        let agreed = counts[0].1.unwrap();
+        if counts.iter().all(|(_, other)| *other == Some(agreed)) {
+            assert!(agreed.is_consistent(), "{agreed:?}");
+            return agreed;
         }
-        assert!(began.elapsed() < WAIT_LIMIT, "{told:#?}");
+        assert!(began.elapsed() < WAIT_LIMIT, "{counts:#?}");
         poll_pause();
     }
 }
 
-/// `serve` that only answers, on that store.
-fn serve_store(world: &TestGateway, store: &str) -> ConsoleProcess {
+/// Starts `serve` without workers on the given store.
+fn serve_store(gateway: &TestGateway, store: &str) -> ConsoleProcess {
     std::fs::write(
-        world.folder.path().join("console.toml"),
-        format!("listen = \"{}\"\n[schedule]\nresend = \"never\"\nreport = \"never\"\n[store]\nurl = \"sqlite:{store}\"\n", world.address),
+        gateway.folder.path().join("console.toml"),
+        format!("listen = \"{}\"\n[schedule]\nresend = \"never\"\nreport = \"never\"\n[store]\nurl = \"sqlite:{store}\"\n", gateway.address),
     )
     .unwrap();
-    world.start_serve(&["--concurrency", "0"])
+    gateway.start_serve(&["--concurrency", "0"])
 }
 
 #[test]
-fn after_everything_that_can_happen_all_count_alike_in_the_middle_and_at_the_end() {
-    let world = TestGateway::new(ALL_OUTCOMES_CONFIG);
-    let _serve = world.start_serve(&["--concurrency", "0"]);
-    let made = world.run_ok(&["produce", "--messages", "3000"]);
-    assert!(made.starts_with("produced 3000 messages"), "{made}");
+fn all_counts_agree_during_and_after_a_run_with_every_outcome() {
+    let gateway = TestGateway::new(ALL_OUTCOMES_CONFIG);
+    let _serve = gateway.start_serve(&["--concurrency", "0"]);
+    let output = gateway.run_ok(&["produce", "--messages", "3000"]);
+    assert!(output.starts_with("produced 3000 messages"), "{output}");
 
-    let first = world.start(&["work"]);
+    let first = gateway.start(&["work"]);
     let ended = "SELECT count(*) FROM deliveries WHERE state <> 'waiting'";
-    wait_until("some have ended", || world.query_number(ended) > 500);
+    wait_until("some deliveries have ended", || gateway.query_number(ended) > 500);
     assert_eq!(first.terminate().code(), Some(0));
-    let middle = wait_until_counts_agree(&world, "postrider.db");
+    let middle = wait_until_counts_agree(&gateway, "postrider.db");
     assert!(middle.accepted == 3_000 && middle.waiting > 0, "{middle:?}");
 
     let at = free_address();
-    let _second = world.start(&["work", "--listen", &at.to_string()]);
-    let counted = |state: &str| {
+    let _second = gateway.start(&["work", "--listen", &at.to_string()]);
+    let changes = |state: &str| {
         metric_sum(
             at,
             "postrider_state_changes_total{",
             &format!("state=\"{state}\""),
         )
     };
-    wait_until("all have ended", || {
-        world.query_number("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == 0
+    wait_until("all deliveries have ended", || {
+        gateway.query_number("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == 0
     });
     let began = Instant::now();
     loop {
-        let end = wait_until_counts_agree(&world, "postrider.db");
+        let end = wait_until_counts_agree(&gateway, "postrider.db");
         let both = (end.delivered - middle.delivered, end.failed - middle.failed);
-        if end.waiting == 0 && (counted("delivered"), counted("failed")) == both {
-            let unknown = world.query_number("SELECT count(*) FROM attempts WHERE outcome = 'unknown'");
+        if end.waiting == 0 && (changes("delivered"), changes("failed")) == both {
+            let unknown = gateway.query_number("SELECT count(*) FROM attempts WHERE outcome = 'unknown'");
             assert!(both.0 > 0 && both.1 > 0 && unknown > 0, "{end:?}");
             break;
         }
         assert!(
             began.elapsed() < WAIT_LIMIT,
             "{middle:?} {end:?} {} {}",
-            counted("delivered"),
-            counted("failed")
+            changes("delivered"),
+            changes("failed")
         );
         poll_pause();
     }
 }
 
 #[test]
-fn a_store_that_a_simulation_leaves_behind_is_told_alike_by_all() {
+fn all_counts_agree_on_a_store_kept_by_a_simulation() {
     for (store, arguments) in [
         (
             "retried.db",
             &["--messages", "3000", "--mean-time", "0", "--failure-rate", "0.3"][..],
         ),
         (
-            "alert.db",
+            "unretried.db",
             &["--messages", "3000", "--mean-time", "0", "--no-retry"],
         ),
         ("users.db", &["--users", "600", "--loss-ratio", "0.2"]),
     ] {
-        let world = TestGateway::new("");
+        let gateway = TestGateway::new("");
         let keep = format!("--keep=sqlite:{store}");
-        let printed = world.run_ok(&[&["simulate", "--seed", "5", &keep], arguments].concat());
-        let _serve = serve_store(&world, store);
-        let sums = wait_until_counts_agree(&world, store);
-        let line = |who: &str| {
-            let line = printed.lines().find(|line| line.starts_with(who));
-            let words = line.unwrap().split_whitespace().skip(1);
-            words.map(|word| word.parse::<i64>().unwrap()).collect::<Vec<_>>()
+        let printed = gateway.run_ok(&[&["simulate", "--seed", "5", &keep], arguments].concat());
+        let _serve = serve_store(&gateway, store);
+        let agreed = wait_until_counts_agree(&gateway, store);
+        let row = |source: &str| {
+            let line = printed.lines().find(|line| line.starts_with(source));
+            let cells = line.unwrap().split_whitespace().skip(1);
+            cells.map(|word| word.parse::<i64>().unwrap()).collect::<Vec<_>>()
         };
         let all = [
-            sums.accepted,
-            sums.waiting,
-            sums.sent,
-            sums.delivered,
-            sums.failed,
+            agreed.accepted,
+            agreed.waiting,
+            agreed.sent,
+            agreed.delivered,
+            agreed.failed,
         ];
-        assert_eq!(line("report"), all, "{printed}");
-        assert_eq!(line("metrics"), all, "{printed}");
+        assert_eq!(row("report"), all, "{printed}");
+        assert_eq!(row("metrics"), all, "{printed}");
     }
 }
 
 #[test]
-fn an_interrupted_simulation_is_told_alike_by_all() {
+fn all_counts_agree_after_an_interrupted_simulation() {
     for arguments in [
         &["--messages", "4000", "--mean-time", "3ms"][..],
         &["--users", "800", "--mean-time", "3ms"],
     ] {
-        let world = TestGateway::new("");
-        let store = world.folder.path().join("kept.db");
-        let mut command = world.command(&[&["simulate", "--keep=sqlite:kept.db"], arguments].concat());
+        let gateway = TestGateway::new("");
+        let store = gateway.folder.path().join("kept.db");
+        let mut command = gateway.command(&[&["simulate", "--keep=sqlite:kept.db"], arguments].concat());
         let child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -269,7 +268,9 @@ fn an_interrupted_simulation_is_told_alike_by_all() {
             let sql = "SELECT count(*) FROM deliveries WHERE state <> 'waiting'";
             store.query_row(sql, [], |row| row.get::<_, i64>(0)).ok()
         };
-        wait_until("some have ended", || ended().is_some_and(|ended| ended > 50));
+        wait_until("some deliveries have ended", || {
+            ended().is_some_and(|ended| ended > 50)
+        });
         let interrupt = std::process::Command::new("kill")
             .args(["-INT", &child.id().to_string()])
             .status();
@@ -280,8 +281,11 @@ fn an_interrupted_simulation_is_told_alike_by_all() {
             output.status.code() == Some(1) && !table.contains("mismatch:"),
             "{table}"
         );
-        let _serve = serve_store(&world, "kept.db");
-        let sums = wait_until_counts_agree(&world, "kept.db");
-        assert!(sums.waiting > 0 && sums.accepted > sums.waiting, "{sums:?}");
+        let _serve = serve_store(&gateway, "kept.db");
+        let agreed = wait_until_counts_agree(&gateway, "kept.db");
+        assert!(
+            agreed.waiting > 0 && agreed.accepted > agreed.waiting,
+            "{agreed:?}"
+        );
     }
 }

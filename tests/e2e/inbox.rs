@@ -1,4 +1,4 @@
-//! The notification service's clients and variables, as they are, on the real program.
+//! The clients and environment variables of the notification service (system B) with the real program, unchanged.
 
 use super::test_gateway::{TestGateway, wait_until};
 
@@ -18,26 +18,26 @@ const LEGACY_ENVIRONMENT: [(&str, &str); 6] = [
 ];
 
 #[test]
-fn the_default_configuration_runs_unchanged_and_no_channel_holds_another_back() {
-    let world = TestGateway::new("");
-    let _gateway = world.start_serve_with_env(&LEGACY_ENVIRONMENT);
+fn the_default_configuration_runs_unchanged_and_channels_do_not_delay_each_other() {
+    let gateway = TestGateway::new("");
+    let _console = gateway.start_serve_with_env(&LEGACY_ENVIRONMENT);
     for number in 1..=3 {
-        let answer = world.post("/inbox/send", INBOX_BODY).expect("an answer");
-        assert_eq!(answer.status, 201, "{answer:?}");
+        let response = gateway.post("/inbox/send", INBOX_BODY).expect("a response");
+        assert_eq!(response.status, 201, "{response:?}");
         assert_eq!(
-            answer.body,
+            response.body,
             format!(r#"{{"status":"success","data":{{"id":{number}}}}}"#)
         );
     }
     let states = || {
-        let listed = world.get("/v1/messages").expect("an answer").json();
+        let listed = gateway.get("/v1/messages").expect("a response").json();
         let id = listed["messages"][0]["id"].as_str().expect("an id").to_owned();
-        let message = world.message(&id);
+        let message = gateway.message(&id);
         let deliveries = message["deliveries"].as_array().cloned().unwrap_or_default();
-        let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         let of = |delivery: &serde_json::Value| {
             let attempts = delivery["attempts"].as_array().map_or(0, Vec::len);
-            (word(&delivery["channel"]), word(&delivery["state"]), attempts)
+            (text(&delivery["channel"]), text(&delivery["state"]), attempts)
         };
         deliveries.iter().map(of).collect::<Vec<_>>()
     };
@@ -46,15 +46,19 @@ fn the_default_configuration_runs_unchanged_and_no_channel_holds_another_back() 
     wait_until("two channels have sent and one has failed once", || {
         states() == expected
     });
-    assert!(world.log().contains("TwilioSmsService has no"), "{}", world.log());
+    assert!(
+        gateway.log().contains("TwilioSmsService has no"),
+        "{}",
+        gateway.log()
+    );
 }
 
 #[test]
-fn one_channel_of_the_service_may_mix_push_mail_and_text_messages() {
-    let world = TestGateway::new("");
+fn one_channel_may_mix_push_email_and_sms() {
+    let gateway = TestGateway::new("");
     let mut variables = LEGACY_ENVIRONMENT.to_vec();
     variables[5].1 = "CHANNEL_MIX";
-    let _gateway = world.start_serve_with_env(&variables);
+    let _console = gateway.start_serve_with_env(&variables);
     for (body, used) in [
         (INBOX_BODY, "123"),
         (&INBOX_BODY.replace("\"pushToken\":\"123\",", ""), "user@test.com"),
@@ -63,26 +67,28 @@ fn one_channel_of_the_service_may_mix_push_mail_and_text_messages() {
             "+48123456789",
         ),
     ] {
-        let answer = world.post("/inbox/send", body).expect("an answer");
-        assert_eq!(answer.status, 201, "{answer:?}");
+        let response = gateway.post("/inbox/send", body).expect("a response");
+        assert_eq!(response.status, 201, "{response:?}");
         let recipient = || {
-            let listed = world.get("/v1/messages").expect("an answer").json();
+            let listed = gateway.get("/v1/messages").expect("a response").json();
             let id = listed["messages"][0]["id"].as_str().expect("an id").to_owned();
-            world.message(&id)["deliveries"][0]["attempts"][0]["recipient"].clone()
+            gateway.message(&id)["deliveries"][0]["attempts"][0]["recipient"].clone()
         };
-        wait_until("the mock that wants this address has it", || recipient() == used);
+        wait_until("the provider for this kind of address has sent", || {
+            recipient() == used
+        });
     }
 }
 
 #[test]
 fn a_channel_that_does_not_exist_stops_the_start() {
-    let world = TestGateway::new("");
-    let mut command = world.command(&["serve"]);
-    let refused = command
+    let gateway = TestGateway::new("");
+    let mut command = gateway.command(&["serve"]);
+    let output = command
         .env("USED_CHANNELS", "CHANNEL_FAX")
         .output()
-        .expect("it runs");
-    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(2), "{words}");
-    assert!(words.contains("CHANNEL_FAX"), "{words}");
+        .expect("console starts");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("CHANNEL_FAX"), "{stderr}");
 }

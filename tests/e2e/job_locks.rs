@@ -1,5 +1,5 @@
-//! Who does the work that cron starts everywhere at the same second. What else processes on one store agree on is in
-//! `tests/fleet/shared_limits.rs`.
+//! Scheduled jobs that cron starts on many hosts in the same second: one process runs the job, the others skip it.
+//! Other limits shared by processes on one store are tested in `tests/fleet/shared_limits.rs`.
 
 use super::stub_provider::{StubBehavior, StubProvider};
 use super::test_gateway::TestGateway;
@@ -12,10 +12,10 @@ fn gateway_on_postgres(configuration: &str) -> TestGateway {
     TestGateway::new(&format!("[store]\nurl = \"{}\"\n{configuration}", new_database()))
 }
 
-/// Starts the command six times at once; what each printed.
-fn run_six_at_once(world: &TestGateway, arguments: &[&str]) -> Vec<String> {
+/// Starts the command six times at once and returns the output of each process.
+fn run_six_at_once(gateway: &TestGateway, arguments: &[&str]) -> Vec<String> {
     let started = [(); 6].map(|()| {
-        let mut command = world.command(arguments);
+        let mut command = gateway.command(arguments);
         command.stdout(std::process::Stdio::piped());
         command.spawn().unwrap()
     });
@@ -27,34 +27,34 @@ fn run_six_at_once(world: &TestGateway, arguments: &[&str]) -> Vec<String> {
     printed.to_vec()
 }
 
-fn expect_jobs_run_once(world: &TestGateway) {
-    world.send("09122222222", "hello");
-    for (arguments, did, did_not) in [
+fn expect_jobs_run_once(gateway: &TestGateway) {
+    gateway.send("09122222222", "hello");
+    for (arguments, done, skipped) in [
         (&["sync:report"][..], "report updated", "report unchanged"),
         (&["resend:msg"], "requeued 1 delivery", "skipped:"),
         (&["prune", "--older-than", "1h"], "deleted 0 messages", "skipped:"),
     ] {
-        let printed = run_six_at_once(world, arguments);
-        let count = |words| printed.iter().filter(|line| line.contains(words)).count();
-        assert_eq!((count(did), count(did_not)), (1, 5), "{printed:?}");
+        let printed = run_six_at_once(gateway, arguments);
+        let count = |text| printed.iter().filter(|line| line.contains(text)).count();
+        assert_eq!((count(done), count(skipped)), (1, 5), "{printed:?}");
     }
-    world.send("09122222222", "hello again");
-    let fresh = world.run_ok(&["sync:report"]);
+    gateway.send("09122222222", "hello again");
+    let fresh = gateway.run_ok(&["sync:report"]);
     assert!(fresh.contains("1 change, 2 messages"), "{fresh}");
 }
 
 #[test]
-fn what_cron_starts_everywhere_at_once_is_done_once_on_a_server() {
+fn a_job_started_by_many_hosts_at_once_runs_once_on_postgres() {
     let red = StubProvider::new(StubBehavior::Accept);
-    let world = gateway_on_postgres(&format!("{}{CONFIG}", red.texting_config("red")));
-    let _console = world.start_serve(&["--concurrency", "0"]);
-    expect_jobs_run_once(&world);
+    let gateway = gateway_on_postgres(&format!("{}{CONFIG}", red.texting_config("red")));
+    let _console = gateway.start_serve(&["--concurrency", "0"]);
+    expect_jobs_run_once(&gateway);
 }
 
 #[test]
-fn what_cron_starts_everywhere_at_once_is_done_once_on_a_file() {
+fn a_job_started_many_times_at_once_runs_once_on_sqlite() {
     let red = StubProvider::new(StubBehavior::Accept);
-    let world = TestGateway::new(&format!("{}{CONFIG}", red.texting_config("red")));
-    let _console = world.start_serve(&["--concurrency", "0"]);
-    expect_jobs_run_once(&world);
+    let gateway = TestGateway::new(&format!("{}{CONFIG}", red.texting_config("red")));
+    let _console = gateway.start_serve(&["--concurrency", "0"]);
+    expect_jobs_run_once(&gateway);
 }

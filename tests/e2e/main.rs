@@ -1,7 +1,7 @@
-//! The real program over real sockets: each file is one behaviour, each test its own processes and folder.
+//! End-to-end tests of the real program over real sockets; each file covers one behaviour.
 //!
-//! Nothing here sleeps and hopes: what is waited for is polled until a deadline that is far beyond what any
-//! machine needs. A missing peer fails the test with the command that installs it.
+//! Each test has its own folder and processes. Tests poll a condition until a generous deadline instead of sleeping for
+//! a fixed time. A missing peer fails the test with the command that installs it.
 
 #![allow(
     missing_docs,
@@ -10,7 +10,7 @@
     clippy::panic,
     clippy::disallowed_methods
 )]
-// Tests may stop at the first surprise, and need the real clock and the environment.
+// Tests may panic, and need the real clock and the environment.
 
 mod broadcasts;
 mod browser;
@@ -25,6 +25,7 @@ mod job_locks;
 mod metrics;
 mod move_store;
 mod openapi;
+mod peer_programs;
 mod produce_work_monitor;
 mod providers;
 mod queue_and_cache_outages;

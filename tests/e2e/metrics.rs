@@ -1,4 +1,4 @@
-//! What is counted at `/metrics`: promtool is content with it, and it has everything that the files in `deploy/` ask for.
+//! `/metrics`: promtool accepts the output, and every metric that the files in `deploy/` use is exported.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -11,26 +11,26 @@ use super::test_gateway::{ConsoleProcess, TestGateway, free_address, wait_until}
 const CONFIG: &str = "[providers.blue]\nkind = \"mock\"\nmean_time = \"0s\"\nreceipts = \"delivered\"\n\
                              receipt_delay = \"1ms\"\n[channels.sms]\nproviders = [\"blue\"]\n";
 
-/// The labels that a series may have; none of them takes a number, a person or a message.
+/// The allowed labels; none of them contains a phone number, a user or a message id.
 const ALLOWED_LABELS: [&str; 7] = [
     "channel", "provider", "outcome", "state", "reason", "result", "le",
 ];
 
-/// A gateway through which everything has happened that is counted: a message that arrived, and one turned away.
+/// Starts a gateway that has delivered one message and refused another, so that every metric has a value.
 fn busy_gateway() -> (TestGateway, ConsoleProcess) {
-    let world = TestGateway::new(CONFIG);
-    let serve = world.start_serve(&[]);
-    let id = world.send("09122222222", "hello");
-    world.wait_for_state(&id, &["delivered"]);
-    world.get("/sms/send?number=1&body=hello").expect("an answer");
-    (world, serve)
+    let gateway = TestGateway::new(CONFIG);
+    let serve = gateway.start_serve(&[]);
+    let id = gateway.send("09122222222", "hello");
+    gateway.wait_for_state(&id, &["delivered"]);
+    gateway.get("/sms/send?number=1&body=hello").expect("a response");
+    (gateway, serve)
 }
 
-fn text_format(world: &TestGateway) -> RawResponse {
-    raw_http::send_request(world.address, "GET", "/metrics", &["Accept: */*"], "").expect("an answer")
+fn text_format(gateway: &TestGateway) -> RawResponse {
+    raw_http::send_request(gateway.address, "GET", "/metrics", &["Accept: */*"], "").expect("a response")
 }
 
-/// What promtool says of metrics; nothing when it is content.
+/// Returns the output of `promtool check metrics`; empty when it accepts the metrics.
 fn promtool_output(metrics: &str) -> String {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -43,24 +43,24 @@ fn promtool_output(metrics: &str) -> String {
     input.write_all(metrics.as_bytes()).unwrap();
     drop(input);
     let output = promtool.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert_eq!(output.status.success(), said.is_empty(), "{said}");
-    said
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!(output.status.success(), text.is_empty(), "{text}");
+    text
 }
 
 #[test]
-fn promtool_is_content() {
-    let (world, _serve) = busy_gateway();
-    let answer = text_format(&world);
+fn promtool_accepts_the_metrics() {
+    let (gateway, _serve) = busy_gateway();
+    let response = text_format(&gateway);
     assert_eq!(
-        answer.header("content-type"),
+        response.header("content-type"),
         Some("text/plain; version=0.0.4; charset=utf-8")
     );
-    assert_eq!(promtool_output(&answer.body), "");
+    assert_eq!(promtool_output(&response.body), "");
     assert_ne!(promtool_output("# TYPE sent counter\nsent 1\n"), "");
 }
 
-/// The name of a sample, and the names of its labels.
+/// Returns the name of a sample and the names of its labels.
 fn parse_sample(line: &str) -> (&str, Vec<&str>) {
     let (name, labels) = line
         .split_once('{')
@@ -72,7 +72,7 @@ fn parse_sample(line: &str) -> (&str, Vec<&str>) {
     (name, names.collect())
 }
 
-/// Every name of ours in the files below a folder.
+/// Collects every name that begins with `postrider_` from the files below a folder.
 fn metric_names_in(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -88,28 +88,28 @@ fn metric_names_in(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn what_dashboard_and_alerts_ask_for_is_exported() {
-    let (world, _serve) = busy_gateway();
-    let metrics = text_format(&world).body;
+fn every_metric_of_dashboard_and_alerts_is_exported() {
+    let (gateway, _serve) = busy_gateway();
+    let metrics = text_format(&gateway).body;
     let samples = metrics.lines().filter(|line| !line.starts_with('#'));
     let exported: BTreeSet<&str> = samples.map(|line| parse_sample(line).0).collect();
-    let mut asked = BTreeSet::new();
+    let mut used = BTreeSet::new();
     metric_names_in(
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy")),
-        &mut asked,
+        &mut used,
     );
-    let missing: Vec<&String> = asked
+    let missing: Vec<&String> = used
         .iter()
         .filter(|name| !exported.contains(name.as_str()))
         .collect();
-    assert!(asked.len() > 20, "{asked:?}");
+    assert!(used.len() > 20, "{used:?}");
     assert_eq!(missing, Vec::<&String>::new(), "{metrics}");
 }
 
 #[test]
-fn labels_never_tell_who_was_written_to() {
-    let (world, _serve) = busy_gateway();
-    let metrics = text_format(&world).body;
+fn labels_contain_no_recipient() {
+    let (gateway, _serve) = busy_gateway();
+    let metrics = text_format(&gateway).body;
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
         for label in parse_sample(line).1 {
             assert!(ALLOWED_LABELS.contains(&label), "{line}");
@@ -119,9 +119,9 @@ fn labels_never_tell_who_was_written_to() {
 }
 
 #[test]
-fn what_is_counted_adds_up() {
-    let (world, _serve) = busy_gateway();
-    let metrics = world.get("/metrics").unwrap().body;
+fn the_counters_add_up() {
+    let (gateway, _serve) = busy_gateway();
+    let metrics = gateway.get("/metrics").unwrap().body;
     for line in [
         "postrider_accepted_total 1",
         "postrider_attempts_total{provider=\"blue\",outcome=\"accepted\"} 1",
@@ -142,35 +142,36 @@ fn what_is_counted_adds_up() {
 }
 
 #[test]
-fn an_edge_that_is_away_is_counted() {
-    let nobody = free_address();
-    let edges =
-        format!("{CONFIG}[queue]\nurl = \"redis://{nobody}\"\n[cache]\nurl = \"memcache://{nobody}\"\n");
-    let world = TestGateway::new(&edges);
-    let _serve = world.start_serve(&[]);
-    wait_until("both are counted", || {
-        world.get("/readyz").expect("an answer");
-        let metrics = world.get("/metrics").expect("an answer").body;
-        ["queue", "cache"].iter().all(|edge| {
-            let none = format!("postrider_{edge}_errors_total 0");
+fn errors_of_an_unavailable_queue_and_cache_are_counted() {
+    let closed_address = free_address();
+    let configuration = format!(
+        "{CONFIG}[queue]\nurl = \"redis://{closed_address}\"\n[cache]\nurl = \"memcache://{closed_address}\"\n"
+    );
+    let gateway = TestGateway::new(&configuration);
+    let _serve = gateway.start_serve(&[]);
+    wait_until("errors of both backends are counted", || {
+        gateway.get("/readyz").expect("a response");
+        let metrics = gateway.get("/metrics").expect("a response").body;
+        ["queue", "cache"].iter().all(|backend| {
+            let none = format!("postrider_{backend}_errors_total 0");
             metrics.contains(&none[..none.len() - 1]) && !metrics.lines().any(|line| line == none)
         })
     });
 }
 
 #[test]
-fn workers_have_metrics_of_their_own_and_take_no_messages() {
-    let world = TestGateway::new(CONFIG);
-    let _serve = world.start_serve(&["--concurrency", "0"]);
+fn workers_export_metrics_and_accept_no_messages() {
+    let gateway = TestGateway::new(CONFIG);
+    let _serve = gateway.start_serve(&["--concurrency", "0"]);
     let at = free_address();
-    let _work = world.start(&["work", "--listen", &at.to_string()]);
-    let id = world.send("09122222222", "hello");
-    world.wait_for_state(&id, &["sent", "delivered"]);
-    let counted = "postrider_attempts_total{provider=\"blue\",outcome=\"accepted\"} 1";
-    wait_until("the call is counted where it was made", || {
-        raw_http::get(at, "/metrics").is_some_and(|answer| answer.body.contains(counted))
+    let _work = gateway.start(&["work", "--listen", &at.to_string()]);
+    let id = gateway.send("09122222222", "hello");
+    gateway.wait_for_state(&id, &["sent", "delivered"]);
+    let sample = "postrider_attempts_total{provider=\"blue\",outcome=\"accepted\"} 1";
+    wait_until("the worker process counts the attempt", || {
+        raw_http::get(at, "/metrics").is_some_and(|response| response.body.contains(sample))
     });
-    assert!(!world.get("/metrics").unwrap().body.contains(counted));
+    assert!(!gateway.get("/metrics").unwrap().body.contains(sample));
     for (path, status) in [
         ("/healthz", 200),
         ("/readyz", 200),
@@ -182,10 +183,10 @@ fn workers_have_metrics_of_their_own_and_take_no_messages() {
 }
 
 #[test]
-fn workers_that_others_can_reach_need_keys() {
-    let world = TestGateway::new(CONFIG);
-    let output = world.run(&["work", "--listen", "0.0.0.0:0"]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("[[keys]]"), "{said}");
+fn workers_listening_beyond_loopback_require_keys() {
+    let gateway = TestGateway::new(CONFIG);
+    let output = gateway.run(&["work", "--listen", "0.0.0.0:0"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("[[keys]]"), "{stderr}");
 }

@@ -1,17 +1,18 @@
-//! `console move`: a store that is in use moves to another one, is killed half-way and goes on; nothing is lost, and
-//! whoever still runs on the old store is told.
+//! `console move`: a store is moved while it is in use, also when the command is killed and repeated. No message is
+//! lost, and processes that still use the old store report that it was moved.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::crash::duplicate_sends;
 use super::raw_http;
 use super::stub_provider::{StubBehavior, StubProvider};
 use super::test_gateway::{TestGateway, poll_pause, wait_until};
 use postrider_core::testing::postgres_server::new_database;
 
-/// Clients that hand in messages all the time.
+/// Clients that submit messages continuously.
 struct SubmissionLoad {
     stop: Arc<AtomicBool>,
     accepted: Arc<Mutex<HashMap<String, String>>>,
@@ -31,13 +32,13 @@ impl SubmissionLoad {
                 while !stop.load(Ordering::SeqCst) {
                     poll_pause();
                     let body = format!("moving-{}", number.fetch_add(1, Ordering::SeqCst));
-                    let answer = raw_http::get(at, &format!("/sms/send?number=09122222222&body={body}"));
-                    match answer {
-                        Some(answer) if answer.status == 200 => {
-                            let id = answer.json()["Data"][0]["id"].as_str().unwrap().to_owned();
+                    let response = raw_http::get(at, &format!("/sms/send?number=09122222222&body={body}"));
+                    match response {
+                        Some(response) if response.status == 200 => {
+                            let id = response.json()["Data"][0]["id"].as_str().unwrap().to_owned();
                             accepted.lock().unwrap().insert(id, body);
                         }
-                        Some(answer) if answer.status == 503 => {
+                        Some(response) if response.status == 503 => {
                             refused.fetch_add(1, Ordering::SeqCst);
                         }
                         _ => {}
@@ -69,7 +70,7 @@ impl SubmissionLoad {
     }
 }
 
-/// One number from a database; none while it has no such table.
+/// Returns one number from a database, or `None` while the table does not exist.
 fn query_postgres(url: &str, sql: &str) -> Option<i64> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -101,55 +102,58 @@ fn config(stub: &StubProvider, store: &str) -> String {
 }
 
 #[test]
-fn a_store_in_use_is_moved_and_nothing_is_lost() {
+fn moving_a_store_in_use_loses_nothing() {
     let stub = StubProvider::new(StubBehavior::AcceptAfterMs(3));
     let old = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
-    let serving = old.start_serve(&[]);
+    let console = old.start_serve(&[]);
     let load = SubmissionLoad::start(old.address);
-    wait_until("there is something to move", || load.accepted_count() > 100);
+    wait_until("the store has messages", || load.accepted_count() > 100);
     let url = new_database();
 
     let killed = old.start(&["move", "--to", &url, "--batch", "2"]);
-    wait_until("it is half-way", || {
+    wait_until("part of the store is copied", || {
         query_postgres(&url, "SELECT count(*) FROM messages").is_some_and(|count| count > 20)
     });
     killed.kill();
     let new = TestGateway::new(&config(&stub, &url));
-    let early = new.run(&["status"]);
-    assert_eq!(early.status.code(), Some(2), "{early:?}");
-    assert!(output_text(&early).contains("not finished"), "{early:?}");
+    let before_move = new.run(&["status"]);
+    assert_eq!(before_move.status.code(), Some(2), "{before_move:?}");
+    assert!(
+        output_text(&before_move).contains("not finished"),
+        "{before_move:?}"
+    );
     let enough = load.accepted_count() + 20;
-    wait_until("the old store goes on", || load.accepted_count() > enough);
+    wait_until("the old store continues to accept messages", || {
+        load.accepted_count() > enough
+    });
     assert_eq!(load.refused_count(), 0);
 
-    let told = old.run_ok(&["move", "--to", &url, "--batch", "100"]);
-    assert!(told.contains("--switch"), "{told}");
+    let output = old.run_ok(&["move", "--to", &url, "--batch", "100"]);
+    assert!(output.contains("--switch"), "{output}");
     assert_eq!(load.refused_count(), 0);
-    let told = old.run_ok(&["move", "--to", &url, "--switch"]);
-    assert!(told.contains("both stores are identical"), "{told}");
-    wait_until("the old store takes nothing any more", || {
-        load.refused_count() > 5
-    });
+    let output = old.run_ok(&["move", "--to", &url, "--switch"]);
+    assert!(output.contains("both stores are identical"), "{output}");
+    wait_until("the old store refuses messages", || load.refused_count() > 5);
     assert_eq!(old.get("/readyz").unwrap().status, 503);
     assert!(old.log().contains("moved to postgres://"), "{}", old.log());
     let accepted = load.stop();
     let calls = stub.calls().len();
-    let late = old.run(&["status"]);
-    assert_eq!(late.status.code(), Some(2));
+    let after_move = old.run(&["status"]);
+    assert_eq!(after_move.status.code(), Some(2));
     assert!(
-        output_text(&late).contains("was moved to postgres://"),
-        "{late:?}"
+        output_text(&after_move).contains("was moved to postgres://"),
+        "{after_move:?}"
     );
-    // Longer than it takes the old processes to look again for what is due there.
-    let looked_again = std::time::Instant::now() + std::time::Duration::from_secs(3);
-    while std::time::Instant::now() < looked_again {
+    // Longer than the interval at which the old processes read due deliveries.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    while std::time::Instant::now() < deadline {
         let now = stub.calls().len();
         assert_eq!(now, calls, "the old store sends nothing after the switch");
         poll_pause();
     }
 
     let _new = new.start_serve(&[]);
-    wait_until("all of it is sent", || {
+    wait_until("all deliveries are sent", || {
         query_postgres(&url, "SELECT count(*) FROM deliveries WHERE state <> 'sent'") == Some(0)
     });
     let ids = accepted
@@ -157,55 +161,41 @@ fn a_store_in_use_is_moved_and_nothing_is_lost() {
         .map(|id| format!("'{}'", id.replace('-', "")))
         .collect::<Vec<_>>()
         .join(", ");
-    let there = format!("SELECT count(*) FROM messages WHERE encode(id, 'hex') IN ({ids})");
-    let there = query_postgres(&url, &there).unwrap();
+    let stored = format!("SELECT count(*) FROM messages WHERE encode(id, 'hex') IN ({ids})");
+    let stored = query_postgres(&url, &stored).unwrap();
     assert_eq!(
-        usize::try_from(there).unwrap(),
+        usize::try_from(stored).unwrap(),
         accepted.len(),
-        "all that was accepted is there"
+        "every accepted message was moved"
     );
-    drop(serving);
+    drop(console);
     let stored = query_postgres(&url, "SELECT count(*) FROM messages").unwrap();
     assert_eq!(usize::try_from(stored).unwrap(), accepted.len());
     let unknown = query_postgres(&url, "SELECT count(*) FROM attempts WHERE outcome = 'unknown'").unwrap();
-    let seconds = duplicate_sends(&stub, &accepted);
+    let duplicates = duplicate_sends(&stub, &accepted);
     assert!(
-        seconds <= unknown,
-        "{seconds} second sends, {unknown} shown as unknown"
+        duplicates <= unknown,
+        "{duplicates} second sends, {unknown} shown as unknown"
     );
     new.run_ok(&["sync:report", "--full"]);
     assert_eq!(new.get("/v1/report").unwrap().json()["messages"], stored);
 }
 
-/// How many more calls the provider got than there are different messages.
-fn duplicate_sends(stub: &StubProvider, accepted: &HashMap<String, String>) -> i64 {
-    let mut calls: HashMap<String, i64> = HashMap::new();
-    for call in stub.calls() {
-        let call: serde_json::Value = serde_json::from_str(&call).unwrap();
-        *calls
-            .entry(call["message"].as_str().unwrap().to_owned())
-            .or_default() += 1;
-    }
-    let missing = accepted.values().filter(|body| !calls.contains_key(*body));
-    assert_eq!(missing.collect::<HashSet<_>>(), HashSet::new());
-    calls.values().map(|count| count - 1).sum()
-}
-
-/// The report, counted from nothing, without its time.
-fn report_json(world: &TestGateway) -> serde_json::Value {
-    world.run_ok(&["sync:report", "--full"]);
-    let serving = world.start_serve(&["--concurrency", "0"]);
-    let mut report = world.get("/v1/report").unwrap().json();
-    serving.terminate();
+/// Returns the report after a full rebuild, without its time.
+fn report_json(gateway: &TestGateway) -> serde_json::Value {
+    gateway.run_ok(&["sync:report", "--full"]);
+    let console = gateway.start_serve(&["--concurrency", "0"]);
+    let mut report = gateway.get("/v1/report").unwrap().json();
+    console.terminate();
     report.as_object_mut().unwrap().remove("as_of");
     report
 }
 
 #[test]
-fn there_and_back_again_the_report_says_the_same() {
+fn the_report_is_the_same_after_moving_there_and_back() {
     let stub = StubProvider::new(StubBehavior::Accept);
     let old = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
-    let serving = old.start_serve(&[]);
+    let console = old.start_serve(&[]);
     let sent: Vec<String> = (0..12)
         .map(|n| old.send(&format!("0912222222{}", n % 10), &format!("text %1A0 {n}")))
         .collect();
@@ -214,7 +204,7 @@ fn there_and_back_again_the_report_says_the_same() {
     }
     old.run_ok(&["recipient", "09122222299", "--set", "opted_out"]);
     old.post("/v1/messages", r#"{"to": "09122222299", "body": "no"}"#);
-    serving.terminate();
+    console.terminate();
     let before = report_json(&old);
     assert_eq!(before["messages"], 12, "{before}");
 
@@ -232,27 +222,27 @@ fn there_and_back_again_the_report_says_the_same() {
     let beside = back.folder.path().join("beside.db");
     let beside = TestGateway::new(&config(&stub, &format!("sqlite:{}", beside.display())));
     assert_eq!(report_json(&beside), before);
-    let _serving = beside.start_serve(&[]);
-    let next = beside.send("09122222222", "after all of it");
+    let _console = beside.start_serve(&[]);
+    let next = beside.send("09122222222", "after every move");
     beside.wait_for_state(&next, &["sent"]);
     assert_eq!(beside.message(&sent[0])["body"], "text \u{1A}0 0");
-    let standing = beside.run_ok(&["recipient", "09122222299"]);
-    assert!(standing.contains("opted_out"), "{standing}");
+    let recipient = beside.run_ok(&["recipient", "09122222299"]);
+    assert!(recipient.contains("opted_out"), "{recipient}");
 }
 
 #[test]
-fn what_cannot_be_moved_is_refused_with_the_remedy() {
+fn an_impossible_move_is_refused_with_a_remedy() {
     let stub = StubProvider::new(StubBehavior::Accept);
-    let world = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
-    world.run_ok(&["send", "09122222222", "hello"]);
+    let gateway = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
+    gateway.run_ok(&["send", "09122222222", "hello"]);
     let full = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
     full.run_ok(&["send", "09122222222", "hello"]);
     let full = format!("sqlite:{}", full.folder.path().join("postrider.db").display());
-    let nowhere = format!(
+    let unreachable = format!(
         "postgres://127.0.0.1:{}/none",
         postrider_core::testing::backend_server::free_port()
     );
-    for (arguments, code, words) in [
+    for (arguments, code, reason) in [
         (vec!["--to", "sqlite:postrider.db"], 2, "same store"),
         (vec!["--to", "sqlite:./postrider.db"], 2, "same store"),
         (vec!["--to", &full], 2, "not empty"),
@@ -262,31 +252,34 @@ fn what_cannot_be_moved_is_refused_with_the_remedy() {
             2,
             "none.db does not exist",
         ),
-        (vec!["--to", &nowhere], 1, "cannot be reached"),
+        (vec!["--to", &unreachable], 1, "cannot be reached"),
         (vec!["--to", "sqlite:new.db", "--abandon"], 2, "no move"),
     ] {
-        let mut words_all = vec!["move"];
-        words_all.extend(&arguments);
-        let refused = world.run(&words_all);
+        let mut command_line = vec!["move"];
+        command_line.extend(&arguments);
+        let refused = gateway.run(&command_line);
         assert_eq!(refused.status.code(), Some(code), "{arguments:?} {refused:?}");
-        assert!(output_text(&refused).contains(words), "{arguments:?} {refused:?}");
+        assert!(
+            output_text(&refused).contains(reason),
+            "{arguments:?} {refused:?}"
+        );
     }
-    assert!(!world.folder.path().join("none.db").exists());
+    assert!(!gateway.folder.path().join("none.db").exists());
 }
 
 #[test]
-fn a_move_that_is_given_up_leaves_nothing_behind() {
+fn an_abandoned_move_leaves_nothing_behind() {
     let stub = StubProvider::new(StubBehavior::Accept);
-    let world = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
-    world.run_ok(&["send", "09122222222", "hello"]);
+    let gateway = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
+    gateway.run_ok(&["send", "09122222222", "hello"]);
     let left = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'copy%' OR name LIKE 'write_guard%'";
-    world.run_ok(&["move", "--to", "sqlite:new.db"]);
-    assert!(world.query_number(left) > 0);
-    world.run_ok(&["move", "--to", "sqlite:new.db", "--abandon"]);
-    assert_eq!(world.query_number(left), 0);
-    let again = world.run(&["move", "--to", "sqlite:new.db"]);
+    gateway.run_ok(&["move", "--to", "sqlite:new.db"]);
+    assert!(gateway.query_number(left) > 0);
+    gateway.run_ok(&["move", "--to", "sqlite:new.db", "--abandon"]);
+    assert_eq!(gateway.query_number(left), 0);
+    let again = gateway.run(&["move", "--to", "sqlite:new.db"]);
     assert!(output_text(&again).contains("abandoned"), "{again:?}");
-    world.run_ok(&["move", "--to", "sqlite:other.db", "--switch"]);
-    let closed = world.run(&["move", "--to", "sqlite:other.db", "--abandon"]);
+    gateway.run_ok(&["move", "--to", "sqlite:other.db", "--switch"]);
+    let closed = gateway.run(&["move", "--to", "sqlite:other.db", "--abandon"]);
     assert!(output_text(&closed).contains("finished"), "{closed:?}");
 }

@@ -1,9 +1,10 @@
-//! The description at `/api.json` is true: schemathesis, a program of others, makes up requests from it, valid ones and
-//! wrong ones, and holds every answer of a running gateway against it.
+//! `/api.json` describes the HTTP APIs correctly: schemathesis generates valid and invalid requests from it and
+//! checks every response of a running gateway against it.
 
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::peer_programs::peers_folder;
 use super::test_gateway::TestGateway;
 
 /// A gateway with one channel and one key; the secret of the key is `sesame`.
@@ -13,11 +14,7 @@ const CONFIG: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nprovide
                              scopes = [\"send\", \"read\"]\n";
 
 fn schemathesis_program() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target")),
-        PathBuf::from,
-    );
-    let program = target.join("peers/python/bin/schemathesis");
+    let program = peers_folder().join("python/bin/schemathesis");
     assert!(
         program.exists(),
         "schemathesis is not installed: run ./start.sh test"
@@ -25,11 +22,11 @@ fn schemathesis_program() -> PathBuf {
     program
 }
 
-/// Whether schemathesis is content, and what it says.
-fn run_schemathesis(world: &TestGateway) -> (bool, String) {
-    let url = format!("http://{}/api.json", world.address);
+/// Runs schemathesis and returns whether it succeeded, with its output.
+fn run_schemathesis(gateway: &TestGateway) -> (bool, String) {
+    let url = format!("http://{}/api.json", gateway.address);
     let output = Command::new(schemathesis_program())
-        .current_dir(world.folder.path())
+        .current_dir(gateway.folder.path())
         .arg("--config-file")
         .arg(concat!(
             env!("CARGO_MANIFEST_DIR"),
@@ -47,17 +44,17 @@ fn run_schemathesis(world: &TestGateway) -> (bool, String) {
         ])
         .output()
         .expect("schemathesis runs");
-    let said = [output.stdout, output.stderr].concat();
+    let text = [output.stdout, output.stderr].concat();
     (
         output.status.success(),
-        String::from_utf8_lossy(&said).into_owned(),
+        String::from_utf8_lossy(&text).into_owned(),
     )
 }
 
 #[test]
-fn whatever_is_made_up_from_the_description_is_answered_as_described() {
-    let world = TestGateway::new(CONFIG);
-    let _serve = world.start_serve(&[]);
-    let (content, said) = run_schemathesis(&world);
-    assert!(content, "{said}\n{}", world.log());
+fn generated_requests_are_answered_as_the_description_states() {
+    let gateway = TestGateway::new(CONFIG);
+    let _serve = gateway.start_serve(&[]);
+    let (success, output) = run_schemathesis(&gateway);
+    assert!(success, "{output}\n{}", gateway.log());
 }

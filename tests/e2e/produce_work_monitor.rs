@@ -1,5 +1,5 @@
-//! The emergency alert in its three parts, each a process of its own, on a file and on a server; and what becomes of them
-//! when one is killed, is early, or loses its store.
+//! `console produce`, `work` and `monitor` as separate processes, on SQLite and on PostgreSQL, also when one of them
+//! is killed, starts before the store exists, or loses its store.
 
 use std::process::Stdio;
 
@@ -13,7 +13,7 @@ use postrider_core::testing::postgres_server::{find_postgres_programs, new_datab
 const MOCK_CONFIG: &str = "[providers.mock]\nkind = \"mock\"\nconnect_timeout = \"500ms\"\ntimeout = \"1s\"\n\
                        [channels.sms]\nproviders = [\"mock\"]\n[work]\nlease = \"7s\"\n";
 
-/// What the last three lines of a monitor's file say: sent, failed, seconds.
+/// Returns the last counts of sent and failed messages and the average seconds that the monitor printed.
 fn parse_monitor_output(text: &str) -> Option<(u64, u64, f64)> {
     let last = |prefix: &str| {
         text.lines()
@@ -27,9 +27,9 @@ fn parse_monitor_output(text: &str) -> Option<(u64, u64, f64)> {
 }
 
 #[test]
-fn a_simulation_gives_up_when_its_store_is_gone() {
+fn a_simulation_ends_when_its_store_is_gone() {
     let url = new_database();
-    let world = TestGateway::new("");
+    let gateway = TestGateway::new("");
     let keep = format!("--keep={url}");
     let arguments = [
         "simulate",
@@ -40,26 +40,26 @@ fn a_simulation_gives_up_when_its_store_is_gone() {
         "1s",
         "--no-retry",
     ];
-    let mut command = world.command(&arguments);
+    let mut command = gateway.command(&arguments);
     let child = command
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let watch = world
+    let monitor = gateway
         .command(&["monitor", "--interval", "100ms"])
         .env("POSTRIDER_STORE_URL", &url)
-        .stdout(std::fs::File::create(world.folder.path().join("monitor.txt")).unwrap())
+        .stdout(std::fs::File::create(gateway.folder.path().join("monitor.txt")).unwrap())
         .stderr(Stdio::null())
         .spawn();
-    let watch = super::test_gateway::ConsoleProcess::from_child(watch.unwrap());
-    wait_until("something was sent", || {
-        let text = std::fs::read_to_string(world.folder.path().join("monitor.txt")).unwrap();
+    let monitor = super::test_gateway::ConsoleProcess::from_child(monitor.unwrap());
+    wait_until("a message was sent", || {
+        let text = std::fs::read_to_string(gateway.folder.path().join("monitor.txt")).unwrap();
         parse_monitor_output(&text).is_some_and(|(sent, ..)| sent > 0)
     });
-    watch.kill();
+    monitor.kill();
     let name = url.rsplit('/').next().unwrap();
-    let gone = std::process::Command::new(find_postgres_programs().unwrap().join("dropdb"))
+    let dropped = std::process::Command::new(find_postgres_programs().unwrap().join("dropdb"))
         .args([
             "--force",
             "--maintenance-db",
@@ -67,7 +67,7 @@ fn a_simulation_gives_up_when_its_store_is_gone() {
             name,
         ])
         .status();
-    assert!(gone.unwrap().success());
+    assert!(dropped.unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(
@@ -78,27 +78,27 @@ fn a_simulation_gives_up_when_its_store_is_gone() {
 }
 
 #[test]
-fn on_a_server_with_redis_the_parts_come_to_the_same_and_a_simulation_may_be_kept_there() {
+fn on_postgres_and_redis_the_parts_give_the_same_result_and_a_simulation_can_be_kept() {
     let redis = BackendServer::redis();
     let url = new_database();
-    let world = TestGateway::new(&format!(
+    let gateway = TestGateway::new(&format!(
         "{MOCK_CONFIG}[store]\nurl = \"{url}\"\n[queue]\nurl = \"{}\"\n",
         redis.url()
     ));
-    let watched = world.folder.path().join("monitor.txt");
-    let mut command = world.command(&["monitor"]);
+    let monitor_file = gateway.folder.path().join("monitor.txt");
+    let mut command = gateway.command(&["monitor"]);
     command.env("MONITOR_INTERVAL", "0.2");
     let monitor = command
-        .stdout(std::fs::File::create(&watched).unwrap())
+        .stdout(std::fs::File::create(&monitor_file).unwrap())
         .stderr(Stdio::null())
         .spawn();
     let monitor = super::test_gateway::ConsoleProcess::from_child(monitor.unwrap());
-    let seen = || parse_monitor_output(&std::fs::read_to_string(&watched).unwrap());
-    let good = ["work", "--mean-time", "1ms", "--failure-rate", "0"];
-    let first = world.start(&good);
-    let made = world.run_ok(&["produce", "--messages", "400"]);
-    assert!(made.starts_with("produced 400 messages"), "{made}");
-    let bad = [
+    let counts = || parse_monitor_output(&std::fs::read_to_string(&monitor_file).unwrap());
+    let accepting = ["work", "--mean-time", "1ms", "--failure-rate", "0"];
+    let first = gateway.start(&accepting);
+    let output = gateway.run_ok(&["produce", "--messages", "400"]);
+    assert!(output.starts_with("produced 400 messages"), "{output}");
+    let failing = [
         "work",
         "--mean-time",
         "1ms",
@@ -107,11 +107,15 @@ fn on_a_server_with_redis_the_parts_come_to_the_same_and_a_simulation_may_be_kep
         "--concurrency",
         "4",
     ];
-    let others = [world.start(&good), world.start(&bad), world.start(&bad)];
-    wait_until("all have ended", || {
-        seen().is_some_and(|(sent, failed, _)| sent + failed == 400)
+    let others = [
+        gateway.start(&accepting),
+        gateway.start(&failing),
+        gateway.start(&failing),
+    ];
+    wait_until("all messages have ended", || {
+        counts().is_some_and(|(sent, failed, _)| sent + failed == 400)
     });
-    let report = world.run_ok(&["sync:report"]);
+    let report = gateway.run_ok(&["sync:report"]);
     assert!(report.contains("400 messages"), "{report}");
     for process in others.into_iter().chain([first, monitor]) {
         assert_eq!(process.terminate().code(), Some(0));
@@ -129,9 +133,9 @@ fn on_a_server_with_redis_the_parts_come_to_the_same_and_a_simulation_may_be_kep
         "--seed",
         "7",
     ];
-    let output = world.run(&simulate);
+    let output = gateway.run(&simulate);
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
-    let temporary = world.run(&[
+    let temporary = gateway.run(&[
         "simulate",
         "--messages",
         "300",
@@ -145,7 +149,7 @@ fn on_a_server_with_redis_the_parts_come_to_the_same_and_a_simulation_may_be_kep
         numbers_in_line(&stdout(&output), "report"),
         numbers_in_line(&stdout(&temporary), "report")
     );
-    let again = world.run(&simulate);
+    let again = gateway.run(&simulate);
     assert_eq!(again.status.code(), Some(2), "{}", stderr(&again));
     let keep = format!("--keep={}", new_database());
     let users = [
@@ -157,33 +161,33 @@ fn on_a_server_with_redis_the_parts_come_to_the_same_and_a_simulation_may_be_kep
         "--messages-per-user",
         "2",
     ];
-    let kept = ratio_blocks(&world.run_ok(&[&users[..], &[&keep]].concat()));
-    assert_eq!(kept, ratio_blocks(&world.run_ok(&users)));
+    let kept = ratio_blocks(&gateway.run_ok(&[&users[..], &[&keep]].concat()));
+    assert_eq!(kept, ratio_blocks(&gateway.run_ok(&users)));
 }
 
 #[test]
-fn a_monitor_waits_for_a_store_that_has_no_folder_yet() {
-    let world = TestGateway::new("[store]\nurl = \"sqlite:later/postrider.db\"\n");
-    let watched = world.folder.path().join("monitor.txt");
-    let complaints = world.folder.path().join("complaints.txt");
-    let mut command = world.command(&["monitor", "--interval", "100ms"]);
-    command.stdout(std::fs::File::create(&watched).unwrap());
+fn the_monitor_waits_for_a_store_whose_folder_does_not_exist_yet() {
+    let gateway = TestGateway::new("[store]\nurl = \"sqlite:later/postrider.db\"\n");
+    let monitor_file = gateway.folder.path().join("monitor.txt");
+    let monitor_errors = gateway.folder.path().join("monitor-errors.txt");
+    let mut command = gateway.command(&["monitor", "--interval", "100ms"]);
+    command.stdout(std::fs::File::create(&monitor_file).unwrap());
     let monitor = command
-        .stderr(std::fs::File::create(&complaints).unwrap())
+        .stderr(std::fs::File::create(&monitor_errors).unwrap())
         .spawn();
     let monitor = super::test_gateway::ConsoleProcess::from_child(monitor.unwrap());
-    wait_until("it says what is missing", || {
-        std::fs::read_to_string(&complaints)
+    wait_until("the monitor reports the missing folder", || {
+        std::fs::read_to_string(&monitor_errors)
             .unwrap()
             .contains("later does not exist yet")
     });
-    std::fs::create_dir(world.folder.path().join("later")).unwrap();
-    wait_until("it says that there is nothing", || {
-        parse_monitor_output(&std::fs::read_to_string(&watched).unwrap()) == Some((0, 0, 0.0))
+    std::fs::create_dir(gateway.folder.path().join("later")).unwrap();
+    wait_until("the monitor prints zero counts", || {
+        parse_monitor_output(&std::fs::read_to_string(&monitor_file).unwrap()) == Some((0, 0, 0.0))
     });
     assert_eq!(monitor.terminate().code(), Some(0));
-    let said = std::fs::read_to_string(&watched).unwrap();
-    let lines: Vec<&str> = said.lines().take(3).collect();
+    let printed = std::fs::read_to_string(&monitor_file).unwrap();
+    let lines: Vec<&str> = printed.lines().take(3).collect();
     assert_eq!(
         lines,
         [
@@ -195,37 +199,35 @@ fn a_monitor_waits_for_a_store_that_has_no_folder_yet() {
 }
 
 #[test]
-fn three_parts_apart_lose_nothing_whoever_is_killed_and_the_monitor_counts_it_all() {
-    let world = TestGateway::new(MOCK_CONFIG);
-    let mut command = world.command(&["monitor", "--interval", "200ms"]);
-    let watched = world.folder.path().join("monitor.txt");
+fn separate_processes_lose_nothing_when_killed_and_the_monitor_counts_everything() {
+    let gateway = TestGateway::new(MOCK_CONFIG);
+    let mut command = gateway.command(&["monitor", "--interval", "200ms"]);
+    let monitor_file = gateway.folder.path().join("monitor.txt");
     let monitor = command
-        .stdout(std::fs::File::create(&watched).unwrap())
+        .stdout(std::fs::File::create(&monitor_file).unwrap())
         .stderr(Stdio::null())
         .spawn();
     let monitor = super::test_gateway::ConsoleProcess::from_child(monitor.unwrap());
-    let seen = || parse_monitor_output(&std::fs::read_to_string(&watched).unwrap());
-    wait_until("the monitor says that there is nothing", || {
-        seen() == Some((0, 0, 0.0))
-    });
-    let made = world
+    let counts = || parse_monitor_output(&std::fs::read_to_string(&monitor_file).unwrap());
+    wait_until("the monitor prints zero counts", || counts() == Some((0, 0, 0.0)));
+    let produced = gateway
         .command(&["produce"])
         .env("MESSAGE_COUNT", "300")
         .output()
         .unwrap();
     assert!(
-        stdout(&made).starts_with("produced 300 messages"),
+        stdout(&produced).starts_with("produced 300 messages"),
         "{}{}",
-        stdout(&made),
-        stderr(&made)
+        stdout(&produced),
+        stderr(&produced)
     );
-    let first = world.start(&["work", "--mean-time", "20ms", "--failure-rate", "0"]);
-    let second = world.start(&["work", "--mean-time", "10ms", "--failure-rate", "1"]);
-    wait_until("both have sent", || {
-        seen().is_some_and(|(sent, failed, _)| sent > 0 && failed > 0)
+    let first = gateway.start(&["work", "--mean-time", "20ms", "--failure-rate", "0"]);
+    let second = gateway.start(&["work", "--mean-time", "10ms", "--failure-rate", "1"]);
+    wait_until("both workers have made attempts", || {
+        counts().is_some_and(|(sent, failed, _)| sent > 0 && failed > 0)
     });
     first.kill();
-    let third = world.start(&[
+    let third = gateway.start(&[
         "work",
         "--mean-time",
         "0.02",
@@ -234,20 +236,20 @@ fn three_parts_apart_lose_nothing_whoever_is_killed_and_the_monitor_counts_it_al
         "--concurrency",
         "16",
     ]);
-    wait_until("all have ended", || {
-        seen().is_some_and(|(sent, failed, _)| sent + failed == 300)
+    wait_until("all messages have ended", || {
+        counts().is_some_and(|(sent, failed, _)| sent + failed == 300)
     });
-    let (sent, failed, average) = seen().unwrap();
+    let (sent, failed, average) = counts().unwrap();
     assert_eq!(
-        world.query_number("SELECT count(*) FROM deliveries WHERE state = 'sent'"),
+        gateway.query_number("SELECT count(*) FROM deliveries WHERE state = 'sent'"),
         i64::try_from(sent).unwrap()
     );
     assert_eq!(
-        world.query_number("SELECT count(*) FROM deliveries WHERE state = 'failed'"),
+        gateway.query_number("SELECT count(*) FROM deliveries WHERE state = 'failed'"),
         i64::try_from(failed).unwrap()
     );
     assert!(average > 0.0, "{average}");
-    let report = world.run_ok(&["sync:report"]);
+    let report = gateway.run_ok(&["sync:report"]);
     assert!(report.contains("300 messages"), "{report}");
     for process in [monitor, second, third] {
         assert_eq!(process.terminate().code(), Some(0));
@@ -255,71 +257,74 @@ fn three_parts_apart_lose_nothing_whoever_is_killed_and_the_monitor_counts_it_al
 }
 
 #[test]
-fn without_its_redis_the_alert_is_produced_and_watched_all_the_same() {
-    let nobody = free_address();
-    let world = TestGateway::new(&format!("[queue]\nurl = \"redis://{nobody}\"\n{MOCK_CONFIG}"));
-    let made = world.run(&["produce", "--messages", "20"]);
-    assert!(made.status.success(), "{}", stderr(&made));
-    let sender = world.start(&["work", "--mean-time", "0", "--failure-rate", "0"]);
-    let watched = world.folder.path().join("monitor.txt");
-    let mut command = world.command(&["monitor", "--interval", "100ms"]);
+fn messages_are_produced_and_monitored_while_redis_is_down() {
+    let closed_address = free_address();
+    let gateway = TestGateway::new(&format!(
+        "[queue]\nurl = \"redis://{closed_address}\"\n{MOCK_CONFIG}"
+    ));
+    let produced = gateway.run(&["produce", "--messages", "20"]);
+    assert!(produced.status.success(), "{}", stderr(&produced));
+    let worker = gateway.start(&["work", "--mean-time", "0", "--failure-rate", "0"]);
+    let monitor_file = gateway.folder.path().join("monitor.txt");
+    let mut command = gateway.command(&["monitor", "--interval", "100ms"]);
     let monitor = command
-        .stdout(std::fs::File::create(&watched).unwrap())
+        .stdout(std::fs::File::create(&monitor_file).unwrap())
         .stderr(Stdio::null())
         .spawn();
     let monitor = super::test_gateway::ConsoleProcess::from_child(monitor.unwrap());
-    wait_until("all were sent", || {
-        parse_monitor_output(&std::fs::read_to_string(&watched).unwrap()).is_some_and(|(sent, ..)| sent == 20)
+    wait_until("all messages are sent", || {
+        parse_monitor_output(&std::fs::read_to_string(&monitor_file).unwrap())
+            .is_some_and(|(sent, ..)| sent == 20)
     });
     assert_eq!(monitor.terminate().code(), Some(0));
-    assert_eq!(sender.terminate().code(), Some(0));
+    assert_eq!(worker.terminate().code(), Some(0));
 }
 
 #[test]
-fn nobody_plays_with_messages_that_a_real_provider_should_send() {
-    let world = TestGateway::new(&StubProvider::new(StubBehavior::Accept).texting_config("red"));
-    let output = world.run(&["work", "--mean-time", "1ms"]);
+fn a_mock_worker_refuses_messages_of_a_real_provider() {
+    let gateway = TestGateway::new(&StubProvider::new(StubBehavior::Accept).texting_config("red"));
+    let output = gateway.run(&["work", "--mean-time", "1ms"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("real providers"), "{}", stderr(&output));
 }
 
 #[test]
-fn nobody_is_alerted_who_is_somebody() {
-    let world = TestGateway::new(
+fn produce_refuses_channels_with_real_providers() {
+    let gateway = TestGateway::new(
         "[providers.red]\nkind = \"http\"\nurl = \"https://red.example/?number={spelling}&body={body}\"\n\
          [providers.mock]\nkind = \"mock\"\n\
          [channels.sms]\nproviders = [\"mock\", \"red\"]\n[channels.play]\nproviders = [\"mock\"]\naddress = \"phone\"\n",
     );
-    for (arguments, why) in [
-        (&["produce"][..], "real people"),
+    for (arguments, reason) in [
+        (&["produce"][..], "real provider red"),
         (&["simulate", "--keep=sqlite:postrider.db"], "configured store"),
     ] {
-        let output = world.run(arguments);
+        let output = gateway.run(arguments);
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+        assert!(stderr(&output).contains(reason), "{}", stderr(&output));
     }
-    assert_eq!(world.query_number("SELECT count(*) FROM messages"), 0);
-    world.run_ok(&["produce", "--messages", "3", "--channel", "play"]);
+    assert_eq!(gateway.query_number("SELECT count(*) FROM messages"), 0);
+    gateway.run_ok(&["produce", "--messages", "3", "--channel", "play"]);
 }
 
 #[test]
-fn who_is_told_twice_to_stop_producing_stops_at_once() {
-    let world = TestGateway::new(MOCK_CONFIG);
-    world.run_ok(&["produce", "--messages", "0"]);
-    let mut command = world.command(&["produce", "--messages", "100000000"]);
+fn a_second_signal_stops_produce_at_once() {
+    let gateway = TestGateway::new(MOCK_CONFIG);
+    gateway.run_ok(&["produce", "--messages", "0"]);
+    let mut command = gateway.command(&["produce", "--messages", "100000000"]);
     let mut child = command
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    wait_until("some were made", || {
-        world.query_number("SELECT count(*) FROM messages") > 0
+    wait_until("some messages were produced", || {
+        gateway.query_number("SELECT count(*) FROM messages") > 0
     });
-    // A batch that cannot be written is waited for after the first signal.
-    let store = rusqlite::Connection::open(world.folder.path().join("postrider.db")).unwrap();
+    // After the first signal, `produce` waits for the batch that it is writing; the lock makes that wait endless.
+    let store = rusqlite::Connection::open(gateway.folder.path().join("postrider.db")).unwrap();
     store.busy_timeout(super::test_gateway::WAIT_LIMIT).unwrap();
     store.execute_batch("BEGIN IMMEDIATE").unwrap();
-    wait_until("it has ended", || {
+    wait_until("produce has ended", || {
         let interrupt = std::process::Command::new("kill")
             .args(["-INT", &child.id().to_string()])
             .status();

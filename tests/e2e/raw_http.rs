@@ -1,10 +1,10 @@
-//! A small HTTP client on a plain socket, so that a test can also say what no library would.
+//! A minimal HTTP client on a plain socket, so that tests can also send requests that no library would send.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// An answer as it came over the wire.
+/// A response as it was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawResponse {
     pub status: u16,
@@ -13,7 +13,7 @@ pub struct RawResponse {
 }
 
 impl RawResponse {
-    /// The value of a header, whatever its case.
+    /// Returns the value of a header; the name is not case-sensitive.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
@@ -21,13 +21,13 @@ impl RawResponse {
         })
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 }
 
-/// Sends bytes on a connection of their own and reads the answer to its end; none when there was no answer.
+/// Sends bytes on a new connection and reads the whole response; returns `None` without a response.
 pub fn send_raw(at: SocketAddr, request: &[u8]) -> Option<RawResponse> {
     let mut stream = TcpStream::connect(at).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
@@ -37,12 +37,12 @@ pub fn send_raw(at: SocketAddr, request: &[u8]) -> Option<RawResponse> {
     parse(&bytes)
 }
 
-/// `GET path`.
+/// Sends `GET path`.
 pub fn get(at: SocketAddr, path: &str) -> Option<RawResponse> {
     send_request(at, "GET", path, &[], "")
 }
 
-/// Any request with a body; headers are whole lines.
+/// Sends a request with a body; `headers` are whole lines.
 pub fn send_request(
     at: SocketAddr,
     method: &str,

@@ -1,4 +1,4 @@
-//! The emergency alert, simulated in one process. Whoever counts comes to the same numbers.
+//! `console simulate`: load generated and sent in one process; the table, the store and the metrics agree.
 
 use std::process::{Output, Stdio};
 
@@ -12,7 +12,7 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The numbers of the line that begins with this word.
+/// Returns the numbers of the line that begins with `word`.
 pub fn numbers_in_line(text: &str, word: &str) -> Vec<u64> {
     let line = text.lines().find(|line| line.starts_with(word));
     let line = line.unwrap_or_else(|| panic!("no {word} in\n{text}"));
@@ -23,9 +23,9 @@ pub fn numbers_in_line(text: &str, word: &str) -> Vec<u64> {
 }
 
 #[test]
-fn a_simulation_comes_out_as_theory_expects_and_everybody_counts_alike() {
-    let world = TestGateway::new("");
-    let output = world.run(&[
+fn a_simulation_matches_its_expected_values_and_all_counts_agree() {
+    let gateway = TestGateway::new("");
+    let output = gateway.run(&[
         "simulate",
         "--messages",
         "400",
@@ -47,7 +47,7 @@ fn a_simulation_comes_out_as_theory_expects_and_everybody_counts_alike() {
         numbers_in_line(&table, "metrics"),
         numbers_in_line(&table, "report")
     );
-    let kept = rusqlite::Connection::open(world.folder.path().join("kept.db")).unwrap();
+    let kept = rusqlite::Connection::open(gateway.folder.path().join("kept.db")).unwrap();
     let count = |state: &str| {
         let sql = "SELECT count(*) FROM deliveries WHERE state = ?1";
         kept.query_row(sql, [state], |row| row.get::<_, i64>(0))
@@ -58,7 +58,7 @@ fn a_simulation_comes_out_as_theory_expects_and_everybody_counts_alike() {
         (count("sent"), count("failed"), count("waiting")),
         (sent, failed, 0)
     );
-    let again = world.run(&[
+    let again = gateway.run(&[
         "simulate",
         "--messages",
         "400",
@@ -73,14 +73,14 @@ fn a_simulation_comes_out_as_theory_expects_and_everybody_counts_alike() {
     assert_eq!(
         numbers_in_line(&stdout(&again), "report"),
         numbers_in_line(&table, "report"),
-        "the same seed is the same run"
+        "the same seed repeats the run"
     );
-    let refused = world.run(&["simulate", "--messages", "1", "--keep=sqlite:kept.db"]);
+    let refused = gateway.run(&["simulate", "--messages", "1", "--keep=sqlite:kept.db"]);
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("empty store"));
-    let nobody = ["--users", "2", "--messages-per-user", "0"];
-    world.run_ok(&[&["simulate", "--keep=sqlite:users.db"], &nobody[..]].concat());
-    let refused = world.run(&["simulate", "--users", "2", "--keep=sqlite:users.db"]);
+    let no_messages = ["--users", "2", "--messages-per-user", "0"];
+    gateway.run_ok(&[&["simulate", "--keep=sqlite:users.db"], &no_messages[..]].concat());
+    let refused = gateway.run(&["simulate", "--users", "2", "--keep=sqlite:users.db"]);
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
     assert!(
         stderr(&refused).contains("already contains users"),
@@ -90,28 +90,28 @@ fn a_simulation_comes_out_as_theory_expects_and_everybody_counts_alike() {
 }
 
 #[test]
-fn the_ends_of_the_range_and_no_message_at_all_are_simulated_too() {
-    let world = TestGateway::new("");
-    let played = |arguments: &[&str]| {
-        let output = world.run(&[&["simulate", "--mean-time", "0", "--no-retry"], arguments].concat());
+fn the_limits_of_every_range_and_zero_messages_can_be_simulated() {
+    let gateway = TestGateway::new("");
+    let report = |arguments: &[&str]| {
+        let output = gateway.run(&[&["simulate", "--mean-time", "0", "--no-retry"], arguments].concat());
         assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
         numbers_in_line(&stdout(&output), "report")
     };
     assert_eq!(
-        played(&["--messages", "300", "--failure-rate", "0"]),
+        report(&["--messages", "300", "--failure-rate", "0"]),
         [300, 0, 300, 0, 0]
     );
     assert_eq!(
-        played(&["--messages", "300", "--failure-rate", "1"]),
+        report(&["--messages", "300", "--failure-rate", "1"]),
         [300, 0, 0, 0, 300]
     );
-    assert_eq!(played(&["--messages", "0"]), [0, 0, 0, 0, 0]);
+    assert_eq!(report(&["--messages", "0"]), [0, 0, 0, 0, 0]);
 }
 
 #[test]
-fn with_retries_nearly_everything_is_sent_in_the_end() {
-    let world = TestGateway::new("");
-    let output = world.run(&[
+fn with_retries_nearly_all_messages_are_sent() {
+    let gateway = TestGateway::new("");
+    let output = gateway.run(&[
         "simulate",
         "--messages",
         "200",
@@ -125,9 +125,9 @@ fn with_retries_nearly_everything_is_sent_in_the_end() {
 }
 
 #[test]
-fn an_interrupted_simulation_prints_what_it_has_and_leaves_nothing() {
-    let world = TestGateway::new("");
-    let temporary = world.folder.path().join("temporary");
+fn an_interrupted_simulation_prints_its_result_so_far_and_leaves_no_files() {
+    let gateway = TestGateway::new("");
+    let temporary = gateway.folder.path().join("temporary");
     std::fs::create_dir(&temporary).unwrap();
     let arguments = [
         "simulate",
@@ -137,7 +137,7 @@ fn an_interrupted_simulation_prints_what_it_has_and_leaves_nothing() {
         "100ms",
         "--no-retry",
     ];
-    let mut command = world.command(&arguments);
+    let mut command = gateway.command(&arguments);
     command
         .env("TMPDIR", &temporary)
         .stdout(Stdio::piped())
@@ -150,11 +150,11 @@ fn an_interrupted_simulation_prints_what_it_has_and_leaves_nothing() {
         let sql = "SELECT count(*) FROM deliveries WHERE state = 'sent'";
         store.query_row(sql, [], |row| row.get::<_, i64>(0)).ok()
     };
-    wait_until("something was sent", || store().is_some_and(|sent| sent > 0));
-    let killed = std::process::Command::new("kill")
+    wait_until("a message was sent", || store().is_some_and(|sent| sent > 0));
+    let interrupted = std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status();
-    assert!(killed.unwrap().success());
+    assert!(interrupted.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let table = stdout(&output);
     assert_eq!(output.status.code(), Some(1), "{table}{}", stderr(&output));
@@ -168,8 +168,8 @@ fn an_interrupted_simulation_prints_what_it_has_and_leaves_nothing() {
 }
 
 #[test]
-fn what_is_out_of_range_is_refused_with_the_range() {
-    let world = TestGateway::new("");
+fn a_value_out_of_range_is_refused_with_the_range() {
+    let gateway = TestGateway::new("");
     for (arguments, range) in [
         (vec!["simulate", "--mean-time", "61s"], "from 0s to 1m"),
         (vec!["simulate", "--failure-rate", "1.5"], "from 0 to 1"),
@@ -192,7 +192,7 @@ fn what_is_out_of_range_is_refused_with_the_range() {
         (vec!["work", "--failure-rate", "-0.1"], "from 0 to 1"),
         (vec!["monitor", "--interval", "2h"], "from 100ms to 1h"),
     ] {
-        let output = world.run(&arguments);
+        let output = gateway.run(&arguments);
         assert_eq!(
             output.status.code(),
             Some(2),
@@ -212,7 +212,7 @@ fn what_is_out_of_range_is_refused_with_the_range() {
         ("monitor", "MONITOR_INTERVAL", "0"),
     ];
     for (command, name, value) in variables {
-        let output = world.command(&[command]).env(name, value).output().unwrap();
+        let output = gateway.command(&[command]).env(name, value).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}: {}", stderr(&output));
         assert!(
             stderr(&output).contains(name) && stderr(&output).contains("from "),

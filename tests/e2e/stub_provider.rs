@@ -1,4 +1,4 @@
-//! A provider that does as it is told: answers, fails, hangs or hangs up, and remembers every call.
+//! An HTTP provider for tests: it accepts, fails, delays or drops calls as configured, and records every call.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What the stub does with a call.
+/// The response of the stub to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StubBehavior {
-    /// 200 with an id of its own.
+    /// 200 with a new message id.
     Accept,
-    /// This status and no sense.
+    /// This status with a body that is not JSON.
     Status(u16),
-    /// 200 after so many milliseconds.
+    /// 200 after this number of milliseconds.
     AcceptAfterMs(u64),
-    /// No answer, and the connection closed in the middle.
+    /// No response; the connection is closed.
     HangUp,
 }
 
-/// When a call came, and what it said.
+/// The time of a call, and its body or request line.
 type RecordedCall = (Instant, String);
 
 /// A running stub; stops when dropped.
@@ -31,22 +31,22 @@ pub struct StubProvider {
 }
 
 impl StubProvider {
-    /// A stub in this mood, on a free port.
-    pub fn new(mood: StubBehavior) -> Self {
-        Self::bind(Ipv4Addr::LOCALHOST.into(), mood)
+    /// Starts a stub on a free port of 127.0.0.1.
+    pub fn new(behavior: StubBehavior) -> Self {
+        Self::bind(Ipv4Addr::LOCALHOST.into(), behavior)
     }
 
-    /// A stub in this mood, on a free port of that address.
-    pub fn bind(address: IpAddr, mood: StubBehavior) -> Self {
+    /// Starts a stub on a free port of `address`.
+    pub fn bind(address: IpAddr, behavior: StubBehavior) -> Self {
         let listener = TcpListener::bind((address, 0)).unwrap();
         let at = listener.local_addr().unwrap();
         let stub = Self {
             address: at,
-            behavior: Arc::new(Mutex::new(mood)),
+            behavior: Arc::new(Mutex::new(behavior)),
             calls: Arc::default(),
             stop: Arc::default(),
         };
-        let (mood, calls, stop) = (
+        let (behavior, calls, stop) = (
             Arc::clone(&stub.behavior),
             Arc::clone(&stub.calls),
             Arc::clone(&stub.stop),
@@ -56,34 +56,34 @@ impl StubProvider {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
-                let (mood, calls) = (Arc::clone(&mood), Arc::clone(&calls));
-                std::thread::spawn(move || serve_connection(stream, &mood, &calls));
+                let (behavior, calls) = (Arc::clone(&behavior), Arc::clone(&calls));
+                std::thread::spawn(move || serve_connection(stream, &behavior, &calls));
             }
         });
         stub
     }
 
-    /// From now on it does this.
-    pub fn set_behavior(&self, mood: StubBehavior) {
-        *self.behavior.lock().unwrap() = mood;
+    /// Changes the behavior for all further calls.
+    pub fn set_behavior(&self, behavior: StubBehavior) {
+        *self.behavior.lock().unwrap() = behavior;
     }
 
-    /// The bodies (or, without one, the request lines) of every call so far.
+    /// Returns the body of every call so far, or its request line when it has no body.
     pub fn calls(&self) -> Vec<String> {
         let calls = self.calls.lock().unwrap();
         calls.iter().map(|(_, call)| call.clone()).collect()
     }
 
-    /// When each of them came.
+    /// Returns the time of every call so far.
     #[allow(dead_code)]
-    // The tests of many hosts ask.
+    // Used by tests/fleet only.
     pub fn call_times(&self) -> Vec<Instant> {
         self.calls.lock().unwrap().iter().map(|(at, _)| *at).collect()
     }
 
-    /// Where the last call wants its delivery status reported to, from the path on.
+    /// Returns path and query of the URL that the last call gave for its delivery status.
     #[allow(dead_code)]
-    // Few tests report.
+    // Used by tests/e2e only.
     pub fn last_callback_path(&self) -> String {
         let calls = self.calls();
         let call: serde_json::Value = serde_json::from_str(calls.last().expect("a call")).unwrap();
@@ -92,7 +92,7 @@ impl StubProvider {
         url[path..].to_owned()
     }
 
-    /// A provider of the texting wire (system C) with this name, as configuration.
+    /// Returns the configuration of a provider with this name that uses the texting API (system C).
     pub fn texting_config(&self, name: &str) -> String {
         format!(
             "[providers.{name}]\nkind = \"http\"\nurl = \"http://{}/messages\"\nmethod = \"POST\"\n\
@@ -110,19 +110,18 @@ impl Drop for StubProvider {
     }
 }
 
-fn serve_connection(stream: TcpStream, mood: &Mutex<StubBehavior>, calls: &Mutex<Vec<RecordedCall>>) {
+fn serve_connection(stream: TcpStream, behavior: &Mutex<StubBehavior>, calls: &Mutex<Vec<RecordedCall>>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut writer = stream;
     while let Some(call) = read_call(&mut reader) {
         calls.lock().unwrap().push((Instant::now(), call));
-        let now = *mood.lock().unwrap();
-        let (status, wait) = match now {
+        let (status, delay_ms) = match *behavior.lock().unwrap() {
             StubBehavior::Accept => (200, 0),
             StubBehavior::Status(status) => (status, 0),
             StubBehavior::AcceptAfterMs(millis) => (200, millis),
             StubBehavior::HangUp => return,
         };
-        std::thread::sleep(Duration::from_millis(wait));
+        std::thread::sleep(Duration::from_millis(delay_ms));
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let body = match status {
             200 => format!(

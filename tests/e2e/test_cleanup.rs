@@ -1,6 +1,6 @@
-//! What a run of the tests that is interrupted leaves behind: nothing.
+//! An interrupted test run leaves no server process and no files.
 //!
-//! An interrupt reaches everybody at the terminal, so also the shell that looks after a server.
+//! An interrupt at the terminal reaches the whole process group, also the shell that supervises the server.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use postrider_core::testing::backend_server::free_port;
 use postrider_core::testing::postgres_server::find_postgres_programs;
 
-/// Only ends a test that fails.
+/// Maximum time that the test waits for a condition; reached only when the test fails.
 const WAIT_LIMIT: Duration = Duration::from_secs(60);
 
-fn poll_until(what: &str, mut holds: impl FnMut() -> bool) -> bool {
+/// Polls until the condition holds; returns false after [`WAIT_LIMIT`].
+fn poll_until(condition: &str, mut holds: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + WAIT_LIMIT;
     while Instant::now() < deadline {
         if holds() {
@@ -20,52 +21,52 @@ fn poll_until(what: &str, mut holds: impl FnMut() -> bool) -> bool {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    eprintln!("never: {what}");
+    eprintln!("timeout waiting until {condition}");
     false
 }
 
-fn send_interrupt(keeper: &Child) {
+fn send_interrupt(supervisor: &Child) {
     let sent = Command::new("kill")
-        .args(["-INT", &keeper.id().to_string()])
+        .args(["-INT", &supervisor.id().to_string()])
         .status();
     assert!(sent.unwrap().success());
 }
 
-/// The server's own number, as long as it runs.
-fn server_pid(place: &Path) -> Option<String> {
-    let file = std::fs::read_to_string(place.join("data/postmaster.pid")).ok()?;
+/// Returns the process id of the server while it runs.
+fn server_pid(folder: &Path) -> Option<String> {
+    let file = std::fs::read_to_string(folder.join("data/postmaster.pid")).ok()?;
     file.lines().next().map(str::to_owned)
 }
 
 #[test]
-fn a_server_whose_tests_were_interrupted_ends_and_its_files_go() {
+fn the_server_of_an_interrupted_test_run_ends_and_its_files_are_deleted() {
     let bin = find_postgres_programs().expect("postgres: `apt-get install postgresql`, or `./start.sh test`");
     let port = free_port().to_string();
-    let place = std::env::temp_dir().join(format!("postrider-interrupted-{}-{port}", std::process::id()));
-    std::fs::create_dir_all(&place).unwrap();
-    let mut keeper = Command::new("sh")
+    let folder = std::env::temp_dir().join(format!("postrider-interrupted-{}-{port}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut supervisor = Command::new("sh")
         .args([
             "-c",
             include_str!("../../crates/core/src/testing/database.sh"),
             "database.sh",
         ])
-        .args([&bin, &place])
+        .args([&bin, &folder])
         .arg(&port)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    assert!(poll_until("it runs", || server_pid(&place).is_some()));
-    send_interrupt(&keeper);
-    drop(keeper.stdin.take());
-    let ended = poll_until("its keeper ends", || keeper.try_wait().unwrap().is_some());
-    let left = server_pid(&place);
-    if let Some(server) = &left {
+    assert!(poll_until("the server runs", || server_pid(&folder).is_some()));
+    send_interrupt(&supervisor);
+    drop(supervisor.stdin.take());
+    let ended = poll_until("the supervisor ends", || supervisor.try_wait().unwrap().is_some());
+    let running = server_pid(&folder);
+    if let Some(server) = &running {
         let _ = Command::new("kill").args(["-QUIT", server]).status();
-        poll_until("it ends", || self::server_pid(&place).is_none());
+        poll_until("the server ends", || server_pid(&folder).is_none());
     }
-    let is_left = place.exists();
-    let _ = std::fs::remove_dir_all(&place);
-    assert!(ended && left.is_none() && !is_left, "{left:?}");
+    let has_files = folder.exists();
+    let _ = std::fs::remove_dir_all(&folder);
+    assert!(ended && running.is_none() && !has_files, "{running:?}");
 }

@@ -1,4 +1,4 @@
-//! The program under test in a folder of its own, and the questions tests ask of it.
+//! The program under test in its own folder: start, stop, requests, log and store.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::raw_http::{self, RawResponse};
 
-/// Far beyond what any machine needs; reached only when something is broken.
+/// Maximum time that a test waits for a condition; reached only when something is broken.
 pub const WAIT_LIMIT: Duration = Duration::from_secs(60);
 
-/// A folder with a configuration and a store, and the processes started on it.
+/// A folder with a configuration file and, once a process has run, a store.
 pub struct TestGateway {
     pub folder: tempfile::TempDir,
     pub address: SocketAddr,
@@ -22,16 +22,16 @@ pub struct ConsoleProcess {
 }
 
 impl TestGateway {
-    /// A world with the text of a configuration file; `listen` is a free port.
+    /// Creates a folder with this configuration; `listen` is a free port of 127.0.0.1.
     pub fn new(configuration: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let at = free_address();
-        let text = format!("listen = \"{at}\"\n{configuration}");
+        let address = free_address();
+        let text = format!("listen = \"{address}\"\n{configuration}");
         std::fs::write(folder.path().join("console.toml"), text).unwrap();
-        Self { folder, address: at }
+        Self { folder, address }
     }
 
-    /// `console ARGUMENTS` in the world's folder, not started yet.
+    /// Returns `console ARGUMENTS` in the folder, not started and without our `POSTRIDER_…` variables.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
         command
@@ -44,12 +44,12 @@ impl TestGateway {
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command until it exits.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
-    /// Runs a command that must succeed; what it printed.
+    /// Runs a command that must succeed and returns its standard output.
     pub fn run_ok(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let (out, err) = (
@@ -64,14 +64,14 @@ impl TestGateway {
         out.into_owned()
     }
 
-    /// Starts `serve` and waits until it answers.
+    /// Starts `serve` and waits until it responds.
     pub fn start_serve(&self, arguments: &[&str]) -> ConsoleProcess {
-        let mut words = vec!["serve"];
-        words.extend(arguments);
-        self.wait_until_ready(self.start(&words))
+        let mut command_line = vec!["serve"];
+        command_line.extend(arguments);
+        self.wait_until_ready(self.start(&command_line))
     }
 
-    /// The same with variables in its environment.
+    /// Starts `serve` with these environment variables and waits until it responds.
     pub fn start_serve_with_env(&self, variables: &[(&str, &str)]) -> ConsoleProcess {
         let mut command = self.command(&["serve"]);
         command.envs(variables.iter().copied());
@@ -81,12 +81,13 @@ impl TestGateway {
     fn wait_until_ready(&self, mut console: ConsoleProcess) -> ConsoleProcess {
         wait_until("the gateway is ready", || {
             assert!(console.is_alive(), "serve ended: {}", self.log());
-            self.get("/healthz").is_some_and(|answer| answer.status == 200)
+            self.get("/healthz")
+                .is_some_and(|response| response.status == 200)
         });
         console
     }
 
-    /// Starts any command that runs until it is stopped. Its log goes to a file.
+    /// Starts a command that runs until it is stopped; its output goes to the log file.
     pub fn start(&self, arguments: &[&str]) -> ConsoleProcess {
         self.spawn(self.command(arguments))
     }
@@ -103,7 +104,7 @@ impl TestGateway {
         }
     }
 
-    /// All that `serve` and `work` have logged so far.
+    /// Returns the output of all started processes so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
@@ -112,12 +113,12 @@ impl TestGateway {
         self.folder.path().join("console.log")
     }
 
-    /// `GET path`; none when nobody answers.
+    /// Sends `GET path`; returns `None` without a response.
     pub fn get(&self, path: &str) -> Option<RawResponse> {
         raw_http::get(self.address, path)
     }
 
-    /// `POST path` with JSON.
+    /// Sends `POST path` with a JSON body.
     pub fn post(&self, path: &str, json: &str) -> Option<RawResponse> {
         raw_http::send_request(
             self.address,
@@ -128,20 +129,25 @@ impl TestGateway {
         )
     }
 
-    /// Sends over the simple face; the message's id.
+    /// Sends a message over the simple API and returns its id.
     pub fn send(&self, number: &str, body: &str) -> String {
         let path = format!("/sms/send?number={number}&body={}", body.replace(' ', "+"));
-        let answer = self.get(&path).expect("an answer");
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()["Data"][0]["id"].as_str().expect("an id").to_owned()
+        let response = self.get(&path).expect("a response");
+        assert_eq!(response.status, 200, "{response:?}");
+        response.json()["Data"][0]["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
     }
 
-    /// A message as the native face tells it.
+    /// Returns a message as the native API shows it.
     pub fn message(&self, id: &str) -> serde_json::Value {
-        self.get(&format!("/v1/messages/{id}")).expect("an answer").json()
+        self.get(&format!("/v1/messages/{id}"))
+            .expect("a response")
+            .json()
     }
 
-    /// The state of a message's first delivery.
+    /// Returns the state of a message's first delivery.
     pub fn state(&self, id: &str) -> String {
         self.message(id)["deliveries"][0]["state"]
             .as_str()
@@ -156,26 +162,26 @@ impl TestGateway {
         });
     }
 
-    /// `provider: outcome` for each attempt of a message's first delivery.
+    /// Returns `provider: outcome` for each attempt of a message's first delivery.
     pub fn attempts(&self, id: &str) -> Vec<String> {
         let message = self.message(id);
         let attempts = message["deliveries"][0]["attempts"]
             .as_array()
             .cloned()
             .unwrap_or_default();
-        let word = |value: &serde_json::Value| value.as_str().unwrap_or("nobody").to_owned();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or("none").to_owned();
         attempts
             .iter()
-            .map(|one| format!("{}: {}", word(&one["provider"]), word(&one["outcome"])))
+            .map(|attempt| format!("{}: {}", text(&attempt["provider"]), text(&attempt["outcome"])))
             .collect()
     }
 
-    /// A read-only look at the store from outside the program.
+    /// Opens the SQLite store from outside the program.
     pub fn open_store(&self) -> rusqlite::Connection {
         open_database(&self.folder.path().join("postrider.db"))
     }
 
-    /// One number from the store.
+    /// Returns one number from the SQLite store.
     pub fn query_number(&self, sql: &str) -> i64 {
         self.open_store().query_row(sql, [], |row| row.get(0)).unwrap()
     }
@@ -188,22 +194,22 @@ fn open_database(file: &Path) -> rusqlite::Connection {
 }
 
 impl ConsoleProcess {
-    /// A process started in a way of its own.
+    /// Wraps a process that the test started itself.
     pub fn from_child(child: Child) -> Self {
         Self { child }
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Whether it still runs.
+    /// Returns whether the process runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// `kill -9`, and waits until it is gone.
+    /// Sends SIGKILL and waits until the process has ended.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -218,20 +224,20 @@ impl ConsoleProcess {
         assert!(status.success());
     }
 
-    /// SIGTERM, and the exit status.
+    /// Sends SIGTERM and returns the exit status.
     pub fn terminate(self) -> ExitStatus {
         self.signal("TERM");
         self.wait_for_exit()
     }
 
-    /// Waits until it has ended by itself; the exit status.
+    /// Waits until the process ends and returns its exit status.
     pub fn wait_for_exit(mut self) -> ExitStatus {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(started.elapsed() < WAIT_LIMIT, "it did not stop");
+            assert!(started.elapsed() < WAIT_LIMIT, "the process did not stop");
             poll_pause();
         }
     }
@@ -244,21 +250,24 @@ impl Drop for ConsoleProcess {
     }
 }
 
-/// Polls until the condition holds, and fails at the deadline.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+/// Polls until the condition holds; panics after [`WAIT_LIMIT`].
+pub fn wait_until(condition: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < WAIT_LIMIT, "waited in vain until {what}");
+        assert!(
+            started.elapsed() < WAIT_LIMIT,
+            "timeout waiting until {condition}"
+        );
         poll_pause();
     }
 }
 
-/// The pause between two looks.
+/// Sleeps between two polls.
 pub fn poll_pause() {
     std::thread::sleep(Duration::from_millis(20));
 }
 
-/// A port of 127.0.0.1 that nobody listens on now.
+/// Returns an address of 127.0.0.1 without a listener.
 pub fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()

@@ -1,4 +1,4 @@
-//! A user's limit holds for all intake processes on one store together, and for whoever sends from the command line.
+//! The user throttle counts the messages of all processes on one store together, including the command line.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,41 +10,43 @@ const CONFIG: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nprovide
 
 const REPLY_EXPECTED_BODY: &str = r#"{"to":"09122222222","body":"yes or no?","user_id":"5689c3cf"}"#;
 
-/// Eight clients at once, half of them at each door; how many messages got through, and how many were refused.
-fn send_from_eight_clients(doors: [&TestGateway; 2]) -> (usize, usize) {
-    let (taken, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+/// Sends from eight clients at once, half of them to each gateway; returns the numbers accepted and refused.
+fn send_from_eight_clients(gateways: [&TestGateway; 2]) -> (usize, usize) {
+    let (accepted, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for client in 0..8 {
-            let (door, taken, refused) = (doors[client % 2], &taken, &refused);
+            let (gateway, accepted, refused) = (gateways[client % 2], &accepted, &refused);
             scope.spawn(move || {
                 for _ in 0..50 {
-                    let answer = door.post("/v1/messages", REPLY_EXPECTED_BODY).expect("an answer");
-                    match answer.status {
-                        201 => taken.fetch_add(1, Ordering::Relaxed),
+                    let response = gateway
+                        .post("/v1/messages", REPLY_EXPECTED_BODY)
+                        .expect("a response");
+                    match response.status {
+                        201 => accepted.fetch_add(1, Ordering::Relaxed),
                         429 => {
-                            let wait = answer.header("retry-after").expect("a time").parse::<u64>();
-                            assert!((3_000..=3_600).contains(&wait.unwrap()), "{answer:?}");
+                            let wait = response.header("retry-after").expect("seconds").parse::<u64>();
+                            assert!((3_000..=3_600).contains(&wait.unwrap()), "{response:?}");
                             refused.fetch_add(1, Ordering::Relaxed)
                         }
-                        _ => panic!("{answer:?}"),
+                        _ => panic!("{response:?}"),
                     };
                 }
             });
         }
     });
-    (taken.into_inner(), refused.into_inner())
+    (accepted.into_inner(), refused.into_inner())
 }
 
 #[test]
 fn eight_clients_on_two_hosts_get_exactly_three_hundred_through() {
     let store = format!("[store]\nurl = \"{}\"\n{CONFIG}", new_database());
-    let doors = [TestGateway::new(&store), TestGateway::new(&store)];
-    let _hosts = doors
+    let gateways = [TestGateway::new(&store), TestGateway::new(&store)];
+    let _hosts = gateways
         .each_ref()
-        .map(|door| door.start_serve(&["--concurrency", "0"]));
-    assert_eq!(send_from_eight_clients([&doors[0], &doors[1]]), (300, 100));
-    // Another user is not touched by it.
-    doors[0].send("09123333333", "hello");
+        .map(|gateway| gateway.start_serve(&["--concurrency", "0"]));
+    assert_eq!(send_from_eight_clients([&gateways[0], &gateways[1]]), (300, 100));
+    // Another user is not limited.
+    gateways[0].send("09123333333", "hello");
 }
 
 #[test]
@@ -52,20 +54,20 @@ fn eight_clients_on_two_processes_on_one_file_get_exactly_three_hundred_through(
     let one = TestGateway::new(CONFIG);
     let file = one.folder.path().join("postrider.db");
     let other = TestGateway::new(&format!("[store]\nurl = \"sqlite:{}\"\n{CONFIG}", file.display()));
-    let _hosts = [&one, &other].map(|door| door.start_serve(&["--concurrency", "0"]));
+    let _hosts = [&one, &other].map(|gateway| gateway.start_serve(&["--concurrency", "0"]));
     assert_eq!(send_from_eight_clients([&one, &other]), (300, 100));
     assert_eq!(one.query_number("SELECT count(*) FROM messages"), 300);
 }
 
 #[test]
-fn the_command_line_says_when_to_come_back() {
-    let world = TestGateway::new(&format!("{CONFIG}[throttle]\nuser_per_hour = 1\n"));
-    world.run_ok(&["send", "09122222222", "yes or no?"]);
-    let refused = world.run(&["send", "09122222222", "yes or no?"]);
-    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(1), "{words}");
+fn the_command_line_reports_when_to_retry() {
+    let gateway = TestGateway::new(&format!("{CONFIG}[throttle]\nuser_per_hour = 1\n"));
+    gateway.run_ok(&["send", "09122222222", "yes or no?"]);
+    let refused = gateway.run(&["send", "09122222222", "yes or no?"]);
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{stderr}");
     assert!(
-        words.contains("nothing was stored") && words.contains("UTC"),
-        "{words}"
+        stderr.contains("nothing was stored") && stderr.contains("UTC"),
+        "{stderr}"
     );
 }

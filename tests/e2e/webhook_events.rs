@@ -1,15 +1,15 @@
-//! Clients hear what becomes of their messages: signed, once for each change, from whichever host is there, and again
-//! when an operator says so.
+//! Webhook events: each state change is posted once, signed, by any of the hosts on a store, and again when an operator
+//! replays it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
 
+use super::peer_programs::peers_folder;
 use super::stub_provider::{StubBehavior, StubProvider};
 use super::test_gateway::{TestGateway, wait_until};
 use postrider_core::testing::postgres_server::new_database;
@@ -17,32 +17,32 @@ use postrider_core::testing::postgres_server::new_database;
 const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const ROTATED_SECRET: &str = "whsec_ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7fH1+f4CBgoM=";
 
-/// A call: its headers, in lower case, and its body.
+/// The headers of a call, with names in lower case, and its body.
 type WebhookCall = (Map<String, Value>, String);
 
-/// A client's endpoint.
-struct WebhookReceiver {
+/// A webhook endpoint that answers with a configurable status and records every call.
+struct WebhookEndpoint {
     address: SocketAddr,
     status: Arc<AtomicU16>,
     calls: Arc<Mutex<Vec<WebhookCall>>>,
 }
 
-impl WebhookReceiver {
+impl WebhookEndpoint {
     fn new(status: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let receiver = Self {
+        let endpoint = Self {
             address: listener.local_addr().unwrap(),
             status: Arc::new(AtomicU16::new(status)),
             calls: Arc::default(),
         };
-        let (status, calls) = (Arc::clone(&receiver.status), Arc::clone(&receiver.calls));
+        let (status, calls) = (Arc::clone(&endpoint.status), Arc::clone(&endpoint.calls));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (status, calls) = (Arc::clone(&status), Arc::clone(&calls));
                 std::thread::spawn(move || serve_connection(stream, &status, &calls));
             }
         });
-        receiver
+        endpoint
     }
 
     fn url(&self) -> String {
@@ -53,16 +53,16 @@ impl WebhookReceiver {
         self.calls.lock().unwrap().clone()
     }
 
-    /// Type and sequence of every call, in the order of both.
+    /// Returns sequence and type of every call, sorted.
     fn event_types(&self) -> Vec<(u64, String)> {
-        let mut told = Vec::new();
+        let mut types = Vec::new();
         for (_, body) in self.calls() {
             let body: Value = serde_json::from_str(&body).unwrap();
-            let word = body["type"].as_str().unwrap().to_owned();
-            told.push((body["data"]["sequence"].as_u64().unwrap(), word));
+            let event_type = body["type"].as_str().unwrap().to_owned();
+            types.push((body["data"]["sequence"].as_u64().unwrap(), event_type));
         }
-        told.sort();
-        told
+        types.sort();
+        types
     }
 }
 
@@ -87,35 +87,35 @@ fn serve_connection(stream: TcpStream, status: &AtomicU16, calls: &Mutex<Vec<Web
         let body = String::from_utf8(body).ok()?;
         calls.lock().unwrap().push((headers, body));
         let status = status.load(Ordering::SeqCst);
-        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
-        writer.write_all(answer.as_bytes()).ok()?;
+        let response = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+        writer.write_all(response.as_bytes()).ok()?;
     }
 }
 
 fn config(provider: &StubProvider, more: &str) -> String {
     format!(
         "{}[channels.sms]\nproviders = [\"red\"]\n[events]\nsecrets = [\"{ROTATED_SECRET}\", \"{SECRET}\"]\n\
-         networks = [\"127.0.0.1\"]\nwaits = [\"50ms\", \"50ms\"]\n{more}",
+         networks = [\"127.0.0.1\"]\nretry_schedule = [\"50ms\", \"50ms\"]\n{more}",
         provider.texting_config("red")
     )
 }
 
-fn send_with_callback(world: &TestGateway, callback: &str) -> String {
-    let wanted = json!({"to": "09122222222", "body": "hello", "callback_url": callback});
-    let answer = world
-        .post("/v1/messages", &wanted.to_string())
-        .expect("an answer");
-    assert_eq!(answer.status, 201, "{answer:?}");
-    answer.json()["id"].as_str().unwrap().to_owned()
+fn send_with_callback(gateway: &TestGateway, callback: &str) -> String {
+    let submission = json!({"to": "09122222222", "body": "hello", "callback_url": callback});
+    let response = gateway
+        .post("/v1/messages", &submission.to_string())
+        .expect("a response");
+    assert_eq!(response.status, 201, "{response:?}");
+    response.json()["id"].as_str().unwrap().to_owned()
 }
 
-fn report_delivered(world: &TestGateway, provider: &StubProvider, id: &str) {
-    let reference = world.message(id)["deliveries"][0]["reference"].clone();
+fn report_delivered(gateway: &TestGateway, provider: &StubProvider, id: &str) {
+    let reference = gateway.message(id)["deliveries"][0]["reference"].clone();
     let receipt = json!({"status": "delivered", "message_id": reference});
-    let answer = world
+    let response = gateway
         .post(&provider.last_callback_path(), &receipt.to_string())
-        .expect("an answer");
-    assert_eq!(answer.json()["status"], "ok", "{answer:?}");
+        .expect("a response");
+    assert_eq!(response.json()["status"], "ok", "{response:?}");
 }
 
 const VERIFY_SCRIPT: &str = r#"
@@ -127,9 +127,9 @@ for headers, body in json.load(sys.stdin):
 print("verified")
 "#;
 
-/// The library of Standard Webhooks for Python believes every call, with each of the secrets.
+/// Verifies the signature of every call with each secret, with the Python library of Standard Webhooks.
 fn expect_verified(calls: &[WebhookCall], secrets: &[&str]) {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/python/bin/python");
+    let python = peers_folder().join("python/bin/python");
     let mut child = Command::new(&python)
         .args(["-c", VERIFY_SCRIPT])
         .args(secrets)
@@ -144,96 +144,105 @@ fn expect_verified(calls: &[WebhookCall], secrets: &[&str]) {
 }
 
 #[test]
-fn a_callback_hears_every_change_signed_with_either_secret() {
-    let (provider, receiver) = (StubProvider::new(StubBehavior::Accept), WebhookReceiver::new(204));
-    let world = TestGateway::new(&config(&provider, ""));
-    let _console = world.start_serve(&[]);
-    let id = send_with_callback(&world, &receiver.url());
+fn a_callback_receives_every_change_signed_with_either_secret() {
+    let (provider, endpoint) = (StubProvider::new(StubBehavior::Accept), WebhookEndpoint::new(204));
+    let gateway = TestGateway::new(&config(&provider, ""));
+    let _console = gateway.start_serve(&[]);
+    let id = send_with_callback(&gateway, &endpoint.url());
     let sent = (1, "message.sent".to_owned());
-    wait_until("the send was told", || receiver.event_types() == [sent.clone()]);
-    report_delivered(&world, &provider, &id);
+    wait_until("message.sent was posted", || {
+        endpoint.event_types() == [sent.clone()]
+    });
+    report_delivered(&gateway, &provider, &id);
     let both = [sent, (2, "message.delivered".to_owned())];
-    wait_until("the delivery was told", || receiver.event_types() == both);
-    let calls = receiver.calls();
+    wait_until("message.delivered was posted", || endpoint.event_types() == both);
+    let calls = endpoint.calls();
     expect_verified(&calls, &[SECRET, ROTATED_SECRET]);
     let body: Value = serde_json::from_str(&calls[1].1).unwrap();
     assert_eq!(body["data"]["message_id"], id.as_str());
     assert_eq!(body["data"]["to"], "09122222222");
-    assert!(!calls[1].1.contains("hello"), "what the message says stays here");
-    // A message that asks for nothing leaves nothing.
-    let silent = world.send("09122222222", "hello");
-    world.wait_for_state(&silent, &["sent"]);
-    assert_eq!(world.query_number("SELECT count(*) FROM events"), 2);
+    assert!(
+        !calls[1].1.contains("hello"),
+        "events do not contain the message body"
+    );
+    // A message without a callback creates no events.
+    let without_callback = gateway.send("09122222222", "hello");
+    gateway.wait_for_state(&without_callback, &["sent"]);
+    assert_eq!(gateway.query_number("SELECT count(*) FROM events"), 2);
 }
 
 #[test]
-fn a_receiver_that_fails_is_asked_again_under_the_same_name_and_then_given_up() {
-    let (provider, receiver) = (StubProvider::new(StubBehavior::Accept), WebhookReceiver::new(500));
-    let world = TestGateway::new(&config(&provider, ""));
-    let _console = world.start_serve(&[]);
-    send_with_callback(&world, &receiver.url());
-    let dead = || world.query_number("SELECT count(*) FROM events WHERE state = 'dead'");
-    wait_until("it was given up", || dead() == 1);
-    let calls = receiver.calls();
-    assert_eq!(calls.len(), 3, "once, and after each wait");
-    let names = calls.iter().map(|(headers, _)| headers["webhook-id"].clone());
-    let mut names = names.collect::<Vec<_>>();
-    names.dedup();
-    assert_eq!(names.len(), 1);
-    let listed = world.run_ok(&["events", "list", "--state", "dead"]);
-    let name = names[0].as_str().unwrap();
-    assert!(listed.contains(name) && listed.contains("HTTP 500"), "{listed}");
-    assert!(world.run_ok(&["events", "show", name]).contains("message.sent"));
-    receiver.status.store(200, Ordering::SeqCst);
-    assert!(world.run_ok(&["events", "replay", "--dead"]).contains("1 event "));
-    wait_until("it was told", || {
-        world.query_number("SELECT count(*) FROM events WHERE state = 'delivered'") == 1
+fn a_failing_endpoint_is_retried_with_the_same_id_and_then_given_up() {
+    let (provider, endpoint) = (StubProvider::new(StubBehavior::Accept), WebhookEndpoint::new(500));
+    let gateway = TestGateway::new(&config(&provider, ""));
+    let _console = gateway.start_serve(&[]);
+    send_with_callback(&gateway, &endpoint.url());
+    let dead = || gateway.query_number("SELECT count(*) FROM events WHERE state = 'dead'");
+    wait_until("the event is dead", || dead() == 1);
+    let calls = endpoint.calls();
+    assert_eq!(calls.len(), 3, "one call, and one after each delay");
+    let ids = calls.iter().map(|(headers, _)| headers["webhook-id"].clone());
+    let mut ids = ids.collect::<Vec<_>>();
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+    let listed = gateway.run_ok(&["events", "list", "--state", "dead"]);
+    let id = ids[0].as_str().unwrap();
+    assert!(listed.contains(id) && listed.contains("HTTP 500"), "{listed}");
+    assert!(gateway.run_ok(&["events", "show", id]).contains("message.sent"));
+    endpoint.status.store(200, Ordering::SeqCst);
+    assert!(
+        gateway
+            .run_ok(&["events", "replay", "--dead"])
+            .contains("1 event ")
+    );
+    wait_until("the event is delivered", || {
+        gateway.query_number("SELECT count(*) FROM events WHERE state = 'delivered'") == 1
     });
-    assert_eq!(receiver.calls().last().unwrap().0["webhook-id"], name);
+    assert_eq!(endpoint.calls().last().unwrap().0["webhook-id"], id);
 }
 
 #[test]
-fn private_addresses_are_refused_at_the_door_and_at_the_call() {
-    let (provider, receiver) = (StubProvider::new(StubBehavior::Accept), WebhookReceiver::new(200));
+fn private_addresses_are_refused_when_accepting_and_when_calling() {
+    let (provider, endpoint) = (StubProvider::new(StubBehavior::Accept), WebhookEndpoint::new(200));
     let text = config(&provider, "").replace("networks = [\"127.0.0.1\"]", "networks = [\"10.0.0.0/8\"]");
-    let world = TestGateway::new(&text);
-    let _console = world.start_serve(&[]);
-    for wrong in [
-        receiver.url(),
+    let gateway = TestGateway::new(&text);
+    let _console = gateway.start_serve(&[]);
+    for url in [
+        endpoint.url(),
         "https://169.254.169.254/".to_owned(),
         "ftp://a.example/".to_owned(),
     ] {
-        let wanted = json!({"to": "09122222222", "body": "x", "callback_url": wrong});
-        let answer = world
-            .post("/v1/messages", &wanted.to_string())
-            .expect("an answer");
-        assert_eq!(answer.status, 422, "{answer:?}");
-        assert!(answer.body.contains("callback_url"), "{answer:?}");
+        let submission = json!({"to": "09122222222", "body": "x", "callback_url": url});
+        let response = gateway
+            .post("/v1/messages", &submission.to_string())
+            .expect("a response");
+        assert_eq!(response.status, 422, "{response:?}");
+        assert!(response.body.contains("callback_url"), "{response:?}");
     }
     send_with_callback(
-        &world,
-        &format!("http://localhost:{}/hook", receiver.address.port()),
+        &gateway,
+        &format!("http://localhost:{}/hook", endpoint.address.port()),
     );
-    wait_until("it was given up", || {
-        world.query_number("SELECT count(*) FROM events WHERE state = 'dead'") == 1
+    wait_until("the event is dead", || {
+        gateway.query_number("SELECT count(*) FROM events WHERE state = 'dead'") == 1
     });
-    assert_eq!(receiver.calls().len(), 0);
+    assert_eq!(endpoint.calls().len(), 0);
 }
 
 #[test]
-fn a_key_hears_of_its_messages_and_a_dead_neighbour_holds_nobody_up() {
-    let (provider, receiver) = (StubProvider::new(StubBehavior::Accept), WebhookReceiver::new(200));
-    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+fn a_key_receives_events_of_its_messages_and_a_dead_endpoint_delays_no_other() {
+    let (provider, endpoint) = (StubProvider::new(StubBehavior::Accept), WebhookEndpoint::new(200));
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let key = format!(
         "concurrency = 2\nconcurrency_per_endpoint = 2\ntimeout = \"30s\"\n[[keys]]\nname = \"shop\"\n\
          key = \"SHOP-KEY-0123456789\"\nscopes = [\"admin\"]\nevents_url = \"{}\"\nevents_secrets = [\"{SECRET}\"]\n",
-        receiver.url()
+        endpoint.url()
     );
-    let world = TestGateway::new(&config(&provider, &key));
-    let _console = world.start_serve(&[]);
-    let hand_in = |more: Value| {
-        let mut wanted = json!({"to": "09122222222", "body": "hello"});
-        wanted
+    let gateway = TestGateway::new(&config(&provider, &key));
+    let _console = gateway.start_serve(&[]);
+    let submit = |more: Value| {
+        let mut submission = json!({"to": "09122222222", "body": "hello"});
+        submission
             .as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
@@ -241,46 +250,48 @@ fn a_key_hears_of_its_messages_and_a_dead_neighbour_holds_nobody_up() {
             "Content-Type: application/json",
             "Authorization: Bearer SHOP-KEY-0123456789",
         ];
-        let answer = super::raw_http::send_request(
-            world.address,
+        let response = super::raw_http::send_request(
+            gateway.address,
             "POST",
             "/v1/messages",
             &headers,
-            &wanted.to_string(),
+            &submission.to_string(),
         );
-        assert_eq!(answer.expect("an answer").status, 201);
+        assert_eq!(response.expect("a response").status, 201);
     };
-    let dead_end = format!("http://{}/", mute.local_addr().unwrap());
+    let dead_url = format!("http://{}/", silent.local_addr().unwrap());
     for _ in 0..5 {
-        hand_in(json!({"callback_url": dead_end}));
+        submit(json!({"callback_url": dead_url}));
     }
-    wait_until("the dead neighbour has what it may have", || {
-        world.query_number("SELECT count(*) FROM events WHERE claims > 0") == 1
+    wait_until("the dead endpoint has a call in flight", || {
+        gateway.query_number("SELECT count(*) FROM events WHERE claims > 0") == 1
     });
     for _ in 0..3 {
-        hand_in(json!({}));
+        submit(json!({}));
     }
-    wait_until("the key has heard of its three", || receiver.calls().len() == 3);
-    expect_verified(&receiver.calls(), &[SECRET]);
+    wait_until("the endpoint of the key received its three events", || {
+        endpoint.calls().len() == 3
+    });
+    expect_verified(&endpoint.calls(), &[SECRET]);
 }
 
 #[test]
-fn two_hosts_tell_each_event_once() {
-    let (provider, receiver) = (StubProvider::new(StubBehavior::Accept), WebhookReceiver::new(200));
+fn two_hosts_post_each_event_once() {
+    let (provider, endpoint) = (StubProvider::new(StubBehavior::Accept), WebhookEndpoint::new(200));
     let url = new_database();
     let text = format!("[store]\nurl = \"{url}\"\n{}", config(&provider, ""));
-    let worlds = [TestGateway::new(&text), TestGateway::new(&text)];
-    let _hosts = worlds.each_ref().map(|world| world.start_serve(&[]));
-    for turn in 0..20 {
-        send_with_callback(&worlds[turn % 2], &receiver.url());
+    let gateways = [TestGateway::new(&text), TestGateway::new(&text)];
+    let _hosts = gateways.each_ref().map(|gateway| gateway.start_serve(&[]));
+    for number in 0..20 {
+        send_with_callback(&gateways[number % 2], &endpoint.url());
     }
-    wait_until("all were told", || receiver.calls().len() >= 20);
-    let taken = || {
-        worlds[0]
+    wait_until("all events were posted", || endpoint.calls().len() >= 20);
+    let delivered = || {
+        gateways[0]
             .run_ok(&["events", "list", "--state", "delivered"])
             .lines()
             .count()
     };
-    wait_until("all were recorded", || taken() == 20);
-    assert_eq!(receiver.calls().len(), 20);
+    wait_until("all events are recorded as delivered", || delivered() == 20);
+    assert_eq!(endpoint.calls().len(), 20);
 }

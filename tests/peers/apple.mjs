@@ -1,9 +1,10 @@
-// Apple's push service as a stand-in: HTTP/2 over TLS, tokens verified with the public key, answers by the device's token.
+// A fake of Apple's push service: HTTP/2 over TLS, provider tokens verified with the public key.
 //
-// node apple.mjs CERT KEY PUBLIC_KEY; prints its port, then every request as one line of JSON. REASONS (in JSON) says what
-// certain devices are answered: status, reason, headers. Others are told by their first digits: 111 breaks the connection,
-// 222 never answers, 333 goes away (once) before it looks at the request, 444 refuses the stream, 555 calls every token of
-// ours too old, 666 only the first one.
+// Usage: node apple.mjs CERT KEY PUBLIC_KEY. Prints its port, then every request as one line of JSON. The variable
+// REASONS (JSON) maps device tokens to responses: status, reason, headers. For other devices the first digits of the
+// token decide: 111 closes the connection, 222 never responds, 333 sends GOAWAY once before it handles the request,
+// 444 refuses the stream, 555 reports every provider token as expired, 666 only the first one. Everything else is
+// accepted.
 
 import http2 from "node:http2";
 import { createPublicKey, verify } from "node:crypto";
@@ -18,13 +19,13 @@ let goneAway = false;
 
 const read = (part) => JSON.parse(Buffer.from(part, "base64url").toString());
 
-function tokenTrouble(authorization) {
+function tokenError(authorization) {
   const [, token] = /^bearer (\S+)$/i.exec(authorization ?? "") ?? [];
   if (!token) return [403, "MissingProviderToken"];
   const [header, claims, signature] = token.split(".");
   const signed = Buffer.from(`${header}.${claims}`);
-  const right = verify("sha256", signed, verifier, Buffer.from(signature, "base64url"));
-  if (!right || read(header).alg !== "ES256" || read(claims).iss !== "DEF123GHIJ" || read(header).kid !== "ABC123DEFG") {
+  const valid = verify("sha256", signed, verifier, Buffer.from(signature, "base64url"));
+  if (!valid || read(header).alg !== "ES256" || read(claims).iss !== "DEF123GHIJ" || read(header).kid !== "ABC123DEFG") {
     return [403, "InvalidProviderToken"];
   }
   return refusedTokens.has(token) ? [403, "ExpiredProviderToken"] : null;
@@ -33,12 +34,12 @@ function tokenTrouble(authorization) {
 function respond(stream, headers, body) {
   const device = headers[":path"].split("/").pop();
   const code = device.slice(0, 3);
-  const told = { path: headers[":path"], headers: { ...headers }, body };
-  process.stdout.write(JSON.stringify(told) + "\n");
+  const request = { path: headers[":path"], headers: { ...headers }, body };
+  process.stdout.write(JSON.stringify(request) + "\n");
   const token = headers.authorization?.slice(7);
   if (code === "555" || (code === "666" && refusedTokens.size === 0)) refusedTokens.add(token);
-  const trouble = tokenTrouble(headers.authorization);
-  const answer = (status, reason, more = {}) => {
+  const error = tokenError(headers.authorization);
+  const reply = (status, reason, more = {}) => {
     stream.respond({ ":status": status, "apns-id": headers["apns-id"], ...more });
     stream.end(reason ? JSON.stringify({ reason }) : undefined);
   };
@@ -49,10 +50,10 @@ function respond(stream, headers, body) {
     return stream.session.goaway(http2.constants.NGHTTP2_NO_ERROR, stream.id - 2);
   }
   if (code === "444") return stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
-  if (trouble) return answer(...trouble);
-  const wanted = REASONS[device];
-  if (wanted) return answer(wanted[0], wanted[1], wanted[2] ?? {});
-  return answer(200);
+  if (error) return reply(...error);
+  const configured = REASONS[device];
+  if (configured) return reply(configured[0], configured[1], configured[2] ?? {});
+  return reply(200);
 }
 
 server.on("stream", (stream, headers) => {

@@ -1,8 +1,9 @@
-"""A stand-in for AWS (moto's server) for the tests: one account with a mail identity, a topic and a key that may send.
+"""A fake of AWS (moto's server) for tests: one account with an email identity, an SNS topic and an access key for SES.
 
-Prints a line of JSON with the port and what the account is made of; then obeys lines of JSON on its input, one answer
-line each: {"publish": TEXT, "to": URL} has SNS send that text to that address, signed, and answers with the certificate;
-{"sign": TEXT, "version": "1" or "2"} signs a text as SNS would; {"mails": true} lists the mails that SES took.
+Prints one line of JSON with the port and the data of the account. Then reads commands, one line of JSON each, and
+prints one line of JSON for each: {"publish": TEXT, "to": URL} makes SNS post the signed text to the URL and returns
+the certificate; {"sign": TEXT, "version": "1" or "2"} returns a signature of the text as SNS makes it; {"mails":
+true} returns the emails that SES accepted.
 """
 
 import base64
@@ -28,7 +29,7 @@ REGION = "eu-central-1"
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 
-def say(**facts):
+def report(**facts):
     print(json.dumps(facts), flush=True)
 
 
@@ -47,27 +48,27 @@ def main():
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ses:*", "Resource": "*"}]}
     iam.put_user_policy(UserName="gateway", PolicyName="send", PolicyDocument=json.dumps(policy))
     key = iam.create_access_key(UserName="gateway")["AccessKey"]
-    # From now on every request's signature is checked.
+    # Checks the signature of every request from here on.
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
-    say(port=port, region=REGION, topic=topic, key_id=key["AccessKeyId"], secret=key["SecretAccessKey"])
+    report(port=port, region=REGION, topic=topic, key_id=key["AccessKeyId"], secret=key["SecretAccessKey"])
 
     for line in sys.stdin:
-        wish = json.loads(line)
-        if "publish" in wish:
+        command = json.loads(line)
+        if "publish" in command:
             settings.INITIAL_NO_AUTH_ACTION_COUNT = float("inf")
             sns = client("sns")
-            sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=wish["to"])
-            sns.publish(TopicArn=topic, Message=wish["publish"])
+            sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=command["to"])
+            sns.publish(TopicArn=topic, Message=command["publish"])
             settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
-            say(pem=list(sns_backends[DEFAULT_ACCOUNT_ID][REGION]._message_public_keys.values())[-1].decode())
-        elif "sign" in wish:
+            report(pem=list(sns_backends[DEFAULT_ACCOUNT_ID][REGION]._message_public_keys.values())[-1].decode())
+        elif "sign" in command:
             subscription = list(sns_backends[DEFAULT_ACCOUNT_ID][REGION].subscriptions.values())[-1]
-            digest = hashes.SHA1() if wish["version"] == "1" else hashes.SHA256()
-            signature = subscription.private_key().sign(wish["sign"].encode(), padding.PKCS1v15(), digest)
-            say(signature=base64.b64encode(signature).decode())
+            digest = hashes.SHA1() if command["version"] == "1" else hashes.SHA256()
+            signature = subscription.private_key().sign(command["sign"].encode(), padding.PKCS1v15(), digest)
+            report(signature=base64.b64encode(signature).decode())
         else:
             backend = ses_backends[DEFAULT_ACCOUNT_ID][REGION]
-            say(mails=[
+            report(mails=[
                 {"id": m.id, "from": m.source, "to": m.destinations, "subject": m.subject, "body": m.body}
                 for m in backend.sent_messages
             ])

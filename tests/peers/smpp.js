@@ -1,8 +1,8 @@
-// A scripted SMSC (node-smpp) for the tests of crates/providers/src/smpp.
+// A scripted SMSC (node-smpp) for tests/e2e/smpp.rs and the tests of crates/providers/src/smpp.
 //
-// Says on standard output what it hears, one JSON object a line, and takes what it is to do from standard input.
-// The first argument is JSON: { password, key, cert, id, receipts }: the id of the first message, in hexadecimal, and
-// the state that every message comes to by itself.
+// Prints events to standard output and reads commands from standard input, one JSON object per line. The first
+// argument is JSON: { password, key, cert, id, receipts }. `id` is the hexadecimal id of the first message; with
+// `receipts`, every message gets a receipt with this state.
 'use strict';
 
 const fs = require('fs');
@@ -10,7 +10,7 @@ const readline = require('readline');
 const smpp = require('smpp');
 
 const options = JSON.parse(process.argv[2] || '{}');
-const say = (event) => process.stdout.write(JSON.stringify(event) + '\n');
+const report = (event) => process.stdout.write(JSON.stringify(event) + '\n');
 
 const sessions = [];
 let plan = [];
@@ -18,11 +18,11 @@ let quiet = false;
 let refuse = 0;
 let next = BigInt('0x' + (options.id || '4B2F10A7'));
 
-function submitted(session, number, pdu) {
+function handleSubmit(session, number, pdu) {
   const text = pdu.short_message;
   const step = plan.shift() || {};
   session.unanswered = (session.unanswered || 0) + 1;
-  say({
+  report({
     event: 'submit',
     session: number,
     from: pdu.source_addr,
@@ -37,7 +37,7 @@ function submitted(session, number, pdu) {
     udh: text && text.udh ? text.udh.map((part) => part.toString('hex')).join('') : null,
     unanswered: session.unanswered,
   });
-  const answer = () => {
+  const respond = () => {
     session.unanswered -= step.silent ? 0 : 1;
     if (step.drop) {
       sessions.forEach((one) => one && one.destroy());
@@ -58,18 +58,18 @@ function submitted(session, number, pdu) {
       }
     }
   };
-  // Late answers come in another order than the messages.
-  setTimeout(answer, step.after || 0);
+  // Delayed responses arrive in a different order than the messages.
+  setTimeout(respond, step.after || 0);
 }
 
-function greeted(session) {
+function handleSession(session) {
   const number = sessions.push(session) - 1;
-  session.on('error', (error) => say({ event: 'error', session: number, why: String(error) }));
-  session.on('close', () => say({ event: 'closed', session: number }));
+  session.on('error', (error) => report({ event: 'error', session: number, why: String(error) }));
+  session.on('close', () => report({ event: 'closed', session: number }));
   session.on('bind_transceiver', (pdu) => {
     const known = options.password === undefined || pdu.password === options.password;
     const status = refuse || (known ? 0 : smpp.ESME_RINVPASWD);
-    say({
+    report({
       event: 'bind',
       session: number,
       system_id: pdu.system_id,
@@ -78,44 +78,44 @@ function greeted(session) {
     });
     session.send(pdu.response({ command_status: status, system_id: 'centre' }));
   });
-  session.on('submit_sm', (pdu) => submitted(session, number, pdu));
+  session.on('submit_sm', (pdu) => handleSubmit(session, number, pdu));
   session.on('enquire_link', (pdu) => {
-    say({ event: 'enquire', session: number });
+    report({ event: 'enquire', session: number });
     if (!quiet) {
       session.send(pdu.response());
     }
   });
   session.on('unbind', (pdu) => {
-    say({ event: 'unbind', session: number });
+    report({ event: 'unbind', session: number });
     session.send(pdu.response());
     session.close();
   });
-  for (const answer of ['deliver_sm_resp', 'data_sm_resp', 'enquire_link_resp', 'unbind_resp', 'generic_nack']) {
-    session.on(answer, (pdu) =>
-      say({ event: answer, session: number, status: pdu.command_status, sequence: pdu.sequence_number }));
+  for (const command of ['deliver_sm_resp', 'data_sm_resp', 'enquire_link_resp', 'unbind_resp', 'generic_nack']) {
+    session.on(command, (pdu) =>
+      report({ event: command, session: number, status: pdu.command_status, sequence: pdu.sequence_number }));
   }
 }
 
-function told(order) {
-  const session = sessions[order.session === undefined ? sessions.length - 1 : order.session];
-  switch (order.do) {
-    case 'plan': plan = plan.concat(order.steps); break;
-    case 'quiet': quiet = order.on; break;
-    case 'refuse': refuse = order.status; break;
-    case 'deliver': session.deliver_sm(order.pdu); break;
-    case 'data': session.data_sm(order.pdu); break;
-    case 'raw': session.socket.write(Buffer.from(order.hex, 'hex')); break;
+function execute(command) {
+  const session = sessions[command.session === undefined ? sessions.length - 1 : command.session];
+  switch (command.do) {
+    case 'plan': plan = plan.concat(command.steps); break;
+    case 'quiet': quiet = command.on; break;
+    case 'refuse': refuse = command.status; break;
+    case 'deliver': session.deliver_sm(command.pdu); break;
+    case 'data': session.data_sm(command.pdu); break;
+    case 'raw': session.socket.write(Buffer.from(command.hex, 'hex')); break;
     case 'enquire': session.enquire_link(); break;
     case 'drop': sessions.forEach((one) => one && one.destroy()); break;
     case 'unbind': session.unbind(); break;
   }
-  say({ event: 'done', what: order.do });
+  report({ event: 'done', what: command.do });
 }
 
 const server = smpp.createServer(
-  options.key ? { key: fs.readFileSync(options.key), cert: fs.readFileSync(options.cert) } : {}, greeted);
-server.listen(0, '127.0.0.1', () => say({ event: 'listening', port: server.address().port }));
-const orders = readline.createInterface({ input: process.stdin });
-orders.on('line', (line) => told(JSON.parse(line)));
-// Whoever started it is gone.
-orders.on('close', () => process.exit(0));
+  options.key ? { key: fs.readFileSync(options.key), cert: fs.readFileSync(options.cert) } : {}, handleSession);
+server.listen(0, '127.0.0.1', () => report({ event: 'listening', port: server.address().port }));
+const commands = readline.createInterface({ input: process.stdin });
+commands.on('line', (line) => execute(JSON.parse(line)));
+// The process that started it has ended.
+commands.on('close', () => process.exit(0));

@@ -1,10 +1,11 @@
-"""An SMTP server (aiosmtpd) for the tests: prints its port, then each mail it took as a line of JSON.
+"""An SMTP server (aiosmtpd) for tests: prints its port, then each received email as a line of JSON.
 
-The local part of a recipient says what becomes of a mail to it:
-  rcpt.550.5.1.1@…    that answer to RCPT        mail.… does so at the end of the mail
-  drop.data@…         the connection is closed when the mail has come, without an answer
-  hang.data@…         no answer when the mail has come
-Anything else is taken.
+The local part of a recipient decides the reply:
+  rcpt.550.5.1.1@…    this reply to RCPT
+  mail.550.5.1.1@…    this reply to the end of the email
+  drop.data@…         the connection is closed after the email, without a reply
+  hang.data@…         no reply after the email
+Every other email is accepted.
 """
 
 import argparse
@@ -16,13 +17,13 @@ import sys
 from aiosmtpd.smtp import SMTP, AuthResult
 
 
-def wanted(address, stage):
+def configured_reply(address, stage):
     parts = address.split("@")[0].split(".")
     if parts[0] != stage or not parts[1].isdigit():
         return None
     enhanced = ".".join(parts[2:5])
-    words = " ".join(parts[5:]) or "told to say so"
-    return f"{parts[1]} {enhanced} {words}" if enhanced else f"{parts[1]} {words}"
+    text = " ".join(parts[5:]) or "configured in the test"
+    return f"{parts[1]} {enhanced} {text}" if enhanced else f"{parts[1]} {text}"
 
 
 class Server(SMTP):
@@ -37,15 +38,15 @@ class Handler:
         self.arguments = arguments
 
     async def handle_RCPT(self, server, session, envelope, address, options):
-        answer = wanted(address, "rcpt")
-        if answer:
-            return answer
+        reply = configured_reply(address, "rcpt")
+        if reply:
+            return reply
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server, session, envelope):
         recipient = envelope.rcpt_tos[0]
-        say(
+        report(
             sender=envelope.mail_from,
             to=envelope.rcpt_tos,
             content=envelope.content.decode("utf-8", "replace"),
@@ -59,10 +60,10 @@ class Handler:
             await asyncio.sleep(3600)
         if recipient.startswith("hang.data@"):
             await asyncio.sleep(3600)
-        return wanted(recipient, "mail") or "250 2.0.0 OK: queued as 4WXyz1AbC"
+        return configured_reply(recipient, "mail") or "250 2.0.0 OK: queued as 4WXyz1AbC"
 
 
-def say(**facts):
+def report(**facts):
     print(json.dumps(facts), flush=True)
 
 
@@ -82,8 +83,8 @@ async def main():
         context.load_cert_chain(arguments.certificate, arguments.key)
 
     def authenticate(server, session, envelope, mechanism, login):
-        right = (arguments.user or "").encode(), (arguments.password or "").encode()
-        return AuthResult(success=(login.login, login.password) == right, handled=False, auth_data=login.login)
+        expected = (arguments.user or "").encode(), (arguments.password or "").encode()
+        return AuthResult(success=(login.login, login.password) == expected, handled=False, auth_data=login.login)
 
     def server():
         return Server(
@@ -100,8 +101,8 @@ async def main():
     loop = asyncio.get_running_loop()
     direct = context if arguments.tls == "tls" else None
     listening = await loop.create_server(server, "127.0.0.1", 0, ssl=direct)
-    say(port=listening.sockets[0].getsockname()[1])
-    # The test holds the other end of our input: when the test ends, so do we.
+    report(port=listening.sockets[0].getsockname()[1])
+    # The test holds the other end of standard input: the server ends with the test.
     await loop.run_in_executor(None, sys.stdin.read)
 
 

@@ -56,7 +56,7 @@ pub struct Gateway {
     pub queue: Arc<dyn Queue>,
     /// The cache. Returns only values that a process on the same store has set.
     pub cache: SignedCache,
-    /// Key that signs cookies and callback tokens.
+    /// Key that signs cookies, callback tokens and cache entries.
     pub secret: StoreSecret,
     /// The metrics.
     pub metrics: Metrics,

@@ -1,5 +1,6 @@
-// A real browser on the pages of a running gateway. Started by tests/e2e/browser.rs with a scenario, an address, a key and
-// the id of a message; ends with status 0 when all is as it should be, else says what is not.
+// Steps of a real browser on the pages of a running gateway. Started by tests/e2e/browser.rs with a scenario, a base
+// URL, a key and a message id (a folder for `pictures`). Exits with 0 on success, otherwise prints the failed
+// assertion.
 "use strict";
 const assert = require("node:assert/strict");
 const fs = require("node:fs");
@@ -9,40 +10,40 @@ const [scenario, base, key, message] = process.argv.slice(2);
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const LIMIT_MS = 30_000;
 
-const audit = async (page, what) => {
-  const faults = await page.evaluate(async (source) => {
+const audit = async (page, label) => {
+  const violations = await page.evaluate(async (source) => {
     if (!window.axe) (0, eval)(source);
     const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
     return violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html} ${node.failureSummary}`));
   }, axe).catch(async () => {
-    // Under our policy a page may not evaluate text; the debugger may.
+    // The content security policy forbids eval in the page, but not in the debugger.
     const session = await page.createCDPSession();
     await session.send("Runtime.evaluate", { expression: axe });
-    const answer = await session.send("Runtime.evaluate", {
+    const reply = await session.send("Runtime.evaluate", {
       expression: `axe.run(document, { resultTypes: ["violations"] }).then((found) => found.violations.flatMap(
         (one) => one.nodes.map((node) => one.id + ": " + node.html + " " + node.failureSummary)))`,
       awaitPromise: true,
       returnByValue: true,
     });
-    assert.ok(Array.isArray(answer.result.value), JSON.stringify(answer));
-    return answer.result.value;
+    assert.ok(Array.isArray(reply.result.value), JSON.stringify(reply));
+    return reply.result.value;
   });
-  assert.deepEqual(faults, [], `${what}: ${faults.join("\n")}`);
+  assert.deepEqual(violations, [], `${label}: ${violations.join("\n")}`);
 };
 
-const fits = async (page, what) => {
+const fits = async (page, label) => {
   const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  assert.ok(content <= window, `${what}: ${content} wide in a window of ${window}`);
+  assert.ok(content <= window, `${label}: content is ${content} px wide in a window of ${window} px`);
 };
 
 const text = (page) => page.evaluate(() => document.body.innerText);
 
-const until = (page, words) =>
-  page.waitForFunction((words) => document.body.innerText.includes(words), { timeout: LIMIT_MS }, words);
+const until = (page, wanted) =>
+  page.waitForFunction((wanted) => document.body.innerText.includes(wanted), { timeout: LIMIT_MS }, wanted);
 
 const go = async (page, path) => {
-  const answer = await page.goto(base + path, { waitUntil: "load" });
-  return answer.status();
+  const response = await page.goto(base + path, { waitUntil: "load" });
+  return response.status();
 };
 
 const focused = (page) =>
@@ -51,7 +52,7 @@ const focused = (page) =>
     return at.name && at.type !== "submit" ? `${at.name}` : (at.textContent || at.tagName).trim();
   });
 
-// Presses Tab until what is in focus is the wanted one, as somebody without a mouse would.
+// Presses Tab until the wanted element has the focus.
 const tabTo = async (page, wanted) => {
   const seen = [];
   for (let presses = 0; presses < 120; presses += 1) {
@@ -76,16 +77,16 @@ const scenarios = {
   // Every page at both widths, light and dark, without axe violations and script errors.
   async audit(browser) {
     const page = await browser.newPage();
-    const complaints = [];
-    page.on("pageerror", (error) => complaints.push(String(error)));
-    page.on("console", (line) => line.type() === "error" && complaints.push(line.text()));
+    const errors = [];
+    page.on("pageerror", (error) => errors.push(String(error)));
+    page.on("console", (line) => line.type() === "error" && errors.push(line.text()));
     await go(page, "/operate");
     assert.ok(page.url().includes("/sign-in"), page.url());
     for (const path of ["/sign-in", "/", "/?search=09122222222", `/messages/${message}`, "/operate",
       "/operate/messages?q=state%3Afailed", "/operate/messages?q=", "confirm", "/usage?user_id=ann", "/broadcasts", "broadcast"]) {
       for (const width of [390, 1280]) {
         for (const scheme of ["light", "dark"]) {
-          const what = `${path} at ${width} pixels, ${scheme}`;
+          const label = `${path} at ${width} pixels, ${scheme}`;
           await page.setViewport({ width, height: 900 });
           await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
           if (path === "confirm") {
@@ -96,17 +97,17 @@ const scenarios = {
             await Promise.all([page.waitForNavigation(), page.click('a[href^="/broadcasts/"]')]);
             await until(page, "Opened / received");
           } else {
-            assert.equal(await go(page, path), 200, what);
+            assert.equal(await go(page, path), 200, label);
           }
           if (path === "/") await until(page, "Top ten addresses");
           if (path === "/operate") await until(page, "The numbers are live.");
-          await fits(page, what);
-          await audit(page, what);
+          await fits(page, label);
+          await audit(page, label);
         }
       }
       if (path === "/sign-in") await signIn(page, "/operate");
     }
-    assert.deepEqual(complaints, []);
+    assert.deepEqual(errors, []);
   },
 
   // A failed delivery is found, selected and sent again with the keyboard only.
@@ -143,14 +144,14 @@ const scenarios = {
     const number = (name) => page.$eval(`[data-live="${name}"]`, (element) => Number(element.textContent));
     const before = await number("waiting");
     const send = async () => {
-      const answer = await fetch(`${base}/sms/send?number=09125555555&body=live`, { headers: { "X-Api-Key": key } });
-      assert.equal(answer.status, 200);
+      const response = await fetch(`${base}/sms/send?number=09125555555&body=live`, { headers: { "X-Api-Key": key } });
+      assert.equal(response.status, 200);
     };
     await send();
     const grown = (at) => page.waitForFunction(
       (at) => Number(document.querySelector('[data-live="waiting"]').textContent) === at, { timeout: LIMIT_MS }, at);
     await grown(before + 1);
-    // Puppeteer misses elements that still move: a page scrolling to its anchor, a table row that changes its height.
+    // Puppeteer misses elements that still move, such as a page that scrolls to its anchor or a row that changes its height.
     await page.emulateMediaFeatures([{ name: "prefers-reduced-motion", value: "reduce" }]);
     const click = async (selector) => {
       await until(page, "The numbers are live.");
@@ -170,7 +171,7 @@ const scenarios = {
     assert.ok(!(await page.$('meta[http-equiv="refresh"]')), "no reload while something can be selected");
   },
 
-  // Pictures for the README.
+  // Screenshots for the README.
   async pictures(browser) {
     const page = await browser.newPage();
     await page.setViewport({ width: 1100, height: 1000 });

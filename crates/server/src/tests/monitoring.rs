@@ -98,7 +98,13 @@ async fn the_circuit_state_has_one_series_for_each_value() {
     let metrics = server.get("/metrics").await.text();
     let available = "postrider_providers_available{channel=\"sms\"} 1";
     assert!(metrics.contains(available), "{metrics}");
-    for (state, value) in [("closed", 0), ("open", 1), ("half_open", 0), ("misconfigured", 0)] {
+    for (state, value) in [
+        ("closed", 0),
+        ("open", 1),
+        ("half_open", 0),
+        ("misconfigured", 0),
+        ("paused", 0),
+    ] {
         let line = format!("postrider_provider_circuit{{provider=\"mock-blue\",state=\"{state}\"}} {value}");
         assert!(metrics.contains(&line), "{line} in {metrics}");
     }
