@@ -32,10 +32,10 @@ impl PostgresHost {
     /// Creates and starts a server with an empty database `postgres`.
     pub fn new(host: &NetworkHost, folder: &Path) -> Self {
         let mut server = Self::prepare(host, folder);
-        let data_path = server.data_path();
+        let database_folder = server.database_folder();
         run_ok(server.owner_command("initdb").args([
             "-D",
-            &data_path,
+            &database_folder,
             "-U",
             "postgres",
             "-A",
@@ -64,9 +64,9 @@ impl PostgresHost {
             primary_address.ip().to_string(),
             primary_address.port().to_string(),
         );
-        let data_path = server.data_path();
+        let database_folder = server.database_folder();
         run_ok(server.owner_command("pg_basebackup").args([
-            "-h", &address, "-p", &port, "-U", "postgres", "-D", &data_path, "-R", "-X", "stream", "-c",
+            "-h", &address, "-p", &port, "-U", "postgres", "-D", &database_folder, "-R", "-X", "stream", "-c",
             "fast",
         ]));
         server.start();
@@ -95,7 +95,7 @@ impl PostgresHost {
         }
     }
 
-    fn data_path(&self) -> String {
+    fn database_folder(&self) -> String {
         self.data_dir.join("data").to_string_lossy().into_owned()
     }
 
@@ -140,9 +140,9 @@ impl PostgresHost {
             // Time until a replica tries again to connect to its primary.
             "wal_retrieve_retry_interval=200ms",
         ];
-        let data_path = self.data_path();
+        let database_folder = self.database_folder();
         let mut command = self.owner_command("postgres");
-        command.args(["-D", &data_path, "-p", &POSTGRES_PORT.to_string()]);
+        command.args(["-D", &database_folder, "-p", &POSTGRES_PORT.to_string()]);
         command.args(settings.iter().flat_map(|setting| ["-c", setting]));
         self.child = Some(
             command
@@ -169,10 +169,10 @@ impl PostgresHost {
 
     /// Stops the server in the mode `fast` and starts it again.
     pub fn restart(&mut self) {
-        let data_path = self.data_path();
+        let database_folder = self.database_folder();
         run_ok(
             self.owner_command("pg_ctl")
-                .args(["-D", &data_path, "-m", "fast", "-w", "stop"]),
+                .args(["-D", &database_folder, "-m", "fast", "-w", "stop"]),
         );
         kill_child(&mut self.child);
         self.start();

@@ -212,7 +212,7 @@ impl FaultScenario {
                     });
                 }
             }
-            TaskResult::AcceptAnswered(number, result) => self.handle_accept_result(number, result),
+            TaskResult::AcceptAnswered(number, result) => self.note_acceptance(number, result),
         }
     }
 
@@ -303,7 +303,7 @@ impl FaultScenario {
         });
     }
 
-    fn handle_accept_result(&mut self, number: usize, result: Result<Accepted, AcceptError>) {
+    fn note_acceptance(&mut self, number: usize, result: Result<Accepted, AcceptError>) {
         match result {
             Ok(accepted) => {
                 let body = request_number(number).body;
