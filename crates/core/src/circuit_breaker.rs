@@ -63,7 +63,7 @@ pub enum Admission {
     Probe,
     /// The circuit is open, or another call is the probe.
     CircuitOpen {
-        /// The time at which it makes sense to ask again.
+        /// The time of the next probe.
         until: DateTime<Utc>,
     },
     /// No calls before the configuration is loaded again.

@@ -105,7 +105,7 @@ pub(crate) struct BroadcastSubmission {
     users: Option<Vec<String>>,
     /// `true` to send to all users that are registered now.
     all: Option<bool>,
-    /// The channel; by default the usual one.
+    /// The channel; default: the default channel.
     channel: Option<String>,
 }
 

@@ -204,7 +204,7 @@ CREATE INDEX user_throttles_expires_hour ON user_throttles (expires_hour);
 -- Users and broadcasts ----------------------------------------------------------------------------
 
 -- Registered users. They are numbered without gaps in the order of registration and never deleted, so that a broadcast
--- to all users only has to remember the last number.
+-- to all users stores only the last number.
 CREATE TABLE users (
     -- The client's own identifier of the user.
     id         TEXT PRIMARY KEY,

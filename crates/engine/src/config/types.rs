@@ -139,7 +139,7 @@ impl ProviderConfig {
         Self {
             name,
             rate: None,
-            // A call to a mail server is a separate connection, and mail servers allow few.
+            // Each call in flight needs a connection of its own, and many mail servers allow few.
             concurrency: if kind == "smtp" { 8 } else { 256 },
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(10),
