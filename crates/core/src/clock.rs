@@ -47,8 +47,8 @@ impl SyncedClock {
         let error = micros(received.saturating_sub(requested) / 2) + 500;
         // `shown` was cut to whole milliseconds.
         let at_origin = shown.timestamp_micros() + 500 - middle;
-        let known = self.at_origin_micros.load(Ordering::SeqCst);
-        if (at_origin - known).abs() > error {
+        let current = self.at_origin_micros.load(Ordering::SeqCst);
+        if (at_origin - current).abs() > error {
             self.at_origin_micros.store(at_origin, Ordering::SeqCst);
         }
     }

@@ -124,7 +124,7 @@ fn basic_septet(character: char) -> Option<u8> {
         let septet = ASCII_SEPTETS.get(u32::from(character) as usize).copied();
         return septet.filter(|septet| *septet != NO_SEPTET);
     }
-    let index = BASIC.iter().position(|known| *known == character)?;
+    let index = BASIC.iter().position(|listed| *listed == character)?;
     u8::try_from(index).ok()
 }
 

@@ -157,7 +157,7 @@ impl RateLimiter {
 
     /// Starts a cooldown, after which the bucket begins almost empty, because calls were too fast for the provider.
     pub fn start_cooldown(&mut self, until: DateTime<Utc>) {
-        if self.cooldown_until.is_none_or(|known| known < until) {
+        if self.cooldown_until.is_none_or(|current| current < until) {
             self.cooldown_until = Some(until);
             self.tokens = self.tokens.min(1.0);
             self.counted_at = self.counted_at.max(Some(until));

@@ -63,9 +63,13 @@ pub(super) struct RegistrationPlan {
     pub results: Vec<UserRegistration>,
 }
 
-/// Plans a registration. `known` are those of the users that exist; `last` is the last user number in use.
-pub(super) fn plan_registration(known: Vec<User>, mut last: i64, users: &[NewUser]) -> RegistrationPlan {
-    let mut users_by_id: HashMap<_, _> = known
+/// Plans a registration. `stored_users` are those of `users` that exist; `last` is the last user number in use.
+pub(super) fn plan_registration(
+    stored_users: Vec<User>,
+    mut last: i64,
+    users: &[NewUser],
+) -> RegistrationPlan {
+    let mut users_by_id: HashMap<_, _> = stored_users
         .into_iter()
         .map(|user| (user.id.clone(), (user, UserRegistration::Unchanged)))
         .collect();

@@ -36,7 +36,7 @@ pub(super) fn user_throttles(
         }
         let (scope, limit) = throttle_scope(key_limit, channel, gateway.config.user_per_hour);
         let subject = throttle_subject(request.user.as_deref(), &delivery.address, scope);
-        if limit > 0 && throttles.iter().all(|known| known.subject != subject) {
+        if limit > 0 && throttles.iter().all(|throttle| throttle.subject != subject) {
             throttles.push(UserThrottle {
                 subject,
                 limit,

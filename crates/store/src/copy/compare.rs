@@ -45,13 +45,13 @@ pub async fn compare(
 ) -> Result<Vec<TableComparison>> {
     let mut comparisons = Vec::new();
     for (old, new) in source.tables.iter().zip(&target.tables) {
-        let one = table_checksum(source.store.as_mut(), old, batch, &progress).await?;
-        let other = table_checksum(target.store.as_mut(), new, batch, &progress).await?;
-        comparisons.push(TableComparison::new(&old.name, one, other));
+        let source_checksum = table_checksum(source.store.as_mut(), old, batch, &progress).await?;
+        let target_checksum = table_checksum(target.store.as_mut(), new, batch, &progress).await?;
+        comparisons.push(TableComparison::new(&old.name, source_checksum, target_checksum));
     }
-    let one = meta_checksum(source.store.as_mut()).await?;
-    let other = meta_checksum(target.store.as_mut()).await?;
-    comparisons.push(TableComparison::new("meta", one, other));
+    let source_checksum = meta_checksum(source.store.as_mut()).await?;
+    let target_checksum = meta_checksum(target.store.as_mut()).await?;
+    comparisons.push(TableComparison::new("meta", source_checksum, target_checksum));
     Ok(comparisons)
 }
 

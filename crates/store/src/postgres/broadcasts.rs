@@ -134,8 +134,8 @@ async fn register_users(
     lock_exclusive(transaction, AdvisoryLock::UserNumbers).await?;
     let ids = column(users, |user| escape_text(&user.id));
     let rows = transaction.query(READ_USERS, bind![ids]).await?;
-    let known = rows.iter().map(decode_user).collect::<Result<_, _>>()?;
-    let plan = plan_registration(known, last_user_number(transaction).await?, users);
+    let stored_users = rows.iter().map(decode_user).collect::<Result<_, _>>()?;
+    let plan = plan_registration(stored_users, last_user_number(transaction).await?, users);
     let new = &plan.new_users;
     if !new.is_empty() {
         transaction

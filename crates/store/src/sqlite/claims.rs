@@ -45,9 +45,9 @@ pub fn due(
     for priority in [Priority::High, Priority::Normal] {
         let mut by_channel = Vec::new();
         for (left, channel) in &mut channels {
-            let found = due_on_channel(connection, channel, priority, now, *left)?;
-            *left -= found.len();
-            by_channel.push(found);
+            let due_entries = due_on_channel(connection, channel, priority, now, *left)?;
+            *left -= due_entries.len();
+            by_channel.push(due_entries);
         }
         entries.extend(round_robin(by_channel, capacity.limit - entries.len()));
     }

@@ -127,13 +127,13 @@ impl TableStore for SqliteTableStore {
     async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>> {
         let sql = SQLITE.for_table(SQLITE.fetch_rows, table);
         let sql = SQLITE.with_placeholders(&sql, table.key.len());
-        let mut found = Vec::with_capacity(keys.len());
+        let mut rows = Vec::with_capacity(keys.len());
         for key in keys {
-            found.extend(
+            rows.extend(
                 select_rows(&self.reader, &sql, key).map_err(|error| to_error(ERROR_CONTEXT, error))?,
             );
         }
-        Ok(found)
+        Ok(rows)
     }
 
     async fn begin(&mut self) -> Result<()> {

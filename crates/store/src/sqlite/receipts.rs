@@ -86,13 +86,13 @@ fn find_delivery(
 ) -> rusqlite::Result<Option<DeliveryId>> {
     let provider = received.provider.as_ref().map(ConfigName::as_str);
     let decode = |row: &rusqlite::Row<'_>| row.delivery_id("id");
-    let found = match received.delivery {
+    let delivery_id = match received.delivery {
         Some(id) => transaction.statement(FIND_BY_ID)?.query_row([id.0], decode),
         None => transaction
             .statement(FIND_BY_REFERENCE)?
             .query_row(params![received.receipt.reference, provider], decode),
     };
-    found.optional()
+    delivery_id.optional()
 }
 
 fn load_delivery(transaction: &mut WriteTransaction<'_>, id: DeliveryId) -> rusqlite::Result<LoadedDelivery> {
