@@ -1,7 +1,7 @@
 //! The state of a provider that all processes on a store share: its circuit and its cooldown.
 //!
-//! Each process judges by its own calls and reports changes. The rules here merge a report into the shared state,
-//! whatever the order of reports; the store applies them under a lock.
+//! Each process updates its own circuit by its own calls and reports changes. The rules here merge reports, in any order,
+//! into the shared state; the store applies them under a lock.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::circuit_breaker::{CLOCK_SKEW_MAX, CircuitState, is_open_period_over, 
 use crate::clock::saturating_add;
 use crate::name::ConfigName;
 
-/// Longest cooldown: a provider that asks for more is called again after this time.
+/// Longest cooldown: a provider that requests a longer one is called again after this time.
 pub const COOLDOWN_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Processes that load their configuration within this time of each other count as started together: only the first of

@@ -116,7 +116,7 @@ async fn find_due_in_store(
     let capacity = capacity_source.capacity();
     let due = poll_store(gateway, &capacity, &capacity).await;
     let more = match polls.checked_sub(1) {
-        Some(left) if !due.ids.is_empty() => MoreDue::QueueBehind(left),
+        Some(polls_left) if !due.ids.is_empty() => MoreDue::QueueBehind(polls_left),
         _ => MoreDue::NoneKnown,
     };
     DueDeliveries { more, ..due }

@@ -240,8 +240,8 @@ fn find_matching_key<'a>(keys: &'a [ApiKey], presented: &[u8]) -> Option<&'a Api
     let digest: [u8; 32] = Sha256::digest(presented).into();
     let mut matching_key = None;
     for key in keys {
-        let same: Choice = key.sha256.ct_eq(&digest);
-        if bool::from(same) {
+        let is_match: Choice = key.sha256.ct_eq(&digest);
+        if bool::from(is_match) {
             matching_key = Some(key);
         }
     }

@@ -141,8 +141,8 @@ fn format_network_error(octets: [u8; 3]) -> String {
 /// Parses the fields of a receipt text. `text:` ends the search, because anything may follow it.
 fn parse_fields(text: &str) -> ReceiptFields<'_> {
     let keys = find_keys(text);
-    let value = |wanted: &str| {
-        let index = keys.iter().position(|(_, key)| *key == wanted)?;
+    let value = |key_name: &str| {
+        let index = keys.iter().position(|(_, key)| *key == key_name)?;
         let (start, key) = keys[index];
         let end = keys.get(index + 1).map_or(text.len(), |(next, _)| *next);
         // A value has no blanks: a second word belongs to an unknown key.

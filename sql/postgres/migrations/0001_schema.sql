@@ -196,7 +196,7 @@ CREATE TABLE unmatched_receipts (
     provider    TEXT NOT NULL,
     status      TEXT NOT NULL CHECK (status IN ('delivered', 'bounced', 'invalid', 'opened')),
     reason      TEXT,
-    -- When the provider says it happened, and when the receipt arrived.
+    -- The time of the change according to the provider, and the time at which the receipt arrived.
     at          BIGINT NOT NULL,
     received_at BIGINT NOT NULL,
     -- A provider that repeats a receipt adds no row.

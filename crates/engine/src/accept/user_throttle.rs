@@ -1,7 +1,7 @@
 //! Determines the user throttles of a message: subject, scope and limit.
 //!
 //! The limit of the API key precedes the limit of the channel, which precedes the general one; each scope
-//! counts by itself. The store counts.
+//! is counted separately. The store counts the messages.
 
 use postrider_core::channel::Channel;
 use postrider_core::message::NewDelivery;

@@ -150,7 +150,7 @@ impl<'a> TableReader<'a> {
             let ValueKind::Choice(words) = kind else {
                 return None;
             };
-            value.as_str().filter(|word| words.contains(word))
+            value.as_str().filter(|text| words.contains(text))
         })
     }
 

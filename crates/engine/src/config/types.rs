@@ -177,7 +177,7 @@ pub struct EventsConfig {
     pub timeout: Duration,
     /// Delay after each failed delivery attempt; after the last one the event becomes a dead letter.
     pub retry_schedule: Vec<Duration>,
-    /// Age at which an event becomes a dead letter, whatever the number of attempts.
+    /// Age at which an event becomes a dead letter, even if attempts remain.
     pub age_max: Duration,
 }
 

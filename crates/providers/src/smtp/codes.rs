@@ -237,7 +237,7 @@ fn classify(stage: SmtpStage, reply: &SmtpReply) -> ReplyClass {
             Throttled
         }
         Some(Deferred) if concerns_account => Unavailable,
-        // These codes concern the login, whatever the enhanced code says.
+        // These codes concern the login, even if the enhanced code means something else.
         _ if matches!(reply.code, 530 | 534 | 535 | 538) => Misconfigured,
         // A refusal of the sender concerns all messages.
         Some(Rejected | InvalidRecipient) if concerns_account => Misconfigured,

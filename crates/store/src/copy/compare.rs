@@ -27,11 +27,11 @@ impl TableComparison {
         self.rows[0] == self.rows[1] && self.checksums[0] == self.checksums[1]
     }
 
-    fn new(table: &str, old: TableChecksum, new: TableChecksum) -> Self {
+    fn new(table: &str, source: TableChecksum, target: TableChecksum) -> Self {
         Self {
             table: table.to_owned(),
-            rows: [old.rows, new.rows],
-            checksums: [old.checksum, new.checksum],
+            rows: [source.rows, target.rows],
+            checksums: [source.checksum, target.checksum],
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Accepting messages: stores a batch with deliveries, idempotency keys and events in one transaction.
 //!
-//! Runs a fixed number of statements per batch, whatever its size. The caller begins and ends the transaction.
+//! Runs a fixed number of statements per batch of any size. The caller begins and ends the transaction.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -200,23 +200,23 @@ async fn save_idempotency_keys(
     now: i64,
 ) -> Result<(), PgError> {
     // Sorted by key, so that two processes do not deadlock.
-    let mut wanted = BTreeMap::new();
+    let mut requested_keys = BTreeMap::new();
     for entry in numbered.iter() {
         if let Some(idempotency) = &entry.message.idempotency {
-            wanted.insert(idempotency.key, (idempotency, entry.number, entry.message.id));
+            requested_keys.insert(idempotency.key, (idempotency, entry.number, entry.message.id));
         }
     }
-    if wanted.is_empty() {
+    if requested_keys.is_empty() {
         return Ok(());
     }
-    let keys = wanted.values().copied().collect::<Vec<_>>();
+    let keys = requested_keys.values().copied().collect::<Vec<_>>();
     for key in idempotency::insert(transaction, &keys, now).await? {
-        if let Some((idempotency, number, id)) = wanted.remove(&key) {
+        if let Some((idempotency, number, id)) = requested_keys.remove(&key) {
             let request = idempotency.request;
             records.insert(key, IdempotencyRecord { request, number, id });
         }
     }
-    let stored_elsewhere = wanted.into_keys().collect::<Vec<_>>();
+    let stored_elsewhere = requested_keys.into_keys().collect::<Vec<_>>();
     records.extend(idempotency::load(transaction, &stored_elsewhere, now).await?);
     numbered.retain(|entry| !key_of(entry.message).is_some_and(|key| stored_elsewhere.contains(&key)));
     Ok(())

@@ -251,9 +251,9 @@ async fn user_numbers(
     transaction: &PgTransaction,
     ids: &[String],
 ) -> Result<Result<Vec<i64>, BroadcastAcceptance>, PgError> {
-    let wanted = column(ids, |id| escape_text(id));
+    let escaped_ids = column(ids, |id| escape_text(id));
     let mut numbers = HashMap::with_capacity(ids.len());
-    for row in &transaction.query(READ_USERS, bind![wanted]).await? {
+    for row in &transaction.query(READ_USERS, bind![escaped_ids]).await? {
         numbers.insert(row.text("id")?, row.integer("number")?);
     }
     let unknown = ids.iter().filter(|id| !numbers.contains_key(*id));

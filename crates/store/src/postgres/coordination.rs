@@ -88,9 +88,7 @@ impl BatchOperation for RateOperation {
         // Sorted by provider, so that two processes do not deadlock.
         let mut order = (0..operations.len()).collect::<Vec<_>>();
         order.sort_by_key(|index| operations[*index].provider().as_str());
-        for same_provider in
-            order.chunk_by(|one, other| operations[*one].provider() == operations[*other].provider())
-        {
+        for same_provider in order.chunk_by(|a, b| operations[*a].provider() == operations[*b].provider()) {
             let first = &operations[same_provider[0]];
             let mut state = load_rate_limiter(transaction, first.provider().as_str()).await?;
             for index in same_provider {

@@ -68,8 +68,10 @@ async fn apply_receipts(
             .iter()
             .filter(|(_, received)| received.can_wait)
             .copied();
-        let kept = save_unmatched(transaction, &waiting.collect::<Vec<_>>()).await?;
-        let dropped = unmatched.iter().filter(|(index, _)| !kept.contains(index));
+        let stored_indexes = save_unmatched(transaction, &waiting.collect::<Vec<_>>()).await?;
+        let dropped = unmatched
+            .iter()
+            .filter(|(index, _)| !stored_indexes.contains(index));
         results.extend(dropped.map(|(index, _)| (*index, ReceiptResult::Dropped)));
     }
     let result = |(index, _): &IndexedReceipt<'_>| results.remove(index).unwrap_or(ReceiptResult::Unmatched);

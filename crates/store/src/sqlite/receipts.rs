@@ -44,21 +44,21 @@ struct UnmatchedCapacity(Option<usize>);
 
 impl UnmatchedCapacity {
     fn left(&mut self, transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<usize> {
-        if let Some(left) = self.0 {
-            return Ok(left);
+        if let Some(room) = self.0 {
+            return Ok(room);
         }
-        let kept = transaction
+        let stored_count = transaction
             .statement(COUNT_UNMATCHED)?
             .query_row([limit_to_sql(UNMATCHED_RECEIPTS_MAX)], |row| {
                 row.count::<usize>("waiting")
             })?;
-        let left = UNMATCHED_RECEIPTS_MAX.saturating_sub(kept);
-        self.0 = Some(left);
-        Ok(left)
+        let room = UNMATCHED_RECEIPTS_MAX.saturating_sub(stored_count);
+        self.0 = Some(room);
+        Ok(room)
     }
 
     fn subtract(&mut self, rows: usize) {
-        self.0 = self.0.map(|left| left.saturating_sub(rows));
+        self.0 = self.0.map(|room| room.saturating_sub(rows));
     }
 }
 

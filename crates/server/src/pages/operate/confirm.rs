@@ -117,9 +117,11 @@ async fn selected_deliveries(
     let (mask, now) = (gateway.config.mask_numbers, gateway.clock.now());
     let mut hits = search::find_by_ids(gateway, ids).await?;
     hits.retain(|hit| action.applies_to(hit, gateway));
-    let shown = hits.iter().take(PREVIEW_ROWS_MAX);
+    let previewed_hits = hits.iter().take(PREVIEW_ROWS_MAX);
     Ok(Targets {
-        rows: shown.map(|hit| DeliveryRow::of(hit, mask, now)).collect(),
+        rows: previewed_hits
+            .map(|hit| DeliveryRow::of(hit, mask, now))
+            .collect(),
         ids: hits.iter().map(|hit| hit.delivery.id).collect(),
         has_more: false,
     })

@@ -1,6 +1,6 @@
 //! `/operate/messages?q=`: the deliveries that match a search, with the actions that are possible for each.
 //!
-//! One page examines a bounded number of messages; if that ends the search early, the page says so and links on.
+//! One page examines a bounded number of messages; if that ends the search early, the page shows a note and a link to continue.
 
 use askama::Template;
 use axum::body::Body;
