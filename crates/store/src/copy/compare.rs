@@ -2,7 +2,7 @@
 //!
 //! Reads every row of both stores and does not use the progress of the move.
 
-use super::meta::copied_meta;
+use super::meta::read_copied_meta;
 use super::source::{CopySource, read_page};
 use super::table::CopyTable;
 use super::table_store::TableStore;
@@ -76,7 +76,7 @@ async fn table_checksum(
 
 async fn meta_checksum(store: &mut dyn TableStore) -> Result<TableChecksum> {
     let mut sum = TableChecksum::default();
-    for (name, value) in copied_meta(store).await? {
+    for (name, value) in read_copied_meta(store).await? {
         sum.add(&[CopyValue::Text(name), value]);
     }
     Ok(sum)

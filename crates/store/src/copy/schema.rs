@@ -57,7 +57,7 @@ pub async fn matching_tables(
 }
 
 /// Returns the tables of one store.
-pub async fn tables_of(store: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
+pub async fn read_tables(store: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
     let schema = read_schema(store).await?;
     let names = table_names(&schema, &[]);
     let read_table = |name: &String| {

@@ -135,7 +135,7 @@ async fn register_users(
     let ids = column(users, |user| escape_text(&user.id));
     let rows = transaction.query(READ_USERS, bind![ids]).await?;
     let stored_users = rows.iter().map(decode_user).collect::<Result<_, _>>()?;
-    let plan = plan_registration(stored_users, last_user_number(transaction).await?, users);
+    let plan = plan_registration(stored_users, read_last_user_number(transaction).await?, users);
     let new = &plan.new_users;
     if !new.is_empty() {
         transaction
@@ -173,7 +173,7 @@ fn user_contacts(users: &[User]) -> Vec<Option<String>> {
     column(users, |user| contact::encode_contacts(&user.contacts))
 }
 
-async fn last_user_number(transaction: &PgTransaction) -> Result<i64, PgError> {
+async fn read_last_user_number(transaction: &PgTransaction) -> Result<i64, PgError> {
     transaction
         .query_one(LAST_USER_NUMBER, &[])
         .await?
@@ -203,7 +203,7 @@ async fn create_broadcast(
             None => {}
         }
     }
-    let last_user = last_user_number(transaction).await?;
+    let last_user = read_last_user_number(transaction).await?;
     let named = match &new.audience {
         BroadcastAudience::All => None,
         BroadcastAudience::Listed(ids) => match user_numbers(transaction, ids).await? {

@@ -141,7 +141,7 @@ fn register_users(
             .optional()?;
         stored_users.extend(stored_user);
     }
-    let last = last_user_number(transaction)?;
+    let last = read_last_user_number(transaction)?;
     let plan = plan_registration(stored_users, last, users);
     for user in &plan.new_users {
         transaction.statement(INSERT_USER)?.execute(params![
@@ -162,7 +162,7 @@ fn register_users(
     Ok(plan.results)
 }
 
-fn last_user_number(transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<i64> {
+fn read_last_user_number(transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<i64> {
     transaction
         .statement(LAST_USER_NUMBER)?
         .query_row([], |row| row.integer("number"))
@@ -180,7 +180,7 @@ fn create_broadcast(
             _ => BroadcastAcceptance::KeyReused,
         });
     }
-    let last_user = last_user_number(transaction)?;
+    let last_user = read_last_user_number(transaction)?;
     let listed = match &new.audience {
         BroadcastAudience::All => None,
         BroadcastAudience::Listed(ids) => match user_numbers(transaction, ids)? {
