@@ -112,7 +112,7 @@ async fn flush_queue(gateway: &Gateway) -> Result<()> {
 }
 
 /// Returns a progress bar on stderr, drawn on a terminal only. Without a length it shows a counter.
-fn progress_bar(length: Option<u64>, what: &'static str) -> ProgressBar {
+fn progress_bar(length: Option<u64>, label: &'static str) -> ProgressBar {
     let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
     let template = match length {
         Some(_) => "{msg} {wide_bar} {human_pos}/{human_len}",
@@ -121,7 +121,7 @@ fn progress_bar(length: Option<u64>, what: &'static str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    bar.with_message(what)
+    bar.with_message(label)
 }
 
 fn format_time(time: Timestamp) -> String {

@@ -163,7 +163,7 @@ async fn check_cache(url: &str) -> CheckFinding {
     let value = b"checked";
     cache.set(CACHE_CHECK_KEY, value, CACHE_CHECK_TTL).await;
     match cache.get(CACHE_CHECK_KEY).await {
-        Some(found) if found == value => Ok(String::new()),
+        Some(cached) if cached == value => Ok(String::new()),
         _ => Err(
             "does not return a stored value; start it or correct cache.url (until then pages are read from the store)"
                 .to_owned(),

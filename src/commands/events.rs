@@ -113,8 +113,8 @@ async fn find_event(gateway: &Gateway, id: EventId) -> Result<Event> {
         ..EventQuery::default()
     };
     let events = gateway.store.events(query).await?;
-    let found = events.into_iter().find(|event| event.id() == id);
-    found.ok_or_else(|| Error::usage(format!("no event {id}; list events with: console events list")))
+    let event = events.into_iter().find(|event| event.id() == id);
+    event.ok_or_else(|| Error::usage(format!("no event {id}; list events with: console events list")))
 }
 
 fn format_event_status(event: &Event) -> String {

@@ -88,11 +88,11 @@ impl HttpServer {
         };
         let ended = task.await;
         self.task = None;
-        let what = "HTTP server stopped unexpectedly";
+        let message = "HTTP server stopped unexpectedly";
         match ended {
-            Ok(Ok(())) => Error::new(ErrorKind::Internal, what),
+            Ok(Ok(())) => Error::new(ErrorKind::Internal, message),
             Ok(Err(error)) => error,
-            Err(panic) => Error::with_source(ErrorKind::Internal, what, panic),
+            Err(panic) => Error::with_source(ErrorKind::Internal, message, panic),
         }
     }
 

@@ -43,7 +43,7 @@ async fn run_plain(
     signals: &mut TerminationSignals,
 ) -> Result<()> {
     loop {
-        let watch = Clock::System.stopwatch();
+        let poll_stopwatch = Clock::System.stopwatch();
         let status = tokio::select! {
             status = store.read_status(MonitorView::Lines) => status?,
             () = signals.recv() => return Ok(()),
@@ -58,7 +58,7 @@ async fn run_plain(
             ),
         }
         tokio::select! {
-            () = clock::sleep(delay.saturating_sub(watch.elapsed())) => {}
+            () = clock::sleep(delay.saturating_sub(poll_stopwatch.elapsed())) => {}
             () = signals.recv() => return Ok(()),
         }
     }

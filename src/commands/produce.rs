@@ -36,9 +36,9 @@ pub async fn run(cli: &Cli, arguments: &ProduceArgs) -> Result<()> {
     );
     let result = producing.await?;
     bar.finish_and_clear();
-    let what = format_count(result.stored, "message");
+    let counted_items = format_count(result.stored, "message");
     let seconds = result.elapsed.as_secs_f64();
-    print_line(format_rate("produced", &what, result.stored, seconds))?;
+    print_line(format_rate("produced", &counted_items, result.stored, seconds))?;
     flush_queue(&gateway).await?;
     if result.is_interrupted {
         return Err(Error::new(

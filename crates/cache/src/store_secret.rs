@@ -36,7 +36,8 @@ impl StoreSecret {
         self.mac(purpose, content).verify_slice(signature).is_ok()
     }
 
-    /// Begins with the length of the purpose, so that no content can continue a shorter purpose.
+    /// Starts a signature. The length of the purpose comes first, so that the pairs ("ab", "c") and ("a", "bc") have
+    /// different signatures.
     fn mac(&self, purpose: &str, content: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.hmac.clone();
         mac.update(&(purpose.len() as u64).to_be_bytes());

@@ -20,7 +20,7 @@ pub enum Outcome {
     Deferred {
         /// The reason that the provider gave.
         reason: String,
-        /// The wait that the provider asks for.
+        /// The delay that the provider requested.
         retry_after: Option<Duration>,
     },
     /// Not now through this provider; the next one is tried at once.
@@ -30,7 +30,7 @@ pub enum Outcome {
     },
     /// Too fast for this provider: it gets a cooldown, and no try is used up.
     Throttled {
-        /// The wait that the provider asks for.
+        /// The delay that the provider requested.
         retry_after: Option<Duration>,
     },
     /// The provider will never accept this message.
@@ -43,7 +43,7 @@ pub enum Outcome {
         /// The reason that the provider gave.
         reason: String,
     },
-    /// Our account or settings are wrong; the provider leaves the rotation until the configuration is loaded again.
+    /// Our account or settings are wrong; the provider gets no calls until the configuration is loaded again.
     Misconfigured {
         /// The reason that the provider gave.
         reason: String,

@@ -43,19 +43,19 @@ impl Capacity {
 
     /// Returns the limit of a channel: its own, or the total.
     pub fn for_channel(&self, channel: &str) -> usize {
-        let own = self.by_channel.iter().find(|(name, _)| name.as_str() == channel);
-        own.map_or(self.limit, |(_, limit)| self.limit.min(*limit))
+        let channel_limit = self.by_channel.iter().find(|(name, _)| name.as_str() == channel);
+        channel_limit.map_or(self.limit, |(_, limit)| self.limit.min(*limit))
     }
 
     /// Splits items into those within the limits, in their order, and the rest.
     pub fn split<T>(&self, items: Vec<T>, channel: impl Fn(&T) -> &ConfigName) -> (Vec<T>, Vec<T>) {
-        let mut left = self.clone();
+        let mut remaining = self.clone();
         items.into_iter().partition(|item| {
             let name = channel(item);
-            let fits = left.for_channel(name.as_str()) > 0;
+            let fits = remaining.for_channel(name.as_str()) > 0;
             if fits {
-                left.limit -= 1;
-                if let Some((_, limit)) = left.by_channel.iter_mut().find(|(other, _)| other == name) {
+                remaining.limit -= 1;
+                if let Some((_, limit)) = remaining.by_channel.iter_mut().find(|(other, _)| other == name) {
                     *limit -= 1;
                 }
             }

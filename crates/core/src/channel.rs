@@ -29,7 +29,7 @@ pub struct Channel {
     pub addressing: Addressing,
     /// The subject of messages without one, for providers that send subjects.
     pub subject: Option<String>,
-    /// True if its messages expect an answer from the user unless the sender says otherwise.
+    /// True if its messages expect an answer from the user unless the request sets it.
     pub expects_reply: bool,
     /// Maximum number of messages that expect an answer, per user and hour over this channel; 0 for no limit, none for
     /// the general limit of the configuration.
@@ -39,7 +39,7 @@ pub struct Channel {
 /// The kinds of addresses that a channel accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addressing {
-    /// Exactly this kind, whatever its providers accept.
+    /// Exactly this kind, even if its providers accept others.
     Only(AddressKind),
     /// The kinds that its providers accept; this kind if they accept any.
     ByProviders(AddressKind),
@@ -48,14 +48,14 @@ pub enum Addressing {
 }
 
 impl Addressing {
-    /// Returns the accepted kinds, in the order of the providers that accept them (`wanted`). Never empty; more than one
-    /// on a channel that mixes kinds.
-    pub fn kinds(self, wanted: impl Iterator<Item = AddressKind>) -> Vec<AddressKind> {
+    /// Returns the accepted kinds, in the order of the providers that accept them (`provider_kinds`). Never empty; more
+    /// than one on a channel that mixes kinds.
+    pub fn kinds(self, provider_kinds: impl Iterator<Item = AddressKind>) -> Vec<AddressKind> {
         if let Self::Only(kind) = self {
             return vec![kind];
         }
         let mut kinds = Vec::new();
-        for kind in wanted.filter(|kind| *kind != AddressKind::Any) {
+        for kind in provider_kinds.filter(|kind| *kind != AddressKind::Any) {
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::saturating_add;
 
-/// Limit of the back-off: a circuit stays open for at most so many times `open_duration`.
+/// Limit of the back-off: a circuit stays open for at most `BACKOFF_FACTOR_MAX` times `open_duration`.
 const BACKOFF_FACTOR_MAX: u32 = 8;
 /// Shortest time after which a probe without a result counts as lost.
 const PROBE_TIMEOUT_MIN: Duration = Duration::from_secs(60);
@@ -63,7 +63,7 @@ pub enum Admission {
     Probe,
     /// The circuit is open, or another call is the probe.
     CircuitOpen {
-        /// The time at which it makes sense to ask again.
+        /// The time of the next probe.
         until: DateTime<Utc>,
     },
     /// No calls before the configuration is loaded again.
@@ -134,7 +134,7 @@ impl CircuitBreaker {
         Admission::Probe
     }
 
-    /// Records a call in which the provider worked, whatever it decided about the message.
+    /// Records a call to which the provider responded, even if it rejected the message.
     pub fn record_success(&mut self) {
         match self.state {
             CircuitState::Closed | CircuitState::Open { .. } | CircuitState::HalfOpen { .. } => self.reset(),
@@ -166,7 +166,7 @@ impl CircuitBreaker {
         };
     }
 
-    /// Closes the circuit, whatever was recorded.
+    /// Closes the circuit from any state.
     pub fn reset(&mut self) {
         self.state = CircuitState::Closed;
         self.failures = 0;

@@ -42,13 +42,13 @@ impl SyncedClock {
 
     /// Records that the followed clock showed `shown` at some moment between `requested` and `received`, which are
     /// values of [`SyncedClock::elapsed`]. A difference within the error of the reading changes nothing.
-    pub fn record_reading(&self, shown: Timestamp, requested: Duration, received: Duration) {
+    pub fn record_reading(&self, shown_time: Timestamp, requested: Duration, received: Duration) {
         let middle = micros((requested + received) / 2);
         let error = micros(received.saturating_sub(requested) / 2) + 500;
         // `shown` was cut to whole milliseconds.
-        let at_origin = shown.timestamp_micros() + 500 - middle;
-        let known = self.at_origin_micros.load(Ordering::SeqCst);
-        if (at_origin - known).abs() > error {
+        let at_origin = shown_time.timestamp_micros() + 500 - middle;
+        let current = self.at_origin_micros.load(Ordering::SeqCst);
+        if (at_origin - current).abs() > error {
             self.at_origin_micros.store(at_origin, Ordering::SeqCst);
         }
     }
@@ -71,10 +71,10 @@ impl Clock {
 
     /// Returns a clock that follows another one, and shows the time of this machine until the first reading.
     pub fn synced() -> Self {
-        let shown = Self::System.now().timestamp_micros();
+        let local_micros = Self::System.now().timestamp_micros();
         Self::Synced(Arc::new(SyncedClock {
             origin: Instant::now(),
-            at_origin_micros: AtomicI64::new(shown),
+            at_origin_micros: AtomicI64::new(local_micros),
         }))
     }
 

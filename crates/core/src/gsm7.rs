@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-/// The basic table, indexed by septet. 0x1B is the escape to the extension table and stands for itself here.
+/// The basic table, indexed by septet. 0x1B, the escape to the extension table, is in its own position.
 #[rustfmt::skip]
 const BASIC: [char; 128] = [
     '@', '£', '$', '¥', 'è', 'é', 'ù', 'ì', 'ò', 'Ç', '\n', 'Ø', 'ø', '\r', 'Å', 'å',
@@ -124,7 +124,7 @@ fn basic_septet(character: char) -> Option<u8> {
         let septet = ASCII_SEPTETS.get(u32::from(character) as usize).copied();
         return septet.filter(|septet| *septet != NO_SEPTET);
     }
-    let index = BASIC.iter().position(|known| *known == character)?;
+    let index = BASIC.iter().position(|listed| *listed == character)?;
     u8::try_from(index).ok()
 }
 

@@ -1,6 +1,6 @@
 //! Scheduled jobs and the lock that lets only one process run a job at a time.
 //!
-//! The lock ends when its owner releases it, or by itself when the owner has stopped.
+//! The lock ends when its owner releases it. It expires if the owner stops renewing it.
 
 use chrono::{DateTime, Utc};
 
@@ -45,8 +45,8 @@ pub struct JobLockOwner {
     pub process_name: String,
     /// The time at which the lock was acquired.
     pub acquired_at: DateTime<Utc>,
-    /// The time at which the lock ends by itself.
+    /// The time at which the lock expires.
     pub expires_at: DateTime<Utc>,
-    /// True if the job has ended and the lock only prevents that it runs again at once.
+    /// True if the job has ended and the lock only prevents an immediate second run.
     pub is_done: bool,
 }

@@ -26,7 +26,7 @@ pub struct ProviderControl {
 pub enum ControlAction {
     /// The provider gets no calls until it is resumed.
     Pause,
-    /// The provider gets calls at once, whatever the state of its circuit.
+    /// The provider gets calls at once; its circuit is closed.
     Resume,
 }
 

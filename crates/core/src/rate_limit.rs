@@ -12,8 +12,8 @@ use crate::name::ConfigName;
 /// Millionths of a token in a token.
 const MICROS_PER_TOKEN: f64 = 1e6;
 
-/// Slots expire if no message came for the time of a full bucket and so many parts, plus a margin: the messages that were
-/// to use them have been sent through other providers.
+/// Slots expire if no message came for the time of a full bucket and `SLOT_EXPIRY_PARTS` parts, plus a margin: the
+/// messages that were to use them have been sent through other providers.
 const SLOT_EXPIRY_PARTS: f64 = 10.0;
 const SLOT_EXPIRY_MARGIN: Duration = Duration::from_secs(5);
 
@@ -35,7 +35,7 @@ pub struct RateLimitRequest {
     pub rate: f64,
     /// The number of parts of each message, in order.
     pub parts: Vec<u32>,
-    /// The end of the provider's cooldown as far as this process knows.
+    /// The end of the provider's cooldown in the state of this process.
     pub cooldown_until: Option<DateTime<Utc>>,
 }
 
@@ -139,7 +139,7 @@ impl RateLimiter {
         }
     }
 
-    /// Allows a message of so many parts or returns how long it has to wait. Each refused message gets a later slot than
+    /// Allows a message of `parts` parts, or returns how long it has to wait. Each refused message gets a later slot than
     /// the one before. A message with more parts than the bucket holds is allowed when the bucket is full.
     pub fn try_acquire(&mut self, parts: u32, now: DateTime<Utc>) -> Result<(), Duration> {
         if let Some(until) = self.cooldown_until.filter(|until| *until > now) {
@@ -157,7 +157,7 @@ impl RateLimiter {
 
     /// Starts a cooldown, after which the bucket begins almost empty, because calls were too fast for the provider.
     pub fn start_cooldown(&mut self, until: DateTime<Utc>) {
-        if self.cooldown_until.is_none_or(|known| known < until) {
+        if self.cooldown_until.is_none_or(|current| current < until) {
             self.cooldown_until = Some(until);
             self.tokens = self.tokens.min(1.0);
             self.counted_at = self.counted_at.max(Some(until));
@@ -171,10 +171,10 @@ impl RateLimiter {
         round_up_to_millis(elapsed_between(now, slot))
     }
 
-    /// Returns the number of tokens that a message of so many parts lacks.
+    /// Returns the number of tokens that a message of `parts` parts lacks.
     fn missing_tokens(&self, parts: u32, now: DateTime<Utc>) -> f64 {
         let missing = f64::from(parts).min(burst_size(self.rate)) - self.tokens_at(now);
-        // A rounding error must not cost a round.
+        // A rounding error must not delay the message by a round.
         if missing < 1e-4 { 0.0 } else { missing }
     }
 
@@ -192,8 +192,8 @@ fn burst_size(rate: f64) -> f64 {
     rate.max(1.0)
 }
 
-/// Returns what the bucket of a slow provider holds beyond its burst. Without it a message that comes a little later than
-/// its slot would make all messages with later slots come in vain.
+/// Returns the tokens that the bucket of a slow provider holds beyond its burst. Without them, one message that is
+/// slightly late for its slot would make all messages with later slots wait again.
 fn late_tolerance_tokens(rate: f64) -> f64 {
     if rate < SLOW_RATE_PER_SECOND {
         rate * LATE_TOLERANCE_SECONDS
@@ -211,7 +211,7 @@ fn seconds(count: f64) -> Duration {
     Duration::try_from_secs_f64(count.clamp(0.0, 1e9)).unwrap_or_default()
 }
 
-/// Rounds up to whole milliseconds, the resolution of the stores: a message that comes too early is refused again.
+/// Rounds up to whole milliseconds, the resolution of the stores: a message that comes too early has to wait again.
 fn round_up_to_millis(duration: Duration) -> Duration {
     match duration.subsec_nanos() % 1_000_000 {
         rest if rest <= 2 => duration - Duration::from_nanos(u64::from(rest)),

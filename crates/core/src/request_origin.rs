@@ -60,7 +60,7 @@ fn is_own_host(uri: &Uri, headers: &HeaderMap, public_host: Option<&str>) -> boo
         host_of(authority).is_some_and(|host| {
             host == "localhost"
                 || is_address(&host)
-                || public_host.is_some_and(|own| own.eq_ignore_ascii_case(&host))
+                || public_host.is_some_and(|public| public.eq_ignore_ascii_case(&host))
         })
     };
     let is_own_header = |value: &HeaderValue| value.to_str().is_ok_and(is_own);

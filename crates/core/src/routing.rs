@@ -1,6 +1,6 @@
 //! The order in which a channel's providers are tried in one round.
 //!
-//! Shares are exact instead of random: the provider furthest below its share goes first.
+//! Shares are exact instead of random: the provider furthest below its share is first.
 
 use std::cmp::Reverse;
 
@@ -32,7 +32,7 @@ pub struct RouteCandidate {
 pub struct RouteBalancer {
     /// Distance of each provider below its share (above it if negative), in weights.
     credits: Vec<i64>,
-    /// The provider that goes first among equals.
+    /// The provider that is first when the numbers of calls in flight are equal.
     next_index: usize,
 }
 
@@ -54,19 +54,20 @@ impl RouteBalancer {
         order
     }
 
-    /// Smooth weighted round robin: every available candidate earns its weight; the one with most credits goes first and
-    /// pays the sum of all weights earned. Unavailable candidates neither earn nor pay; those with weight 0 go last.
+    /// Sorts by smooth weighted round robin: each available candidate gains its weight in credits; the one with the most
+    /// credits is first and loses the sum of all gained weights. The credits of unavailable candidates do not change;
+    /// candidates with weight 0 are last.
     fn sort_by_weight(&mut self, order: &mut [usize], candidates: usize, weight: impl Fn(usize) -> i64) {
         self.credits.resize(candidates, 0);
-        let mut earned = 0;
+        let mut gained = 0;
         for index in order.iter() {
             self.credits[*index] += weight(*index);
-            earned += weight(*index);
+            gained += weight(*index);
         }
         let credits = &self.credits;
         order.sort_by_key(|index| (weight(*index) == 0, Reverse(credits[*index]), *index));
         if let Some(first) = order.first() {
-            self.credits[*first] -= earned;
+            self.credits[*first] -= gained;
         }
     }
 

@@ -1,7 +1,7 @@
 //! The state of a provider that all processes on a store share: its circuit and its cooldown.
 //!
-//! Each process judges by its own calls and reports changes. The rules here merge a report into the shared state,
-//! whatever the order of reports; the store applies them under a lock.
+//! Each process updates its own circuit by its own calls and reports changes. The rules here merge reports, in any order,
+//! into the shared state; the store applies them under a lock.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::circuit_breaker::{CLOCK_SKEW_MAX, CircuitState, is_open_period_over, 
 use crate::clock::saturating_add;
 use crate::name::ConfigName;
 
-/// Longest cooldown: a provider that asks for more is called again after this time.
+/// Longest cooldown: a provider that requests a longer one is called again after this time.
 pub const COOLDOWN_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Processes that load their configuration within this time of each other count as started together: only the first of
@@ -48,13 +48,13 @@ pub struct SharedHealth {
 }
 
 impl SharedHealth {
-    /// Merges a report into the shared state. `known` is none before the first report.
-    pub fn after(known: Option<Self>, report: HealthReport, now: DateTime<Utc>) -> Self {
+    /// Merges a report into the shared state. `current` is none before the first report.
+    pub fn after(current: Option<Self>, report: HealthReport, now: DateTime<Utc>) -> Self {
         let reported_since = match report.circuit {
             Some(CircuitState::Misconfigured { .. }) => report.config_loaded_at,
             _ => now,
         };
-        let Some(known) = known else {
+        let Some(current) = current else {
             return Self {
                 provider: report.provider,
                 circuit: report.circuit.unwrap_or(CircuitState::Closed),
@@ -64,34 +64,35 @@ impl SharedHealth {
             };
         };
         let circuit = match &report.circuit {
-            None => known.circuit.clone(),
-            Some(circuit) if known.applies_to(report.config_loaded_at, now) => {
-                merge_circuits(&known.circuit, circuit.clone())
+            None => current.circuit.clone(),
+            Some(circuit) if current.applies_to(report.config_loaded_at, now) => {
+                merge_circuits(&current.circuit, circuit.clone())
             }
             Some(circuit) => circuit.clone(),
         };
-        let since = if circuit != known.circuit || (report.circuit.is_some() && known.is_from_future(now)) {
+        let since = if circuit != current.circuit || (report.circuit.is_some() && current.is_from_future(now))
+        {
             reported_since
         } else if matches!(report.circuit, Some(CircuitState::Misconfigured { .. })) {
-            known.since.max(reported_since)
+            current.since.max(reported_since)
         } else {
-            known.since
+            current.since
         };
-        let cooldown_until = known
+        let cooldown_until = current
             .cooldown_until
             .filter(|until| !is_cooldown_implausible(*until, now));
         let after = Self {
-            provider: known.provider.clone(),
+            provider: current.provider.clone(),
             circuit,
             cooldown_until: cooldown_until.max(report.cooldown_until),
             since,
-            version: known.version,
+            version: current.version,
         };
-        if after == known {
-            return known;
+        if after == current {
+            return current;
         }
         Self {
-            version: known.version + 1,
+            version: current.version + 1,
             ..after
         }
     }
@@ -169,13 +170,15 @@ pub struct ReportedHealth {
 
 impl ReportedHealth {
     /// Merges a report as [`SharedHealth::after`] does and decides whether it is new.
-    pub fn after(known: Option<SharedHealth>, report: HealthReport, now: DateTime<Utc>) -> Self {
-        let before = known.as_ref().map(|known| (known.circuit.clone(), known.since));
+    pub fn after(current: Option<SharedHealth>, report: HealthReport, now: DateTime<Utc>) -> Self {
+        let before = current
+            .as_ref()
+            .map(|current| (current.circuit.clone(), current.since));
         let is_new_start = before.as_ref().is_some_and(|(_, since)| {
             report.circuit.is_some() && report.config_loaded_at > saturating_add(*since, SAME_START_WINDOW)
         });
         let is_misconfigured = |circuit: &CircuitState| matches!(circuit, CircuitState::Misconfigured { .. });
-        let shared = SharedHealth::after(known, report, now);
+        let shared = SharedHealth::after(current, report, now);
         let is_new = match before {
             None => true,
             Some((circuit, _)) if is_misconfigured(&circuit) && is_misconfigured(&shared.circuit) => {
@@ -188,25 +191,25 @@ impl ReportedHealth {
 }
 
 /// Of two open periods the longer one wins, and a misconfigured provider stays so; otherwise the reported state wins.
-fn merge_circuits(known: &CircuitState, reported: CircuitState) -> CircuitState {
-    match (known, reported) {
-        (CircuitState::Misconfigured { .. }, _) => known.clone(),
+fn merge_circuits(current: &CircuitState, reported: CircuitState) -> CircuitState {
+    match (current, reported) {
+        (CircuitState::Misconfigured { .. }, _) => current.clone(),
         (
             CircuitState::Open {
-                until: known_until,
-                backoff_factor: known_factor,
+                until: current_until,
+                backoff_factor: current_factor,
             },
             CircuitState::Open {
                 until,
                 backoff_factor,
             },
         ) => CircuitState::Open {
-            until: until.max(*known_until),
-            backoff_factor: backoff_factor.max(*known_factor),
+            until: until.max(*current_until),
+            backoff_factor: backoff_factor.max(*current_factor),
         },
         (
             CircuitState::HalfOpen {
-                backoff_factor: known_factor,
+                backoff_factor: current_factor,
                 ..
             },
             CircuitState::Open {
@@ -215,7 +218,7 @@ fn merge_circuits(known: &CircuitState, reported: CircuitState) -> CircuitState 
             },
         ) => CircuitState::Open {
             until,
-            backoff_factor: backoff_factor.max(*known_factor),
+            backoff_factor: backoff_factor.max(*current_factor),
         },
         (CircuitState::Closed | CircuitState::Open { .. } | CircuitState::HalfOpen { .. }, reported) => {
             reported

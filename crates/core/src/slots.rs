@@ -1,10 +1,10 @@
 //! Distribution of a worker's slots among channels and their providers.
 //!
-//! Some slots are reserved for each provider; the rest are shared. A channel may use shared slots as long as it holds at
-//! most seven times as many as remain free. So a channel that is alone uses nearly all slots, and a new one never waits
-//! for a slow one. Providers of one channel that answer are limited together, so that the routing strategy alone chooses
-//! between them; a provider that does not answer is limited to three times the free slots, and the rest of its channel's
-//! part remains for the other providers. Pure arithmetic: no clock, no names.
+//! Some slots are reserved for each provider; the rest are shared. A channel may hold at most seven times
+//! as many shared slots as remain free. So a channel that is alone uses nearly all slots, and a new one never waits for a
+//! slow one. The responsive providers of one channel are limited together, so that the routing strategy alone chooses
+//! between them; an unresponsive provider is limited to three times the free slots, and the other slots of its channel
+//! remain for the other providers. Pure arithmetic: no clock, no names.
 
 /// Maximum shared slots per free shared slot for a channel beside others, or for the responsive providers of a channel
 /// with several.
@@ -13,7 +13,7 @@ const CHANNEL_SHARE_FACTOR: usize = 7;
 /// Maximum shared slots per free shared slot for an unresponsive provider of a channel with several.
 const UNRESPONSIVE_SHARE_FACTOR: usize = 3;
 
-/// One slot in so many is reserved for providers that use fewer than their part.
+/// One slot in `RESERVED_FRACTION` is reserved for providers that use fewer than their part.
 const RESERVED_FRACTION: usize = 8;
 
 /// The present load of a provider in this worker.
@@ -25,7 +25,7 @@ pub struct ProviderLoad {
     pub concurrency: usize,
     /// True if a call may start now.
     pub is_available: bool,
-    /// True if it has calls in flight and has not answered any for a while.
+    /// True if it has calls in flight and has not answered any of them recently.
     pub is_unresponsive: bool,
     /// True if the time at which it becomes available is unknown: a probe is running, or an operator has paused it.
     pub has_unknown_recovery: bool,
@@ -101,7 +101,7 @@ impl<'a> SlotCalculation<'a> {
 
     /// Returns the slots that a channel may take: its part of the shared ones and the reserved ones of its providers, but
     /// no more than its available providers can use. Without an available provider a round is short, so the channel may
-    /// take deliveries to postpone them; not while a recovery is awaited, when each would be postponed again and again.
+    /// take deliveries to postpone them, but not during a recovery of unknown length: each would be postponed repeatedly.
     fn channel_slots(&self, channel: &ChannelLoad) -> usize {
         let on_reserved: usize = self
             .providers_of(channel)

@@ -126,11 +126,11 @@ impl BackgroundTasks {
     pub async fn stop(mut self) -> Result<()> {
         self.stop_sender.send_replace(true);
         if let Some(workers) = self.workers.take() {
-            let left = workers.await.map_err(|panic| {
+            let unfinished_calls = workers.await.map_err(|panic| {
                 Error::with_source(ErrorKind::Internal, "worker pool failed while stopping", panic)
             })?;
-            if left > 0 {
-                log::warn!("calls exceeded work.grace, outcome will be unknown count={left}");
+            if unfinished_calls > 0 {
+                log::warn!("calls exceeded work.grace, outcome will be unknown count={unfinished_calls}");
             }
         }
         if let Some(gateway) = self.health_sync.take() {

@@ -48,8 +48,8 @@ pub enum DeliverStep {
 
 /// Claims at most `limit` deliveries, waits up to `wait` for some, and takes each through one round.
 pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> DeliverStep {
-    let found = find_due(gateway, &limit, wait).await;
-    let claimed = claim(gateway, found.ids).await;
+    let due = find_due(gateway, &limit, wait).await;
+    let claimed = claim(gateway, due.ids).await;
     let count = claimed.len();
     for delivery in claimed {
         run_round(gateway, delivery).await;

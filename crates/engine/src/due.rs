@@ -114,12 +114,12 @@ async fn find_due_in_store(
     polls: u32,
 ) -> DueDeliveries {
     let capacity = capacity_source.capacity();
-    let found = poll_store(gateway, &capacity, &capacity).await;
+    let due = poll_store(gateway, &capacity, &capacity).await;
     let more = match polls.checked_sub(1) {
-        Some(left) if !found.ids.is_empty() => MoreDue::QueueBehind(left),
+        Some(polls_left) if !due.ids.is_empty() => MoreDue::QueueBehind(polls_left),
         _ => MoreDue::NoneKnown,
     };
-    DueDeliveries { more, ..found }
+    DueDeliveries { more, ..due }
 }
 
 /// Takes `capacity` of the due deliveries from the store, and pushes the rest of `refill_capacity` to the

@@ -1,7 +1,7 @@
 //! The engine of Postrider: configuration, the wired [`gateway::Gateway`], acceptance, delivery, receipts,
 //! events, broadcasts, the report, scheduled jobs and metrics.
 //!
-//! It knows neither HTTP requests, SQL nor provider wires: APIs and commands call these functions, and these
+//! It contains no HTTP, no SQL and no provider protocols: APIs and commands call these functions, and these
 //! call the traits of `postrider-store`, `postrider-queue`, `postrider-cache` and `postrider-providers`.
 
 pub mod accept;

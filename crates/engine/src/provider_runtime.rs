@@ -123,7 +123,7 @@ impl ProviderRuntime {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    /// Returns whether calls are in flight and none was answered for a while.
+    /// Returns whether calls are in flight and none was answered recently.
     pub fn is_unresponsive(&self) -> bool {
         self.response_times.is_unresponsive()
     }
@@ -234,7 +234,7 @@ impl ProviderRuntime {
         };
         match probe {
             ProbeDecision::Granted(shared) => self.load_health(&shared, now),
-            // No other process knows that the breaker is open.
+            // The shared health does not contain the open breaker yet.
             ProbeDecision::Denied(None) => {}
             // The shared health does not apply to this configuration.
             ProbeDecision::Denied(Some(shared)) if !shared.applies_to(self.context.config_loaded_at, now) => {
@@ -251,7 +251,7 @@ impl ProviderRuntime {
 
     async fn request_probe(&self, now: Timestamp) -> postrider_core::error::Result<ProbeDecision> {
         let store = &self.context.store;
-        // Other processes must know that the breaker is open before one of them can probe.
+        // The store grants probes only for breakers whose open state was reported.
         if let Some(report) = self.unreported_health() {
             for response in store.report_health(vec![report.clone()], now).await? {
                 self.confirm_reported(&report, &response, now);

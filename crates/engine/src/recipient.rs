@@ -60,9 +60,9 @@ pub async fn find_recipient(gateway: &Gateway, address: &RecipientAddress) -> Re
 pub struct RecipientStatusChange {
     /// New status.
     pub status: RecipientStatus,
-    /// Reason; empty stands for [`DEFAULT_REASON`].
+    /// Reason; if empty, [`DEFAULT_REASON`].
     pub reason: String,
-    /// Author of the change; empty stands for [`DEFAULT_CHANGED_BY`].
+    /// Author of the change; if empty, [`DEFAULT_CHANGED_BY`].
     pub changed_by: String,
 }
 

@@ -1,4 +1,4 @@
-//! Detects an unresponsive provider: calls in flight and no response for a while.
+//! Detects an unresponsive provider: calls in flight and no recent response.
 //!
 //! A call that ends without a response does not count as a response.
 

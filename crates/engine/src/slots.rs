@@ -1,7 +1,7 @@
 //! Slots of a worker: their use by channel and the free capacity.
 //!
-//! Only counts; `postrider_core::slots` decides how slots are shared between channels and providers. A
-//! released slot wakes the worker if a channel had no free slot.
+//! Only counts; `postrider_core::slots` decides how slots are shared between channels and providers. A released slot
+//! wakes the worker if a channel had no free slot.
 
 use postrider_core::capacity::{Capacity, CapacitySource};
 use postrider_core::name::ConfigName;
@@ -54,8 +54,11 @@ impl WorkerSlots {
             |runtime: &Arc<ProviderRuntime>| runtimes.iter().position(|other| Arc::ptr_eq(runtime, other));
         let channels = gateway.config.channels.iter().map(|channel| {
             let route = gateway.route(channel.name.as_str());
-            let own = route.map_or(&[][..], |route| route.providers());
-            (channel.name.clone(), own.iter().filter_map(index).collect())
+            let channel_providers = route.map_or(&[][..], |route| route.providers());
+            (
+                channel.name.clone(),
+                channel_providers.iter().filter_map(index).collect(),
+            )
         });
         Arc::new(Self {
             channels: channels.collect(),
@@ -92,8 +95,8 @@ impl WorkerSlots {
         self.last_claim_micros.store(micros, Ordering::Relaxed);
     }
 
-    /// Returns when a slot is free, and waits a moment longer if few are: claiming one delivery costs the
-    /// store nearly as much as claiming many. The moment is not longer than the last claim took.
+    /// Returns when a slot is free. If few are free, waits up to 5 ms (at most the duration of the last claim) for more,
+    /// because claiming one delivery costs the store nearly as much as claiming many.
     pub async fn wait_for_free_slots(&self) {
         self.wait_until(|in_use| in_use < self.total()).await;
         let batch = self.total() / CLAIM_BATCH_FRACTION;
@@ -101,7 +104,7 @@ impl WorkerSlots {
         let wait = FREE_SLOTS_WAIT_MAX.min(Duration::from_micros(
             self.last_claim_micros.load(Ordering::Relaxed),
         ));
-        // After that moment, the free slots are used, few as they are.
+        // On a timeout, the caller claims with the free slots, even if they are few.
         drop(tokio::time::timeout(wait, enough_free).await);
     }
 

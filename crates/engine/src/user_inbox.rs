@@ -23,8 +23,8 @@ pub async fn mark_read(gateway: &Gateway, user: &str, id: MessageId) -> Result<O
 }
 
 async fn find_for_user(gateway: &Gateway, user: &str, id: MessageId) -> Result<Option<Message>> {
-    let found = gateway.store.find_message(id).await?;
-    Ok(found.filter(|message| message.user.as_deref() == Some(user)))
+    let message = gateway.store.find_message(id).await?;
+    Ok(message.filter(|message| message.user.as_deref() == Some(user)))
 }
 
 /// Returns the delivery to mark as read: a delivered one, otherwise a sent one. Returns `None` if the message

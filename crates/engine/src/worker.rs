@@ -20,12 +20,12 @@ const QUEUE_POLL_TIMEOUT: Duration = Duration::from_millis(1_000);
 pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) -> u32 {
     let slots = WorkerSlots::new(Arc::clone(&gateway));
     let mut more = MoreDue::default();
-    while let Some(found) = wait_for_due(&gateway, &slots, more, &mut stop).await {
-        let tried = found.ids.len();
+    while let Some(due) = wait_for_due(&gateway, &slots, more, &mut stop).await {
+        let tried = due.ids.len();
         let stopwatch = gateway.clock.stopwatch();
-        let claimed = deliver::claim(&gateway, found.ids).await;
+        let claimed = deliver::claim(&gateway, due.ids).await;
         slots.record_claim_duration(stopwatch.elapsed());
-        more = found.more.after_claim(claimed.len(), tried);
+        more = due.more.after_claim(claimed.len(), tried);
         for delivery in claimed {
             let slot = slots.acquire(&delivery.claimed.channel);
             let gateway = Arc::clone(&gateway);
@@ -59,7 +59,7 @@ async fn wait_for_due(
     tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => None,
-        found = find => Some(found),
+        due = find => Some(due),
     }
 }
 

@@ -30,17 +30,13 @@ impl Interrupts {
     ///
     /// # Errors
     ///
-    /// The error of `work`, or one that begins with "aborted by the second signal" and ends with `consequence`.
-    pub async fn abort_at_second<T>(
-        &self,
-        work: impl Future<Output = Result<T>>,
-        consequence: &str,
-    ) -> Result<T> {
+    /// The error of `work`, or one that begins with "aborted by the second signal" and ends with `advice`.
+    pub async fn abort_at_second<T>(&self, work: impl Future<Output = Result<T>>, advice: &str) -> Result<T> {
         tokio::select! {
             result = work => result,
             () = self.wait_for(2) => Err(Error::new(
                 ErrorKind::Unavailable,
-                format!("aborted by the second signal; {consequence}"),
+                format!("aborted by the second signal; {advice}"),
             )),
         }
     }

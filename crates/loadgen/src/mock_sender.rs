@@ -125,7 +125,7 @@ fn mock_settings(sender: MockSender, options: MockSenderOptions) -> toml::Table 
             ("bounced", ratios.loss_ratio),
             ("opened", ratios.open_ratio),
         ];
-        let shares = shares.map(|(word, share)| (word.to_owned(), Value::from(share)));
+        let shares = shares.map(|(outcome_name, share)| (outcome_name.to_owned(), Value::from(share)));
         settings.insert("receipts".to_owned(), toml::Table::from_iter(shares).into());
     }
     settings

@@ -71,7 +71,7 @@ pub fn parse_sender(text: &str, default: MockSender) -> Result<MockSender, Strin
 /// Parses a duration with a unit, or a number of seconds as system D's variables have it.
 pub fn parse_duration_in_range(
     text: &str,
-    what: &str,
+    quantity: &str,
     (min, max): (Duration, Duration),
 ) -> Result<Duration, String> {
     let duration = match text.trim().parse::<f64>() {
@@ -82,22 +82,22 @@ pub fn parse_duration_in_range(
         .filter(|duration| (min..=max).contains(duration))
         .ok_or_else(|| {
             let (min, max) = (format_duration(min), format_duration(max));
-            format!("expected a {what} from {min} to {max}")
+            format!("expected a {quantity} from {min} to {max}")
         })
 }
 
-fn parse_share(text: &str, what: &str, example: &str) -> Result<f64, String> {
+fn parse_share(text: &str, quantity: &str, example: &str) -> Result<f64, String> {
     let share = text.trim().parse::<f64>().ok();
     share
         .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| format!("expected a {what} from 0 to 1, such as {example}"))
+        .ok_or_else(|| format!("expected a {quantity} from 0 to 1, such as {example}"))
 }
 
-fn parse_count(text: &str, what: &str, max: u32) -> Result<u32, String> {
+fn parse_count(text: &str, quantity: &str, max: u32) -> Result<u32, String> {
     let count = text.trim().replace('_', "").parse::<u32>().ok();
     count
         .filter(|count| *count <= max)
-        .ok_or_else(|| format!("expected a whole number of {what} from 0 to {max}"))
+        .ok_or_else(|| format!("expected a whole number of {quantity} from 0 to {max}"))
 }
 
 /// Returns `SENDER_MEAN_TIME`, in seconds.

@@ -43,8 +43,8 @@ pub async fn produce(
     let is_running = || !interrupts.is_requested();
     let watch = gateway.clock.stopwatch();
     let generating = messages::generate_messages(gateway, channel, count, &random, is_running, on_stored);
-    let consequence = "the last batch is stored as a whole or not at all";
-    let stored = interrupts.abort_at_second(generating, consequence).await?;
+    let advice = "the last batch is stored as a whole or not at all";
+    let stored = interrupts.abort_at_second(generating, advice).await?;
     Ok(ProduceResult {
         stored,
         elapsed: watch.elapsed(),

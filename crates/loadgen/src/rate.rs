@@ -7,11 +7,11 @@ pub fn to_f64(count: u64) -> f64 {
 }
 
 /// Returns `produced 1000 messages in 0.02 s, 50000/s`; without a rate when no time has passed.
-pub fn format_rate(verb: &str, what: &str, count: u64, seconds: f64) -> String {
+pub fn format_rate(verb: &str, counted_items: &str, count: u64, seconds: f64) -> String {
     if count > 0 && seconds > 0.0 {
         let rate = to_f64(count) / seconds;
-        format!("{verb} {what} in {seconds:.2} s, {rate:.0}/s")
+        format!("{verb} {counted_items} in {seconds:.2} s, {rate:.0}/s")
     } else {
-        format!("{verb} {what}")
+        format!("{verb} {counted_items}")
     }
 }

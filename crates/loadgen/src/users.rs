@@ -23,18 +23,18 @@ pub struct GeneratedBroadcast {
     pub body: String,
 }
 
-/// Registers `count` generated users and returns how many were new. Ends early when `is_running` returns false.
+/// Registers `user_count` generated users and returns how many were new. Ends early when `is_running` returns false.
 pub async fn register_users(
     gateway: &Gateway,
-    count: u32,
+    user_count: u32,
     random: &Random,
     is_running: impl Fn() -> bool,
 ) -> Result<u64> {
     let batch_max = u32::try_from(USERS_PER_REQUEST_MAX).unwrap_or(u32::MAX);
-    let (mut next, mut added) = (0, 0);
-    while next < count && is_running() {
-        let end = count.min(next.saturating_add(batch_max));
-        let batch = (next..end)
+    let (mut next_user, mut added) = (0, 0);
+    while next_user < user_count && is_running() {
+        let batch_end = user_count.min(next_user.saturating_add(batch_max));
+        let batch = (next_user..batch_end)
             .map(|ordinal| random_user(gateway, ordinal, random))
             .collect::<Result<Vec<_>>>()?;
         let registrations = users::register(gateway, batch).await?;
@@ -42,7 +42,7 @@ pub async fn register_users(
             .into_iter()
             .filter(|registration| *registration == UserRegistration::Added);
         added += u64::try_from(new.count()).unwrap_or(u64::MAX);
-        next = end;
+        next_user = batch_end;
     }
     Ok(added)
 }

@@ -25,10 +25,10 @@ pub(crate) fn validate_receipts_token(token: Option<&str>) -> Result<()> {
 pub(crate) fn has_valid_token(request: &CallbackRequest, token: &str) -> bool {
     request
         .query_field("token")
-        .is_some_and(|shown| is_equal_secret(&shown, token))
+        .is_some_and(|presented| is_equal_secret(&presented, token))
 }
 
 /// Compares two secrets in constant time.
-pub(crate) fn is_equal_secret(shown: &str, secret: &str) -> bool {
-    shown.as_bytes().ct_eq(secret.as_bytes()).into()
+pub(crate) fn is_equal_secret(presented: &str, secret: &str) -> bool {
+    presented.as_bytes().ct_eq(secret.as_bytes()).into()
 }

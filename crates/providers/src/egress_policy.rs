@@ -285,8 +285,8 @@ impl IpNetwork {
     }
 }
 
-fn has_same_prefix(one: u128, other: u128, bits: u32) -> bool {
-    (one ^ other).checked_shr(128 - bits).unwrap_or(0) == 0
+fn has_same_prefix(address: u128, network: u128, bits: u32) -> bool {
+    (address ^ network).checked_shr(128 - bits).unwrap_or(0) == 0
 }
 
 /// Returns whether an address is public, by the IANA registries of special-purpose addresses (RFC 6890 and its updates).

@@ -98,7 +98,7 @@ impl HttpClientPool {
             requirements,
         };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = match clients.iter().find(|(known, _)| *known == key) {
+        let client = match clients.iter().find(|(client_key, _)| *client_key == key) {
             Some((_, client)) => client.clone(),
             None => {
                 let client = build_client(&key)?;

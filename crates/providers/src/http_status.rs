@@ -1,8 +1,8 @@
-//! Maps HTTP statuses to outcomes, for every adapter that speaks HTTP.
+//! Maps HTTP statuses to outcomes, for every adapter that uses HTTP.
 //!
 //! The table applies when the response has no known code of the provider; an adapter overrides single codes in its own code
 //! table. `Misconfigured` needs evidence about the account, which only 401 and 403 give. A status that concerns the URL
-//! or the form of every request is no statement about one message, so it is `Unavailable` and the next provider is tried.
+//! or the form of every request does not concern one message alone, so it is `Unavailable` and the next provider is tried.
 
 use std::time::Duration;
 

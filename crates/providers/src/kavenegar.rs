@@ -147,7 +147,7 @@ impl KavenegarResult {
     }
 }
 
-/// The status in the body decides, whatever the HTTP status is.
+/// The status in the body decides, even if the HTTP status differs.
 fn parse_response(response: &JsonResponse) -> KavenegarResult {
     let status = response.json["return"]["status"].as_u64();
     let status = status.or_else(|| scan_status(&response.body));

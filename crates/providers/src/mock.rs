@@ -37,7 +37,7 @@ const RECEIVE_BATCH_MAX: usize = 1_024;
 /// A mock provider.
 pub struct MockProvider {
     name: ConfigName,
-    mean_time: Duration,
+    mean_call_time: Duration,
     call_timeout: Duration,
     outcome_shares: Vec<(f64, OutcomeKind)>,
     receipt_shares: ReceiptShares,
@@ -46,7 +46,7 @@ pub struct MockProvider {
     address_kind: AddressKind,
     random: Random,
     clock: Clock,
-    /// Seed, if results depend on the message.
+    /// Seed for the random numbers of each message; none if the order of the calls decides (`seed_by = "call"`).
     seed: Option<u64>,
     sent_count: AtomicU64,
     expected_receipts: AtomicU64,
@@ -63,7 +63,7 @@ struct PendingReceipt {
 
 struct PendingReceipts {
     /// Taken from the channel, but not due yet.
-    peeked: Option<PendingReceipt>,
+    next_receipt: Option<PendingReceipt>,
     receiver: mpsc::Receiver<PendingReceipt>,
 }
 
@@ -73,7 +73,7 @@ impl MockProvider {
         let (receipt_sender, receiver) = mpsc::channel(PENDING_RECEIPTS_MAX);
         Ok(Self {
             name: context.name.clone(),
-            mean_time: settings.mean_time,
+            mean_call_time: settings.mean_time,
             call_timeout: context.limits.call_timeout,
             outcome_shares: settings.outcome_shares().to_vec(),
             receipt_shares: settings.receipts.clone(),
@@ -87,7 +87,7 @@ impl MockProvider {
             expected_receipts: AtomicU64::new(0),
             receipt_sender,
             receipt_queue: Mutex::new(PendingReceipts {
-                peeked: None,
+                next_receipt: None,
                 receiver,
             }),
         })
@@ -97,7 +97,7 @@ impl MockProvider {
     fn draw_latency(&self, random: &Random) -> Duration {
         // Drawn even for a mean of zero, so that the result of a message does not depend on `mean_time`.
         let factor = -(1.0 - random.fraction()).ln();
-        Duration::try_from_secs_f64(self.mean_time.as_secs_f64() * factor).unwrap_or(self.call_timeout)
+        Duration::try_from_secs_f64(self.mean_call_time.as_secs_f64() * factor).unwrap_or(self.call_timeout)
     }
 
     fn choose_result(&self, message: &OutboundMessage, random: &Random) -> ScriptedResult {
@@ -186,20 +186,24 @@ impl Provider for MockProvider {
         Err(CallbackError::NotSupported)
     }
 
-    /// May be cancelled at any await; a receipt that was taken and not returned is kept for the next call.
+    /// Cancel-safe: a receipt that was taken and not returned is kept for the next call.
     async fn receive(&self) -> Vec<CallbackItem> {
         let mut queue = self.receipt_queue.lock().await;
-        if queue.peeked.is_none() {
-            queue.peeked = queue.receiver.recv().await;
+        if queue.next_receipt.is_none() {
+            queue.next_receipt = queue.receiver.recv().await;
         }
-        if let Some(pending) = &queue.peeked {
+        if let Some(pending) = &queue.next_receipt {
             sleep_until(pending.due_at).await;
         }
         let now = Instant::now();
         let mut receipts = Vec::new();
-        while let Some(pending) = queue.peeked.take().or_else(|| queue.receiver.try_recv().ok()) {
+        while let Some(pending) = queue
+            .next_receipt
+            .take()
+            .or_else(|| queue.receiver.try_recv().ok())
+        {
             if pending.due_at > now || receipts.len() == RECEIVE_BATCH_MAX {
-                queue.peeked = Some(pending);
+                queue.next_receipt = Some(pending);
                 break;
             }
             receipts.push(CallbackItem::Receipt(Receipt {

@@ -128,7 +128,7 @@ fn refused_outcome(response: &JsonResponse) -> Outcome {
 fn names_recipient_only(text: &str) -> bool {
     let names = |name| {
         text.split(|character: char| !character.is_alphanumeric())
-            .any(|word| word == name)
+            .any(|reported_name| reported_name == name)
     };
     names("dst") && !names("src")
 }

@@ -57,7 +57,7 @@ pub trait Provider: Send + Sync {
         std::future::pending().await
     }
 
-    /// Returns the number of receipts that [`Provider::receive`] has returned or will return. Only a mock knows it.
+    /// Returns the number of receipts that [`Provider::receive`] has returned or will return. Only a mock returns it.
     fn expected_receipt_count(&self) -> u64 {
         0
     }

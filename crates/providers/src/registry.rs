@@ -91,8 +91,8 @@ impl ProviderSettings {
     ///
     /// Names the key and the remedy, never a value. The caller adds the provider's name.
     pub fn read(kind: &str, table: toml::Table) -> Result<Self> {
-        let known = KINDS.iter().find(|known| known.name() == kind);
-        known.ok_or_else(|| unknown_kind(kind))?.read(table)
+        let entry = KINDS.iter().find(|entry| entry.name() == kind);
+        entry.ok_or_else(|| unknown_kind(kind))?.read(table)
     }
 
     /// Constructs the adapter. Opens no connection.
@@ -102,7 +102,7 @@ impl ProviderSettings {
 }
 
 fn unknown_kind(kind: &str) -> Error {
-    let names: Vec<_> = KINDS.iter().map(|known| known.name()).collect();
+    let names: Vec<_> = KINDS.iter().map(|entry| entry.name()).collect();
     Error::usage(format!(
         "kind \"{kind}\" is unknown; write one of: {}",
         names.join(", ")

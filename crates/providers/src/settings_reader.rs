@@ -45,10 +45,10 @@ pub(crate) fn deserialize_optional_duration<'de, D: Deserializer<'de>>(
 pub(crate) fn deserialize_address_kind<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<AddressKind, D::Error> {
-    let word = String::deserialize(deserializer)?;
-    AddressKind::parse(&word).ok_or_else(|| {
-        let words = AddressKind::ALL.map(AddressKind::as_str).join(", ");
-        D::Error::custom(format!("unknown address kind; write one of: {words}"))
+    let kind_name = String::deserialize(deserializer)?;
+    AddressKind::parse(&kind_name).ok_or_else(|| {
+        let kind_names = AddressKind::ALL.map(AddressKind::as_str).join(", ");
+        D::Error::custom(format!("unknown address kind; write one of: {kind_names}"))
     })
 }
 

@@ -103,8 +103,8 @@ impl Provider for Smpp {
         Err(CallbackError::NotSupported)
     }
 
-    /// The next call acknowledges the items of the previous one, because the caller has stored them by then. May be
-    /// cancelled at any await.
+    /// Acknowledges the items of the previous call, which the caller has stored by now, and returns the next ones.
+    /// Cancel-safe.
     async fn receive(&self) -> Vec<CallbackItem> {
         self.connections.start();
         let mut inbound = self.inbound.lock().await;

@@ -66,8 +66,8 @@ pub(crate) fn receipt_item(
     })
 }
 
-/// Returns the validity to request from the provider, in seconds, at least `min_seconds`. None when the message is valid
-/// longer than `max_seconds`, for which the provider stores it without a request.
+/// Returns the validity to request from the provider, in seconds, at least `min_seconds`. None if the remaining validity
+/// is `max_seconds` or longer: the provider then applies its own default.
 pub(crate) fn validity_seconds(
     message: &OutboundMessage,
     now: Timestamp,

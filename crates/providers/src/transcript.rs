@@ -31,15 +31,12 @@ pub struct Transcript {
 impl Transcript {
     /// Returns an empty transcript that masks these secrets.
     pub fn new(secrets: &[String]) -> Self {
-        let mut encodings: Vec<String> = secrets
-            .iter()
-            .flat_map(|secret| secret_encodings(secret))
-            .collect();
-        encodings.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        encodings.dedup();
+        let mut masked_texts: Vec<String> = secrets.iter().flat_map(|secret| encode_secret(secret)).collect();
+        masked_texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        masked_texts.dedup();
         Self {
             lines: Arc::default(),
-            secrets: Arc::new(encodings),
+            secrets: Arc::new(masked_texts),
         }
     }
 
@@ -111,7 +108,7 @@ fn replace_control_chars(line: &str) -> String {
 }
 
 /// Returns a secret as it appears in a URL, a form, JSON and a basic authorization.
-fn secret_encodings(secret: &str) -> Vec<String> {
+fn encode_secret(secret: &str) -> Vec<String> {
     if secret.is_empty() {
         return Vec::new();
     }

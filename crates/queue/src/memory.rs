@@ -83,8 +83,8 @@ impl Queue for MemoryQueue {
             if !ids.is_empty() || capacity.limit == 0 || elapsed >= wait {
                 return ids;
             }
-            let left = wait - elapsed;
-            let pause = until_next.map_or(left, |until| until.min(left));
+            let remaining = wait - elapsed;
+            let pause = until_next.map_or(remaining, |until| until.min(remaining));
             let _notified = timeout(pause, self.notify.notified()).await;
         }
     }

@@ -37,7 +37,7 @@ const BATCH_ENTRIES_MAX: usize = 1_000;
 /// Delay before entries that Redis rejected are sent again.
 const REJECTED_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// A buffer, a task that writes it to Redis, and a connection that reconnects by itself.
+/// A buffer, a task that writes it to Redis, and a connection that reconnects automatically.
 pub(super) struct RedisQueue {
     shared: Arc<RedisQueueState>,
     tasks: [JoinHandle<()>; 2],
@@ -222,9 +222,9 @@ impl Queue for RedisQueue {
     fn push(&self, entries: &[QueueEntry]) {
         let mut buffer = self.shared.buffer();
         let room = self.shared.window.saturating_sub(buffer.entries.len());
-        let kept = entries.len().min(room);
-        buffer.entries.extend_from_slice(&entries[..kept]);
-        let is_overflow = kept < entries.len();
+        let kept_count = entries.len().min(room);
+        buffer.entries.extend_from_slice(&entries[..kept_count]);
+        let is_overflow = kept_count < entries.len();
         let is_new_overflow = is_overflow && !std::mem::replace(&mut buffer.is_overflowing, is_overflow);
         drop(buffer);
         self.shared.pushed.notify_one();
@@ -254,24 +254,25 @@ impl Queue for RedisQueue {
             let capacity = source.capacity();
             let now_ms = saturating_add(now, start.elapsed()).timestamp_millis();
             let result = self.shared.pop_due(&capacity, now_ms).await;
-            let left = wait.saturating_sub(start.elapsed());
+            let remaining = wait.saturating_sub(start.elapsed());
             let (ids, until_next) = match result {
                 Ok(result) => result,
                 Err(RequestError::Disconnected)
-                    if !left.is_zero() && timeout(left, connection.wait_connected()).await.is_ok() =>
+                    if !remaining.is_zero()
+                        && timeout(remaining, connection.wait_connected()).await.is_ok() =>
                 {
                     continue;
                 }
                 Err(RequestError::Disconnected) => return Vec::new(),
                 Err(RequestError::Rejected) => {
-                    sleep(left).await;
+                    sleep(remaining).await;
                     return Vec::new();
                 }
             };
-            if !ids.is_empty() || capacity.limit == 0 || left.is_zero() {
+            if !ids.is_empty() || capacity.limit == 0 || remaining.is_zero() {
                 return ids;
             }
-            let pause = until_next.map_or(left, |until| until.min(left));
+            let pause = until_next.map_or(remaining, |until| until.min(remaining));
             let _notified = timeout(pause, connection.wait_notified()).await;
         }
     }

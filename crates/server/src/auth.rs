@@ -238,12 +238,12 @@ fn basic_password(encoded: &str) -> Option<Vec<u8>> {
 /// Compares with every key, so that the duration does not depend on which key matches.
 fn find_matching_key<'a>(keys: &'a [ApiKey], presented: &[u8]) -> Option<&'a ApiKey> {
     let digest: [u8; 32] = Sha256::digest(presented).into();
-    let mut found = None;
+    let mut matching_key = None;
     for key in keys {
-        let same: Choice = key.sha256.ct_eq(&digest);
-        if bool::from(same) {
-            found = Some(key);
+        let is_match: Choice = key.sha256.ct_eq(&digest);
+        if bool::from(is_match) {
+            matching_key = Some(key);
         }
     }
-    found
+    matching_key
 }

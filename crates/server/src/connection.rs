@@ -91,7 +91,7 @@ pub(super) async fn serve(context: Arc<ConnectionContext>, stream: TcpStream, mu
             biased;
             result = &mut connection => break ConnectionEnd::Closed(result.is_ok()),
             () = &mut deadline => match timer.time_left(&context.limits) {
-                Some(left) => deadline.set(clock::sleep(left)),
+                Some(remaining) => deadline.set(clock::sleep(remaining)),
                 None => break ConnectionEnd::TimedOut(timer.is_reading_head()),
             },
             () = wait_for_stop(&mut stop), if !stopping => {
@@ -249,8 +249,10 @@ impl ConnectionTimer {
             1 => limits.header_timeout,
             _ => return Some(limits.idle_timeout.min(limits.header_timeout)),
         };
-        let left = allowed.checked_sub(spent).filter(|left| !left.is_zero())?;
-        Some(left.min(limits.header_timeout))
+        let remaining = allowed
+            .checked_sub(spent)
+            .filter(|remaining| !remaining.is_zero())?;
+        Some(remaining.min(limits.header_timeout))
     }
 }
 

@@ -100,11 +100,11 @@ fn spawn_connection(
 
 /// Raises the soft limit of open files, usually 1,024, to what the connections may need.
 fn raise_open_file_limit(connections_max: usize) {
-    let wanted = u64::try_from(connections_max)
+    let descriptors_wanted = u64::try_from(connections_max)
         .unwrap_or(u64::MAX)
         .saturating_add(1_024);
-    match rlimit::increase_nofile_limit(wanted) {
-        Ok(allowed) if allowed < wanted => log::warn!(
+    match rlimit::increase_nofile_limit(descriptors_wanted) {
+        Ok(allowed) if allowed < descriptors_wanted => log::warn!(
             "open file limit too low: allowed={allowed} connections_max={connections_max}; raise \"ulimit -n\""
         ),
         Ok(_) => {}

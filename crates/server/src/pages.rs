@@ -154,11 +154,11 @@ async fn layout_with_report(title: &'static str, gateway: &Gateway, reports: &Re
 }
 
 async fn message_page(State(gateway): GatewayState, Extension(reports): Reports, id: IdPath) -> PageResult {
-    let found = match parse_id::<MessageId>(id) {
+    let message = match parse_id::<MessageId>(id) {
         Some(id) => gateway.store.find_message(id).await?,
         None => None,
     };
-    let Some(message) = found else {
+    let Some(message) = message else {
         return Ok(layout::error_page(
             StatusCode::NOT_FOUND,
             "Message not found",

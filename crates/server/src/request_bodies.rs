@@ -105,7 +105,7 @@ pub(crate) struct BroadcastSubmission {
     users: Option<Vec<String>>,
     /// `true` to send to all users that are registered now.
     all: Option<bool>,
-    /// The channel; by default the usual one.
+    /// The channel; default: the default channel.
     channel: Option<String>,
 }
 
@@ -184,15 +184,15 @@ fn string_schema() -> Object {
 
 /// Schema of `to`: an address, or an object of addresses.
 fn recipients_schema() -> Schema {
-    let one = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+    let single_address = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
     let address = RefOr::T(Schema::Object(string_schema()));
-    let several = ObjectBuilder::new()
+    let addresses = ObjectBuilder::new()
         .additional_properties(Some(AdditionalProperties::RefOr(address)))
         .build();
     let mut either = AnyOf::new();
     either.items = vec![
-        RefOr::T(Schema::Object(one.build())),
-        RefOr::T(Schema::Object(several)),
+        RefOr::T(Schema::Object(single_address.build())),
+        RefOr::T(Schema::Object(addresses)),
     ];
     either.description = Some(
         "One address, or addresses by kind (`phone`, `email`, `push`, `messenger`, `url`) or by channel; each channel \

@@ -1,7 +1,7 @@
 //! The texting API: `POST /messages`, and `POST /messages/delivery_status` for the providers of this API.
 //!
 //! The callback is for providers with `receipts = "texting"` only and needs the token of the callback URL; without it
-//! the response is 401 whatever the request contains. Only callers that also send an API key get the message back.
+//! the response is 401 for every request. Only callers that also send an API key get the message back.
 //!
 //! The HTTP status is 200 and the outcome is in `status`, except for requests that cannot be processed at all (401, 403,
 //! 405, 408, 413, 429, 503). Errors are sentences for people and contain no internals.

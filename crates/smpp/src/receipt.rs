@@ -141,8 +141,8 @@ fn format_network_error(octets: [u8; 3]) -> String {
 /// Parses the fields of a receipt text. `text:` ends the search, because anything may follow it.
 fn parse_fields(text: &str) -> ReceiptFields<'_> {
     let keys = find_keys(text);
-    let value = |wanted: &str| {
-        let index = keys.iter().position(|(_, key)| *key == wanted)?;
+    let value = |key_name: &str| {
+        let index = keys.iter().position(|(_, key)| *key == key_name)?;
         let (start, key) = keys[index];
         let end = keys.get(index + 1).map_or(text.len(), |(next, _)| *next);
         // A value has no blanks: a second word belongs to an unknown key.
@@ -158,7 +158,7 @@ fn parse_fields(text: &str) -> ReceiptFields<'_> {
 /// Returns the byte offset of each key in the order of the text.
 fn find_keys(text: &str) -> Vec<(usize, &'static str)> {
     let lower = text.to_ascii_lowercase();
-    let mut found = Vec::new();
+    let mut key_offsets = Vec::new();
     let mut at = 0;
     while at < lower.len() {
         let starts_word = at == 0 || !lower.as_bytes()[at - 1].is_ascii_alphanumeric();
@@ -167,11 +167,11 @@ fn find_keys(text: &str) -> Vec<(usize, &'static str)> {
             at += 1;
             continue;
         };
-        found.push((at, key));
+        key_offsets.push((at, key));
         if key == "text:" {
             break;
         }
         at += key.len();
     }
-    found
+    key_offsets
 }

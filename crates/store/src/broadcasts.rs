@@ -63,17 +63,21 @@ pub(super) struct RegistrationPlan {
     pub results: Vec<UserRegistration>,
 }
 
-/// Plans a registration. `known` are those of the users that exist; `last` is the last user number in use.
-pub(super) fn plan_registration(known: Vec<User>, mut last: i64, users: &[NewUser]) -> RegistrationPlan {
-    let mut users_by_id: HashMap<_, _> = known
+/// Plans a registration. `stored_users` are those of `users` that exist; `last` is the last user number in use.
+pub(super) fn plan_registration(
+    stored_users: Vec<User>,
+    mut last: i64,
+    users: &[NewUser],
+) -> RegistrationPlan {
+    let mut users_by_id: HashMap<_, _> = stored_users
         .into_iter()
         .map(|user| (user.id.clone(), (user, UserRegistration::Unchanged)))
         .collect();
     let mut plan = RegistrationPlan::default();
-    for wanted in users {
-        let result = match users_by_id.get_mut(&wanted.id) {
+    for new_fields in users {
+        let result = match users_by_id.get_mut(&new_fields.id) {
             Some((user, total)) => {
-                let result = update_user(user, wanted);
+                let result = update_user(user, new_fields);
                 if *total == UserRegistration::Unchanged {
                     *total = result;
                 }
@@ -81,7 +85,7 @@ pub(super) fn plan_registration(known: Vec<User>, mut last: i64, users: &[NewUse
             }
             None => {
                 last += 1;
-                let user = new_user(last, wanted);
+                let user = new_user(last, new_fields);
                 users_by_id.insert(user.id.clone(), (user, UserRegistration::Added));
                 UserRegistration::Added
             }
@@ -100,24 +104,24 @@ pub(super) fn plan_registration(known: Vec<User>, mut last: i64, users: &[NewUse
     plan
 }
 
-fn new_user(number: i64, wanted: &NewUser) -> User {
+fn new_user(number: i64, new_fields: &NewUser) -> User {
     User {
         number,
-        id: wanted.id.clone(),
-        name: wanted.name.clone(),
-        contacts: wanted.contacts.clone().unwrap_or_default(),
-        created_at: wanted.created_at,
+        id: new_fields.id.clone(),
+        name: new_fields.name.clone(),
+        contacts: new_fields.contacts.clone().unwrap_or_default(),
+        created_at: new_fields.created_at,
     }
 }
 
 /// Copies the given fields into a user and returns whether that changed it.
-fn update_user(user: &mut User, wanted: &NewUser) -> UserRegistration {
+fn update_user(user: &mut User, new_fields: &NewUser) -> UserRegistration {
     let mut result = UserRegistration::Unchanged;
-    if wanted.name.is_some() && wanted.name != user.name {
-        user.name.clone_from(&wanted.name);
+    if new_fields.name.is_some() && new_fields.name != user.name {
+        user.name.clone_from(&new_fields.name);
         result = UserRegistration::Changed;
     }
-    if let Some(contacts) = &wanted.contacts
+    if let Some(contacts) = &new_fields.contacts
         && *contacts != user.contacts
     {
         user.contacts.clone_from(contacts);

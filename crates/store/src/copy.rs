@@ -123,7 +123,7 @@ impl StoreMove {
     pub async fn abandon(route: MoveOptions<'_>, random: i64) -> Result<()> {
         require_existing(route.from)?;
         let mut from = open_table_store(route.from, route.lock_timeout)?;
-        let tables = schema::tables_of(from.as_mut()).await?;
+        let tables = schema::read_tables(from.as_mut()).await?;
         let mut source = CopySource::new(from, tables);
         let old = source.marks().await?;
         let id = old.id.ok_or_else(source::no_move_error)?;
@@ -253,7 +253,7 @@ impl StoreMove {
             self.target.apply(&changes).await?;
         }
         let (meta, last_number) = (
-            self.source.copied_meta().await?,
+            self.source.read_copied_meta().await?,
             self.source.last_message_number().await?,
         );
         self.target.finish(&meta, last_number).await?;

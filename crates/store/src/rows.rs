@@ -86,10 +86,10 @@ pub trait SqlRow {
         column: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Self::Error> {
-        let Some(word) = self.optional_word(column)? else {
+        let Some(text) = self.optional_word(column)? else {
             return Ok(None);
         };
-        let value = parse(word).ok_or_else(|| self.invalid_value(column, word))?;
+        let value = parse(text).ok_or_else(|| self.invalid_value(column, text))?;
         Ok(Some(value))
     }
 
@@ -105,12 +105,12 @@ pub trait SqlRow {
 
     /// Returns the name of a channel or a provider.
     fn name(&self, column: &str) -> Result<ConfigName, Self::Error> {
-        self.parsed(column, |word| ConfigName::from_str(word).ok())
+        self.parsed(column, |text| ConfigName::from_str(text).ok())
     }
 
     /// Returns the name of a channel or a provider, or none for NULL.
     fn optional_name(&self, column: &str) -> Result<Option<ConfigName>, Self::Error> {
-        self.optional_parsed(column, |word| ConfigName::from_str(word).ok())
+        self.optional_parsed(column, |text| ConfigName::from_str(text).ok())
     }
 
     /// Returns the addresses of a delivery that has several.

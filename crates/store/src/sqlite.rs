@@ -1,6 +1,6 @@
 //! The SQLite backend: one thread that writes, and a few connections that read.
 //!
-//! Writes go to the write thread, which commits them together with whatever else is waiting; reads run on a pool of
+//! Writes go to the write thread, which commits all waiting writes together; reads run on a pool of
 //! connections. Several processes may share the file, so nothing is kept in memory that another process could change.
 //! Each capability trait is implemented in the module of its subject.
 

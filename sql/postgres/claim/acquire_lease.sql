@@ -1,4 +1,4 @@
--- Acquires the leases that are free, in the order of the ids. An expired lease that is locked is being acquired or
+-- Claims deliveries: acquires the leases that are free, in the order of the ids. An expired lease that is locked is being acquired or
 -- recorded by another transaction and is skipped. A lease that does not exist yet is inserted; a concurrent insert of
 -- the same lease waits for the other commit. MATERIALIZED and LATERAL force one index lookup per id: no plan that scans
 -- the table is faster.

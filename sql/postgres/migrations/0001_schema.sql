@@ -85,7 +85,7 @@ CREATE TABLE deliveries (
     ended_at         BIGINT,
     opened_at        BIGINT,
     -- True if the delivery changed after it was accepted or last counted by the rollups. Deliveries above
-    -- `meta.rollup_position` were never counted, whatever this column contains.
+    -- `meta.rollup_position` were never counted, even if this column is false.
     rollup_pending   BOOLEAN NOT NULL DEFAULT FALSE,
     -- The values with which the rollups last counted this delivery.
     counted_state    TEXT,
@@ -196,7 +196,7 @@ CREATE TABLE unmatched_receipts (
     provider    TEXT NOT NULL,
     status      TEXT NOT NULL CHECK (status IN ('delivered', 'bounced', 'invalid', 'opened')),
     reason      TEXT,
-    -- When the provider says it happened, and when the receipt arrived.
+    -- The time of the change according to the provider, and the time at which the receipt arrived.
     at          BIGINT NOT NULL,
     received_at BIGINT NOT NULL,
     -- A provider that repeats a receipt adds no row.
@@ -249,7 +249,7 @@ CREATE INDEX user_throttles_expires_hour ON user_throttles (expires_hour);
 -- Users and broadcasts ----------------------------------------------------------------------------
 
 -- Registered users. They are numbered without gaps in the order of registration and never deleted, so that a broadcast
--- to all users only has to remember the last number.
+-- to all users stores only the last number.
 CREATE TABLE users (
     -- The client's own identifier of the user.
     id         TEXT PRIMARY KEY,

@@ -1,4 +1,4 @@
--- Returns the newest match, because some providers reuse ids after a while. Without a provider, any provider matches.
+-- Returns the newest match, because some providers reuse ids after some time. Without a provider, any provider matches.
 SELECT requested.input_index, newest.id
 FROM unnest($1::BIGINT[], $2::TEXT[], $3::TEXT[]) AS requested (input_index, reference, provider)
 CROSS JOIN LATERAL (

@@ -151,7 +151,7 @@ CREATE TABLE unmatched_receipts (
     provider    TEXT NOT NULL,
     status      TEXT NOT NULL CHECK (status IN ('delivered', 'bounced', 'invalid', 'opened')),
     reason      TEXT,
-    -- When the provider says it happened, and when the receipt arrived.
+    -- The time of the change according to the provider, and the time at which the receipt arrived.
     at          INTEGER NOT NULL,
     received_at INTEGER NOT NULL,
     -- A provider that repeats a receipt adds no row.
@@ -204,7 +204,7 @@ CREATE INDEX user_throttles_expires_hour ON user_throttles (expires_hour);
 -- Users and broadcasts ----------------------------------------------------------------------------
 
 -- Registered users. They are numbered without gaps in the order of registration and never deleted, so that a broadcast
--- to all users only has to remember the last number.
+-- to all users stores only the last number.
 CREATE TABLE users (
     -- The client's own identifier of the user.
     id         TEXT PRIMARY KEY,

@@ -129,8 +129,8 @@ async fn wait_for_quit(keys: &mut mpsc::Receiver<ScreenEvent>) {
     while let Some(ScreenEvent::Redraw) = keys.recv().await {}
 }
 
-fn terminal_error(what: &str, cause: std::io::Error) -> Error {
-    Error::with_source(ErrorKind::Unavailable, what, cause)
+fn terminal_error(message: &str, cause: std::io::Error) -> Error {
+    Error::with_source(ErrorKind::Unavailable, message, cause)
 }
 
 /// Reads keys on a thread of its own, because reading blocks; the thread ends soon after the receiver is dropped.

@@ -30,9 +30,9 @@ text_enum!(AddressKind {
 });
 
 impl AddressKind {
-    /// Returns whether a provider that accepts `wanted` can use an address of this kind.
-    pub fn is_usable_by(self, wanted: Self) -> bool {
-        self == wanted || self == Self::Any || wanted == Self::Any
+    /// Returns whether a provider that accepts `provider_kind` can use an address of this kind.
+    pub fn is_usable_by(self, provider_kind: Self) -> bool {
+        self == provider_kind || self == Self::Any || provider_kind == Self::Any
     }
 
     /// Returns the kind in words for people.

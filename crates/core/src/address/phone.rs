@@ -157,8 +157,8 @@ impl PhoneRules {
     /// Returns the digits after the region's prefix for international calls (`00`).
     fn after_international_prefix<'a>(&self, digits: &'a str) -> Option<&'a str> {
         let region = DATABASE.by_id(self.region.as_ref())?;
-        let found = region.international_prefix()?.find(digits)?;
-        (found.start() == 0).then(|| &digits[found.end()..])
+        let prefix = region.international_prefix()?.find(digits)?;
+        (prefix.start() == 0).then(|| &digits[prefix.end()..])
     }
 
     /// Returns the digits, leading zeros included, as a number of the region if their length is possible.

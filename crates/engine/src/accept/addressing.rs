@@ -188,8 +188,8 @@ fn no_usable_contact(route: &Route) -> AcceptError {
 
 fn find_contact(kind: AddressKind, contacts: &[(AddressKind, String)]) -> Option<(AddressKind, &String)> {
     let find = |wanted: AddressKind| {
-        let found = contacts.iter().find(|(kind, _)| *kind == wanted);
-        found.map(|(kind, text)| (*kind, text))
+        let contact = contacts.iter().find(|(kind, _)| *kind == wanted);
+        contact.map(|(kind, text)| (*kind, text))
     };
     if kind == AddressKind::Any {
         return ANY_ADDRESS_PREFERENCE.into_iter().find_map(find);

@@ -1,7 +1,7 @@
 //! Determines the user throttles of a message: subject, scope and limit.
 //!
 //! The limit of the API key precedes the limit of the channel, which precedes the general one; each scope
-//! counts by itself. The store counts.
+//! is counted separately. The store counts the messages.
 
 use postrider_core::channel::Channel;
 use postrider_core::message::NewDelivery;
@@ -36,7 +36,7 @@ pub(super) fn user_throttles(
         }
         let (scope, limit) = throttle_scope(key_limit, channel, gateway.config.user_per_hour);
         let subject = throttle_subject(request.user.as_deref(), &delivery.address, scope);
-        if limit > 0 && throttles.iter().all(|known| known.subject != subject) {
+        if limit > 0 && throttles.iter().all(|throttle| throttle.subject != subject) {
             throttles.push(UserThrottle {
                 subject,
                 limit,

@@ -119,17 +119,17 @@ fn read_channel_providers(
     providers: &ConfiguredProviders,
 ) -> Result<Vec<ConfigName>> {
     let mut listed: Vec<ConfigName> = Vec::new();
-    let known = || providers.enabled.iter().map(|provider| &provider.name);
+    let enabled_names = || providers.enabled.iter().map(|provider| &provider.name);
     for text in values.list("providers")? {
         let disabled = providers.disabled.iter().any(|name| name.as_str() == text);
-        match known().find(|name| name.as_str() == text) {
+        match enabled_names().find(|name| name.as_str() == text) {
             Some(name) if listed.contains(name) => {
                 return Err(values.error_at("providers", &format!("lists provider {text} twice")));
             }
             Some(name) => listed.push(name.clone()),
             None if disabled => {}
             None => {
-                let suggestion = did_you_mean(text, known().map(ConfigName::as_str));
+                let suggestion = did_you_mean(text, enabled_names().map(ConfigName::as_str));
                 let remedy = format!(
                     "lists unknown provider {text}: add [providers.{text}] or correct the name{suggestion}"
                 );
@@ -188,8 +188,8 @@ fn weights_in_order(
         return Err(values.error_at("weights", &remedy));
     }
     let weight_of = |name: &ConfigName| {
-        let found = weights.iter().find(|(text, _)| *text == name.as_str());
-        found.map(|(_, weight)| *weight).ok_or_else(|| {
+        let name_and_weight = weights.iter().find(|(text, _)| *text == name.as_str());
+        name_and_weight.map(|(_, weight)| *weight).ok_or_else(|| {
             let remedy = format!("has no weight for {name}; 0 makes it a last resort");
             values.error_at("weights", &remedy)
         })

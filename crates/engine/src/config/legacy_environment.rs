@@ -147,9 +147,9 @@ fn unknown_provider(source: &ConfigSource, variable: &str, provider: &str) -> Er
         .flat_map(toml::Table::keys)
         .map(String::as_str);
     let suggestion = did_you_mean(provider, aliases.clone().chain(configured));
-    let known = aliases.collect::<Vec<_>>().join(", ");
+    let alias_list = aliases.collect::<Vec<_>>().join(", ");
     Error::usage(format!(
-        "{variable}: unknown provider {provider}: add [providers.{provider}], or use one of {known}{suggestion}"
+        "{variable}: unknown provider {provider}: add [providers.{provider}], or use one of {alias_list}{suggestion}"
     ))
 }
 

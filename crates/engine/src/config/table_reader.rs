@@ -99,7 +99,7 @@ impl<'a> TableReader<'a> {
     /// Returns an error for an unknown key.
     pub fn reject_unknown_keys(&self) -> Result<()> {
         for name in self.table.into_iter().flat_map(toml::Table::keys) {
-            if !key_names_under(&self.key_pattern).any(|known| known == name) {
+            if !key_names_under(&self.key_pattern).any(|known_name| known_name == name) {
                 let suggestion = did_you_mean(name, key_names_under(&self.key_pattern));
                 let remedy = "is not a known key; correct or remove it (console.example.toml lists all keys)";
                 return Err(self.error_at(name, &format!("{remedy}{suggestion}")));
@@ -111,7 +111,7 @@ impl<'a> TableReader<'a> {
     /// Returns the entries that are not in the table of keys: the settings of an adapter.
     pub fn other_entries(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
         let table = self.table.into_iter().flatten();
-        table.filter(|(name, _)| !key_names_under(&self.key_pattern).any(|known| known == *name))
+        table.filter(|(name, _)| !key_names_under(&self.key_pattern).any(|known_name| known_name == *name))
     }
 
     /// Returns an error about the value `name`.
@@ -150,7 +150,7 @@ impl<'a> TableReader<'a> {
             let ValueKind::Choice(words) = kind else {
                 return None;
             };
-            value.as_str().filter(|word| words.contains(word))
+            value.as_str().filter(|text| words.contains(text))
         })
     }
 

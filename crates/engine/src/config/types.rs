@@ -139,7 +139,7 @@ impl ProviderConfig {
         Self {
             name,
             rate: None,
-            // A call to a mail server is a separate connection, and mail servers allow few.
+            // Each call in flight needs a connection of its own, and many mail servers allow few.
             concurrency: if kind == "smtp" { 8 } else { 256 },
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(10),
@@ -177,7 +177,7 @@ pub struct EventsConfig {
     pub timeout: Duration,
     /// Delay after each failed delivery attempt; after the last one the event becomes a dead letter.
     pub retry_schedule: Vec<Duration>,
-    /// Age at which an event becomes a dead letter, whatever the number of attempts.
+    /// Age at which an event becomes a dead letter, even if attempts remain.
     pub age_max: Duration,
 }
 

@@ -96,8 +96,11 @@ fn resolve_endpoint<'c>(
 
 /// Returns the secrets of the API key, otherwise those of `[events]`.
 pub fn signing_secrets<'c>(events: &'c EventsConfig, key: Option<&'c ApiKey>) -> Option<&'c SigningSecrets> {
-    let own = key.map(|key| &key.events.secrets).filter(|own| !own.is_empty());
-    own.or(Some(&events.secrets))
+    let secrets = key
+        .map(|key| &key.events.secrets)
+        .filter(|secrets| !secrets.is_empty());
+    secrets
+        .or(Some(&events.secrets))
         .filter(|secrets| !secrets.is_empty())
 }
 

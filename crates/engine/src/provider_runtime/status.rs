@@ -5,7 +5,7 @@ use postrider_core::circuit_breaker::CircuitStatus;
 use postrider_core::clock::Timestamp;
 use postrider_core::provider_control::ProviderControl;
 
-/// State of a provider that an operator has paused, whatever its circuit breaker.
+/// State of a provider that an operator has paused, shown instead of its circuit breaker's state.
 const PAUSED: &str = "paused";
 
 /// Status of a provider, for pages and metrics.

@@ -134,8 +134,8 @@ impl SandboxResponse {
 /// Returns the first value of each named field of a form or query; empty when it is missing.
 pub(super) fn fields<const N: usize>(form: &[u8], names: [&str; N]) -> [String; N] {
     names.map(|name| {
-        let found = form_urlencoded::parse(form).find(|(key, _)| key == name);
-        found.map(|(_, value)| value.into_owned()).unwrap_or_default()
+        let field = form_urlencoded::parse(form).find(|(key, _)| key == name);
+        field.map(|(_, value)| value.into_owned()).unwrap_or_default()
     })
 }
 

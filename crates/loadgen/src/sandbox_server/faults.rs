@@ -116,8 +116,8 @@ impl FaultInjector {
         if active.api.is_some_and(|only| only != api) {
             return None;
         }
-        if let Some(left) = &mut active.calls_left {
-            *left = left.saturating_sub(1);
+        if let Some(calls_left) = &mut active.calls_left {
+            *calls_left = calls_left.saturating_sub(1);
         }
         let fault = InjectedFault {
             kind: active.kind,

@@ -113,10 +113,10 @@ const fn accepted(status: SandboxReceiptStatus) -> CallPlan {
 pub(super) fn find_test_number(number: &str) -> Option<CallPlan> {
     let digits: String = number.chars().filter(char::is_ascii_digit).collect();
     let digits = digits.strip_prefix("00").unwrap_or(&digits);
-    let found = TEST_NUMBERS
+    let test_number = TEST_NUMBERS
         .iter()
         .find(|test_number| test_number.number.strip_prefix('+') == Some(digits))?;
-    Some(found.plan)
+    Some(test_number.plan)
 }
 
 #[cfg(test)]

@@ -82,8 +82,13 @@ pub fn render_broadcast_result(
         let GeneratedBroadcast { id, body } = broadcast;
         let _ = writeln!(text, "id: {id}\nbody: {body}\n{block}\n");
     }
-    let what = format!("{} messages to {} users", run.accepted, run.registered_users);
-    let rate = format_rate("published", &what, run.accepted, run.elapsed.as_secs_f64());
+    let counted_items = format!("{} messages to {} users", run.accepted, run.registered_users);
+    let rate = format_rate(
+        "published",
+        &counted_items,
+        run.accepted,
+        run.elapsed.as_secs_f64(),
+    );
     let _ = writeln!(text, "{rate}");
     write_counts(&mut text, &count_rows(run, report));
     write_expectations(&mut text, &broadcast_expectations(audience, run));

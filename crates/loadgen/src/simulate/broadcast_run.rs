@@ -103,9 +103,9 @@ async fn count_broadcasts(
 ) -> Result<Vec<CountedBroadcast>> {
     let mut counted = Vec::with_capacity(broadcasts.len());
     for broadcast in broadcasts {
-        let found = environment.intake_gateway().store.broadcast(broadcast.id).await?;
-        let (_, counts) =
-            found.ok_or_else(|| Error::new(ErrorKind::Internal, "broadcast missing in the store"))?;
+        let stored_broadcast = environment.intake_gateway().store.broadcast(broadcast.id).await?;
+        let (_, counts) = stored_broadcast
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "broadcast missing in the store"))?;
         counted.push(CountedBroadcast { broadcast, counts });
     }
     Ok(counted)

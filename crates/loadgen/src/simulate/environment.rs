@@ -237,7 +237,7 @@ async fn reject_used_store(store: &dyn Store, url: &str) -> Result<()> {
         limit: 1,
         ..MessageQuery::default()
     };
-    let found = if !store.search(query).await?.messages.is_empty() {
+    let present_rows = if !store.search(query).await?.messages.is_empty() {
         "messages"
     } else if !store
         .next_broadcast_users(&broadcast_to_all_users()?, 1)
@@ -249,7 +249,7 @@ async fn reject_used_store(store: &dyn Store, url: &str) -> Result<()> {
         return Ok(());
     };
     Err(Error::usage(format!(
-        "{} already contains {found}; name an empty store, such as --keep=sqlite:another.db",
+        "{} already contains {present_rows}; name an empty store, such as --keep=sqlite:another.db",
         mask_url(url)
     )))
 }

@@ -2,7 +2,7 @@
 
 use crate::mock_sender::{MockSender, ReceiptRatios};
 
-/// Calls in flight of a sender whose calls take no time, unless an option says otherwise.
+/// Calls in flight of a sender whose calls take no time, unless an option sets it.
 const INSTANT_SENDER_CONCURRENCY: u32 = 1_024;
 
 /// Options of one simulation.

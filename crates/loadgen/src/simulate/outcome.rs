@@ -1,4 +1,4 @@
-//! The result of a simulation, and whether it is the expected one.
+//! The result of a simulation and its check against the expected values.
 
 use postrider_core::error::{Error, ErrorKind, Result};
 

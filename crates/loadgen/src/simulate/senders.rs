@@ -121,8 +121,8 @@ impl<'e> StallDetector<'e> {
         let response =
             response.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, "no response in time")));
         response.map_err(|error| {
-            let what = format!("simulation stopped: the store is unavailable: {error}");
-            Error::with_source(ErrorKind::Unavailable, what, error)
+            let message = format!("simulation stopped: the store is unavailable: {error}");
+            Error::with_source(ErrorKind::Unavailable, message, error)
         })
     }
 }

@@ -19,8 +19,8 @@ pub fn render_result(
     faults: &[String],
 ) -> String {
     let finished = run.sent + run.failed;
-    let what = format!("{finished} messages");
-    let rate = format_rate("finished", &what, finished, run.elapsed.as_secs_f64());
+    let counted_items = format!("{finished} messages");
+    let rate = format_rate("finished", &counted_items, finished, run.elapsed.as_secs_f64());
     let mut text = format!("{rate}\n");
     let waiting = run.accepted.saturating_sub(finished);
     let metrics = [run.accepted, waiting, run.sent, 0, run.failed];

@@ -105,7 +105,7 @@ impl Expectation {
         }
     }
 
-    /// Returns the measured value alone for an interrupted run, about which theory says nothing.
+    /// Removes the expected value and the range if the run was interrupted, because theory describes complete runs only.
     pub fn ignore_if_interrupted(mut self, is_interrupted: bool) -> Self {
         if is_interrupted {
             (self.expected, self.range) = (None, None);
@@ -192,7 +192,7 @@ fn expect_total_time(options: &SimulateOptions, run: &SimulationRun) -> Expectat
     Expectation::time("total time", run.elapsed.as_secs_f64(), expected)
 }
 
-/// Returns what is wrong: values outside their range, and counts that disagree.
+/// Returns the faults of a run: values outside their range, and counts that disagree.
 pub fn find_faults(
     options: &SimulateOptions,
     run: &SimulationRun,
@@ -234,7 +234,9 @@ pub type SourceCount = (&'static str, u64);
 pub fn find_mismatches(pairs: &[(&str, SourceCount, SourceCount)]) -> Vec<String> {
     let unequal = pairs.iter().filter(|(_, (_, a), (_, b))| a != b);
     unequal
-        .map(|(what, (source_a, a), (source_b, b))| format!("{what}: {source_a} {a}, {source_b} {b}"))
+        .map(|(count_name, (source_a, a), (source_b, b))| {
+            format!("{count_name}: {source_a} {a}, {source_b} {b}")
+        })
         .collect()
 }
 

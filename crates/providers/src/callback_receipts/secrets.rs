@@ -88,7 +88,7 @@ fn validate_hmac(settings: &HmacSettings) -> Result<HmacSettings, String> {
 
 impl CallbackToken {
     fn is_valid_for(&self, request: &CallbackRequest) -> bool {
-        let is_valid = |shown: &str| is_equal_secret(shown, &self.secret);
+        let is_valid = |presented: &str| is_equal_secret(presented, &self.secret);
         if let Some(header) = &self.header {
             return request.headers.get(header).is_some_and(|value| is_valid(value));
         }
@@ -100,7 +100,7 @@ impl CallbackToken {
 
 fn has_valid_hmac(settings: &HmacSettings, request: &CallbackRequest) -> bool {
     let header = request.headers.get(&settings.header);
-    let Some(shown) = header.and_then(|value| value.trim().strip_prefix(&settings.prefix)) else {
+    let Some(presented) = header.and_then(|value| value.trim().strip_prefix(&settings.prefix)) else {
         return false;
     };
     let (secret, body) = (settings.secret.as_bytes(), request.body.as_slice());
@@ -109,9 +109,9 @@ fn has_valid_hmac(settings: &HmacSettings, request: &CallbackRequest) -> bool {
         HmacAlgorithm::Sha1 => hmac_digest::<Hmac<Sha1>>(secret, &[body]),
     };
     let Some(digest) = digest else { return false };
-    let (shown, expected) = match settings.encoding {
-        HmacEncoding::Hex => (Cow::from(shown.to_ascii_lowercase()), encode_hex(&digest)),
-        HmacEncoding::Base64 => (Cow::from(shown), BASE64.encode(digest)),
+    let (presented, expected) = match settings.encoding {
+        HmacEncoding::Hex => (Cow::from(presented.to_ascii_lowercase()), encode_hex(&digest)),
+        HmacEncoding::Base64 => (Cow::from(presented), BASE64.encode(digest)),
     };
-    is_equal_secret(&shown, &expected)
+    is_equal_secret(&presented, &expected)
 }

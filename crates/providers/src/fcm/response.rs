@@ -71,40 +71,40 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     let error_code = fcm_error_code(response);
     let status = response.str_at("/error/status");
     let text = response.str_at("/error/message");
-    let known = error_code
+    let code_entry = error_code
         .and_then(|code| OutcomeCode::find(FCM_ERROR_CODES, code))
         .or_else(|| OutcomeCode::find(GOOGLE_STATUS_CODES, status.filter(|_| error_code.is_none())?));
     let code = error_code
         .or(status)
         .map_or_else(|| response.http_status_text(), str::to_owned);
     let http_status = response.status_outcome();
-    let line = known.unwrap_or(&http_status);
-    refine(line, response).send_result(code, text, retry_after(line, response))
+    let entry = code_entry.unwrap_or(&http_status);
+    refine(entry, response).send_result(code, text, retry_after(entry, response))
 }
 
 /// Returns the line that applies where more than the code decides.
-fn refine(line: &OutcomeCode, response: &JsonResponse) -> OutcomeCode {
+fn refine(entry: &OutcomeCode, response: &JsonResponse) -> OutcomeCode {
     let text = response
         .str_at("/error/message")
         .unwrap_or_default()
         .to_ascii_lowercase();
     let has_error_code = fcm_error_code(response).is_some();
-    match line.code {
+    match entry.code {
         "INVALID_ARGUMENT" if has_error_code && text.contains("registration token") => {
             outcome_code("", OutcomeKind::InvalidRecipient, "invalid device token")
         }
         "UNAVAILABLE" if response.retry_after().is_some() => {
-            outcome_code("", OutcomeKind::Throttled, line.description)
+            outcome_code("", OutcomeKind::Throttled, entry.description)
         }
-        _ if line.outcome == OutcomeKind::Throttled && is_device_quota(response) => {
+        _ if entry.outcome == OutcomeKind::Throttled && is_device_quota(response) => {
             outcome_code("", OutcomeKind::Deferred, "too many messages to this device")
         }
-        code => outcome_code(code, line.outcome, line.description),
+        code => outcome_code(code, entry.outcome, entry.description),
     }
 }
 
-fn retry_after(line: &OutcomeCode, response: &JsonResponse) -> Option<Duration> {
-    let default = (line.outcome == OutcomeKind::Throttled).then_some(QUOTA_RETRY_AFTER);
+fn retry_after(entry: &OutcomeCode, response: &JsonResponse) -> Option<Duration> {
+    let default = (entry.outcome == OutcomeKind::Throttled).then_some(QUOTA_RETRY_AFTER);
     response.retry_after().or(default)
 }
 

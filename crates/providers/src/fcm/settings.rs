@@ -146,9 +146,9 @@ fn parse_service_account(document: &Value, token_url: Option<BaseUrl>) -> Result
 }
 
 fn required_field(document: &Value, field: &str) -> Result<String> {
-    let found = document.get(field).and_then(Value::as_str);
-    let found = found.filter(|text| !text.is_empty()).map(str::to_owned);
-    found.ok_or_else(|| Error::usage(format!("service_account: has no {field}; {SERVICE_ACCOUNT_HINT}")))
+    let value = document.get(field).and_then(Value::as_str);
+    let value = value.filter(|text| !text.is_empty()).map(str::to_owned);
+    value.ok_or_else(|| Error::usage(format!("service_account: has no {field}; {SERVICE_ACCOUNT_HINT}")))
 }
 
 impl fmt::Debug for FcmSettings {

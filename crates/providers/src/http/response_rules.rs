@@ -252,8 +252,8 @@ impl BodyMatcher {
                 let body = &parsed.response.body;
                 body.windows(part.len()).any(|window| window == part)
             }
-            Self::JsonEquals(path, value) => find(path).is_some_and(|found| found == *value),
-            Self::JsonDiffers(path, value) => find(path).is_some_and(|found| found != *value),
+            Self::JsonEquals(path, value) => find(path).is_some_and(|json_value| json_value == *value),
+            Self::JsonDiffers(path, value) => find(path).is_some_and(|json_value| json_value != *value),
         }
     }
 }

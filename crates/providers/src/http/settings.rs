@@ -83,10 +83,10 @@ impl<'de> Visitor<'de> for ReceiptSourceVisitor {
         formatter.write_str("\"texting\", or a table that describes receipts")
     }
 
-    fn visit_str<E: serde::de::Error>(self, word: &str) -> std::result::Result<ReceiptSource, E> {
-        match word {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<ReceiptSource, E> {
+        match text {
             "texting" => Ok(ReceiptSource::Texting),
-            _ => Err(E::invalid_value(Unexpected::Str(word), &self)),
+            _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
         }
     }
 

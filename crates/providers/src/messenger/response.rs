@@ -73,17 +73,17 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     let is_transient = response.json.pointer("/error/is_transient") == Some(&Value::Bool(true));
     let http_status = response.status_outcome();
     let transient = outcome_code("", OutcomeKind::Unavailable, "marked as transient");
-    let line = match find(&code_and_subcode).or_else(|| find(&code)) {
-        Some(known) if is_transient && known.outcome == OutcomeKind::Misconfigured => &transient,
-        Some(known) => known,
+    let matching_entry = match find(&code_and_subcode).or_else(|| find(&code)) {
+        Some(entry) if is_transient && entry.outcome == OutcomeKind::Misconfigured => &transient,
+        Some(entry) => entry,
         None if is_transient => &transient,
         None => &http_status,
     };
-    let retry_after = (line.outcome == OutcomeKind::Throttled).then(|| throttle_delay(response));
+    let retry_after = (matching_entry.outcome == OutcomeKind::Throttled).then(|| throttle_delay(response));
     let code = code_and_subcode
         .or(code)
         .unwrap_or_else(|| response.http_status_text());
-    line.send_result(code, response.str_at("/error/message"), retry_after)
+    matching_entry.send_result(code, response.str_at("/error/message"), retry_after)
 }
 
 /// Returns the cooldown after a throttling error.

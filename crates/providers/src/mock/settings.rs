@@ -110,7 +110,7 @@ impl MockSettings {
 pub(super) enum SeedBy {
     /// Order of the calls.
     Call,
-    /// Delivery and round, whatever the order of the calls; mocks with the same seed have the same results.
+    /// Delivery and round, independent of the order of the calls; mocks with the same seed have the same results.
     Message,
 }
 

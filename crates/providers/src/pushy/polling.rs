@@ -108,7 +108,7 @@ impl ReceiptPoller {
         self.changed.notify_one();
     }
 
-    /// Waits for receipts and returns them. May be cancelled at any await: an unfinished poll is repeated.
+    /// Waits for receipts and returns them. Cancel-safe: an unfinished poll is repeated.
     pub async fn receive(&self) -> Vec<CallbackItem> {
         loop {
             let due = self.lock_schedule().due(self.api.clock.now());

@@ -94,8 +94,8 @@ pub(super) fn error_message(response: &JsonResponse) -> String {
 fn outcome_of_error(response: &JsonResponse, name: Option<&str>, to: &str) -> Outcome {
     let reason = error_message(response);
     let mentions = |text: &str| reason.to_ascii_lowercase().contains(text);
-    let known = name.and_then(|name| ERROR_OUTCOMES.iter().find(|(known, _)| *known == name));
-    let kind = match known.map_or_else(|| response.status_outcome().outcome, |(_, kind)| *kind) {
+    let entry = name.and_then(|name| ERROR_OUTCOMES.iter().find(|(error_name, _)| *error_name == name));
+    let kind = match entry.map_or_else(|| response.status_outcome().outcome, |(_, kind)| *kind) {
         // The sender is not verified, or the account is in the sandbox: this concerns every message.
         Rejected if mentions("not verified") => Misconfigured,
         Rejected if name == Some("BadRequestException") && names_recipient(&reason, to) => {

@@ -59,7 +59,7 @@ pub(super) struct SnsMessage {
 }
 
 impl SnsMessage {
-    /// Parses a callback, whatever its content type.
+    /// Parses a callback of any content type.
     ///
     /// # Errors
     ///

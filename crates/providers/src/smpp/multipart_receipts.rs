@@ -55,19 +55,19 @@ impl MultipartReceipts {
     }
 
     /// Records the id of an accepted part. Returns the receipt of the message if all receipts arrived before this.
-    pub fn part_accepted(&mut self, number: u64, id: &str, is_last: bool) -> Option<ReceiptUpdate> {
-        let message = self.messages.get_mut(&number)?;
+    pub fn part_accepted(&mut self, message_number: u64, id: &str, is_last: bool) -> Option<ReceiptUpdate> {
+        let message = self.messages.get_mut(&message_number)?;
         message.part_ids.push(id.to_owned());
         if is_last {
             message.reference = Some(id.to_owned());
         }
-        self.message_of_part.insert(id.to_owned(), number);
-        self.resolve(number)
+        self.message_of_part.insert(id.to_owned(), message_number);
+        self.take_final_receipt(message_number)
     }
 
     /// Drops a message that was not sent as a whole.
-    pub fn discard(&mut self, number: u64) {
-        let message = self.messages.remove(&number);
+    pub fn discard(&mut self, message_number: u64) {
+        let message = self.messages.remove(&message_number);
         for id in message.iter().flat_map(|message| &message.part_ids) {
             self.message_of_part.remove(id);
         }
@@ -76,10 +76,10 @@ impl MultipartReceipts {
     /// Applies the receipt of a part and returns the receipt of its message, if that is final. A receipt that belongs to
     /// no registered message is returned as it is.
     pub fn apply_receipt(&mut self, update: ReceiptUpdate) -> Option<ReceiptUpdate> {
-        let Some(number) = self.message_of_part.get(&update.message_id).copied() else {
+        let Some(message_number) = self.message_of_part.get(&update.message_id).copied() else {
             return Some(update);
         };
-        let message = self.messages.get_mut(&number)?;
+        let message = self.messages.get_mut(&message_number)?;
         match update.status {
             None => return None,
             Some(ReceiptStatus::Delivered | ReceiptStatus::Opened) => {
@@ -87,11 +87,12 @@ impl MultipartReceipts {
             }
             Some(failed) => message.failed_status = Some(failed),
         }
-        self.resolve(number)
+        self.take_final_receipt(message_number)
     }
 
-    fn resolve(&mut self, number: u64) -> Option<ReceiptUpdate> {
-        let message = self.messages.get(&number)?;
+    /// Removes a message whose receipts are complete and returns its receipt.
+    fn take_final_receipt(&mut self, message_number: u64) -> Option<ReceiptUpdate> {
+        let message = self.messages.get(&message_number)?;
         let message_id = message.reference.clone()?;
         if message.part_ids.len() < message.parts_total {
             return None;
@@ -105,7 +106,7 @@ impl MultipartReceipts {
             None if is_delivered => ReceiptStatus::Delivered,
             None => return None,
         };
-        self.discard(number);
+        self.discard(message_number);
         Some(ReceiptUpdate {
             message_id,
             status: Some(status),

@@ -58,7 +58,7 @@ impl CallbackFields {
     pub fn get(&self, name: &str) -> Option<&str> {
         let mut pairs = self.0.iter();
         pairs
-            .find(|(known, value)| known == name && !value.is_empty())
+            .find(|(field_name, value)| field_name == name && !value.is_empty())
             .map(|(_, value)| value.as_str())
     }
 
@@ -70,7 +70,7 @@ impl CallbackFields {
 
     /// Removes a field that the gateway added to the callback URL itself.
     pub fn remove(&mut self, name: &str) {
-        self.0.retain(|(known, _)| known != name);
+        self.0.retain(|(field_name, _)| field_name != name);
     }
 
     /// Returns all fields.

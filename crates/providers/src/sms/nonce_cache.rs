@@ -36,8 +36,8 @@ impl NonceCache {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.evict(now);
         let (nonce, content) = (Sha256::digest(nonce).into(), Sha256::digest(content).into());
-        if let Some(known) = entries.content_by_nonce.get(&nonce) {
-            return *known == content;
+        if let Some(seen_content) = entries.content_by_nonce.get(&nonce) {
+            return *seen_content == content;
         }
         entries.content_by_nonce.insert(nonce, content);
         entries.by_age.push_back((nonce, now));

@@ -237,7 +237,7 @@ fn classify(stage: SmtpStage, reply: &SmtpReply) -> ReplyClass {
             Throttled
         }
         Some(Deferred) if concerns_account => Unavailable,
-        // These codes concern the login, whatever the enhanced code says.
+        // These codes concern the login, even if the enhanced code means something else.
         _ if matches!(reply.code, 530 | 534 | 535 | 538) => Misconfigured,
         // A refusal of the sender concerns all messages.
         Some(Rejected | InvalidRecipient) if concerns_account => Misconfigured,
@@ -250,11 +250,11 @@ fn classify(stage: SmtpStage, reply: &SmtpReply) -> ReplyClass {
 fn class_of_enhanced_code(code: &str, is_permanent: bool) -> Option<ReplyClass> {
     let subject_and_detail = code.split_once('.')?.1;
     let any_detail = format!("{}.*", subject_and_detail.split_once('.')?.0);
-    let found = ENHANCED_CODES
+    let entry = ENHANCED_CODES
         .iter()
         .find(|(code, ..)| *code == subject_and_detail);
-    let found = found.or_else(|| ENHANCED_CODES.iter().find(|(code, ..)| *code == any_detail));
-    let (_, permanent, temporary) = found?;
+    let entry = entry.or_else(|| ENHANCED_CODES.iter().find(|(code, ..)| *code == any_detail));
+    let (_, permanent, temporary) = entry?;
     Some(if is_permanent { *permanent } else { *temporary })
 }
 
@@ -265,9 +265,9 @@ fn class_of_basic_code(stage: SmtpStage, code: u16, text: &str) -> ReplyClass {
         SmtpStage::Recipient => 2,
         SmtpStage::Content => 3,
     };
-    let row = BASIC_CODES.iter().find(|(known, _)| *known == code);
-    let row = row.or_else(|| FALLBACK_CODES.iter().find(|(first, _)| *first == code / 100));
-    let class = row.map_or(Misconfigured, |(_, classes)| classes[column]);
+    let entry = BASIC_CODES.iter().find(|(basic_code, _)| *basic_code == code);
+    let entry = entry.or_else(|| FALLBACK_CODES.iter().find(|(first, _)| *first == code / 100));
+    let class = entry.map_or(Misconfigured, |(_, classes)| classes[column]);
     if code < 500 {
         return match class {
             Deferred if pattern_matches(REPLY_PATTERNS.greylist.as_ref(), text) => Deferred,

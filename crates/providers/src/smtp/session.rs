@@ -284,7 +284,8 @@ impl SmtpSession {
             .extension_parameters("AUTH")
             .unwrap_or_default()
             .to_ascii_uppercase();
-        let is_offered = |wanted: &&Mechanism| offered.split(' ').any(|word| word == wanted.to_string());
+        let is_offered =
+            |mechanism: &&Mechanism| offered.split(' ').any(|word| word == mechanism.to_string());
         let Some(mechanism) = auth.mechanisms.iter().find(is_offered).copied() else {
             let offers = if offered.is_empty() {
                 "none".to_owned()
@@ -301,7 +302,7 @@ impl SmtpSession {
                 .map(|text| BASE64.encode(text))
                 .map_err(|cause| SmtpError::Misconfigured(cause.to_string()))
         };
-        let (command, shown) = if mechanism.supports_initial_response() {
+        let (command, transcript_text) = if mechanism.supports_initial_response() {
             (
                 format!("AUTH {mechanism} {}\r\n", response(None)?),
                 format!("AUTH {mechanism} ***"),
@@ -309,7 +310,7 @@ impl SmtpSession {
         } else {
             (format!("AUTH {mechanism}\r\n"), format!("AUTH {mechanism}"))
         };
-        let mut reply = self.exchange(&command, &shown).await?;
+        let mut reply = self.exchange(&command, &transcript_text).await?;
         for _ in 0..CHALLENGES_MAX {
             if reply.code != 334 {
                 break;
@@ -333,11 +334,11 @@ impl SmtpSession {
         require_positive(stage, reply)
     }
 
-    async fn exchange(&mut self, command: &str, shown: &str) -> SmtpResult<SmtpReply> {
+    async fn exchange(&mut self, command: &str, transcript_text: &str) -> SmtpResult<SmtpReply> {
         if let Some(transcript) = &self.transcript {
-            transcript.record_sent(shown);
+            transcript.record_sent(transcript_text);
         }
-        let verb = shown.split(' ').next().unwrap_or_default().to_owned();
+        let verb = transcript_text.split(' ').next().unwrap_or_default().to_owned();
         self.write_bytes(command.as_bytes(), &verb).await?;
         self.await_reply(&verb).await
     }

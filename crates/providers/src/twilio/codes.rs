@@ -11,8 +11,8 @@ pub(super) const OPT_OUT_CODE: &str = "21610";
 
 /// Returns the outcome and the meaning of a code. `http_status` is None for a code in a callback or in a success.
 pub(super) fn classify(number: &str, http_status: Option<u16>) -> (OutcomeKind, &'static str) {
-    if let Some(known) = OutcomeCode::find(&TWILIO_CODES, number) {
-        return (known.outcome, known.description);
+    if let Some(entry) = OutcomeCode::find(&TWILIO_CODES, number) {
+        return (entry.outcome, entry.description);
     }
     let outcome = match (number.as_bytes(), http_status) {
         // An unknown 20xxx code concerns the account when the status does.

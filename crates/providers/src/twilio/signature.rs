@@ -30,7 +30,7 @@ pub(super) fn is_valid(auth_token: &str, request: &CallbackRequest) -> bool {
             let parts = [url.as_bytes(), fields.as_bytes()];
             is_valid_hmac::<Hmac<Sha1>>(auth_token.as_bytes(), &parts, &signature)
         })
-        .fold(false, |found, is_valid| found | is_valid)
+        .fold(false, |any_valid, is_valid| any_valid | is_valid)
 }
 
 /// Returns the names and values that are signed after the URL. None when the body does not have the signed hash.

@@ -16,18 +16,18 @@ pub(super) fn classify_submit(number: &str, error_text: &str) -> (OutcomeKind, &
         words.any(|word| word == "to")
     };
     match OutcomeCode::find(&SUBMIT_CODES, number) {
-        Some(known) if number == "3" && names_recipient() => {
-            (OutcomeKind::InvalidRecipient, known.description)
+        Some(entry) if number == "3" && names_recipient() => {
+            (OutcomeKind::InvalidRecipient, entry.description)
         }
-        Some(known) => (known.outcome, known.description),
+        Some(entry) => (entry.outcome, entry.description),
         None => (OutcomeKind::Unavailable, "unknown status"),
     }
 }
 
 /// Returns the outcome and the meaning of a receipt's `err-code`.
 pub(super) fn classify_receipt(number: &str) -> (OutcomeKind, &'static str) {
-    OutcomeCode::find(&RECEIPT_CODES, number).map_or((OutcomeKind::Unavailable, ""), |known| {
-        (known.outcome, known.description)
+    OutcomeCode::find(&RECEIPT_CODES, number).map_or((OutcomeKind::Unavailable, ""), |entry| {
+        (entry.outcome, entry.description)
     })
 }
 

@@ -44,7 +44,7 @@ pub(super) fn is_valid(
 /// Returns the fields sorted by name, without the signature; separators in values are replaced.
 fn signed_text(fields: &CallbackFields) -> String {
     let mut pairs: Vec<_> = fields.pairs().iter().filter(|(name, _)| name != "sig").collect();
-    pairs.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
+    pairs.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
     let mut text = String::new();
     for (name, value) in pairs {
         text.extend(["&", name, "=", &value.replace(['&', '='], "_")]);

@@ -129,8 +129,8 @@ impl ChannelQueues {
 
     /// Returns the index of a channel's queue. Creates the queue if there is none.
     fn queue_index(&mut self, channel: &ConfigName) -> usize {
-        let known = self.queues.iter().position(|queue| queue.channel == *channel);
-        known.unwrap_or_else(|| {
+        let index = self.queues.iter().position(|queue| queue.channel == *channel);
+        index.unwrap_or_else(|| {
             self.queues.push(ChannelQueue {
                 channel: channel.clone(),
                 high: DueQueue::default(),
@@ -171,7 +171,10 @@ impl ChannelQueue {
     fn push(&mut self, priority: Priority, due: i64, id: i64) -> bool {
         match priority {
             Priority::High => {
-                let earliest = self.normal.remove(id).map_or(due, |known| known.min(due));
+                let earliest = self
+                    .normal
+                    .remove(id)
+                    .map_or(due, |current_due| current_due.min(due));
                 self.high.insert(earliest, id)
             }
             Priority::Normal if self.high.contains(id) => self.high.insert(due, id),

@@ -34,9 +34,9 @@ impl DueQueue {
     /// Inserts an id, or moves it to an earlier due time. Returns whether the queue changed.
     pub fn insert(&mut self, due: i64, id: i64) -> bool {
         match self.due_by_id.entry(id) {
-            Entry::Occupied(known) if *known.get() <= due => return false,
-            Entry::Occupied(mut known) => {
-                self.by_due.remove(&(known.insert(due), id));
+            Entry::Occupied(occupied) if *occupied.get() <= due => return false,
+            Entry::Occupied(mut occupied) => {
+                self.by_due.remove(&(occupied.insert(due), id));
             }
             Entry::Vacant(vacant) => {
                 vacant.insert(due);

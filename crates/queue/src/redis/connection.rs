@@ -1,4 +1,4 @@
-//! One connection to Redis that reconnects by itself.
+//! One connection to Redis that reconnects automatically.
 //!
 //! A background task connects, subscribes to the notification channel, and connects again with back-off when the connection
 //! is lost or an answer takes too long. Callers never connect and wait for at most one command timeout; while Redis is

@@ -17,7 +17,7 @@ pub(super) const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) async fn find_server(url: &RedisUrl, key: &str) -> Result<Client, String> {
     let mut error = String::from("the url names no host");
     for host in &url.hosts {
-        let found = match &url.topology {
+        let lookup = match &url.topology {
             Topology::Standalone => Ok(Ok(host.clone())),
             Topology::Cluster => timeout(COMMAND_TIMEOUT, cluster_slot_owner(host, key)).await,
             Topology::Sentinels { master, credentials } => {
@@ -25,7 +25,7 @@ pub(super) async fn find_server(url: &RedisUrl, key: &str) -> Result<Client, Str
                 timeout(COMMAND_TIMEOUT, sentinel_master(host, sentinel, master)).await
             }
         };
-        error = match found {
+        error = match lookup {
             Ok(Ok(server)) => return Client::open(server).map_err(|error| error.to_string()),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer within the time limit".to_owned(),
@@ -59,9 +59,9 @@ async fn sentinel_master(
 ) -> RedisResult<ConnectionInfo> {
     let mut command = redis::cmd("SENTINEL");
     command.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
-    let known = query_host::<Option<(String, u16)>>(sentinel, &command).await?;
+    let master_address = query_host::<Option<(String, u16)>>(sentinel, &command).await?;
     let unknown = || RedisError::from((redis::ErrorKind::Client, "the sentinels know no such master"));
-    let (name, port) = known.ok_or_else(unknown)?;
+    let (name, port) = master_address.ok_or_else(unknown)?;
     Ok(with_host(host, &name, port))
 }
 

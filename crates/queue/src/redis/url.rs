@@ -1,7 +1,7 @@
 //! Parses the URL of a queue: hosts, topology, credentials and certificates.
 //!
-//! Several hosts are a cluster or sentinels. All keys of a queue are in one slot, so that a single connection is enough in a
-//! cluster too. Errors never contain the URL, which may hold a password.
+//! Several hosts are a cluster or sentinels. The hash tag in the prefix puts all keys of a queue into one slot, so one
+//! connection is enough. Errors never contain the URL, which may hold a password.
 
 use std::collections::HashMap;
 
@@ -47,13 +47,13 @@ impl RedisUrl {
     /// Parses a URL and reads the certificates that it names. Does not connect.
     pub fn parse(url: &str) -> Result<Self> {
         if url.contains('#') {
-            return Err(invalid_url("remove everything from # on"));
+            return Err(invalid_url("remove \"#\" and the text after it"));
         }
         let (body, query) = url.split_once('?').unwrap_or((url, ""));
         let query = UrlQuery::parse(query);
         let (scheme, rest) = body.split_once("://").unwrap_or((body, ""));
-        let (name, kind) = scheme.split_once(['+', '-']).unwrap_or((scheme, ""));
-        if kind == "unix" || name.starts_with("unix:") || name == "unix" {
+        let (base_scheme, topology_name) = scheme.split_once(['+', '-']).unwrap_or((scheme, ""));
+        if topology_name == "unix" || base_scheme.starts_with("unix:") || base_scheme == "unix" {
             return Ok(Self {
                 hosts: vec![connection_info(url)?],
                 prefix: query.prefix(&Topology::Standalone),
@@ -63,14 +63,14 @@ impl RedisUrl {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let start = authority.rfind('@').map_or(0, |at| at + 1);
         let (user, hosts) = authority.split_at(start);
-        let (topology, path) = parse_topology(kind, path, &query)?;
+        let (topology, path) = parse_topology(topology_name, path, &query)?;
         if matches!(topology, Topology::Standalone) && hosts.contains(',') {
             return Err(invalid_url(
                 "several hosts need redis-cluster:// or redis+sentinel://",
             ));
         }
         let hosts = hosts.split(',').map(|host| {
-            let info = connection_info(&format!("{name}://{user}{host}/{path}"))?;
+            let info = connection_info(&format!("{base_scheme}://{user}{host}/{path}"))?;
             let info = query.with_certificates(info)?;
             Ok(match topology {
                 Topology::Sentinels { .. } if !has_port(host) => with_host(&info, "", DEFAULT_SENTINEL_PORT),
@@ -93,22 +93,22 @@ impl RedisUrl {
 
 /// Returns the same connection settings for another host and port. An empty `host` keeps the host.
 pub(super) fn with_host(info: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
-    let host_or = |known: &String| {
+    let new_host = |current_host: &String| {
         if host.is_empty() {
-            known.clone()
+            current_host.clone()
         } else {
             host.to_owned()
         }
     };
     let addr = match info.addr().clone() {
-        ConnectionAddr::Tcp(known, _) => ConnectionAddr::Tcp(host_or(&known), port),
+        ConnectionAddr::Tcp(current_host, _) => ConnectionAddr::Tcp(new_host(&current_host), port),
         ConnectionAddr::TcpTls {
-            host: known,
+            host: current_host,
             insecure,
             tls_params,
             ..
         } => ConnectionAddr::TcpTls {
-            host: host_or(&known),
+            host: new_host(&current_host),
             port,
             insecure,
             tls_params,
@@ -119,8 +119,8 @@ pub(super) fn with_host(info: &ConnectionInfo, host: &str, port: u16) -> Connect
 }
 
 /// Returns the topology and the rest of the path.
-fn parse_topology<'a>(kind: &str, path: &'a str, query: &UrlQuery) -> Result<(Topology, &'a str)> {
-    match kind {
+fn parse_topology<'a>(topology_name: &str, path: &'a str, query: &UrlQuery) -> Result<(Topology, &'a str)> {
+    match topology_name {
         "sentinel" => {
             let (master, database) = path.split_once('/').unwrap_or((path, ""));
             if master.is_empty() {
@@ -148,10 +148,10 @@ impl UrlQuery {
     }
 
     fn has_value(&self, name: &str, value: &str) -> bool {
-        self.0.get(name).is_some_and(|known| known == value)
+        self.0.get(name).is_some_and(|present| present == value)
     }
 
-    /// In a cluster, keys with the same part in braces are on one server.
+    /// Returns the prefix of every key. In a cluster, keys with the same part in braces (the hash tag) are in one slot.
     fn prefix(&self, topology: &Topology) -> String {
         let prefix = self.0.get("prefix").map_or(DEFAULT_PREFIX, String::as_str);
         match topology {
@@ -173,7 +173,7 @@ impl UrlQuery {
 
     /// Adds the certificates that the query names, read from their files.
     fn with_certificates(&self, info: ConnectionInfo) -> Result<ConnectionInfo> {
-        let file = |name: &str| {
+        let read_file_param = |name: &str| {
             let path = self.0.get(name);
             path.map(|path| {
                 std::fs::read(path)
@@ -186,13 +186,13 @@ impl UrlQuery {
                 .iter()
                 .any(|name| self.0.contains_key(*name));
             return if has_certificates {
-                Err(invalid_url("certificates need rediss:// with two s"))
+                Err(invalid_url("ca, cert and key need TLS: use rediss://"))
             } else {
                 Ok(info)
             };
         }
-        let root_cert = file("ca")?;
-        let client_tls = match (file("cert")?, file("key")?) {
+        let root_cert = read_file_param("ca")?;
+        let client_tls = match (read_file_param("cert")?, read_file_param("key")?) {
             (Some(client_cert), Some(client_key)) => Some(ClientTlsConfig {
                 client_cert,
                 client_key,
@@ -200,7 +200,7 @@ impl UrlQuery {
             (None, None) => None,
             _ => return Err(invalid_url("cert and key must be given together")),
         };
-        // An error means that a provider was installed before.
+        // Fails only if a crypto provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let certificates = TlsCertificates {
             client_tls,
@@ -214,7 +214,7 @@ impl UrlQuery {
 
 /// Parses the URL of one host. RESP3 carries notifications over the same connection as commands.
 fn connection_info(url: &str) -> Result<ConnectionInfo> {
-    let parsed = redis::parse_redis_url(url).ok_or_else(|| invalid_url("it is not a url"))?;
+    let parsed = redis::parse_redis_url(url).ok_or_else(|| invalid_url("not a URL"))?;
     let connection = parsed
         .into_connection_info()
         .map_err(|error| invalid_url(&error.to_string()))?;
@@ -222,7 +222,7 @@ fn connection_info(url: &str) -> Result<ConnectionInfo> {
         .redis_settings()
         .clone()
         .set_protocol(ProtocolVersion::RESP3)
-        // An ACL user needs one permission less.
+        // Omits CLIENT SETINFO, so that an ACL user does not need permission for it.
         .set_skip_set_lib_name();
     Ok(connection.set_redis_settings(settings))
 }

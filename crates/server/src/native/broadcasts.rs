@@ -258,8 +258,9 @@ pub(super) async fn show(
     auth::authorize(&gateway, &headers, Scope::Read)?;
     let not_found = || Problem::not_found(format!("there is no broadcast with the id {id}"));
     let broadcast_id = id.parse().map_err(|_| not_found())?;
-    let found = gateway.store.broadcast(broadcast_id).await;
-    let found = found.map_err(|error| Problem::from_error(&gateway, "read the broadcast", &error))?;
-    let (broadcast, counts) = found.ok_or_else(not_found)?;
+    let broadcast_and_counts = gateway.store.broadcast(broadcast_id).await;
+    let broadcast_and_counts =
+        broadcast_and_counts.map_err(|error| Problem::from_error(&gateway, "read the broadcast", &error))?;
+    let (broadcast, counts) = broadcast_and_counts.ok_or_else(not_found)?;
     Ok(Json(BroadcastView::new(broadcast, &counts)))
 }

@@ -14,15 +14,21 @@ pub(super) struct ObjectReader<'a> {
 }
 
 impl<'a> ObjectReader<'a> {
-    /// Starts reading an object and reports fields that are not in `known`. `prefix` is put before field names.
-    pub(super) fn new(object: &'a Map<String, Value>, known: &[&str], prefix: &'a str) -> Self {
+    /// Starts reading an object and reports fields that are not in `known_fields`. `prefix` is put before field names.
+    pub(super) fn new(object: &'a Map<String, Value>, known_fields: &[&str], prefix: &'a str) -> Self {
         let mut reader = Self {
             object,
             prefix,
             violations: Vec::new(),
         };
-        for name in object.keys().filter(|name| !known.contains(&name.as_str())) {
-            reader.add_violation(name, format!("unknown field; known are {}", known.join(", ")));
+        for name in object
+            .keys()
+            .filter(|name| !known_fields.contains(&name.as_str()))
+        {
+            reader.add_violation(
+                name,
+                format!("unknown field; known are {}", known_fields.join(", ")),
+            );
         }
         reader
     }

@@ -126,12 +126,12 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> JsonResult<MessageView> {
     auth::authorize(&gateway, &headers, Scope::Read)?;
-    let found = gateway
+    let message = gateway
         .store
         .find_message(parse_message_id(&id)?)
         .await
         .map_err(|error| Problem::from_error(&gateway, "read the message", &error))?;
-    let message = found.ok_or_else(|| message_not_found(&id))?;
+    let message = message.ok_or_else(|| message_not_found(&id))?;
     Ok(Json(MessageView::full(message, gateway.clock.now())))
 }
 

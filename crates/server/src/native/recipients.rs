@@ -81,10 +81,10 @@ pub(super) async fn show(
 ) -> JsonResult<RecipientView> {
     auth::authorize(&gateway, &headers, Scope::Read)?;
     let address = parse_address(&gateway, &path)?;
-    let found = recipient::find_recipient(&gateway, &address)
+    let recipient = recipient::find_recipient(&gateway, &address)
         .await
         .map_err(|error| Problem::from_error(&gateway, "read the recipient", &error))?;
-    Ok(Json(match found {
+    Ok(Json(match recipient {
         Some(recipient) => recipient_view(recipient),
         None => RecipientView {
             channel: address.channel.to_string(),
@@ -157,8 +157,8 @@ fn parse_change(
     let status = fields.get("status").and_then(Value::as_str);
     let status = status.and_then(RecipientStatus::parse);
     if status.is_none() {
-        let known = RecipientStatus::ALL.map(RecipientStatus::as_str).join(", ");
-        fields.add_violation("status", format!("must be one of: {known}"));
+        let status_names = RecipientStatus::ALL.map(RecipientStatus::as_str).join(", ");
+        fields.add_violation("status", format!("must be one of: {status_names}"));
     }
     let reason = fields.string("reason").unwrap_or_default();
     fields.finish(RecipientStatusChange {

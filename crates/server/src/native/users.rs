@@ -233,10 +233,10 @@ pub(super) async fn show(
 
 /// Returns the user with this id, or the 404 problem.
 pub(super) async fn find_user(gateway: &Gateway, id: &str) -> Result<UserView, Problem> {
-    let found = gateway.store.user(id).await;
-    let found = found.map_err(|error| Problem::from_error(gateway, "read the user", &error))?;
+    let user = gateway.store.user(id).await;
+    let user = user.map_err(|error| Problem::from_error(gateway, "read the user", &error))?;
     let not_found = || Problem::not_found(format!("there is no user \"{id}\""));
-    found.map(UserView::from).ok_or_else(not_found)
+    user.map(UserView::from).ok_or_else(not_found)
 }
 
 impl From<User> for UserView {

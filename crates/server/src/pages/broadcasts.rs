@@ -85,15 +85,15 @@ pub(super) async fn broadcast_list(
 ) -> Result<BroadcastListPage> {
     let before = form::field(query.as_bytes(), "cursor").ok();
     let before = before.and_then(|text| cursor::parse(&text).ok());
-    let mut found = gateway.store.broadcasts(before, PAGE_BROADCASTS + 1).await?;
-    let has_older = found.len() > PAGE_BROADCASTS;
-    found.truncate(PAGE_BROADCASTS);
-    let last = found.last().filter(|_| has_older);
+    let mut broadcasts = gateway.store.broadcasts(before, PAGE_BROADCASTS + 1).await?;
+    let has_older = broadcasts.len() > PAGE_BROADCASTS;
+    broadcasts.truncate(PAGE_BROADCASTS);
+    let last = broadcasts.last().filter(|_| has_older);
     Ok(BroadcastListPage {
         layout,
         next: last.map(|last| cursor::encode(last.number)),
         has_newer: before.is_some(),
-        rows: found
+        rows: broadcasts
             .iter()
             .map(|broadcast| BroadcastRow::new(gateway, broadcast))
             .collect(),
@@ -120,8 +120,9 @@ pub(super) async fn broadcast_page(
     layout: PageLayout,
     id: BroadcastId,
 ) -> Result<Option<BroadcastPage>> {
-    let found = gateway.store.broadcast(id).await?;
-    Ok(found.map(|(broadcast, counts)| BroadcastPage::new(gateway, layout, broadcast, &counts)))
+    let broadcast_and_counts = gateway.store.broadcast(id).await?;
+    Ok(broadcast_and_counts
+        .map(|(broadcast, counts)| BroadcastPage::new(gateway, layout, broadcast, &counts)))
 }
 
 impl BroadcastPage {

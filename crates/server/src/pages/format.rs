@@ -66,8 +66,8 @@ pub(super) fn percentile(millis: Option<u64>, slowest_bound: u64) -> String {
 }
 
 /// Formats a stored word such as `invalid_recipient` for people.
-pub(super) fn humanize(word: &str) -> String {
-    word.replace('_', " ")
+pub(super) fn humanize(identifier: &str) -> String {
+    identifier.replace('_', " ")
 }
 
 /// Formats an address, masked (`+98912***2222`) if `mask` is set.

@@ -88,14 +88,14 @@ pub(super) async fn search_number(
     typed: &str,
     params: &SearchParams,
 ) -> Result<NumberSearchResults> {
-    let shown: String = typed.chars().take(TYPED_CHARS_MAX).collect();
+    let shown_query: String = typed.chars().take(TYPED_CHARS_MAX).collect();
     let kind = if typed.contains('@') {
         AddressKind::Email
     } else {
         AddressKind::Phone
     };
     let Ok(address) = parse_address(kind, typed, &gateway.config.phone) else {
-        return Ok(NumberSearchResults::Unreadable { typed: shown });
+        return Ok(NumberSearchResults::Unreadable { typed: shown_query });
     };
     let before = params.before;
     let query = MessageQuery {
@@ -112,7 +112,7 @@ pub(super) async fn search_number(
             .flat_map(|message| search_hits(message, &address))
             .collect(),
         address: format::address(&address, gateway.config.mask_numbers),
-        typed: shown,
+        typed: shown_query,
         has_newer: before.is_some(),
         next: page.next,
     }))

@@ -13,7 +13,7 @@ use crate::pdu::ShortMessage;
 pub enum StatusAction {
     /// The SMSC is receiving too fast: pause and repeat the part.
     Throttle,
-    /// The message can never be sent, whatever happened to its other parts.
+    /// The message can never be sent, even if its other parts were accepted.
     FailMessage,
     /// The part was not accepted.
     FailPart,
@@ -71,7 +71,7 @@ pub enum BindFailure {
         /// Status of the refusal.
         status: u32,
     },
-    /// The session ended; the text says why.
+    /// The session ended; the text is the reason.
     SessionEnded(String),
 }
 

@@ -1,7 +1,7 @@
 //! A bound session: one task that reads, responds, and writes what has accumulated, until the connection is lost.
 //!
-//! PDUs that are queued during a write leave with the next write, so many messages share a system call. The session never
-//! waits for the application: a receipt is answered when the handler releases its response.
+//! PDUs queued during a write are sent with the next one, so many messages share a system call. The session never waits
+//! for the application: it acknowledges a receipt when the handler sends its [`DeferredResponse`].
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ struct SmppSession<'a> {
     config: &'a ClientConfig,
     handler: &'a dyn ClientHandler,
     window: SubmitWindow,
-    /// Bytes to write, of which the first `buffer_bytes_written` are written.
+    /// Bytes to write; the first `buffer_bytes_written` of them are written already.
     write_buffer: Vec<u8>,
     buffer_bytes_written: usize,
     /// Bytes of the session that were written before `write_buffer`.
@@ -62,7 +62,7 @@ struct SmppSession<'a> {
     response_sender: UnboundedSender<DeliverRequest>,
 }
 
-/// Runs a session until it ends. Every message then has an outcome.
+/// Runs a session until it ends. On return, every job in the window has been answered with an outcome.
 pub async fn run_session(
     config: &ClientConfig,
     handler: &dyn ClientHandler,
@@ -332,7 +332,7 @@ impl SmppSession<'_> {
         }
     }
 
-    /// Ends messages that are past their deadline, and tests a silent connection with `enquire_link`.
+    /// Ends messages that are past their deadline, and sends `enquire_link` on an idle connection.
     fn check_timeouts(&mut self) -> Option<SessionEnd> {
         let now = Instant::now();
         let groups = self.window.expire(now);
@@ -352,7 +352,7 @@ impl SmppSession<'_> {
         None
     }
 
-    /// Writes the last PDUs: an unbind request, or the response to the one of the SMSC.
+    /// Writes the last PDUs: an unbind request, or the response to the SMSC's unbind request.
     async fn send_unbind(&mut self, end: &SessionEnd, writer: &mut Writer) {
         if matches!(end, SessionEnd::Dropped) {
             let sequence = self.window.next_sequence();

@@ -29,7 +29,7 @@ pub struct SubmitJob {
     pub bodies: Vec<Vec<u8>>,
     /// Identifies the message to the handler, if it tracks parts.
     pub group: Option<u64>,
-    /// Time at which the caller gives up.
+    /// Time at which the caller stops waiting for the outcome.
     pub deadline: Instant,
     /// Receives the outcome.
     pub reply: oneshot::Sender<SubmitOutcome>,

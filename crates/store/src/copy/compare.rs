@@ -2,7 +2,7 @@
 //!
 //! Reads every row of both stores and does not use the progress of the move.
 
-use super::meta::copied_meta;
+use super::meta::read_copied_meta;
 use super::source::{CopySource, read_page};
 use super::table::CopyTable;
 use super::table_store::TableStore;
@@ -27,11 +27,11 @@ impl TableComparison {
         self.rows[0] == self.rows[1] && self.checksums[0] == self.checksums[1]
     }
 
-    fn new(table: &str, old: TableChecksum, new: TableChecksum) -> Self {
+    fn new(table: &str, source: TableChecksum, target: TableChecksum) -> Self {
         Self {
             table: table.to_owned(),
-            rows: [old.rows, new.rows],
-            checksums: [old.checksum, new.checksum],
+            rows: [source.rows, target.rows],
+            checksums: [source.checksum, target.checksum],
         }
     }
 }
@@ -45,13 +45,13 @@ pub async fn compare(
 ) -> Result<Vec<TableComparison>> {
     let mut comparisons = Vec::new();
     for (old, new) in source.tables.iter().zip(&target.tables) {
-        let one = table_checksum(source.store.as_mut(), old, batch, &progress).await?;
-        let other = table_checksum(target.store.as_mut(), new, batch, &progress).await?;
-        comparisons.push(TableComparison::new(&old.name, one, other));
+        let source_checksum = table_checksum(source.store.as_mut(), old, batch, &progress).await?;
+        let target_checksum = table_checksum(target.store.as_mut(), new, batch, &progress).await?;
+        comparisons.push(TableComparison::new(&old.name, source_checksum, target_checksum));
     }
-    let one = meta_checksum(source.store.as_mut()).await?;
-    let other = meta_checksum(target.store.as_mut()).await?;
-    comparisons.push(TableComparison::new("meta", one, other));
+    let source_checksum = meta_checksum(source.store.as_mut()).await?;
+    let target_checksum = meta_checksum(target.store.as_mut()).await?;
+    comparisons.push(TableComparison::new("meta", source_checksum, target_checksum));
     Ok(comparisons)
 }
 
@@ -76,7 +76,7 @@ async fn table_checksum(
 
 async fn meta_checksum(store: &mut dyn TableStore) -> Result<TableChecksum> {
     let mut sum = TableChecksum::default();
-    for (name, value) in copied_meta(store).await? {
+    for (name, value) in read_copied_meta(store).await? {
         sum.add(&[CopyValue::Text(name), value]);
     }
     Ok(sum)

@@ -57,10 +57,10 @@ pub async fn read_marks(store: &mut dyn TableStore) -> Result<MoveMarks> {
 }
 
 /// Reads the values of `meta` that are copied, sorted by name.
-pub async fn copied_meta(store: &mut dyn TableStore) -> Result<MetaValues> {
+pub async fn read_copied_meta(store: &mut dyn TableStore) -> Result<MetaValues> {
     let mut meta = read_meta(store).await?;
     meta.retain(|(name, _)| !UNCOPIED_META.contains(&name.as_str()));
-    meta.sort_by(|one, other| one.0.cmp(&other.0));
+    meta.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(meta)
 }
 

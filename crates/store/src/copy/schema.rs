@@ -57,14 +57,14 @@ pub async fn matching_tables(
 }
 
 /// Returns the tables of one store.
-pub async fn tables_of(store: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
+pub async fn read_tables(store: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
     let schema = read_schema(store).await?;
     let names = table_names(&schema, &[]);
-    let one = |name: &String| {
+    let read_table = |name: &String| {
         let own_columns = columns_of_table(&schema, name);
         build_table(name, &own_columns, &own_columns)
     };
-    names.iter().map(one).collect()
+    names.iter().map(read_table).collect()
 }
 
 fn table_names(old: &[SchemaColumn], new: &[SchemaColumn]) -> Vec<String> {
@@ -167,8 +167,8 @@ async fn read_schema(store: &mut dyn TableStore) -> Result<Vec<SchemaColumn>> {
     Ok(schema)
 }
 
-fn parse_column_type(word: &str) -> Option<ColumnType> {
-    Some(match word.to_ascii_lowercase().as_str() {
+fn parse_column_type(sql_type: &str) -> Option<ColumnType> {
+    Some(match sql_type.to_ascii_lowercase().as_str() {
         "integer" | "int" | "bigint" | "smallint" => ColumnType::Integer,
         "boolean" => ColumnType::Boolean,
         "real" | "double precision" => ColumnType::Real,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::meta::{MetaValues, MoveMarks, copied_meta, read_marks, set_meta};
+use super::meta::{MetaValues, MoveMarks, read_copied_meta, read_marks, set_meta};
 use super::statements::CopyStatements;
 use super::table::CopyTable;
 use super::table_store::{TableStore, finish_transaction, retry_while_locked};
@@ -62,12 +62,12 @@ impl CopySource {
         read_marks(self.store.as_mut()).await
     }
 
-    pub async fn copied_meta(&mut self) -> Result<MetaValues> {
-        copied_meta(self.store.as_mut()).await
+    pub async fn read_copied_meta(&mut self) -> Result<MetaValues> {
+        read_copied_meta(self.store.as_mut()).await
     }
 
     pub async fn store_secret(&mut self) -> Result<Option<CopyValue>> {
-        let meta = self.copied_meta().await?;
+        let meta = self.read_copied_meta().await?;
         Ok(meta
             .into_iter()
             .find(|(name, _)| name == "store_secret")

@@ -1,6 +1,6 @@
 //! Accepting messages: stores a batch with deliveries, idempotency keys and events in one transaction.
 //!
-//! Runs a fixed number of statements per batch, whatever its size. The caller begins and ends the transaction.
+//! Runs a fixed number of statements per batch of any size. The caller begins and ends the transaction.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -141,7 +141,7 @@ async fn remove_throttled<'m>(
     numbered: &mut Vec<NumberedMessage<'m>>,
     records: &mut IdempotencyRecords,
 ) -> Result<Vec<(NumberedMessage<'m>, Duration)>, PgError> {
-    let messages = column(numbered, |one| one.message);
+    let messages = column(numbered, |entry| entry.message);
     let mut waits = user_throttle::check_throttles(transaction, &messages)
         .await?
         .into_iter();
@@ -200,25 +200,25 @@ async fn save_idempotency_keys(
     now: i64,
 ) -> Result<(), PgError> {
     // Sorted by key, so that two processes do not deadlock.
-    let mut wanted = BTreeMap::new();
-    for one in numbered.iter() {
-        if let Some(idempotency) = &one.message.idempotency {
-            wanted.insert(idempotency.key, (idempotency, one.number, one.message.id));
+    let mut requested_keys = BTreeMap::new();
+    for entry in numbered.iter() {
+        if let Some(idempotency) = &entry.message.idempotency {
+            requested_keys.insert(idempotency.key, (idempotency, entry.number, entry.message.id));
         }
     }
-    if wanted.is_empty() {
+    if requested_keys.is_empty() {
         return Ok(());
     }
-    let keys = wanted.values().copied().collect::<Vec<_>>();
+    let keys = requested_keys.values().copied().collect::<Vec<_>>();
     for key in idempotency::insert(transaction, &keys, now).await? {
-        if let Some((idempotency, number, id)) = wanted.remove(&key) {
+        if let Some((idempotency, number, id)) = requested_keys.remove(&key) {
             let request = idempotency.request;
             records.insert(key, IdempotencyRecord { request, number, id });
         }
     }
-    let stored_elsewhere = wanted.into_keys().collect::<Vec<_>>();
+    let stored_elsewhere = requested_keys.into_keys().collect::<Vec<_>>();
     records.extend(idempotency::load(transaction, &stored_elsewhere, now).await?);
-    numbered.retain(|one| !key_of(one.message).is_some_and(|key| stored_elsewhere.contains(&key)));
+    numbered.retain(|entry| !key_of(entry.message).is_some_and(|key| stored_elsewhere.contains(&key)));
     Ok(())
 }
 
@@ -232,7 +232,7 @@ async fn insert_messages(
         return Ok(());
     }
     save_hours(transaction, stored_hours, numbered).await?;
-    let messages = column(numbered, |one| one.message);
+    let messages = column(numbered, |entry| entry.message);
     let targets = column(&messages, |message| {
         message.event_target.as_ref().map(EventTarget::encode)
     });
@@ -243,7 +243,7 @@ async fn insert_messages(
                 .execute(
                     INSERT_MESSAGES,
                     bind![
-                        column(numbered, |one| one.number),
+                        column(numbered, |entry| entry.number),
                         column(&messages, |message| message.id.bytes().to_vec()),
                         column(&messages, |message| escape_text(&message.body)),
                         column(&messages, |message| message.user.as_deref().map(escape_text)),
@@ -264,15 +264,15 @@ async fn insert_messages(
 /// Returns the events of deliveries that fail at once.
 fn failure_events(numbered: &[NumberedMessage<'_>], suppressed: &SuppressedAddresses) -> Vec<NewEvent> {
     let mut events = Vec::new();
-    for one in numbered {
-        let Some(target) = &one.message.event_target else {
+    for entry in numbered {
+        let Some(target) = &entry.message.event_target else {
             continue;
         };
-        let now = one.message.created_at;
-        for (index, delivery) in one.message.deliveries.iter().enumerate() {
+        let now = entry.message.created_at;
+        for (index, delivery) in entry.message.deliveries.iter().enumerate() {
             let state = initial_state(delivery, now, suppressed);
             if matches!(state, DeliveryState::Failed { .. }) {
-                let id = DeliveryId::from_position(one.number, index);
+                let id = DeliveryId::from_position(entry.number, index);
                 events.push(NewEvent::new(id, target, &state, None, now));
             }
         }
@@ -286,10 +286,10 @@ async fn save_hours(
     numbered: &[NumberedMessage<'_>],
 ) -> Result<(), PgError> {
     let mut first_numbers = BTreeMap::new();
-    for one in numbered {
-        let hour = one.message.created_at.timestamp_millis().div_euclid(HOUR_MS);
+    for entry in numbered {
+        let hour = entry.message.created_at.timestamp_millis().div_euclid(HOUR_MS);
         if !stored_hours.contains(&hour) {
-            first_numbers.entry(hour).or_insert(one.number);
+            first_numbers.entry(hour).or_insert(entry.number);
         }
     }
     if first_numbers.is_empty() {
@@ -307,11 +307,11 @@ async fn insert_deliveries(
     suppressed: &SuppressedAddresses,
 ) -> Result<(), PgError> {
     let (mut ids, mut deliveries, mut states) = (Vec::new(), Vec::new(), Vec::new());
-    for one in numbered {
-        for (index, delivery) in one.message.deliveries.iter().enumerate() {
-            ids.push(DeliveryId::from_position(one.number, index).0);
+    for entry in numbered {
+        for (index, delivery) in entry.message.deliveries.iter().enumerate() {
+            ids.push(DeliveryId::from_position(entry.number, index).0);
             deliveries.push(delivery);
-            states.push(initial_state(delivery, one.message.created_at, suppressed));
+            states.push(initial_state(delivery, entry.message.created_at, suppressed));
         }
     }
     let states = column(&states, StateColumns::from_state);

@@ -134,8 +134,8 @@ async fn register_users(
     lock_exclusive(transaction, AdvisoryLock::UserNumbers).await?;
     let ids = column(users, |user| escape_text(&user.id));
     let rows = transaction.query(READ_USERS, bind![ids]).await?;
-    let known = rows.iter().map(decode_user).collect::<Result<_, _>>()?;
-    let plan = plan_registration(known, last_user_number(transaction).await?, users);
+    let stored_users = rows.iter().map(decode_user).collect::<Result<_, _>>()?;
+    let plan = plan_registration(stored_users, read_last_user_number(transaction).await?, users);
     let new = &plan.new_users;
     if !new.is_empty() {
         transaction
@@ -173,7 +173,7 @@ fn user_contacts(users: &[User]) -> Vec<Option<String>> {
     column(users, |user| contact::encode_contacts(&user.contacts))
 }
 
-async fn last_user_number(transaction: &PgTransaction) -> Result<i64, PgError> {
+async fn read_last_user_number(transaction: &PgTransaction) -> Result<i64, PgError> {
     transaction
         .query_one(LAST_USER_NUMBER, &[])
         .await?
@@ -203,7 +203,7 @@ async fn create_broadcast(
             None => {}
         }
     }
-    let last_user = last_user_number(transaction).await?;
+    let last_user = read_last_user_number(transaction).await?;
     let named = match &new.audience {
         BroadcastAudience::All => None,
         BroadcastAudience::Listed(ids) => match user_numbers(transaction, ids).await? {
@@ -251,9 +251,9 @@ async fn user_numbers(
     transaction: &PgTransaction,
     ids: &[String],
 ) -> Result<Result<Vec<i64>, BroadcastAcceptance>, PgError> {
-    let wanted = column(ids, |id| escape_text(id));
+    let escaped_ids = column(ids, |id| escape_text(id));
     let mut numbers = HashMap::with_capacity(ids.len());
-    for row in &transaction.query(READ_USERS, bind![wanted]).await? {
+    for row in &transaction.query(READ_USERS, bind![escaped_ids]).await? {
         numbers.insert(row.text("id")?, row.integer("number")?);
     }
     let unknown = ids.iter().filter(|id| !numbers.contains_key(*id));

@@ -1,7 +1,7 @@
 //! Due deliveries and their claims.
 //!
 //! A claim writes a row of `leases` and leaves the delivery as it is. A delivery is due again when its lease expires, so
-//! a dead worker needs no recovery. The caller begins and ends the transaction.
+//! the deliveries of a worker that has ended need no recovery. The caller begins and ends the transaction.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};

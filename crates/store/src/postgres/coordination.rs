@@ -88,11 +88,10 @@ impl BatchOperation for RateOperation {
         // Sorted by provider, so that two processes do not deadlock.
         let mut order = (0..operations.len()).collect::<Vec<_>>();
         order.sort_by_key(|index| operations[*index].provider().as_str());
-        for same in order.chunk_by(|one, other| operations[*one].provider() == operations[*other].provider())
-        {
-            let first = &operations[same[0]];
+        for same_provider in order.chunk_by(|a, b| operations[*a].provider() == operations[*b].provider()) {
+            let first = &operations[same_provider[0]];
             let mut state = load_rate_limiter(transaction, first.provider().as_str()).await?;
-            for index in same {
+            for index in same_provider {
                 let operation = &operations[*index];
                 let (next, acquired) =
                     rate_limit::acquire_permits(state, &operation.request, operation.effective_now());

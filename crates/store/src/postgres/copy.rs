@@ -76,7 +76,7 @@ impl<'r> FromSql<'r> for CopyValue {
     }
 
     fn accepts(sql_type: &Kind) -> bool {
-        let known = [
+        let copied_types = [
             Kind::INT8,
             Kind::INT4,
             Kind::INT2,
@@ -85,7 +85,7 @@ impl<'r> FromSql<'r> for CopyValue {
             Kind::FLOAT4,
             Kind::BYTEA,
         ];
-        known.contains(sql_type) || <String as FromSql>::accepts(sql_type)
+        copied_types.contains(sql_type) || <String as FromSql>::accepts(sql_type)
     }
 }
 

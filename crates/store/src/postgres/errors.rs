@@ -203,7 +203,7 @@ impl std::fmt::Display for PgError {
             }
             Self::Timeout => out.write_str("no answer in time"),
             Self::PoolTimeout => out.write_str("no connection became free in time"),
-            Self::InvalidRow(what) => out.write_str(what),
+            Self::InvalidRow(description) => out.write_str(description),
         }
     }
 }

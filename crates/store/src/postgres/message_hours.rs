@@ -15,13 +15,18 @@ pub async fn first_number_since(
 ) -> Result<Option<i64>, PgError> {
     match since {
         None => Ok(Some(0)),
-        Some(since) => first_number_of_hour(transaction, since.timestamp_millis().div_euclid(HOUR_MS)).await,
+        Some(since) => {
+            find_first_number_of_hour(transaction, since.timestamp_millis().div_euclid(HOUR_MS)).await
+        }
     }
 }
 
 /// Returns a lower bound for the numbers of messages accepted in this hour since 1970 or later, or none if there is no
 /// such message.
-pub async fn first_number_of_hour(transaction: &PgTransaction, hour: i64) -> Result<Option<i64>, PgError> {
+pub async fn find_first_number_of_hour(
+    transaction: &PgTransaction,
+    hour: i64,
+) -> Result<Option<i64>, PgError> {
     transaction
         .query_one(FIRST_NUMBER, bind![hour])
         .await?

@@ -29,7 +29,7 @@ static INSERT_APPLIED: &str = sql!("postgres/migrations/insert_applied");
 static COUNT_TABLES: &str = sql!("postgres/migrations/count_tables");
 static SET_LOCK_TIMEOUT: &str = sql!("postgres/maintenance/set_lock_timeout");
 
-/// Delay before a migration asks again for tables that are in use.
+/// Delay before a migration tries again to lock tables that are in use.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 const ERROR_CONTEXT: &str = "cannot bring the database up to date";

@@ -10,7 +10,7 @@ use chrono::Datelike;
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::errors::PgError;
-use super::message_hours::first_number_of_hour;
+use super::message_hours::find_first_number_of_hour;
 use super::pool::{PgTransaction, bind};
 use crate::rollups::HOUR_MS;
 use crate::rows::SqlRow;
@@ -173,7 +173,9 @@ pub async fn fully_expired(
     let current = current_index(transaction).await?;
     // Every smaller number was accepted in an earlier hour.
     let hour = before.timestamp_millis().div_euclid(HOUR_MS);
-    let end = first_number_of_hour(transaction, hour).await?.unwrap_or(i64::MAX);
+    let end = find_first_number_of_hour(transaction, hour)
+        .await?
+        .unwrap_or(i64::MAX);
     let mut expired = list(transaction).await?;
     expired.retain(|partition| {
         partition.index < current && partition.next_first_number() <= end && !partition.is_detached

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::errors::PgError;
-use super::message_hours::first_number_of_hour;
+use super::message_hours::find_first_number_of_hour;
 use super::partitions;
 use super::pool::{PgTransaction, bind, column};
 use super::rollups::{self, AttemptsByDelivery, lock_rollup_position};
@@ -137,7 +137,7 @@ async fn select_old_messages(
     };
     let before = before.timestamp_millis();
     // Numbers and times may differ a little in their order; a late message is deleted with the next hour.
-    let end = first_number_of_hour(transaction, before.div_euclid(HOUR_MS) + 2).await?;
+    let end = find_first_number_of_hour(transaction, before.div_euclid(HOUR_MS) + 2).await?;
     let end = end.unwrap_or(i64::MAX);
     for partition in candidates {
         let is_droppable = droppable.iter().any(|other| other.index == partition.index);

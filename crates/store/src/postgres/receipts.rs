@@ -46,18 +46,19 @@ async fn apply_receipts(
     receipts: &[&ReceivedReceipt],
 ) -> Result<Vec<ReceiptResult>, PgError> {
     let all = receipts.iter().copied().enumerate().collect::<Vec<_>>();
-    let mut found = find_deliveries(transaction, &all).await?;
+    let mut delivery_ids = find_deliveries(transaction, &all).await?;
     // A receipt that names its delivery is never kept: no later round can match it.
-    let is_unknown =
-        |(index, received): &&IndexedReceipt<'_>| received.delivery.is_none() && !found.contains_key(index);
+    let is_unknown = |(index, received): &&IndexedReceipt<'_>| {
+        received.delivery.is_none() && !delivery_ids.contains_key(index)
+    };
     let unknown = all.iter().filter(is_unknown).copied().collect::<Vec<_>>();
     if !unknown.is_empty() {
         // Waits until no transaction that records a round is in progress, and sees what it recorded. The lock is taken
         // before any row is locked, as when a round is recorded.
         lock_exclusive(transaction, AdvisoryLock::References).await?;
-        found.extend(find_deliveries(transaction, &unknown).await?);
+        delivery_ids.extend(find_deliveries(transaction, &unknown).await?);
     }
-    let mut results = apply_to_deliveries(transaction, &all, &found).await?;
+    let mut results = apply_to_deliveries(transaction, &all, &delivery_ids).await?;
     let unmatched = unknown
         .into_iter()
         .filter(|(index, _)| !results.contains_key(index))
@@ -67,8 +68,10 @@ async fn apply_receipts(
             .iter()
             .filter(|(_, received)| received.can_wait)
             .copied();
-        let kept = save_unmatched(transaction, &waiting.collect::<Vec<_>>()).await?;
-        let dropped = unmatched.iter().filter(|(index, _)| !kept.contains(index));
+        let stored_indexes = save_unmatched(transaction, &waiting.collect::<Vec<_>>()).await?;
+        let dropped = unmatched
+            .iter()
+            .filter(|(index, _)| !stored_indexes.contains(index));
         results.extend(dropped.map(|(index, _)| (*index, ReceiptResult::Dropped)));
     }
     let result = |(index, _): &IndexedReceipt<'_>| results.remove(index).unwrap_or(ReceiptResult::Unmatched);
@@ -79,15 +82,15 @@ async fn apply_receipts(
 async fn apply_to_deliveries(
     transaction: &PgTransaction,
     receipts: &[IndexedReceipt<'_>],
-    found: &BTreeMap<usize, DeliveryId>,
+    delivery_ids: &BTreeMap<usize, DeliveryId>,
 ) -> Result<BTreeMap<usize, ReceiptResult>, PgError> {
-    if found.is_empty() {
+    if delivery_ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut deliveries = load_deliveries(transaction, found.values().copied()).await?;
+    let mut deliveries = load_deliveries(transaction, delivery_ids.values().copied()).await?;
     let mut results = BTreeMap::new();
     for (index, received) in receipts {
-        if let Some(delivery) = found.get(index).and_then(|id| deliveries.get_mut(id)) {
+        if let Some(delivery) = delivery_ids.get(index).and_then(|id| deliveries.get_mut(id)) {
             results.insert(*index, delivery.apply_receipt(received));
         }
     }

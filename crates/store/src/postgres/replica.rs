@@ -147,8 +147,8 @@ impl Replica {
     /// Returns the position that the replica must have replayed.
     async fn target_position(&self, primary: &PgPool, freshness: Freshness) -> Result<i64, PgError> {
         if freshness == Freshness::Seconds {
-            let known = self.state().required_position(Instant::now());
-            if let Some(position) = known {
+            let required = self.state().required_position(Instant::now());
+            if let Some(position) = required {
                 return Ok(position);
             }
         }

@@ -54,28 +54,36 @@ pub async fn save_unmatched(
         .query_one(COUNT, bind![limit_to_sql(UNMATCHED_RECEIPTS_MAX)])
         .await?;
     let capacity = UNMATCHED_RECEIPTS_MAX.saturating_sub(row.count("waiting")?);
-    let kept = &receipts[..receipts.len().min(capacity)];
-    if kept.is_empty() {
+    let stored_receipts = &receipts[..receipts.len().min(capacity)];
+    if stored_receipts.is_empty() {
         return Ok(BTreeSet::new());
     }
     transaction
         .execute(
             INSERT,
             bind![
-                column(kept, |(_, received)| escape_text(&received.receipt.reference)),
-                column(kept, |(_, received)| provider_name(received).unwrap_or_default()),
-                column(kept, |(_, received)| received.receipt.status.as_str()),
-                column(kept, |(_, received)| received
+                column(stored_receipts, |(_, received)| escape_text(
+                    &received.receipt.reference
+                )),
+                column(stored_receipts, |(_, received)| provider_name(received)
+                    .unwrap_or_default()),
+                column(stored_receipts, |(_, received)| received.receipt.status.as_str()),
+                column(stored_receipts, |(_, received)| received
                     .receipt
                     .status
                     .reason()
                     .map(escape_text)),
-                column(kept, |(_, received)| received.receipt.at.timestamp_millis()),
-                column(kept, |(_, received)| received.received_at.timestamp_millis()),
+                column(stored_receipts, |(_, received)| received
+                    .receipt
+                    .at
+                    .timestamp_millis()),
+                column(stored_receipts, |(_, received)| received
+                    .received_at
+                    .timestamp_millis()),
             ],
         )
         .await?;
-    Ok(kept.iter().map(|(index, _)| *index).collect())
+    Ok(stored_receipts.iter().map(|(index, _)| *index).collect())
 }
 
 /// Takes the lock on references in shared mode, so that no unmatched receipt is stored until the transaction ends.

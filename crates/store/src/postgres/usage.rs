@@ -4,7 +4,7 @@
 
 use super::errors::PgError;
 use super::escape::escape_text;
-use super::message_hours::{first_number_of_hour, first_number_since};
+use super::message_hours::{find_first_number_of_hour, first_number_since};
 use super::pool::{PgTransaction, bind};
 use crate::rollups::HOUR_MS;
 use crate::rows::deliveries::decode_usage_row;
@@ -24,7 +24,7 @@ const HOURS_AFTER: i64 = 2;
 
 /// Returns the numbers of one page and, if there is one, of the first message of the next page.
 pub async fn message_numbers(transaction: &PgTransaction, query: &UsageQuery) -> Result<Vec<i64>, PgError> {
-    let Some((first, end)) = number_range(transaction, query).await? else {
+    let Some((first, end)) = find_number_range(transaction, query).await? else {
         return Ok(Vec::new());
     };
     let end = query.before.map_or(end, |before| before.min(end));
@@ -46,7 +46,7 @@ pub async fn message_numbers(transaction: &PgTransaction, query: &UsageQuery) ->
 
 /// Counts deliveries by day, user and channel. Stops after [`DELIVERIES_COUNTED_MAX`] deliveries.
 pub async fn totals(transaction: &PgTransaction, query: &UsageQuery) -> Result<UsageTotals, PgError> {
-    let Some((first, end)) = number_range(transaction, query).await? else {
+    let Some((first, end)) = find_number_range(transaction, query).await? else {
         return Ok(UsageTotals::from_rows(Vec::new()));
     };
     let (since, until) = query.millis_range();
@@ -68,7 +68,7 @@ pub async fn totals(transaction: &PgTransaction, query: &UsageQuery) -> Result<U
 }
 
 /// Returns the range of message numbers, without its end, or none if there can be no such message.
-async fn number_range(
+async fn find_number_range(
     transaction: &PgTransaction,
     query: &UsageQuery,
 ) -> Result<Option<(i64, i64)>, PgError> {
@@ -79,7 +79,7 @@ async fn number_range(
         None => None,
         Some(until) => {
             let hour = until.timestamp_millis().div_euclid(HOUR_MS);
-            first_number_of_hour(transaction, hour.saturating_add(HOURS_AFTER)).await?
+            find_first_number_of_hour(transaction, hour.saturating_add(HOURS_AFTER)).await?
         }
     };
     Ok(Some((first, end.unwrap_or(i64::MAX / DeliveryId::PER_MESSAGE))))

@@ -84,7 +84,7 @@ pub fn decode_rate_limiter<R: SqlRow>(row: &R) -> Result<RateLimiterState, R::Er
     })
 }
 
-/// Returns the time so many microseconds after 1970.
+/// Returns the time `micros` microseconds after 1970.
 fn from_micros(micros: i64) -> Timestamp {
     DateTime::from_timestamp_micros(micros).unwrap_or(Timestamp::MAX_UTC)
 }

@@ -228,7 +228,7 @@ pub fn decode_loaded_delivery<R: SqlRow>(row: &R) -> Result<LoadedDelivery, R::E
 pub fn decode_unmatched_receipt<R: SqlRow>(row: &R) -> Result<UnmatchedReceipt, R::Error> {
     let reason = row.optional_text("reason")?.unwrap_or_default();
     Ok(UnmatchedReceipt {
-        status: row.parsed("status", |word| ReceiptStatus::from_parts(word, reason))?,
+        status: row.parsed("status", |text| ReceiptStatus::from_parts(text, reason))?,
         at: row.time("at")?,
         received_at: row.time("received_at")?,
     })

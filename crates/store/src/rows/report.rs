@@ -7,7 +7,8 @@ use crate::rollups::{CountedAttempt, CountedState, DeliveryCounts, HOUR_MS, Repo
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::report::TopRecipientRow;
 
-/// Decodes a delivery to count. A delivery above the rollup position was never counted, whatever its columns contain.
+/// Decodes a delivery to count. A delivery above the rollup position was never counted, so its columns of counted values
+/// are ignored.
 pub fn decode_reported_delivery<R: SqlRow>(
     row: &R,
     rollup_position: i64,

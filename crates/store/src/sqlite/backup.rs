@@ -67,9 +67,9 @@ fn copy_pages(from: &Path, to: &Path, lock_timeout: Duration, progress: &Progres
     }
 }
 
-fn is_same_file(one: &Path, other: &Path) -> bool {
-    match (one.canonicalize(), other.canonicalize()) {
-        (Ok(one), Ok(other)) => one == other,
+fn is_same_file(first: &Path, second: &Path) -> bool {
+    match (first.canonicalize(), second.canonicalize()) {
+        (Ok(first), Ok(second)) => first == second,
         _ => false,
     }
 }

@@ -133,16 +133,16 @@ fn register_users(
     transaction: &mut WriteTransaction<'_>,
     users: &[NewUser],
 ) -> rusqlite::Result<Vec<UserRegistration>> {
-    let mut known = Vec::new();
+    let mut stored_users = Vec::new();
     for user in users {
-        let found = transaction
+        let stored_user = transaction
             .statement(FIND_USER)?
             .query_row([&user.id], |row| decode_user(row))
             .optional()?;
-        known.extend(found);
+        stored_users.extend(stored_user);
     }
-    let last = last_user_number(transaction)?;
-    let plan = plan_registration(known, last, users);
+    let last = read_last_user_number(transaction)?;
+    let plan = plan_registration(stored_users, last, users);
     for user in &plan.new_users {
         transaction.statement(INSERT_USER)?.execute(params![
             user.id,
@@ -162,7 +162,7 @@ fn register_users(
     Ok(plan.results)
 }
 
-fn last_user_number(transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<i64> {
+fn read_last_user_number(transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<i64> {
     transaction
         .statement(LAST_USER_NUMBER)?
         .query_row([], |row| row.integer("number"))
@@ -180,7 +180,7 @@ fn create_broadcast(
             _ => BroadcastAcceptance::KeyReused,
         });
     }
-    let last_user = last_user_number(transaction)?;
+    let last_user = read_last_user_number(transaction)?;
     let listed = match &new.audience {
         BroadcastAudience::All => None,
         BroadcastAudience::Listed(ids) => match user_numbers(transaction, ids)? {
@@ -224,24 +224,27 @@ fn user_numbers(
     transaction: &mut WriteTransaction<'_>,
     ids: &[String],
 ) -> rusqlite::Result<std::result::Result<Vec<i64>, BroadcastAcceptance>> {
-    let (mut numbers, mut first, mut count) = (Vec::with_capacity(ids.len()), Vec::new(), 0);
+    let (mut numbers, mut first_unknown, mut count) = (Vec::with_capacity(ids.len()), Vec::new(), 0);
     for id in ids {
-        let found = transaction
+        let stored_number = transaction
             .statement(USER_NUMBER)?
             .query_row([id], |row| row.integer("number"))
             .optional()?;
-        match found {
+        match stored_number {
             Some(number) => numbers.push(number),
             None => {
                 count += 1;
-                if first.len() < UNKNOWN_IDS_LISTED_MAX {
-                    first.push(id.clone());
+                if first_unknown.len() < UNKNOWN_IDS_LISTED_MAX {
+                    first_unknown.push(id.clone());
                 }
             }
         }
     }
     if count > 0 {
-        return Ok(Err(BroadcastAcceptance::UnknownUsers { first, count }));
+        return Ok(Err(BroadcastAcceptance::UnknownUsers {
+            first: first_unknown,
+            count,
+        }));
     }
     numbers.sort_unstable();
     numbers.dedup();
@@ -282,11 +285,11 @@ fn find_with_counts(
     connection: &Connection,
     id: BroadcastId,
 ) -> rusqlite::Result<Option<(Broadcast, BroadcastCounts)>> {
-    let found = connection
+    let broadcast = connection
         .prepare_cached(FIND_BROADCAST)?
         .query_row([id.bytes()], |row| decode_broadcast(row))
         .optional()?;
-    let Some(broadcast) = found else {
+    let Some(broadcast) = broadcast else {
         return Ok(None);
     };
     let counts = connection

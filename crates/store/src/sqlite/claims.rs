@@ -44,10 +44,10 @@ pub fn due(
     let mut entries = Vec::new();
     for priority in [Priority::High, Priority::Normal] {
         let mut by_channel = Vec::new();
-        for (left, channel) in &mut channels {
-            let found = due_on_channel(connection, channel, priority, now, *left)?;
-            *left -= found.len();
-            by_channel.push(found);
+        for (slots_left, channel) in &mut channels {
+            let due_entries = due_on_channel(connection, channel, priority, now, *slots_left)?;
+            *slots_left -= due_entries.len();
+            by_channel.push(due_entries);
         }
         entries.extend(round_robin(by_channel, capacity.limit - entries.len()));
     }

@@ -1,6 +1,6 @@
 //! A SQLite store as one side of `console move`: one connection that reads, one that writes.
 //!
-//! Reads block no other process. Writes into the old store are few, in short transactions.
+//! Reads block no other process. Writes to the old store use short transactions.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use postrider_core::error::Result;
 
 const ERROR_CONTEXT: &str = "cannot move the store";
 
-/// Delay between two tries for the write lock: a busy writer releases it only for moments.
+/// Delay between two tries for the write lock: a busy writer releases the lock only for milliseconds.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(1);
 
 /// Both connections to the file.
@@ -71,9 +71,9 @@ fn decode_value(cell: ValueRef<'_>) -> rusqlite::Result<CopyValue> {
 fn select_rows(connection: &Connection, sql: &str, values: &[CopyValue]) -> rusqlite::Result<Vec<CopyRow>> {
     let mut statement = connection.prepare_cached(sql)?;
     let columns = statement.column_count();
-    let mut found = statement.query(params_from_iter(values))?;
+    let mut cursor = statement.query(params_from_iter(values))?;
     let mut rows = Vec::new();
-    while let Some(row) = found.next()? {
+    while let Some(row) = cursor.next()? {
         let cells = (0..columns).map(|column| decode_value(row.get_ref(column)?));
         rows.push(cells.collect::<rusqlite::Result<CopyRow>>()?);
     }
@@ -84,15 +84,18 @@ fn upsert_rows(connection: &Connection, table: &CopyTable, rows: &[CopyRow]) -> 
     let (statement, count) = (SQLITE.upsert_rows, table.columns.len());
     let sql = match table.backend_column {
         None => SQLITE.with_placeholders(&SQLITE.for_table(statement, table), count),
-        Some((extra, _)) => {
-            let sql = statement.replace("{columns}", &format!("{{columns}}, \"{}\"", extra.column));
+        Some((backend_column, _)) => {
+            let sql = statement.replace(
+                "{columns}",
+                &format!("{{columns}}, \"{}\"", backend_column.column),
+            );
             SQLITE.with_placeholders(&SQLITE.for_table(&sql, table), count + 1)
         }
     };
     let mut statement = connection.prepare_cached(&sql)?;
     for row in rows {
-        let filled = table.backend_column.map(|(_, source)| &row[source]);
-        statement.execute(params_from_iter(row.iter().chain(filled)))?;
+        let filled_value = table.backend_column.map(|(_, source)| &row[source]);
+        statement.execute(params_from_iter(row.iter().chain(filled_value)))?;
     }
     Ok(())
 }
@@ -124,13 +127,13 @@ impl TableStore for SqliteTableStore {
     async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>> {
         let sql = SQLITE.for_table(SQLITE.fetch_rows, table);
         let sql = SQLITE.with_placeholders(&sql, table.key.len());
-        let mut found = Vec::with_capacity(keys.len());
+        let mut rows = Vec::with_capacity(keys.len());
         for key in keys {
-            found.extend(
+            rows.extend(
                 select_rows(&self.reader, &sql, key).map_err(|error| to_error(ERROR_CONTEXT, error))?,
             );
         }
-        Ok(found)
+        Ok(rows)
     }
 
     async fn begin(&mut self) -> Result<()> {

@@ -166,7 +166,7 @@ fn events(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<E
     let state = query.state.map(EventStatusKind::as_str);
     let limit = limit_to_sql(query.limit);
     let mut statement;
-    let found = if let Some(message) = query.message {
+    let rows = if let Some(message) = query.message {
         let Some(number) = message_number(connection, message)? else {
             return Ok(Vec::new());
         };
@@ -180,5 +180,5 @@ fn events(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<E
         statement = connection.prepare_cached(EVENTS)?;
         statement.query(params![since, state, limit])?
     };
-    found.mapped(|row| decode_event(row)).collect()
+    rows.mapped(|row| decode_event(row)).collect()
 }

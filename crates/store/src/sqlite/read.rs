@@ -95,7 +95,7 @@ fn search_numbers(connection: &Connection, query: &MessageQuery, first: i64) -> 
     // A message can be found once for each of its deliveries.
     let rows_max = limit_to_sql(limit).saturating_mul(DeliveryId::PER_MESSAGE);
     let mut statement;
-    let found = match (&query.to, query.state) {
+    let rows = match (&query.to, query.state) {
         (Some(to), _) => {
             statement = connection.prepare_cached(SEARCH_ADDRESS)?;
             statement.query(params![first, before, since, rows_max, to, state])?
@@ -119,14 +119,14 @@ fn search_numbers(connection: &Connection, query: &MessageQuery, first: i64) -> 
             statement.query(params![first, before, since, limit_to_sql(limit)])?
         }
     };
-    distinct_numbers(found, limit)
+    distinct_numbers(rows, limit)
 }
 
 /// Returns at most `limit` numbers without repetitions of the previous one.
-fn distinct_numbers(mut found: rusqlite::Rows<'_>, limit: usize) -> rusqlite::Result<Vec<i64>> {
+fn distinct_numbers(mut rows: rusqlite::Rows<'_>, limit: usize) -> rusqlite::Result<Vec<i64>> {
     let mut numbers = Vec::new();
     while numbers.len() < limit
-        && let Some(row) = found.next()?
+        && let Some(row) = rows.next()?
     {
         let number = row.integer("number")?;
         if numbers.last() != Some(&number) {

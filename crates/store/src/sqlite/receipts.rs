@@ -44,21 +44,21 @@ struct UnmatchedCapacity(Option<usize>);
 
 impl UnmatchedCapacity {
     fn left(&mut self, transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<usize> {
-        if let Some(left) = self.0 {
-            return Ok(left);
+        if let Some(room) = self.0 {
+            return Ok(room);
         }
-        let kept = transaction
+        let stored_count = transaction
             .statement(COUNT_UNMATCHED)?
             .query_row([limit_to_sql(UNMATCHED_RECEIPTS_MAX)], |row| {
                 row.count::<usize>("waiting")
             })?;
-        let left = UNMATCHED_RECEIPTS_MAX.saturating_sub(kept);
-        self.0 = Some(left);
-        Ok(left)
+        let room = UNMATCHED_RECEIPTS_MAX.saturating_sub(stored_count);
+        self.0 = Some(room);
+        Ok(room)
     }
 
     fn subtract(&mut self, rows: usize) {
-        self.0 = self.0.map(|left| left.saturating_sub(rows));
+        self.0 = self.0.map(|room| room.saturating_sub(rows));
     }
 }
 
@@ -86,13 +86,13 @@ fn find_delivery(
 ) -> rusqlite::Result<Option<DeliveryId>> {
     let provider = received.provider.as_ref().map(ConfigName::as_str);
     let decode = |row: &rusqlite::Row<'_>| row.delivery_id("id");
-    let found = match received.delivery {
+    let delivery_id = match received.delivery {
         Some(id) => transaction.statement(FIND_BY_ID)?.query_row([id.0], decode),
         None => transaction
             .statement(FIND_BY_REFERENCE)?
             .query_row(params![received.receipt.reference, provider], decode),
     };
-    found.optional()
+    delivery_id.optional()
 }
 
 fn load_delivery(transaction: &mut WriteTransaction<'_>, id: DeliveryId) -> rusqlite::Result<LoadedDelivery> {

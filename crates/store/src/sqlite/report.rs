@@ -88,8 +88,8 @@ impl ReportStore for SqliteStore {
 fn apply_changes(transaction: &mut WriteTransaction<'_>, limit: usize) -> rusqlite::Result<usize> {
     let mut deliveries = reported_deliveries(transaction, CHANGED_DELIVERIES, limit)?;
     if deliveries.len() < limit {
-        let left = limit - deliveries.len();
-        deliveries.extend(reported_deliveries(transaction, NEW_DELIVERIES, left)?);
+        let limit_left = limit - deliveries.len();
+        deliveries.extend(reported_deliveries(transaction, NEW_DELIVERIES, limit_left)?);
     }
     let mut changes = RollupChanges::default();
     // Sorted, so that neighbours share a page of the table.

@@ -50,9 +50,9 @@ fn is_suppressed(
     if !transaction.has_recipients()? {
         return Ok(false);
     }
-    let found = transaction
+    let is_suppressed = transaction
         .statement(IS_SUPPRESSED)?
         .query_row([channel.as_str(), address], |row| row.bool("is_suppressed"))
         .optional()?;
-    Ok(found.unwrap_or(false))
+    Ok(is_suppressed.unwrap_or(false))
 }

@@ -19,7 +19,7 @@ static LAST_NUMBER: &str = sql!("sqlite/read/find_last_number");
 
 /// Returns a page of messages; see [`ReadStore::usage`](crate::ReadStore::usage).
 pub fn usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<MessageList> {
-    let Some((first, end)) = number_range(connection, query)? else {
+    let Some((first, end)) = find_number_range(connection, query)? else {
         return Ok(MessageList::default());
     };
     let end = query.before.map_or(end, |before| before.min(end));
@@ -41,7 +41,7 @@ pub fn usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Me
 
 /// Counts messages; see [`ReadStore::usage_totals`](crate::ReadStore::usage_totals).
 pub fn usage_totals(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<UsageTotals> {
-    let Some((first, end)) = number_range(connection, query)? else {
+    let Some((first, end)) = find_number_range(connection, query)? else {
         return Ok(UsageTotals::from_rows(Vec::new()));
     };
     let (since, until) = query.millis_range();
@@ -68,7 +68,7 @@ pub fn usage_totals(connection: &Connection, query: &UsageQuery) -> rusqlite::Re
 }
 
 /// Returns the first message number of the query's time and the first one after it; none if there is no such message.
-fn number_range(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Option<(i64, i64)>> {
+fn find_number_range(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Option<(i64, i64)>> {
     let Some(first) = first_number_since(connection, query.since)? else {
         return Ok(None);
     };

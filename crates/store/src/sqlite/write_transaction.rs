@@ -50,11 +50,11 @@ impl<'c> WriteTransaction<'c> {
 
     /// Returns a statement, prepared at its first use. The text must be a `static`, so that its address identifies it.
     pub fn statement(&mut self, sql: &'static str) -> rusqlite::Result<&mut Statement<'c>> {
-        let found = self
+        let prepared = self
             .statements
             .iter()
             .position(|(text, _)| std::ptr::eq(*text, sql));
-        let index = if let Some(index) = found {
+        let index = if let Some(index) = prepared {
             index
         } else {
             self.statements.push((sql, self.connection.prepare(sql)?));
@@ -96,8 +96,13 @@ impl<'c> WriteTransaction<'c> {
         };
         self.cache.next_number = Some(number + 1);
         let hour = created_at_ms.div_euclid(HOUR_MS);
-        match self.cache.hours.iter_mut().find(|known| known.hour == hour) {
-            Some(known) => known.last_number = number,
+        match self
+            .cache
+            .hours
+            .iter_mut()
+            .find(|accepted_hour| accepted_hour.hour == hour)
+        {
+            Some(accepted_hour) => accepted_hour.last_number = number,
             None => self.cache.hours.push(AcceptedHour {
                 hour,
                 first_number: number,

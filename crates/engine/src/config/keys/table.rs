@@ -5,7 +5,8 @@ use super::value_kind::ValueKind::{
     self, Bytes, Choice, Count, Duration, DurationOrNever, Flag, List, Number, Text, Weights,
 };
 
-/// Maximum 10,000: the store keeps one timestamp per message in the user's row, 40 kB at most.
+/// Number of messages per hour. At most 10,000, because the store keeps one timestamp per message in the user's row
+/// (40 kB).
 const PER_HOUR: ValueKind = Count(0, 10_000);
 
 const POSITIVE: ValueKind = Count(1, 1_000_000);
@@ -62,7 +63,7 @@ config_keys! {
     "limits.page_limit_max", Count(1, 1_000), "100", "maximum number of items on one page of a list";
     "limits.idempotency_keep", Duration, "24h", "time that the answer for an idempotency key is kept";
     "throttle.user_per_hour", PER_HOUR, "300",
-        "maximum number of messages to one user in any 60 minutes that expect an answer; 0 is no limit";
+        "maximum number of messages that expect an answer, to one user in any 60 minutes; 0 is no limit";
     "events.secrets", List, "",
         "signing secrets for calls to a `callback_url`, newest first: `whsec_` and Base64, or `${env:NAME}`; create one with `console events secret`";
     "events.networks", List, "",
@@ -94,7 +95,7 @@ config_keys! {
     "channels.NAME.priority", Choice(&["high", "normal"]), "normal", "`high` is sent before other channels";
     "channels.NAME.address",
         Choice(&["phone", "email", "push", "messenger", "url", "opaque", "mixed"]), "",
-        "address kind of the channel; default: the kind of its providers, `mixed` when they differ; if they take any text, the kind that the channel's name says, else `phone`";
+        "address kind of the channel; default: the kind of its providers, `mixed` when they differ; if they accept any text: the kind with the channel's name (`email`, `push`, …), else `phone`";
     "channels.NAME.subject", Text, "",
         "subject of messages without one, for providers that support it: of an e-mail, the title of a push notification";
     "channels.NAME.expects_reply", Flag, "false",
@@ -109,7 +110,7 @@ config_keys! {
     "providers.NAME.enabled", Flag, "true", "`false` disables it in all channels";
     "providers.NAME.rate", Number, "",
         "maximum number of message parts per second, for all processes together; no limit when not given";
-    "providers.NAME.concurrency", Count(1, 100_000), "256", "maximum number of calls in flight";
+    "providers.NAME.concurrency", Count(1, 100_000), "256", "maximum number of calls in flight; default for kind `smtp`: `8`";
     "providers.NAME.connect_timeout", Duration, "3s", "timeout for connecting";
     "providers.NAME.timeout", Duration, "10s", "timeout of a whole call, connecting included";
     "providers.NAME.breaker_failure_threshold", POSITIVE, "5",

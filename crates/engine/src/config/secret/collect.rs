@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::mask::is_secret_name;
 use super::placeholder::next_placeholder;
 
-/// Minimum length of a word in a text that counts as a secret by itself, in bytes.
+/// Minimum length of a word of a secret text that is masked separately, in bytes.
 const PIECE_BYTES_MIN: usize = 8;
 
 /// Returns the secrets in `settings`; `masked` is the same table with secrets masked.
@@ -50,7 +50,7 @@ fn collect_text(text: &str, masked: &str, secrets: &mut Vec<String>) {
         // `Bearer abc` is a secret, and so is `abc` alone.
         let words = text
             .split_whitespace()
-            .filter(|word| word.len() >= PIECE_BYTES_MIN);
+            .filter(|piece| piece.len() >= PIECE_BYTES_MIN);
         secrets.extend(words.map(str::to_owned));
         secrets.push(text.to_owned());
     }

@@ -50,7 +50,7 @@ fn mask_value(is_secret: bool, value: &Value) -> Value {
 /// Returns whether the name of a key suggests a secret.
 pub(super) fn is_secret_name(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    SECRET_NAME_PARTS.iter().any(|word| key.contains(word))
+    SECRET_NAME_PARTS.iter().any(|name_part| key.contains(name_part))
 }
 
 /// Returns the URL with the password and secret query values masked: `redis://:hunter2@host/0` becomes

@@ -57,8 +57,8 @@ fn an_invalid_url_is_an_error_that_does_not_repeat_it() {
         ("redis://:secret@a,b", "several hosts"),
         ("redis+sentinel://:secret@a", "name of the master"),
         ("redis+magic://:secret@a", "unknown scheme"),
-        ("rediss://:secret@a#insecure", "from # on"),
-        ("redis://:secret@a?ca=/x.pem", "two s"),
+        ("rediss://:secret@a#insecure", "the text after it"),
+        ("redis://:secret@a?ca=/x.pem", "use rediss://"),
         (
             "rediss://:secret@a?ca=/nowhere/x.pem",
             "/nowhere/x.pem cannot be read",

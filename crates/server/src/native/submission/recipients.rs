@@ -13,22 +13,22 @@ use postrider_engine::gateway::Gateway;
 
 /// Parses recipients and channels; the other fields of the request have their defaults.
 pub(super) fn read_recipients(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> AcceptRequest {
-    let channels = channels(fields, gateway);
+    let channels = read_channels(fields, gateway);
     let to = fields.get("to").cloned().map(without_nulls);
     match to {
-        Some(Value::String(address)) => one_address(gateway, &address, channels),
+        Some(Value::String(address)) => request_for_address(gateway, &address, channels),
         Some(Value::Object(to)) if !to.is_empty() => {
             let to = &to;
             let by_channel = to.keys().all(|key| gateway.route(key).is_some());
             match channels {
-                None if by_channel => by_channel_name(fields, gateway, to, to.keys().cloned().collect()),
+                None if by_channel => request_by_channel(fields, gateway, to, to.keys().cloned().collect()),
                 None => AcceptRequest {
                     channels: default_channels(gateway),
-                    contacts: contacts(fields, gateway, to),
+                    contacts: read_contacts(fields, gateway, to),
                     on_missing_address: MissingAddressPolicy::SkipChannel,
                     ..AcceptRequest::default()
                 },
-                Some(channels) => by_channel_name(fields, gateway, to, channels),
+                Some(channels) => request_by_channel(fields, gateway, to, channels),
             }
         }
         Some(_) => {
@@ -51,7 +51,7 @@ fn without_nulls(mut to: Value) -> Value {
     to
 }
 
-fn one_address(gateway: &Gateway, address: &str, channels: Option<Vec<String>>) -> AcceptRequest {
+fn request_for_address(gateway: &Gateway, address: &str, channels: Option<Vec<String>>) -> AcceptRequest {
     let on_missing_address = match channels {
         Some(_) => MissingAddressPolicy::RejectMessage,
         None => MissingAddressPolicy::SkipChannel,
@@ -66,14 +66,14 @@ fn one_address(gateway: &Gateway, address: &str, channels: Option<Vec<String>>) 
 }
 
 /// Gives each channel the address under its own name, else the one of a kind that it can use.
-fn by_channel_name(
+fn request_by_channel(
     fields: &mut ObjectReader<'_>,
     gateway: &Gateway,
     to: &Map<String, Value>,
     channels: Vec<String>,
 ) -> AcceptRequest {
     let mut request = AcceptRequest {
-        contacts: contacts(fields, gateway, to),
+        contacts: read_contacts(fields, gateway, to),
         ..AcceptRequest::default()
     };
     for channel in channels {
@@ -87,7 +87,7 @@ fn by_channel_name(
 
 /// Returns the addresses by kind. A key that is neither a kind nor a channel, or a value that is not a string, is a
 /// violation.
-fn contacts(
+fn read_contacts(
     fields: &mut ObjectReader<'_>,
     gateway: &Gateway,
     to: &Map<String, Value>,
@@ -118,14 +118,14 @@ fn default_channels(gateway: &Gateway) -> Vec<String> {
 }
 
 /// Returns the named channels, each once; `None` without the field.
-fn channels(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<Vec<String>> {
+fn read_channels(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<Vec<String>> {
     let value = fields.get("channels")?;
-    let Some(listed) = value.as_array().filter(|listed| !listed.is_empty()) else {
+    let Some(names) = value.as_array().filter(|names| !names.is_empty()) else {
         fields.add_violation("channels", unknown_channel_message(gateway));
         return None;
     };
-    let mut channels = Vec::with_capacity(listed.len());
-    for (position, channel) in listed.iter().enumerate() {
+    let mut channels = Vec::with_capacity(names.len());
+    for (position, channel) in names.iter().enumerate() {
         let field = format!("channels.{position}");
         match channel.as_str() {
             Some(name) if gateway.route(name).is_none() => {

@@ -117,9 +117,11 @@ async fn selected_deliveries(
     let (mask, now) = (gateway.config.mask_numbers, gateway.clock.now());
     let mut hits = search::find_by_ids(gateway, ids).await?;
     hits.retain(|hit| action.applies_to(hit, gateway));
-    let shown = hits.iter().take(PREVIEW_ROWS_MAX);
+    let previewed_hits = hits.iter().take(PREVIEW_ROWS_MAX);
     Ok(Targets {
-        rows: shown.map(|hit| DeliveryRow::of(hit, mask, now)).collect(),
+        rows: previewed_hits
+            .map(|hit| DeliveryRow::of(hit, mask, now))
+            .collect(),
         ids: hits.iter().map(|hit| hit.delivery.id).collect(),
         has_more: false,
     })
@@ -138,14 +140,14 @@ async fn matching_deliveries(
     let (mask, now) = (gateway.config.mask_numbers, gateway.clock.now());
     let (mut ids, mut rows, mut before) = (Vec::new(), Vec::new(), None);
     for _ in 0..SEARCH_PAGES_MAX {
-        let found = search::search_deliveries(gateway, &filter, before, ACTION_DELIVERIES_MAX).await?;
-        for hit in found.hits.iter().filter(|hit| action.applies_to(hit, gateway)) {
+        let results = search::search_deliveries(gateway, &filter, before, ACTION_DELIVERIES_MAX).await?;
+        for hit in results.hits.iter().filter(|hit| action.applies_to(hit, gateway)) {
             if rows.len() < PREVIEW_ROWS_MAX {
                 rows.push(DeliveryRow::of(hit, mask, now));
             }
             ids.push(hit.delivery.id);
         }
-        before = found.next;
+        before = results.next;
         if before.is_none() || ids.len() >= ACTION_DELIVERIES_MAX {
             break;
         }

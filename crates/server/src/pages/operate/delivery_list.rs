@@ -1,6 +1,6 @@
 //! `/operate/messages?q=`: the deliveries that match a search, with the actions that are possible for each.
 //!
-//! One page examines a bounded number of messages; if that ends the search early, the page says so and links on.
+//! One page examines a bounded number of messages; if that ends the search early, the page shows a note and a link to continue.
 
 use askama::Template;
 use axum::body::Body;
@@ -53,7 +53,7 @@ pub(super) async fn delivery_list_page(
     let before = form::field(encoded, "before").ok();
     let before = before.and_then(|before| before.parse().ok());
     let now = gateway.clock.now();
-    let (found, errors) = match filter {
+    let (results, errors) = match filter {
         Ok(filter) => (
             search::search_deliveries(gateway, &filter, before, PAGE_DELIVERIES).await?,
             Vec::new(),
@@ -80,13 +80,13 @@ pub(super) async fn delivery_list_page(
         typed: typed.chars().take(search_query::SEARCH_CHARS_MAX).collect(),
         before,
         errors,
-        rows: found
+        rows: results
             .hits
             .iter()
             .map(|hit| DeliveryRow::of(hit, mask, now))
             .collect(),
-        next: found.next,
-        is_truncated: found.is_truncated,
+        next: results.next,
+        is_truncated: results.is_truncated,
         examined_max: format::count(u64::try_from(MESSAGES_EXAMINED_MAX).unwrap_or(u64::MAX)),
         action_max: format::count(u64::try_from(ACTION_DELIVERIES_MAX).unwrap_or(u64::MAX)),
     };

@@ -156,7 +156,7 @@ async fn live_values(
     }
     for provider in gateway.providers() {
         let status = provider.status(now);
-        let key = |what: &str| format!("provider-{}-{what}", provider.name);
+        let key = |value_name: &str| format!("provider-{}-{value_name}", provider.name);
         values.insert(key("resume"), yes_or_no(status.can_resume()));
         values.insert(key("circuit"), status.state.to_owned());
         values.insert(key("detail"), status.detail);

@@ -23,7 +23,7 @@ pub(super) enum Notice {
     Resumed(String),
     /// No delivery was selected.
     Nothing,
-    /// None of so many newest messages can be changed; there are older ones.
+    /// None of the newest messages (their number is given) can be changed; there are older ones.
     NothingInNewest(String),
 }
 

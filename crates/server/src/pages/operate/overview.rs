@@ -70,7 +70,7 @@ pub(super) async fn overview_page(
         state: Some(StateFilter::State(DeliveryStateKind::Failed)),
         ..DeliverySearchFilter::default()
     };
-    let found = search::search_deliveries(gateway, &failed, None, FAILURES_MAX).await?;
+    let failures = search::search_deliveries(gateway, &failed, None, FAILURES_MAX).await?;
     let now = gateway.clock.now();
     let mask = gateway.config.mask_numbers;
     let page = OverviewPage {
@@ -88,7 +88,7 @@ pub(super) async fn overview_page(
             .iter()
             .map(|provider| OperateProviderRow::of(gateway, provider, report))
             .collect(),
-        failures: found
+        failures: failures
             .hits
             .iter()
             .map(|hit| DeliveryRow::of(hit, mask, now))

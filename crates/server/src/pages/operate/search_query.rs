@@ -81,16 +81,16 @@ fn set_once<T>(filter: &mut Option<T>, value: T, name: &str) -> Result<(), Strin
 }
 
 /// Parses a state, a kind of failure, or `unknown`: deliveries that may have been sent twice.
-fn parse_state(word: &str) -> Result<StateFilter, String> {
-    if word == "unknown" {
+fn parse_state(text: &str) -> Result<StateFilter, String> {
+    if text == "unknown" {
         return Ok(StateFilter::MaybeDuplicate);
     }
-    let state = DeliveryStateKind::parse(word).map(StateFilter::State);
+    let state = DeliveryStateKind::parse(text).map(StateFilter::State);
     state
-        .or_else(|| Failure::parse(word).map(StateFilter::Failure))
+        .or_else(|| Failure::parse(text).map(StateFilter::Failure))
         .ok_or_else(|| {
             let failures = Failure::ALL.map(Failure::as_str).join(", ");
-            format!("“{word}” is not a state: write waiting, sent, delivered, failed, unknown, or a kind of failure: {failures}.")
+            format!("“{text}” is not a state: write waiting, sent, delivered, failed, unknown, or a kind of failure: {failures}.")
         })
 }
 
