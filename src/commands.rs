@@ -57,11 +57,8 @@ type ConfigOverride = (&'static str, String);
 
 /// Returns the configuration file to read, if there is one.
 fn find_config_file(cli: &Cli) -> Option<PathBuf> {
-    cli.config().or_else(|| {
-        Path::new(DEFAULT_CONFIG_FILE)
-            .exists()
-            .then(|| PathBuf::from(DEFAULT_CONFIG_FILE))
-    })
+    cli.config()
+        .or_else(|| Path::new(DEFAULT_CONFIG_FILE).exists().then(|| PathBuf::from(DEFAULT_CONFIG_FILE)))
 }
 
 /// Loads and checks the configuration from file, environment and command line; logs its warnings.
@@ -95,11 +92,7 @@ fn try_print(text: impl std::fmt::Display) -> Result<bool> {
     match write!(out, "{text}").and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(cause) if cause.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        Err(cause) => Err(Error::with_source(
-            ErrorKind::Unavailable,
-            "cannot write to stdout",
-            cause,
-        )),
+        Err(cause) => Err(Error::with_source(ErrorKind::Unavailable, "cannot write to stdout", cause)),
     }
 }
 
@@ -158,11 +151,7 @@ fn replace_control_characters(text: &str) -> String {
 
 /// Returns the address as the configuration allows it to be shown.
 fn displayed_address(address: &str, config: &Config) -> String {
-    if config.mask_numbers {
-        mask_address(address)
-    } else {
-        address.to_owned()
-    }
+    if config.mask_numbers { mask_address(address) } else { address.to_owned() }
 }
 
 /// Returns `1 message`, `2 messages`, `2 deliveries`.

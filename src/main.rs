@@ -24,11 +24,7 @@ fn main() -> ExitCode {
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let message = if cli.verbose > 0 {
-                error.chain()
-            } else {
-                error.to_string()
-            };
+            let message = if cli.verbose > 0 { error.chain() } else { error.to_string() };
             eprintln!("console: {message}");
             ExitCode::from(if error.kind() == ErrorKind::Usage { 2 } else { 1 })
         }
@@ -46,11 +42,7 @@ fn init_logging(cli: &Cli) {
 
 /// Returns the log filter: that of the options, else of the environment, else the default of the command.
 fn log_filter<'a>(cli: &Cli, environment: &'a Environment) -> &'a str {
-    let default = if is_long_running(&cli.command) {
-        "warn,postrider=info"
-    } else {
-        "warn"
-    };
+    let default = if is_long_running(&cli.command) { "warn,postrider=info" } else { "warn" };
     let from_environment = || LOG_VARIABLES.iter().find_map(|name| environment.get(name));
     match (cli.quiet, cli.verbose) {
         (true, _) => "error",
@@ -61,20 +53,14 @@ fn log_filter<'a>(cli: &Cli, environment: &'a Environment) -> &'a str {
 }
 
 fn is_long_running(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Serve(_) | Command::Work(_) | Command::Sandbox(_)
-    )
+    matches!(command, Command::Serve(_) | Command::Work(_) | Command::Sandbox(_))
 }
 
 fn run(cli: &Cli) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("gateway")
-        .build()
-        .map_err(|cause| {
-            Error::with_source(ErrorKind::Unavailable, "cannot start the runtime threads", cause)
-        })?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("gateway").build().map_err(
+            |cause| Error::with_source(ErrorKind::Unavailable, "cannot start the runtime threads", cause),
+        )?;
     let result = runtime.block_on(dispatch(cli));
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
     result

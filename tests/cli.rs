@@ -2,13 +2,7 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test cli` rewrites the golden files.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 // Tests may panic.
 
 use std::collections::BTreeSet;
@@ -45,21 +39,15 @@ fn golden_file(name: &str) -> PathBuf {
 
 fn command_names() -> Vec<String> {
     let command = Cli::command();
-    command
-        .get_subcommands()
-        .map(|one| one.get_name().to_owned())
-        .collect()
+    command.get_subcommands().map(|one| one.get_name().to_owned()).collect()
 }
 
 #[test]
 fn every_help_equals_its_golden_file() {
     let mut differing = Vec::new();
     let names = command_names();
-    let all = std::iter::once(("console", vec!["--help"])).chain(
-        names
-            .iter()
-            .map(|name| (name.as_str(), vec![name.as_str(), "--help"])),
-    );
+    let all = std::iter::once(("console", vec!["--help"]))
+        .chain(names.iter().map(|name| (name.as_str(), vec![name.as_str(), "--help"])));
     for (name, arguments) in all {
         let output = console(&arguments);
         assert!(output.status.success(), "{name}");
@@ -80,11 +68,8 @@ fn every_help_equals_its_golden_file() {
 
 #[test]
 fn every_golden_file_belongs_to_a_command() {
-    let expected: BTreeSet<PathBuf> = command_names()
-        .iter()
-        .map(|name| golden_file(name))
-        .chain([golden_file("console")])
-        .collect();
+    let expected: BTreeSet<PathBuf> =
+        command_names().iter().map(|name| golden_file(name)).chain([golden_file("console")]).collect();
     let folder = std::fs::read_dir(repository_root().join("tests/golden/help")).unwrap();
     let found: BTreeSet<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
     assert_eq!(found, expected);
@@ -114,10 +99,7 @@ fn a_configuration_error_is_one_line_with_the_file_name() {
     let output = console(&["status", "--config", "missing.toml"]);
     let error = utf8(&output.stderr);
     assert_eq!(error.lines().count(), 1, "{error}");
-    assert!(
-        error.starts_with("console: ") && error.contains("missing.toml"),
-        "{error}"
-    );
+    assert!(error.starts_with("console: ") && error.contains("missing.toml"), "{error}");
 }
 
 #[test]
@@ -132,10 +114,7 @@ fn version_completions_and_manual_need_no_configuration() {
     assert!(utf8(&console(&["--version"]).stdout).starts_with("console "));
     for shell in ["bash", "zsh", "fish"] {
         let script = utf8(&console(&["completions", shell, "--config", "missing.toml"]).stdout);
-        assert!(
-            script.contains("resend:msg") || script.contains("resend\\:msg"),
-            "{shell}"
-        );
+        assert!(script.contains("resend:msg") || script.contains("resend\\:msg"), "{shell}");
     }
     assert!(utf8(&console(&["man"]).stdout).contains(".TH console"));
 }
@@ -172,9 +151,8 @@ fn is_valid_command(words: &[String]) -> bool {
 #[test]
 fn every_command_of_the_crontab_exists() {
     let crontab = std::fs::read_to_string(repository_root().join("crontab.example")).unwrap();
-    let lines = crontab
-        .lines()
-        .filter(|line| line.starts_with(|first: char| first.is_ascii_digit() || first == '*'));
+    let lines =
+        crontab.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit() || first == '*'));
     let commands: Vec<Vec<String>> = lines.filter_map(console_arguments).collect();
     assert!(commands.len() >= 4, "{commands:?}");
     for command in commands {
@@ -185,15 +163,11 @@ fn every_command_of_the_crontab_exists() {
 #[test]
 fn every_command_of_the_compose_file_exists() {
     let compose = std::fs::read_to_string(repository_root().join("docker-compose.yml")).unwrap();
-    let lists = compose
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("command: ["));
+    let lists = compose.lines().filter_map(|line| line.trim().strip_prefix("command: ["));
     let commands: Vec<Vec<String>> = lists
         .map(|list| {
             let words = list.trim_end_matches(']').split(',');
-            words
-                .map(|word| word.trim().trim_matches('"').to_owned())
-                .collect()
+            words.map(|word| word.trim().trim_matches('"').to_owned()).collect()
         })
         .collect();
     let console_commands: Vec<_> = commands
@@ -204,10 +178,7 @@ fn every_command_of_the_compose_file_exists() {
     for command in console_commands {
         assert!(is_valid_command(command), "{command:?}");
     }
-    let script = compose
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.starts_with("console "));
+    let script = compose.lines().map(str::trim).filter(|line| line.starts_with("console "));
     let jobs: Vec<Vec<String>> = script.filter_map(console_arguments).collect();
     assert!(jobs.len() >= 2, "{jobs:?}");
     for job in jobs {
@@ -220,7 +191,5 @@ fn an_unknown_command_in_a_crontab_line_is_found() {
     assert!(is_valid_command(
         &console_arguments("* * * * * cd /x && console sync:report >> log 2>&1").unwrap()
     ));
-    assert!(!is_valid_command(
-        &console_arguments("* * * * * cd /x && console sync:all").unwrap()
-    ));
+    assert!(!is_valid_command(&console_arguments("* * * * * cd /x && console sync:all").unwrap()));
 }

@@ -3,13 +3,7 @@
 //!
 //! promtool, systemd-analyze and kubernetes-validate do the checks; none of them starts a service.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 // Tests may panic, and need the environment.
 
 use std::collections::BTreeSet;
@@ -63,10 +57,7 @@ fn run_program(program: impl AsRef<std::ffi::OsStr>, folder: &Path, arguments: &
         .output()
         .unwrap_or_else(|error| panic!("{:?}: {error}: run ./start.sh test", program.as_ref()));
     let text = [output.stdout, output.stderr].concat();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&text).into_owned(),
-    )
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
 fn expect_success(program: impl AsRef<std::ffi::OsStr>, folder: &Path, arguments: &[&str]) -> String {
@@ -82,10 +73,7 @@ fn every_alert_rule_fires_in_a_test() {
     expect_success("promtool", &folder, &["test", "rules", "postrider.test.yml"]);
     let rules = read_deploy_file("prometheus/postrider.rules.yml");
     let tests = read_deploy_file("prometheus/postrider.test.yml");
-    for rule in rules
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- alert: "))
-    {
+    for rule in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
         let firing = format!("alertname: {rule}\n        exp_alerts:");
         assert!(tests.contains(&firing), "no test makes {rule} fire");
     }
@@ -93,9 +81,7 @@ fn every_alert_rule_fires_in_a_test() {
 
 #[test]
 fn a_changed_alert_rule_fails_its_test() {
-    let copy = copy_deploy_folder("prometheus", |text| {
-        text.replace("seconds) > 300", "seconds) > 30000")
-    });
+    let copy = copy_deploy_folder("prometheus", |text| text.replace("seconds) > 300", "seconds) > 30000"));
     let (success, output) = run_program("promtool", copy.path(), &["test", "rules", "postrider.test.yml"]);
     assert!(!success && output.contains("PostriderOldestWaiting"), "{output}");
 }
@@ -153,14 +139,9 @@ fn dashboard_panels_have_unique_ids_and_do_not_overlap() {
 
 #[test]
 fn systemd_accepts_the_units() {
-    let copy = copy_deploy_folder("systemd", |text| {
-        text.replace("/usr/local/bin/console", "/bin/true")
-    });
-    let units: Vec<String> = [
-        list_deploy_files("systemd", ".service"),
-        list_deploy_files("systemd", ".timer"),
-    ]
-    .concat();
+    let copy = copy_deploy_folder("systemd", |text| text.replace("/usr/local/bin/console", "/bin/true"));
+    let units: Vec<String> =
+        [list_deploy_files("systemd", ".service"), list_deploy_files("systemd", ".timer")].concat();
     let verify = |folder: &Path| {
         let paths = units.iter().map(|unit| folder.join(unit).display().to_string());
         let paths: Vec<String> = paths.collect();
@@ -199,12 +180,7 @@ fn timers_match_the_crontab() {
     let jobs = [
         ("resend", "resend:msg", "minutely", "* * * * *"),
         ("report", "sync:report", "*:0/20", "*/20 * * * *"),
-        (
-            "prune",
-            "prune --older-than 90d --whole-months",
-            "*-*-* 03:15:00",
-            "15 3 * * *",
-        ),
+        ("prune", "prune --older-than 90d --whole-months", "*-*-* 03:15:00", "15 3 * * *"),
         ("backup", "backup", "*-*-* 03:45:00", "45 3 * * *"),
     ];
     assert_eq!(list_deploy_files("systemd", ".timer").len(), jobs.len());
@@ -214,10 +190,7 @@ fn timers_match_the_crontab() {
         let service = read_deploy_file(&format!("systemd/postrider-{name}.service"));
         let console = format!("console {command}");
         assert!(service.contains(&console), "{service}");
-        let line = crontab
-            .lines()
-            .find(|line| line.contains(&console))
-            .expect(command);
+        let line = crontab.lines().find(|line| line.contains(&console)).expect(command);
         assert!(line.starts_with(cron), "{line}");
         expect_success("systemd-analyze", repository_root(), &["calendar", calendar]);
     }
@@ -238,10 +211,7 @@ fn the_commands_of_the_units_exist() {
         let unit = read_deploy_file(&format!("systemd/{unit}")).replace("%i", "9100");
         let command = values_after(&unit, "ExecStart=")[0];
         let (_, words) = command.split_once("/usr/local/bin/console ").expect(command);
-        let words = words
-            .trim_end_matches('\'')
-            .replace("$$(date +%%F)", "DAY")
-            .replace('"', "");
+        let words = words.trim_end_matches('\'').replace("$$(date +%%F)", "DAY").replace('"', "");
         expect_valid_command(&words.split(' ').collect::<Vec<_>>());
     }
 }
@@ -266,9 +236,8 @@ fn kubernetes_accepts_the_manifests() {
     let mut arguments = vec!["--strict", "--no-warn"];
     arguments.extend(names.iter().map(String::as_str));
     expect_success(kubernetes_validate(), &deploy_path("kubernetes"), &arguments);
-    let broken = copy_deploy_folder("kubernetes", |text| {
-        text.replace("maxReplicas: 12", "maxReplicas: many")
-    });
+    let broken =
+        copy_deploy_folder("kubernetes", |text| text.replace("maxReplicas: 12", "maxReplicas: many"));
     let (success, output) = run_program(kubernetes_validate(), broken.path(), &arguments);
     assert!(!success && output.contains("maxReplicas"), "{output}");
 }
@@ -304,9 +273,7 @@ fn the_commands_of_the_manifests_exist() {
 fn the_configuration_of_the_pods_loads_with_the_example_of_a_secret() {
     let manifest = read_deploy_file("kubernetes/configuration.yaml");
     let (_, block) = manifest.split_once("console.toml: |\n").unwrap();
-    let lines = block
-        .lines()
-        .map(|line| line.strip_prefix("    ").unwrap_or(line));
+    let lines = block.lines().map(|line| line.strip_prefix("    ").unwrap_or(line));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("console.toml");
     std::fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();

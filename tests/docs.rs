@@ -28,10 +28,7 @@ fn documents() -> Vec<PathBuf> {
         .to_vec();
     let mut folders = vec![root().join("docs/src")];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-        {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             if entry.is_dir() {
                 folders.push(entry);
             } else if entry.extension().is_some_and(|extension| extension == "md") {
@@ -61,10 +58,7 @@ fn the_configuration_table_equals_the_code() {
 
 /// Returns a value for each variable that a configuration block reads.
 fn environment_of(block: &str) -> Environment {
-    let names = block
-        .split("${env:")
-        .skip(1)
-        .map(|rest| rest.split('}').next().unwrap());
+    let names = block.split("${env:").skip(1).map(|rest| rest.split('}').next().unwrap());
     let value = |name: &str| match name {
         "WEBHOOK_SECRET" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
         _ => format!("secret-value-of-{}", name.to_lowercase()),
@@ -81,10 +75,7 @@ fn every_configuration_in_the_documents_loads_and_its_providers_can_be_built() {
     for document in documents() {
         for block in code_blocks(&read(&document), "toml") {
             // Keys and certificates in files are specific to an account.
-            if block
-                .lines()
-                .any(|line| !line.trim_start().starts_with('#') && line.contains("${file:"))
-            {
+            if block.lines().any(|line| !line.trim_start().starts_with('#') && line.contains("${file:")) {
                 continue;
             }
             seen += 1;
@@ -111,14 +102,9 @@ fn every_command_in_the_documents_exists() {
         let text = read(&document);
         let in_text = text.split("`console ").skip(1);
         let in_blocks = code_blocks(&text, "sh").concat();
-        let lines = in_blocks
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("console "));
+        let lines = in_blocks.lines().filter_map(|line| line.trim().strip_prefix("console "));
         for part in in_text.chain(lines) {
-            let name = part
-                .split(|c: char| c.is_whitespace() || c == '`')
-                .next()
-                .unwrap();
+            let name = part.split(|c: char| c.is_whitespace() || c == '`').next().unwrap();
             if name.starts_with(['-', '…']) || name.chars().all(char::is_uppercase) {
                 continue;
             }
@@ -138,9 +124,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     let slug = |heading: &str| {
         let plain = heading.trim_start_matches('#').trim().to_lowercase();
-        let kept = plain
-            .chars()
-            .filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        let kept = plain.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
         kept.map(|c| if c == ' ' { '-' } else { c }).collect()
     };
     headings.map(slug).collect()
@@ -149,12 +133,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
 /// Returns the targets of the links and pictures outside code blocks.
 fn link_targets(text: &str) -> Vec<String> {
     let prose: String = text.split("```").step_by(2).collect();
-    prose
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next())
-        .map(str::to_owned)
-        .collect()
+    prose.split("](").skip(1).filter_map(|rest| rest.split(')').next()).map(str::to_owned).collect()
 }
 
 /// Returns what is wrong with a link of a document, if anything.
@@ -162,14 +141,8 @@ fn link_fault(document: &Path, target: &str) -> Option<String> {
     if target.starts_with("http://") || target.starts_with("https://") {
         return None;
     }
-    let (file, anchor) = target
-        .split_once('#')
-        .map_or((target, None), |(file, anchor)| (file, Some(anchor)));
-    let path = if file.is_empty() {
-        document.to_owned()
-    } else {
-        document.parent().unwrap().join(file)
-    };
+    let (file, anchor) = target.split_once('#').map_or((target, None), |(file, anchor)| (file, Some(anchor)));
+    let path = if file.is_empty() { document.to_owned() } else { document.parent().unwrap().join(file) };
     if !path.exists() {
         return Some(format!("{}: {target} does not exist", document.display()));
     }

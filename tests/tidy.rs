@@ -2,13 +2,7 @@
 //!
 //! A rule is a function from path and text of a file to its violations, and is itself tested with a bad sample.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 // Tests may panic.
 
 #[path = "tidy/language.rs"]
@@ -69,15 +63,10 @@ fn functions_too_long(path: &str, text: &str) -> Vec<String> {
 #[test]
 fn no_function_is_too_long() {
     expect_no_violations(is_source, functions_too_long);
-    let long = format!(
-        "impl A {{\n    pub async fn b() {{\n{}    }}\n}}\n",
-        "        c();\n".repeat(70)
-    );
+    let long = format!("impl A {{\n    pub async fn b() {{\n{}    }}\n}}\n", "        c();\n".repeat(70));
     assert_eq!(functions_too_long("src/a.rs", &long).len(), 1);
-    let declared = format!(
-        "trait A {{\n    fn b(\n        c: D,\n    ) -> E;\n{}}}\n",
-        "    fn f();\n".repeat(70)
-    );
+    let declared =
+        format!("trait A {{\n    fn b(\n        c: D,\n    ) -> E;\n{}}}\n", "    fn f();\n".repeat(70));
     for short in ["fn a() {\n    b();\n}\n", &declared] {
         assert_eq!(functions_too_long("src/a.rs", short), Vec::<String>::new());
     }
@@ -88,36 +77,21 @@ fn missing_module_comment(path: &str, text: &str) -> Vec<String> {
         return Vec::new();
     }
     let opening = text.lines().take_while(|line| line.starts_with("//!")).count();
-    if opening < 1 {
-        vec!["must begin with a module comment (//!)".to_owned()]
-    } else {
-        Vec::new()
-    }
+    if opening < 1 { vec!["must begin with a module comment (//!)".to_owned()] } else { Vec::new() }
 }
 
 #[test]
 fn every_file_begins_with_a_module_comment() {
     expect_no_violations(is_source, missing_module_comment);
     assert_eq!(missing_module_comment("src/a.rs", "use b;\n").len(), 1);
-    assert_eq!(
-        missing_module_comment("src/a.rs", "use b;\n//! Late.\n//! Too late.\n").len(),
-        1
-    );
+    assert_eq!(missing_module_comment("src/a.rs", "use b;\n//! Late.\n//! Too late.\n").len(), 1);
 }
 
 fn panicking_calls(path: &str, text: &str) -> Vec<String> {
-    let calls = [
-        ".unwrap()",
-        ".expect(",
-        "panic!(",
-        "unreachable!(",
-        "process::exit(",
-    ];
+    let calls = [".unwrap()", ".expect(", "panic!(", "unreachable!(", "process::exit("];
     let lines = code_lines(path, text).into_iter();
     let panicking = lines.filter(|(_, line)| calls.iter().any(|call| line.contains(call)));
-    panicking
-        .map(|(at, line)| format!("line {at}: {}", line.trim()))
-        .collect()
+    panicking.map(|(at, line)| format!("line {at}: {}", line.trim())).collect()
 }
 
 #[test]
@@ -126,10 +100,7 @@ fn product_code_does_not_panic() {
     assert_eq!(panicking_calls("src/a.rs", "let a = b.unwrap();\n").len(), 1);
     let tested = "#[cfg(test)]\nmod tests {\n    fn a() {\n        b.unwrap();\n    }\n}\n";
     assert_eq!(panicking_calls("src/a.rs", tested), Vec::<String>::new());
-    assert_eq!(
-        panicking_calls("src/a.rs", &format!("{tested}\nc.expect(\"d\");\n")).len(),
-        1
-    );
+    assert_eq!(panicking_calls("src/a.rs", &format!("{tested}\nc.expect(\"d\");\n")).len(), 1);
 }
 
 /// Words that make a name vague at any position.
@@ -157,11 +128,7 @@ fn vague_names(path: &str, text: &str) -> Vec<String> {
         violations.push("the file name is vague".to_owned());
     }
     for (index, line) in text.lines().enumerate().filter(|(_, line)| is_function(line)) {
-        let name = line
-            .split("fn ")
-            .nth(1)
-            .map(leading_identifier)
-            .unwrap_or_default();
+        let name = line.split("fn ").nth(1).map(leading_identifier).unwrap_or_default();
         if is_vague_name(&name) {
             violations.push(format!("line {}: the name {name} is vague", index + 1));
         }
@@ -173,28 +140,18 @@ fn vague_names(path: &str, text: &str) -> Vec<String> {
 fn names_are_not_vague() {
     expect_no_violations(is_rust, vague_names);
     assert_eq!(vague_names("src/utils.rs", "").len(), 1);
-    assert_eq!(
-        vague_names("src/a.rs", "    pub async fn handle_request(b: C) {").len(),
-        1
-    );
+    assert_eq!(vague_names("src/a.rs", "    pub async fn handle_request(b: C) {").len(), 1);
     assert_eq!(vague_names("src/a.rs", "fn of_process() {"), Vec::<String>::new());
 }
 
 /// Crates that the sandbox server must not share code with, because it tests them.
-const SUBJECTS_OF_SANDBOX: [&str; 5] = [
-    "postrider_engine",
-    "postrider_providers",
-    "postrider_store",
-    "postrider_queue",
-    "postrider_cache",
-];
+const SUBJECTS_OF_SANDBOX: [&str; 5] =
+    ["postrider_engine", "postrider_providers", "postrider_store", "postrider_queue", "postrider_cache"];
 
 fn shared_with_subject(path: &str, text: &str) -> Vec<String> {
     let lines = code_lines(path, text).into_iter();
     let shared = lines.filter(|(_, line)| SUBJECTS_OF_SANDBOX.iter().any(|name| line.contains(name)));
-    shared
-        .map(|(at, line)| format!("line {at}: {}", line.trim()))
-        .collect()
+    shared.map(|(at, line)| format!("line {at}: {}", line.trim())).collect()
 }
 
 #[test]
@@ -202,14 +159,8 @@ fn the_sandbox_server_shares_no_code_with_what_it_tests() {
     let folder = "crates/loadgen/src/sandbox_server";
     expect_no_violations(|path| path.starts_with(folder), shared_with_subject);
     let path = format!("{folder}/twilio.rs");
-    assert_eq!(
-        shared_with_subject(&path, "use postrider_providers::sms;").len(),
-        1
-    );
-    assert_eq!(
-        shared_with_subject(&path, "use postrider_core::clock;"),
-        Vec::<String>::new()
-    );
+    assert_eq!(shared_with_subject(&path, "use postrider_providers::sms;").len(), 1);
+    assert_eq!(shared_with_subject(&path, "use postrider_core::clock;"), Vec::<String>::new());
 }
 
 fn misplaced_tests(path: &str, text: &str) -> Vec<String> {
@@ -226,39 +177,22 @@ fn misplaced_tests(path: &str, text: &str) -> Vec<String> {
 #[test]
 fn unit_tests_are_in_a_file_beside_their_module() {
     expect_no_violations(is_source, misplaced_tests);
-    assert_eq!(
-        misplaced_tests("src/a.rs", "#[cfg(test)]\nmod tests {\n}\n").len(),
-        1
-    );
+    assert_eq!(misplaced_tests("src/a.rs", "#[cfg(test)]\nmod tests {\n}\n").len(), 1);
     assert_eq!(misplaced_tests("src/a/mod.rs", "").len(), 1);
-    assert_eq!(
-        misplaced_tests("src/a.rs", "#[cfg(test)]\nmod tests;\n"),
-        Vec::<String>::new()
-    );
+    assert_eq!(misplaced_tests("src/a.rs", "#[cfg(test)]\nmod tests;\n"), Vec::<String>::new());
 }
 
 fn stray_sql(path: &str, text: &str) -> Vec<String> {
-    let verbs = [
-        "SELECT ",
-        "INSERT INTO ",
-        "\"UPDATE ",
-        "DELETE FROM ",
-        "CREATE TABLE ",
-    ];
+    let verbs = ["SELECT ", "INSERT INTO ", "\"UPDATE ", "DELETE FROM ", "CREATE TABLE "];
     let lines = code_lines(path, text).into_iter();
     let stray = lines.filter(|(_, line)| verbs.iter().any(|verb| line.contains(verb)));
-    stray
-        .map(|(at, line)| format!("line {at}: {}", line.trim()))
-        .collect()
+    stray.map(|(at, line)| format!("line {at}: {}", line.trim())).collect()
 }
 
 #[test]
 fn sql_is_in_sql_files() {
     expect_no_violations(is_source, stray_sql);
-    assert_eq!(
-        stray_sql("crates/store/src/a.rs", "run(\"SELECT id FROM message\")").len(),
-        1
-    );
+    assert_eq!(stray_sql("crates/store/src/a.rs", "run(\"SELECT id FROM message\")").len(), 1);
 }
 
 /// Returns whether a source embeds this SQL file, by its path or as `sql!("BACKEND/SUBJECT/NAME")`.
@@ -307,10 +241,7 @@ const FORBIDDEN_TEXTS: [(&str, &str); 10] = [
 
 fn forbidden_texts(_path: &str, text: &str) -> Vec<String> {
     let found = FORBIDDEN_TEXTS.iter().map(|(start, end)| format!("{start}{end}"));
-    found
-        .filter(|part| mentions(text, part))
-        .map(|part| format!("contains {part}"))
-        .collect()
+    found.filter(|part| mentions(text, part)).map(|part| format!("contains {part}")).collect()
 }
 
 /// Returns whether a text contains a part; a path counts only at its start: `/a/b/` is not in `x/a/b/`.
@@ -327,10 +258,7 @@ fn no_file_contains_a_machine_path_or_a_registry() {
     expect_no_violations(|path| path != "Cargo.lock", forbidden_texts);
     let path = ["cd /wo", "rk/main"].concat();
     assert_eq!(forbidden_texts("start.sh", &path).len(), 1);
-    assert_eq!(
-        forbidden_texts("a.md", "https://example.org/network/a"),
-        Vec::<String>::new()
-    );
+    assert_eq!(forbidden_texts("a.md", "https://example.org/network/a"), Vec::<String>::new());
 }
 
 #[test]
@@ -360,10 +288,7 @@ fn the_files_a_newcomer_expects_exist() {
 fn scripts_are_executable() {
     use std::os::unix::fs::PermissionsExt;
     for script in ["start.sh", ".ci/run"] {
-        let mode = std::fs::metadata(repository_root().join(script))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = std::fs::metadata(repository_root().join(script)).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{script} is not executable");
     }
 }

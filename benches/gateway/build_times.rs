@@ -28,17 +28,10 @@ pub async fn build_times() -> Vec<BenchRow> {
     build_seconds(target.path(), &[]);
     for (what, file) in CHANGES {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-        let file = std::fs::File::options()
-            .append(true)
-            .open(&path)
-            .expect("open a source file");
-        file.set_modified(SystemTime::now())
-            .expect("set the modification time");
+        let file = std::fs::File::options().append(true).open(&path).expect("open a source file");
+        file.set_modified(SystemTime::now()).expect("set the modification time");
         let seconds = build_seconds(target.path(), &[]);
-        rows.push(seconds_row(
-            &format!("build, debug program after a change in {what}"),
-            seconds,
-        ));
+        rows.push(seconds_row(&format!("build, debug program after a change in {what}"), seconds));
     }
     rows
 }

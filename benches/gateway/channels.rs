@@ -53,12 +53,7 @@ pub async fn three_channels() -> Vec<BenchRow> {
     let one = measure_channels("\"sms\"", 1).await;
     let three = measure_channels("\"sms\", \"email\", \"push\"", 3).await;
     let cost = one.rate() / three.rate().max(1e-9);
-    let rates = format!(
-        "{:.0}/s and {:.0}/s, {} errors",
-        three.rate(),
-        one.rate(),
-        three.error_count
-    );
+    let rates = format!("{:.0}/s and {:.0}/s, {} errors", three.rate(), one.rate(), three.error_count);
     let name = "three used channels for each message, mocks, against one";
     vec![
         BenchRow::new(name, rates, "≤ 3", cost <= 3.0 && three.error_count == 0)
@@ -77,9 +72,7 @@ async fn measure_channels(used_channels: &str, deliveries: u64) -> LoadResult {
         ));
     }
     let gateway = processes::spawn_gateway(folder.path(), &configuration, &[], false);
-    measure_state_changes(&gateway, &SENT_METRICS_ALL_CHANNELS, deliveries, inbox_request)
-        .await
-        .0
+    measure_state_changes(&gateway, &SENT_METRICS_ALL_CHANNELS, deliveries, inbox_request).await.0
 }
 
 /// Returns the request for a message with an address on every channel.

@@ -42,12 +42,7 @@ pub async fn cost_on_postgres() -> Vec<BenchRow> {
         "SELECT pg_database_size(current_database())",
         "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::BIGINT",
     );
-    let before = (
-        cpu_ticks(gateway.id()),
-        server.server_cpu_ticks(),
-        query(size),
-        query(log),
-    );
+    let before = (cpu_ticks(gateway.id()), server.server_cpu_ticks(), query(size), query(log));
     send_all(&gateway).await;
     let gateway_spent = micros_per_message(cpu_ticks(gateway.id()) - before.0);
     let server_spent = micros_per_message(server.server_cpu_ticks() - before.1);
@@ -64,16 +59,9 @@ pub async fn cost_on_postgres() -> Vec<BenchRow> {
 
 /// Sends all messages and waits until they are sent.
 async fn send_all(gateway: &BenchProcess) {
-    let all = HttpLoad {
-        requests_max: MESSAGE_COUNT,
-        ..http_load(gateway, 64, 600, send_request)
-    };
+    let all = HttpLoad { requests_max: MESSAGE_COUNT, ..http_load(gateway, 64, 600, send_request) };
     let measured = http_load::run(all).await;
-    assert_eq!(
-        measured.ok_count, MESSAGE_COUNT,
-        "{} errors",
-        measured.error_count
-    );
+    assert_eq!(measured.ok_count, MESSAGE_COUNT, "{} errors", measured.error_count);
     let deadline = Instant::now() + Duration::from_secs(600);
     while gateway.metric_sum(SENT_METRIC) < MESSAGE_COUNT {
         assert!(Instant::now() < deadline, "messages left after 600 s");

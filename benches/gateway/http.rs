@@ -65,10 +65,7 @@ pub async fn report_page() -> Vec<BenchRow> {
     let row = compare_with_bare_server("report page from memcached", 64, 0.20, async || {
         let folder = tempfile::tempdir().expect("a folder");
         let memcached = processes::spawn_memcached();
-        let configuration = format!(
-            "[cache]\nurl = \"memcache://{}\"\n{MOCK_CONFIG}",
-            memcached.address
-        );
+        let configuration = format!("[cache]\nurl = \"memcache://{}\"\n{MOCK_CONFIG}", memcached.address);
         let arguments = ["--concurrency", "0"];
         let gateway = processes::spawn_gateway(folder.path(), &configuration, &arguments, false);
         http_load::run(http_load(&gateway, 64, 2, send_request)).await;
@@ -83,16 +80,9 @@ pub async fn report_page() -> Vec<BenchRow> {
 fn run_sync_report(folder: &Path, arguments: &[&str]) -> Duration {
     let watch = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
-    command
-        .current_dir(folder)
-        .args(["--config", "console.toml", "sync:report"])
-        .args(arguments);
+    command.current_dir(folder).args(["--config", "console.toml", "sync:report"]).args(arguments);
     let output = command.output().expect("run sync:report");
-    assert!(
-        output.status.success(),
-        "sync:report: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "sync:report: {}", String::from_utf8_lossy(&output.stderr));
     watch.elapsed()
 }
 
@@ -100,10 +90,7 @@ fn run_sync_report(folder: &Path, arguments: &[&str]) -> Duration {
 pub async fn one_million_waiting() -> Vec<BenchRow> {
     let folder = tempfile::tempdir().expect("a folder");
     let gateway = processes::spawn_gateway(folder.path(), MOCK_CONFIG, &["--concurrency", "0"], false);
-    let fill = |requests_max| HttpLoad {
-        requests_max,
-        ..http_load(&gateway, 64, 300, send_request)
-    };
+    let fill = |requests_max| HttpLoad { requests_max, ..http_load(&gateway, 64, 300, send_request) };
     let filled = http_load::run(fill(1_000_000)).await;
     let memory = gateway.resident_mib();
     run_sync_report(folder.path(), &[]);
@@ -147,17 +134,7 @@ pub async fn startup() -> Vec<BenchRow> {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let memory = gateway.resident_mib();
     vec![
-        BenchRow::new(
-            "ready to serve, new store",
-            format!("{ready:.0} ms"),
-            "≤ 100 ms",
-            ready <= 100.0,
-        ),
-        BenchRow::new(
-            "resident memory, idle",
-            format!("{memory:.0} MiB"),
-            "≤ 25 MiB",
-            memory <= 25.0,
-        ),
+        BenchRow::new("ready to serve, new store", format!("{ready:.0} ms"), "≤ 100 ms", ready <= 100.0),
+        BenchRow::new("resident memory, idle", format!("{memory:.0} MiB"), "≤ 25 MiB", memory <= 25.0),
     ]
 }

@@ -65,9 +65,7 @@ pub async fn run(load: HttpLoad) -> LoadResult {
     result.seconds = started.elapsed().as_secs_f64();
     latencies.sort_unstable();
     let index = latencies.len() * 99 / 100;
-    result.p99_ms = latencies
-        .get(index)
-        .map_or(0.0, |micros| f64::from(*micros) / 1_000.0);
+    result.p99_ms = latencies.get(index).map_or(0.0, |micros| f64::from(*micros) / 1_000.0);
     result
 }
 

@@ -26,14 +26,8 @@ fn config_folder() -> tempfile::TempDir {
 
 fn console_command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
-    command
-        .current_dir(folder)
-        .args(arguments)
-        .env("RUST_LOG", "error");
-    command
-        .env("TMPDIR", folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
+    command.current_dir(folder).args(arguments).env("RUST_LOG", "error");
+    command.env("TMPDIR", folder).stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
 
@@ -86,12 +80,7 @@ pub async fn produce_and_monitor() -> Vec<BenchRow> {
     tokio::time::sleep(Duration::from_secs(30)).await;
     let share = 100.0 * (monitor.cpu_seconds() - before) / watch.elapsed().as_secs_f64();
     vec![
-        BenchRow::new(
-            "produce, 1,000,000 messages",
-            format!("{rate:.0}/s"),
-            "≥ 60,000/s",
-            rate >= 60_000.0,
-        ),
+        BenchRow::new("produce, 1,000,000 messages", format!("{rate:.0}/s"), "≥ 60,000/s", rate >= 60_000.0),
         BenchRow::new(
             "monitor of 1,000,000 messages, one sender at work",
             format!("{share:.2} % of a core"),
@@ -104,15 +93,7 @@ pub async fn produce_and_monitor() -> Vec<BenchRow> {
 /// Rate of `console simulate --messages 1000000 --mean-time 0 --failure-rate 0`.
 pub async fn simulate() -> Vec<BenchRow> {
     let folder = config_folder();
-    let arguments = [
-        "simulate",
-        "--messages",
-        "1000000",
-        "--mean-time",
-        "0",
-        "--failure-rate",
-        "0",
-    ];
+    let arguments = ["simulate", "--messages", "1000000", "--mean-time", "0", "--failure-rate", "0"];
     let rate = 1e6 / run_timed(folder.path(), &arguments).as_secs_f64();
     vec![BenchRow::new(
         "simulate, 1,000,000 messages, no time, no failures",
@@ -124,20 +105,8 @@ pub async fn simulate() -> Vec<BenchRow> {
 
 /// Compares senders with one call in flight each, and one sender with 256, with the rates of theory.
 pub async fn sender_throughput() -> Vec<BenchRow> {
-    let single = send_rate(
-        SENDER_PROCESSES,
-        &["work", "--mean-time", "100ms", "--failure-rate", "0"],
-    )
-    .await;
-    let parallel = [
-        "work",
-        "--mean-time",
-        "100ms",
-        "--failure-rate",
-        "0",
-        "--concurrency",
-        "256",
-    ];
+    let single = send_rate(SENDER_PROCESSES, &["work", "--mean-time", "100ms", "--failure-rate", "0"]).await;
+    let parallel = ["work", "--mean-time", "100ms", "--failure-rate", "0", "--concurrency", "256"];
     let parallel = send_rate(1, &parallel).await;
     [
         (
@@ -145,20 +114,11 @@ pub async fn sender_throughput() -> Vec<BenchRow> {
             single,
             f64::from(SENDER_PROCESSES) / 0.1,
         ),
-        (
-            "one sender, mean 0.1 s, 256 at a time".to_owned(),
-            parallel,
-            256.0 / 0.1,
-        ),
+        ("one sender, mean 0.1 s, 256 at a time".to_owned(), parallel, 256.0 / 0.1),
     ]
     .map(|(name, rate, ideal)| {
         let share = 100.0 * rate / ideal;
-        BenchRow::new(
-            &name,
-            format!("{rate:.0}/s, {share:.1} % of the ideal"),
-            "≥ 95 %",
-            share >= 95.0,
-        )
+        BenchRow::new(&name, format!("{rate:.0}/s, {share:.1} % of the ideal"), "≥ 95 %", share >= 95.0)
     })
     .into()
 }
@@ -166,9 +126,8 @@ pub async fn sender_throughput() -> Vec<BenchRow> {
 async fn send_rate(processes: u32, arguments: &[&str]) -> f64 {
     let folder = config_folder();
     run_timed(folder.path(), &["produce", "--messages", "200000"]);
-    let _senders: Vec<_> = (0..processes)
-        .map(|_| BackgroundConsole::start(folder.path(), arguments))
-        .collect();
+    let _senders: Vec<_> =
+        (0..processes).map(|_| BackgroundConsole::start(folder.path(), arguments)).collect();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (before, watch) = (ended_deliveries(folder.path()), Instant::now());
     tokio::time::sleep(MEASURE_DURATION).await;

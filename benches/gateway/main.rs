@@ -60,18 +60,11 @@ const BENCHMARKS: [(&str, BenchFn); 20] = [
 fn main() {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-        .expect("start the runtime");
+    let runtime = runtime.worker_threads(threads).enable_all().build().expect("start the runtime");
     if let Ok(role) = std::env::var("POSTRIDER_BENCH_ROLE") {
         return runtime.block_on(servers::serve_role(&role));
     }
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| !word.starts_with('-'))
-        .collect();
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
     let mut table: Vec<BenchRow> = Vec::new();
     for (name, measure) in BENCHMARKS {
@@ -81,11 +74,7 @@ fn main() {
         }
     }
     print_table(&table);
-    assert!(
-        !table.is_empty(),
-        "no row measured; the rows are {:?}",
-        BENCHMARKS.map(|(name, _)| name)
-    );
+    assert!(!table.is_empty(), "no row measured; the rows are {:?}", BENCHMARKS.map(|(name, _)| name));
 }
 
 fn print_table(table: &[BenchRow]) {

@@ -100,11 +100,7 @@ fn completed_round(claim: &ClaimedDelivery) -> CompletedRound {
         id: claim.id,
         round: claim.round,
         attempts: Vec::new(),
-        state: DeliveryState::Sent {
-            provider: "mock".parse().expect("a name"),
-            reference: None,
-            at,
-        },
+        state: DeliveryState::Sent { provider: "mock".parse().expect("a name"), reference: None, at },
         tries: 1,
         event_target: None,
         at,
@@ -113,10 +109,7 @@ fn completed_round(claim: &ClaimedDelivery) -> CompletedRound {
 
 async fn claim_batch(store: &dyn Store) -> Vec<ClaimedDelivery> {
     let now = chrono::Utc::now();
-    let due = store
-        .due(now, &Capacity::total(CLAIM_BATCH_DELIVERIES))
-        .await
-        .expect("select due deliveries");
+    let due = store.due(now, &Capacity::total(CLAIM_BATCH_DELIVERIES)).await.expect("select due deliveries");
     let ids = due.iter().map(|entry| entry.id).collect::<Vec<DeliveryId>>();
     let lease = Duration::from_secs(600);
     store.claim(ids, now, lease).await.expect("claim")
@@ -150,14 +143,10 @@ async fn measure_workers(server: &BenchPostgres, name: &str, workers: usize) -> 
         redis.address
     );
     let gateway = processes::spawn_gateway(folder.path(), &configuration, &["--concurrency", "0"], false);
-    let fill = HttpLoad {
-        requests_max: WAITING_MESSAGES,
-        ..http_load(&gateway, 64, 120, send_request)
-    };
+    let fill = HttpLoad { requests_max: WAITING_MESSAGES, ..http_load(&gateway, 64, 120, send_request) };
     http_load::run(fill).await;
-    let _workers = (0..workers)
-        .map(|_| processes::spawn_worker(folder.path()))
-        .collect::<Vec<BenchProcess>>();
+    let _workers =
+        (0..workers).map(|_| processes::spawn_worker(folder.path())).collect::<Vec<BenchProcess>>();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (watch, before) = (Instant::now(), sent_count(server, name));
     tokio::time::sleep(Duration::from_secs(8)).await;

@@ -35,18 +35,12 @@ impl BenchPostgres {
     pub fn start() -> Self {
         let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
         let program_dirs = versions.flatten().map(|version| version.path().join("bin"));
-        let program_dir = program_dirs
-            .max()
-            .expect("PostgreSQL; ./start.sh test installs it");
+        let program_dir = program_dirs.max().expect("PostgreSQL; ./start.sh test installs it");
         let port = free_address().port();
         let data_dir = std::env::temp_dir().join(format!("postrider-bench-{port}"));
         std::fs::create_dir_all(&data_dir).expect("a folder");
         let supervisor = Command::new("sh")
-            .args([
-                "-c",
-                include_str!("../../crates/core/src/testing/database.sh"),
-                "database.sh",
-            ])
+            .args(["-c", include_str!("../../crates/core/src/testing/database.sh"), "database.sh"])
             .arg(&program_dir)
             .arg(&data_dir)
             .arg(port.to_string())
@@ -55,12 +49,7 @@ impl BenchPostgres {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        let server = Self {
-            program_dir,
-            data_dir,
-            port,
-            supervisor: supervisor.expect("a shell"),
-        };
+        let server = Self { program_dir, data_dir, port, supervisor: supervisor.expect("a shell") };
         let deadline = Instant::now() + Duration::from_secs(60);
         while !server.run("pg_isready", &["-q"], "") {
             assert!(Instant::now() < deadline, "postgres was not ready within 60 s");
@@ -96,11 +85,7 @@ impl BenchPostgres {
         let port = self.port.to_string();
         let connection = ["-h", "127.0.0.1", "-U", "postgres", "-p", &port, "-d", name];
         let mut command = Command::new(self.program_dir.join("psql"));
-        let output = command
-            .args(connection)
-            .args(["-Atc", sql])
-            .output()
-            .expect("run psql");
+        let output = command.args(connection).args(["-Atc", sql]).output().expect("run psql");
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         text.parse().expect("a number")
     }
@@ -109,11 +94,7 @@ impl BenchPostgres {
     pub fn server_cpu_ticks(&self) -> u64 {
         let file =
             std::fs::read_to_string(self.data_dir.join("data/postmaster.pid")).expect("the process id");
-        let id = file
-            .lines()
-            .next()
-            .and_then(|line| line.parse().ok())
-            .expect("the process id");
+        let id = file.lines().next().and_then(|line| line.parse().ok()).expect("the process id");
         let list = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
         let children = list.split_whitespace().filter_map(|child| child.parse().ok());
         cpu_ticks(id) + children.map(cpu_ticks).sum::<u64>()

@@ -38,9 +38,7 @@ pub fn spawn_self_as(role: &str) -> BenchProcess {
     let at = free_address();
     let binary = std::env::current_exe().expect("the path of this binary");
     let mut command = Command::new(binary);
-    command
-        .env("POSTRIDER_BENCH_ROLE", role)
-        .env("POSTRIDER_BENCH_AT", at.to_string());
+    command.env("POSTRIDER_BENCH_ROLE", role).env("POSTRIDER_BENCH_AT", at.to_string());
     wait_until_listening(command, at)
 }
 
@@ -60,17 +58,7 @@ pub fn spawn_gateway(
         let inject = "inject=fdatasync,fsync:delay_exit=5000";
         // Without `trace=` every system call stops for the tracer, which would dominate the result.
         let traced = "trace=fdatasync,fsync";
-        strace.args([
-            "--seccomp-bpf",
-            "-f",
-            "-o",
-            "/dev/null",
-            "-e",
-            traced,
-            "-e",
-            inject,
-            console,
-        ]);
+        strace.args(["--seccomp-bpf", "-f", "-o", "/dev/null", "-e", traced, "-e", inject, console]);
         strace
     } else {
         Command::new(console)
@@ -84,30 +72,17 @@ pub fn spawn_gateway(
 /// Starts a worker with the configuration of the gateway in `folder`.
 pub fn spawn_worker(folder: &Path) -> BenchProcess {
     let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
-    command
-        .current_dir(folder)
-        .args(["work", "--config", "console.toml"]);
+    command.current_dir(folder).args(["work", "--config", "console.toml"]);
     command.env("RUST_LOG", "error");
     let child = spawn(&mut command);
-    BenchProcess {
-        child,
-        address: free_address(),
-        ready_after: Duration::ZERO,
-    }
+    BenchProcess { child, address: free_address(), ready_after: Duration::ZERO }
 }
 
 /// Starts a Redis server without persistence.
 pub fn spawn_redis() -> BenchProcess {
     let at = free_address();
     let mut command = Command::new("redis-server");
-    command.args([
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--port",
-        &at.port().to_string(),
-    ]);
+    command.args(["--bind", "127.0.0.1", "--save", "", "--port", &at.port().to_string()]);
     wait_until_listening(command, at)
 }
 
@@ -129,16 +104,9 @@ fn wait_until_listening(mut command: Command, at: SocketAddr) -> BenchProcess {
     let started = Instant::now();
     let program = command.get_program().to_string_lossy().into_owned();
     let child = spawn(&mut command);
-    let mut process = BenchProcess {
-        child,
-        address: at,
-        ready_after: Duration::ZERO,
-    };
+    let mut process = BenchProcess { child, address: at, ready_after: Duration::ZERO };
     while std::net::TcpStream::connect(at).is_err() {
-        assert!(
-            started.elapsed() < Duration::from_secs(30),
-            "{program} was not ready within 30 s"
-        );
+        assert!(started.elapsed() < Duration::from_secs(30), "{program} was not ready within 30 s");
         std::thread::sleep(Duration::from_millis(1));
     }
     process.ready_after = started.elapsed();
@@ -155,10 +123,8 @@ impl BenchProcess {
     pub fn resident_mib(&self) -> f64 {
         let status =
             std::fs::File::open(format!("/proc/{}/status", self.child.id())).expect("a running process");
-        let line = BufReader::new(status)
-            .lines()
-            .map_while(Result::ok)
-            .find(|line| line.starts_with("VmRSS:"));
+        let line =
+            BufReader::new(status).lines().map_while(Result::ok).find(|line| line.starts_with("VmRSS:"));
         let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
         kib.expect("resident memory in kB") / 1024.0
     }
@@ -185,9 +151,7 @@ impl BenchProcess {
     pub fn metric_sum(&self, prefix: &str) -> u64 {
         let text = self.http_get("/metrics");
         let lines = text.lines().filter(|line| line.starts_with(prefix));
-        lines
-            .filter_map(|line| line.rsplit(' ').next()?.trim().parse::<u64>().ok())
-            .sum()
+        lines.filter_map(|line| line.rsplit(' ').next()?.trim().parse::<u64>().ok()).sum()
     }
 }
 

@@ -17,13 +17,7 @@ pub struct BenchRow {
 impl BenchRow {
     /// Creates a row without a ratio.
     pub fn new(name: &str, measured: String, floor: &str, is_met: bool) -> Self {
-        Self {
-            name: name.to_owned(),
-            measured,
-            ratio: "–".to_owned(),
-            floor: floor.to_owned(),
-            is_met,
-        }
+        Self { name: name.to_owned(), measured, ratio: "–".to_owned(), floor: floor.to_owned(), is_met }
     }
 
     /// Adds a ratio.

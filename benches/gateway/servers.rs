@@ -23,8 +23,5 @@ pub async fn serve_role(role: &str) {
 async fn accept_texting_message(_body: axum::body::Bytes) -> ([(&'static str, &'static str); 1], String) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    (
-        [("content-type", "application/json")],
-        format!("{{\"message_id\":\"stub-{number}\"}}"),
-    )
+    ([("content-type", "application/json")], format!("{{\"message_id\":\"stub-{number}\"}}"))
 }

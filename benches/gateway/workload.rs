@@ -53,13 +53,7 @@ pub async fn measure_state_changes(
     request: fn(u64) -> String,
 ) -> (LoadResult, i64) {
     http_load::run(http_load(gateway, 64, 2, request)).await;
-    let count = || {
-        metrics
-            .iter()
-            .map(|metric| gateway.metric_sum(metric))
-            .sum::<u64>()
-            / deliveries
-    };
+    let count = || metrics.iter().map(|metric| gateway.metric_sum(metric)).sum::<u64>() / deliveries;
     let before = count();
     let mut result = http_load::run(http_load(gateway, 64, 20, request)).await;
     let reached = count() - before;
@@ -79,18 +73,12 @@ pub struct Measurement {
 impl Measurement {
     /// Creates a measurement without a remark.
     pub fn new(load: LoadResult) -> Self {
-        Self {
-            load,
-            remark: String::new(),
-        }
+        Self { load, remark: String::new() }
     }
 
     /// Creates a measurement with the number of messages left waiting.
     pub fn with_backlog((load, backlog): (LoadResult, i64)) -> Self {
-        Self {
-            load,
-            remark: format!(", 20 s, {backlog} left waiting"),
-        }
+        Self { load, remark: format!(", 20 s, {backlog} left waiting") }
     }
 }
 
@@ -116,11 +104,7 @@ pub async fn compare_with_bare_server(
     let (ratio, bare, Measurement { load, remark }) = pairs.swap_remove(REPETITIONS / 2);
     BenchRow::new(
         &format!("{name}{remark} (bare {:.0}/s)", bare.rate()),
-        format!(
-            "{:.0}/s, p99 {:.1} ms, {error_count} errors",
-            load.rate(),
-            load.p99_ms
-        ),
+        format!("{:.0}/s, p99 {:.1} ms, {error_count} errors", load.rate(), load.p99_ms),
         &format!("{floor:.2}"),
         ratio >= floor && error_count == 0,
     )

@@ -76,10 +76,7 @@ impl SimulateArgs {
         self.users.map(|users| SimulationAudience {
             users,
             broadcasts: self.messages_per_user,
-            receipt_ratios: ReceiptRatios {
-                loss_ratio: self.loss_ratio,
-                open_ratio: self.open_ratio,
-            },
+            receipt_ratios: ReceiptRatios { loss_ratio: self.loss_ratio, open_ratio: self.open_ratio },
         })
     }
 
@@ -89,17 +86,11 @@ impl SimulateArgs {
     ///
     /// The error text names the expected form of `--sender`.
     pub fn mock_senders(&self) -> Result<Vec<MockSender>, String> {
-        let default = MockSender {
-            mean_time: self.mean_time,
-            failure_rate: self.failure_rate,
-        };
+        let default = MockSender { mean_time: self.mean_time, failure_rate: self.failure_rate };
         if self.sender.is_empty() {
             return Ok((0..self.senders).map(|_| default).collect());
         }
-        self.sender
-            .iter()
-            .map(|text| parse_sender(text, default))
-            .collect()
+        self.sender.iter().map(|text| parse_sender(text, default)).collect()
     }
 }
 

@@ -22,12 +22,7 @@ fn commands_with_a_colon_have_an_alias_without_one() {
 #[test]
 fn a_time_is_a_duration_a_date_or_a_timestamp() {
     let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
-    for text in [
-        "24h",
-        "2026-05-01",
-        "2026-05-01T00:00:00Z",
-        "2026-05-01T02:00:00+02:00",
-    ] {
+    for text in ["24h", "2026-05-01", "2026-05-01T00:00:00Z", "2026-05-01T02:00:00+02:00"] {
         let time = parse_time(text).unwrap().resolve(now);
         assert_eq!(time.to_rfc3339(), "2026-05-01T00:00:00+00:00", "{text}");
     }
@@ -43,12 +38,7 @@ fn an_age_before_the_unix_epoch_is_the_epoch() {
 
 #[test]
 fn an_age_beyond_the_calendar_is_rejected() {
-    for (text, is_valid) in [
-        ("90d", true),
-        ("36500d", true),
-        ("36501d", false),
-        ("9999999999d", false),
-    ] {
+    for (text, is_valid) in [("90d", true), ("36500d", true), ("36501d", false), ("9999999999d", false)] {
         assert_eq!(parse_message_age(text).is_ok(), is_valid, "{text}");
     }
 }
@@ -79,15 +69,9 @@ fn senders_are_equal_or_have_their_own_values() {
     assert_eq!(senders("console simulate").unwrap().len(), 3);
     let own_values =
         senders("console simulate --failure-rate 0 --sender mean=2s --sender failure=0.5").unwrap();
-    let values: Vec<_> = own_values
-        .iter()
-        .map(|sender| (sender.mean_time.as_millis(), sender.failure_rate))
-        .collect();
+    let values: Vec<_> =
+        own_values.iter().map(|sender| (sender.mean_time.as_millis(), sender.failure_rate)).collect();
     assert_eq!(values, [(2_000, 0.0), (100, 0.5)]);
-    assert!(
-        senders("console simulate --sender slow")
-            .unwrap_err()
-            .contains("mean=2s")
-    );
+    assert!(senders("console simulate --sender slow").unwrap_err().contains("mean=2s"));
     assert!(Cli::try_parse_from(["console", "simulate", "--senders", "2", "--sender", "mean=1s"]).is_err());
 }

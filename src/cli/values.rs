@@ -58,13 +58,11 @@ pub(super) fn parse_recipient_status(text: &str) -> Result<RecipientStatus, Stri
 }
 
 pub(super) fn parse_name(text: &str) -> Result<ConfigName, String> {
-    text.parse()
-        .map_err(|_| "expected a name of 1 to 64 letters, digits, '-', '_' or '.'".to_owned())
+    text.parse().map_err(|_| "expected a name of 1 to 64 letters, digits, '-', '_' or '.'".to_owned())
 }
 
 pub(super) fn parse_message_id(text: &str) -> Result<MessageId, String> {
-    text.parse()
-        .map_err(|_| "expected an id such as 019aa5f2-5c1e-7b5e-8f0a-3f1d2c4b5a69".to_owned())
+    text.parse().map_err(|_| "expected an id such as 019aa5f2-5c1e-7b5e-8f0a-3f1d2c4b5a69".to_owned())
 }
 
 pub(super) fn parse_message_age(text: &str) -> Result<Duration, String> {

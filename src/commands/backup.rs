@@ -11,9 +11,7 @@ pub async fn run(cli: &Cli, arguments: &BackupArgs) -> Result<()> {
     let file = &arguments.file;
     if file.exists() {
         let file = file.display();
-        return Err(Error::usage(format!(
-            "{file} already exists: remove it, or name another file"
-        )));
+        return Err(Error::usage(format!("{file} already exists: remove it, or name another file")));
     }
     let gateway = open_gateway(cli).await?;
     let bar = progress_bar(Some(0), "pages copied");
@@ -25,8 +23,5 @@ pub async fn run(cli: &Cli, arguments: &BackupArgs) -> Result<()> {
     gateway.store.backup(file.clone(), Box::new(progress)).await?;
     bar.finish_and_clear();
     let bytes = std::fs::metadata(file).map_or(0, |file| file.len());
-    print_line(format_args!(
-        "copied the store to {} ({bytes} bytes)",
-        file.display()
-    ))
+    print_line(format_args!("copied the store to {} ({bytes} bytes)", file.display()))
 }

@@ -46,10 +46,7 @@ pub async fn run(cli: &Cli) -> Result<()> {
         return Ok(());
     }
     let count = format_count(problems, "problem");
-    Err(Error::new(
-        ErrorKind::Unavailable,
-        format!("{count} found; see above"),
-    ))
+    Err(Error::new(ErrorKind::Unavailable, format!("{count} found; see above")))
 }
 
 /// Prints one line and counts a problem.
@@ -74,11 +71,7 @@ fn test_mode_remark(config: &Config) -> String {
 
 async fn check_backends(config: &Config, problems: &mut u64) -> Result<()> {
     let listener = check_listen_address(config, config.listen).map_err(|error| error.to_string());
-    print_finding(
-        problems,
-        &format!("listener {}", config.listen),
-        listener.map(|()| String::new()),
-    )?;
+    print_finding(problems, &format!("listener {}", config.listen), listener.map(|()| String::new()))?;
     let title = |backend: &str, url: &str| format!("{backend} {}", mask_url(url));
     let finding = with_timeout(check_store(config)).await;
     print_finding(problems, &title("store", &config.store_url), finding)?;
@@ -95,9 +88,7 @@ async fn check_backends(config: &Config, problems: &mut u64) -> Result<()> {
 async fn with_timeout(check: impl Future<Output = CheckFinding>) -> CheckFinding {
     timeout(BACKEND_CHECK_TIMEOUT, check).await.unwrap_or_else(|_| {
         let seconds = BACKEND_CHECK_TIMEOUT.as_secs();
-        Err(format!(
-            "no response within {seconds} s; is it running, and is the address correct?"
-        ))
+        Err(format!("no response within {seconds} s; is it running, and is the address correct?"))
     })
 }
 
@@ -117,16 +108,12 @@ async fn check_store(config: &Config) -> CheckFinding {
         Ok(store) => store,
         Err(pending) => {
             let count = format_count(to_u64(pending.len()), "pending migration");
-            return Ok(format!(
-                "reachable; {count}, applied by `console migrate` or the next start"
-            ));
+            return Ok(format!("reachable; {count}, applied by `console migrate` or the next start"));
         }
     };
     match store.ping().await {
         Ok(()) => Ok("readable and writable".to_owned()),
-        Err(error) => Err(format!(
-            "{error}; free disk space, or grant this user write access"
-        )),
+        Err(error) => Err(format!("{error}; free disk space, or grant this user write access")),
     }
 }
 
@@ -147,14 +134,13 @@ async fn check_replica(url: &str) -> CheckFinding {
 }
 
 async fn check_queue(url: &str, window: usize) -> CheckFinding {
-    let queue = postrider_queue::open(url, window)
-        .await
-        .map_err(|error| error.chain())?;
+    let queue = postrider_queue::open(url, window).await.map_err(|error| error.chain())?;
     match queue.depth().await {
         Some(depth) => Ok(format!("{depth} entries")),
-        None => Err(
-            "cannot connect; start it or correct queue.url (until then workers poll the store)".to_owned(),
-        ),
+        None => {
+            Err("cannot connect; start it or correct queue.url (until then workers poll the store)"
+                .to_owned())
+        }
     }
 }
 
@@ -175,18 +161,10 @@ async fn check_providers(config: &Config, problems: &mut u64) -> Result<()> {
     let clients = HttpClientPool::new()?;
     for provider in &config.providers {
         let finding = check_provider(provider, &config.public_url, &clients).await;
-        print_finding(
-            problems,
-            &format!("provider {} of kind {}", provider.name, provider.kind),
-            finding,
-        )?;
+        print_finding(problems, &format!("provider {} of kind {}", provider.name, provider.kind), finding)?;
         let adapter = gateway::build_provider(provider, &config.public_url, "", &clients);
         if adapter.is_ok_and(|adapter| adapter.callback_mode() == CallbackMode::Unsigned) {
-            print_line(format_args!(
-                "warning: provider {}: {}",
-                provider.name,
-                gateway::UNSIGNED_RECEIPTS
-            ))?;
+            print_line(format_args!("warning: provider {}: {}", provider.name, gateway::UNSIGNED_RECEIPTS))?;
         }
     }
     Ok(())

@@ -24,10 +24,9 @@ pub async fn run(cli: &Cli, command: &EventsCommand) -> Result<()> {
         EventsCommand::List(arguments) => list(&open_gateway(cli).await?, arguments).await,
         EventsCommand::Show(arguments) => show(&open_gateway(cli).await?, arguments).await,
         EventsCommand::Replay(arguments) => replay(&open_gateway(cli).await?, arguments).await,
-        EventsCommand::Secret => print_line(format_args!(
-            "whsec_{}",
-            STANDARD.encode(Random::default().bytes::<32>())
-        )),
+        EventsCommand::Secret => {
+            print_line(format_args!("whsec_{}", STANDARD.encode(Random::default().bytes::<32>())))
+        }
     }
 }
 
@@ -45,10 +44,7 @@ async fn list(gateway: &Gateway, arguments: &EventsListArgs) -> Result<()> {
     for event in &events {
         let response = event.last_result.as_deref().unwrap_or_default();
         let (id, event_type, time) = (event.id(), event.event_type.as_str(), format_time(event.at));
-        print_line(format_args!(
-            "{id}  {time}  {event_type:9}  {}  {response}",
-            format_event_status(event)
-        ))?;
+        print_line(format_args!("{id}  {time}  {event_type:9}  {}  {response}", format_event_status(event)))?;
     }
     Ok(())
 }
@@ -79,10 +75,7 @@ async fn replay(gateway: &Gateway, arguments: &EventsReplayArgs) -> Result<()> {
     if arguments.dead {
         replayed += replay_dead(gateway, arguments, now).await?;
     }
-    print_line(format_args!(
-        "{} will be delivered again",
-        format_count(to_u64(replayed), "event")
-    ))
+    print_line(format_args!("{} will be delivered again", format_count(to_u64(replayed), "event")))
 }
 
 /// Replays dead events in batches until none is left that was dead at `now`.
@@ -107,11 +100,7 @@ async fn replay_dead(gateway: &Gateway, arguments: &EventsReplayArgs, now: Times
 }
 
 async fn find_event(gateway: &Gateway, id: EventId) -> Result<Event> {
-    let query = EventQuery {
-        message: Some(id.message),
-        limit: usize::MAX,
-        ..EventQuery::default()
-    };
+    let query = EventQuery { message: Some(id.message), limit: usize::MAX, ..EventQuery::default() };
     let events = gateway.store.events(query).await?;
     let event = events.into_iter().find(|event| event.id() == id);
     event.ok_or_else(|| Error::usage(format!("no event {id}; list events with: console events list")))

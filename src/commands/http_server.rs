@@ -40,11 +40,7 @@ pub(super) fn bind_listener(address: SocketAddr) -> Result<TcpListener> {
             }
             _ => "choose another address with --listen",
         };
-        Error::with_source(
-            ErrorKind::Unavailable,
-            format!("cannot listen on {address}: {remedy}"),
-            cause,
-        )
+        Error::with_source(ErrorKind::Unavailable, format!("cannot listen on {address}: {remedy}"), cause)
     })
 }
 

@@ -43,12 +43,7 @@ fn format_timeline(message: &Message, config: &Config, now: Timestamp) -> String
         let displayed = |address: &str| displayed_address(address, config);
         let address = displayed(&delivery.address);
         let parts = format_count(u64::from(delivery.parts), "part");
-        let _ = writeln!(
-            text,
-            "\n{} to {}, {parts}",
-            delivery.channel,
-            replace_control_characters(&address)
-        );
+        let _ = writeln!(text, "\n{} to {}, {parts}", delivery.channel, replace_control_characters(&address));
         for attempt in &delivery.attempts {
             let address = attempt.address.as_deref().map(displayed);
             let _ = writeln!(text, "  {}", format_attempt(attempt, address.as_deref()));
@@ -63,10 +58,7 @@ fn format_timeline(message: &Message, config: &Config, now: Timestamp) -> String
 }
 
 fn format_attempt(attempt: &RecordedAttempt, address: Option<&str>) -> String {
-    let provider = attempt
-        .provider
-        .as_ref()
-        .map_or("unknown provider", |name| name.as_str());
+    let provider = attempt.provider.as_ref().map_or("unknown provider", |name| name.as_str());
     let mut line = format!(
         "{}  round {}: {provider}: {} in {} ms",
         format_time(attempt.at),
@@ -78,11 +70,8 @@ fn format_attempt(attempt: &RecordedAttempt, address: Option<&str>) -> String {
         let _ = write!(line, " to {}", replace_control_characters(address));
     }
     let details = [&attempt.code, &attempt.reason];
-    let details: Vec<String> = details
-        .into_iter()
-        .flatten()
-        .map(|detail| replace_control_characters(detail))
-        .collect();
+    let details: Vec<String> =
+        details.into_iter().flatten().map(|detail| replace_control_characters(detail)).collect();
     if !details.is_empty() {
         let _ = write!(line, " ({})", details.join(": "));
     }
@@ -92,29 +81,16 @@ fn format_attempt(attempt: &RecordedAttempt, address: Option<&str>) -> String {
 fn format_delivery_state(delivery: &Delivery) -> String {
     let (at, text) = match &delivery.state {
         DeliveryState::Waiting { due_at, .. } => (due_at, "waiting, due at this time".to_owned()),
-        DeliveryState::Sent {
-            provider,
-            reference,
-            at,
-        } => match reference {
-            Some(reference) => (
-                at,
-                format!(
-                    "sent through {provider}, reference {}",
-                    replace_control_characters(reference)
-                ),
-            ),
+        DeliveryState::Sent { provider, reference, at } => match reference {
+            Some(reference) => {
+                (at, format!("sent through {provider}, reference {}", replace_control_characters(reference)))
+            }
             None => (at, format!("sent through {provider}")),
         },
         DeliveryState::Delivered { at } => (at, "delivered".to_owned()),
-        DeliveryState::Failed { failure, reason, at } => (
-            at,
-            format!(
-                "failed, {}: {}",
-                failure.as_str(),
-                replace_control_characters(reason)
-            ),
-        ),
+        DeliveryState::Failed { failure, reason, at } => {
+            (at, format!("failed, {}: {}", failure.as_str(), replace_control_characters(reason)))
+        }
     };
     format!("{}  {text}", format_time(*at))
 }

@@ -25,10 +25,7 @@ pub async fn run(cli: &Cli, arguments: &MonitorArgs) -> Result<()> {
     let mut signals = TerminationSignals::new()?;
     let environment = Environment::from_process();
     let from_environment = parse_variable(&environment, "MONITOR_INTERVAL", parse_interval)?;
-    let interval = arguments
-        .interval
-        .or(from_environment)
-        .unwrap_or(DEFAULT_INTERVAL);
+    let interval = arguments.interval.or(from_environment).unwrap_or(DEFAULT_INTERVAL);
     let mut store = MonitoredStore::new(load_config(cli, &[])?);
     if std::io::stdout().is_terminal() && !arguments.plain {
         screen::run_screen(&mut store, interval, &mut signals).await
@@ -52,10 +49,9 @@ async fn run_plain(
         match status {
             Ok(overview) if !try_print(format_status_lines(&overview))? => return Ok(()),
             Ok(_) => {}
-            Err(problem) => log::warn!(
-                "cannot read the store: error={problem} retry_in={}",
-                format_duration(delay)
-            ),
+            Err(problem) => {
+                log::warn!("cannot read the store: error={problem} retry_in={}", format_duration(delay))
+            }
         }
         tokio::select! {
             () = clock::sleep(delay.saturating_sub(poll_stopwatch.elapsed())) => {}

@@ -33,10 +33,7 @@ pub async fn run(cli: &Cli, arguments: &MoveArgs) -> Result<()> {
     let random = [(); 2].map(|()| i64::from_be_bytes(Random::default().bytes()));
     if arguments.abandon {
         StoreMove::abandon(options, random[0]).await?;
-        return print_line(format_args!(
-            "move abandoned; {} is used as before",
-            mask_url(from)
-        ));
+        return print_line(format_args!("move abandoned; {} is used as before", mask_url(from)));
     }
     let mut store_move = StoreMove::open(options, random).await?;
     if store_move.stage() == MoveStage::Copying {
@@ -133,10 +130,7 @@ async fn compare_and_switch(store_move: &mut StoreMove, target: &str) -> Result<
 }
 
 fn print_comparison(comparisons: &[TableComparison]) -> Result<()> {
-    print_line(format_args!(
-        "{:<20} {:>12} {:>12}  {:<32}",
-        "table", "old", "new", "checksum"
-    ))?;
+    print_line(format_args!("{:<20} {:>12} {:>12}  {:<32}", "table", "old", "new", "checksum"))?;
     for comparison in comparisons {
         let [old, new] = comparison.rows;
         let sums = comparison.checksums;
@@ -145,10 +139,7 @@ fn print_comparison(comparisons: &[TableComparison]) -> Result<()> {
         } else {
             format!("{:032x} {:032x} DIFFERENT", sums[0], sums[1])
         };
-        print_line(format_args!(
-            "{:<20} {old:>12} {new:>12}  {checksum}",
-            comparison.table
-        ))?;
+        print_line(format_args!("{:<20} {old:>12} {new:>12}  {checksum}", comparison.table))?;
     }
     Ok(())
 }

@@ -19,21 +19,11 @@ const DEFAULT_MESSAGE_COUNT: u32 = 1_000;
 pub async fn run(cli: &Cli, arguments: &ProduceArgs) -> Result<()> {
     let interrupts = TerminationSignals::new()?.into_interrupts();
     let from_environment = message_count_from_environment(&Environment::from_process())?;
-    let count = arguments
-        .messages
-        .or(from_environment)
-        .unwrap_or(DEFAULT_MESSAGE_COUNT);
+    let count = arguments.messages.or(from_environment).unwrap_or(DEFAULT_MESSAGE_COUNT);
     let gateway = Arc::new(Gateway::open(load_config(cli, &[])?).await?);
     let bar = progress_bar(Some(count.into()), "messages");
     let on_stored = |stored| bar.inc(stored);
-    let producing = produce(
-        &gateway,
-        &arguments.channel,
-        count,
-        arguments.seed,
-        &interrupts,
-        on_stored,
-    );
+    let producing = produce(&gateway, &arguments.channel, count, arguments.seed, &interrupts, on_stored);
     let result = producing.await?;
     bar.finish_and_clear();
     let counted_items = format_count(result.stored, "message");

@@ -35,11 +35,7 @@ pub async fn fetch_provider_health(config: &Config) -> Result<ProviderHealthText
     let response = fetch_providers(address)
         .await
         .map_err(|problem| format!("circuit breaker state unavailable: {problem}"))?;
-    Ok(response
-        .providers
-        .into_iter()
-        .map(format_provider_health)
-        .collect())
+    Ok(response.providers.into_iter().map(format_provider_health).collect())
 }
 
 async fn fetch_providers(address: SocketAddr) -> Result<ProvidersResponse, String> {
@@ -65,11 +61,8 @@ async fn fetch_providers(address: SocketAddr) -> Result<ProvidersResponse, Strin
 }
 
 fn format_provider_health(entry: ProvidersResponseEntry) -> (String, String) {
-    let text = if entry.detail.is_empty() {
-        entry.circuit
-    } else {
-        format!("{}: {}", entry.circuit, entry.detail)
-    };
+    let text =
+        if entry.detail.is_empty() { entry.circuit } else { format!("{}: {}", entry.circuit, entry.detail) };
     (entry.name, text)
 }
 

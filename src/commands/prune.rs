@@ -14,10 +14,7 @@ pub async fn run(cli: &Cli, arguments: &PruneArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let before = gateway.clock.now() - arguments.older_than;
     let bar = progress_bar(None, "messages deleted:");
-    let options = PruneOptions {
-        older_than: arguments.older_than,
-        is_by_month: arguments.whole_months,
-    };
+    let options = PruneOptions { older_than: arguments.older_than, is_by_month: arguments.whole_months };
     let work = prune(&gateway, options, |deleted| bar.inc(to_u64(deleted)));
     let pruned =
         match job_lock::run_unless_locked(&gateway, ScheduledJob::Prune, SAME_RUN_WINDOW, work).await? {

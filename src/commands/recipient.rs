@@ -30,19 +30,16 @@ pub async fn run(cli: &Cli, arguments: &RecipientArgs) -> Result<()> {
 fn parse_recipient(gateway: &Gateway, arguments: &RecipientArgs) -> Result<RecipientAddress> {
     let channel = &arguments.channel;
     recipient::parse_recipient(gateway, channel.as_str(), &arguments.address).map_err(|error| match error {
-        RecipientError::UnknownChannel => Error::usage(format!(
-            "unknown channel {channel}; name a configured one with --channel"
-        )),
+        RecipientError::UnknownChannel => {
+            Error::usage(format!("unknown channel {channel}; name a configured one with --channel"))
+        }
         RecipientError::InvalidAddress(cause) => Error::usage(cause.to_string()),
     })
 }
 
 fn format_recipient_status(address: &str, recipient: Option<&Recipient>) -> String {
     match recipient {
-        None => format!(
-            "{address} is {} (no change recorded)",
-            RecipientStatus::Active.as_str()
-        ),
+        None => format!("{address} is {} (no change recorded)", RecipientStatus::Active.as_str()),
         Some(recipient) => format!(
             "{address} is {} since {}, changed by {}: {}",
             recipient.status.as_str(),

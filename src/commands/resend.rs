@@ -47,29 +47,18 @@ async fn enqueue_due(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
         JobRun::Ran(result) => result,
         JobRun::Skipped(owner) => return print_line(job_skipped_message("resend", &owner)),
     };
-    print_line(format_resend_result(
-        "requeued",
-        to_u64(result.enqueued),
-        result.backlog,
-    ))?;
+    print_line(format_resend_result("requeued", to_u64(result.enqueued), result.backlog))?;
     flush_queue(gateway).await
 }
 
 /// Enqueues the due deliveries that the options select.
 async fn enqueue_selected(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
-    let waiting = DeliverySelection {
-        limit: ENTRIES_PUSHED_MAX,
-        ..selection(options, SelectableStatus::Waiting, now)
-    };
-    let selected: HashSet<DeliveryId> = resend::select_deliveries(gateway, waiting)
-        .await?
-        .into_iter()
-        .collect();
-    let mut due: Vec<QueueEntry> = gateway
-        .store
-        .due(now, &Capacity::total(ENTRIES_PUSHED_MAX))
-        .await?;
+    let waiting =
+        DeliverySelection { limit: ENTRIES_PUSHED_MAX, ..selection(options, SelectableStatus::Waiting, now) };
+    let selected: HashSet<DeliveryId> =
+        resend::select_deliveries(gateway, waiting).await?.into_iter().collect();
+    let mut due: Vec<QueueEntry> = gateway.store.due(now, &Capacity::total(ENTRIES_PUSHED_MAX)).await?;
     due.retain(|entry| selected.contains(&entry.id));
     due.truncate(limit(options).min(entries_pushed_max(gateway)));
     let backlog = gateway.store.backlog(now).await?;
@@ -84,10 +73,7 @@ async fn enqueue_selected(gateway: &Gateway, options: &ResendArgs) -> Result<()>
 /// Makes waiting or failed deliveries due at once and enqueues them.
 async fn requeue(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
-    let statuses = [
-        (options.now, SelectableStatus::Waiting),
-        (options.failed, SelectableStatus::Failed),
-    ];
+    let statuses = [(options.now, SelectableStatus::Waiting), (options.failed, SelectableStatus::Failed)];
     let mut ids = Vec::new();
     for (_, status) in statuses.into_iter().filter(|(is_selected, _)| *is_selected) {
         ids.extend(resend::select_deliveries(gateway, selection(options, status, now)).await?);
@@ -128,10 +114,7 @@ fn selection(options: &ResendArgs, status: SelectableStatus, now: Timestamp) -> 
 }
 
 fn limit(options: &ResendArgs) -> usize {
-    options
-        .limit
-        .and_then(|limit| usize::try_from(limit).ok())
-        .unwrap_or(ENTRIES_PUSHED_MAX)
+    options.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(ENTRIES_PUSHED_MAX)
 }
 
 fn format_resend_result(verb: &str, count: u64, backlog: Backlog) -> String {

@@ -29,13 +29,8 @@ pub async fn run(cli: &Cli, arguments: &SendArgs) -> Result<()> {
         addresses: vec![(arguments.channel.clone(), arguments.to.clone())],
         ..AcceptRequest::default()
     };
-    let accepted = accept(&gateway, request)
-        .await
-        .map_err(|error| accept_error_message(error, &gateway))?;
-    print_line(format_args!(
-        "accepted {}\nfollow with: console message {0}",
-        accepted.id
-    ))?;
+    let accepted = accept(&gateway, request).await.map_err(|error| accept_error_message(error, &gateway))?;
+    print_line(format_args!("accepted {}\nfollow with: console message {0}", accepted.id))?;
     flush_queue(&gateway).await?;
     match arguments.wait {
         Some(wait) => wait_until_sent(&gateway, accepted.id, wait).await,
@@ -47,10 +42,9 @@ pub async fn run(cli: &Cli, arguments: &SendArgs) -> Result<()> {
 async fn wait_until_sent(gateway: &Gateway, id: MessageId, wait: Duration) -> Result<()> {
     let state = tokio::time::timeout(wait, poll_until_not_waiting(gateway, id)).await;
     match state {
-        Ok(Ok(DeliveryStateKind::Failed)) => Err(Error::new(
-            ErrorKind::Conflict,
-            format!("message failed; see: console message {id}"),
-        )),
+        Ok(Ok(DeliveryStateKind::Failed)) => {
+            Err(Error::new(ErrorKind::Conflict, format!("message failed; see: console message {id}")))
+        }
         Ok(Ok(state)) => print_line(state.as_str()),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::new(
@@ -72,10 +66,7 @@ async fn poll_until_not_waiting(gateway: &Gateway, id: MessageId) -> Result<Deli
             Some(DeliveryStateKind::Waiting) => clock::sleep(STATE_POLL_INTERVAL).await,
             Some(state) => return Ok(state),
             None => {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
-                    format!("message {id} was deleted"),
-                ));
+                return Err(Error::new(ErrorKind::NotFound, format!("message {id} was deleted")));
             }
         }
     }
@@ -95,10 +86,7 @@ fn accept_error_message(error: AcceptError, gateway: &Gateway) -> Error {
         AcceptError::UnknownChannel(channel) => {
             let channels = gateway.config.channels.iter();
             let configured: Vec<&str> = channels.map(|channel| channel.name.as_str()).collect();
-            Error::usage(format!(
-                "unknown channel {channel}; configured: {}",
-                configured.join(", ")
-            ))
+            Error::usage(format!("unknown channel {channel}; configured: {}", configured.join(", ")))
         }
         AcceptError::InvalidAddress { channel, cause } => {
             Error::usage(format!("invalid address for channel {channel}: {cause}"))
@@ -109,16 +97,15 @@ fn accept_error_message(error: AcceptError, gateway: &Gateway) -> Error {
         AcceptError::NoUsableContact { channel, expected } => {
             Error::usage(format!("missing {expected} for channel {channel}"))
         }
-        AcceptError::InvalidSubject(chars_max) => Error::usage(format!(
-            "the subject must be one line of at most {chars_max} characters"
-        )),
+        AcceptError::InvalidSubject(chars_max) => {
+            Error::usage(format!("the subject must be one line of at most {chars_max} characters"))
+        }
         AcceptError::ExpiresTooEarly => {
             Error::usage("the message would expire before it may be sent; give it more time")
         }
-        AcceptError::Suppressed => Error::new(
-            ErrorKind::Conflict,
-            "the recipient is inactive or has opted out; nothing was stored",
-        ),
+        AcceptError::Suppressed => {
+            Error::new(ErrorKind::Conflict, "the recipient is inactive or has opted out; nothing was stored")
+        }
         AcceptError::Throttled { retry_after } => {
             let retry_at = gateway.clock.now() + retry_after;
             Error::new(
@@ -130,10 +117,9 @@ fn accept_error_message(error: AcceptError, gateway: &Gateway) -> Error {
                 ),
             )
         }
-        AcceptError::IdempotencyKeyReused => Error::new(
-            ErrorKind::Conflict,
-            "the idempotency key was used for another message",
-        ),
+        AcceptError::IdempotencyKeyReused => {
+            Error::new(ErrorKind::Conflict, "the idempotency key was used for another message")
+        }
         AcceptError::Store(error) => error,
     }
 }

@@ -23,12 +23,8 @@ use postrider_providers::{HttpClientPool, OutboundMessage, Provider, Transcript}
 const TEST_CALLBACK_TOKEN: &str = "test";
 
 /// Address kinds that are tried, in this order, for a provider that accepts any.
-const ADDRESS_KINDS: [AddressKind; 4] = [
-    AddressKind::Phone,
-    AddressKind::Email,
-    AddressKind::Url,
-    AddressKind::Any,
-];
+const ADDRESS_KINDS: [AddressKind; 4] =
+    [AddressKind::Phone, AddressKind::Email, AddressKind::Url, AddressKind::Any];
 
 /// Sends the message; fails when the provider does not accept it.
 pub async fn run(cli: &Cli, arguments: &SendArgs, via: &ConfigName) -> Result<()> {
@@ -44,23 +40,17 @@ pub async fn run(cli: &Cli, arguments: &SendArgs, via: &ConfigName) -> Result<()
     }
     match result {
         Ok(result) => print_send_result(&result),
-        Err(_) => Err(Error::new(
-            ErrorKind::Unavailable,
-            format!("{via} did not respond in time: outcome unknown"),
-        )),
+        Err(_) => {
+            Err(Error::new(ErrorKind::Unavailable, format!("{via} did not respond in time: outcome unknown")))
+        }
     }
 }
 
 fn find_provider<'c>(config: &'c Config, via: &ConfigName) -> Result<&'c ProviderConfig> {
     let providers = || config.providers.iter();
     providers().find(|provider| provider.name == *via).ok_or_else(|| {
-        let names = providers()
-            .map(|provider| provider.name.as_str())
-            .collect::<Vec<_>>();
-        Error::usage(format!(
-            "unknown provider {via}; configured: {}",
-            names.join(", ")
-        ))
+        let names = providers().map(|provider| provider.name.as_str()).collect::<Vec<_>>();
+        Error::usage(format!("unknown provider {via}; configured: {}", names.join(", ")))
     })
 }
 
@@ -71,18 +61,10 @@ fn outbound_message(
     now: Timestamp,
 ) -> Result<OutboundMessage> {
     let kind = provider.address_kind();
-    let kinds = if kind == AddressKind::Any {
-        &ADDRESS_KINDS[..]
-    } else {
-        &[kind]
-    };
+    let kinds = if kind == AddressKind::Any { &ADDRESS_KINDS[..] } else { &[kind] };
     let (_, to) = parse_address_of_kinds(kinds, &arguments.to, &config.phone)
         .map_err(|cause| Error::usage(format!("not a {}: {cause}", kind.description())))?;
-    if arguments
-        .subject
-        .as_ref()
-        .is_some_and(|subject| subject.contains(char::is_control))
-    {
+    if arguments.subject.as_ref().is_some_and(|subject| subject.contains(char::is_control)) {
         return Err(Error::usage("the subject must be one line"));
     }
     Ok(OutboundMessage {
@@ -100,26 +82,16 @@ fn outbound_message(
 }
 
 fn print_send_result(result: &SendResult) -> Result<()> {
-    let code = result
-        .code
-        .as_deref()
-        .map(|code| format!(" ({code})"))
-        .unwrap_or_default();
+    let code = result.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
     let outcome = result.outcome.as_str();
     match &result.outcome {
         Outcome::Accepted { reference } => {
-            let reference = reference
-                .as_deref()
-                .map(|id| format!(", reference {id}"))
-                .unwrap_or_default();
+            let reference = reference.as_deref().map(|id| format!(", reference {id}")).unwrap_or_default();
             print_line(format_args!("{outcome}{code}{reference}"))
         }
         failed => {
             let reason = failed.reason().unwrap_or_default();
-            Err(Error::new(
-                ErrorKind::Conflict,
-                format!("{outcome}{code}: {reason}"),
-            ))
+            Err(Error::new(ErrorKind::Conflict, format!("{outcome}{code}: {reason}")))
         }
     }
 }

@@ -23,9 +23,7 @@ pub async fn run(cli: &Cli, arguments: &SimulateArgs) -> Result<()> {
 }
 
 fn options(arguments: &SimulateArgs) -> Result<SimulateOptions> {
-    let senders = arguments
-        .mock_senders()
-        .map_err(|problem| Error::usage(format!("--sender: {problem}")))?;
+    let senders = arguments.mock_senders().map_err(|problem| Error::usage(format!("--sender: {problem}")))?;
     Ok(SimulateOptions {
         messages: arguments.messages,
         senders,

@@ -40,11 +40,7 @@ pub async fn run(cli: &Cli) -> Result<()> {
 
 /// Writing into a string cannot fail, so results of `write!` are dropped here and below.
 fn write_backlog(text: &mut String, backlog: Backlog, now: Timestamp) {
-    let _ = writeln!(
-        text,
-        "backlog    {:>10}  waiting now, {} due",
-        backlog.waiting, backlog.due
-    );
+    let _ = writeln!(text, "backlog    {:>10}  waiting now, {} due", backlog.waiting, backlog.due);
     let oldest = match backlog.oldest_due_at {
         Some(due_at) if due_at <= now => format!("due {} ago", format_age(due_at, now)),
         _ => "none overdue".to_owned(),
@@ -54,22 +50,14 @@ fn write_backlog(text: &mut String, backlog: Backlog, now: Timestamp) {
 
 fn write_report(text: &mut String, report: &Report, now: Timestamp) {
     let totals = &report.totals;
-    let _ = writeln!(
-        text,
-        "\nreport as of {}, {} ago",
-        format_time(report.as_of),
-        format_age(report.as_of, now)
-    );
+    let _ =
+        writeln!(text, "\nreport as of {}, {} ago", format_time(report.as_of), format_age(report.as_of, now));
     let rows = [
         ("accepted", report.messages, String::new()),
         ("sent", totals.sent, "receipt pending".to_owned()),
         ("delivered", totals.delivered, String::new()),
         ("failed", totals.failed_sum(), format_failures(&totals.failed)),
-        (
-            "unknown",
-            totals.unknown,
-            "attempts with unknown outcome".to_owned(),
-        ),
+        ("unknown", totals.unknown, "attempts with unknown outcome".to_owned()),
     ];
     for (name, count, remark) in rows {
         let line = format!("{name:<10} {count:>10}  {remark}");
@@ -98,9 +86,7 @@ fn write_providers(
         let name = provider.name.as_str();
         let rows = report.map_or(&[][..], |report| &report.providers);
         let row = rows.iter().find(|row| row.name == name).unwrap_or(&empty);
-        let circuit = circuits
-            .and_then(|circuits| circuits.get(name))
-            .map_or("?", String::as_str);
+        let circuit = circuits.and_then(|circuits| circuits.get(name)).map_or("?", String::as_str);
         let _ = writeln!(
             text,
             "{name:<20} {:<10} {:>10} {:>8} {:>10}  {circuit}",

@@ -20,21 +20,15 @@ pub async fn run(cli: &Cli, options: &SyncReportArgs) -> Result<()> {
             owner.process_name
         );
     };
-    let scope = if options.full {
-        SyncScope::Rebuild
-    } else {
-        SyncScope::Changes
-    };
+    let scope = if options.full { SyncScope::Rebuild } else { SyncScope::Changes };
     let result = sync_with_lock(&gateway, scope, on_wait, progress).await?;
     bar.finish_and_clear();
     print_line(format_sync_result(&result))
 }
 
 fn format_sync_result(result: &SyncResult) -> String {
-    let (as_of, messages) = (
-        format_time(result.report.as_of),
-        format_count(result.report.messages, "message"),
-    );
+    let (as_of, messages) =
+        (format_time(result.report.as_of), format_count(result.report.messages, "message"));
     if result.is_new {
         let changes = format_count(to_u64(result.changes_applied), "change");
         format!("report updated as of {as_of}: {changes}, {messages}")

@@ -101,10 +101,7 @@ struct UsageReader {
 
 impl UsageReader {
     fn new(query: UsageQuery, arguments: &UsageArgs) -> Self {
-        Self {
-            query,
-            messages_left: usize::try_from(arguments.limit).unwrap_or(usize::MAX),
-        }
+        Self { query, messages_left: usize::try_from(arguments.limit).unwrap_or(usize::MAX) }
     }
 
     async fn next_page(&mut self, gateway: &Gateway) -> Result<Option<Vec<Message>>> {
@@ -131,10 +128,7 @@ fn format_totals(totals: &UsageTotalsView) -> String {
         "day", "channel", "deliveries", "waiting", "sent", "delivered", "failed", "parts"
     );
     for row in &totals.rows {
-        let user = row
-            .user_id
-            .as_deref()
-            .map_or_else(|| "-".to_owned(), replace_control_characters);
+        let user = row.user_id.as_deref().map_or_else(|| "-".to_owned(), replace_control_characters);
         let _ = writeln!(
             text,
             "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  {user}",
@@ -142,10 +136,7 @@ fn format_totals(totals: &UsageTotalsView) -> String {
         );
     }
     if !totals.complete {
-        let _ = writeln!(
-            text,
-            "incomplete: limit the time (--since, --until) or the user (--user)"
-        );
+        let _ = writeln!(text, "incomplete: limit the time (--since, --until) or the user (--user)");
     }
     text.push('\n');
     text

@@ -23,10 +23,7 @@ use postrider_loadgen::mock_worker;
 pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
     let mut signals = TerminationSignals::new()?;
     let config = config(cli, arguments)?;
-    let listener = arguments
-        .listen
-        .map(|address| bind_monitoring_listener(&config, address))
-        .transpose()?;
+    let listener = arguments.listen.map(|address| bind_monitoring_listener(&config, address)).transpose()?;
     let gateway = Arc::new(Gateway::open(config).await?);
     log::info!(
         "worker started store={} queue={}",
@@ -54,9 +51,7 @@ pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
 
 /// Returns the configuration, with a mock sender when options or environment name one.
 fn config(cli: &Cli, arguments: &WorkArgs) -> Result<Config> {
-    let concurrency = arguments
-        .concurrency
-        .map(|concurrency| ("work.concurrency", concurrency.to_string()));
+    let concurrency = arguments.concurrency.map(|concurrency| ("work.concurrency", concurrency.to_string()));
     let config = load_config(cli, concurrency.as_slice())?;
     let environment = Environment::from_process();
     match mock_worker::mock_sender(arguments.mean_time, arguments.failure_rate, &environment)? {
@@ -71,9 +66,6 @@ fn config(cli: &Cli, arguments: &WorkArgs) -> Result<Config> {
 fn bind_monitoring_listener(config: &Config, address: SocketAddr) -> Result<TcpListener> {
     check_listen_address(config, address)?;
     let listener = bind_listener(address)?;
-    log::info!(
-        "metrics listener started url=http://{}/metrics",
-        local_address(&listener)?
-    );
+    log::info!("metrics listener started url=http://{}/metrics", local_address(&listener)?);
     Ok(listener)
 }

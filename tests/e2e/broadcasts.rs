@@ -22,10 +22,7 @@ fn publish_broadcast(gateway: &TestGateway, json: &str) -> String {
 }
 
 fn broadcast_counts(gateway: &TestGateway, id: &str) -> serde_json::Value {
-    gateway
-        .get(&format!("/v1/broadcasts/{id}"))
-        .expect("a response")
-        .json()
+    gateway.get(&format!("/v1/broadcasts/{id}")).expect("a response").json()
 }
 
 fn register_users(gateway: &TestGateway, users: usize) {
@@ -59,29 +56,15 @@ fn a_broadcast_continues_where_a_killed_process_stopped() {
     });
     let counts = broadcast_counts(&gateway, &id);
     assert_eq!(
-        (
-            &counts["fanned_out"],
-            &counts["users"],
-            &counts["sent"],
-            &counts["waiting"]
-        ),
-        (
-            &true.into(),
-            &USER_COUNT.into(),
-            &USER_COUNT.into(),
-            &USER_COUNT.into()
-        )
+        (&counts["fanned_out"], &counts["users"], &counts["sent"], &counts["waiting"]),
+        (&true.into(), &USER_COUNT.into(), &USER_COUNT.into(), &USER_COUNT.into())
     );
     let store = gateway.open_store();
     let mut statement = store.prepare("SELECT user FROM messages").unwrap();
     let users = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
     let users = users.map(Result::unwrap).collect::<Vec<_>>();
     assert_eq!(users.len(), USER_COUNT, "no user gets two messages");
-    assert_eq!(
-        users.iter().collect::<HashSet<_>>().len(),
-        USER_COUNT,
-        "no user is left out"
-    );
+    assert_eq!(users.iter().collect::<HashSet<_>>().len(), USER_COUNT, "no user is left out");
     assert!(!users.contains(&"registered later".to_owned()));
     println!("{USER_COUNT} users, {kills} kills in the middle of a broadcast");
     assert!(console.terminate().success());
@@ -103,14 +86,8 @@ fn another_process_continues_a_broadcast_and_no_step_is_done_twice() {
     });
     let _console = gateway.start_serve(&["--concurrency", "0"]);
     let counts = broadcast_counts(&gateway, &id);
-    assert_eq!(
-        (&counts["sent"], &counts["unconfirmed"]),
-        (&5_000.into(), &5_000.into())
-    );
-    assert_eq!(
-        gateway.query_number("SELECT count(DISTINCT user) FROM messages"),
-        5_000
-    );
+    assert_eq!((&counts["sent"], &counts["unconfirmed"]), (&5_000.into(), &5_000.into()));
+    assert_eq!(gateway.query_number("SELECT count(DISTINCT user) FROM messages"), 5_000);
 }
 
 #[test]
@@ -122,15 +99,10 @@ fn reading_a_message_twice_counts_once() {
     post_expecting(&gateway, "/v1/users", r#"{"id":"ben"}"#, 201);
     let id = publish_broadcast(&gateway, r#"{"body":"storm tonight","all":true}"#);
     post_expecting(&gateway, "/v1/users", r#"{"id":"registered later"}"#, 201);
-    wait_until("the broadcast is sent", || {
-        broadcast_counts(&gateway, &id)["unconfirmed"] == 2
-    });
+    wait_until("the broadcast is sent", || broadcast_counts(&gateway, &id)["unconfirmed"] == 2);
     let inbox = "/v1/users/ana%2F1%20%C3%B6/inbox";
     let message = gateway.get(inbox).unwrap().json()["messages"][0].clone();
-    assert_eq!(
-        (&message["body"], &message["broadcast_id"]),
-        (&"storm tonight".into(), &id.clone().into())
-    );
+    assert_eq!((&message["body"], &message["broadcast_id"]), (&"storm tonight".into(), &id.clone().into()));
     let path = format!("{inbox}/{}/read", message["id"].as_str().unwrap());
     let read = || {
         let response = raw_http::send_request(gateway.address, "POST", &path, &[], "").expect("a response");
@@ -142,14 +114,8 @@ fn reading_a_message_twice_counts_once() {
     assert!(first["opened_at"].is_string(), "{first}");
     assert_eq!(read(), first);
     let counts = broadcast_counts(&gateway, &id);
-    assert_eq!(
-        (&counts["sent"], &counts["received"], &counts["opened"]),
-        (&2.into(), &1.into(), &1.into())
-    );
-    assert_eq!(
-        (&counts["received_ratio"], &counts["opened_ratio"]),
-        (&"0.50".into(), &"1.00".into())
-    );
+    assert_eq!((&counts["sent"], &counts["received"], &counts["opened"]), (&2.into(), &1.into(), &1.into()));
+    assert_eq!((&counts["received_ratio"], &counts["opened_ratio"]), (&"0.50".into(), &"1.00".into()));
     assert_eq!(
         gateway.get("/v1/users/registered%20later/inbox").unwrap().json()["messages"],
         serde_json::json!([])

@@ -84,10 +84,7 @@ fn post_json(gateway: &TestGateway, path: &str, body: &str, status: u16) -> supe
 }
 
 fn sha256(text: &str) -> String {
-    let output = Command::new("sh")
-        .args(["-c", "printf %s \"$0\" | sha256sum", text])
-        .output()
-        .unwrap();
+    let output = Command::new("sh").args(["-c", "printf %s \"$0\" | sha256sum", text]).output().unwrap();
     String::from_utf8_lossy(&output.stdout)[..64].to_owned()
 }
 
@@ -101,11 +98,7 @@ fn run_scenario(scenario: &str, gateway: &TestGateway, last: &str) {
     let node = peers.join("python/bin/node");
     let modules = peers.join("node_modules");
     for part in [&node, &modules.join("puppeteer-core"), &modules.join("axe-core")] {
-        assert!(
-            part.exists(),
-            "{} is missing: run ./start.sh test",
-            part.display()
-        );
+        assert!(part.exists(), "{} is missing: run ./start.sh test", part.display());
     }
     let browsers =
         ["chromium", "chromium-browser", "google-chrome"].map(|name| Path::new("/usr/bin").join(name));

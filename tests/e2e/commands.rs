@@ -40,11 +40,7 @@ fn a_message_sent_from_the_command_line_is_delivered_by_the_running_gateway() {
     let gateway = gateway_with(&stub);
     let _console = gateway.start_serve(&[]);
     let output = gateway.run_ok(&["send", "09122222222", "from the command line"]);
-    let id = output
-        .split_whitespace()
-        .find(|word| word.len() == 36)
-        .expect("an id in the output")
-        .to_owned();
+    let id = output.split_whitespace().find(|word| word.len() == 36).expect("an id in the output").to_owned();
     gateway.wait_for_state(&id, &["sent"]);
     assert!(gateway.run_ok(&["message", &id]).contains("red"));
     assert!(gateway.run_ok(&["sync:report"]).contains(", 1 message"));
@@ -58,18 +54,8 @@ fn wrong_usage_exits_with_2_and_failure_with_1() {
     let gateway = gateway_with(&StubProvider::new(StubBehavior::Accept));
     assert_eq!(gateway.run(&["no-such-command"]).status.code(), Some(2));
     assert_eq!(gateway.run(&["send", "123", "hi"]).status.code(), Some(2));
-    assert_eq!(
-        gateway
-            .run(&["message", "00000000-0000-0000-0000-000000000000"])
-            .status
-            .code(),
-        Some(1)
-    );
-    std::fs::write(
-        gateway.folder.path().join("wrong.toml"),
-        "lisen = \"127.0.0.1:1\"\n",
-    )
-    .unwrap();
+    assert_eq!(gateway.run(&["message", "00000000-0000-0000-0000-000000000000"]).status.code(), Some(1));
+    std::fs::write(gateway.folder.path().join("wrong.toml"), "lisen = \"127.0.0.1:1\"\n").unwrap();
     let output = gateway.run(&["--config", "wrong.toml", "check"]);
     let text =
         String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
@@ -86,10 +72,7 @@ fn a_backup_made_while_serving_is_complete() {
     gateway.run_ok(&["backup", "copy.db"]);
     let copy = rusqlite::Connection::open(gateway.folder.path().join("copy.db")).unwrap();
     let count = |sql: &str| copy.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!(
-        count("SELECT count(*) FROM notifications WHERE status = 1 AND mobile LIKE '%9122222222'"),
-        1
-    );
+    assert_eq!(count("SELECT count(*) FROM notifications WHERE status = 1 AND mobile LIKE '%9122222222'"), 1);
 }
 
 #[test]
@@ -98,10 +81,7 @@ fn check_reports_what_is_wrong_and_what_to_do() {
     let reachable = gateway_with(&stub);
     let output = reachable.run_ok(&["check"]);
     assert!(output.contains("applied by `console migrate`"), "{output}");
-    assert!(
-        !reachable.folder.path().join("postrider.db").exists(),
-        "`check` creates no store"
-    );
+    assert!(!reachable.folder.path().join("postrider.db").exists(), "`check` creates no store");
     reachable.run_ok(&["migrate"]);
     assert!(reachable.run_ok(&["check"]).contains("readable and writable"));
     let closed_address = super::test_gateway::free_address();
@@ -111,10 +91,7 @@ fn check_reports_what_is_wrong_and_what_to_do() {
     ));
     let output = unreachable.run(&["check"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(
-        String::from_utf8_lossy(&output.stdout).contains("error: queue redis://"),
-        "{output:?}"
-    );
+    assert!(String::from_utf8_lossy(&output.stdout).contains("error: queue redis://"), "{output:?}");
 }
 
 #[test]
@@ -135,17 +112,8 @@ fn a_provider_with_unsigned_receipts_is_refused_or_named() {
     }
     let gateway = TestGateway::new(&configuration("unsigned = true\n"));
     let _console = gateway.start_serve(&[]);
-    assert!(
-        gateway
-            .log()
-            .contains("receipts are not authenticated (unsigned = true)"),
-        "{}",
-        gateway.log()
-    );
+    assert!(gateway.log().contains("receipts are not authenticated (unsigned = true)"), "{}", gateway.log());
     assert!(gateway.log().contains("provider=red"), "{}", gateway.log());
     let checked = gateway.run_ok(&["check"]);
-    assert!(
-        checked.contains("warning: provider red: receipts are not authenticated"),
-        "{checked}"
-    );
+    assert!(checked.contains("warning: provider red: receipts are not authenticated"), "{checked}");
 }

@@ -36,11 +36,7 @@ impl StateCounts {
 /// Counts the rows of the store.
 fn counts_in_store(store: &rusqlite::Connection) -> StateCounts {
     let number = |sql: &str| store.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    let state = |state| {
-        number(&format!(
-            "SELECT count(*) FROM deliveries WHERE state = '{state}'"
-        ))
-    };
+    let state = |state| number(&format!("SELECT count(*) FROM deliveries WHERE state = '{state}'"));
     StateCounts {
         accepted: number("SELECT count(*) FROM messages"),
         waiting: state("waiting"),
@@ -82,9 +78,7 @@ fn counts_in_report(at: SocketAddr) -> Option<StateCounts> {
 /// Returns the sum of all samples of a metric that contain `label`.
 fn metric_sum(at: SocketAddr, name: &str, label: &str) -> i64 {
     let metrics = raw_http::get(at, "/metrics").expect("metrics").body;
-    let samples = metrics
-        .lines()
-        .filter(|line| line.starts_with(name) && line.contains(label));
+    let samples = metrics.lines().filter(|line| line.starts_with(name) && line.contains(label));
     let values = samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
     #[allow(clippy::cast_possible_truncation)]
     // Counts are far below 2^53, so the conversion is exact.
@@ -96,11 +90,7 @@ fn metric_sum(at: SocketAddr, name: &str, label: &str) -> i64 {
 fn counts_in_monitor(gateway: &TestGateway, store: &str) -> (i64, i64) {
     let mut command = gateway.command(&["monitor", "--interval", "1h"]);
     command.env("POSTRIDER_STORE_URL", format!("sqlite:{store}"));
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
     let printed: Vec<String> = lines.take(3).map(Result::unwrap).collect();
     assert_eq!(ConsoleProcess::from_child(child).terminate().code(), Some(0));
@@ -109,10 +99,7 @@ fn counts_in_monitor(gateway: &TestGateway, store: &str) -> (i64, i64) {
         printed[2].starts_with("Average time per message: ") && printed[2].ends_with(" seconds"),
         "{printed:?}"
     );
-    (
-        number(&printed[0], "Total messages sent: "),
-        number(&printed[1], "Total messages failed: "),
-    )
+    (number(&printed[0], "Total messages sent: "), number(&printed[1], "Total messages failed: "))
 }
 
 /// Updates the report and returns the counts of every source, with its name.
@@ -123,15 +110,9 @@ fn all_counts(gateway: &TestGateway, store: &str) -> Vec<(&'static str, Option<S
     let connection = rusqlite::Connection::open(gateway.folder.path().join(store)).unwrap();
     let in_store = counts_in_store(&connection);
     let (sent, failed) = counts_in_monitor(gateway, store);
-    let monitored = StateCounts {
-        sent: sent - in_store.delivered,
-        failed,
-        ..in_store
-    };
-    let gauge = StateCounts {
-        waiting: metric_sum(gateway.address, "postrider_waiting{", "channel="),
-        ..in_store
-    };
+    let monitored = StateCounts { sent: sent - in_store.delivered, failed, ..in_store };
+    let gauge =
+        StateCounts { waiting: metric_sum(gateway.address, "postrider_waiting{", "channel="), ..in_store };
     vec![
         ("store", Some(in_store)),
         ("report", counts_in_report(gateway.address)),
@@ -185,13 +166,8 @@ fn all_counts_agree_during_and_after_a_run_with_every_outcome() {
 
     let at = free_address();
     let _second = gateway.start(&["work", "--listen", &at.to_string()]);
-    let changes = |state: &str| {
-        metric_sum(
-            at,
-            "postrider_state_changes_total{",
-            &format!("state=\"{state}\""),
-        )
-    };
+    let changes =
+        |state: &str| metric_sum(at, "postrider_state_changes_total{", &format!("state=\"{state}\""));
     wait_until("all deliveries have ended", || {
         gateway.query_number("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == 0
     });
@@ -217,14 +193,8 @@ fn all_counts_agree_during_and_after_a_run_with_every_outcome() {
 #[test]
 fn all_counts_agree_on_a_store_kept_by_a_simulation() {
     for (store, arguments) in [
-        (
-            "retried.db",
-            &["--messages", "3000", "--mean-time", "0", "--failure-rate", "0.3"][..],
-        ),
-        (
-            "unretried.db",
-            &["--messages", "3000", "--mean-time", "0", "--no-retry"],
-        ),
+        ("retried.db", &["--messages", "3000", "--mean-time", "0", "--failure-rate", "0.3"][..]),
+        ("unretried.db", &["--messages", "3000", "--mean-time", "0", "--no-retry"]),
         ("users.db", &["--users", "600", "--loss-ratio", "0.2"]),
     ] {
         let gateway = TestGateway::new("");
@@ -237,13 +207,7 @@ fn all_counts_agree_on_a_store_kept_by_a_simulation() {
             let cells = line.unwrap().split_whitespace().skip(1);
             cells.map(|word| word.parse::<i64>().unwrap()).collect::<Vec<_>>()
         };
-        let all = [
-            agreed.accepted,
-            agreed.waiting,
-            agreed.sent,
-            agreed.delivered,
-            agreed.failed,
-        ];
+        let all = [agreed.accepted, agreed.waiting, agreed.sent, agreed.delivered, agreed.failed];
         assert_eq!(row("report"), all, "{printed}");
         assert_eq!(row("metrics"), all, "{printed}");
     }
@@ -251,41 +215,26 @@ fn all_counts_agree_on_a_store_kept_by_a_simulation() {
 
 #[test]
 fn all_counts_agree_after_an_interrupted_simulation() {
-    for arguments in [
-        &["--messages", "4000", "--mean-time", "3ms"][..],
-        &["--users", "800", "--mean-time", "3ms"],
-    ] {
+    for arguments in
+        [&["--messages", "4000", "--mean-time", "3ms"][..], &["--users", "800", "--mean-time", "3ms"]]
+    {
         let gateway = TestGateway::new("");
         let store = gateway.folder.path().join("kept.db");
         let mut command = gateway.command(&[&["simulate", "--keep=sqlite:kept.db"], arguments].concat());
-        let child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let ended = || {
             let store = rusqlite::Connection::open(&store).ok()?;
             let sql = "SELECT count(*) FROM deliveries WHERE state <> 'waiting'";
             store.query_row(sql, [], |row| row.get::<_, i64>(0)).ok()
         };
-        wait_until("some deliveries have ended", || {
-            ended().is_some_and(|ended| ended > 50)
-        });
-        let interrupt = std::process::Command::new("kill")
-            .args(["-INT", &child.id().to_string()])
-            .status();
+        wait_until("some deliveries have ended", || ended().is_some_and(|ended| ended > 50));
+        let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
         assert!(interrupt.unwrap().success());
         let output = child.wait_with_output().unwrap();
         let table = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.code() == Some(1) && !table.contains("mismatch:"),
-            "{table}"
-        );
+        assert!(output.status.code() == Some(1) && !table.contains("mismatch:"), "{table}");
         let _serve = serve_store(&gateway, "kept.db");
         let agreed = wait_until_counts_agree(&gateway, "kept.db");
-        assert!(
-            agreed.waiting > 0 && agreed.accepted > agreed.waiting,
-            "{agreed:?}"
-        );
+        assert!(agreed.waiting > 0 && agreed.accepted > agreed.waiting, "{agreed:?}");
     }
 }

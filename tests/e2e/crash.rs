@@ -15,10 +15,7 @@ const CONCURRENCY: usize = 8;
 
 /// Returns the number of kills: `POSTRIDER_TEST_KILLS`, or 20 when it is not set.
 fn kill_count() -> u64 {
-    std::env::var("POSTRIDER_TEST_KILLS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(20)
+    std::env::var("POSTRIDER_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
 }
 
 #[test]
@@ -38,23 +35,12 @@ fn no_accepted_message_is_lost_and_every_possible_second_send_is_shown() {
     console.terminate();
     let ids: HashSet<String> = stored_message_ids(&gateway);
     let lost: Vec<&String> = accepted.keys().filter(|id| !ids.contains(*id)).collect();
-    assert!(
-        lost.is_empty(),
-        "{} of {} accepted messages are lost: {lost:?}",
-        lost.len(),
-        accepted.len()
-    );
-    assert_eq!(
-        gateway.query_number("SELECT count(*) FROM deliveries WHERE state <> 'sent'"),
-        0
-    );
+    assert!(lost.is_empty(), "{} of {} accepted messages are lost: {lost:?}", lost.len(), accepted.len());
+    assert_eq!(gateway.query_number("SELECT count(*) FROM deliveries WHERE state <> 'sent'"), 0);
     let unknown = gateway.query_number("SELECT count(*) FROM attempts WHERE outcome = 'unknown'");
     let duplicates = duplicate_sends(&stub, &accepted);
     let unknown_max = i64::try_from(kill_count() * CONCURRENCY as u64).unwrap();
-    assert!(
-        duplicates <= unknown,
-        "{duplicates} second sends, but only {unknown} are shown as unknown"
-    );
+    assert!(duplicates <= unknown, "{duplicates} second sends, but only {unknown} are shown as unknown");
     assert!(
         unknown <= unknown_max,
         "{unknown} unknown attempts after {} kills of {CONCURRENCY} calls",
@@ -113,8 +99,7 @@ fn stored_message_ids(gateway: &TestGateway) -> HashSet<String> {
     let store = gateway.open_store();
     let mut statement = store.prepare("SELECT lower(hex(id)) FROM messages").unwrap();
     let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-    rows.map(|hex| uuid::Uuid::parse_str(&hex.unwrap()).unwrap().to_string())
-        .collect()
+    rows.map(|hex| uuid::Uuid::parse_str(&hex.unwrap()).unwrap().to_string()).collect()
 }
 
 /// Returns the number of calls that repeat a message; panics when an accepted message has no call.
@@ -122,15 +107,10 @@ pub fn duplicate_sends(stub: &StubProvider, accepted: &HashMap<String, String>) 
     let mut calls: HashMap<String, i64> = HashMap::new();
     for call in stub.calls() {
         let call: serde_json::Value = serde_json::from_str(&call).unwrap();
-        *calls
-            .entry(call["message"].as_str().unwrap().to_owned())
-            .or_default() += 1;
+        *calls.entry(call["message"].as_str().unwrap().to_owned()).or_default() += 1;
     }
     for body in accepted.values() {
-        assert!(
-            calls.contains_key(body),
-            "{body} was accepted and did not reach the provider"
-        );
+        assert!(calls.contains_key(body), "{body} was accepted and did not reach the provider");
     }
     calls.values().map(|count| count - 1).sum()
 }

@@ -19,18 +19,12 @@ fn serve_on_small_disk(gateway: &TestGateway) -> ConsoleProcess {
     let script = "mount -t tmpfs -o size=4m small \"$0\" && exec \"$@\"";
     let log = std::fs::File::create(gateway.folder.path().join("console.log")).unwrap();
     let mut command = Command::new("unshare");
-    command
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
-        .arg(&small);
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(&small);
     command.args([env!("CARGO_BIN_EXE_console"), "serve", "--concurrency", "0"]);
-    command
-        .current_dir(gateway.folder.path())
-        .env("POSTRIDER_STORE_URL", "sqlite:small/postrider.db");
+    command.current_dir(gateway.folder.path()).env("POSTRIDER_STORE_URL", "sqlite:small/postrider.db");
     command.stdout(log.try_clone().unwrap()).stderr(log);
     let console = ConsoleProcess::from_child(
-        command
-            .spawn()
-            .expect("unshare: install util-linux, or run ./start.sh test"),
+        command.spawn().expect("unshare: install util-linux, or run ./start.sh test"),
     );
     wait_until("the gateway is ready", || gateway.get("/healthz").is_some());
     console
@@ -61,9 +55,7 @@ fn a_full_disk_is_answered_with_503_and_works_again_when_there_is_room() {
     let _ = std::fs::write(&filler, vec![0_u8; 8 << 20]);
     let mut accepted = 1;
     let refused = loop {
-        let response = gateway
-            .get("/sms/send?number=09122222222&body=more")
-            .expect("a response");
+        let response = gateway.get("/sms/send?number=09122222222&body=more").expect("a response");
         match response.status {
             200 => accepted += 1,
             _ => break response,
@@ -76,53 +68,25 @@ fn a_full_disk_is_answered_with_503_and_works_again_when_there_is_room() {
     assert_eq!(gateway.get("/readyz").unwrap().status, 503);
     std::fs::remove_file(&filler).unwrap();
     wait_until("messages are accepted again", || {
-        gateway
-            .get("/sms/send?number=09122222222&body=after")
-            .unwrap()
-            .status
-            == 200
+        gateway.get("/sms/send?number=09122222222&body=after").unwrap().status == 200
     });
-    let listed = gateway
-        .get("/v1/messages?to=09122222222&limit=100")
-        .unwrap()
-        .json();
+    let listed = gateway.get("/v1/messages?to=09122222222&limit=100").unwrap().json();
     assert_eq!(listed["messages"][0]["body"], "after");
     let stored = copy_store(&console, &gateway);
     let count = |sql: &str| stored.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!(
-        count("SELECT count(*) FROM messages WHERE body <> 'after'"),
-        accepted
-    );
+    assert_eq!(count("SELECT count(*) FROM messages WHERE body <> 'after'"), accepted);
     let incomplete = "SELECT count(*) FROM messages WHERE number NOT IN (SELECT id / 64 FROM deliveries)";
     assert_eq!(count(incomplete), 0);
-    assert_eq!(
-        stored
-            .query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))
-            .unwrap(),
-        "ok"
-    );
+    assert_eq!(stored.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap(), "ok");
 }
 
 /// Starts `serve` as a user that file permissions apply to; they do not apply to root.
 fn serve_as_unprivileged_user(gateway: &TestGateway) -> ConsoleProcess {
     let log = std::fs::File::create(gateway.folder.path().join("console.log")).unwrap();
     let mut command = Command::new("unshare");
-    command.args([
-        "--user",
-        env!("CARGO_BIN_EXE_console"),
-        "serve",
-        "--concurrency",
-        "0",
-    ]);
-    command
-        .current_dir(gateway.folder.path())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log);
-    ConsoleProcess::from_child(
-        command
-            .spawn()
-            .expect("unshare: install util-linux, or run ./start.sh test"),
-    )
+    command.args(["--user", env!("CARGO_BIN_EXE_console"), "serve", "--concurrency", "0"]);
+    command.current_dir(gateway.folder.path()).stdout(log.try_clone().unwrap()).stderr(log);
+    ConsoleProcess::from_child(command.spawn().expect("unshare: install util-linux, or run ./start.sh test"))
 }
 
 fn set_permissions(path: &Path, mode: u32) {
@@ -142,28 +106,15 @@ fn a_read_only_store_is_answered_with_503_and_works_when_it_can_be_written() {
     wait_until("the gateway is ready", || gateway.get("/healthz").is_some());
     let refused = gateway.get("/sms/send?number=09122222222&body=during").unwrap();
     assert_eq!(refused.status, 503, "{refused:?}");
-    assert!(
-        !refused.body.to_lowercase().contains("sql"),
-        "internals reached the client: {refused:?}"
-    );
+    assert!(!refused.body.to_lowercase().contains("sql"), "internals reached the client: {refused:?}");
     for tail in ["", "-wal", "-shm"] {
         set_permissions(Path::new(&format!("{}{tail}", store.display())), 0o666);
     }
     wait_until("messages are accepted again", || {
-        gateway
-            .get("/sms/send?number=09122222222&body=after")
-            .unwrap()
-            .status
-            == 200
+        gateway.get("/sms/send?number=09122222222&body=after").unwrap().status == 200
     });
-    assert_eq!(
-        gateway.query_number("SELECT count(*) FROM messages WHERE body = 'during'"),
-        0
-    );
-    assert_eq!(
-        gateway.query_number("SELECT count(*) FROM messages WHERE body = 'before'"),
-        1
-    );
+    assert_eq!(gateway.query_number("SELECT count(*) FROM messages WHERE body = 'during'"), 0);
+    assert_eq!(gateway.query_number("SELECT count(*) FROM messages WHERE body = 'before'"), 1);
 }
 
 #[test]

@@ -35,11 +35,7 @@ fn code_blocks(text: &str, language: &str) -> Vec<String> {
 fn commands_in(block: &str) -> Vec<String> {
     let joined = block.replace("\\\n", " ");
     let command = |line: &str| line.split(" # ").next().unwrap_or_default().trim().to_owned();
-    joined
-        .lines()
-        .map(command)
-        .filter(|line| !line.is_empty())
-        .collect()
+    joined.lines().map(command).filter(|line| !line.is_empty()).collect()
 }
 
 /// A shell in the folder of the gateway that finds the program under the names that the documents use.
@@ -54,11 +50,7 @@ impl DocsShell {
         let folder = gateway.folder.path().join("target/release");
         std::fs::create_dir_all(&folder).unwrap();
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_console"), folder.join("console")).unwrap();
-        Self {
-            gateway,
-            replacements,
-            processes: Vec::new(),
-        }
+        Self { gateway, replacements, processes: Vec::new() }
     }
 
     fn apply_replacements(&self, text: &str) -> String {
@@ -77,15 +69,9 @@ impl DocsShell {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POSTRIDER_")) {
             entered.env_remove(name);
         }
-        if ["console serve", "console work", "console sandbox"]
-            .iter()
-            .any(|start| line.starts_with(start))
-        {
-            entered
-                .args(["-c", &format!("exec {line}")])
-                .stdout(Stdio::null());
-            self.processes
-                .push(ConsoleProcess::from_child(entered.spawn().expect("a shell")));
+        if ["console serve", "console work", "console sandbox"].iter().any(|start| line.starts_with(start)) {
+            entered.args(["-c", &format!("exec {line}")]).stdout(Stdio::null());
+            self.processes.push(ConsoleProcess::from_child(entered.spawn().expect("a shell")));
             return String::new();
         }
         let output = entered.args(["-c", &line]).output().expect("a shell");
@@ -160,14 +146,8 @@ fn getting_started_sends_a_message_and_runs_the_jobs() {
 #[test]
 fn the_five_minute_tour() {
     let (serve, second, sandbox) = (free_address(), free_address(), free_address());
-    let replacements = [
-        ("127.0.0.1:8080", serve),
-        ("127.0.0.1:8081", second),
-        ("127.0.0.1:8090", sandbox),
-    ];
-    let replacements = replacements
-        .map(|(from, to)| (from.to_owned(), to.to_string()))
-        .to_vec();
+    let replacements = [("127.0.0.1:8080", serve), ("127.0.0.1:8081", second), ("127.0.0.1:8090", sandbox)];
+    let replacements = replacements.map(|(from, to)| (from.to_owned(), to.to_string())).to_vec();
     let mut shell = DocsShell::new(TestGateway::new(""), replacements);
     let folder = shell.gateway.folder.path().to_owned();
     std::fs::write(folder.join("console.toml"), format!("listen = \"{serve}\"\n")).unwrap();
@@ -177,34 +157,19 @@ fn the_five_minute_tour() {
     };
 
     let simulated = shell.run_block(simulations, &[]);
-    assert!(
-        simulated
-            .iter()
-            .all(|table| table.contains("result: as expected")),
-        "{simulated:?}"
-    );
+    assert!(simulated.iter().all(|table| table.contains("result: as expected")), "{simulated:?}");
     assert_eq!(simulated[1].matches("received_ratio").count(), 5, "{simulated:?}");
     let watched = shell.run_block(parts, &[]).pop().unwrap();
-    assert_eq!(
-        watched.matches("Average time per message: ").count(),
-        3,
-        "{watched}"
-    );
+    assert_eq!(watched.matches("Average time per message: ").count(), 3, "{watched}");
 
     let seen = shell.run_block(gateway, &[serve]);
     assert!(raw_http::get(serve, "/operate").is_some_and(|page| page.status == 200));
     assert!(raw_http::get(serve, "/broadcasts").is_some_and(|page| page.body.contains("Storm tonight")));
-    assert!(
-        seen.last().unwrap().contains("postrider_accepted_total"),
-        "{seen:?}"
-    );
+    assert!(seen.last().unwrap().contains("postrider_accepted_total"), "{seen:?}");
 
     shell.processes.clear();
     let seen = shell.run_block(faults, &[sandbox, second]);
-    assert!(
-        seen[3].contains("sent") || seen[3].contains("delivered"),
-        "{seen:?}"
-    );
+    assert!(seen[3].contains("sent") || seen[3].contains("delivered"), "{seen:?}");
     assert!(parse_json(&seen[4])["calls"].is_object(), "{seen:?}");
 }
 
@@ -226,23 +191,14 @@ fn several_hosts_share_one_store() {
     std::fs::write(shell.gateway.folder.path().join("console.toml"), file).unwrap();
 
     let mut printed = Vec::new();
-    for command in code_blocks(text, "sh")
-        .iter()
-        .flat_map(|block| commands_in(block))
-    {
+    for command in code_blocks(text, "sh").iter().flat_map(|block| commands_in(block)) {
         if command.starts_with("curl") {
             wait_until("both hosts are ready", || is_ready(one) && is_ready(two));
         }
         printed.push(shell.run_command(&command));
     }
-    let id = parse_json(&printed[printed.len() - 2])["id"]
-        .as_str()
-        .expect("an id")
-        .to_owned();
-    assert!(
-        printed[printed.len() - 1].contains(&id),
-        "the other host knows it: {printed:?}"
-    );
+    let id = parse_json(&printed[printed.len() - 2])["id"].as_str().expect("an id").to_owned();
+    assert!(printed[printed.len() - 1].contains(&id), "the other host knows it: {printed:?}");
     assert_eq!(shell.processes.len(), 3, "two serve and one work");
 
     wait_until_sent(two, &id);
@@ -257,13 +213,8 @@ const AUTHORIZATION_HEADER: &str = "Authorization: Bearer SHOP-KEY-0123456789";
 
 fn wait_until_sent(at: SocketAddr, id: &str) {
     wait_until("the message is sent", || {
-        let message = raw_http::send_request(
-            at,
-            "GET",
-            &format!("/v1/messages/{id}"),
-            &[AUTHORIZATION_HEADER],
-            "",
-        );
+        let message =
+            raw_http::send_request(at, "GET", &format!("/v1/messages/{id}"), &[AUTHORIZATION_HEADER], "");
         let message = message.expect("an answer").json();
         let state = message["deliveries"][0]["state"].as_str().unwrap_or_default();
         ["sent", "delivered"].contains(&state)

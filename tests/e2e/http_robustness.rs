@@ -28,14 +28,7 @@ fn send_oversized(
     let _ = stream.read_to_end(&mut response);
     let text = String::from_utf8_lossy(&response);
     let status = text.get(9..12).and_then(|status| status.parse().ok());
-    (
-        status.map(|status| RawResponse {
-            status,
-            head: text.to_string(),
-            body: String::new(),
-        }),
-        written,
-    )
+    (status.map(|status| RawResponse { status, head: text.to_string(), body: String::new() }), written)
 }
 
 #[test]
@@ -61,36 +54,16 @@ fn malformed_requests_get_a_clear_answer_and_store_nothing() {
     };
     let requests = [
         ("broken percent", get("/sms/send?number=%zz&body=%"), 400),
-        (
-            "invalid UTF-8",
-            get("/sms/send?number=09122222222&body=%ff%fe"),
-            400,
-        ),
+        ("invalid UTF-8", get("/sms/send?number=09122222222&body=%ff%fe"), 400),
         ("NUL", get("/sms/send?number=09122222222&body=a%00b"), 400),
-        (
-            "letters in a number",
-            get("/sms/send?number=0912abc2222&body=hi"),
-            400,
-        ),
+        ("letters in a number", get("/sms/send?number=0912abc2222&body=hi"), 400),
         ("no path", get("/no/such/path"), 404),
-        (
-            "method",
-            raw_http::send_request(gateway.address, "DELETE", "/sms/send", &[], ""),
-            405,
-        ),
+        ("method", raw_http::send_request(gateway.address, "DELETE", "/sms/send", &[], ""), 405),
         ("broken JSON", post("/v1/messages", json, "{\"to\":"), 400),
-        (
-            "content type",
-            post("/v1/messages", "Content-Type: text/csv", "a,b"),
-            415,
-        ),
+        ("content type", post("/v1/messages", "Content-Type: text/csv", "a,b"), 415),
         (
             "unknown field",
-            post(
-                "/v1/messages",
-                json,
-                "{\"to\":\"09122222222\",\"body\":\"hi\",\"colour\":1}",
-            ),
+            post("/v1/messages", json, "{\"to\":\"09122222222\",\"body\":\"hi\",\"colour\":1}"),
             422,
         ),
         ("no id", get("/v1/messages/not-an-id"), 404),
@@ -112,16 +85,11 @@ fn malformed_requests_get_a_clear_answer_and_store_nothing() {
 
 #[test]
 fn two_thousand_idle_connections_and_slow_clients_delay_no_other_client() {
-    let gateway = TestGateway::new(&format!(
-        "[limits]\nheader_timeout = \"2s\"\nidle_timeout = \"2s\"\n{CONFIG}"
-    ));
+    let gateway =
+        TestGateway::new(&format!("[limits]\nheader_timeout = \"2s\"\nidle_timeout = \"2s\"\n{CONFIG}"));
     let _console = gateway.start_serve(&["--concurrency", "0"]);
-    let idle: Vec<TcpStream> = (0..2_000)
-        .map(|_| TcpStream::connect(gateway.address).unwrap())
-        .collect();
-    let mut slow: Vec<TcpStream> = (0..50)
-        .map(|_| TcpStream::connect(gateway.address).unwrap())
-        .collect();
+    let idle: Vec<TcpStream> = (0..2_000).map(|_| TcpStream::connect(gateway.address).unwrap()).collect();
+    let mut slow: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(gateway.address).unwrap()).collect();
     for stream in &mut slow {
         stream.write_all(b"GET /sms/send?number=0912").unwrap();
     }
@@ -139,9 +107,7 @@ fn two_thousand_idle_connections_and_slow_clients_delay_no_other_client() {
     );
     drop(idle);
     wait_until("the gateway responds", || {
-        gateway
-            .get("/healthz")
-            .is_some_and(|response| response.status == 200)
+        gateway.get("/healthz").is_some_and(|response| response.status == 200)
     });
 }
 
@@ -151,20 +117,13 @@ fn live_updates_outlast_the_idle_limit_of_a_connection() {
     let console = gateway.start_serve(&["--concurrency", "0"]);
     let mut stream = TcpStream::connect(gateway.address).unwrap();
     stream.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
-    let request = format!(
-        "GET /operate/events HTTP/1.1\r\nHost: {}\r\n\r\n",
-        gateway.address
-    );
+    let request = format!("GET /operate/events HTTP/1.1\r\nHost: {}\r\n\r\n", gateway.address);
     stream.write_all(request.as_bytes()).unwrap();
     // One event every two seconds: the fourth arrives after twice the idle timeout.
     let (mut received, mut buffer) = (Vec::new(), [0; 4096]);
     while String::from_utf8_lossy(&received).matches("data: {").count() < 4 {
         let count = stream.read(&mut buffer).unwrap();
-        assert!(
-            count > 0,
-            "the stream ended: {}",
-            String::from_utf8_lossy(&received)
-        );
+        assert!(count > 0, "the stream ended: {}", String::from_utf8_lossy(&received));
         received.extend_from_slice(&buffer[..count]);
     }
     // An open event stream does not delay the shutdown.
@@ -188,17 +147,12 @@ fn a_key_allows_only_its_scopes() {
     let gateway = TestGateway::new(&text);
     let log = std::fs::File::create(gateway.folder.path().join("console.log")).unwrap();
     let mut command = gateway.command(&["serve"]);
-    command
-        .env("SHOP_KEY", key)
-        .stdout(log.try_clone().unwrap())
-        .stderr(log);
+    command.env("SHOP_KEY", key).stdout(log.try_clone().unwrap()).stderr(log);
     let _console = super::test_gateway::ConsoleProcess::from_child(command.spawn().unwrap());
     wait_until("the gateway is ready", || gateway.get("/healthz").is_some());
     let path = "/sms/send?number=09122222222&body=hi";
     let with = |header: &str, path: &str| {
-        raw_http::send_request(gateway.address, "GET", path, &[header], "")
-            .unwrap()
-            .status
+        raw_http::send_request(gateway.address, "GET", path, &[header], "").unwrap().status
     };
     assert_eq!(gateway.get(path).unwrap().status, 401);
     assert_eq!(with("Authorization: Bearer wrong", path), 401);

@@ -9,10 +9,7 @@ const LEGACY_ENVIRONMENT: [(&str, &str); 6] = [
     ("CHANNEL_SMS", "TwilioSmsService,BackupSmsService"),
     ("CHANNEL_EMAIL", "AmazonSimpleEmailService,BackupEmailService"),
     ("CHANNEL_PUSH", "PushyService"),
-    (
-        "CHANNEL_MIX",
-        "PushyService,AmazonSimpleEmailService,TwilioSmsService",
-    ),
+    ("CHANNEL_MIX", "PushyService,AmazonSimpleEmailService,TwilioSmsService"),
     ("CHANNEL_FAIL", "AlwaysFailService"),
     ("USED_CHANNELS", "CHANNEL_SMS,CHANNEL_EMAIL,CHANNEL_FAIL"),
 ];
@@ -24,10 +21,7 @@ fn the_default_configuration_runs_unchanged_and_channels_do_not_delay_each_other
     for number in 1..=3 {
         let response = gateway.post("/inbox/send", INBOX_BODY).expect("a response");
         assert_eq!(response.status, 201, "{response:?}");
-        assert_eq!(
-            response.body,
-            format!(r#"{{"status":"success","data":{{"id":{number}}}}}"#)
-        );
+        assert_eq!(response.body, format!(r#"{{"status":"success","data":{{"id":{number}}}}}"#));
     }
     let states = || {
         let listed = gateway.get("/v1/messages").expect("a response").json();
@@ -43,14 +37,8 @@ fn the_default_configuration_runs_unchanged_and_channels_do_not_delay_each_other
     };
     let expected = [("sms", "sent"), ("email", "sent"), ("fail", "waiting")];
     let expected = expected.map(|(channel, state)| (channel.to_owned(), state.to_owned(), 1));
-    wait_until("two channels have sent and one has failed once", || {
-        states() == expected
-    });
-    assert!(
-        gateway.log().contains("TwilioSmsService has no"),
-        "{}",
-        gateway.log()
-    );
+    wait_until("two channels have sent and one has failed once", || states() == expected);
+    assert!(gateway.log().contains("TwilioSmsService has no"), "{}", gateway.log());
 }
 
 #[test]
@@ -62,10 +50,7 @@ fn one_channel_may_mix_push_email_and_sms() {
     for (body, used) in [
         (INBOX_BODY, "123"),
         (&INBOX_BODY.replace("\"pushToken\":\"123\",", ""), "user@test.com"),
-        (
-            &INBOX_BODY.replace("\"email\":\"user@test.com\",\"pushToken\":\"123\",", ""),
-            "+48123456789",
-        ),
+        (&INBOX_BODY.replace("\"email\":\"user@test.com\",\"pushToken\":\"123\",", ""), "+48123456789"),
     ] {
         let response = gateway.post("/inbox/send", body).expect("a response");
         assert_eq!(response.status, 201, "{response:?}");
@@ -74,9 +59,7 @@ fn one_channel_may_mix_push_email_and_sms() {
             let id = listed["messages"][0]["id"].as_str().expect("an id").to_owned();
             gateway.message(&id)["deliveries"][0]["attempts"][0]["recipient"].clone()
         };
-        wait_until("the provider for this kind of address has sent", || {
-            recipient() == used
-        });
+        wait_until("the provider for this kind of address has sent", || recipient() == used);
     }
 }
 
@@ -84,10 +67,7 @@ fn one_channel_may_mix_push_email_and_sms() {
 fn a_channel_that_does_not_exist_stops_the_start() {
     let gateway = TestGateway::new("");
     let mut command = gateway.command(&["serve"]);
-    let output = command
-        .env("USED_CHANNELS", "CHANNEL_FAX")
-        .output()
-        .expect("console starts");
+    let output = command.env("USED_CHANNELS", "CHANNEL_FAX").output().expect("console starts");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("CHANNEL_FAX"), "{stderr}");

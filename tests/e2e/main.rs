@@ -3,13 +3,7 @@
 //! Each test has its own folder and processes. Tests poll a condition until a generous deadline instead of sleeping for
 //! a fixed time. A missing peer fails the test with the command that installs it.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 // Tests may panic, and need the real clock and the environment.
 
 mod broadcasts;

@@ -12,9 +12,7 @@ const CONFIG: &str = "[providers.blue]\nkind = \"mock\"\nmean_time = \"0s\"\nrec
                              receipt_delay = \"1ms\"\n[channels.sms]\nproviders = [\"blue\"]\n";
 
 /// The allowed labels; none of them contains a phone number, a user or a message id.
-const ALLOWED_LABELS: [&str; 7] = [
-    "channel", "provider", "outcome", "state", "reason", "result", "le",
-];
+const ALLOWED_LABELS: [&str; 7] = ["channel", "provider", "outcome", "state", "reason", "result", "le"];
 
 /// Starts a gateway that has delivered one message and refused another, so that every metric has a value.
 fn busy_gateway() -> (TestGateway, ConsoleProcess) {
@@ -52,23 +50,16 @@ fn promtool_output(metrics: &str) -> String {
 fn promtool_accepts_the_metrics() {
     let (gateway, _serve) = busy_gateway();
     let response = text_format(&gateway);
-    assert_eq!(
-        response.header("content-type"),
-        Some("text/plain; version=0.0.4; charset=utf-8")
-    );
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert_eq!(promtool_output(&response.body), "");
     assert_ne!(promtool_output("# TYPE sent counter\nsent 1\n"), "");
 }
 
 /// Returns the name of a sample and the names of its labels.
 fn parse_sample(line: &str) -> (&str, Vec<&str>) {
-    let (name, labels) = line
-        .split_once('{')
-        .unwrap_or((line.split(' ').next().unwrap(), ""));
+    let (name, labels) = line.split_once('{').unwrap_or((line.split(' ').next().unwrap(), ""));
     let labels = labels.split_once('}').map_or("", |(labels, _)| labels);
-    let names = labels
-        .split(',')
-        .filter_map(|part| part.split_once("=\"").map(|(name, _)| name));
+    let names = labels.split(',').filter_map(|part| part.split_once("=\"").map(|(name, _)| name));
     (name, names.collect())
 }
 
@@ -94,14 +85,8 @@ fn every_metric_of_dashboard_and_alerts_is_exported() {
     let samples = metrics.lines().filter(|line| !line.starts_with('#'));
     let exported: BTreeSet<&str> = samples.map(|line| parse_sample(line).0).collect();
     let mut used = BTreeSet::new();
-    metric_names_in(
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy")),
-        &mut used,
-    );
-    let missing: Vec<&String> = used
-        .iter()
-        .filter(|name| !exported.contains(name.as_str()))
-        .collect();
+    metric_names_in(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy")), &mut used);
+    let missing: Vec<&String> = used.iter().filter(|name| !exported.contains(name.as_str())).collect();
     assert!(used.len() > 20, "{used:?}");
     assert_eq!(missing, Vec::<&String>::new(), "{metrics}");
 }
@@ -172,12 +157,9 @@ fn workers_export_metrics_and_accept_no_messages() {
         raw_http::get(at, "/metrics").is_some_and(|response| response.body.contains(sample))
     });
     assert!(!gateway.get("/metrics").unwrap().body.contains(sample));
-    for (path, status) in [
-        ("/healthz", 200),
-        ("/readyz", 200),
-        ("/sms/send?number=09122222222&body=hi", 404),
-        ("/", 404),
-    ] {
+    for (path, status) in
+        [("/healthz", 200), ("/readyz", 200), ("/sms/send?number=09122222222&body=hi", 404), ("/", 404)]
+    {
         assert_eq!(raw_http::get(at, path).unwrap().status, status, "{path}");
     }
 }

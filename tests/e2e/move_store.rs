@@ -47,12 +47,7 @@ impl SubmissionLoad {
             })
         };
         let clients = (0..3).map(client).collect();
-        Self {
-            stop,
-            accepted,
-            refused,
-            clients,
-        }
+        Self { stop, accepted, refused, clients }
     }
 
     fn accepted_count(&self) -> usize {
@@ -72,10 +67,7 @@ impl SubmissionLoad {
 
 /// Returns one number from a database, or `None` while the table does not exist.
 fn query_postgres(url: &str, sql: &str) -> Option<i64> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
@@ -86,11 +78,7 @@ fn query_postgres(url: &str, sql: &str) -> Option<i64> {
 }
 
 fn output_text(output: &std::process::Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 fn config(stub: &StubProvider, store: &str) -> String {
@@ -118,14 +106,9 @@ fn moving_a_store_in_use_loses_nothing() {
     let new = TestGateway::new(&config(&stub, &url));
     let before_move = new.run(&["status"]);
     assert_eq!(before_move.status.code(), Some(2), "{before_move:?}");
-    assert!(
-        output_text(&before_move).contains("not finished"),
-        "{before_move:?}"
-    );
+    assert!(output_text(&before_move).contains("not finished"), "{before_move:?}");
     let enough = load.accepted_count() + 20;
-    wait_until("the old store continues to accept messages", || {
-        load.accepted_count() > enough
-    });
+    wait_until("the old store continues to accept messages", || load.accepted_count() > enough);
     assert_eq!(load.refused_count(), 0);
 
     let output = old.run_ok(&["move", "--to", &url, "--batch", "100"]);
@@ -140,10 +123,7 @@ fn moving_a_store_in_use_loses_nothing() {
     let calls = stub.calls().len();
     let after_move = old.run(&["status"]);
     assert_eq!(after_move.status.code(), Some(2));
-    assert!(
-        output_text(&after_move).contains("was moved to postgres://"),
-        "{after_move:?}"
-    );
+    assert!(output_text(&after_move).contains("was moved to postgres://"), "{after_move:?}");
     // Longer than the interval at which the old processes read due deliveries.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(3);
     while std::time::Instant::now() < deadline {
@@ -156,27 +136,16 @@ fn moving_a_store_in_use_loses_nothing() {
     wait_until("all deliveries are sent", || {
         query_postgres(&url, "SELECT count(*) FROM deliveries WHERE state <> 'sent'") == Some(0)
     });
-    let ids = accepted
-        .keys()
-        .map(|id| format!("'{}'", id.replace('-', "")))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let ids = accepted.keys().map(|id| format!("'{}'", id.replace('-', ""))).collect::<Vec<_>>().join(", ");
     let stored = format!("SELECT count(*) FROM messages WHERE encode(id, 'hex') IN ({ids})");
     let stored = query_postgres(&url, &stored).unwrap();
-    assert_eq!(
-        usize::try_from(stored).unwrap(),
-        accepted.len(),
-        "every accepted message was moved"
-    );
+    assert_eq!(usize::try_from(stored).unwrap(), accepted.len(), "every accepted message was moved");
     drop(console);
     let stored = query_postgres(&url, "SELECT count(*) FROM messages").unwrap();
     assert_eq!(usize::try_from(stored).unwrap(), accepted.len());
     let unknown = query_postgres(&url, "SELECT count(*) FROM attempts WHERE outcome = 'unknown'").unwrap();
     let duplicates = duplicate_sends(&stub, &accepted);
-    assert!(
-        duplicates <= unknown,
-        "{duplicates} second sends, {unknown} shown as unknown"
-    );
+    assert!(duplicates <= unknown, "{duplicates} second sends, {unknown} shown as unknown");
     new.run_ok(&["sync:report", "--full"]);
     assert_eq!(new.get("/v1/report").unwrap().json()["messages"], stored);
 }
@@ -196,9 +165,8 @@ fn the_report_is_the_same_after_moving_there_and_back() {
     let stub = StubProvider::new(StubBehavior::Accept);
     let old = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
     let console = old.start_serve(&[]);
-    let sent: Vec<String> = (0..12)
-        .map(|n| old.send(&format!("0912222222{}", n % 10), &format!("text %1A0 {n}")))
-        .collect();
+    let sent: Vec<String> =
+        (0..12).map(|n| old.send(&format!("0912222222{}", n % 10), &format!("text %1A0 {n}"))).collect();
     for id in &sent {
         old.wait_for_state(id, &["sent"]);
     }
@@ -238,20 +206,14 @@ fn an_impossible_move_is_refused_with_a_remedy() {
     let full = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
     full.run_ok(&["send", "09122222222", "hello"]);
     let full = format!("sqlite:{}", full.folder.path().join("postrider.db").display());
-    let unreachable = format!(
-        "postgres://127.0.0.1:{}/none",
-        postrider_core::testing::backend_server::free_port()
-    );
+    let unreachable =
+        format!("postgres://127.0.0.1:{}/none", postrider_core::testing::backend_server::free_port());
     for (arguments, code, reason) in [
         (vec!["--to", "sqlite:postrider.db"], 2, "same store"),
         (vec!["--to", "sqlite:./postrider.db"], 2, "same store"),
         (vec!["--to", &full], 2, "not empty"),
         (vec!["--to", "mysql://host/name"], 2, "must begin with"),
-        (
-            vec!["--from", "sqlite:none.db", "--to", "sqlite:new.db"],
-            2,
-            "none.db does not exist",
-        ),
+        (vec!["--from", "sqlite:none.db", "--to", "sqlite:new.db"], 2, "none.db does not exist"),
         (vec!["--to", &unreachable], 1, "cannot be reached"),
         (vec!["--to", "sqlite:new.db", "--abandon"], 2, "no move"),
     ] {
@@ -259,10 +221,7 @@ fn an_impossible_move_is_refused_with_a_remedy() {
         command_line.extend(&arguments);
         let refused = gateway.run(&command_line);
         assert_eq!(refused.status.code(), Some(code), "{arguments:?} {refused:?}");
-        assert!(
-            output_text(&refused).contains(reason),
-            "{arguments:?} {refused:?}"
-        );
+        assert!(output_text(&refused).contains(reason), "{arguments:?} {refused:?}");
     }
     assert!(!gateway.folder.path().join("none.db").exists());
 }

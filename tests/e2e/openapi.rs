@@ -15,10 +15,7 @@ const CONFIG: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nprovide
 
 fn schemathesis_program() -> PathBuf {
     let program = peers_folder().join("python/bin/schemathesis");
-    assert!(
-        program.exists(),
-        "schemathesis is not installed: run ./start.sh test"
-    );
+    assert!(program.exists(), "schemathesis is not installed: run ./start.sh test");
     program
 }
 
@@ -28,10 +25,7 @@ fn run_schemathesis(gateway: &TestGateway) -> (bool, String) {
     let output = Command::new(schemathesis_program())
         .current_dir(gateway.folder.path())
         .arg("--config-file")
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/peers/schemathesis.toml"
-        ))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/schemathesis.toml"))
         .args(["run", &url, "--header", "X-Api-Key: sesame", "--seed", "17"])
         .args([
             "--request-timeout",
@@ -45,10 +39,7 @@ fn run_schemathesis(gateway: &TestGateway) -> (bool, String) {
         .output()
         .expect("schemathesis runs");
     let text = [output.stdout, output.stderr].concat();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&text).into_owned(),
-    )
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
 #[test]

@@ -22,10 +22,7 @@ fn the_second_provider_sends_what_the_first_cannot() {
         (StubBehavior::Status(429), "red: throttled"),
         (StubBehavior::Status(401), "red: misconfigured"),
     ] {
-        let (red, blue) = (
-            StubProvider::new(failure),
-            StubProvider::new(StubBehavior::Accept),
-        );
+        let (red, blue) = (StubProvider::new(failure), StubProvider::new(StubBehavior::Accept));
         let gateway = gateway_with_failover(&red, &blue);
         let _console = gateway.start_serve(&[]);
         let id = gateway.send("09122222222", "hello");
@@ -51,10 +48,7 @@ fn a_provider_that_refuses_connections_is_skipped() {
 #[test]
 fn a_call_without_an_answer_is_unknown_and_not_sent_through_another_provider() {
     for behavior in [StubBehavior::HangUp, StubBehavior::AcceptAfterMs(4_000)] {
-        let (red, blue) = (
-            StubProvider::new(behavior),
-            StubProvider::new(StubBehavior::Accept),
-        );
+        let (red, blue) = (StubProvider::new(behavior), StubProvider::new(StubBehavior::Accept));
         let channel = FAILOVER_CONFIG.replace("strategy", "unknown = \"hold\"\nstrategy");
         let gateway = TestGateway::new(&format!(
             "{}{}{channel}",
@@ -73,16 +67,12 @@ fn a_call_without_an_answer_is_unknown_and_not_sent_through_another_provider() {
 
 #[test]
 fn when_all_fail_the_message_waits_and_is_sent_later() {
-    let (red, blue) = (
-        StubProvider::new(StubBehavior::Status(500)),
-        StubProvider::new(StubBehavior::Status(500)),
-    );
+    let (red, blue) =
+        (StubProvider::new(StubBehavior::Status(500)), StubProvider::new(StubBehavior::Status(500)));
     let gateway = gateway_with_failover(&red, &blue);
     let _console = gateway.start_serve(&[]);
     let id = gateway.send("09122222222", "retried");
-    wait_until("both providers have been tried", || {
-        gateway.attempts(&id).len() >= 2
-    });
+    wait_until("both providers have been tried", || gateway.attempts(&id).len() >= 2);
     assert_eq!(gateway.state(&id), "waiting");
     blue.set_behavior(StubBehavior::Accept);
     red.set_behavior(StubBehavior::Accept);
@@ -92,89 +82,52 @@ fn when_all_fail_the_message_waits_and_is_sent_later() {
 #[test]
 fn a_receipt_updates_a_message_and_an_invalid_number_gets_no_more_messages() {
     let red = StubProvider::new(StubBehavior::Accept);
-    let gateway = TestGateway::new(&format!(
-        "{}[channels.sms]\nproviders = [\"red\"]\n",
-        red.texting_config("red")
-    ));
+    let gateway =
+        TestGateway::new(&format!("{}[channels.sms]\nproviders = [\"red\"]\n", red.texting_config("red")));
     let _console = gateway.start_serve(&[]);
-    let response = gateway.post(
-        "/messages",
-        "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello World\"}",
-    );
+    let response =
+        gateway.post("/messages", "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello World\"}");
     let response = response.unwrap().json();
     assert_eq!(response["status"], "ok", "{response}");
     let id = response["message_id"].as_str().unwrap().to_owned();
     gateway.wait_for_state(&id, &["sent"]);
     let call: serde_json::Value = serde_json::from_str(&red.calls()[0]).unwrap();
     assert_eq!(call["to_number"], "1231233211");
-    assert!(
-        call["callback_url"]
-            .as_str()
-            .unwrap()
-            .contains("/messages/delivery_status?token="),
-        "{call}"
-    );
-    let reference = gateway.message(&id)["deliveries"][0]["reference"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    assert!(call["callback_url"].as_str().unwrap().contains("/messages/delivery_status?token="), "{call}");
+    let reference = gateway.message(&id)["deliveries"][0]["reference"].as_str().unwrap().to_owned();
     let callback = |status: &str| {
         let body = format!("{{\"status\":\"{status}\",\"message_id\":\"{reference}\"}}");
         gateway.post(&red.last_callback_path(), &body).unwrap().json()
     };
     let forged = format!("{{\"status\":\"invalid\",\"message_id\":\"{reference}\"}}");
-    for path in [
-        "/messages/delivery_status",
-        "/messages/delivery_status?token=guessed",
-    ] {
+    for path in ["/messages/delivery_status", "/messages/delivery_status?token=guessed"] {
         let refused = gateway.post(path, &forged).unwrap();
         assert_eq!(refused.status, 401, "{refused:?}");
     }
     assert_eq!(gateway.state(&id), "sent", "without the token nothing changes");
-    assert_eq!(
-        callback("lost").to_string(),
-        "{\"message\":\"Invalid status\",\"status\":\"error\"}"
-    );
+    assert_eq!(callback("lost").to_string(), "{\"message\":\"Invalid status\",\"status\":\"error\"}");
     let applied = callback("invalid");
     assert_eq!(applied.to_string(), "{\"status\":\"ok\"}");
-    assert_eq!(
-        callback("delivered")["status"],
-        "error",
-        "a final state does not change"
-    );
+    assert_eq!(callback("delivered")["status"], "error", "a final state does not change");
     let metrics = gateway.get("/metrics").unwrap().body;
     assert!(
         metrics.contains("postrider_state_changes_total{channel=\"sms\",state=\"failed\"} 1"),
         "{metrics}"
     );
     assert_eq!(gateway.state(&id), "failed");
-    let again = gateway
-        .post(
-            "/messages",
-            "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello\"}",
-        )
-        .unwrap();
+    let again =
+        gateway.post("/messages", "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello\"}").unwrap();
     assert_eq!(again.json()["message"], "Phone number is inactive");
     assert_eq!(gateway.query_number("SELECT count(*) FROM messages"), 1);
-    assert!(
-        gateway
-            .run_ok(&["recipient", "1231233211"])
-            .contains("is inactive")
-    );
+    assert!(gateway.run_ok(&["recipient", "1231233211"]).contains("is inactive"));
     gateway.run_ok(&["recipient", "1231233211", "--set", "active"]);
-    let active = gateway.post(
-        "/messages",
-        "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello\"}",
-    );
+    let active = gateway.post("/messages", "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello\"}");
     assert_eq!(active.unwrap().json()["status"], "ok");
 }
 
 #[test]
 fn a_misconfigured_provider_is_logged_once_for_all_workers() {
-    let (red, blue) = (
-        StubProvider::new(StubBehavior::Status(401)),
-        StubProvider::new(StubBehavior::Accept),
-    );
+    let (red, blue) = (StubProvider::new(StubBehavior::Status(401)), StubProvider::new(StubBehavior::Accept));
     let gateway = gateway_with_failover(&red, &blue);
     let _console = gateway.start_serve(&["--concurrency", "0"]);
     let _workers = [(); 3].map(|()| gateway.start(&["work"]));
@@ -184,14 +137,10 @@ fn a_misconfigured_provider_is_logged_once_for_all_workers() {
     let mut calls = usize::MAX;
     while red.calls().len() != calls {
         waves += 1;
-        assert!(
-            waves <= 4,
-            "the provider is still called after a call from each worker"
-        );
+        assert!(waves <= 4, "the provider is still called after a call from each worker");
         calls = red.calls().len();
-        let ids: Vec<String> = (0..20)
-            .map(|n| gateway.send("09122222222", &format!("message {n}")))
-            .collect();
+        let ids: Vec<String> =
+            (0..20).map(|n| gateway.send("09122222222", &format!("message {n}"))).collect();
         for id in &ids {
             gateway.wait_for_state(id, &["sent"]);
         }
@@ -206,10 +155,7 @@ fn a_misconfigured_provider_is_logged_once_for_all_workers() {
     wait_until("the error is logged", || !error_lines().is_empty());
     let errors = error_lines();
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(
-        errors[0].contains("ERROR") && errors[0].contains("HTTP 401"),
-        "{errors:?}"
-    );
+    assert!(errors[0].contains("ERROR") && errors[0].contains("HTTP 401"), "{errors:?}");
     assert_eq!(blue.calls().len(), waves * 20, "no message is lost or sent twice");
     let status = gateway.run_ok(&["status"]);
     let red = status.lines().find(|line| line.starts_with("red "));
@@ -222,9 +168,7 @@ fn a_message_without_a_receipt_stays_sent_and_is_shown() {
     let channel = "[channels.sms]\nproviders = [\"red\"]\n";
     let gateway = TestGateway::new(&format!("{}{channel}", red.texting_config("red")));
     let _console = gateway.start_serve(&[]);
-    let ids: Vec<String> = (0..5)
-        .map(|n| gateway.send("09122222222", &format!("message {n}")))
-        .collect();
+    let ids: Vec<String> = (0..5).map(|n| gateway.send("09122222222", &format!("message {n}"))).collect();
     for id in &ids {
         gateway.wait_for_state(id, &["sent"]);
     }

@@ -16,9 +16,8 @@ fn redis_may_die_at_any_moment() {
     let mut redis = BackendServer::redis();
     let gateway = TestGateway::new(&format!("[queue]\nurl = \"{}\"\n{MOCK_CONFIG}", redis.url()));
     let intake = gateway.start_serve(&["--concurrency", "0"]);
-    let mut ids: Vec<String> = (0..20)
-        .map(|n| gateway.send("09122222222", &format!("before the outage {n}")))
-        .collect();
+    let mut ids: Vec<String> =
+        (0..20).map(|n| gateway.send("09122222222", &format!("before the outage {n}"))).collect();
     redis.kill();
     ids.extend((0..20).map(|n| gateway.send("09122222222", &format!("during the outage {n}"))));
     let mut worker = gateway.start(&["work"]);
@@ -36,10 +35,7 @@ fn redis_may_die_at_any_moment() {
         assert_eq!(gateway.attempts(id), ["mock: accepted"], "{id}");
     }
     assert!(worker.is_alive());
-    assert_eq!(
-        gateway.query_number("SELECT count(*) FROM messages"),
-        i64::try_from(ids.len()).unwrap()
-    );
+    assert_eq!(gateway.query_number("SELECT count(*) FROM messages"), i64::try_from(ids.len()).unwrap());
     assert_eq!(intake.terminate().code(), Some(0));
     assert_eq!(worker.terminate().code(), Some(0));
 }
@@ -51,10 +47,7 @@ fn the_gateway_starts_while_redis_is_down() {
     let _console = gateway.start_serve(&[]);
     let id = gateway.send("09122222222", "without redis");
     gateway.wait_for_state(&id, &["sent"]);
-    assert!(
-        gateway.get("/readyz").unwrap().body.contains("queue"),
-        "/readyz names the degraded part"
-    );
+    assert!(gateway.get("/readyz").unwrap().body.contains("queue"), "/readyz names the degraded part");
 }
 
 #[test]
@@ -62,9 +55,7 @@ fn the_queue_follows_a_sentinel_failover() {
     let mut master = BackendServer::redis();
     let replica = BackendServer::redis_with(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
     let sentinel = BackendServer::sentinel(master.port());
-    wait_until("the sentinel lists the replica", || {
-        sentinel.send_command("SENTINEL REPLICAS main") == "*1"
-    });
+    wait_until("the sentinel lists the replica", || sentinel.send_command("SENTINEL REPLICAS main") == "*1");
     let url = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
     let gateway = TestGateway::new(&format!("[queue]\nurl = \"{url}\"\n{MOCK_CONFIG}"));
     let _intake = gateway.start_serve(&["--concurrency", "0"]);
@@ -76,9 +67,7 @@ fn the_queue_follows_a_sentinel_failover() {
         replica.send_command("ROLE") == "*3" && replica.send_command("SET probe 1") == "+OK"
     });
     wait_until("the gateway uses the new master", || {
-        gateway
-            .get("/readyz")
-            .is_some_and(|response| !response.body.contains("queue"))
+        gateway.get("/readyz").is_some_and(|response| !response.body.contains("queue"))
     });
     gateway.wait_for_state(&gateway.send("09122222222", "the next master"), &["sent"]);
 }
@@ -94,9 +83,7 @@ fn the_page_is_correct_whatever_happens_to_memcached() {
     }
     gateway.run_ok(&["sync:report"]);
     let page = || gateway.get("/").map(|response| response.body).unwrap_or_default();
-    wait_until("the new report is shown", || {
-        page().contains('7') && !page().contains("No report yet")
-    });
+    wait_until("the new report is shown", || page().contains('7') && !page().contains("No report yet"));
     let expected = page();
     overwrite_all_keys(&memcached);
     assert_eq!(page(), expected, "garbage values");
@@ -125,19 +112,12 @@ fn overwrite_all_keys(memcached: &BackendServer) {
             break;
         }
     }
-    let keys: Vec<&str> = listed
-        .lines()
-        .filter_map(|line| line.strip_prefix("key=")?.split(' ').next())
-        .collect();
+    let keys: Vec<&str> =
+        listed.lines().filter_map(|line| line.strip_prefix("key=")?.split(' ').next()).collect();
     assert!(!keys.is_empty(), "memcached has no keys: {listed}");
     for key in keys {
         let key = decode_percent(key);
-        assert_eq!(
-            memcached
-                .send_command(&format!("set {key} 0 0 7\r\ngarbage\r\n"))
-                .trim(),
-            "STORED"
-        );
+        assert_eq!(memcached.send_command(&format!("set {key} 0 0 7\r\ngarbage\r\n")).trim(), "STORED");
     }
 }
 

@@ -68,11 +68,7 @@ fn parse(bytes: &[u8]) -> Option<RawResponse> {
     } else {
         body.to_owned()
     };
-    Some(RawResponse {
-        status,
-        head: head.to_owned(),
-        body,
-    })
+    Some(RawResponse { status, head: head.to_owned(), body })
 }
 
 fn decode_chunked(mut rest: &str) -> String {

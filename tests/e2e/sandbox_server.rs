@@ -12,16 +12,8 @@ use super::test_gateway::{ConsoleProcess, TestGateway, free_address, wait_until}
 const APIS: [&str; 3] = ["simple", "texting", "twilio"];
 
 /// Options of a sandbox server that responds at once, never fails and reports every message as delivered.
-const RELIABLE_OPTIONS: [&str; 8] = [
-    "--mean-time",
-    "0",
-    "--failure-rate",
-    "0",
-    "--receipts",
-    "delivered=1",
-    "--receipt-delay",
-    "100ms",
-];
+const RELIABLE_OPTIONS: [&str; 8] =
+    ["--mean-time", "0", "--failure-rate", "0", "--receipts", "delivered=1", "--receipt-delay", "100ms"];
 
 /// A gateway whose providers are the APIs of one sandbox server.
 struct SandboxTest {
@@ -45,19 +37,12 @@ impl SandboxTest {
             .stderr(Stdio::null())
             .spawn();
         let sandbox_process = ConsoleProcess::from_child(sandbox.unwrap());
-        wait_until("the sandbox server responds", || {
-            raw_http::get(sandbox_address, "/").is_some()
-        });
+        wait_until("the sandbox server responds", || raw_http::get(sandbox_address, "/").is_some());
         let configuration = edit(&std::fs::read_to_string(printed).unwrap());
         let file = gateway.folder.path().join("console.toml");
         std::fs::write(file, format!("listen = \"{}\"\n{configuration}", gateway.address)).unwrap();
         let gateway_process = gateway.start_serve(&[]);
-        Self {
-            gateway,
-            sandbox_address,
-            sandbox_process,
-            gateway_process,
-        }
+        Self { gateway, sandbox_address, sandbox_process, gateway_process }
     }
 
     /// Starts a reliable sandbox server and a gateway that uses only one of its APIs.
@@ -77,9 +62,7 @@ impl SandboxTest {
     }
 
     fn counters(&self) -> Value {
-        raw_http::get(self.sandbox_address, "/counters")
-            .expect("a response")
-            .json()
+        raw_http::get(self.sandbox_address, "/counters").expect("a response").json()
     }
 
     /// Sends to a number that is not in the table of test numbers, so that the options decide the result.
@@ -90,10 +73,7 @@ impl SandboxTest {
     /// Returns the value of a sample of the gateway's metrics, or 0 when it is missing.
     fn metric(&self, sample: &str) -> u64 {
         let metrics = self.gateway.get("/metrics").expect("a response").body;
-        let line = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix(sample))
-            .unwrap_or("0");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(sample)).unwrap_or("0");
         line.trim().parse().unwrap_or_else(|_| panic!("{sample}: {line}"))
     }
 
@@ -111,10 +91,7 @@ impl SandboxTest {
             ]
             .iter()
             .all(|(outcome, results)| {
-                let called: u64 = results
-                    .iter()
-                    .map(|result| calls[api][result].as_u64().unwrap())
-                    .sum();
+                let called: u64 = results.iter().map(|result| calls[api][result].as_u64().unwrap()).sum();
                 let attempts =
                     format!("postrider_attempts_total{{provider=\"sandbox_{api}\",outcome=\"{outcome}\"}}");
                 self.metric(&attempts) == called
@@ -139,10 +116,7 @@ fn with_providers(printed: &str, apis: &[&str]) -> String {
     let all_providers = "providers = [\"sandbox_simple\", \"sandbox_texting\", \"sandbox_twilio\"]";
     assert!(printed.contains(all_providers), "{printed}");
     let names: Vec<String> = apis.iter().map(|api| format!("\"sandbox_{api}\"")).collect();
-    printed.replace(
-        all_providers,
-        &format!("providers = [{}]\nstrategy = \"failover\"", names.join(", ")),
-    )
+    printed.replace(all_providers, &format!("providers = [{}]\nstrategy = \"failover\"", names.join(", ")))
 }
 
 /// Returns the cells of a table of docs/src/sandbox-server.md, without backquotes.
@@ -153,12 +127,8 @@ fn documented_table(first_cell: &str) -> Vec<Vec<String>> {
         .skip_while(|line| !line.starts_with(&format!("| {first_cell} |")))
         .skip(2)
         .take_while(|line| line.starts_with('|'));
-    let cells = |row: &str| {
-        row.trim_matches('|')
-            .split('|')
-            .map(|cell| cell.trim().replace('`', ""))
-            .collect()
-    };
+    let cells =
+        |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
     rows.map(cells).collect()
 }
 
@@ -170,29 +140,22 @@ fn expect_test_numbers_as_documented(api: &str) {
     // A throttled provider gets no calls for a while, so the numbers that throttle come last.
     let (throttled, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row[2] == "throttled");
     for rows in [others, throttled] {
-        let sent: Vec<_> = rows
-            .iter()
-            .map(|row| (row, test.gateway.send(&row[0].replace('+', "%2B"), "hello")))
-            .collect();
+        let sent: Vec<_> =
+            rows.iter().map(|row| (row, test.gateway.send(&row[0].replace('+', "%2B"), "hello"))).collect();
         for (row, id) in sent {
             let [number, behavior, attempt, state] = &row[..] else {
                 panic!("{row:?}");
             };
-            wait_until(
-                &format!("{api}: the message to {number} ({behavior}) is {state}"),
-                || {
-                    test.gateway.attempts(&id).first() == Some(&format!("sandbox_{api}: {attempt}"))
-                        && test.gateway.state(&id) == *state
-                },
-            );
+            wait_until(&format!("{api}: the message to {number} ({behavior}) is {state}"), || {
+                test.gateway.attempts(&id).first() == Some(&format!("sandbox_{api}: {attempt}"))
+                    && test.gateway.state(&id) == *state
+            });
         }
     }
     let id = test.send_message();
     test.gateway.wait_for_state(&id, &["delivered"]);
     wait_until("both sides count the same attempts", || test.counters_agree());
-    wait_until("both sides count the same receipts", || {
-        test.receipt_counters_agree()
-    });
+    wait_until("both sides count the same receipts", || test.receipt_counters_agree());
     for number in ["+12025550101", "+12025550105"] {
         let output = test.gateway.run_ok(&["recipient", number]);
         assert!(output.contains("is inactive"), "{output}");
@@ -242,19 +205,11 @@ fn every_fault_acts_as_documented_and_messages_flow_again_after_it_is_removed() 
 
 #[test]
 fn while_one_provider_throttles_or_answers_garbage_the_next_one_sends() {
-    let test = SandboxTest::new(&RELIABLE_OPTIONS, |printed| {
-        with_providers(printed, &["simple", "twilio"])
-    });
-    test.set_fault(
-        "POST",
-        "{\"fault\":\"throttle\",\"api\":\"simple\",\"calls\":1,\"retry_after\":1}",
-    );
+    let test = SandboxTest::new(&RELIABLE_OPTIONS, |printed| with_providers(printed, &["simple", "twilio"]));
+    test.set_fault("POST", "{\"fault\":\"throttle\",\"api\":\"simple\",\"calls\":1,\"retry_after\":1}");
     let id = test.send_message();
     test.gateway.wait_for_state(&id, &["delivered"]);
-    assert_eq!(
-        test.gateway.attempts(&id),
-        ["sandbox_simple: throttled", "sandbox_twilio: accepted"]
-    );
+    assert_eq!(test.gateway.attempts(&id), ["sandbox_simple: throttled", "sandbox_twilio: accepted"]);
     let open = "postrider_provider_circuit{provider=\"sandbox_simple\",state=\"open\"}";
     test.set_fault("PUT", "{\"fault\":\"garbage\",\"api\":\"simple\"}");
     wait_until("its circuit breaker opens", || {
@@ -288,20 +243,14 @@ fn with_random_results_on_all_three_wires_both_sides_count_the_same() {
     for _ in 0..90 {
         test.send_message();
     }
-    let waiting = || {
-        test.gateway
-            .query_number("SELECT count(*) FROM deliveries WHERE state = 'waiting'")
-    };
+    let waiting = || test.gateway.query_number("SELECT count(*) FROM deliveries WHERE state = 'waiting'");
     wait_until("all deliveries have ended", || waiting() == 0);
     wait_until("both sides count the same attempts", || test.counters_agree());
-    wait_until("both sides count the same receipts", || {
-        test.receipt_counters_agree()
-    });
+    wait_until("both sides count the same receipts", || test.receipt_counters_agree());
     let counters = test.counters();
     for state in ["delivered", "failed"] {
-        let ended = test.gateway.query_number(&format!(
-            "SELECT count(*) FROM deliveries WHERE state = '{state}'"
-        ));
+        let ended =
+            test.gateway.query_number(&format!("SELECT count(*) FROM deliveries WHERE state = '{state}'"));
         assert_eq!(counters["receipts"]["sent"][state], ended, "{state}: {counters}");
     }
 }
@@ -309,14 +258,7 @@ fn with_random_results_on_all_three_wires_both_sides_count_the_same() {
 #[test]
 fn the_sandbox_server_stops_at_once_despite_hanging_calls_and_waiting_receipts() {
     for signal in ["TERM", "INT"] {
-        let options = [
-            "--failure-rate",
-            "0",
-            "--receipts",
-            "delivered=1",
-            "--receipt-delay",
-            "1h",
-        ];
+        let options = ["--failure-rate", "0", "--receipts", "delivered=1", "--receipt-delay", "1h"];
         let test = SandboxTest::new(&options, |printed| with_providers(printed, &["texting"]));
         test.gateway.wait_for_state(&test.send_message(), &["sent"]);
         test.set_fault("PUT", "{\"fault\":\"hang\"}");

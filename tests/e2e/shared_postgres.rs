@@ -14,9 +14,7 @@ fn gateway_on_postgres() -> TestGateway {
 fn workers_on_other_hosts_send_what_intake_accepts() {
     let gateway = gateway_on_postgres();
     let intake = gateway.start_serve(&["--concurrency", "0"]);
-    let mut ids: Vec<String> = (0..30)
-        .map(|n| gateway.send("09122222222", &format!("first {n}")))
-        .collect();
+    let mut ids: Vec<String> = (0..30).map(|n| gateway.send("09122222222", &format!("first {n}"))).collect();
     let (one, other) = (gateway.start(&["work"]), gateway.start(&["work"]));
     ids.extend((0..30).map(|n| gateway.send("09122222222", &format!("second {n}"))));
     for id in &ids {
@@ -35,9 +33,7 @@ fn workers_on_other_hosts_send_what_intake_accepts() {
 fn accepted_messages_survive_the_death_of_the_accepting_process() {
     let gateway = gateway_on_postgres();
     let intake = gateway.start_serve(&["--concurrency", "0"]);
-    let ids: Vec<String> = (0..20)
-        .map(|n| gateway.send("09122222222", &format!("before {n}")))
-        .collect();
+    let ids: Vec<String> = (0..20).map(|n| gateway.send("09122222222", &format!("before {n}"))).collect();
     intake.kill();
     let _again = gateway.start_serve(&[]);
     for id in &ids {
@@ -48,11 +44,7 @@ fn accepted_messages_survive_the_death_of_the_accepting_process() {
 #[test]
 fn commands_work_on_postgres_as_on_sqlite() {
     let gateway = gateway_on_postgres();
-    assert!(
-        gateway
-            .run_ok(&["check"])
-            .contains("applied by `console migrate`")
-    );
+    assert!(gateway.run_ok(&["check"]).contains("applied by `console migrate`"));
     assert!(gateway.run_ok(&["migrate"]).contains("0001_schema"));
     assert!(gateway.run_ok(&["check"]).contains("readable and writable"));
     let refused = gateway.run(&["backup", "copy.db"]);

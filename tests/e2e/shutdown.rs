@@ -6,14 +6,10 @@ use super::test_gateway::{TestGateway, wait_until};
 #[test]
 fn a_stop_finishes_calls_in_flight_and_sends_nothing_twice() {
     let stub = StubProvider::new(StubBehavior::AcceptAfterMs(700));
-    let gateway = TestGateway::new(&format!(
-        "{}\n[channels.sms]\nproviders = [\"red\"]\n",
-        stub.texting_config("red")
-    ));
+    let gateway =
+        TestGateway::new(&format!("{}\n[channels.sms]\nproviders = [\"red\"]\n", stub.texting_config("red")));
     let console = gateway.start_serve(&["--concurrency", "4"]);
-    let ids: Vec<String> = (0..10)
-        .map(|n| gateway.send("09122222222", &format!("message {n}")))
-        .collect();
+    let ids: Vec<String> = (0..10).map(|n| gateway.send("09122222222", &format!("message {n}"))).collect();
     wait_until("calls are in flight", || !stub.calls().is_empty());
     let status = console.terminate();
     assert_eq!(status.code(), Some(0), "{}", gateway.log());

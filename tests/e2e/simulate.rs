@@ -16,10 +16,7 @@ pub fn stderr(output: &Output) -> String {
 pub fn numbers_in_line(text: &str, word: &str) -> Vec<u64> {
     let line = text.lines().find(|line| line.starts_with(word));
     let line = line.unwrap_or_else(|| panic!("no {word} in\n{text}"));
-    line.split_whitespace()
-        .skip(1)
-        .filter_map(|word| word.parse().ok())
-        .collect()
+    line.split_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect()
 }
 
 #[test]
@@ -43,21 +40,13 @@ fn a_simulation_matches_its_expected_values_and_all_counts_agree() {
     };
     assert_eq!((accepted, waiting, delivered), (400, 0, 0), "{table}");
     assert_eq!(sent + failed, 400);
-    assert_eq!(
-        numbers_in_line(&table, "metrics"),
-        numbers_in_line(&table, "report")
-    );
+    assert_eq!(numbers_in_line(&table, "metrics"), numbers_in_line(&table, "report"));
     let kept = rusqlite::Connection::open(gateway.folder.path().join("kept.db")).unwrap();
     let count = |state: &str| {
         let sql = "SELECT count(*) FROM deliveries WHERE state = ?1";
-        kept.query_row(sql, [state], |row| row.get::<_, i64>(0))
-            .unwrap()
-            .unsigned_abs()
+        kept.query_row(sql, [state], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs()
     };
-    assert_eq!(
-        (count("sent"), count("failed"), count("waiting")),
-        (sent, failed, 0)
-    );
+    assert_eq!((count("sent"), count("failed"), count("waiting")), (sent, failed, 0));
     let again = gateway.run(&[
         "simulate",
         "--messages",
@@ -82,11 +71,7 @@ fn a_simulation_matches_its_expected_values_and_all_counts_agree() {
     gateway.run_ok(&[&["simulate", "--keep=sqlite:users.db"], &no_messages[..]].concat());
     let refused = gateway.run(&["simulate", "--users", "2", "--keep=sqlite:users.db"]);
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
-    assert!(
-        stderr(&refused).contains("already contains users"),
-        "{}",
-        stderr(&refused)
-    );
+    assert!(stderr(&refused).contains("already contains users"), "{}", stderr(&refused));
 }
 
 #[test]
@@ -97,14 +82,8 @@ fn the_limits_of_every_range_and_zero_messages_can_be_simulated() {
         assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
         numbers_in_line(&stdout(&output), "report")
     };
-    assert_eq!(
-        report(&["--messages", "300", "--failure-rate", "0"]),
-        [300, 0, 300, 0, 0]
-    );
-    assert_eq!(
-        report(&["--messages", "300", "--failure-rate", "1"]),
-        [300, 0, 0, 0, 300]
-    );
+    assert_eq!(report(&["--messages", "300", "--failure-rate", "0"]), [300, 0, 300, 0, 0]);
+    assert_eq!(report(&["--messages", "300", "--failure-rate", "1"]), [300, 0, 0, 0, 300]);
     assert_eq!(report(&["--messages", "0"]), [0, 0, 0, 0, 0]);
 }
 
@@ -129,19 +108,9 @@ fn an_interrupted_simulation_prints_its_result_so_far_and_leaves_no_files() {
     let gateway = TestGateway::new("");
     let temporary = gateway.folder.path().join("temporary");
     std::fs::create_dir(&temporary).unwrap();
-    let arguments = [
-        "simulate",
-        "--messages",
-        "5000",
-        "--mean-time",
-        "100ms",
-        "--no-retry",
-    ];
+    let arguments = ["simulate", "--messages", "5000", "--mean-time", "100ms", "--no-retry"];
     let mut command = gateway.command(&arguments);
-    command
-        .env("TMPDIR", &temporary)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.env("TMPDIR", &temporary).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let folders = || std::fs::read_dir(&temporary).unwrap().count();
     let store = || {
@@ -151,9 +120,7 @@ fn an_interrupted_simulation_prints_its_result_so_far_and_leaves_no_files() {
         store.query_row(sql, [], |row| row.get::<_, i64>(0)).ok()
     };
     wait_until("a message was sent", || store().is_some_and(|sent| sent > 0));
-    let interrupted = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(interrupted.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let table = stdout(&output);
@@ -176,34 +143,16 @@ fn a_value_out_of_range_is_refused_with_the_range() {
         (vec!["simulate", "--senders", "0"], "1..=1000"),
         (vec!["simulate", "--sender", "mean=2s,failure=7"], "from 0 to 1"),
         (vec!["simulate", "--users", "1000001"], "from 0 to 1000000"),
-        (
-            vec!["simulate", "--users", "9", "--loss-ratio", "1.1"],
-            "from 0 to 1",
-        ),
-        (
-            vec!["simulate", "--users", "9", "--open-ratio", "-1"],
-            "from 0 to 1",
-        ),
-        (
-            vec!["simulate", "--users", "9", "--messages-per-user", "1001"],
-            "from 0 to 1000",
-        ),
+        (vec!["simulate", "--users", "9", "--loss-ratio", "1.1"], "from 0 to 1"),
+        (vec!["simulate", "--users", "9", "--open-ratio", "-1"], "from 0 to 1"),
+        (vec!["simulate", "--users", "9", "--messages-per-user", "1001"], "from 0 to 1000"),
         (vec!["produce", "--messages", "200000000"], "from 0 to 100000000"),
         (vec!["work", "--failure-rate", "-0.1"], "from 0 to 1"),
         (vec!["monitor", "--interval", "2h"], "from 100ms to 1h"),
     ] {
         let output = gateway.run(&arguments);
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{arguments:?}: {}",
-            stderr(&output)
-        );
-        assert!(
-            stderr(&output).contains(range),
-            "{arguments:?}: {}",
-            stderr(&output)
-        );
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(range), "{arguments:?}: {}", stderr(&output));
     }
     let variables = [
         ("work", "SENDER_MEAN_TIME", "-1"),

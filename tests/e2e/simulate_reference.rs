@@ -7,9 +7,7 @@ use super::test_gateway::TestGateway;
 pub fn ratio_blocks(printed: &str) -> Vec<serde_json::Value> {
     let parts = printed.split("\nid: ").flat_map(|part| part.split_once('{'));
     let blocks = parts.map(|(_, rest)| format!("{{{}}}", rest.split_once('}').unwrap().0));
-    blocks
-        .map(|block| serde_json::from_str(&block).unwrap())
-        .collect()
+    blocks.map(|block| serde_json::from_str(&block).unwrap()).collect()
 }
 
 #[test]
@@ -34,20 +32,10 @@ fn the_run_of_system_d_matches_its_reference() {
     let [accepted, waiting, sent, delivered, failed] = numbers_in_line(&table, "report")[..] else {
         panic!("{table}");
     };
-    assert_eq!(
-        (accepted, waiting, delivered, sent),
-        (1_000, 0, 0, 1_000 - failed),
-        "{table}"
-    );
+    assert_eq!((accepted, waiting, delivered, sent), (1_000, 0, 0, 1_000 - failed), "{table}");
     assert!((149..=251).contains(&failed), "{table}");
-    let line = table
-        .lines()
-        .find(|line| line.starts_with("mean call time"))
-        .unwrap();
-    let found = line
-        .split_whitespace()
-        .find_map(|word| word.parse::<f64>().ok())
-        .unwrap();
+    let line = table.lines().find(|line| line.starts_with("mean call time")).unwrap();
+    let found = line.split_whitespace().find_map(|word| word.parse::<f64>().ok()).unwrap();
     // No upper limit: the machine adds an unknown delay.
     assert!(found > 0.1 - 0.013, "{line}");
 }
@@ -76,29 +64,20 @@ fn the_run_of_system_e_matches_its_reference_and_repeats_with_its_seed() {
     let printed = simulate(&[]);
     let messages = ratio_blocks(&printed);
     assert_eq!(messages.len(), 5, "{printed}");
-    assert_eq!(
-        printed.lines().filter(|line| line.starts_with("body: ")).count(),
-        5
-    );
+    assert_eq!(printed.lines().filter(|line| line.starts_with("body: ")).count(), 5);
     for message in &messages {
         let [sent, received, opened] =
             ["sent", "received", "opened"].map(|name| message[name].as_u64().unwrap());
         assert_eq!(sent, 1_000);
         // Four standard deviations, and one more for each of five messages.
-        assert!(
-            (853..=947).contains(&received) && (465..=615).contains(&opened),
-            "{message}"
-        );
+        assert!((853..=947).contains(&received) && (465..=615).contains(&opened), "{message}");
         let hundredths = |part: u64, whole: u64| (200 * part + whole) / (2 * whole);
         let decimal = |hundredths: u64| format!("{}.{:02}", hundredths / 100, hundredths % 100);
         assert_eq!(message["received_ratio"], decimal(hundredths(received, sent)));
         assert_eq!(message["opened_ratio"], decimal(hundredths(opened, received)));
     }
     let again = ratio_blocks(&simulate(&["--senders", "1", "--concurrency", "16"]));
-    assert_eq!(
-        again, messages,
-        "the same seed gives the same counts with other senders"
-    );
+    assert_eq!(again, messages, "the same seed gives the same counts with other senders");
 }
 
 #[test]
@@ -108,10 +87,7 @@ fn no_ratio_divides_by_zero_without_users_or_received_messages() {
     assert_eq!(no_users.len(), 2);
     for message in no_users {
         assert_eq!(message["sent"], 0);
-        assert!(
-            message["received_ratio"].is_null() && message["opened_ratio"].is_null(),
-            "{message}"
-        );
+        assert!(message["received_ratio"].is_null() && message["opened_ratio"].is_null(), "{message}");
     }
     let lost = ratio_blocks(&gateway.run_ok(&[
         "simulate",
@@ -124,17 +100,8 @@ fn no_ratio_divides_by_zero_without_users_or_received_messages() {
     ]));
     assert_eq!(lost[0]["received_ratio"], "0.00");
     assert!(lost[0]["opened_ratio"].is_null());
-    let all = [
-        "simulate",
-        "--users",
-        "20",
-        "--messages-per-user",
-        "1",
-        "--loss-ratio",
-        "0",
-        "--open-ratio",
-        "1",
-    ];
+    let all =
+        ["simulate", "--users", "20", "--messages-per-user", "1", "--loss-ratio", "0", "--open-ratio", "1"];
     let all = ratio_blocks(&gateway.run_ok(&all));
     assert_eq!((&all[0]["received"], &all[0]["opened"]), (&20.into(), &20.into()));
 }
@@ -149,11 +116,7 @@ fn message_and_user_options_are_mutually_exclusive() {
     ] {
         let output = gateway.run(&arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(
-            stderr(&output).contains("cannot be used with"),
-            "{}",
-            stderr(&output)
-        );
+        assert!(stderr(&output).contains("cannot be used with"), "{}", stderr(&output));
     }
     for option in ["--messages-per-user", "--loss-ratio", "--open-ratio"] {
         let output = gateway.run(&["simulate", option, "1"]);

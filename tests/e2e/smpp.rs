@@ -28,25 +28,17 @@ impl SmscProcess {
         let peers = peers_folder();
         let mut command = Command::new(peers.join("python/bin/node"));
         command.env("NODE_PATH", peers.join("node_modules"));
-        command
-            .arg(root.join("tests/peers/smpp.js"))
-            .arg(format!("{{\"receipts\":\"{state}\"}}"));
+        command.arg(root.join("tests/peers/smpp.js")).arg(format!("{{\"receipts\":\"{state}\"}}"));
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.expect("node is installed; run ./start.sh test");
         let commands = child.stdin.take().expect("piped stdin");
         let mut output = BufReader::new(child.stdout.take().expect("piped stdout"));
         let mut line = String::new();
-        output
-            .read_line(&mut line)
-            .expect("the port; run ./start.sh test");
+        output.read_line(&mut line).expect("the port; run ./start.sh test");
         let event: serde_json::Value = serde_json::from_str(&line).expect("an event");
         // Drains the output, because a full pipe would block the SMSC.
         std::thread::spawn(move || output.lines().map_while(Result::ok).count());
-        Self {
-            child,
-            commands,
-            port: event["port"].to_string(),
-        }
+        Self { child, commands, port: event["port"].to_string() }
     }
 
     fn gateway(&self, more: &str) -> TestGateway {
@@ -81,11 +73,7 @@ fn a_number_that_a_receipt_reports_invalid_gets_no_more_messages() {
     let _console = gateway.start_serve(&[]);
     let id = gateway.send("09122222222", "hello");
     gateway.wait_for_state(&id, &["failed"]);
-    assert!(
-        gateway
-            .run_ok(&["recipient", "09122222222"])
-            .contains("is inactive")
-    );
+    assert!(gateway.run_ok(&["recipient", "09122222222"]).contains("is inactive"));
 }
 
 #[test]
@@ -102,8 +90,6 @@ fn a_recipient_who_sends_stop_gets_no_more_messages_and_a_cut_connection_loses_n
                 \"destination_addr\":\"30001\",\"short_message\":\"STOP\"}}";
     smsc.send_command(stop);
     wait_until("the recipient has opted out", || {
-        gateway
-            .run_ok(&["recipient", "09122222223"])
-            .contains("is opted_out")
+        gateway.run_ok(&["recipient", "09122222223"]).contains("is opted_out")
     });
 }

@@ -46,11 +46,8 @@ impl StubProvider {
             calls: Arc::default(),
             stop: Arc::default(),
         };
-        let (behavior, calls, stop) = (
-            Arc::clone(&stub.behavior),
-            Arc::clone(&stub.calls),
-            Arc::clone(&stub.stop),
-        );
+        let (behavior, calls, stop) =
+            (Arc::clone(&stub.behavior), Arc::clone(&stub.calls), Arc::clone(&stub.stop));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if stop.load(Ordering::SeqCst) {
@@ -124,17 +121,11 @@ fn serve_connection(stream: TcpStream, behavior: &Mutex<StubBehavior>, calls: &M
         std::thread::sleep(Duration::from_millis(delay_ms));
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let body = match status {
-            200 => format!(
-                "{{\"message_id\":\"stub-{}\"}}",
-                NUMBER.fetch_add(1, Ordering::SeqCst)
-            ),
+            200 => format!("{{\"message_id\":\"stub-{}\"}}", NUMBER.fetch_add(1, Ordering::SeqCst)),
             _ => "no".to_owned(),
         };
         let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: ");
-        if writer
-            .write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes())
-            .is_err()
-        {
+        if writer.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).is_err() {
             return;
         }
     }
@@ -161,9 +152,5 @@ fn read_call(reader: &mut BufReader<TcpStream>) -> Option<String> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let body = String::from_utf8_lossy(&body).into_owned();
-    Some(if body.is_empty() {
-        first.trim().to_owned()
-    } else {
-        body
-    })
+    Some(if body.is_empty() { first.trim().to_owned() } else { body })
 }

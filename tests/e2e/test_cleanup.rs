@@ -26,9 +26,7 @@ fn poll_until(condition: &str, mut holds: impl FnMut() -> bool) -> bool {
 }
 
 fn send_interrupt(supervisor: &Child) {
-    let sent = Command::new("kill")
-        .args(["-INT", &supervisor.id().to_string()])
-        .status();
+    let sent = Command::new("kill").args(["-INT", &supervisor.id().to_string()]).status();
     assert!(sent.unwrap().success());
 }
 
@@ -45,11 +43,7 @@ fn the_server_of_an_interrupted_test_run_ends_and_its_files_are_deleted() {
     let folder = std::env::temp_dir().join(format!("postrider-interrupted-{}-{port}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let mut supervisor = Command::new("sh")
-        .args([
-            "-c",
-            include_str!("../../crates/core/src/testing/database.sh"),
-            "database.sh",
-        ])
+        .args(["-c", include_str!("../../crates/core/src/testing/database.sh"), "database.sh"])
         .args([&bin, &folder])
         .arg(&port)
         .stdin(Stdio::piped())

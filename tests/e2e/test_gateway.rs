@@ -34,10 +34,7 @@ impl TestGateway {
     /// Returns `console ARGUMENTS` in the folder, not started and without our `POSTRIDER_…` variables.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
-        command
-            .current_dir(self.folder.path())
-            .args(arguments)
-            .stdin(Stdio::null());
+        command.current_dir(self.folder.path()).args(arguments).stdin(Stdio::null());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POSTRIDER_")) {
             command.env_remove(name);
         }
@@ -52,15 +49,8 @@ impl TestGateway {
     /// Runs a command that must succeed and returns its standard output.
     pub fn run_ok(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
-        let (out, err) = (
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
-        assert!(
-            output.status.success(),
-            "console {arguments:?}: {} {out} {err}",
-            output.status
-        );
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "console {arguments:?}: {} {out} {err}", output.status);
         out.into_owned()
     }
 
@@ -81,8 +71,7 @@ impl TestGateway {
     fn wait_until_ready(&self, mut console: ConsoleProcess) -> ConsoleProcess {
         wait_until("the gateway is ready", || {
             assert!(console.is_alive(), "serve ended: {}", self.log());
-            self.get("/healthz")
-                .is_some_and(|response| response.status == 200)
+            self.get("/healthz").is_some_and(|response| response.status == 200)
         });
         console
     }
@@ -93,15 +82,9 @@ impl TestGateway {
     }
 
     fn spawn(&self, mut command: Command) -> ConsoleProcess {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.log_file())
-            .unwrap();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
         command.stdout(log.try_clone().unwrap()).stderr(log);
-        ConsoleProcess {
-            child: command.spawn().unwrap(),
-        }
+        ConsoleProcess { child: command.spawn().unwrap() }
     }
 
     /// Returns the output of all started processes so far.
@@ -120,13 +103,7 @@ impl TestGateway {
 
     /// Sends `POST path` with a JSON body.
     pub fn post(&self, path: &str, json: &str) -> Option<RawResponse> {
-        raw_http::send_request(
-            self.address,
-            "POST",
-            path,
-            &["Content-Type: application/json"],
-            json,
-        )
+        raw_http::send_request(self.address, "POST", path, &["Content-Type: application/json"], json)
     }
 
     /// Sends a message over the simple API and returns its id.
@@ -134,41 +111,28 @@ impl TestGateway {
         let path = format!("/sms/send?number={number}&body={}", body.replace(' ', "+"));
         let response = self.get(&path).expect("a response");
         assert_eq!(response.status, 200, "{response:?}");
-        response.json()["Data"][0]["id"]
-            .as_str()
-            .expect("an id")
-            .to_owned()
+        response.json()["Data"][0]["id"].as_str().expect("an id").to_owned()
     }
 
     /// Returns a message as the native API shows it.
     pub fn message(&self, id: &str) -> serde_json::Value {
-        self.get(&format!("/v1/messages/{id}"))
-            .expect("a response")
-            .json()
+        self.get(&format!("/v1/messages/{id}")).expect("a response").json()
     }
 
     /// Returns the state of a message's first delivery.
     pub fn state(&self, id: &str) -> String {
-        self.message(id)["deliveries"][0]["state"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        self.message(id)["deliveries"][0]["state"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits until a message's first delivery is in one of these states.
     pub fn wait_for_state(&self, id: &str, states: &[&str]) {
-        wait_until(&format!("{id} is {states:?}"), || {
-            states.contains(&self.state(id).as_str())
-        });
+        wait_until(&format!("{id} is {states:?}"), || states.contains(&self.state(id).as_str()));
     }
 
     /// Returns `provider: outcome` for each attempt of a message's first delivery.
     pub fn attempts(&self, id: &str) -> Vec<String> {
         let message = self.message(id);
-        let attempts = message["deliveries"][0]["attempts"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
+        let attempts = message["deliveries"][0]["attempts"].as_array().cloned().unwrap_or_default();
         let text = |value: &serde_json::Value| value.as_str().unwrap_or("none").to_owned();
         attempts
             .iter()
@@ -217,10 +181,8 @@ impl ConsoleProcess {
 
     /// Sends a signal by name (`TERM`, `STOP`, `CONT`).
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args([&format!("-{name}"), &self.id().to_string()])
-            .status()
-            .unwrap();
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
@@ -254,10 +216,7 @@ impl Drop for ConsoleProcess {
 pub fn wait_until(condition: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(
-            started.elapsed() < WAIT_LIMIT,
-            "timeout waiting until {condition}"
-        );
+        assert!(started.elapsed() < WAIT_LIMIT, "timeout waiting until {condition}");
         poll_pause();
     }
 }
@@ -269,8 +228,5 @@ pub fn poll_pause() {
 
 /// Returns an address of 127.0.0.1 without a listener.
 pub fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

@@ -18,9 +18,7 @@ fn send_from_eight_clients(gateways: [&TestGateway; 2]) -> (usize, usize) {
             let (gateway, accepted, refused) = (gateways[client % 2], &accepted, &refused);
             scope.spawn(move || {
                 for _ in 0..50 {
-                    let response = gateway
-                        .post("/v1/messages", REPLY_EXPECTED_BODY)
-                        .expect("a response");
+                    let response = gateway.post("/v1/messages", REPLY_EXPECTED_BODY).expect("a response");
                     match response.status {
                         201 => accepted.fetch_add(1, Ordering::Relaxed),
                         429 => {
@@ -41,9 +39,7 @@ fn send_from_eight_clients(gateways: [&TestGateway; 2]) -> (usize, usize) {
 fn eight_clients_on_two_hosts_get_exactly_three_hundred_through() {
     let store = format!("[store]\nurl = \"{}\"\n{CONFIG}", new_database());
     let gateways = [TestGateway::new(&store), TestGateway::new(&store)];
-    let _hosts = gateways
-        .each_ref()
-        .map(|gateway| gateway.start_serve(&["--concurrency", "0"]));
+    let _hosts = gateways.each_ref().map(|gateway| gateway.start_serve(&["--concurrency", "0"]));
     assert_eq!(send_from_eight_clients([&gateways[0], &gateways[1]]), (300, 100));
     // Another user is not limited.
     gateways[0].send("09123333333", "hello");
@@ -66,8 +62,5 @@ fn the_command_line_reports_when_to_retry() {
     let refused = gateway.run(&["send", "09122222222", "yes or no?"]);
     let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{stderr}");
-    assert!(
-        stderr.contains("nothing was stored") && stderr.contains("UTC"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("nothing was stored") && stderr.contains("UTC"), "{stderr}");
 }

@@ -102,9 +102,7 @@ fn config(provider: &StubProvider, more: &str) -> String {
 
 fn send_with_callback(gateway: &TestGateway, callback: &str) -> String {
     let submission = json!({"to": "09122222222", "body": "hello", "callback_url": callback});
-    let response = gateway
-        .post("/v1/messages", &submission.to_string())
-        .expect("a response");
+    let response = gateway.post("/v1/messages", &submission.to_string()).expect("a response");
     assert_eq!(response.status, 201, "{response:?}");
     response.json()["id"].as_str().unwrap().to_owned()
 }
@@ -112,9 +110,7 @@ fn send_with_callback(gateway: &TestGateway, callback: &str) -> String {
 fn report_delivered(gateway: &TestGateway, provider: &StubProvider, id: &str) {
     let reference = gateway.message(id)["deliveries"][0]["reference"].clone();
     let receipt = json!({"status": "delivered", "message_id": reference});
-    let response = gateway
-        .post(&provider.last_callback_path(), &receipt.to_string())
-        .expect("a response");
+    let response = gateway.post(&provider.last_callback_path(), &receipt.to_string()).expect("a response");
     assert_eq!(response.json()["status"], "ok", "{response:?}");
 }
 
@@ -150,9 +146,7 @@ fn a_callback_receives_every_change_signed_with_either_secret() {
     let _console = gateway.start_serve(&[]);
     let id = send_with_callback(&gateway, &endpoint.url());
     let sent = (1, "message.sent".to_owned());
-    wait_until("message.sent was posted", || {
-        endpoint.event_types() == [sent.clone()]
-    });
+    wait_until("message.sent was posted", || endpoint.event_types() == [sent.clone()]);
     report_delivered(&gateway, &provider, &id);
     let both = [sent, (2, "message.delivered".to_owned())];
     wait_until("message.delivered was posted", || endpoint.event_types() == both);
@@ -161,10 +155,7 @@ fn a_callback_receives_every_change_signed_with_either_secret() {
     let body: Value = serde_json::from_str(&calls[1].1).unwrap();
     assert_eq!(body["data"]["message_id"], id.as_str());
     assert_eq!(body["data"]["to"], "09122222222");
-    assert!(
-        !calls[1].1.contains("hello"),
-        "events do not contain the message body"
-    );
+    assert!(!calls[1].1.contains("hello"), "events do not contain the message body");
     // A message without a callback creates no events.
     let without_callback = gateway.send("09122222222", "hello");
     gateway.wait_for_state(&without_callback, &["sent"]);
@@ -190,11 +181,7 @@ fn a_failing_endpoint_is_retried_with_the_same_id_and_then_given_up() {
     assert!(listed.contains(id) && listed.contains("HTTP 500"), "{listed}");
     assert!(gateway.run_ok(&["events", "show", id]).contains("message.sent"));
     endpoint.status.store(200, Ordering::SeqCst);
-    assert!(
-        gateway
-            .run_ok(&["events", "replay", "--dead"])
-            .contains("1 event ")
-    );
+    assert!(gateway.run_ok(&["events", "replay", "--dead"]).contains("1 event "));
     wait_until("the event is delivered", || {
         gateway.query_number("SELECT count(*) FROM events WHERE state = 'delivered'") == 1
     });
@@ -207,22 +194,13 @@ fn private_addresses_are_refused_when_accepting_and_when_calling() {
     let text = config(&provider, "").replace("networks = [\"127.0.0.1\"]", "networks = [\"10.0.0.0/8\"]");
     let gateway = TestGateway::new(&text);
     let _console = gateway.start_serve(&[]);
-    for url in [
-        endpoint.url(),
-        "https://169.254.169.254/".to_owned(),
-        "ftp://a.example/".to_owned(),
-    ] {
+    for url in [endpoint.url(), "https://169.254.169.254/".to_owned(), "ftp://a.example/".to_owned()] {
         let submission = json!({"to": "09122222222", "body": "x", "callback_url": url});
-        let response = gateway
-            .post("/v1/messages", &submission.to_string())
-            .expect("a response");
+        let response = gateway.post("/v1/messages", &submission.to_string()).expect("a response");
         assert_eq!(response.status, 422, "{response:?}");
         assert!(response.body.contains("callback_url"), "{response:?}");
     }
-    send_with_callback(
-        &gateway,
-        &format!("http://localhost:{}/hook", endpoint.address.port()),
-    );
+    send_with_callback(&gateway, &format!("http://localhost:{}/hook", endpoint.address.port()));
     wait_until("the event is dead", || {
         gateway.query_number("SELECT count(*) FROM events WHERE state = 'dead'") == 1
     });
@@ -242,14 +220,8 @@ fn a_key_receives_events_of_its_messages_and_a_dead_endpoint_delays_no_other() {
     let _console = gateway.start_serve(&[]);
     let submit = |more: Value| {
         let mut submission = json!({"to": "09122222222", "body": "hello"});
-        submission
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        let headers = [
-            "Content-Type: application/json",
-            "Authorization: Bearer SHOP-KEY-0123456789",
-        ];
+        submission.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let headers = ["Content-Type: application/json", "Authorization: Bearer SHOP-KEY-0123456789"];
         let response = super::raw_http::send_request(
             gateway.address,
             "POST",
@@ -269,9 +241,7 @@ fn a_key_receives_events_of_its_messages_and_a_dead_endpoint_delays_no_other() {
     for _ in 0..3 {
         submit(json!({}));
     }
-    wait_until("the endpoint of the key received its three events", || {
-        endpoint.calls().len() == 3
-    });
+    wait_until("the endpoint of the key received its three events", || endpoint.calls().len() == 3);
     expect_verified(&endpoint.calls(), &[SECRET]);
 }
 
@@ -286,12 +256,7 @@ fn two_hosts_post_each_event_once() {
         send_with_callback(&gateways[number % 2], &endpoint.url());
     }
     wait_until("all events were posted", || endpoint.calls().len() >= 20);
-    let delivered = || {
-        gateways[0]
-            .run_ok(&["events", "list", "--state", "delivered"])
-            .lines()
-            .count()
-    };
+    let delivered = || gateways[0].run_ok(&["events", "list", "--state", "delivered"]).lines().count();
     wait_until("all events are recorded as delivered", || delivered() == 20);
     assert_eq!(endpoint.calls().len(), 20);
 }

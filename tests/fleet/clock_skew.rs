@@ -13,10 +13,7 @@ fn clocks_that_are_30_seconds_off_cause_no_duplicate_send() {
     load.wait_for_accepted(200);
     let calls = cluster.provider_calls();
     let duplicates: Vec<_> = calls.iter().filter(|(_, count)| **count > 1).collect();
-    assert!(
-        duplicates.is_empty(),
-        "sent more than once within a lease: {duplicates:?}"
-    );
+    assert!(duplicates.is_empty(), "sent more than once within a lease: {duplicates:?}");
     cluster.verify_all_messages(load);
     let sent_messages = "FROM deliveries d JOIN messages m ON m.number = d.id / 64 WHERE state = 'sent'";
     let wrong_durations =

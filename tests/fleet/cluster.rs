@@ -23,9 +23,8 @@ pub const INTAKE_HOSTS: [&str; 2] = ["intake-a", "intake-b"];
 /// Hosts that deliver messages.
 pub const WORKER_HOSTS: [&str; 3] = ["worker-a", "worker-b", "worker-c"];
 
-const ALL_HOSTS: [&str; 9] = [
-    "intake-a", "intake-b", "worker-a", "worker-b", "worker-c", "store-a", "store-b", "queue-a", "queue-b",
-];
+const ALL_HOSTS: [&str; 9] =
+    ["intake-a", "intake-b", "worker-a", "worker-b", "worker-c", "store-a", "store-b", "queue-a", "queue-b"];
 
 /// HTTP port of an intake host.
 const INTAKE_PORT: u16 = 8080;
@@ -108,9 +107,7 @@ impl TestCluster {
             redis_relay: network.relay("here", "queue-a", REDIS_PORT),
             postgres,
             replica,
-            postgres_relay: options
-                .relayed_host
-                .map(|host| network.relay(host, "store-a", POSTGRES_PORT)),
+            postgres_relay: options.relayed_host.map(|host| network.relay(host, "store-a", POSTGRES_PORT)),
             options,
             fault_count: 0,
             recovery_times: Vec::new(),
@@ -120,9 +117,8 @@ impl TestCluster {
         for host in INTAKE_HOSTS.iter().chain(&WORKER_HOSTS) {
             cluster.write_config(host);
         }
-        cluster.intake_addresses = INTAKE_HOSTS
-            .map(|intake| cluster.network.address_of("here", intake, INTAKE_PORT))
-            .to_vec();
+        cluster.intake_addresses =
+            INTAKE_HOSTS.map(|intake| cluster.network.address_of("here", intake, INTAKE_PORT)).to_vec();
         for host in INTAKE_HOSTS {
             cluster.start_console(host);
         }
@@ -148,11 +144,7 @@ impl TestCluster {
 
     /// Starts the console of a host.
     pub fn start_console(&mut self, name: &'static str) {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.log_file(name))
-            .unwrap();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file(name)).unwrap();
         let host = self.network.host(name);
         let mut command = self.console_command(host);
         if INTAKE_HOSTS.contains(&name) {
@@ -163,23 +155,14 @@ impl TestCluster {
         for (variable, _) in std::env::vars().filter(|(variable, _)| variable.starts_with("POSTRIDER_")) {
             command.env_remove(variable);
         }
-        command
-            .current_dir(self.host_folder(name))
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
-        self.consoles
-            .insert(name, ConsoleProcess::from_child(command.spawn().unwrap()));
+        command.current_dir(self.host_folder(name)).stdout(log.try_clone().unwrap()).stderr(log);
+        self.consoles.insert(name, ConsoleProcess::from_child(command.spawn().unwrap()));
     }
 
     /// Returns a command that runs `console` on a host, with the clock offset of that host.
     fn console_command(&self, host: &NetworkHost) -> std::process::Command {
         let program = env!("CARGO_BIN_EXE_console");
-        let Some((_, offset)) = self
-            .options
-            .clock_offsets
-            .iter()
-            .find(|(name, _)| *name == host.name)
-        else {
+        let Some((_, offset)) = self.options.clock_offsets.iter().find(|(name, _)| *name == host.name) else {
             return host.command(program);
         };
         let mut command = host.command(program);
@@ -209,10 +192,7 @@ impl TestCluster {
     pub fn expect_recovery(&mut self, load: &SteadyLoad, fault: &str) {
         self.wait_for_intakes();
         let duration = load.recovery_time(Instant::now());
-        println!(
-            "{fault}: every intake accepts {} ms after its end",
-            duration.as_millis()
-        );
+        println!("{fault}: every intake accepts {} ms after its end", duration.as_millis());
         self.fault_count += 1;
         self.recovery_times.push((fault.to_owned(), duration));
         for (name, console) in &mut self.consoles {
@@ -226,19 +206,13 @@ impl TestCluster {
 
     /// Checks that the other intake hosts accept messages during a fault.
     pub fn expect_others_accept(&mut self, load: &SteadyLoad, without: &str, fault: &str) {
-        let intakes = INTAKE_HOSTS
-            .iter()
-            .zip(&self.intake_addresses)
-            .filter(|(name, _)| **name != without);
+        let intakes = INTAKE_HOSTS.iter().zip(&self.intake_addresses).filter(|(name, _)| **name != without);
         let started_at = Instant::now();
         for (_, address) in intakes {
             load.recovery_time_of(*address, started_at);
         }
         let duration = started_at.elapsed();
-        println!(
-            "{fault}: the other intakes accept {} ms after the check started",
-            duration.as_millis()
-        );
+        println!("{fault}: the other intakes accept {} ms after the check started", duration.as_millis());
         self.recovery_times.push((fault.to_owned(), duration));
         assert!(
             duration <= RECOVERY_TIME_MAX,
@@ -255,26 +229,18 @@ impl TestCluster {
             store.query("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == "0"
         });
         let results = delivery_results(store);
-        let missing_messages: Vec<_> = accepted
-            .iter()
-            .filter(|body| !results.contains_key(*body))
-            .collect();
+        let missing_messages: Vec<_> = accepted.iter().filter(|body| !results.contains_key(*body)).collect();
         assert!(
             missing_messages.is_empty(),
             "{} accepted messages are missing: {missing_messages:?}",
             missing_messages.len()
         );
-        let failed: Vec<_> = results
-            .iter()
-            .filter(|(_, result)| result.state != "sent")
-            .collect();
+        let failed: Vec<_> = results.iter().filter(|(_, result)| result.state != "sent").collect();
         assert!(failed.is_empty(), "not sent: {failed:?}");
         let (mut duplicates, mut unexplained) = (0, Vec::new());
         let calls = self.provider_calls();
         for (body, sends) in &calls {
-            let result = results
-                .get(body)
-                .unwrap_or_else(|| panic!("{body} was sent but is not stored"));
+            let result = results.get(body).unwrap_or_else(|| panic!("{body} was sent but is not stored"));
             duplicates += sends - 1;
             if sends - 1 > result.unknown {
                 unexplained.push((body, sends, result.unknown));
@@ -285,17 +251,9 @@ impl TestCluster {
             "duplicate sends without an unknown attempt (body, sends, unknown): {unexplained:?}"
         );
         let unsent: Vec<_> = results.keys().filter(|body| !calls.contains_key(*body)).collect();
-        assert!(
-            unsent.is_empty(),
-            "in the state sent without a call to the provider: {unsent:?}"
-        );
+        assert!(unsent.is_empty(), "in the state sent without a call to the provider: {unsent:?}");
         let unknown: usize = results.values().map(|result| result.unknown).sum();
-        let slowest = self
-            .recovery_times
-            .iter()
-            .map(|(_, duration)| duration.as_millis())
-            .max()
-            .unwrap_or(0);
+        let slowest = self.recovery_times.iter().map(|(_, duration)| duration.as_millis()).max().unwrap_or(0);
         println!(
             "{} accepted, {} faults, 0 missing, {unknown} unknown, {duplicates} duplicate sends, recovery within {slowest} ms",
             accepted.len(),
@@ -314,9 +272,7 @@ impl TestCluster {
         let mut calls = HashMap::new();
         for call in self.provider.calls() {
             let call: serde_json::Value = serde_json::from_str(&call).unwrap();
-            *calls
-                .entry(call["message"].as_str().unwrap().to_owned())
-                .or_default() += 1;
+            *calls.entry(call["message"].as_str().unwrap().to_owned()).or_default() += 1;
         }
         calls
     }
@@ -361,15 +317,8 @@ impl TestCluster {
             addresses.push(self.network.address_of(name, "store-b", POSTGRES_PORT));
         }
         let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        let session_attrs = if self.options.has_replica {
-            "?target_session_attrs=read-write"
-        } else {
-            ""
-        };
-        format!(
-            "postgres://postgres@{}/postgres{session_attrs}",
-            addresses.join(",")
-        )
+        let session_attrs = if self.options.has_replica { "?target_session_attrs=read-write" } else { "" };
+        format!("postgres://postgres@{}/postgres{session_attrs}", addresses.join(","))
     }
 
     fn host_folder(&self, name: &str) -> PathBuf {
@@ -425,9 +374,5 @@ pub fn is_long_test() -> bool {
 
 /// Returns the time for which a host is disconnected: longer than a lease.
 pub fn outage_duration() -> Duration {
-    if is_long_test() {
-        Duration::from_secs(60)
-    } else {
-        LEASE + Duration::from_secs(4)
-    }
+    if is_long_test() { Duration::from_secs(60) } else { LEASE + Duration::from_secs(4) }
 }

@@ -68,10 +68,7 @@ impl SteadyLoad {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || shared.send_until_stopped(nth))
         };
-        Self {
-            clients: (0..CLIENT_COUNT).map(client).collect(),
-            shared,
-        }
+        Self { clients: (0..CLIENT_COUNT).map(client).collect(), shared }
     }
 
     /// Waits until `count` further messages are accepted.
@@ -91,17 +88,8 @@ impl SteadyLoad {
         std::thread::scope(|scope| {
             let probe =
                 |intake: SocketAddr| scope.spawn(move || self.shared.probe_until_accepted(intake, since));
-            let probes: Vec<_> = self
-                .shared
-                .intake_addresses
-                .iter()
-                .map(|intake| probe(*intake))
-                .collect();
-            probes
-                .into_iter()
-                .map(|probe| probe.join().unwrap())
-                .max()
-                .unwrap()
+            let probes: Vec<_> = self.shared.intake_addresses.iter().map(|intake| probe(*intake)).collect();
+            probes.into_iter().map(|probe| probe.join().unwrap()).max().unwrap()
         })
     }
 
@@ -113,11 +101,7 @@ impl SteadyLoad {
     /// Returns the requests that ended at `since` or later.
     pub fn attempts_since(&self, since: Instant) -> Vec<RequestAttempt> {
         let attempts = self.shared.attempts.lock().unwrap();
-        attempts
-            .iter()
-            .filter(|attempt| attempt.ended >= since)
-            .cloned()
-            .collect()
+        attempts.iter().filter(|attempt| attempt.ended >= since).cloned().collect()
     }
 
     /// Ends the load and returns the bodies of all messages that were answered 2xx.
@@ -161,11 +145,7 @@ impl LoadState {
     }
 
     fn probe_until_accepted(&self, intake: SocketAddr, since: Instant) -> Duration {
-        let nth = self
-            .intake_addresses
-            .iter()
-            .position(|other| *other == intake)
-            .unwrap();
+        let nth = self.intake_addresses.iter().position(|other| *other == intake).unwrap();
         while !self.send(&Self::unique_body("probe"), nth, &mut None) {
             assert!(since.elapsed() < WAIT_LIMIT, "{intake} does not recover");
             std::thread::sleep(Duration::from_millis(20));
@@ -184,11 +164,7 @@ impl LoadState {
         if status.is_none() {
             *connection = None;
         }
-        let attempt = RequestAttempt {
-            intake,
-            ended: Instant::now(),
-            status,
-        };
+        let attempt = RequestAttempt { intake, ended: Instant::now(), status };
         let accepted = attempt.is_accepted();
         self.attempts.lock().unwrap().push(attempt);
         if accepted {
@@ -215,10 +191,7 @@ fn post(intake: SocketAddr, body: &str, connection: &mut Option<TcpStream>) -> O
     );
     let stream = connection.as_mut()?;
     let started_at = Instant::now();
-    let status = stream
-        .write_all(request.as_bytes())
-        .ok()
-        .and_then(|()| read_status(stream));
+    let status = stream.write_all(request.as_bytes()).ok().and_then(|()| read_status(stream));
     if status.is_none() && is_reused && started_at.elapsed() < Duration::from_millis(100) {
         // The server had closed the idle connection: retry once with a new one.
         *connection = None;

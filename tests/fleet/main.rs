@@ -5,13 +5,7 @@
 //! `unknown`, and that intake recovers soon after the fault. Network namespaces need root; without it, hosts are
 //! processes behind relays. `POSTRIDER_LONG=1` runs more and longer faults.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 // Tests may panic, and need the real clock and the environment.
 
 // Shared with the end-to-end tests, which use every item.

@@ -67,11 +67,7 @@ impl TestNetwork {
             },
         };
         let hosts = names.iter().enumerate().map(host).collect();
-        Self {
-            kind,
-            hosts,
-            relayed_routes: Mutex::default(),
-        }
+        Self { kind, hosts, relayed_routes: Mutex::default() }
     }
 
     /// Returns the host with this name.
@@ -98,15 +94,8 @@ impl TestNetwork {
 
     /// Returns a new relay from `from` to a port of `to`, which a test can slow or stall.
     pub fn relay(&self, from: &'static str, to: &'static str, port: u16) -> Arc<TcpRelay> {
-        let relay = Arc::new(TcpRelay::new(
-            self.test_address(),
-            (self.host(to).address, port).into(),
-        ));
-        self.relayed_routes.lock().unwrap().push(RelayedRoute {
-            from,
-            to,
-            relay: Arc::clone(&relay),
-        });
+        let relay = Arc::new(TcpRelay::new(self.test_address(), (self.host(to).address, port).into()));
+        self.relayed_routes.lock().unwrap().push(RelayedRoute { from, to, relay: Arc::clone(&relay) });
         relay
     }
 
@@ -157,22 +146,8 @@ impl TestNetwork {
 
     fn change_loss_rule(&self, name: &str, change: &str) {
         for chain in ["INPUT", "OUTPUT"] {
-            let rule = [
-                "-m",
-                "statistic",
-                "--mode",
-                "random",
-                "--probability",
-                PACKET_LOSS,
-                "-j",
-                "DROP",
-            ];
-            run_ok(
-                self.host(name)
-                    .command("iptables")
-                    .args(["-w", change, chain])
-                    .args(rule),
-            );
+            let rule = ["-m", "statistic", "--mode", "random", "--probability", PACKET_LOSS, "-j", "DROP"];
+            run_ok(self.host(name).command("iptables").args(["-w", change, chain]).args(rule));
         }
     }
 
@@ -205,9 +180,7 @@ impl NetworkHost {
             }
             None => Command::new("setpriv"),
         };
-        command
-            .args(["--pdeathsig", "KILL", program])
-            .stdin(Stdio::null());
+        command.args(["--pdeathsig", "KILL", program]).stdin(Stdio::null());
         command
     }
 }
@@ -233,9 +206,7 @@ fn create_namespaces(names: &[&str]) -> Option<NetworkKind> {
         .spawn()
         .expect("start sh");
     let mut line = String::new();
-    BufReader::new(script.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(script.stdout.take().unwrap()).read_line(&mut line).unwrap();
     if let Ok(number) = line.trim().parse() {
         return Some(NetworkKind::Namespaces(number, script));
     }
@@ -245,11 +216,7 @@ fn create_namespaces(names: &[&str]) -> Option<NetworkKind> {
         Some(3),
         "ip is not installed: `apt-get install iproute2`, or `./start.sh test`"
     );
-    assert_eq!(
-        status.code(),
-        Some(2),
-        "cannot create the network; see the output above"
-    );
+    assert_eq!(status.code(), Some(2), "cannot create the network; see the output above");
     None
 }
 

@@ -15,10 +15,8 @@ fn expect_survives_disconnect(names: &[&str]) {
             let address = cluster.intake_addresses()[index];
             // Requests in flight at the disconnection may still have been answered.
             let attempts = load.attempts_since(disconnected_at + Duration::from_secs(1));
-            let accepted = attempts
-                .iter()
-                .filter(|attempt| attempt.intake == address && attempt.is_accepted())
-                .count();
+            let accepted =
+                attempts.iter().filter(|attempt| attempt.intake == address && attempt.is_accepted()).count();
             assert_eq!(accepted, 0, "{name} is disconnected and answers");
         }
         cluster.network.reconnect(name);

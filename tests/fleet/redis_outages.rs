@@ -12,10 +12,7 @@ fn expect_all_accepted(load: &SteadyLoad, since: Instant) {
     let attempts = load.attempts_since(since);
     assert!(!attempts.is_empty());
     let not_accepted: Vec<_> = attempts.iter().filter(|attempt| !attempt.is_accepted()).collect();
-    assert!(
-        not_accepted.is_empty(),
-        "not accepted during the outage of redis: {not_accepted:?}"
-    );
+    assert!(not_accepted.is_empty(), "not accepted during the outage of redis: {not_accepted:?}");
 }
 
 #[test]
@@ -33,18 +30,12 @@ fn every_request_is_accepted_while_redis_is_killed_flushed_and_replaced() {
     }
     cluster.expect_recovery(&load, "redis flushed");
     let replica = RedisHost::new(cluster.network.host("queue-b"));
-    replica.send_command(&format!(
-        "REPLICAOF {} {REDIS_PORT}",
-        cluster.network.host("queue-a").address
-    ));
+    replica.send_command(&format!("REPLICAOF {} {REDIS_PORT}", cluster.network.host("queue-a").address));
     load.wait_for_accepted(20);
     cluster.redis.kill();
     load.run_for(Duration::from_secs(1));
     assert_eq!(replica.send_command("REPLICAOF NO ONE"), "+OK");
-    cluster.redis_relay.set_target(SocketAddr::from((
-        cluster.network.host("queue-b").address,
-        REDIS_PORT,
-    )));
+    cluster.redis_relay.set_target(SocketAddr::from((cluster.network.host("queue-b").address, REDIS_PORT)));
     cluster.expect_recovery(&load, "redis replaced by its replica");
     load.wait_for_accepted(20);
     cluster.network.disconnect("queue-b");

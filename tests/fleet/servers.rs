@@ -60,13 +60,21 @@ impl PostgresHost {
         primary_address: SocketAddr,
     ) -> Self {
         let mut server = Self::prepare(host, folder);
-        let (address, port) = (
-            primary_address.ip().to_string(),
-            primary_address.port().to_string(),
-        );
+        let (address, port) = (primary_address.ip().to_string(), primary_address.port().to_string());
         let database_folder = server.database_folder();
         run_ok(server.owner_command("pg_basebackup").args([
-            "-h", &address, "-p", &port, "-U", "postgres", "-D", &database_folder, "-R", "-X", "stream", "-c",
+            "-h",
+            &address,
+            "-p",
+            &port,
+            "-U",
+            "postgres",
+            "-D",
+            &database_folder,
+            "-R",
+            "-X",
+            "stream",
+            "-c",
             "fast",
         ]));
         server.start();
@@ -87,12 +95,7 @@ impl PostgresHost {
         // The server runs as another user than the test.
         std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
         std::fs::set_permissions(&data_dir, PermissionsExt::from_mode(0o777)).unwrap();
-        Self {
-            host: host.clone(),
-            program_dir,
-            data_dir,
-            child: None,
-        }
+        Self { host: host.clone(), program_dir, data_dir, child: None }
     }
 
     fn database_folder(&self) -> String {
@@ -106,13 +109,7 @@ impl PostgresHost {
             .is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0);
         let mut command = if is_root {
             let mut command = self.host.command("setpriv");
-            command.args([
-                "--reuid=postgres",
-                "--regid=postgres",
-                "--clear-groups",
-                "--pdeathsig",
-                "QUIT",
-            ]);
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig", "QUIT"]);
             command.arg(program);
             command
         } else {
@@ -124,11 +121,8 @@ impl PostgresHost {
 
     /// Starts the server and waits until it answers.
     pub fn start(&mut self) {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.data_dir.join("log"))
-            .unwrap();
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.data_dir.join("log")).unwrap();
         let listen = format!("listen_addresses={}", self.host.address);
         let settings = [
             &listen,
@@ -144,19 +138,9 @@ impl PostgresHost {
         let mut command = self.owner_command("postgres");
         command.args(["-D", &database_folder, "-p", &POSTGRES_PORT.to_string()]);
         command.args(settings.iter().flat_map(|setting| ["-c", setting]));
-        self.child = Some(
-            command
-                .stdout(log.try_clone().unwrap())
-                .stderr(log)
-                .spawn()
-                .unwrap(),
-        );
+        self.child = Some(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
         wait_until("postgres answers", || {
-            self.client_command("pg_isready")
-                .arg("-q")
-                .status()
-                .unwrap()
-                .success()
+            self.client_command("pg_isready").arg("-q").status().unwrap().success()
         });
     }
 
@@ -170,10 +154,7 @@ impl PostgresHost {
     /// Stops the server in the mode `fast` and starts it again.
     pub fn restart(&mut self) {
         let database_folder = self.database_folder();
-        run_ok(
-            self.owner_command("pg_ctl")
-                .args(["-D", &database_folder, "-m", "fast", "-w", "stop"]),
-        );
+        run_ok(self.owner_command("pg_ctl").args(["-D", &database_folder, "-m", "fast", "-w", "stop"]));
         kill_child(&mut self.child);
         self.start();
     }
@@ -195,11 +176,7 @@ impl PostgresHost {
             .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c", sql])
             .output();
         let output = output.unwrap();
-        assert!(
-            output.status.success(),
-            "{sql}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
@@ -235,10 +212,7 @@ pub struct RedisHost {
 impl RedisHost {
     /// Creates and starts an empty server.
     pub fn new(host: &NetworkHost) -> Self {
-        let mut server = Self {
-            host: host.clone(),
-            child: None,
-        };
+        let mut server = Self { host: host.clone(), child: None };
         server.start();
         server
     }
@@ -266,9 +240,7 @@ impl RedisHost {
             .stderr(Stdio::null())
             .spawn();
         self.child = Some(child.unwrap());
-        wait_until("redis answers (`apt-get install redis-server`)", || {
-            self.try_command("PING").is_some()
-        });
+        wait_until("redis answers (`apt-get install redis-server`)", || self.try_command("PING").is_some());
     }
 
     /// Kills the server with `kill -9`.

@@ -19,10 +19,7 @@ fn no_message_is_lost_when_a_worker_has_high_latency_or_packet_loss() {
     relay.set_stalled(true);
     load.run_for(outage_duration());
     relay.set_stalled(false);
-    cluster.expect_recovery(
-        &load,
-        "a worker disconnected from postgres and not from the provider",
-    );
+    cluster.expect_recovery(&load, "a worker disconnected from postgres and not from the provider");
     cluster.network.lose_packets("worker-b");
     load.run_for(duration);
     cluster.network.stop_losing_packets("worker-b");

@@ -37,16 +37,8 @@ impl TcpRelay {
     pub fn new(local_address: Ipv4Addr, target: SocketAddr) -> Self {
         let listener = TcpListener::bind((local_address, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let control = RelayControl {
-            target,
-            delay: Duration::ZERO,
-            is_stalled: false,
-            is_stopped: false,
-        };
-        let shared = Arc::new(RelayState {
-            control: Mutex::new(control),
-            changed: Condvar::new(),
-        });
+        let control = RelayControl { target, delay: Duration::ZERO, is_stalled: false, is_stopped: false };
+        let shared = Arc::new(RelayState { control: Mutex::new(control), changed: Condvar::new() });
         let relay_state = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -57,10 +49,7 @@ impl TcpRelay {
                 std::thread::spawn(move || connect_pair(&shared, stream));
             }
         });
-        Self {
-            address,
-            shared: relay_state,
-        }
+        Self { address, shared: relay_state }
     }
 
     /// Sets the delay of every byte.
@@ -104,11 +93,7 @@ impl RelayState {
             if control.is_stopped || !control.is_stalled && left.is_zero() {
                 return;
             }
-            let wait = if control.is_stalled {
-                Duration::from_secs(60)
-            } else {
-                left
-            };
+            let wait = if control.is_stalled { Duration::from_secs(60) } else { left };
             control = self.changed.wait_timeout(control, wait).unwrap().0;
         }
     }

@@ -43,11 +43,7 @@ impl CoordinationModel {
             grants.clear();
         }
         let counted = grants.last().map_or(now, |(latest, _)| now.max(*latest));
-        let granted = request
-            .parts
-            .iter()
-            .zip(permits)
-            .filter(|(_, permit)| permit.is_ok());
+        let granted = request.parts.iter().zip(permits).filter(|(_, permit)| permit.is_ok());
         grants.push((counted, granted.map(|(parts, _)| parts).sum()));
         let mut parts = 0;
         for (since, granted) in grants.iter().rev() {
@@ -91,19 +87,13 @@ impl CoordinationModel {
         lease: Duration,
     ) {
         if let JobLockResult::Acquired = lock {
-            let acquired = HeldJobLock {
-                holder: holder.to_owned(),
-                ends_at: now + lease,
-                is_released: false,
-            };
+            let acquired =
+                HeldJobLock { holder: holder.to_owned(), ends_at: now + lease, is_released: false };
             if let Some(earlier) = self.job_locks.insert(job, acquired) {
                 let (other, ends_at) = (earlier.holder, earlier.ends_at);
                 // An end so far in the future was set by a host with a wrong clock.
                 let is_over = ends_at <= now || ends_at > now + lease * 2;
-                assert!(
-                    is_over,
-                    "{holder} acquired the lock of {job} that {other} holds until {ends_at}"
-                );
+                assert!(is_over, "{holder} acquired the lock of {job} that {other} holds until {ends_at}");
             }
         }
     }
@@ -111,10 +101,7 @@ impl CoordinationModel {
     /// Checks that only the holder of a lock renews it.
     pub fn check_lock_renewed(&mut self, job: &'static str, holder: &str, ends_at: Timestamp, renewed: bool) {
         let lock = self.job_locks.get_mut(job).filter(|lock| lock.holder == holder);
-        assert!(
-            lock.is_some() || !renewed,
-            "{holder} renewed the lock of {job} without holding it"
-        );
+        assert!(lock.is_some() || !renewed, "{holder} renewed the lock of {job} without holding it");
         if let Some(lock) = lock.filter(|_| renewed) {
             lock.ends_at = ends_at;
         }
@@ -122,10 +109,8 @@ impl CoordinationModel {
 
     /// Moves the end of the lock when its holder releases it.
     pub fn check_lock_released(&mut self, job: &'static str, holder: &str, ends_at: Timestamp) {
-        if let Some(lock) = self
-            .job_locks
-            .get_mut(job)
-            .filter(|lock| lock.holder == holder && !lock.is_released)
+        if let Some(lock) =
+            self.job_locks.get_mut(job).filter(|lock| lock.holder == holder && !lock.is_released)
         {
             (lock.ends_at, lock.is_released) = (ends_at, true);
         }

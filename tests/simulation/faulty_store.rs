@@ -104,43 +104,21 @@ impl FaultyStore {
         let Some(after) = self.find_delivery(id).await else {
             return;
         };
-        self.context
-            .log_step(|| format!("round {} of {id}: {recorded:?}", round.round));
+        self.context.log_step(|| format!("round {} of {id}: {recorded:?}", round.round));
         let mut model = self.context.model();
         if !is_open {
             let is_written = model.delivery(id).recorded_round == round.round;
-            assert_eq!(
-                recorded != RecordResult::Superseded,
-                is_written,
-                "round {} of {id}",
-                round.round
-            );
-            assert_eq!(
-                after.state,
-                model.delivery(id).state,
-                "{id} was changed by round {}",
-                round.round
-            );
+            assert_eq!(recorded != RecordResult::Superseded, is_written, "round {} of {id}", round.round);
+            assert_eq!(after.state, model.delivery(id).state, "{id} was changed by round {}", round.round);
         } else {
-            assert_ne!(
-                recorded,
-                RecordResult::Superseded,
-                "round {} of {id}",
-                round.round
-            );
+            assert_ne!(recorded, RecordResult::Superseded, "round {} of {id}", round.round);
             assert_eq!(after.tries, round.tries, "tries of {id}");
             let is_sent = matches!(round.state, DeliveryState::Sent { .. });
             let written = rounded_to_millis(&round.state);
             // An early receipt is applied by the record.
             assert!(after.state == written || is_sent, "{id} is {:?}", after.state);
             if is_sent {
-                model.check_state(
-                    StoreOperation::Record,
-                    &Delivery {
-                        state: written,
-                        ..after.clone()
-                    },
-                );
+                model.check_state(StoreOperation::Record, &Delivery { state: written, ..after.clone() });
                 model.check_state(StoreOperation::ApplyReceipt, &after);
             }
             model.check_state(StoreOperation::Record, &after);
@@ -161,10 +139,9 @@ impl FaultyStore {
 /// Returns the state as a store keeps it: in whole milliseconds.
 fn rounded_to_millis(state: &DeliveryState) -> DeliveryState {
     match state.clone() {
-        DeliveryState::Waiting { due_at, reason } => DeliveryState::Waiting {
-            due_at: from_millis(due_at.timestamp_millis()),
-            reason,
-        },
+        DeliveryState::Waiting { due_at, reason } => {
+            DeliveryState::Waiting { due_at: from_millis(due_at.timestamp_millis()), reason }
+        }
         other => other,
     }
 }
@@ -177,11 +154,7 @@ impl AcceptStore for FaultyStore {
             let accepted = self.store.accept(messages).await?;
             for (id, acceptance) in ids.iter().zip(&accepted) {
                 if let Acceptance::Stored { .. } = acceptance {
-                    let message = self
-                        .store
-                        .find_message(*id)
-                        .await?
-                        .expect("accepted message is stored");
+                    let message = self.store.find_message(*id).await?.expect("accepted message is stored");
                     self.context.model().add_message(&message);
                 }
             }
@@ -206,8 +179,7 @@ impl WorkStore for FaultyStore {
         let work = async {
             let claimed = self.store.claim(ids, now, lease).await?;
             for delivery in &claimed {
-                self.context
-                    .log_step(|| format!("round {} of {}: claimed", delivery.round, delivery.id));
+                self.context.log_step(|| format!("round {} of {}: claimed", delivery.round, delivery.id));
                 self.context.model().add_claim(delivery, now);
                 self.check_delivery(StoreOperation::Claim, delivery.id).await;
             }
@@ -233,12 +205,8 @@ impl WorkStore for FaultyStore {
             for (received, result) in receipts.iter().zip(&results) {
                 if let ReceiptResult::Applied(delivery) | ReceiptResult::Unchanged(delivery) = result {
                     let provider = received.provider.as_ref();
-                    assert!(
-                        provider.is_none_or(|name| *name == delivery.provider),
-                        "{received:?}"
-                    );
-                    self.check_delivery(StoreOperation::ApplyReceipt, delivery.id)
-                        .await;
+                    assert!(provider.is_none_or(|name| *name == delivery.provider), "{received:?}");
+                    self.check_delivery(StoreOperation::ApplyReceipt, delivery.id).await;
                 }
             }
             Ok(results)
@@ -263,8 +231,7 @@ impl AdminStore for FaultyStore {
     }
 
     async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
-        self.call("select_deliveries", self.store.select_deliveries(selection))
-            .await
+        self.call("select_deliveries", self.store.select_deliveries(selection)).await
     }
 
     async fn requeue(
@@ -284,8 +251,7 @@ impl AdminStore for FaultyStore {
     }
 
     async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
-        self.call("cancel_deliveries", self.store.cancel_deliveries(ids, now))
-            .await
+        self.call("cancel_deliveries", self.store.cancel_deliveries(ids, now)).await
     }
 }
 
@@ -309,16 +275,11 @@ impl MaintenanceStore for FaultyStore {
     }
 
     async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        self.call("delete_expired", self.store.delete_expired(before, now, limit))
-            .await
+        self.call("delete_expired", self.store.delete_expired(before, now, limit)).await
     }
 
     async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()> {
-        self.call(
-            "save_provider_endpoints",
-            self.store.save_provider_endpoints(providers),
-        )
-        .await
+        self.call("save_provider_endpoints", self.store.save_provider_endpoints(providers)).await
     }
 
     async fn backup(&self, file: PathBuf, progress: Progress) -> Result<()> {

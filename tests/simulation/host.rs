@@ -64,11 +64,7 @@ impl SimulatedHost {
         };
         let host = Self {
             number,
-            gateway: Arc::new(Gateway::wire(
-                config(),
-                backends,
-                PROVIDERS.map(provider).to_vec(),
-            )),
+            gateway: Arc::new(Gateway::wire(config(), backends, PROVIDERS.map(provider).to_vec())),
             store: faulty_store,
             clock_skew_ms: context.random_clock_skew(),
             clock,
@@ -79,8 +75,7 @@ impl SimulatedHost {
 
     /// Sets the host's clock to the simulated time plus its skew.
     pub fn set_clock(&self, context: &SimulationContext) {
-        self.clock
-            .store(context.time_ms() + self.clock_skew_ms, Ordering::SeqCst);
+        self.clock.store(context.time_ms() + self.clock_skew_ms, Ordering::SeqCst);
     }
 }
 

@@ -40,11 +40,7 @@ pub async fn check_always(scenario: &FaultScenario) {
         let mut model = scenario.context.model();
         for delivery in messages.iter().flat_map(|message| &message.deliveries) {
             let history = model.delivery(delivery.id);
-            assert_eq!(
-                history.state, delivery.state,
-                "{} changed outside the model",
-                delivery.id
-            );
+            assert_eq!(history.state, delivery.state, "{} changed outside the model", delivery.id);
             check_attempts(history, delivery);
         }
     }
@@ -58,12 +54,7 @@ pub async fn check_finished(scenario: &FaultScenario) {
     let mut model = scenario.context.model();
     for delivery in messages.iter().flat_map(|message| &message.deliveries) {
         let state = delivery.state.kind();
-        assert_ne!(
-            state,
-            DeliveryStateKind::Waiting,
-            "{} is still waiting",
-            delivery.id
-        );
+        assert_ne!(state, DeliveryStateKind::Waiting, "{} is still waiting", delivery.id);
         check_duplicate_sends(model.delivery(delivery.id), delivery);
     }
 }
@@ -83,10 +74,7 @@ fn check_accepted_messages(scenario: &FaultScenario, messages: &[Message]) {
     }
     for (body, times) in times {
         let number: usize = body.trim_start_matches("message ").parse().unwrap();
-        assert!(
-            times == 1 || !number.is_multiple_of(2),
-            "{body} was accepted {times} times under one key"
-        );
+        assert!(times == 1 || !number.is_multiple_of(2), "{body} was accepted {times} times under one key");
     }
 }
 
@@ -120,11 +108,7 @@ fn check_duplicate_sends(history: &DeliveryHistory, delivery: &Delivery) {
         history.sends
     );
     let accepted = count_attempts(delivery, |attempt| attempt.outcome == "accepted");
-    assert!(
-        accepted <= history.sends,
-        "{id} has {accepted} accepted attempts and {} sends",
-        history.sends
-    );
+    assert!(accepted <= history.sends, "{id} has {accepted} accepted attempts and {} sends", history.sends);
     let unknown_rounds = count_attempts(delivery, |attempt| attempt.provider.is_none());
     let unrecorded = delivery.round - history.rounds_recorded;
     // A delivery that is held, or that is exhausted, shows only the first unrecorded round.
@@ -153,11 +137,7 @@ async fn check_report(scenario: &FaultScenario, messages: &[Message]) {
     let rebuilt = read_report(scenario).await;
     assert_eq!(incremental, rebuilt, "incremental and rebuilt report differ");
     assert_eq!(rebuilt.messages, messages.len() as u64, "messages in the report");
-    assert_eq!(
-        sort_totals(rebuilt.totals.clone()),
-        expected_totals(messages),
-        "totals in the report"
-    );
+    assert_eq!(sort_totals(rebuilt.totals.clone()), expected_totals(messages), "totals in the report");
     for provider in &rebuilt.providers {
         assert_eq!(
             provider.outcomes,
@@ -208,12 +188,7 @@ fn expected_outcomes(messages: &[Message], provider: &str) -> [u64; Outcome::NAM
     let attempts = || {
         let deliveries = messages.iter().flat_map(|message| &message.deliveries);
         let attempts = deliveries.flat_map(|delivery| &delivery.attempts);
-        attempts.filter(|attempt| {
-            attempt
-                .provider
-                .as_ref()
-                .is_some_and(|name| name.as_str() == provider)
-        })
+        attempts.filter(|attempt| attempt.provider.as_ref().is_some_and(|name| name.as_str() == provider))
     };
     Outcome::NAMES.map(|name| attempts().filter(|attempt| attempt.outcome == name).count() as u64)
 }
@@ -221,19 +196,13 @@ fn expected_outcomes(messages: &[Message], provider: &str) -> [u64; Outcome::NAM
 fn expected_provider_counts(messages: &[Message], provider: &str) -> [u64; 3] {
     let mut counts = [0; 3];
     let deliveries = messages.iter().flat_map(|message| &message.deliveries);
-    for delivery in deliveries.filter(|delivery| {
-        delivery
-            .provider
-            .as_ref()
-            .is_some_and(|name| name.as_str() == provider)
-    }) {
+    for delivery in
+        deliveries.filter(|delivery| delivery.provider.as_ref().is_some_and(|name| name.as_str() == provider))
+    {
         match &delivery.state {
             DeliveryState::Sent { .. } => counts[0] += 1,
             DeliveryState::Delivered { .. } => counts[1] += 1,
-            DeliveryState::Failed {
-                failure: Failure::Bounced,
-                ..
-            } => counts[2] += 1,
+            DeliveryState::Failed { failure: Failure::Bounced, .. } => counts[2] += 1,
             DeliveryState::Waiting { .. } | DeliveryState::Failed { .. } => {}
         }
     }

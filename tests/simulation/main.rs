@@ -5,13 +5,7 @@
 //! `POSTRIDER_TEST_SEEDS` is the number of seeds (5,000 for the long form). A failure prints its seed and the command
 //! that replays it, with the same steps.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 // A test may panic, and reads its length from the environment.
 
 mod context;
@@ -42,25 +36,16 @@ async fn run_scenario(seed: u64, log: &Arc<StepLog>) -> usize {
             invariants::check_always(&scenario).await;
         }
     }
-    assert!(
-        scenario.settle().await,
-        "a delivery never leaves the state waiting"
-    );
+    assert!(scenario.settle().await, "a delivery never leaves the state waiting");
     invariants::check_finished(&scenario).await;
-    assert!(
-        !scenario.context.model().receipt_references.is_empty(),
-        "no message was sent"
-    );
+    assert!(!scenario.context.model().receipt_references.is_empty(), "no message was sent");
     scenario.context.model().duplicate_sends
 }
 
 /// Runs the scenario of a seed. Returns its duplicate sends and steps, or the failure message with the last steps.
 fn run_seed(seed: u64) -> Result<(usize, Arc<StepLog>), String> {
     let log = Arc::new(StepLog::default());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run_scenario(seed, &log))));
     match outcome {
         Ok(duplicates) => Ok((duplicates, log)),
@@ -84,10 +69,7 @@ fn env_number(name: &str) -> Option<u64> {
 fn the_invariants_hold_for_every_seed() {
     let (first, count) = match env_number("POSTRIDER_SEED") {
         Some(seed) => (seed, 1),
-        None => (
-            0,
-            env_number("POSTRIDER_TEST_SEEDS").unwrap_or(DEFAULT_SEED_COUNT),
-        ),
+        None => (0, env_number("POSTRIDER_TEST_SEEDS").unwrap_or(DEFAULT_SEED_COUNT)),
     };
     let next = AtomicU64::new(first);
     let duplicates = AtomicU64::new(0);
@@ -119,10 +101,7 @@ fn the_invariants_hold_for_every_seed() {
     assert!(failures.is_empty(), "{} of {count} seeds fail", failures.len());
     let duplicates = duplicates.into_inner();
     println!("{count} scenarios, {duplicates} duplicate sends, all of them allowed");
-    assert!(
-        count < 20 || duplicates > 0,
-        "no scenario had a duplicate send, so the faults were not tested"
-    );
+    assert!(count < 20 || duplicates > 0, "no scenario had a duplicate send, so the faults were not tested");
 }
 
 #[test]

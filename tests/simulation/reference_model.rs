@@ -66,9 +66,7 @@ pub enum StoreOperation {
 
 impl ReferenceModel {
     pub fn delivery(&mut self, id: DeliveryId) -> &mut DeliveryHistory {
-        self.deliveries
-            .get_mut(&id)
-            .unwrap_or_else(|| panic!("unknown delivery {id}"))
+        self.deliveries.get_mut(&id).unwrap_or_else(|| panic!("unknown delivery {id}"))
     }
 
     /// Adds a stored message.
@@ -96,8 +94,7 @@ impl ReferenceModel {
 
     /// Adds a real send by a provider.
     pub fn add_send(&mut self, id: DeliveryId, round: u32, provider: &'static str) {
-        self.receipt_references
-            .push((provider, format!("{provider}/{}/{round}", id.0)));
+        self.receipt_references.push((provider, format!("{provider}/{}/{round}", id.0)));
         let history = self.delivery(id);
         history.sends += 1;
         let is_duplicate = history.sends > 1;
@@ -109,11 +106,7 @@ impl ReferenceModel {
     pub fn add_claim(&mut self, claimed: &ClaimedDelivery, now: Timestamp) {
         let history = self.delivery(claimed.id);
         let is_due = matches!(history.state, DeliveryState::Waiting { due_at, .. } if due_at <= now);
-        assert!(
-            is_due,
-            "{} was claimed at {now} in state {:?}",
-            claimed.id, history.state
-        );
+        assert!(is_due, "{} was claimed at {now} in state {:?}", claimed.id, history.state);
         assert_eq!(claimed.round, history.round + 1, "round of {}", claimed.id);
         assert_eq!(
             claimed.unrecorded_claims,
@@ -148,11 +141,7 @@ impl ReferenceModel {
     pub fn prune(&mut self, message: Message, before: Timestamp) {
         let is_old = message.created_at < before;
         let is_waiting = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
-        assert!(
-            is_old && !message.deliveries.iter().any(is_waiting),
-            "{} was deleted too early",
-            message.id
-        );
+        assert!(is_old && !message.deliveries.iter().any(is_waiting), "{} was deleted too early", message.id);
         self.stored.remove(&message.id);
         self.pruned.push(message);
     }
@@ -173,13 +162,8 @@ impl ReferenceModel {
         if is_waiting_again && had_ended {
             history.allowed_resends += 1;
         }
-        history.is_exhausted |= matches!(
-            delivery.state,
-            DeliveryState::Failed {
-                failure: Failure::Exhausted,
-                ..
-            }
-        );
+        history.is_exhausted |=
+            matches!(delivery.state, DeliveryState::Failed { failure: Failure::Exhausted, .. });
         history.state = delivery.state.clone();
         assert_eq!(delivery.round, history.round, "round of {id} after {operation:?}");
     }

@@ -67,11 +67,7 @@ impl FaultScenario {
     pub async fn new(seed: u64, log: &Arc<StepLog>) -> Self {
         // In memory where possible: this test does not simulate power loss.
         let memory = std::path::Path::new("/dev/shm");
-        let folder = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let folder = folder.unwrap();
         let url = format!("sqlite:{}", folder.path().join("scenario.db").display());
         let context = SimulationContext::new(seed, Arc::clone(log));
@@ -144,8 +140,7 @@ impl FaultScenario {
         let number = self.hosts_started;
         self.hosts_started += 1;
         let host = SimulatedHost::start(&self.context, &self.store, &self.queue, number).await;
-        self.context
-            .log_step(|| format!("host {number} starts, clock skew {} ms", host.clock_skew_ms));
+        self.context.log_step(|| format!("host {number} starts, clock skew {} ms", host.clock_skew_ms));
         self.hosts.push(host);
     }
 
@@ -164,9 +159,7 @@ impl FaultScenario {
                 self.hosts[index].clock_skew_ms = self.context.random_clock_skew();
                 self.hosts[index].set_clock(&self.context);
             }
-            (4, Some(index)) => self.hosts[index]
-                .store
-                .set_fault_mode(StoreFaultMode::Disconnected),
+            (4, Some(index)) => self.hosts[index].store.set_fault_mode(StoreFaultMode::Disconnected),
             (5, Some(index)) => self.hosts[index].store.set_fault_mode(StoreFaultMode::Lossy),
             (6 | 7, Some(index)) => self.hosts[index].store.set_fault_mode(StoreFaultMode::Reliable),
             (8, _) => self.queue.clear(),
@@ -175,8 +168,7 @@ impl FaultScenario {
                     let pause_ms = self.context.random_between(30_000, 1_500_000);
                     self.tasks[index].suspended_until_ms = self.context.time_ms() + pause_ms;
                     let (host, name) = (self.tasks[index].host, self.tasks[index].name);
-                    self.context
-                        .log_step(|| format!("host {host}: {name} suspended for {pause_ms} ms"));
+                    self.context.log_step(|| format!("host {host}: {name} suspended for {pause_ms} ms"));
                 }
             }
         }
@@ -185,14 +177,9 @@ impl FaultScenario {
     /// Runs one runnable task to its next yield point.
     async fn run_one_task(&mut self) {
         let now = self.context.time_ms();
-        let runnable: Vec<usize> = (0..self.tasks.len())
-            .filter(|index| self.tasks[*index].suspended_until_ms <= now)
-            .collect();
-        let Some(index) = self
-            .context
-            .random_index(runnable.len())
-            .map(|index| runnable[index])
-        else {
+        let runnable: Vec<usize> =
+            (0..self.tasks.len()).filter(|index| self.tasks[*index].suspended_until_ms <= now).collect();
+        let Some(index) = self.context.random_index(runnable.len()).map(|index| runnable[index]) else {
             return;
         };
         let running = &mut self.tasks[index];
@@ -259,10 +246,7 @@ impl FaultScenario {
                 TaskResult::Finished
             }),
             _ => self.spawn_task(host, "prune", |gateway| async move {
-                let age = prune::PruneOptions {
-                    older_than: Duration::from_secs(120),
-                    is_by_month: false,
-                };
+                let age = prune::PruneOptions { older_than: Duration::from_secs(120), is_by_month: false };
                 let _ = prune::prune(&gateway, age, |_| {}).await;
                 TaskResult::Finished
             }),
@@ -280,11 +264,7 @@ impl FaultScenario {
 
     /// Submits a new message, or one again that got no 2xx.
     fn submit_message(&mut self, host: usize) {
-        let resubmitted = self
-            .context
-            .chance(0.5)
-            .then(|| self.unanswered_requests.pop())
-            .flatten();
+        let resubmitted = self.context.chance(0.5).then(|| self.unanswered_requests.pop()).flatten();
         let number = resubmitted.unwrap_or(self.messages_submitted);
         self.messages_submitted = self.messages_submitted.max(number + 1);
         self.submit_request(host, number);
@@ -318,10 +298,7 @@ impl FaultScenario {
     /// Applies random receipts: early, late, repeated, from the wrong provider, or with an unknown reference.
     fn deliver_receipts(&mut self, host: usize) {
         let mut receipts = Vec::new();
-        let mut provider = self
-            .context
-            .random_index(PROVIDERS.len())
-            .map(|index| PROVIDERS[index]);
+        let mut provider = self.context.random_index(PROVIDERS.len()).map(|index| PROVIDERS[index]);
         for _ in 0..self.context.random_between(1, 3) {
             let references = self.context.model().receipt_references.clone();
             let reference = match self.context.random_index(references.len()) {
@@ -339,11 +316,7 @@ impl FaultScenario {
                 _ => ReceiptStatus::Opened,
             };
             let at = self.hosts[host].gateway.clock.now();
-            receipts.push(Receipt {
-                reference,
-                status,
-                at,
-            });
+            receipts.push(Receipt { reference, status, at });
         }
         let Some(provider) = provider.map(|name| name.parse().unwrap()) else {
             return;
@@ -356,11 +329,7 @@ impl FaultScenario {
 
     fn cancel_message(&mut self, host: usize) {
         let accepted: Vec<MessageId> = self.context.model().accepted_bodies.keys().copied().collect();
-        let Some(id) = self
-            .context
-            .random_index(accepted.len())
-            .map(|index| accepted[index])
-        else {
+        let Some(id) = self.context.random_index(accepted.len()).map(|index| accepted[index]) else {
             return;
         };
         self.spawn_task(host, "cancel", move |gateway| async move {
@@ -392,11 +361,7 @@ impl FaultScenario {
 
 /// Returns the request with this number, always the same. Every second one has an idempotency key.
 fn request_number(number: usize) -> AcceptRequest {
-    let channel = if number.is_multiple_of(3) {
-        HOLDING_CHANNEL
-    } else {
-        RESENDING_CHANNEL
-    };
+    let channel = if number.is_multiple_of(3) { HOLDING_CHANNEL } else { RESENDING_CHANNEL };
     let body = format!("message {number}");
     let key = number.is_multiple_of(2).then(|| RequestIdempotencyKey {
         scope: "scenario".to_owned(),

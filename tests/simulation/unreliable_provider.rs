@@ -30,23 +30,15 @@ impl UnreliableProvider {
         let reason = "simulated".to_owned();
         let reference = format!("{}/{}/{}", self.name, message.delivery_id.0, message.round);
         let retry_after = self.context.chance(0.5).then(|| Duration::from_secs(40));
-        let not_sent = |outcome| ProviderCallResult {
-            is_sent: false,
-            reported: outcome,
-        };
-        let sent = |outcome| ProviderCallResult {
-            is_sent: true,
-            reported: outcome,
-        };
+        let not_sent = |outcome| ProviderCallResult { is_sent: false, reported: outcome };
+        let sent = |outcome| ProviderCallResult { is_sent: true, reported: outcome };
         let draw = if self.context.model().is_fault_free {
             self.context.fraction() * 0.7
         } else {
             self.context.fraction()
         };
         match draw {
-            draw if draw < 0.44 => sent(Outcome::Accepted {
-                reference: Some(reference),
-            }),
+            draw if draw < 0.44 => sent(Outcome::Accepted { reference: Some(reference) }),
             draw if draw < 0.46 => sent(Outcome::Accepted { reference: None }),
             draw if draw < 0.54 => sent(Outcome::Unknown { reason }),
             draw if draw < 0.60 => not_sent(Outcome::Unknown { reason }),
@@ -68,15 +60,10 @@ impl Provider for UnreliableProvider {
         self.context.log_step(|| {
             let (id, round, reported) = (message.delivery_id.0, message.round, result.reported.as_str());
             let sent = if result.is_sent { "sent" } else { "did not send" };
-            format!(
-                "{} {sent} {id} in round {round} and reported {reported}",
-                self.name
-            )
+            format!("{} {sent} {id} in round {round} and reported {reported}", self.name)
         });
         if result.is_sent {
-            self.context
-                .model()
-                .add_send(message.delivery_id, message.round, self.name);
+            self.context.model().add_send(message.delivery_id, message.round, self.name);
         }
         self.context.scheduler.yield_point().await;
         SendResult::from(result.reported)

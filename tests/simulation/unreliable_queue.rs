@@ -22,10 +22,7 @@ pub struct UnreliableQueue {
 
 impl UnreliableQueue {
     pub fn new(context: &Arc<SimulationContext>) -> Self {
-        Self {
-            context: Arc::clone(context),
-            entries: Mutex::default(),
-        }
+        Self { context: Arc::clone(context), entries: Mutex::default() }
     }
 
     /// Removes all entries, as a flush of Redis does.

@@ -23,15 +23,10 @@ const REPLACED_TERMS: [&str; 10] = [
 ];
 
 fn language_violations(_path: &str, text: &str) -> Vec<String> {
-    let comments = text
-        .lines()
-        .enumerate()
-        .filter_map(|(index, line)| Some((index + 1, comment_of(line)?)));
+    let comments = text.lines().enumerate().filter_map(|(index, line)| Some((index + 1, comment_of(line)?)));
     comments
         .flat_map(|(number, comment)| {
-            violations_of(comment)
-                .into_iter()
-                .map(move |violation| format!("line {number}: {violation}"))
+            violations_of(comment).into_iter().map(move |violation| format!("line {number}: {violation}"))
         })
         .collect()
 }
@@ -44,9 +39,8 @@ fn comment_of(line: &str) -> Option<&str> {
 
 fn violations_of(comment: &str) -> Vec<String> {
     let lower = comment.to_lowercase();
-    let words: Vec<&str> = lower
-        .split(|character: char| !character.is_alphanumeric() && character != '\'')
-        .collect();
+    let words: Vec<&str> =
+        lower.split(|character: char| !character.is_alphanumeric() && character != '\'').collect();
     let persons = PERSONS
         .iter()
         .filter(|person| words.contains(person))
@@ -55,9 +49,7 @@ fn violations_of(comment: &str) -> Vec<String> {
         .iter()
         .filter(|term| contains_phrase(&lower, term))
         .map(|term| format!("\"{term}\": see the glossary"));
-    let doc = comment
-        .strip_prefix("/// ")
-        .or_else(|| comment.strip_prefix("//! "));
+    let doc = comment.strip_prefix("/// ").or_else(|| comment.strip_prefix("//! "));
     let clauses = CLAUSE_STARTS
         .iter()
         .filter(|start| doc.is_some_and(|doc| doc.starts_with(**start)))
@@ -94,21 +86,13 @@ fn a_forbidden_word_is_found_in_comments_only() {
         "/// Pushes a nudge.",
         "// The delivery is in hand.",
     ] {
-        assert_eq!(
-            language_violations("src/a.rs", comment).len().min(1),
-            1,
-            "{comment}"
-        );
+        assert_eq!(language_violations("src/a.rs", comment).len().min(1), 1, "{comment}");
     }
     for line in [
         "/// Returns whether it is due.",
         "let whole = \"nobody\";",
         "// Whole numbers; a second-hand account.",
     ] {
-        assert_eq!(
-            language_violations("src/a.rs", line),
-            Vec::<String>::new(),
-            "{line}"
-        );
+        assert_eq!(language_violations("src/a.rs", line), Vec::<String>::new(), "{line}");
     }
 }

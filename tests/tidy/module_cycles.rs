@@ -24,14 +24,9 @@ struct CrateModules {
 impl CrateModules {
     /// Reads `(path inside src, code)` pairs.
     fn new(files: &[(String, String)]) -> Self {
-        let code: BTreeMap<Module, String> = files
-            .iter()
-            .map(|(path, code)| (module_of(path), code.clone()))
-            .collect();
-        let mut modules = Self {
-            code,
-            reexports: BTreeMap::new(),
-        };
+        let code: BTreeMap<Module, String> =
+            files.iter().map(|(path, code)| (module_of(path), code.clone())).collect();
+        let mut modules = Self { code, reexports: BTreeMap::new() };
         for (module, code) in &modules.code {
             for (is_public, declaration) in use_declarations(code) {
                 for (path, name) in expand(&declaration) {
@@ -72,10 +67,7 @@ impl CrateModules {
             "self" => Some((from.clone(), &path[1..])),
             "super" => {
                 let levels = path.iter().take_while(|name| *name == "super").count();
-                Some((
-                    from[..from.len().saturating_sub(levels)].to_vec(),
-                    &path[levels..],
-                ))
+                Some((from[..from.len().saturating_sub(levels)].to_vec(), &path[levels..]))
             }
             child => {
                 let module: Module = from.iter().cloned().chain([child.to_owned()]).collect();
@@ -132,12 +124,9 @@ fn shortest_cycle<'m>(
 
 /// Formats a cycle, beginning with the alphabetically first module.
 fn describe(cycle: &[&Module]) -> String {
-    let first = (0..cycle.len())
-        .min_by_key(|index| cycle[*index])
-        .unwrap_or_default();
-    let names: Vec<String> = (0..=cycle.len())
-        .map(|step| cycle[(first + step) % cycle.len()].join("::"))
-        .collect();
+    let first = (0..cycle.len()).min_by_key(|index| cycle[*index]).unwrap_or_default();
+    let names: Vec<String> =
+        (0..=cycle.len()).map(|step| cycle[(first + step) % cycle.len()].join("::")).collect();
     names.join(" → ")
 }
 
@@ -189,10 +178,7 @@ fn expand_into(prefix: &[String], tree: &str, expanded: &mut Vec<(NamePath, Stri
             Some((path, alias)) => (path, Some(alias.trim().to_owned())),
             None => (path, None),
         };
-        let names = path
-            .split("::")
-            .map(str::trim)
-            .filter(|name| !name.is_empty() && *name != "self");
+        let names = path.split("::").map(str::trim).filter(|name| !name.is_empty() && *name != "self");
         let mut full = prefix.to_vec();
         // A leading `self` anchors the path; a trailing one names the module itself.
         if prefix.is_empty() && path.trim_start().starts_with("self") {
@@ -259,10 +245,7 @@ fn cycles_in(root: &str) -> BTreeSet<String> {
         // The binary uses the library of its package, never the other way round.
         .filter(|(path, _)| path != "src/main.rs")
         .map(|(path, text)| {
-            let code: Vec<&str> = code_lines(&path, &text)
-                .into_iter()
-                .map(|(_, line)| line)
-                .collect();
+            let code: Vec<&str> = code_lines(&path, &text).into_iter().map(|(_, line)| line).collect();
             (path[root.len() + 1..].to_owned(), code.join("\n"))
         })
         .filter(|(_, code)| !code.is_empty())
@@ -277,20 +260,14 @@ fn modules_do_not_import_each_other_in_a_circle() {
     assert!(roots.len() > 8, "{roots:?}");
     let cycles: Vec<String> = roots
         .into_iter()
-        .flat_map(|root| {
-            cycles_in(root)
-                .into_iter()
-                .map(move |cycle| format!("{root}: {cycle}"))
-        })
+        .flat_map(|root| cycles_in(root).into_iter().map(move |cycle| format!("{root}: {cycle}")))
         .collect();
     assert!(cycles.is_empty(), "\n{}", cycles.join("\n"));
 }
 
 fn cycles_of(files: &[(&str, &str)]) -> Vec<String> {
-    let files: Vec<(String, String)> = files
-        .iter()
-        .map(|(path, code)| ((*path).to_owned(), (*code).to_owned()))
-        .collect();
+    let files: Vec<(String, String)> =
+        files.iter().map(|(path, code)| ((*path).to_owned(), (*code).to_owned())).collect();
     CrateModules::new(&files).cycles().into_iter().collect()
 }
 
@@ -304,26 +281,17 @@ fn a_circle_is_found_in_every_form_of_import() {
         let files = [("lib.rs", ""), ("a.rs", a), ("b.rs", b), ("c.rs", "")];
         assert_eq!(cycles_of(&files), ["a → b → a"], "{a} {b}");
     }
-    let parent_and_child = [
-        ("a.rs", "mod b;\nuse b::B;\npub struct A;"),
-        ("a/b.rs", "use super::A;"),
-    ];
+    let parent_and_child = [("a.rs", "mod b;\nuse b::B;\npub struct A;"), ("a/b.rs", "use super::A;")];
     assert_eq!(cycles_of(&parent_and_child), ["a → a::b → a"]);
-    let through_a_reexport = [
-        ("lib.rs", "pub use a::A;"),
-        ("a.rs", "use crate::b::B;"),
-        ("b.rs", "use crate::A;"),
-    ];
+    let through_a_reexport =
+        [("lib.rs", "pub use a::A;"), ("a.rs", "use crate::b::B;"), ("b.rs", "use crate::A;")];
     assert_eq!(cycles_of(&through_a_reexport), ["a → b → a"]);
 }
 
 #[test]
 fn a_reexport_for_callers_is_not_a_circle() {
     let files = [
-        (
-            "a.rs",
-            "mod b;\nmod c;\npub use b::{B, D as E};\nfn f() { c::g() }",
-        ),
+        ("a.rs", "mod b;\nmod c;\npub use b::{B, D as E};\nfn f() { c::g() }"),
         ("a/b.rs", "use super::c::C;"),
         ("a/c.rs", "use std::fmt::Write;\npub struct C;"),
     ];

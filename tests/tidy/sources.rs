@@ -17,10 +17,7 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
-            if !matches!(
-                name.as_str(),
-                "target" | ".git" | "node_modules" | "proptest-regressions"
-            ) {
+            if !matches!(name.as_str(), "target" | ".git" | "node_modules" | "proptest-regressions") {
                 files_below(&path, found);
             }
         } else if !name.contains(".db") && name != ".git" {
@@ -34,12 +31,7 @@ pub fn text_files(is_selected: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let mut found = Vec::new();
     files_below(repository_root(), &mut found);
     found.sort();
-    let relative = |path: &PathBuf| {
-        path.strip_prefix(repository_root())
-            .unwrap()
-            .display()
-            .to_string()
-    };
+    let relative = |path: &PathBuf| path.strip_prefix(repository_root()).unwrap().display().to_string();
     found
         .into_iter()
         .map(|path| (relative(&path), path))
@@ -73,9 +65,7 @@ pub fn expect_no_violations(is_selected: impl Fn(&str) -> bool, rule: TidyRule) 
     let violations: Vec<String> = texts
         .iter()
         .flat_map(|(path, text)| {
-            rule(path, text)
-                .into_iter()
-                .map(move |violation| format!("{path}: {violation}"))
+            rule(path, text).into_iter().map(move |violation| format!("{path}: {violation}"))
         })
         .collect();
     assert!(violations.is_empty(), "\n{}", violations.join("\n"));
@@ -96,10 +86,7 @@ fn test_modules() -> &'static BTreeSet<String> {
     static MODULES: OnceLock<BTreeSet<String>> = OnceLock::new();
     MODULES.get_or_init(|| {
         let sources = text_files(is_source);
-        sources
-            .iter()
-            .flat_map(|(path, text)| declared_test_modules(path, text))
-            .collect()
+        sources.iter().flat_map(|(path, text)| declared_test_modules(path, text)).collect()
     })
 }
 
@@ -112,10 +99,7 @@ fn declared_test_modules(path: &str, text: &str) -> Vec<String> {
             is_test_only = true;
         } else if !line.starts_with("#[") && !line.starts_with("//") {
             let name = line.split("mod ").nth(1).and_then(|rest| rest.strip_suffix(';'));
-            modules.extend(
-                name.filter(|_| is_test_only)
-                    .map(|name| format!("{folder}/{name}")),
-            );
+            modules.extend(name.filter(|_| is_test_only).map(|name| format!("{folder}/{name}")));
             is_test_only = false;
         }
     }
@@ -176,7 +160,5 @@ pub fn indent(line: &str) -> &str {
 
 /// Returns the identifier at the start of a text.
 pub fn leading_identifier(text: &str) -> String {
-    text.chars()
-        .take_while(|character| character.is_alphanumeric() || *character == '_')
-        .collect()
+    text.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect()
 }

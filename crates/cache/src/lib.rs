@@ -30,9 +30,7 @@ pub fn open(url: &str) -> Result<Arc<dyn Cache>> {
     match url.split_once(':').map_or("", |(scheme, _)| scheme) {
         "memory" => Ok(Arc::new(memory::MemoryCache::new(MEMORY_CACHE_BYTES_MAX))),
         "memcache" => Ok(Arc::new(memcached::MemcachedCache::open(url)?)),
-        _ => Err(Error::usage(
-            "the cache url must be `memory:` or `memcache://HOST:PORT`",
-        )),
+        _ => Err(Error::usage("the cache url must be `memory:` or `memcache://HOST:PORT`")),
     }
 }
 

@@ -137,10 +137,7 @@ impl MemcachedCache {
         let was_unreachable = server.retry_at.replace(Instant::now() + RETRY_INTERVAL).is_some();
         drop(server);
         if !was_unreachable {
-            log::warn!(
-                "memcached: unreachable; reading from the store: server={}: {error}",
-                self.address
-            );
+            log::warn!("memcached: unreachable; reading from the store: server={}: {error}", self.address);
         }
         None
     }
@@ -148,10 +145,7 @@ impl MemcachedCache {
     fn log_rejected(&self, error: &impl Display) {
         self.errors.inc();
         if !self.is_rejection_logged.swap(true, Ordering::Relaxed) {
-            log::warn!(
-                "memcached: value rejected (logged once): server={}: {error}",
-                self.address
-            );
+            log::warn!("memcached: value rejected (logged once): server={}: {error}", self.address);
         }
     }
 }
@@ -160,9 +154,7 @@ impl MemcachedCache {
 impl Cache for MemcachedCache {
     async fn get(&self, key: &str) -> Option<Vec<u8>> {
         let key = wire_key(key);
-        self.request(|pool| async move { pool.get(key).send().await })
-            .await?
-            .value
+        self.request(|pool| async move { pool.get(key).send().await }).await?.value
     }
 
     async fn set(&self, key: &str, value: &[u8], keep: Duration) {
@@ -172,18 +164,14 @@ impl Cache for MemcachedCache {
                 self.log_rejected(&format_args!("value too large: bytes={}", value.len()));
             }
             // The old value is outdated.
-            self.request(|pool| async move { pool.delete(key).send().await })
-                .await;
+            self.request(|pool| async move { pool.delete(key).send().await }).await;
             return;
         }
-        self.request(|pool| async move { pool.set(key, value).ttl(keep).send().await })
-            .await;
+        self.request(|pool| async move { pool.set(key, value).ttl(keep).send().await }).await;
     }
 
     async fn ping(&self) -> bool {
-        self.request(|pool| async move { pool.noop().await })
-            .await
-            .is_some()
+        self.request(|pool| async move { pool.noop().await }).await.is_some()
     }
 
     fn errors(&self) -> Counter {
@@ -199,9 +187,7 @@ fn wire_key(key: &str) -> String {
         return format!("{KEY_PREFIX}{key}");
     }
     let digest = Sha256::digest(key.as_bytes());
-    digest.iter().fold(format!("{KEY_PREFIX}sha256:"), |text, byte| {
-        format!("{text}{byte:02x}")
-    })
+    digest.iter().fold(format!("{KEY_PREFIX}sha256:"), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// Returns `HOST:PORT` of a `memcache://HOST[:PORT][/]`.

@@ -31,10 +31,7 @@ struct CacheEntries {
 impl MemoryCache {
     /// Returns an empty cache that holds at most `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> Self {
-        Self {
-            entries: Mutex::default(),
-            bytes_max,
-        }
+        Self { entries: Mutex::default(), bytes_max }
     }
 
     fn entries(&self) -> MutexGuard<'_, CacheEntries> {

@@ -43,11 +43,7 @@ enum GetRole<'a> {
 impl SignedCache {
     /// Wraps `backend` and signs its values with `secret`.
     pub fn new(backend: Arc<dyn Cache>, secret: StoreSecret) -> Self {
-        Self {
-            backend,
-            secret,
-            pending: Mutex::default(),
-        }
+        Self { backend, secret, pending: Mutex::default() }
     }
 
     fn pending(&self) -> MutexGuard<'_, PendingGets> {
@@ -56,9 +52,7 @@ impl SignedCache {
 
     fn verified(&self, key: &str, entry: &[u8]) -> CachedValue {
         let (signature, value) = entry.split_at_checked(SIGNATURE_BYTES)?;
-        self.secret
-            .verify(&purpose(key), value, signature)
-            .then(|| value.into())
+        self.secret.verify(&purpose(key), value, signature).then(|| value.into())
     }
 
     fn join_get<'a>(&'a self, key: &'a str) -> GetRole<'a> {
@@ -68,11 +62,7 @@ impl SignedCache {
         }
         let (sender, receiver) = watch::channel(None);
         pending.insert(key.to_owned(), receiver);
-        GetRole::Leader(PendingGet {
-            cache: self,
-            key,
-            sender,
-        })
+        GetRole::Leader(PendingGet { cache: self, key, sender })
     }
 
     async fn fetch(&self, get: PendingGet<'_>) -> CachedValue {
@@ -94,9 +84,8 @@ fn purpose(key: &str) -> String {
 impl Drop for PendingGet<'_> {
     fn drop(&mut self) {
         let mut pending = self.cache.pending();
-        let is_current = pending
-            .get(self.key)
-            .is_some_and(|receiver| receiver.same_channel(&self.sender.subscribe()));
+        let is_current =
+            pending.get(self.key).is_some_and(|receiver| receiver.same_channel(&self.sender.subscribe()));
         if is_current {
             pending.remove(self.key);
         }

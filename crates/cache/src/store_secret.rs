@@ -21,9 +21,7 @@ impl StoreSecret {
         // HMAC pads a key with zeros to the block size of its hash. A key of block size never has a wrong length.
         let mut block = [0; 64];
         block[..secret.len()].copy_from_slice(&secret);
-        Self {
-            hmac: Hmac::new(&block.into()),
-        }
+        Self { hmac: Hmac::new(&block.into()) }
     }
 
     /// Returns the signature of `content` for `purpose`.

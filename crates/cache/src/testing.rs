@@ -27,10 +27,7 @@ impl TestCache {
     }
 
     pub fn with_server(server: BackendServer, cache: Arc<dyn Cache>) -> Self {
-        Self {
-            cache,
-            _server: Some(server),
-        }
+        Self { cache, _server: Some(server) }
     }
 
     async fn set(&self, key: &str, value: &[u8]) {
@@ -74,14 +71,7 @@ pub async fn any_bytes_are_a_value(test: TestCache) {
 }
 
 pub async fn any_text_is_a_key(test: TestCache) {
-    let keys = [
-        "a b",
-        "line\r\nbreak",
-        "گزارش",
-        "",
-        &"long".repeat(200),
-        &"long".repeat(201),
-    ];
+    let keys = ["a b", "line\r\nbreak", "گزارش", "", &"long".repeat(200), &"long".repeat(201)];
     for key in keys {
         test.set(key, key.as_bytes()).await;
     }
@@ -96,10 +86,7 @@ pub async fn a_value_expires(test: TestCache) {
     test.cache.set("none", b"1", Duration::ZERO).await;
     assert_eq!(test.get("short").await.as_deref(), Some(&b"1"[..]));
     assert_eq!(test.get("none").await, None);
-    wait_until("the value has expired", || async {
-        test.get("short").await.is_none()
-    })
-    .await;
+    wait_until("the value has expired", || async { test.get("short").await.is_none() }).await;
 }
 
 pub async fn a_value_that_is_too_large_removes_the_old_one(test: TestCache) {

@@ -18,10 +18,7 @@ pub struct Capacity {
 impl Capacity {
     /// Returns a limit that holds for every channel.
     pub fn total(limit: usize) -> Self {
-        Self {
-            limit,
-            by_channel: Vec::new(),
-        }
+        Self { limit, by_channel: Vec::new() }
     }
 
     /// Adds the limit of one channel; 0 excludes the channel.

@@ -63,11 +63,9 @@ impl Addressing {
         if kinds.is_empty() {
             match self {
                 Self::Only(kind) | Self::ByProviders(kind) => kinds.push(kind),
-                Self::Mixed => kinds.extend(
-                    AddressKind::ALL
-                        .into_iter()
-                        .filter(|kind| *kind != AddressKind::Any),
-                ),
+                Self::Mixed => {
+                    kinds.extend(AddressKind::ALL.into_iter().filter(|kind| *kind != AddressKind::Any))
+                }
             }
         }
         kinds

@@ -92,12 +92,7 @@ pub enum CircuitStatus {
 impl CircuitBreaker {
     /// Returns a closed breaker that opens after `failure_threshold` failures in a row, first for `open_duration`.
     pub fn new(failure_threshold: u32, open_duration: Duration) -> Self {
-        Self {
-            failure_threshold,
-            open_duration,
-            failures: 0,
-            state: CircuitState::Closed,
-        }
+        Self { failure_threshold, open_duration, failures: 0, state: CircuitState::Closed }
     }
 
     /// Returns whether [`CircuitBreaker::admit`] would allow a call. Changes nothing.
@@ -115,22 +110,15 @@ impl CircuitBreaker {
         let (until, backoff_factor) = match &self.state {
             CircuitState::Closed => return Admission::Allowed,
             CircuitState::Misconfigured { .. } => return Admission::Misconfigured,
-            CircuitState::Open {
-                until,
-                backoff_factor,
-            } => (*until, *backoff_factor),
-            CircuitState::HalfOpen {
-                since,
-                backoff_factor,
-            } => (saturating_add(*since, self.probe_timeout()), *backoff_factor),
+            CircuitState::Open { until, backoff_factor } => (*until, *backoff_factor),
+            CircuitState::HalfOpen { since, backoff_factor } => {
+                (saturating_add(*since, self.probe_timeout()), *backoff_factor)
+            }
         };
         if !self.is_available(now) {
             return Admission::CircuitOpen { until };
         }
-        self.state = CircuitState::HalfOpen {
-            since: now,
-            backoff_factor,
-        };
+        self.state = CircuitState::HalfOpen { since: now, backoff_factor };
         Admission::Probe
     }
 
@@ -161,9 +149,7 @@ impl CircuitBreaker {
 
     /// Records that the provider rejects our account or settings.
     pub fn record_misconfigured(&mut self, reason: impl Into<String>) {
-        self.state = CircuitState::Misconfigured {
-            reason: reason.into(),
-        };
+        self.state = CircuitState::Misconfigured { reason: reason.into() };
     }
 
     /// Closes the circuit from any state.
@@ -195,9 +181,7 @@ impl CircuitBreaker {
             CircuitState::Closed => CircuitStatus::Closed,
             CircuitState::Open { until, .. } => CircuitStatus::Open { until: *until },
             CircuitState::HalfOpen { .. } => CircuitStatus::HalfOpen,
-            CircuitState::Misconfigured { reason } => CircuitStatus::Misconfigured {
-                reason: reason.clone(),
-            },
+            CircuitState::Misconfigured { reason } => CircuitStatus::Misconfigured { reason: reason.clone() },
         }
     }
 
@@ -217,9 +201,7 @@ impl CircuitBreaker {
 /// Returns whether a circuit that is open until `until` may be probed. A longer period than any breaker sets comes from a
 /// wrong clock and is over.
 pub fn is_open_period_over(until: DateTime<Utc>, probe_timeout: Duration, now: DateTime<Utc>) -> bool {
-    let longest = probe_timeout
-        .saturating_mul(BACKOFF_FACTOR_MAX)
-        .saturating_add(CLOCK_SKEW_MAX);
+    let longest = probe_timeout.saturating_mul(BACKOFF_FACTOR_MAX).saturating_add(CLOCK_SKEW_MAX);
     until <= now || until > saturating_add(now, longest)
 }
 

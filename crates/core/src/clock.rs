@@ -99,10 +99,7 @@ impl Clock {
     /// Moves a manual clock forward. Does nothing to other clocks.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(millis) = self {
-            millis.fetch_add(
-                i64::try_from(by.as_millis()).unwrap_or(i64::MAX),
-                Ordering::SeqCst,
-            );
+            millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
         }
     }
 
@@ -145,9 +142,7 @@ impl Stopwatch {
 
 /// Returns the time `millis` milliseconds after 1970, or the last representable time.
 pub fn from_millis(millis: i64) -> Timestamp {
-    Utc.timestamp_millis_opt(millis)
-        .single()
-        .unwrap_or(Timestamp::MAX_UTC)
+    Utc.timestamp_millis_opt(millis).single().unwrap_or(Timestamp::MAX_UTC)
 }
 
 /// Returns the time `wait` after `time`, or the last representable time, because providers may ask for any wait.

@@ -130,11 +130,7 @@ impl DeliveryState {
 
     /// Returns a failed state.
     pub fn failed(failure: Failure, reason: impl Into<String>, at: DateTime<Utc>) -> Self {
-        Self::Failed {
-            failure,
-            reason: reason.into(),
-            at,
-        }
+        Self::Failed { failure, reason: reason.into(), at }
     }
 
     /// Returns the state after a round, the only change after a send. `random` is a number from 0 to 1.
@@ -153,10 +149,7 @@ impl DeliveryState {
             state: Self::failed(failure, reason, now),
             tries: rules.tries,
         };
-        let done = |state| DeliveryTransition {
-            state,
-            tries: rules.tries + 1,
-        };
+        let done = |state| DeliveryTransition { state, tries: rules.tries + 1 };
         let unknown = |reason: String| match rules.unknown_policy {
             UnknownPolicy::Resend => retry(reason, None),
             UnknownPolicy::Hold => done(Self::failed(Failure::Unknown, reason, now)),
@@ -170,21 +163,16 @@ impl DeliveryState {
             RoundEnd::NoUsableAddress { reason } => end_without_try(Failure::InvalidRecipient, reason),
             RoundEnd::ClaimLost => unknown("the worker stopped during the call".to_owned()),
             RoundEnd::Decided { provider, outcome } => match outcome {
-                Outcome::Accepted { reference } => done(Self::Sent {
-                    provider,
-                    reference,
-                    at: now,
-                }),
+                Outcome::Accepted { reference } => done(Self::Sent { provider, reference, at: now }),
                 Outcome::Rejected { reason } => done(Self::failed(Failure::Rejected, reason, now)),
                 Outcome::InvalidRecipient { reason } => {
                     done(Self::failed(Failure::InvalidRecipient, reason, now))
                 }
                 Outcome::Deferred { reason, retry_after } => retry(reason, retry_after),
                 Outcome::Unavailable { reason } | Outcome::Misconfigured { reason } => retry(reason, None),
-                Outcome::Throttled { retry_after } => postpone(
-                    THROTTLED_REASON.to_owned(),
-                    retry_after.unwrap_or(rules.retry.base),
-                ),
+                Outcome::Throttled { retry_after } => {
+                    postpone(THROTTLED_REASON.to_owned(), retry_after.unwrap_or(rules.retry.base))
+                }
                 Outcome::Unknown { reason } => unknown(reason),
             },
         }
@@ -212,16 +200,9 @@ impl DeliveryState {
     fn waiting_after(delay: Duration, reason: String, rules: &DeliveryRules<'_>, now: DateTime<Utc>) -> Self {
         let due_at = saturating_add(now, delay);
         if due_at >= rules.expires_at {
-            return Self::failed(
-                Failure::Expired,
-                format!("expires before the next try: {reason}"),
-                now,
-            );
+            return Self::failed(Failure::Expired, format!("expires before the next try: {reason}"), now);
         }
-        Self::Waiting {
-            due_at,
-            reason: Some(reason),
-        }
+        Self::Waiting { due_at, reason: Some(reason) }
     }
 
     /// Returns the state after a receipt; none if the receipt changes nothing.
@@ -234,10 +215,7 @@ impl DeliveryState {
         at: DateTime<Utc>,
         left: RemainingAlternatives,
     ) -> Option<Self> {
-        let resend = |reason| Self::Waiting {
-            due_at: at,
-            reason: Some(reason),
-        };
+        let resend = |reason| Self::Waiting { due_at: at, reason: Some(reason) };
         match self {
             Self::Waiting { .. } | Self::Delivered { .. } | Self::Failed { .. } => None,
             Self::Sent { .. } => Some(match status {
@@ -261,11 +239,7 @@ impl DeliveryState {
 
     /// Returns the state after the recipient became inactive or opted out; none if the message was sent already.
     pub fn suppress(&self, now: DateTime<Utc>) -> Option<Self> {
-        self.fail_if_waiting(
-            Failure::Suppressed,
-            "the recipient became inactive or opted out",
-            now,
-        )
+        self.fail_if_waiting(Failure::Suppressed, "the recipient became inactive or opted out", now)
     }
 
     fn fail_if_waiting(&self, failure: Failure, reason: &str, now: DateTime<Utc>) -> Option<Self> {
@@ -286,15 +260,13 @@ impl DeliveryState {
                 | Failure::Exhausted
                 | Failure::Expired
                 | Failure::Bounced
-                | Failure::Unknown => Some(Self::Waiting {
-                    due_at: now,
-                    reason: Some("requeued by an operator".to_owned()),
-                }),
+                | Failure::Unknown => {
+                    Some(Self::Waiting { due_at: now, reason: Some("requeued by an operator".to_owned()) })
+                }
             },
-            Self::Waiting { due_at, reason } => (*due_at > now).then(|| Self::Waiting {
-                due_at: now,
-                reason: reason.clone(),
-            }),
+            Self::Waiting { due_at, reason } => {
+                (*due_at > now).then(|| Self::Waiting { due_at: now, reason: reason.clone() })
+            }
             Self::Sent { .. } | Self::Delivered { .. } => None,
         }
     }

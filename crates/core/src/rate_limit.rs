@@ -62,11 +62,7 @@ pub fn acquire_permits(
     if let Some(until) = request.cooldown_until {
         limiter.start_cooldown(until);
     }
-    let permits = request
-        .parts
-        .iter()
-        .map(|parts| limiter.try_acquire(*parts, now))
-        .collect();
+    let permits = request.parts.iter().map(|parts| limiter.try_acquire(*parts, now)).collect();
     (limiter.state(now), permits)
 }
 
@@ -88,13 +84,7 @@ pub struct RateLimiter {
 impl RateLimiter {
     /// Returns a limiter for `rate` parts per second with a full bucket: the parts of one second, at least one.
     pub fn new(rate: f64) -> Self {
-        Self {
-            rate,
-            tokens: burst_size(rate),
-            counted_at: None,
-            next_slot: None,
-            cooldown_until: None,
-        }
+        Self { rate, tokens: burst_size(rate), counted_at: None, next_slot: None, cooldown_until: None }
     }
 
     /// Returns a limiter that continues from `state`.
@@ -107,18 +97,12 @@ impl RateLimiter {
         limiter.counted_at = state.counted_at;
         limiter.next_slot = state.next_slot;
         limiter.cooldown_until = state.cooldown_until;
-        let idle = state
-            .counted_at
-            .map_or(Duration::MAX, |at| elapsed_between(at, now));
+        let idle = state.counted_at.map_or(Duration::MAX, |at| elapsed_between(at, now));
         if idle > seconds((burst_size(rate) + SLOT_EXPIRY_PARTS) / rate) + SLOT_EXPIRY_MARGIN {
             limiter.next_slot = None;
         }
-        let is_cooling_down = state
-            .cooldown_until
-            .is_some_and(|until| Some(until) >= state.counted_at);
-        let is_from_future = state
-            .counted_at
-            .is_some_and(|at| elapsed_between(now, at) > CLOCK_AHEAD_MAX);
+        let is_cooling_down = state.cooldown_until.is_some_and(|until| Some(until) >= state.counted_at);
+        let is_from_future = state.counted_at.is_some_and(|at| elapsed_between(now, at) > CLOCK_AHEAD_MAX);
         if is_from_future && !is_cooling_down {
             limiter.counted_at = Some(now);
             limiter.next_slot = None;
@@ -179,9 +163,7 @@ impl RateLimiter {
     }
 
     fn tokens_at(&self, now: DateTime<Utc>) -> f64 {
-        let elapsed = self
-            .counted_at
-            .map_or(Duration::ZERO, |counted_at| elapsed_between(counted_at, now));
+        let elapsed = self.counted_at.map_or(Duration::ZERO, |counted_at| elapsed_between(counted_at, now));
         (self.tokens + elapsed.as_secs_f64() * self.rate)
             .min(burst_size(self.rate) + late_tolerance_tokens(self.rate))
     }
@@ -195,11 +177,7 @@ fn burst_size(rate: f64) -> f64 {
 /// Returns the tokens that the bucket of a slow provider holds beyond its burst. Without them, one message that is
 /// slightly late for its slot would make all messages with later slots wait again.
 fn late_tolerance_tokens(rate: f64) -> f64 {
-    if rate < SLOW_RATE_PER_SECOND {
-        rate * LATE_TOLERANCE_SECONDS
-    } else {
-        0.0
-    }
+    if rate < SLOW_RATE_PER_SECOND { rate * LATE_TOLERANCE_SECONDS } else { 0.0 }
 }
 
 /// Returns the time from `from` to `to`, or zero if `to` is earlier.

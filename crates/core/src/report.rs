@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::attempt::Outcome;
 
 /// Upper bounds of the duration buckets, in milliseconds; one more bucket holds slower calls.
-pub const DURATION_BOUNDS_MS: [u64; 19] = [
-    1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 1_000, 2_000, 5_000, 10_000, 30_000,
-];
+pub const DURATION_BOUNDS_MS: [u64; 19] =
+    [1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 1_000, 2_000, 5_000, 10_000, 30_000];
 
 /// Number of duration buckets.
 pub const DURATION_BUCKETS: usize = DURATION_BOUNDS_MS.len() + 1;

@@ -97,19 +97,10 @@ impl CompletedRound {
             }
         }
         let last = self.attempts.last().and_then(|attempt| attempt.provider.as_ref());
-        if let DeliveryState::Failed {
-            failure: Failure::InvalidRecipient,
-            reason,
-            at,
-        } = &self.state
+        if let DeliveryState::Failed { failure: Failure::InvalidRecipient, reason, at } = &self.state
             && let Some(provider) = last.filter(|_| invalidated.is_empty())
         {
-            invalidated.push(InvalidatedAddress {
-                address: None,
-                reason,
-                provider,
-                at: *at,
-            });
+            invalidated.push(InvalidatedAddress { address: None, reason, provider, at: *at });
         }
         invalidated
     }

@@ -78,9 +78,7 @@ impl SharedHealth {
         } else {
             current.since
         };
-        let cooldown_until = current
-            .cooldown_until
-            .filter(|until| !is_cooldown_implausible(*until, now));
+        let cooldown_until = current.cooldown_until.filter(|until| !is_cooldown_implausible(*until, now));
         let after = Self {
             provider: current.provider.clone(),
             circuit,
@@ -91,35 +89,23 @@ impl SharedHealth {
         if after == current {
             return current;
         }
-        Self {
-            version: current.version + 1,
-            ..after
-        }
+        Self { version: current.version + 1, ..after }
     }
 
     /// Returns the state in which the calling process makes the probe. None if it may not: the circuit is closed or not
     /// due for a probe, or another process makes it.
     pub fn with_probe_started(&self, probe_timeout: Duration, now: DateTime<Utc>) -> Option<Self> {
         let (is_due, backoff_factor) = match &self.circuit {
-            CircuitState::Open {
-                until,
-                backoff_factor,
-            } => (is_open_period_over(*until, probe_timeout, now), *backoff_factor),
-            CircuitState::HalfOpen {
-                since,
-                backoff_factor,
-            } => (is_probe_expired(*since, probe_timeout, now), *backoff_factor),
+            CircuitState::Open { until, backoff_factor } => {
+                (is_open_period_over(*until, probe_timeout, now), *backoff_factor)
+            }
+            CircuitState::HalfOpen { since, backoff_factor } => {
+                (is_probe_expired(*since, probe_timeout, now), *backoff_factor)
+            }
             CircuitState::Closed | CircuitState::Misconfigured { .. } => return None,
         };
-        (is_due || self.is_from_future(now)).then(|| {
-            self.with_circuit(
-                CircuitState::HalfOpen {
-                    since: now,
-                    backoff_factor,
-                },
-                now,
-            )
-        })
+        (is_due || self.is_from_future(now))
+            .then(|| self.with_circuit(CircuitState::HalfOpen { since: now, backoff_factor }, now))
     }
 
     /// Returns the state after an operator has resumed the provider. A cooldown that the provider asked for stays.
@@ -128,12 +114,7 @@ impl SharedHealth {
     }
 
     fn with_circuit(&self, circuit: CircuitState, now: DateTime<Utc>) -> Self {
-        Self {
-            circuit,
-            since: now,
-            version: self.version + 1,
-            ..self.clone()
-        }
+        Self { circuit, since: now, version: self.version + 1, ..self.clone() }
     }
 
     /// Returns whether the state applies to a process that loaded its configuration at `config_loaded_at`.
@@ -171,9 +152,7 @@ pub struct ReportedHealth {
 impl ReportedHealth {
     /// Merges a report as [`SharedHealth::after`] does and decides whether it is new.
     pub fn after(current: Option<SharedHealth>, report: HealthReport, now: DateTime<Utc>) -> Self {
-        let before = current
-            .as_ref()
-            .map(|current| (current.circuit.clone(), current.since));
+        let before = current.as_ref().map(|current| (current.circuit.clone(), current.since));
         let is_new_start = before.as_ref().is_some_and(|(_, since)| {
             report.circuit.is_some() && report.config_loaded_at > saturating_add(*since, SAME_START_WINDOW)
         });
@@ -195,31 +174,16 @@ fn merge_circuits(current: &CircuitState, reported: CircuitState) -> CircuitStat
     match (current, reported) {
         (CircuitState::Misconfigured { .. }, _) => current.clone(),
         (
-            CircuitState::Open {
-                until: current_until,
-                backoff_factor: current_factor,
-            },
-            CircuitState::Open {
-                until,
-                backoff_factor,
-            },
+            CircuitState::Open { until: current_until, backoff_factor: current_factor },
+            CircuitState::Open { until, backoff_factor },
         ) => CircuitState::Open {
             until: until.max(*current_until),
             backoff_factor: backoff_factor.max(*current_factor),
         },
         (
-            CircuitState::HalfOpen {
-                backoff_factor: current_factor,
-                ..
-            },
-            CircuitState::Open {
-                until,
-                backoff_factor,
-            },
-        ) => CircuitState::Open {
-            until,
-            backoff_factor: backoff_factor.max(*current_factor),
-        },
+            CircuitState::HalfOpen { backoff_factor: current_factor, .. },
+            CircuitState::Open { until, backoff_factor },
+        ) => CircuitState::Open { until, backoff_factor: backoff_factor.max(*current_factor) },
         (CircuitState::Closed | CircuitState::Open { .. } | CircuitState::HalfOpen { .. }, reported) => {
             reported
         }

@@ -58,13 +58,8 @@ pub fn share_slots(
 ) -> SlotShares {
     let calculation = SlotCalculation::new(slots, used, channels, providers);
     SlotShares {
-        channel_slots: channels
-            .iter()
-            .map(|channel| calculation.channel_slots(channel))
-            .collect(),
-        provider_limits: (0..providers.len())
-            .map(|index| calculation.provider_limit(index))
-            .collect(),
+        channel_slots: channels.iter().map(|channel| calculation.channel_slots(channel)).collect(),
+        provider_limits: (0..providers.len()).map(|index| calculation.provider_limit(index)).collect(),
     }
 }
 
@@ -86,39 +81,23 @@ impl<'a> SlotCalculation<'a> {
             0
         };
         let free = slots.saturating_sub(used);
-        let unused: usize = providers
-            .iter()
-            .map(|provider| reserved_each.saturating_sub(provider.in_flight))
-            .sum();
-        Self {
-            reserved_each,
-            shared_free: free.saturating_sub(unused),
-            free,
-            channels,
-            providers,
-        }
+        let unused: usize =
+            providers.iter().map(|provider| reserved_each.saturating_sub(provider.in_flight)).sum();
+        Self { reserved_each, shared_free: free.saturating_sub(unused), free, channels, providers }
     }
 
     /// Returns the slots that a channel may take: its part of the shared ones and the reserved ones of its providers, but
     /// no more than its available providers can use. Without an available provider a round is short, so the channel may
     /// take deliveries to postpone them, but not during a recovery of unknown length: each would be postponed repeatedly.
     fn channel_slots(&self, channel: &ChannelLoad) -> usize {
-        let on_reserved: usize = self
-            .providers_of(channel)
-            .map(|provider| provider.in_flight.min(self.reserved_each))
-            .sum();
+        let on_reserved: usize =
+            self.providers_of(channel).map(|provider| provider.in_flight.min(self.reserved_each)).sum();
         let factor = (self.channels.len() > 1).then_some(CHANNEL_SHARE_FACTOR);
         let shared = self.shared_part(channel.slots_used.saturating_sub(on_reserved), factor);
-        let reserved: usize = self
-            .providers_of(channel)
-            .map(|provider| self.unused_reserved(provider))
-            .sum();
+        let reserved: usize = self.providers_of(channel).map(|provider| self.unused_reserved(provider)).sum();
         let slots = if self.providers_of(channel).any(|provider| provider.is_available) {
             self.available_provider_slots(channel).min(shared + reserved)
-        } else if self
-            .providers_of(channel)
-            .any(|provider| provider.has_unknown_recovery)
-        {
+        } else if self.providers_of(channel).any(|provider| provider.has_unknown_recovery) {
             0
         } else {
             shared + reserved.max(1)
@@ -128,23 +107,17 @@ impl<'a> SlotCalculation<'a> {
 
     /// Returns the slots that a channel's available providers can use.
     fn available_provider_slots(&self, channel: &ChannelLoad) -> usize {
-        let available = || {
-            self.providers_of(channel)
-                .filter(|provider| provider.is_available)
-        };
+        let available = || self.providers_of(channel).filter(|provider| provider.is_available);
         let responsive = || available().filter(|provider| !provider.is_unresponsive);
         let unresponsive_slots: usize = available()
             .filter(|provider| provider.is_unresponsive)
             .map(|provider| self.provider_slots(provider, self.unresponsive_share_factor(channel)))
             .sum();
-        let responsive_concurrency: usize = responsive()
-            .map(|provider| provider.concurrency.saturating_sub(provider.in_flight))
-            .sum();
+        let responsive_concurrency: usize =
+            responsive().map(|provider| provider.concurrency.saturating_sub(provider.in_flight)).sum();
         let responsive_slots = match responsive().count() {
             0 => 0,
-            1 => responsive()
-                .map(|provider| self.provider_slots(provider, None))
-                .sum(),
+            1 => responsive().map(|provider| self.provider_slots(provider, None)).sum(),
             _ => self.responsive_slots(channel).min(responsive_concurrency),
         };
         unresponsive_slots + responsive_slots
@@ -201,9 +174,7 @@ impl<'a> SlotCalculation<'a> {
     /// for each that is free.
     fn shared_part(&self, used: usize, factor: Option<usize>) -> usize {
         match factor {
-            Some(factor) => (factor * self.shared_free)
-                .saturating_sub(used)
-                .div_ceil(factor + 1),
+            Some(factor) => (factor * self.shared_free).saturating_sub(used).div_ceil(factor + 1),
             None => self.shared_free,
         }
     }

@@ -62,11 +62,7 @@ pub fn count_parts(body: &str) -> TextParts {
     } else {
         units.div_ceil(each)
     };
-    TextParts {
-        alphabet,
-        count: u32::try_from(count).unwrap_or(u32::MAX),
-        units,
-    }
+    TextParts { alphabet, count: u32::try_from(count).unwrap_or(u32::MAX), units }
 }
 
 /// Splits a body into the parts that [`count_parts`] counts.

@@ -25,10 +25,7 @@ use validate::validate;
 pub async fn accept(gateway: &Gateway, request: AcceptRequest) -> Result<Accepted, AcceptError> {
     let stopwatch = gateway.clock.stopwatch();
     let accepted = validate_and_store(gateway, request).await;
-    gateway
-        .metrics
-        .accept_duration
-        .observe(stopwatch.elapsed().as_secs_f64());
+    gateway.metrics.accept_duration.observe(stopwatch.elapsed().as_secs_f64());
     match &accepted {
         Ok(accepted) if !accepted.is_replay => {
             gateway.metrics.accepted.inc();

@@ -58,8 +58,7 @@ impl BackgroundTasks {
     /// Starts the worker pool, event delivery and receipt polling: a provider reports to the process that sent.
     pub fn start_delivery(&mut self, gateway: &Arc<Gateway>) {
         self.workers = Some(tokio::spawn(worker::run(Arc::clone(gateway), self.stop_signal())));
-        self.tasks
-            .spawn(events::run(Arc::clone(gateway), self.stop_signal()));
+        self.tasks.spawn(events::run(Arc::clone(gateway), self.stop_signal()));
         for provider in gateway.providers() {
             self.tasks.spawn(worker::receive_incoming(
                 Arc::clone(gateway),
@@ -71,8 +70,7 @@ impl BackgroundTasks {
 
     /// Starts the fan-out of broadcasts into messages.
     pub fn start_fan_out(&mut self, gateway: &Arc<Gateway>) {
-        self.tasks
-            .spawn(fan_out::run(Arc::clone(gateway), self.stop_signal()));
+        self.tasks.spawn(fan_out::run(Arc::clone(gateway), self.stop_signal()));
     }
 
     /// Starts the exchange of clock and provider health with other processes on the same store.
@@ -154,10 +152,7 @@ async fn flush_before_exit(gateway: &Gateway) {
     gateway.queue.flush(SHUTDOWN_FLUSH_TIMEOUT).await;
     match tokio::time::timeout(SHUTDOWN_FLUSH_TIMEOUT, shared_health::sync_health(gateway)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => log::warn!(
-            "cannot share provider health at shutdown: error={}",
-            error.chain()
-        ),
+        Ok(Err(error)) => log::warn!("cannot share provider health at shutdown: error={}", error.chain()),
         Err(_) => log::warn!("cannot share provider health at shutdown: error=store timeout"),
     }
 }
@@ -189,9 +184,7 @@ async fn run_report_job(gateway: Arc<Gateway>, interval: Duration) {
             Ok(result) => {
                 let changes = result.map_or(0, |result| result.changes_applied);
                 log::debug!("report job done changes={changes}");
-                time_until_report_due(&gateway, interval)
-                    .await
-                    .max(JOB_INTERVAL_MIN)
+                time_until_report_due(&gateway, interval).await.max(JOB_INTERVAL_MIN)
             }
             Err(error) => {
                 log::error!("report job failed: error={}", error.chain());

@@ -48,15 +48,12 @@ impl ProviderCircuit {
 
     /// Returns the end of the cooldown if it is active at `now`.
     pub fn cooldown_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.cooldown_until
-            .filter(|until| is_cooldown_active(*until, now))
+        self.cooldown_until.filter(|until| is_cooldown_active(*until, now))
     }
 
     /// Returns the pause by an operator while it is in force.
     pub fn active_pause(&self) -> Option<&ProviderControl> {
-        self.control
-            .as_ref()
-            .filter(|control| control.action == ControlAction::Pause)
+        self.control.as_ref().filter(|control| control.action == ControlAction::Pause)
     }
 
     /// Applies a pause or resume. A resume resets the breaker, but not the cooldown. A resume older than
@@ -151,10 +148,7 @@ impl ProviderCircuit {
     /// Returns to `open` until then, because the probe could not be made.
     pub fn reopen(&mut self, until: Timestamp) {
         if let CircuitState::HalfOpen { backoff_factor, .. } = self.breaker.state_to_share() {
-            self.breaker.load_shared(&CircuitState::Open {
-                until,
-                backoff_factor,
-            });
+            self.breaker.load_shared(&CircuitState::Open { until, backoff_factor });
         }
     }
 }

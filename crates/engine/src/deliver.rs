@@ -54,11 +54,7 @@ pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> DeliverSte
     for delivery in claimed {
         run_round(gateway, delivery).await;
     }
-    if count == 0 {
-        DeliverStep::Idle
-    } else {
-        DeliverStep::Processed(count)
-    }
+    if count == 0 { DeliverStep::Idle } else { DeliverStep::Processed(count) }
 }
 
 /// Claims these ids and returns the deliveries that this worker won. The caller must take each through a
@@ -70,17 +66,11 @@ pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<LeasedDeliver
     let (now, lease) = (gateway.clock.now(), gateway.config.work.lease);
     let lease_expires_at = saturating_add(now, lease);
     match gateway.store.claim(ids, now, lease).await {
-        Ok(claimed) => claimed
-            .into_iter()
-            .map(|claimed| LeasedDelivery {
-                claimed,
-                lease_expires_at,
-            })
-            .collect(),
+        Ok(claimed) => {
+            claimed.into_iter().map(|claimed| LeasedDelivery { claimed, lease_expires_at }).collect()
+        }
         Err(error) => {
-            gateway
-                .back_off_after_store_error("deliver: claim failed", &error)
-                .await;
+            gateway.back_off_after_store_error("deliver: claim failed", &error).await;
             Vec::new()
         }
     }
@@ -113,12 +103,7 @@ pub async fn run_round(gateway: &Gateway, claim: LeasedDelivery) {
                 gateway.events_pending.notify_one();
             }
             if let DeliveryState::Waiting { due_at, .. } = state {
-                let entry = QueueEntry {
-                    id,
-                    channel,
-                    due_at,
-                    priority,
-                };
+                let entry = QueueEntry { id, channel, due_at, priority };
                 gateway.queue.push(&[entry]);
             }
         }
@@ -150,9 +135,7 @@ async fn record_round(gateway: &Gateway, round: CompletedRound) -> Result<Option
             gateway.clock.sleep(STORE_RETRY_DELAY).await;
         } else {
             is_logged = true;
-            gateway
-                .back_off_after_store_error("deliver: recording a round failed, retrying", &error)
-                .await;
+            gateway.back_off_after_store_error("deliver: recording a round failed, retrying", &error).await;
         }
     }
 }
@@ -162,14 +145,8 @@ async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Att
     let (now, claimed) = (gateway.clock.now(), &claim.claimed);
     let Some(route) = gateway.route(claimed.channel.as_str()) else {
         let reason = format!("channel {} is not configured", claimed.channel);
-        let end = RoundEnd::NoProviderAvailable {
-            retry_after: NOT_CONFIGURED_RETRY_DELAY,
-            reason,
-        };
-        return (
-            Vec::new(),
-            DeliveryState::after(end, &rules_without_channel(claimed), now, 1.0),
-        );
+        let end = RoundEnd::NoProviderAvailable { retry_after: NOT_CONFIGURED_RETRY_DELAY, reason };
+        return (Vec::new(), DeliveryState::after(end, &rules_without_channel(claimed), now, 1.0));
     };
     let mut rules = DeliveryRules {
         tries: claimed.tries,
@@ -191,10 +168,7 @@ async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Att
     } else {
         try_providers(gateway, route, claim, &mut attempts).await
     };
-    (
-        attempts,
-        DeliveryState::after(end, &rules, gateway.clock.now(), gateway.random.fraction()),
-    )
+    (attempts, DeliveryState::after(end, &rules, gateway.clock.now(), gateway.random.fraction()))
 }
 
 /// Tries the providers of the channel in routing order and returns how the round ended.
@@ -239,10 +213,7 @@ async fn try_providers(
             addresses.mark_invalid(to.address);
         }
         if ends_round(&outcome, &addresses, route) {
-            return RoundEnd::Decided {
-                provider: runtime.name.clone(),
-                outcome,
-            };
+            return RoundEnd::Decided { provider: runtime.name.clone(), outcome };
         }
         match outcome {
             Outcome::Throttled { .. } => {
@@ -252,9 +223,7 @@ async fn try_providers(
         }
     }
     match failure {
-        Some(reason) => RoundEnd::AllFailed {
-            reason: [vec![reason], skipped].concat().join("; "),
-        },
+        Some(reason) => RoundEnd::AllFailed { reason: [vec![reason], skipped].concat().join("; ") },
         None => no_provider_available(
             soonest.unwrap_or_else(|| {
                 route.soonest_available(avoid, now, |runtime| addresses.address_for(runtime).is_some())
@@ -301,9 +270,7 @@ fn provider_to_avoid<'c>(
 ) -> Option<&'c ConfigName> {
     let avoid = claimed.avoid.as_ref()?;
     let mut others = route.providers().iter().filter(|runtime| runtime.name != *avoid);
-    others
-        .any(|runtime| addresses.address_for(runtime).is_some())
-        .then_some(avoid)
+    others.any(|runtime| addresses.address_for(runtime).is_some()).then_some(avoid)
 }
 
 fn lease_too_short(runtime: &ProviderRuntime) -> ProviderBusy {
@@ -322,28 +289,19 @@ fn no_provider_available(busy: ProviderBusy, fraction: f64) -> RoundEnd {
 }
 
 fn keep_soonest(soonest: &mut Option<ProviderBusy>, busy: ProviderBusy) {
-    if soonest
-        .as_ref()
-        .is_none_or(|other| busy.retry_after < other.retry_after)
-    {
+    if soonest.as_ref().is_none_or(|other| busy.retry_after < other.retry_after) {
         *soonest = Some(busy);
     }
 }
 
 fn describe_failure(runtime: &ProviderRuntime, outcome: &Outcome) -> String {
-    format!(
-        "{}: {}",
-        runtime.name,
-        outcome.reason().unwrap_or(outcome.as_str())
-    )
+    format!("{}: {}", runtime.name, outcome.reason().unwrap_or(outcome.as_str()))
 }
 
 fn lost_attempt(now: Timestamp) -> Attempt {
     Attempt {
         provider: None,
-        outcome: Outcome::Unknown {
-            reason: "the worker stopped during the call".to_owned(),
-        },
+        outcome: Outcome::Unknown { reason: "the worker stopped during the call".to_owned() },
         code: None,
         at: now,
         duration: Duration::ZERO,

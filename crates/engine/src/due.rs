@@ -62,10 +62,7 @@ pub async fn find_due(
     capacity_source: &dyn CapacitySource,
     wait: Duration,
 ) -> DueDeliveries {
-    let ids = gateway
-        .queue
-        .pop(capacity_source, gateway.clock.now(), wait)
-        .await;
+    let ids = gateway.queue.pop(capacity_source, gateway.clock.now(), wait).await;
     if !ids.is_empty() {
         let more = MoreDue::NoneKnown;
         return DueDeliveries { ids, more };
@@ -88,10 +85,7 @@ pub async fn find_more_due(
         MoreDue::DeliveredByQueue => (Duration::ZERO, QUEUE_REFILL_MAX),
         MoreDue::PushedToQueue | MoreDue::NoneKnown => (REFILLED_QUEUE_WAIT, 0),
     };
-    let ids = gateway
-        .queue
-        .pop(capacity_source, gateway.clock.now(), wait)
-        .await;
+    let ids = gateway.queue.pop(capacity_source, gateway.clock.now(), wait).await;
     if !ids.is_empty() {
         let more = MoreDue::DeliveredByQueue;
         return DueDeliveries { ids, more };
@@ -99,11 +93,7 @@ pub async fn find_more_due(
     let capacity = capacity_source.capacity();
     let refill_capacity = capacity.clone().increased_by(refill_max);
     let polled = poll_store(gateway, &capacity, &refill_capacity).await;
-    let more = if polled.ids.is_empty() {
-        MoreDue::NoneKnown
-    } else {
-        MoreDue::PushedToQueue
-    };
+    let more = if polled.ids.is_empty() { MoreDue::NoneKnown } else { MoreDue::PushedToQueue };
     DueDeliveries { more, ..polled }
 }
 
@@ -137,11 +127,7 @@ async fn poll_store(gateway: &Gateway, capacity: &Capacity, refill_capacity: &Ca
     gateway.queue.push(&rest);
     DueDeliveries {
         ids: now_due.into_iter().map(|entry| entry.id).collect(),
-        more: if rest.is_empty() {
-            MoreDue::NoneKnown
-        } else {
-            MoreDue::PushedToQueue
-        },
+        more: if rest.is_empty() { MoreDue::NoneKnown } else { MoreDue::PushedToQueue },
     }
 }
 

@@ -109,10 +109,7 @@ async fn poll_endpoints(dispatcher: &Arc<EventDispatcher>) {
             Ok(count) => has_sent |= count > 0,
             Err(error) => {
                 let message = "events: store error, retrying";
-                dispatcher
-                    .gateway
-                    .back_off_after_store_error(message, &error)
-                    .await;
+                dispatcher.gateway.back_off_after_store_error(message, &error).await;
             }
         }
         if after.is_empty() && !std::mem::take(&mut has_sent) {
@@ -148,9 +145,7 @@ async fn dispatch_due(dispatcher: &Arc<EventDispatcher>, after: &mut String) -> 
     let capacity = capacities.iter().map(|(_, capacity)| capacity).sum::<usize>();
     let claimed = gateway.store.claim_events(capacities, now, lease).await?;
     let count = claimed.len();
-    dispatcher
-        .is_endpoint_full
-        .store(count == capacity, Ordering::SeqCst);
+    dispatcher.is_endpoint_full.store(count == capacity, Ordering::SeqCst);
     for event in claimed {
         dispatcher.start_attempt(event).await;
     }
@@ -168,10 +163,7 @@ impl EventDispatcher {
         match WebhookClient::new(events.egress_policy.clone(), connect, events.timeout) {
             Ok(client) => self.client.set(client).is_ok(),
             Err(error) => {
-                log::error!(
-                    "events: HTTP client could not be created, retrying: {}",
-                    error.chain()
-                );
+                log::error!("events: HTTP client could not be created, retrying: {}", error.chain());
                 self.gateway.clock.sleep(CLIENT_RETRY_DELAY).await;
                 false
             }
@@ -197,16 +189,10 @@ impl EventDispatcher {
             return;
         };
         let attempt = attempt::send_event(&self.gateway, client, &claimed).await;
-        let EventAttempt {
-            result,
-            endpoint_result,
-            is_gone,
-        } = attempt;
+        let EventAttempt { result, endpoint_result, is_gone } = attempt;
         let now = self.gateway.clock.now();
         let is_healthy = self.with_endpoints(|table| table.finish_attempt(&endpoint, endpoint_result, now));
-        self.gateway
-            .metrics
-            .count_event_attempt(result.status.kind().as_str());
+        self.gateway.metrics.count_event_attempt(result.status.kind().as_str());
         if self.results.send(result).await.is_err() {
             log::error!("events: attempt not recorded, the event will be sent again");
         }

@@ -86,16 +86,11 @@ async fn next_broadcast(gateway: &Gateway, last_logged: &mut i64) -> Result<Opti
 
 /// Performs the next step of one broadcast.
 async fn fan_out_step(gateway: &Gateway, broadcast: &Broadcast) -> Result<u64> {
-    let users = gateway
-        .store
-        .next_broadcast_users(broadcast, USERS_PER_STEP)
-        .await?;
+    let users = gateway.store.next_broadcast_users(broadcast, USERS_PER_STEP).await?;
     let mut step = FanOutStep {
         broadcast: broadcast.number,
         from: broadcast.fan_out_position,
-        to: users
-            .last()
-            .map_or(broadcast.fan_out_position, |user| user.number),
+        to: users.last().map_or(broadcast.fan_out_position, |user| user.number),
         unreachable: 0,
         is_last: users.len() < USERS_PER_STEP,
     };

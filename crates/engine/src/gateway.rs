@@ -94,14 +94,7 @@ impl Gateway {
     /// Wires opened backends with one adapter for each configured provider, in the same order. Tests and
     /// simulations pass their own clock, random numbers and adapters.
     pub fn wire(config: Config, backends: Backends, adapters: Vec<Arc<dyn Provider>>) -> Self {
-        let Backends {
-            clock,
-            random,
-            store,
-            queue,
-            cache,
-            secret,
-        } = backends;
+        let Backends { clock, random, store, queue, cache, secret } = backends;
         let metrics = Metrics::default();
         metrics.register_backend_errors(queue.errors(), cache.errors());
         if let Some((sizes, seconds)) = store.commit_stats().map(CommitStats::histograms) {
@@ -123,12 +116,7 @@ impl Gateway {
         let routes = config
             .channels
             .iter()
-            .map(|channel| {
-                (
-                    channel.name.to_string(),
-                    Route::new(channel.clone(), &runtimes, &metrics),
-                )
-            })
+            .map(|channel| (channel.name.to_string(), Route::new(channel.clone(), &runtimes, &metrics)))
             .collect();
         Self {
             process_name: describe_process(random.bytes()),
@@ -156,9 +144,7 @@ impl Gateway {
 
     /// Returns the routes of all channels that use a provider.
     pub fn routes_of_provider(&self, provider: &ConfigName) -> impl Iterator<Item = &Route> {
-        self.routes
-            .values()
-            .filter(|route| route.channel.providers.contains(provider))
+        self.routes.values().filter(|route| route.channel.providers.contains(provider))
     }
 
     /// Returns the runtime of that provider.
@@ -228,11 +214,7 @@ fn describe_process(suffix: [u8; 2]) -> String {
         "" => "unnamed host",
         host => host,
     };
-    format!(
-        "{host}, process {} ({:04x})",
-        std::process::id(),
-        u16::from_be_bytes(suffix)
-    )
+    format!("{host}, process {} ({:04x})", std::process::id(), u16::from_be_bytes(suffix))
 }
 
 /// Returns the store options of a configuration.
@@ -284,9 +266,7 @@ fn build_adapter(
 ) -> Result<Arc<dyn Provider>> {
     let settings = postrider_providers::ProviderSettings::read(&config.kind, config.settings.clone())?;
     let limits = CallLimits {
-        connect_timeout: config
-            .connect_timeout
-            .min(config.timeout.mul_f64(CONNECT_SHARE_MAX)),
+        connect_timeout: config.connect_timeout.min(config.timeout.mul_f64(CONNECT_SHARE_MAX)),
         call_timeout: config.timeout,
         response_bytes_max: RESPONSE_BYTES_MAX,
     };

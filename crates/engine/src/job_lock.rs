@@ -48,11 +48,7 @@ pub async fn run_unless_locked<T>(
             let window_end = gateway.clock.now() + same_run_window;
             let result = run_with_renewal(gateway, job, run).await;
             let finished_at = gateway.clock.now();
-            let expires_at = if result.is_ok() {
-                window_end.max(finished_at)
-            } else {
-                finished_at
-            };
+            let expires_at = if result.is_ok() { window_end.max(finished_at) } else { finished_at };
             release(gateway, job, expires_at).await;
             result.map(JobRun::Ran)
         }
@@ -72,10 +68,7 @@ pub async fn wait_and_run<T>(
             on_wait(&owner);
         }
         if waited >= LOCK_WAIT_MAX {
-            let message = format!(
-                "job lock not acquired within 15 minutes; held by {}",
-                owner.process_name
-            );
+            let message = format!("job lock not acquired within 15 minutes; held by {}", owner.process_name);
             return Err(Error::new(ErrorKind::Unavailable, message));
         }
         clock::sleep(LOCK_POLL_INTERVAL).await;
@@ -88,10 +81,7 @@ pub async fn wait_and_run<T>(
 
 async fn acquire(gateway: &Gateway, job: ScheduledJob) -> Result<JobLockResult> {
     let now = gateway.clock.now();
-    gateway
-        .store
-        .acquire_job_lock(job, &gateway.process_name, now, LOCK_TTL)
-        .await
+    gateway.store.acquire_job_lock(job, &gateway.process_name, now, LOCK_TTL).await
 }
 
 /// Runs the job and renews the lock meanwhile.
@@ -104,16 +94,11 @@ async fn run_with_renewal<T>(
         loop {
             clock::sleep(LOCK_RENEW_INTERVAL).await;
             let expires_at = gateway.clock.now() + LOCK_TTL;
-            match gateway
-                .store
-                .renew_job_lock(job, &gateway.process_name, expires_at)
-                .await
-            {
+            match gateway.store.renew_job_lock(job, &gateway.process_name, expires_at).await {
                 Ok(true) => {}
-                Ok(false) => log::warn!(
-                    "job lock lost: another process runs the same job; job={}",
-                    job.as_str()
-                ),
+                Ok(false) => {
+                    log::warn!("job lock lost: another process runs the same job; job={}", job.as_str())
+                }
                 Err(error) => log::error!("job lock: renewal failed: error={}", error.chain()),
             }
         }
@@ -126,11 +111,7 @@ async fn run_with_renewal<T>(
 
 /// Releases the lock at `expires_at`; if the store fails, the lock expires by itself.
 async fn release(gateway: &Gateway, job: ScheduledJob, expires_at: clock::Timestamp) {
-    if let Err(error) = gateway
-        .store
-        .release_job_lock(job, &gateway.process_name, expires_at)
-        .await
-    {
+    if let Err(error) = gateway.store.release_job_lock(job, &gateway.process_name, expires_at).await {
         log::error!("job lock: release failed: error={}", error.chain());
     }
 }

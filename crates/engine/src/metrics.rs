@@ -22,9 +22,8 @@ use self::labels::{
 };
 
 /// Histogram bounds in seconds, from a fast local provider to the longest timeout of a call.
-const DURATION_BOUNDS_SECONDS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
-];
+const DURATION_BOUNDS_SECONDS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// Results of a receipt; exported from the start, so that the first one is seen as an increase.
 const RECEIPT_RESULTS: [&str; 4] = ["applied", "unchanged", "unmatched", "dropped"];
@@ -125,37 +124,21 @@ impl Metrics {
     fn register(&self) {
         let mut registry = lock(&self.registry);
         registry.register("accepted", "Messages stored", self.accepted.clone());
-        registry.register(
-            "attempts",
-            "Attempts by provider and outcome",
-            self.attempts.clone(),
-        );
+        registry.register("attempts", "Attempts by provider and outcome", self.attempts.clone());
         registry.register(
             "state_changes",
             "Delivery state changes by channel and new state",
             self.state_changes.clone(),
         );
-        registry.register(
-            "refused",
-            "Messages that were not accepted, by reason",
-            self.refused.clone(),
-        );
+        registry.register("refused", "Messages that were not accepted, by reason", self.refused.clone());
         registry.register("receipts", "Receipts by result", self.receipts.clone());
-        registry.register(
-            "inbound_messages",
-            "Inbound messages by result",
-            self.inbound_messages.clone(),
-        );
+        registry.register("inbound_messages", "Inbound messages by result", self.inbound_messages.clone());
         registry.register(
             "event_attempts",
             "Webhook delivery attempts by resulting event state",
             self.event_attempts.clone(),
         );
-        registry.register(
-            "store_errors",
-            "Store operations that failed",
-            self.store_errors.clone(),
-        );
+        registry.register("store_errors", "Store operations that failed", self.store_errors.clone());
         registry.register(
             "rate_limited",
             "Calls postponed by the provider rate limiter",
@@ -183,11 +166,7 @@ impl Metrics {
                 "1 when calls to a provider are allowed, 0 otherwise",
                 &self.provider_available,
             ),
-            (
-                "calls_in_flight",
-                "Calls to a provider in flight",
-                &self.calls_in_flight,
-            ),
+            ("calls_in_flight", "Calls to a provider in flight", &self.calls_in_flight),
         ];
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
@@ -215,12 +194,7 @@ impl Metrics {
         let report_age = self.report_age_seconds.clone();
         registry.register_with_unit("report_age", age_help, Unit::Seconds, report_age);
         let durations = self.attempt_durations.clone();
-        registry.register_with_unit(
-            "attempt_duration",
-            "Duration of an attempt",
-            Unit::Seconds,
-            durations,
-        );
+        registry.register_with_unit("attempt_duration", "Duration of an attempt", Unit::Seconds, durations);
         let accept_help = "Duration of accepting a message, including refusals";
         let accept = self.accept_duration.clone();
         registry.register_with_unit("accept_duration", accept_help, Unit::Seconds, accept);
@@ -245,39 +219,23 @@ impl Metrics {
 
     /// Returns the counter of attempts for one provider and outcome.
     pub fn attempt_counter(&self, provider: &str, outcome: &'static str) -> Counter {
-        let labels = OutcomeLabels {
-            provider: provider.to_owned(),
-            outcome,
-        };
+        let labels = OutcomeLabels { provider: provider.to_owned(), outcome };
         self.attempts.get_or_create(&labels).clone()
     }
 
     /// Returns the histogram of one provider's call durations, in seconds.
     pub fn attempt_duration_histogram(&self, provider: &str) -> Histogram {
-        self.attempt_durations
-            .get_or_create(&ProviderLabel {
-                provider: provider.to_owned(),
-            })
-            .clone()
+        self.attempt_durations.get_or_create(&ProviderLabel { provider: provider.to_owned() }).clone()
     }
 
     /// Returns the counter of calls that the rate limiter of a provider postponed.
     pub fn rate_limited_counter(&self, provider: &str) -> Counter {
-        self.rate_limited
-            .get_or_create(&ProviderLabel {
-                provider: provider.to_owned(),
-            })
-            .clone()
+        self.rate_limited.get_or_create(&ProviderLabel { provider: provider.to_owned() }).clone()
     }
 
     /// Returns the counter of state changes for one channel and new state.
     pub fn state_change_counter(&self, channel: &str, state: &'static str) -> Counter {
-        self.state_changes
-            .get_or_create(&StateLabels {
-                channel: channel.to_owned(),
-                state,
-            })
-            .clone()
+        self.state_changes.get_or_create(&StateLabels { channel: channel.to_owned(), state }).clone()
     }
 
     /// Counts a message that was not accepted.
@@ -308,12 +266,8 @@ impl Metrics {
 
     /// Sets whether calls to a provider are allowed, and its calls in flight.
     pub fn set_provider_available(&self, provider: &str, available: bool, in_flight: usize) {
-        let label = ProviderLabel {
-            provider: provider.to_owned(),
-        };
-        self.provider_available
-            .get_or_create(&label)
-            .set(i64::from(available));
+        let label = ProviderLabel { provider: provider.to_owned() };
+        self.provider_available.get_or_create(&label).set(i64::from(available));
         let in_flight = i64::try_from(in_flight).unwrap_or(i64::MAX);
         self.calls_in_flight.get_or_create(&label).set(in_flight);
     }
@@ -321,10 +275,7 @@ impl Metrics {
     /// Sets the gauge of the current circuit state to 1 and those of the other states to 0.
     pub fn set_breaker_state(&self, provider: &str, current: &str) {
         for state in CIRCUIT_STATES {
-            let labels = BreakerLabels {
-                provider: provider.to_owned(),
-                state,
-            };
+            let labels = BreakerLabels { provider: provider.to_owned(), state };
             let gauge = self.breaker_states.get_or_create(&labels);
             gauge.set(i64::from(state == current));
         }
@@ -332,9 +283,7 @@ impl Metrics {
 
     /// Sets the number of a channel's providers to which calls are allowed.
     pub fn set_providers_available(&self, channel: &str, available: usize) {
-        let label = ChannelLabel {
-            channel: channel.to_owned(),
-        };
+        let label = ChannelLabel { channel: channel.to_owned() };
         let available = i64::try_from(available).unwrap_or(i64::MAX);
         self.providers_available.get_or_create(&label).set(available);
     }
@@ -348,14 +297,10 @@ impl Metrics {
         }
         let gauge = |count| i64::try_from(count).unwrap_or(i64::MAX);
         for backlog in channels {
-            let label = ChannelLabel {
-                channel: backlog.channel.clone(),
-            };
+            let label = ChannelLabel { channel: backlog.channel.clone() };
             self.waiting.get_or_create(&label).set(gauge(backlog.waiting));
             self.due.get_or_create(&label).set(gauge(backlog.due));
-            self.oldest_waiting
-                .get_or_create(&label)
-                .set(backlog.oldest_due_seconds);
+            self.oldest_waiting.get_or_create(&label).set(backlog.oldest_due_seconds);
         }
     }
 

@@ -73,11 +73,7 @@ impl Gateway {
     fn provider_endpoints(&self) -> Vec<ProviderEndpoint> {
         let to_endpoint = |runtime: &Arc<ProviderRuntime>| {
             let (host, port) = runtime.provider.endpoint();
-            ProviderEndpoint {
-                name: runtime.name.clone(),
-                host,
-                port,
-            }
+            ProviderEndpoint { name: runtime.name.clone(), host, port }
         };
         self.providers().iter().map(to_endpoint).collect()
     }

@@ -159,10 +159,7 @@ impl ProviderRuntime {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
             return Err(ProviderBusy::at_concurrency_limit(&self.name));
         }
-        let mut permit = CallPermit {
-            in_flight: &self.in_flight,
-            is_probe: false,
-        };
+        let mut permit = CallPermit { in_flight: &self.in_flight, is_probe: false };
         if !self.is_available(now) {
             return Err(self.unavailability(now));
         }
@@ -184,8 +181,7 @@ impl ProviderRuntime {
 
     fn in_flight_max(&self) -> usize {
         if self.is_unresponsive() {
-            self.concurrency
-                .min(self.unresponsive_limit.load(Ordering::Acquire))
+            self.concurrency.min(self.unresponsive_limit.load(Ordering::Acquire))
         } else {
             self.concurrency
         }
@@ -263,8 +259,7 @@ impl ProviderRuntime {
 
     /// Returns what other processes do not know yet.
     pub fn unreported_health(&self) -> Option<HealthReport> {
-        self.circuit()
-            .unreported_health(&self.name, self.context.config_loaded_at)
+        self.circuit().unreported_health(&self.name, self.context.config_loaded_at)
     }
 
     /// Processes the store's answer to a report. A misconfigured provider is logged once, by one process.
@@ -288,34 +283,25 @@ impl ProviderRuntime {
 
     /// Loads what other processes have reported.
     pub fn load_health(&self, shared: &SharedHealth, now: Timestamp) {
-        self.circuit()
-            .load_health(shared, self.context.config_loaded_at, now);
+        self.circuit().load_health(shared, self.context.config_loaded_at, now);
     }
 
     /// Applies a pause or resume by an operator.
     pub fn apply_control(&self, control: &ProviderControl) {
-        self.circuit()
-            .apply_control(control, self.context.config_loaded_at);
+        self.circuit().apply_control(control, self.context.config_loaded_at);
     }
 
     /// Calls the provider and updates the circuit breaker. Never takes longer than the provider's timeout
     /// plus a margin.
     pub async fn call(&self, _permit: CallPermit<'_>, message: &OutboundMessage, clock: &Clock) -> Attempt {
-        let (at, stopwatch, _guard) = (
-            clock.now(),
-            clock.stopwatch(),
-            self.response_times.start_call(clock),
-        );
+        let (at, stopwatch, _guard) = (clock.now(), clock.stopwatch(), self.response_times.start_call(clock));
         let result = match tokio::time::timeout(self.call_timeout, self.provider.send(message)).await {
             Ok(result) => result,
-            Err(_) => SendResult::from(Outcome::Unknown {
-                reason: "no response within the timeout".to_owned(),
-            }),
+            Err(_) => {
+                SendResult::from(Outcome::Unknown { reason: "no response within the timeout".to_owned() })
+            }
         };
-        if !matches!(
-            result.outcome,
-            Outcome::Unknown { .. } | Outcome::Unavailable { .. }
-        ) {
+        if !matches!(result.outcome, Outcome::Unknown { .. } | Outcome::Unavailable { .. }) {
             self.response_times.record_response(clock);
         }
         let duration = stopwatch.elapsed();

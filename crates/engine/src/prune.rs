@@ -32,10 +32,7 @@ pub async fn prune(gateway: &Gateway, options: PruneOptions, progress: impl Fn(u
     let mut pruned = 0;
     loop {
         let count = if options.is_by_month {
-            gateway
-                .store
-                .prune_by_month(before, now, MESSAGES_PER_TRANSACTION)
-                .await?
+            gateway.store.prune_by_month(before, now, MESSAGES_PER_TRANSACTION).await?
         } else {
             gateway.store.prune(before, now, MESSAGES_PER_TRANSACTION).await?
         };
@@ -45,11 +42,6 @@ pub async fn prune(gateway: &Gateway, options: PruneOptions, progress: impl Fn(u
         pruned += count;
         progress(count);
     }
-    while gateway
-        .store
-        .delete_expired(before, now, EXPIRED_ROWS_PER_TRANSACTION)
-        .await?
-        > 0
-    {}
+    while gateway.store.delete_expired(before, now, EXPIRED_ROWS_PER_TRANSACTION).await? > 0 {}
     Ok(pruned)
 }

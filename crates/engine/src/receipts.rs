@@ -46,11 +46,7 @@ pub async fn mark_opened(gateway: &Gateway, delivery: DeliveryId) -> Result<Opti
     let now = gateway.clock.now();
     let received = ReceivedReceipt {
         provider: None,
-        receipt: Receipt {
-            reference: String::new(),
-            status: ReceiptStatus::Opened,
-            at: now,
-        },
+        receipt: Receipt { reference: String::new(), status: ReceiptStatus::Opened, at: now },
         delivery: Some(delivery),
         received_at: now,
         can_wait: false,

@@ -44,10 +44,7 @@ pub fn parse_recipient(
     let route = gateway.route(channel).ok_or(RecipientError::UnknownChannel)?;
     let parsed = parse_address_of_kinds(route.address_kinds(), text, &gateway.config.phone);
     let (_, normalised) = parsed.map_err(RecipientError::InvalidAddress)?;
-    Ok(RecipientAddress {
-        channel: route.channel.name.clone(),
-        address: normalised,
-    })
+    Ok(RecipientAddress { channel: route.channel.name.clone(), address: normalised })
 }
 
 /// Returns the stored status of an address; `None` if it was never changed, which means active.

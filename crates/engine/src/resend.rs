@@ -40,26 +40,15 @@ pub struct ResendResult {
 /// once, and only one worker can claim it.
 pub async fn enqueue_due(gateway: &Gateway) -> Result<ResendResult> {
     let now = gateway.clock.now();
-    let entries = gateway
-        .store
-        .due(now, &Capacity::total(entries_pushed_max(gateway)))
-        .await?;
+    let entries = gateway.store.due(now, &Capacity::total(entries_pushed_max(gateway))).await?;
     gateway.queue.push(&entries);
-    Ok(ResendResult {
-        enqueued: entries.len(),
-        backlog: gateway.store.backlog(now).await?,
-    })
+    Ok(ResendResult { enqueued: entries.len(), backlog: gateway.store.backlog(now).await? })
 }
 
 /// Runs [`enqueue_due`] for the built-in schedule. Returns `None` if nothing is due, or if another process
 /// runs it or has run it within half an interval. Writes nothing while nothing is due.
 pub async fn enqueue_if_due(gateway: &Gateway, interval: Duration) -> Result<Option<ResendResult>> {
-    if gateway
-        .store
-        .due(gateway.clock.now(), &Capacity::total(1))
-        .await?
-        .is_empty()
-    {
+    if gateway.store.due(gateway.clock.now(), &Capacity::total(1)).await?.is_empty() {
         return Ok(None);
     }
     let same_run_window = job_lock::SAME_RUN_WINDOW.min(interval / 2);
@@ -78,20 +67,14 @@ pub async fn select_deliveries(gateway: &Gateway, selection: DeliverySelection) 
 /// Returns the longest `retry.max_age` of all channels, which a requeued message gets.
 pub fn age_max(gateway: &Gateway) -> Duration {
     let channels = gateway.config.channels.iter();
-    channels
-        .map(|channel| channel.retry.age_max)
-        .max()
-        .unwrap_or_default()
+    channels.map(|channel| channel.retry.age_max).max().unwrap_or_default()
 }
 
 /// Cancels waiting deliveries that are not claimed, and returns how many.
 pub async fn cancel(gateway: &Gateway, ids: &[DeliveryId]) -> Result<usize> {
     let mut cancelled = 0;
     for chunk in ids.chunks(DELIVERIES_PER_TRANSACTION) {
-        let channels = gateway
-            .store
-            .cancel_deliveries(chunk.to_vec(), gateway.clock.now())
-            .await?;
+        let channels = gateway.store.cancel_deliveries(chunk.to_vec(), gateway.clock.now()).await?;
         for channel in &channels {
             gateway.count_state_change(channel, DeliveryStateKind::Failed);
         }

@@ -38,13 +38,7 @@ impl Route {
         let kinds = channel.addressing.kinds(wanted);
         let state_changes = DeliveryStateKind::ALL
             .map(|state| metrics.state_change_counter(channel.name.as_str(), state.as_str()));
-        Self {
-            balancer: Mutex::default(),
-            providers: runtimes,
-            address_kinds: kinds,
-            channel,
-            state_changes,
-        }
+        Self { balancer: Mutex::default(), providers: runtimes, address_kinds: kinds, channel, state_changes }
     }
 
     /// Returns the providers to try in one round, in order. Unavailable providers are left out, and so is
@@ -60,10 +54,7 @@ impl Route {
             .collect();
         let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner);
         let order = balancer.order(&self.channel.strategy, &candidates);
-        order
-            .into_iter()
-            .filter_map(|index| self.providers.get(index).map(Arc::as_ref))
-            .collect()
+        order.into_iter().filter_map(|index| self.providers.get(index).map(Arc::as_ref)).collect()
     }
 
     fn is_avoided(&self, runtime: &ProviderRuntime, avoid: Option<&ConfigName>) -> bool {

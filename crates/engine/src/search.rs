@@ -92,10 +92,7 @@ pub async fn search_deliveries(
         let page = read_page(gateway, filter, &query).await?;
         examined += page.messages.len();
         let next = page.next;
-        let mut groups = match_messages(gateway, filter, page.messages)
-            .await?
-            .into_iter()
-            .peekable();
+        let mut groups = match_messages(gateway, filter, page.messages).await?.into_iter().peekable();
         while let Some((number, hits)) = groups.next() {
             results.hits.extend(hits);
             if results.hits.len() >= limit {
@@ -164,10 +161,8 @@ async fn match_messages(
             groups.push((number, hits));
         }
     }
-    let ids: Vec<DeliveryId> = groups
-        .iter()
-        .flat_map(|(_, hits)| hits.iter().map(|hit| hit.delivery.id))
-        .collect();
+    let ids: Vec<DeliveryId> =
+        groups.iter().flat_map(|(_, hits)| hits.iter().map(|hit| hit.delivery.id)).collect();
     if ids.is_empty() {
         return Ok(groups);
     }
@@ -200,10 +195,7 @@ impl DeliverySearchFilter {
             return Vec::new();
         }
         let (id, body, user, created_at) = (message.id, message.body, message.user, message.created_at);
-        let matching = message
-            .deliveries
-            .into_iter()
-            .filter(|delivery| self.matches(delivery));
+        let matching = message.deliveries.into_iter().filter(|delivery| self.matches(delivery));
         matching
             .map(|delivery| DeliverySearchHit {
                 message: id,
@@ -228,17 +220,11 @@ impl DeliverySearchFilter {
     }
 
     fn matches_last_attempt(&self, hit: &DeliverySearchHit) -> bool {
-        let attempted_by = hit
-            .last_attempt
-            .as_ref()
-            .and_then(|attempt| attempt.provider.as_ref());
+        let attempted_by = hit.last_attempt.as_ref().and_then(|attempt| attempt.provider.as_ref());
         let accepted_by = hit.delivery.provider.as_ref();
         let is_of = |provider| attempted_by == Some(provider) || accepted_by == Some(provider);
-        let has_unknown_attempt = || {
-            hit.last_attempt
-                .as_ref()
-                .is_some_and(|attempt| attempt.has_unknown_attempt)
-        };
+        let has_unknown_attempt =
+            || hit.last_attempt.as_ref().is_some_and(|attempt| attempt.has_unknown_attempt);
         self.provider.as_ref().is_none_or(is_of)
             && (self.state != Some(StateFilter::MaybeDuplicate) || has_unknown_attempt())
     }

@@ -51,18 +51,13 @@ fn providers_of_reports<'g>(
     gateway: &'g Gateway,
     reports: &'g [HealthReport],
 ) -> impl Iterator<Item = &'g Arc<ProviderRuntime>> {
-    reports
-        .iter()
-        .filter_map(|report| gateway.provider(&report.provider))
+    reports.iter().filter_map(|report| gateway.provider(&report.provider))
 }
 
 /// Reports local changes and loads the changes of other processes.
 pub async fn sync_health(gateway: &Gateway) -> Result<()> {
     let now = gateway.clock.now();
-    let reports = gateway
-        .providers()
-        .iter()
-        .filter_map(|runtime| runtime.unreported_health());
+    let reports = gateway.providers().iter().filter_map(|runtime| runtime.unreported_health());
     let reports = reports.collect::<Vec<_>>();
     if !reports.is_empty() {
         let stored = gateway.store.report_health(reports.clone(), now).await;
@@ -110,12 +105,7 @@ pub async fn run_health_sync(gateway: Arc<Gateway>) {
         }
         let offset = gateway.clock.offset_seconds();
         gateway.metrics.clock_offset_seconds.set(offset);
-        clock::sleep(if is_unavailable {
-            SYNC_INTERVAL
-        } else {
-            SYNC_INTERVAL_MIN
-        })
-        .await;
+        clock::sleep(if is_unavailable { SYNC_INTERVAL } else { SYNC_INTERVAL_MIN }).await;
         tokio::select! {
             () = gateway.health_changed.notified() => {}
             () = clock::sleep(SYNC_INTERVAL.saturating_sub(SYNC_INTERVAL_MIN)) => {}

@@ -55,10 +55,7 @@ impl WorkerSlots {
         let channels = gateway.config.channels.iter().map(|channel| {
             let route = gateway.route(channel.name.as_str());
             let channel_providers = route.map_or(&[][..], |route| route.providers());
-            (
-                channel.name.clone(),
-                channel_providers.iter().filter_map(index).collect(),
-            )
+            (channel.name.clone(), channel_providers.iter().filter_map(index).collect())
         });
         Arc::new(Self {
             channels: channels.collect(),
@@ -78,10 +75,7 @@ impl WorkerSlots {
             Some(count) => *count += 1,
             None => drop(counts.by_channel.insert(channel.clone(), 1)),
         }
-        WorkerSlot {
-            slots: Arc::clone(self),
-            channel: channel.clone(),
-        }
+        WorkerSlot { slots: Arc::clone(self), channel: channel.clone() }
     }
 
     /// Returns the number of slots in use.
@@ -101,9 +95,8 @@ impl WorkerSlots {
         self.wait_until(|in_use| in_use < self.total()).await;
         let batch = self.total() / CLAIM_BATCH_FRACTION;
         let enough_free = self.wait_until(|in_use| in_use + batch <= self.total());
-        let wait = FREE_SLOTS_WAIT_MAX.min(Duration::from_micros(
-            self.last_claim_micros.load(Ordering::Relaxed),
-        ));
+        let wait =
+            FREE_SLOTS_WAIT_MAX.min(Duration::from_micros(self.last_claim_micros.load(Ordering::Relaxed)));
         // On a timeout, the caller claims with the free slots, even if they are few.
         drop(tokio::time::timeout(wait, enough_free).await);
     }
@@ -173,16 +166,11 @@ impl CapacitySource for WorkerSlots {
             runtime.set_unresponsive_limit(*ceiling);
         }
         let free = self.total().saturating_sub(in_use);
-        self.is_channel_full.store(
-            free == 0 || allocation.channel_slots.contains(&0),
-            Ordering::SeqCst,
-        );
+        self.is_channel_full.store(free == 0 || allocation.channel_slots.contains(&0), Ordering::SeqCst);
         let names = self.channels.iter().map(|(name, _)| name.clone());
         names
             .zip(allocation.channel_slots)
-            .fold(Capacity::total(free), |capacity, (name, slots)| {
-                capacity.with_channel(name, slots)
-            })
+            .fold(Capacity::total(free), |capacity, (name, slots)| capacity.with_channel(name, slots))
     }
 }
 

@@ -75,9 +75,7 @@ pub async fn read_totals(store: &dyn Store) -> Result<StatusOverview> {
 /// Returns the complete status.
 pub async fn read_overview(store: &dyn Store) -> Result<StatusOverview> {
     let overview = read_totals(store).await?;
-    let oldest = store
-        .due(overview.report.as_of, &Capacity::total(CHANNELS_MAX))
-        .await?;
+    let oldest = store.due(overview.report.as_of, &Capacity::total(CHANNELS_MAX)).await?;
     Ok(StatusOverview {
         oldest_due_at: oldest.iter().map(|entry| entry.due_at).min(),
         provider_health: store.load_health().await?,

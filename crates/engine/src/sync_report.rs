@@ -42,13 +42,7 @@ pub async fn sync(gateway: &Gateway, progress: impl Fn(usize)) -> Result<SyncRes
 
 /// Does the same on a store that has no other writer at the moment: a million messages in half the time.
 pub async fn sync_exclusive(gateway: &Gateway) -> Result<SyncResult> {
-    apply_and_save(
-        gateway,
-        gateway.clock.now(),
-        CHANGES_PER_TRANSACTION_EXCLUSIVE,
-        |_| (),
-    )
-    .await
+    apply_and_save(gateway, gateway.clock.now(), CHANGES_PER_TRANSACTION_EXCLUSIVE, |_| ()).await
 }
 
 /// Clears the rollups and builds them again; the result has the same numbers.
@@ -90,9 +84,7 @@ pub async fn sync_with_lock(
 pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option<SyncResult>> {
     let job = async {
         let now = gateway.clock.now();
-        let is_due = latest_report(gateway)
-            .await?
-            .is_none_or(|(_, newest)| newest.as_of + interval <= now);
+        let is_due = latest_report(gateway).await?.is_none_or(|(_, newest)| newest.as_of + interval <= now);
         if !is_due {
             return Ok(None);
         }
@@ -116,18 +108,10 @@ async fn apply_and_save(
     if let Some((_, newest)) = latest_report(gateway).await?
         && is_still_current(&newest, &report, requested_at)
     {
-        return Ok(SyncResult {
-            is_new: false,
-            changes_applied,
-            report: newest,
-        });
+        return Ok(SyncResult { is_new: false, changes_applied, report: newest });
     }
     save_snapshot(gateway, &report).await?;
-    Ok(SyncResult {
-        is_new: true,
-        changes_applied,
-        report,
-    })
+    Ok(SyncResult { is_new: true, changes_applied, report })
 }
 
 /// Applies all changes, `batch_size` in one transaction, and returns their number. Calls `progress` after
@@ -151,10 +135,7 @@ pub(super) async fn apply_all_changes(
 /// Returns whether the newest saved report has the same numbers and is recent enough.
 fn is_still_current(newest: &Report, report: &Report, requested_at: Timestamp) -> bool {
     let is_recent = newest.as_of >= requested_at || newest.as_of + REPORT_REUSE_MAX > report.as_of;
-    let unchanged = Report {
-        as_of: newest.as_of,
-        ..report.clone()
-    };
+    let unchanged = Report { as_of: newest.as_of, ..report.clone() };
     is_recent && newest.as_of <= report.as_of && unchanged == *newest
 }
 
@@ -176,10 +157,7 @@ pub fn sync_interval(gateway: &Gateway) -> Option<Duration> {
 async fn save_snapshot(gateway: &Gateway, report: &Report) -> Result<()> {
     let content = serde_json::to_vec(report)
         .map_err(|error| Error::with_source(ErrorKind::Internal, "cannot encode the report", error))?;
-    let snapshot = ReportSnapshot {
-        generation: report.as_of.timestamp_millis(),
-        as_of: report.as_of,
-        content,
-    };
+    let snapshot =
+        ReportSnapshot { generation: report.as_of.timestamp_millis(), as_of: report.as_of, content };
     gateway.store.save_snapshot(snapshot).await
 }

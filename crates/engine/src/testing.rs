@@ -91,9 +91,7 @@ impl GatewayBuilder {
             }
         };
         let secret = StoreSecret::new(store.store_secret().await.unwrap());
-        let providers = self
-            .providers
-            .unwrap_or_else(|| build_providers(&self.config, &secret).unwrap());
+        let providers = self.providers.unwrap_or_else(|| build_providers(&self.config, &secret).unwrap());
         let backends = Backends {
             clock: self.clock,
             random: Random::seeded(self.seed),
@@ -141,18 +139,12 @@ impl FixedOutcomeProvider {
 
     /// Returns a provider that accepts every message after `delay`, so that calls accumulate.
     pub fn accepting_after(delay: Duration) -> Self {
-        Self {
-            delay,
-            ..Self::accepting()
-        }
+        Self { delay, ..Self::accepting() }
     }
 
     /// Returns a provider that never answers.
     pub fn hanging() -> Self {
-        Self {
-            outcome: None,
-            ..Self::accepting()
-        }
+        Self { outcome: None, ..Self::accepting() }
     }
 
     /// Sets the kind of address that the provider needs; the default is any text.
@@ -162,10 +154,7 @@ impl FixedOutcomeProvider {
 
     /// Returns the messages of all calls so far.
     pub fn received(&self) -> Vec<OutboundMessage> {
-        self.received
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the number of calls so far.
@@ -177,10 +166,7 @@ impl FixedOutcomeProvider {
 #[async_trait]
 impl Provider for FixedOutcomeProvider {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
-        self.received
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(message.clone());
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
         if !self.delay.is_zero() {
             clock::sleep(self.delay).await;
         }

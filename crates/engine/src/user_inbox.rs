@@ -30,11 +30,7 @@ async fn find_for_user(gateway: &Gateway, user: &str, id: MessageId) -> Result<O
 /// Returns the delivery to mark as read: a delivered one, otherwise a sent one. Returns `None` if the message
 /// was read before or was not sent.
 fn unread_delivery(message: &Message) -> Option<&Delivery> {
-    if message
-        .deliveries
-        .iter()
-        .any(|delivery| delivery.opened_at.is_some())
-    {
+    if message.deliveries.iter().any(|delivery| delivery.opened_at.is_some()) {
         return None;
     }
     let mut deliveries = message.deliveries.iter();
@@ -49,13 +45,6 @@ pub fn message_state(message: &Message) -> DeliveryStateKind {
         let mut deliveries = message.deliveries.iter();
         deliveries.any(|delivery| delivery.state.kind() == *wanted)
     };
-    let best_first = [
-        DeliveryStateKind::Delivered,
-        DeliveryStateKind::Sent,
-        DeliveryStateKind::Waiting,
-    ];
-    best_first
-        .into_iter()
-        .find(has_state)
-        .unwrap_or(DeliveryStateKind::Failed)
+    let best_first = [DeliveryStateKind::Delivered, DeliveryStateKind::Sent, DeliveryStateKind::Waiting];
+    best_first.into_iter().find(has_state).unwrap_or(DeliveryStateKind::Failed)
 }

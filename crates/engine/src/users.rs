@@ -49,12 +49,7 @@ pub fn validate(
         Err(cause) => Err(InvalidUser::Contact { kind, cause }),
     };
     let contacts = contacts.map(|contacts| contacts.into_iter().map(contact).collect());
-    Ok(NewUser {
-        id,
-        name,
-        contacts: contacts.transpose()?,
-        created_at: now,
-    })
+    Ok(NewUser { id, name, contacts: contacts.transpose()?, created_at: now })
 }
 
 fn is_valid_name(text: &str) -> bool {

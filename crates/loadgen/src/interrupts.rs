@@ -43,11 +43,7 @@ impl Interrupts {
 
     async fn wait_for(&self, count: u32) {
         let mut receiver = self.0.clone();
-        if receiver
-            .wait_for(|interrupts| *interrupts >= count)
-            .await
-            .is_err()
-        {
+        if receiver.wait_for(|interrupts| *interrupts >= count).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

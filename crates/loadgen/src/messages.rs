@@ -64,18 +64,16 @@ fn generate_batch(gateway: &Gateway, channel: &str, count: u32, random: &Random)
             addresses: vec![(channel.to_owned(), random_phone_number(random))],
             ..AcceptRequest::default()
         };
-        batch
-            .add(gateway, request)
-            .map_err(|error| accept_error(&error, channel))?;
+        batch.add(gateway, request).map_err(|error| accept_error(&error, channel))?;
     }
     Ok(batch)
 }
 
 fn accept_error(error: &AcceptError, channel: &str) -> Error {
     match error {
-        AcceptError::UnknownChannel(_) => Error::usage(format!(
-            "unknown channel {channel}; name another one with --channel"
-        )),
+        AcceptError::UnknownChannel(_) => {
+            Error::usage(format!("unknown channel {channel}; name another one with --channel"))
+        }
         AcceptError::InvalidAddress { cause, .. } => Error::usage(format!(
             "generated number is not valid for channel {channel}: {cause}; set numbers = \"possible\", or name a \
              channel for phone numbers with --channel"
@@ -83,9 +81,6 @@ fn accept_error(error: &AcceptError, channel: &str) -> Error {
         AcceptError::BodyTooLong(chars_max) => Error::usage(format!(
             "limits.message_chars_max is {chars_max}, but generated texts have up to {TEXT_CHARS_MAX} characters"
         )),
-        other => Error::new(
-            ErrorKind::Internal,
-            format!("generated message was not accepted: {other:?}"),
-        ),
+        other => Error::new(ErrorKind::Internal, format!("generated message was not accepted: {other:?}")),
     }
 }

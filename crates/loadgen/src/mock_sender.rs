@@ -78,11 +78,8 @@ pub fn with_mock_sender(
     config.work.lease = config.work.lease.max(slowest_call);
     config.work.concurrency = concurrency;
     for channel in &mut config.channels {
-        *channel = Channel {
-            providers: vec![name.clone()],
-            strategy: RoutingStrategy::Failover,
-            ..channel.clone()
-        };
+        *channel =
+            Channel { providers: vec![name.clone()], strategy: RoutingStrategy::Failover, ..channel.clone() };
     }
     config.providers = vec![provider];
     config
@@ -109,10 +106,7 @@ fn mock_settings(sender: MockSender, options: MockSenderOptions) -> toml::Table 
         FailurePolicy::Retried => "failure_rate",
     };
     let mut settings = toml::Table::from_iter([
-        (
-            "mean_time".to_owned(),
-            Value::from(format_duration(sender.mean_time)),
-        ),
+        ("mean_time".to_owned(), Value::from(format_duration(sender.mean_time))),
         (failure_key.to_owned(), Value::from(sender.failure_rate)),
     ]);
     if let Some(seed) = options.seed {

@@ -59,9 +59,7 @@ pub fn parse_sender(text: &str, default: MockSender) -> Result<MockSender, Strin
             Some(("mean", value)) => sender.mean_time = parse_mean_time(value)?,
             Some(("failure", value)) => sender.failure_rate = parse_failure_rate(value)?,
             _ => {
-                return Err(format!(
-                    "unknown value of a sender \"{part}\"; expected mean=2s,failure=0.1"
-                ));
+                return Err(format!("unknown value of a sender \"{part}\"; expected mean=2s,failure=0.1"));
             }
         }
     }
@@ -78,12 +76,10 @@ pub fn parse_duration_in_range(
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
         Err(_) => Some(parse_duration(text)?),
     };
-    duration
-        .filter(|duration| (min..=max).contains(duration))
-        .ok_or_else(|| {
-            let (min, max) = (format_duration(min), format_duration(max));
-            format!("expected a {quantity} from {min} to {max}")
-        })
+    duration.filter(|duration| (min..=max).contains(duration)).ok_or_else(|| {
+        let (min, max) = (format_duration(min), format_duration(max));
+        format!("expected a {quantity} from {min} to {max}")
+    })
 }
 
 fn parse_share(text: &str, quantity: &str, example: &str) -> Result<f64, String> {

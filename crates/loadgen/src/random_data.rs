@@ -14,9 +14,8 @@ pub const TEXT_CHARS_MAX: usize = 100;
 const TEXT_ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// First syllables of generated names.
-const NAME_PREFIXES: [&str; 16] = [
-    "Ba", "Ce", "Do", "Fi", "Ga", "Ho", "Ja", "Ki", "Lu", "Me", "No", "Pe", "Ri", "Su", "Te", "Vo",
-];
+const NAME_PREFIXES: [&str; 16] =
+    ["Ba", "Ce", "Do", "Fi", "Ga", "Ho", "Ja", "Ki", "Lu", "Me", "No", "Pe", "Ri", "Su", "Te", "Vo"];
 
 /// Further syllables of generated names.
 const NAME_SUFFIXES: [&str; 16] = [
@@ -31,11 +30,7 @@ pub fn random_phone_number(random: &Random) -> String {
         0 => b'1' + scale_byte(byte, 9),
         _ => b'0' + scale_byte(byte, 10),
     };
-    bytes
-        .into_iter()
-        .enumerate()
-        .map(|indexed| char::from(digit(indexed)))
-        .collect()
+    bytes.into_iter().enumerate().map(|indexed| char::from(digit(indexed))).collect()
 }
 
 /// Returns 1 to [`TEXT_CHARS_MAX`] letters and digits.
@@ -43,12 +38,7 @@ pub fn random_text(random: &Random) -> String {
     let bytes: [u8; TEXT_CHARS_MAX + 1] = random.bytes();
     let [length, letters @ ..] = bytes;
     let length = 1 + usize::from(scale_byte(length, 100));
-    let letter = |byte: &u8| {
-        TEXT_ALPHABET
-            .get(usize::from(scale_byte(*byte, 62)))
-            .copied()
-            .map(char::from)
-    };
+    let letter = |byte: &u8| TEXT_ALPHABET.get(usize::from(scale_byte(*byte, 62))).copied().map(char::from);
     letters.iter().take(length).filter_map(letter).collect()
 }
 
@@ -56,9 +46,7 @@ pub fn random_text(random: &Random) -> String {
 pub fn random_name(random: &Random) -> String {
     let [given_start, given_end, family_start, family_middle, family_end] = random.bytes();
     let pick = |list: &[&'static str; 16], byte| {
-        list.get(usize::from(scale_byte(byte, 16)))
-            .copied()
-            .unwrap_or_default()
+        list.get(usize::from(scale_byte(byte, 16))).copied().unwrap_or_default()
     };
     let given = [pick(&NAME_PREFIXES, given_start), pick(&NAME_SUFFIXES, given_end)].concat();
     let family = [

@@ -38,9 +38,7 @@ pub async fn register_users(
             .map(|ordinal| random_user(gateway, ordinal, random))
             .collect::<Result<Vec<_>>>()?;
         let registrations = users::register(gateway, batch).await?;
-        let new = registrations
-            .into_iter()
-            .filter(|registration| *registration == UserRegistration::Added);
+        let new = registrations.into_iter().filter(|registration| *registration == UserRegistration::Added);
         added += u64::try_from(new.count()).unwrap_or(u64::MAX);
         next_user = batch_end;
     }
@@ -62,15 +60,11 @@ pub async fn publish_broadcast(
         idempotency_key: None,
     };
     match broadcast::publish(gateway, request).await {
-        Ok(published) => Ok(GeneratedBroadcast {
-            id: published.id,
-            body,
-        }),
+        Ok(published) => Ok(GeneratedBroadcast { id: published.id, body }),
         Err(BroadcastError::Accept(AcceptError::Store(error))) => Err(error),
-        Err(other) => Err(Error::new(
-            ErrorKind::Internal,
-            format!("generated broadcast was not accepted: {other:?}"),
-        )),
+        Err(other) => {
+            Err(Error::new(ErrorKind::Internal, format!("generated broadcast was not accepted: {other:?}")))
+        }
     }
 }
 
@@ -80,8 +74,6 @@ fn random_user(gateway: &Gateway, ordinal: u32, random: &Random) -> Result<NewUs
     let now = gateway.clock.now();
     let rules = &gateway.config.phone;
     users::validate(rules, id, Some(random_name(random)), Some(contacts), now).map_err(|error| {
-        Error::usage(format!(
-            "generated user cannot be registered ({error:?}): set numbers = \"possible\""
-        ))
+        Error::usage(format!("generated user cannot be registered ({error:?}): set numbers = \"possible\""))
     })
 }

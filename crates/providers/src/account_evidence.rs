@@ -35,10 +35,7 @@ impl AccountEvidence {
         }
         let reason =
             format!("the first {REFUSED_TOKENS_MAX} tokens were refused and none accepted: {suspicion}");
-        SendResult {
-            outcome: Outcome::Misconfigured { reason },
-            ..result
-        }
+        SendResult { outcome: Outcome::Misconfigured { reason }, ..result }
     }
 }
 

@@ -23,11 +23,7 @@ pub enum CallbackMode {
 impl CallbackMode {
     /// Returns `Authenticated` when a secret is configured, `Disabled` otherwise.
     pub(crate) fn authenticated_if(has_secret: bool) -> Self {
-        if has_secret {
-            Self::Authenticated
-        } else {
-            Self::Disabled
-        }
+        if has_secret { Self::Authenticated } else { Self::Disabled }
     }
 }
 
@@ -62,9 +58,7 @@ impl CallbackRequest {
 
 fn first_field(form: &[u8], name: &str) -> Option<String> {
     let mut fields = form_urlencoded::parse(form);
-    fields
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned())
+    fields.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 /// The response, with status 200, to an accepted callback.
@@ -79,10 +73,7 @@ pub struct CallbackResponse {
 impl CallbackResponse {
     /// Returns a response without a body.
     pub fn empty() -> Self {
-        Self {
-            content_type: None,
-            body: String::new(),
-        }
+        Self { content_type: None, body: String::new() }
     }
 }
 

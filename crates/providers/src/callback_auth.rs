@@ -23,9 +23,7 @@ pub(crate) fn validate_receipts_token(token: Option<&str>) -> Result<()> {
 
 /// Returns whether the query has the configured token. Compares in constant time.
 pub(crate) fn has_valid_token(request: &CallbackRequest, token: &str) -> bool {
-    request
-        .query_field("token")
-        .is_some_and(|presented| is_equal_secret(&presented, token))
+    request.query_field("token").is_some_and(|presented| is_equal_secret(&presented, token))
 }
 
 /// Compares two secrets in constant time.

@@ -95,10 +95,7 @@ impl CallbackReceiptParser {
         if list.is_empty() {
             return Err(malformed("the list of receipts is empty"));
         }
-        let receipts: Vec<_> = list
-            .iter()
-            .map(|json| parse(Some(json)))
-            .collect::<Result<_, _>>()?;
+        let receipts: Vec<_> = list.iter().map(|json| parse(Some(json))).collect::<Result<_, _>>()?;
         Ok(receipts.into_iter().flatten().collect())
     }
 
@@ -107,10 +104,7 @@ impl CallbackReceiptParser {
             return Err(malformed(&format!("no status at {}", self.status.config_text())));
         };
         let Some(meaning) = self.status_meanings.get(&status.trim().to_lowercase()) else {
-            return Err(malformed(&format!(
-                "the status \"{}\" is unknown",
-                sanitize_text(&status)
-            )));
+            return Err(malformed(&format!("the status \"{}\" is unknown", sanitize_text(&status))));
         };
         let Some(status) = self.receipt_status(*meaning, &status, callback) else {
             return Ok(None);
@@ -123,15 +117,8 @@ impl CallbackReceiptParser {
         let at = self.timestamp.as_ref().and_then(|field| callback.find(field));
         let received_at = callback.request.received_at;
         // A provider's clock that is ahead must not put a receipt into the future.
-        let at = at
-            .and_then(|text| parse_timestamp(&text))
-            .unwrap_or(received_at)
-            .min(received_at);
-        Ok(Some(Receipt {
-            reference,
-            status,
-            at,
-        }))
+        let at = at.and_then(|text| parse_timestamp(&text)).unwrap_or(received_at).min(received_at);
+        Ok(Some(Receipt { reference, status, at }))
     }
 
     fn receipt_status(
@@ -142,9 +129,7 @@ impl CallbackReceiptParser {
     ) -> Option<ReceiptStatus> {
         let reason = || {
             let text = self.reason.as_ref().and_then(|field| callback.find(field));
-            let text = text
-                .map(|text| sanitize_text(&text))
-                .filter(|text| !text.is_empty());
+            let text = text.map(|text| sanitize_text(&text)).filter(|text| !text.is_empty());
             text.unwrap_or_else(|| sanitize_text(status))
         };
         match meaning {
@@ -174,16 +159,11 @@ fn parse_status_meanings(settings: &ReceiptSettings) -> Result<BTreeMap<String, 
         for status in list {
             let other = meanings.insert(status.trim().to_lowercase(), meaning);
             if other.is_some_and(|other| other != meaning) {
-                return Err(format!(
-                    "delivered to ignored: \"{status}\" is in two lists; leave it in one"
-                ));
+                return Err(format!("delivered to ignored: \"{status}\" is in two lists; leave it in one"));
             }
         }
     }
-    if meanings
-        .values()
-        .all(|meaning| *meaning == StatusMeaning::Ignored)
-    {
+    if meanings.values().all(|meaning| *meaning == StatusMeaning::Ignored) {
         return Err("delivered: is missing; list the statuses for delivered, bounced or invalid".to_owned());
     }
     Ok(meanings)

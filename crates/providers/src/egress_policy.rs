@@ -35,10 +35,7 @@ pub struct EgressPolicy {
 impl EgressPolicy {
     /// Allows public addresses over https on one of these ports, and every call to these networks.
     pub fn new(networks: Vec<IpNetwork>, ports: Vec<u16>) -> Self {
-        Self {
-            allowed_networks: networks,
-            allowed_ports: ports,
-        }
+        Self { allowed_networks: networks, allowed_ports: ports }
     }
 
     /// Parses networks such as `10.0.0.0/8`, `fd00::/8` or `127.0.0.1`. The error names the invalid one.
@@ -65,22 +62,11 @@ impl EgressPolicy {
             return Err("must not contain a name and a password".to_owned());
         }
         if let Some(address) = ip_literal(url) {
-            return if self.is_allowed(url, address) {
-                Ok(())
-            } else {
-                Err(FORBIDDEN_ADDRESS.to_owned())
-            };
+            return if self.is_allowed(url, address) { Ok(()) } else { Err(FORBIDDEN_ADDRESS.to_owned()) };
         }
         if self.allowed_networks.is_empty() && !self.is_https_on_allowed_port(url) {
-            let ports = self
-                .allowed_ports
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>();
-            return Err(format!(
-                "must begin with https:// and have one of the ports {}",
-                ports.join(", ")
-            ));
+            let ports = self.allowed_ports.iter().map(ToString::to_string).collect::<Vec<_>>();
+            return Err(format!("must begin with https:// and have one of the ports {}", ports.join(", ")));
         }
         Ok(())
     }
@@ -92,16 +78,12 @@ impl EgressPolicy {
     /// Returns whether a public address may get this call.
     fn is_https_on_allowed_port(&self, url: &Url) -> bool {
         url.scheme() == "https"
-            && url
-                .port_or_known_default()
-                .is_some_and(|port| self.allowed_ports.contains(&port))
+            && url.port_or_known_default().is_some_and(|port| self.allowed_ports.contains(&port))
     }
 
     fn is_in_allowed_network(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.allowed_networks
-            .iter()
-            .any(|network| network.contains(address))
+        self.allowed_networks.iter().any(|network| network.contains(address))
     }
 }
 
@@ -138,17 +120,10 @@ impl EgressClient {
         // Fails only when a cryptography provider is installed already; that one is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = |allows_public| {
-            let resolver = PolicyResolver {
-                policy: policy.clone(),
-                allows_public,
-            };
+            let resolver = PolicyResolver { policy: policy.clone(), allows_public };
             Ok::<_, Error>(HttpClient::from_client(build_client(limits, resolver)?, limits))
         };
-        Ok(Self {
-            public_client: client(true)?,
-            allowed_networks_client: client(false)?,
-            policy,
-        })
+        Ok(Self { public_client: client(true)?, allowed_networks_client: client(false)?, policy })
     }
 
     /// Records the client's calls in the transcript, if there is one.
@@ -260,12 +235,7 @@ impl FromStr for IpNetwork {
         let address: IpAddr = address.parse().map_err(|_| InvalidNetwork)?;
         let bits_max = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(bits_max), |bits| bits.parse().map_err(|_| InvalidNetwork))?;
-        (bits <= bits_max)
-            .then_some(Self {
-                address,
-                prefix_bits: bits,
-            })
-            .ok_or(InvalidNetwork)
+        (bits <= bits_max).then_some(Self { address, prefix_bits: bits }).ok_or(InvalidNetwork)
     }
 }
 
@@ -321,10 +291,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         return is_public_v4(Ipv4Addr::new(a, b, c, d));
     }
     let is_global_unicast = segments[0] & 0xe000 == 0x2000;
-    let is_special = matches!(
-        (segments[0], segments[1]),
-        (0x2001, 0..0x200 | 0xdb8) | (0x2002, _) | (0x3fff, 0..0x1000)
-    );
+    let is_special =
+        matches!((segments[0], segments[1]), (0x2001, 0..0x200 | 0xdb8) | (0x2002, _) | (0x3fff, 0..0x1000));
     is_global_unicast && !is_special
 }
 

@@ -72,9 +72,7 @@ impl Fcm {
         limit: Duration,
     ) -> Result<JsonResponse, SendResult> {
         let url =
-            self.settings
-                .base_url
-                .resource_url(&["v1", "projects", &self.settings.project, "messages:send"]);
+            self.settings.base_url.resource_url(&["v1", "projects", &self.settings.project, "messages:send"]);
         let mut request = json_post_request(url, document);
         set_bearer_token(request.headers_mut(), token);
         into_json_response(self.client.call_with_timeout(limit, request).await)
@@ -85,9 +83,7 @@ impl Fcm {
     async fn send_with_token_renewal(&self, document: &Value) -> Result<JsonResponse, SendResult> {
         let deadline = self.client.start_deadline();
         let timed_out = || {
-            SendResult::from(Outcome::Unavailable {
-                reason: access_token::TOKEN_TIMEOUT_REASON.to_owned(),
-            })
+            SendResult::from(Outcome::Unavailable { reason: access_token::TOKEN_TIMEOUT_REASON.to_owned() })
         };
         let limit = deadline.remaining().ok_or_else(timed_out)?;
         let token = self.access_tokens.token(limit).await?;
@@ -119,9 +115,7 @@ impl Provider for Fcm {
         );
         match result.outcome {
             Outcome::Accepted { .. } if self.app_receipts.is_some() => SendResult {
-                outcome: Outcome::Accepted {
-                    reference: Some(gateway_id(message).to_string()),
-                },
+                outcome: Outcome::Accepted { reference: Some(gateway_id(message).to_string()) },
                 ..result
             },
             _ => result,

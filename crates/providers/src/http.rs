@@ -61,12 +61,7 @@ fn receipt_parser(settings: &HttpSettings) -> Result<Option<CallbackReceiptParse
 impl HttpProvider {
     /// Returns the provider that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &HttpSettings) -> Result<Self> {
-        let AdapterContext {
-            name,
-            public_url,
-            callback_token,
-            ..
-        } = context;
+        let AdapterContext { name, public_url, callback_token, .. } = context;
         let constants = TemplateConstants::new(name.as_str(), public_url, callback_token, settings);
         let receipt_parser = receipt_parser(settings)?;
         let callback_mode = match (&settings.receipts, &receipt_parser) {
@@ -81,9 +76,7 @@ impl HttpProvider {
             receipt_parser,
             callback_mode,
             address_kind: settings.address,
-            client: context
-                .http_clients
-                .client(&context.limits, settings.is_secure())?,
+            client: context.http_clients.client(&context.limits, settings.is_secure())?,
         })
     }
 }
@@ -116,9 +109,7 @@ impl Provider for HttpProvider {
     }
 
     async fn check_account(&self) -> AccountCheck {
-        self.client
-            .check_reachable(self.request_template.root_url().clone())
-            .await
+        self.client.check_reachable(self.request_template.root_url().clone()).await
     }
 
     fn endpoint(&self) -> (String, u16) {

@@ -80,10 +80,7 @@ impl HttpClientPool {
 
     /// Returns a client with a provider's limits.
     pub(crate) fn client(&self, limits: &CallLimits, is_tls: bool) -> Result<HttpClient> {
-        let requirements = ConnectionRequirements {
-            is_tls,
-            ..ConnectionRequirements::default()
-        };
+        let requirements = ConnectionRequirements { is_tls, ..ConnectionRequirements::default() };
         self.client_with(limits, requirements)
     }
 
@@ -93,10 +90,7 @@ impl HttpClientPool {
         limits: &CallLimits,
         requirements: ConnectionRequirements,
     ) -> Result<HttpClient> {
-        let key = HttpClientKey {
-            connect_timeout: limits.connect_timeout,
-            requirements,
-        };
+        let key = HttpClientKey { connect_timeout: limits.connect_timeout, requirements };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let client = match clients.iter().find(|(client_key, _)| *client_key == key) {
             Some((_, client)) => client.clone(),
@@ -106,11 +100,7 @@ impl HttpClientPool {
                 client
             }
         };
-        Ok(HttpClient {
-            client,
-            limits: limits.clone(),
-            transcript: self.transcript.clone(),
-        })
+        Ok(HttpClient { client, limits: limits.clone(), transcript: self.transcript.clone() })
     }
 }
 
@@ -180,11 +170,7 @@ pub(crate) struct HttpClient {
 impl HttpClient {
     /// Returns a client that was built elsewhere, with these limits.
     pub fn from_client(client: Client, limits: &CallLimits) -> Self {
-        Self {
-            client,
-            limits: limits.clone(),
-            transcript: None,
-        }
+        Self { client, limits: limits.clone(), transcript: None }
     }
 
     /// Records the client's calls in the transcript, if there is one.
@@ -199,10 +185,7 @@ impl HttpClient {
 
     /// Starts the deadline of several calls that together may take as long as one.
     pub fn start_deadline(&self) -> CallDeadline {
-        CallDeadline {
-            stopwatch: Clock::System.stopwatch(),
-            limits: self.limits.clone(),
-        }
+        CallDeadline { stopwatch: Clock::System.stopwatch(), limits: self.limits.clone() }
     }
 
     /// Makes one call and never repeats it. `timeout` must be longer than the connect timeout.

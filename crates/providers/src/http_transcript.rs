@@ -9,15 +9,8 @@ use crate::http_response::{BodyEnd, HttpCallResult};
 use crate::transcript::{Transcript, mask_credentials};
 
 /// Parts of the names of headers whose values are masked.
-const SECRET_HEADERS: [&str; 7] = [
-    "authorization",
-    "cookie",
-    "key",
-    "password",
-    "secret",
-    "signature",
-    "token",
-];
+const SECRET_HEADERS: [&str; 7] =
+    ["authorization", "cookie", "key", "password", "secret", "signature", "token"];
 
 /// Records a request.
 pub(crate) fn record_request(transcript: &Transcript, request: &Request) {

@@ -100,10 +100,7 @@ impl JsonResponse {
 
     /// Returns the text at a JSON pointer, unless it is empty.
     pub fn str_at(&self, pointer: &str) -> Option<&str> {
-        self.json
-            .pointer(pointer)?
-            .as_str()
-            .filter(|text| !text.is_empty())
+        self.json.pointer(pointer)?.as_str().filter(|text| !text.is_empty())
     }
 
     /// Returns the status as an attempt's code, for a response without a code of the provider.
@@ -119,11 +116,7 @@ impl JsonResponse {
     /// Returns the beginning of the body as a reason, for a response that is not in the provider's format.
     pub fn body_reason(&self) -> String {
         let (status, text) = (self.status, sanitize_text(&String::from_utf8_lossy(&self.body)));
-        if text.is_empty() {
-            format!("HTTP {status}")
-        } else {
-            format!("HTTP {status}: {text}")
-        }
+        if text.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {text}") }
     }
 
     /// Returns the outcome of a successful response that does not confirm the message: it may have been sent.

@@ -44,8 +44,7 @@ impl JwtKey {
         let signature = match self {
             Self::Rsa(pair) => {
                 let mut signature = vec![0; pair.public().modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, token.as_bytes(), &mut signature)
-                    .ok()?;
+                pair.sign(&RSA_PKCS1_SHA256, &random, token.as_bytes(), &mut signature).ok()?;
                 signature
             }
             Self::EcP256(pair) => pair.sign(&random, token.as_bytes()).ok()?.as_ref().to_vec(),

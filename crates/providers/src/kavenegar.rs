@@ -140,10 +140,7 @@ struct KavenegarResult {
 
 impl KavenegarResult {
     fn new(result: SendResult) -> Self {
-        Self {
-            result,
-            is_earlier_failure: false,
-        }
+        Self { result, is_earlier_failure: false }
     }
 }
 
@@ -173,10 +170,7 @@ fn unparsed_result(response: &JsonResponse) -> SendResult {
         let outcome = response.status_outcome().outcome;
         outcome.into_outcome(None, response.body_reason(), None)
     };
-    SendResult {
-        outcome,
-        code: Some(response.http_status_text()),
-    }
+    SendResult { outcome, code: Some(response.http_status_text()) }
 }
 
 /// Returns the number after the first `"status":`. The bodies of errors are not always valid JSON.
@@ -238,9 +232,7 @@ fn parse_callback_fields(
         let to = fields.get("to").or_else(|| fields.get("receptor"));
         return Ok(vec![CallbackItem::InboundMessage(InboundMessage {
             reference: id,
-            from: from
-                .ok_or_else(|| sms::malformed("status and from are missing"))?
-                .to_owned(),
+            from: from.ok_or_else(|| sms::malformed("status and from are missing"))?.to_owned(),
             to: to.unwrap_or_default().to_owned(),
             body: fields.require("message")?.to_owned(),
             at,
@@ -266,9 +258,7 @@ impl Provider for Kavenegar {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
         let mut sent = self.send_once(message, local_id(message, None)).await;
         if sent.is_earlier_failure && self.settings.template.is_none() && message.round > 1 {
-            sent = self
-                .send_once(message, local_id(message, Some(message.round)))
-                .await;
+            sent = self.send_once(message, local_id(message, Some(message.round))).await;
         }
         self.with_backoff(sent.result)
     }

@@ -52,9 +52,7 @@ impl Messenger {
             appsecret_proof: secret
                 .and_then(|secret| compute_appsecret_proof(secret, &settings.access_token)),
             sent_messages: SentMessages::default(),
-            client: context
-                .http_clients
-                .client(&context.limits, base_url.is_secure())?,
+            client: context.http_clients.client(&context.limits, base_url.is_secure())?,
             settings: settings.clone(),
             base_url,
             clock: context.clock.clone(),
@@ -119,10 +117,7 @@ impl Provider for Messenger {
     }
 
     fn callback_response(&self, request: &CallbackRequest) -> Option<CallbackResponse> {
-        callbacks::challenge(request).map(|body| CallbackResponse {
-            content_type: Some("text/plain"),
-            body,
-        })
+        callbacks::challenge(request).map(|body| CallbackResponse { content_type: Some("text/plain"), body })
     }
 
     fn callback_mode(&self) -> CallbackMode {

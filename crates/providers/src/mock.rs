@@ -86,10 +86,7 @@ impl MockProvider {
             sent_count: AtomicU64::new(0),
             expected_receipts: AtomicU64::new(0),
             receipt_sender,
-            receipt_queue: Mutex::new(PendingReceipts {
-                next_receipt: None,
-                receiver,
-            }),
+            receipt_queue: Mutex::new(PendingReceipts { next_receipt: None, receiver }),
         })
     }
 
@@ -150,11 +147,7 @@ impl MockProvider {
         let due_at = Instant::now() + self.receipt_delay;
         let opened = is_opened.then_some(ReceiptStatus::Opened);
         for status in [Some(status), opened].into_iter().flatten() {
-            let pending = PendingReceipt {
-                due_at,
-                reference: reference.to_owned(),
-                status,
-            };
+            let pending = PendingReceipt { due_at, reference: reference.to_owned(), status };
             if self.receipt_sender.try_send(pending).is_err() {
                 log::debug!("mock: receipt dropped: queue full provider={}", self.name);
                 continue;
@@ -178,8 +171,7 @@ impl Provider for MockProvider {
         if !latency.is_zero() {
             sleep(latency).await;
         }
-        self.outcome(self.choose_result(message, random), message, random)
-            .into()
+        self.outcome(self.choose_result(message, random), message, random).into()
     }
 
     fn parse_callback_sync(&self, _: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
@@ -197,11 +189,7 @@ impl Provider for MockProvider {
         }
         let now = Instant::now();
         let mut receipts = Vec::new();
-        while let Some(pending) = queue
-            .next_receipt
-            .take()
-            .or_else(|| queue.receiver.try_recv().ok())
-        {
+        while let Some(pending) = queue.next_receipt.take().or_else(|| queue.receiver.try_recv().ok()) {
             if pending.due_at > now || receipts.len() == RECEIVE_BATCH_MAX {
                 queue.next_receipt = Some(pending);
                 break;

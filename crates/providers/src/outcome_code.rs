@@ -26,11 +26,7 @@ pub(crate) const fn outcome_code(
     outcome: OutcomeKind,
     description: &'static str,
 ) -> OutcomeCode {
-    OutcomeCode {
-        code,
-        outcome,
-        description,
-    }
+    OutcomeCode { code, outcome, description }
 }
 
 impl OutcomeCode {
@@ -41,11 +37,7 @@ impl OutcomeCode {
 
     /// Returns the meaning of an HTTP status, for a response without a known code of the provider.
     pub fn of_status(status: u16, retry_after: Option<Duration>) -> Self {
-        outcome_code(
-            "",
-            outcome_of_status(status, retry_after),
-            describe_status(status),
-        )
+        outcome_code("", outcome_of_status(status, retry_after), describe_status(status))
     }
 
     /// Returns the send result. The reason is the description followed by the provider's text.
@@ -56,9 +48,6 @@ impl OutcomeCode {
         retry_after: Option<Duration>,
     ) -> SendResult {
         let reason = join_reasons(self.description, provider_text.unwrap_or_default());
-        SendResult {
-            outcome: self.outcome.into_outcome(None, reason, retry_after),
-            code: Some(code),
-        }
+        SendResult { outcome: self.outcome.into_outcome(None, reason, retry_after), code: Some(code) }
     }
 }

@@ -85,15 +85,8 @@ impl Plivo {
 }
 
 fn send_result(response: &JsonResponse) -> SendResult {
-    let outcome = if response.is_success() {
-        accepted_outcome(response)
-    } else {
-        refused_outcome(response)
-    };
-    SendResult {
-        outcome,
-        code: Some(response.http_status_text()),
-    }
+    let outcome = if response.is_success() { accepted_outcome(response) } else { refused_outcome(response) };
+    SendResult { outcome, code: Some(response.http_status_text()) }
 }
 
 fn accepted_outcome(response: &JsonResponse) -> Outcome {
@@ -102,14 +95,12 @@ fn accepted_outcome(response: &JsonResponse) -> Outcome {
     }
     let id = response.json["message_uuid"][0].as_str();
     if let Some(reference) = id.and_then(parse_reference) {
-        return Outcome::Accepted {
-            reference: Some(reference),
-        };
+        return Outcome::Accepted { reference: Some(reference) };
     }
     match response.json["invalid_number"].as_array() {
-        Some(numbers) if !numbers.is_empty() => Outcome::InvalidRecipient {
-            reason: "invalid phone number".to_owned(),
-        },
+        Some(numbers) if !numbers.is_empty() => {
+            Outcome::InvalidRecipient { reason: "invalid phone number".to_owned() }
+        }
         _ => response.unconfirmed_outcome(),
     }
 }
@@ -127,8 +118,7 @@ fn refused_outcome(response: &JsonResponse) -> Outcome {
 /// Returns whether the text names the recipient's number and not the sender's.
 fn names_recipient_only(text: &str) -> bool {
     let names = |name| {
-        text.split(|character: char| !character.is_alphanumeric())
-            .any(|reported_name| reported_name == name)
+        text.split(|character: char| !character.is_alphanumeric()).any(|reported_name| reported_name == name)
     };
     names("dst") && !names("src")
 }
@@ -138,12 +128,8 @@ fn parse_callback_fields(
     request: &CallbackRequest,
     fields: &CallbackFields,
 ) -> Result<Vec<CallbackItem>, CallbackError> {
-    let id = fields
-        .get("ParentMessageUUID")
-        .or_else(|| fields.get("MessageUUID"));
-    let id = id
-        .and_then(parse_reference)
-        .ok_or_else(|| sms::malformed("MessageUUID is missing"))?;
+    let id = fields.get("ParentMessageUUID").or_else(|| fields.get("MessageUUID"));
+    let id = id.and_then(parse_reference).ok_or_else(|| sms::malformed("MessageUUID is missing"))?;
     let at = request.received_at;
     let Some(status) = fields.get("Status") else {
         return Ok(vec![CallbackItem::InboundMessage(InboundMessage {

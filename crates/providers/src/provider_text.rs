@@ -11,10 +11,7 @@ const REFERENCE_BYTES_MAX: usize = 256;
 /// Returns the text on one line, without control characters, cut to 200 characters.
 pub(crate) fn sanitize_text(text: &str) -> String {
     // Whitespace may collapse, so four times the maximum is examined; the rest of a huge text is not.
-    let examined = text
-        .char_indices()
-        .nth(REASON_CHARS_MAX * 4)
-        .map_or(text, |(end, _)| &text[..end]);
+    let examined = text.char_indices().nth(REASON_CHARS_MAX * 4).map_or(text, |(end, _)| &text[..end]);
     let mut line = String::new();
     for word in examined.split(|character: char| character.is_whitespace() || character.is_control()) {
         if !word.is_empty() {

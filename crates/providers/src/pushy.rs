@@ -56,9 +56,7 @@ impl Pushy {
         Ok(Self {
             app_receipts: AppReceipts::new(settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
-            receipt_poller: settings
-                .is_polling()
-                .then(|| ReceiptPoller::new(Arc::clone(&api))),
+            receipt_poller: settings.is_polling().then(|| ReceiptPoller::new(Arc::clone(&api))),
             api,
         })
     }
@@ -77,10 +75,7 @@ impl Pushy {
                 expires_at: message.expires_at,
             });
         }
-        Outcome::Accepted {
-            reference: Some(reference),
-        }
-        .into()
+        Outcome::Accepted { reference: Some(reference) }.into()
     }
 }
 
@@ -101,8 +96,7 @@ impl Provider for Pushy {
             None => response::send_result(&response, &message.to),
         };
         let is_unknown_device = matches!(result.outcome, Outcome::InvalidRecipient { .. });
-        self.account_evidence
-            .assess(result, is_unknown_device, "api_key may belong to another app")
+        self.account_evidence.assess(result, is_unknown_device, "api_key may belong to another app")
     }
 
     fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
@@ -128,9 +122,8 @@ impl Provider for Pushy {
         match self.api.get(&["topics"]).await {
             Ok(response) if response.status == 200 => AccountCheck::Passed("api_key is valid".to_owned()),
             Ok(response) => {
-                let code = response
-                    .str_at("/code")
-                    .map_or_else(|| response.http_status_text(), str::to_owned);
+                let code =
+                    response.str_at("/code").map_or_else(|| response.http_status_text(), str::to_owned);
                 let description = response.status_outcome().description;
                 AccountCheck::Failed(format!(
                     "{description} ({code}); check that api_key is the secret key of the app"

@@ -103,8 +103,5 @@ impl ProviderSettings {
 
 fn unknown_kind(kind: &str) -> Error {
     let names: Vec<_> = KINDS.iter().map(|entry| entry.name()).collect();
-    Error::usage(format!(
-        "kind \"{kind}\" is unknown; write one of: {}",
-        names.join(", ")
-    ))
+    Error::usage(format!("kind \"{kind}\" is unknown; write one of: {}", names.join(", ")))
 }

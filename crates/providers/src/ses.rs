@@ -51,9 +51,7 @@ impl Ses {
             base_url: settings.parsed_base_url()?,
             sns: SnsVerifier::new(settings.topics.clone(), settings.parsed_sns_url()?),
             settings: settings.clone(),
-            client: context
-                .http_clients
-                .client(&context.limits, settings.is_secure())?,
+            client: context.http_clients.client(&context.limits, settings.is_secure())?,
             clock: context.clock.clone(),
         })
     }
@@ -111,10 +109,7 @@ impl Provider for Ses {
         let to = to.to_string();
         let body = self.email_json(message, &to).to_string();
         let Some(request) = self.signed_request(Method::POST, "/v2/email/outbound-emails", Some(body)) else {
-            return Outcome::Misconfigured {
-                reason: unsigned_reason(),
-            }
-            .into();
+            return Outcome::Misconfigured { reason: unsigned_reason() }.into();
         };
         match into_json_response(self.client.call(request).await) {
             Ok(response) => codes::send_result(&response, &to),
@@ -189,11 +184,7 @@ impl Provider for Ses {
 
 /// Summarises the account for an operator.
 fn account_summary(account: &Value) -> String {
-    let quota = |key: &str| {
-        account["SendQuota"][key]
-            .as_f64()
-            .map(|number| number.to_string())
-    };
+    let quota = |key: &str| account["SendQuota"][key].as_f64().map(|number| number.to_string());
     let mut summary = "the credentials are valid".to_owned();
     if let (Some(sent), Some(quota)) = (quota("SentLast24Hours"), quota("Max24HourSend")) {
         summary.push_str(&format!("; {sent} of {quota} mails of the daily quota are sent"));

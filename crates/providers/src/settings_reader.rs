@@ -20,11 +20,7 @@ pub(crate) fn read_table<T: DeserializeOwned>(table: toml::Table) -> Result<T> {
     serde_path_to_error::deserialize(table).map_err(|error| {
         let path = error.path().to_string();
         let message = error.inner().message().to_owned();
-        if path == "." {
-            Error::usage(message)
-        } else {
-            Error::usage(format!("{path}: {message}"))
-        }
+        if path == "." { Error::usage(message) } else { Error::usage(format!("{path}: {message}")) }
     })
 }
 
@@ -60,9 +56,7 @@ pub(crate) fn default_address_kind() -> AddressKind {
 /// Checks that a required text is not empty.
 pub(crate) fn require_not_empty(key: &str, text: &str) -> Result<()> {
     if text.trim().is_empty() {
-        return Err(Error::usage(format!(
-            "{key}: is empty; copy it from the provider's console"
-        )));
+        return Err(Error::usage(format!("{key}: is empty; copy it from the provider's console")));
     }
     Ok(())
 }

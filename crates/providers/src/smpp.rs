@@ -67,10 +67,7 @@ impl Smpp {
             account,
             encoder: SubmitEncoder::new(settings.submit_options()?),
             next_reference: AtomicU8::new(reference),
-            inbound: Mutex::new(InboundQueue {
-                receiver,
-                unacknowledged: Vec::new(),
-            }),
+            inbound: Mutex::new(InboundQueue { receiver, unacknowledged: Vec::new() }),
             clock: context.clock.clone(),
         })
     }
@@ -82,9 +79,7 @@ impl Provider for Smpp {
         let deadline = Instant::now() + self.account.limits.call_timeout;
         let reference = self.next_reference.fetch_add(1, Ordering::Relaxed);
         let (to, body, expires_at) = (&message.to, &message.body, message.expires_at);
-        let encoded = self
-            .encoder
-            .encode(to, body, expires_at, reference, self.clock.now());
+        let encoded = self.encoder.encode(to, body, expires_at, reference, self.clock.now());
         let bodies = match encoded {
             Ok(bodies) => bodies,
             Err(error) => {
@@ -109,19 +104,11 @@ impl Provider for Smpp {
         self.connections.start();
         let mut inbound = self.inbound.lock().await;
         let stored = inbound.unacknowledged.drain(..);
-        stored
-            .filter_map(|received| received.response)
-            .for_each(|response| response.send());
-        let InboundQueue {
-            receiver,
-            unacknowledged,
-        } = &mut *inbound;
+        stored.filter_map(|received| received.response).for_each(|response| response.send());
+        let InboundQueue { receiver, unacknowledged } = &mut *inbound;
         let count = receiver.recv_many(unacknowledged, RECEIVE_BATCH_MAX).await;
         self.account.mark_taken(count);
-        unacknowledged
-            .iter()
-            .map(|received| received.item.clone())
-            .collect()
+        unacknowledged.iter().map(|received| received.item.clone()).collect()
     }
 
     /// Binds, which sends nothing and costs nothing.

@@ -30,11 +30,7 @@ pub(crate) fn with_plus(number: &str) -> String {
     let number = number.trim();
     let is_international =
         (7..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
-    if is_international {
-        format!("+{number}")
-    } else {
-        number.to_owned()
-    }
+    if is_international { format!("+{number}") } else { number.to_owned() }
 }
 
 /// Returns the error for a callback without a required value.
@@ -57,13 +53,7 @@ pub(crate) fn receipt_item(
     status: Option<ReceiptStatus>,
     at: Timestamp,
 ) -> Option<CallbackItem> {
-    status.map(|status| {
-        CallbackItem::Receipt(Receipt {
-            reference,
-            status,
-            at,
-        })
-    })
+    status.map(|status| CallbackItem::Receipt(Receipt { reference, status, at }))
 }
 
 /// Returns the validity to request from the provider, in seconds, at least `min_seconds`. None if the remaining validity

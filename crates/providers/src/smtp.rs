@@ -110,10 +110,7 @@ impl Smtp {
         result: Result<SmtpReply, SmtpError>,
     ) -> Result<SmtpReply, SmtpError> {
         if result.is_ok() && session.mails_sent < self.settings.mails_per_connection {
-            self.lock_idle().push(IdleSession {
-                session,
-                idle_since: Instant::now(),
-            });
+            self.lock_idle().push(IdleSession { session, idle_since: Instant::now() });
         }
         result
     }
@@ -161,15 +158,9 @@ impl Provider for Smtp {
         };
         match self.send_email(&email).await {
             Ok(reply) => {
-                log::debug!(
-                    "smtp: message accepted message_id={} reply={}",
-                    email.id,
-                    reply.joined_text()
-                );
+                log::debug!("smtp: message accepted message_id={} reply={}", email.id, reply.joined_text());
                 SendResult {
-                    outcome: Outcome::Accepted {
-                        reference: Some(email.id),
-                    },
+                    outcome: Outcome::Accepted { reference: Some(email.id) },
                     code: Some(reply.code_text()),
                 }
             }

@@ -34,10 +34,7 @@ impl Transcript {
         let mut masked_texts: Vec<String> = secrets.iter().flat_map(|secret| encode_secret(secret)).collect();
         masked_texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
         masked_texts.dedup();
-        Self {
-            lines: Arc::default(),
-            secrets: Arc::new(masked_texts),
-        }
+        Self { lines: Arc::default(), secrets: Arc::new(masked_texts) }
     }
 
     /// Records text that the gateway sent.
@@ -62,20 +59,13 @@ impl Transcript {
 
     fn append(&self, direction: char, text: &str) {
         let text = self.mask_secrets(text);
-        let new_lines = text
-            .lines()
-            .map(|line| format!("{direction} {}", replace_control_chars(line)));
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(new_lines);
+        let new_lines = text.lines().map(|line| format!("{direction} {}", replace_control_chars(line)));
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).extend(new_lines);
     }
 
     fn mask_secrets(&self, text: &str) -> String {
         let mut text = match SECRET_FIELDS.as_ref() {
-            Some(fields) => fields
-                .replace_all(text, format!("${{1}}${{3}}{MASK}"))
-                .into_owned(),
+            Some(fields) => fields.replace_all(text, format!("${{1}}${{3}}{MASK}")).into_owned(),
             None => MASK.to_owned(),
         };
         for secret in self.secrets.iter() {
@@ -96,15 +86,7 @@ pub(crate) fn mask_credentials(value: &str) -> String {
 
 /// Replaces control characters, which could move the cursor of a terminal.
 fn replace_control_chars(line: &str) -> String {
-    line.chars()
-        .map(|character| {
-            if character.is_control() {
-                '\u{fffd}'
-            } else {
-                character
-            }
-        })
-        .collect()
+    line.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
 /// Returns a secret as it appears in a URL, a form, JSON and a basic authorization.

@@ -110,10 +110,7 @@ fn accepted_result(response: &JsonResponse) -> SendResult {
         }
         reference => Outcome::Accepted { reference },
     };
-    SendResult {
-        outcome,
-        code: Some(number.unwrap_or_else(|| response.http_status_text())),
-    }
+    SendResult { outcome, code: Some(number.unwrap_or_else(|| response.http_status_text())) }
 }
 
 /// Parses a status callback or an inbound message.
@@ -182,10 +179,7 @@ impl Provider for Twilio {
 
     /// Returns an empty TwiML document: Twilio would send a text in it to the recipient.
     fn callback_response(&self, _request: &CallbackRequest) -> Option<CallbackResponse> {
-        Some(CallbackResponse {
-            content_type: Some("text/xml"),
-            body: "<Response/>".to_owned(),
-        })
+        Some(CallbackResponse { content_type: Some("text/xml"), body: "<Response/>".to_owned() })
     }
 
     fn callback_mode(&self) -> CallbackMode {

@@ -75,10 +75,7 @@ impl Vonage {
             .append_pair("to", sms::without_plus(&message.to))
             .append_pair("type", text_type)
             .append_pair("text", &message.body)
-            .append_pair(
-                "client-ref",
-                &format!("{}-{}", message.delivery_id, message.round),
-            );
+            .append_pair("client-ref", &format!("{}-{}", message.delivery_id, message.round));
         let remaining_ms = (message.expires_at - self.clock.now()).num_milliseconds();
         if remaining_ms < TTL_MS.end {
             form.append_pair("ttl", &remaining_ms.max(TTL_MS.start).to_string());
@@ -107,10 +104,9 @@ impl Vonage {
         };
         match segments.iter().find(|segment| !is_accepted(segment)) {
             Some(refused) => refused_result(refused, segments),
-            None => SendResult {
-                outcome: self.accepted_outcome(response, segments),
-                code: Some("0".to_owned()),
-            },
+            None => {
+                SendResult { outcome: self.accepted_outcome(response, segments), code: Some("0".to_owned()) }
+            }
         }
     }
 
@@ -123,9 +119,7 @@ impl Vonage {
         if let Some((last, others)) = ids.split_last() {
             self.segments.link(others, last);
         }
-        Outcome::Accepted {
-            reference: ids.last().cloned(),
-        }
+        Outcome::Accepted { reference: ids.last().cloned() }
     }
 
     fn authenticate(&self, request: &CallbackRequest) -> Result<CallbackFields, CallbackError> {
@@ -154,9 +148,7 @@ impl Vonage {
         fields: &CallbackFields,
     ) -> Result<Vec<CallbackItem>, CallbackError> {
         let id = fields.get("messageId").or_else(|| fields.get("message-id"));
-        let id = id
-            .and_then(parse_reference)
-            .ok_or_else(|| sms::malformed("messageId is missing"))?;
+        let id = id.and_then(parse_reference).ok_or_else(|| sms::malformed("messageId is missing"))?;
         let at = fields.get("message-timestamp").and_then(parse_timestamp);
         let at = at.unwrap_or(request.received_at).min(request.received_at);
         let Some(status) = fields.get("status") else {
@@ -205,16 +197,10 @@ fn refused_result(refused: &Value, segments: &[Value]) -> SendResult {
     let outcome = match segments.iter().filter(|segment| is_accepted(segment)).count() {
         0 => outcome.into_outcome(None, reason, None),
         accepted => Outcome::Rejected {
-            reason: format!(
-                "only {accepted} of {} parts were accepted: {reason}",
-                segments.len()
-            ),
+            reason: format!("only {accepted} of {} parts were accepted: {reason}", segments.len()),
         },
     };
-    SendResult {
-        outcome,
-        code: Some(number.to_owned()),
-    }
+    SendResult { outcome, code: Some(number.to_owned()) }
 }
 
 /// Parses Vonage's time format, which is in UTC.

@@ -26,9 +26,7 @@ pub async fn open(url: &str, window: usize) -> Result<Arc<dyn Queue>> {
         "redis" | "rediss" | "valkey" | "valkeys" | "unix" => {
             Ok(Arc::new(redis::RedisQueue::open(url, window).await?))
         }
-        _ => Err(Error::usage(
-            "the queue url must be `memory:` or `redis://HOST:PORT/DB`",
-        )),
+        _ => Err(Error::usage("the queue url must be `memory:` or `redis://HOST:PORT/DB`")),
     }
 }
 

@@ -28,10 +28,7 @@ pub(super) struct MemoryQueue {
 impl MemoryQueue {
     /// Returns an empty queue that holds at most `window` entries.
     pub fn new(window: usize) -> Self {
-        Self {
-            channels: Mutex::new(ChannelQueues::new(window)),
-            notify: Notify::new(),
-        }
+        Self { channels: Mutex::new(ChannelQueues::new(window)), notify: Notify::new() }
     }
 
     fn channels(&self) -> MutexGuard<'_, ChannelQueues> {
@@ -57,9 +54,7 @@ impl MemoryQueue {
 impl Queue for MemoryQueue {
     fn push(&self, entries: &[QueueEntry]) {
         let mut channels = self.channels();
-        let has_changed = entries
-            .iter()
-            .fold(false, |any, entry| channels.push(entry) | any);
+        let has_changed = entries.iter().fold(false, |any, entry| channels.push(entry) | any);
         drop(channels);
         if has_changed {
             self.notify.notify_one();

@@ -100,11 +100,7 @@ impl RedisQueue {
                 depth: Script::new(include_str!("redis/depth.lua")),
             },
             window: window.max(1),
-            buffer: Mutex::new(PushBuffer {
-                entries: Vec::new(),
-                batch_number: 1,
-                is_overflowing: false,
-            }),
+            buffer: Mutex::new(PushBuffer { entries: Vec::new(), batch_number: 1, is_overflowing: false }),
             pushed: Notify::new(),
             next_channel: AtomicU32::new(0),
             written: watch::Sender::new(0),
@@ -173,10 +169,7 @@ impl RedisQueueState {
             }
         }
         let mut script = self.scripts.push.key(&self.keys.channels);
-        script
-            .arg(&self.keys.prefix)
-            .arg(&self.keys.notify_channel)
-            .arg(self.window);
+        script.arg(&self.keys.prefix).arg(&self.keys.notify_channel).arg(self.window);
         for (channel, (high, normal)) in by_channel {
             script.arg(channel).arg(high.len()).arg(normal.len());
             for entry in high.into_iter().chain(normal) {
@@ -195,11 +188,7 @@ impl RedisQueueState {
     ) -> std::result::Result<(Vec<DeliveryId>, Option<Duration>), RequestError> {
         let first_channel = self.next_channel.fetch_add(1, Ordering::Relaxed);
         let mut script = self.scripts.pop.key(&self.keys.channels);
-        script
-            .arg(&self.keys.prefix)
-            .arg(now_ms)
-            .arg(capacity.limit)
-            .arg(first_channel);
+        script.arg(&self.keys.prefix).arg(now_ms).arg(capacity.limit).arg(first_channel);
         for (channel, limit) in capacity.channel_limits() {
             script.arg(channel.as_str()).arg(*limit);
         }
@@ -209,10 +198,7 @@ impl RedisQueueState {
         if !ids.is_empty() && until_next_ms == 0 {
             self.connection.notify_one();
         }
-        let ids = ids
-            .iter()
-            .filter_map(|id| id.parse().ok().map(DeliveryId))
-            .collect();
+        let ids = ids.iter().filter_map(|id| id.parse().ok().map(DeliveryId)).collect();
         Ok((ids, u64::try_from(until_next_ms).ok().map(Duration::from_millis)))
     }
 }

@@ -40,18 +40,12 @@ impl TestQueue {
     }
 
     pub fn with_server(server: BackendServer, queue: Arc<dyn Queue>) -> Self {
-        Self {
-            queue,
-            _server: Some(server),
-        }
+        Self { queue, _server: Some(server) }
     }
 
     pub async fn push(&self, entries: &[QueueEntry]) {
         self.queue.push(entries);
-        assert!(
-            self.queue.flush(TEST_TIMEOUT).await,
-            "the entries reach the queue"
-        );
+        assert!(self.queue.flush(TEST_TIMEOUT).await, "the entries reach the queue");
     }
 
     pub async fn pop(&self, limit: usize, now: Timestamp) -> Vec<i64> {
@@ -79,12 +73,7 @@ pub fn entry(id: i64, due_at: Timestamp, priority: Priority) -> QueueEntry {
 }
 
 pub fn entry_on(channel: &str, id: i64, due_at: Timestamp, priority: Priority) -> QueueEntry {
-    QueueEntry {
-        id: DeliveryId(id),
-        channel: name(channel),
-        due_at,
-        priority,
-    }
+    QueueEntry { id: DeliveryId(id), channel: name(channel), due_at, priority }
 }
 
 fn name(channel: &str) -> ConfigName {
@@ -94,8 +83,7 @@ fn name(channel: &str) -> ConfigName {
 /// Returns entries with ids from `first` on that are due now.
 fn entries_on(channel: &str, first: i64, count: i64) -> Vec<QueueEntry> {
     let ids = first..first + count;
-    ids.map(|id| entry_on(channel, id, test_start(), Priority::Normal))
-        .collect()
+    ids.map(|id| entry_on(channel, id, test_start(), Priority::Normal)).collect()
 }
 
 pub fn entry_due_now(id: i64) -> QueueEntry {
@@ -110,10 +98,7 @@ pub struct ObservedCapacity {
 
 impl ObservedCapacity {
     pub fn new(capacity: Capacity) -> Arc<Self> {
-        Arc::new(Self {
-            capacity,
-            read: Notify::new(),
-        })
+        Arc::new(Self { capacity, read: Notify::new() })
     }
 
     /// Waits until a pop has read the capacity and has had time to look into the queue.

@@ -130,11 +130,7 @@ fn authorize_any_origin<'a>(
         }
         None => return Err(AuthError::MissingKey),
     };
-    if key.allows(scope) {
-        Ok(&key.name)
-    } else {
-        Err(AuthError::InsufficientScope(scope))
-    }
+    if key.allows(scope) { Ok(&key.name) } else { Err(AuthError::InsufficientScope(scope)) }
 }
 
 /// Returns the key with this secret.
@@ -210,19 +206,13 @@ struct PresentedKey {
 }
 
 fn presented_key(headers: &HeaderMap) -> Option<PresentedKey> {
-    let explicit = |secret: &[u8]| PresentedKey {
-        secret: secret.to_vec(),
-        is_basic: false,
-    };
+    let explicit = |secret: &[u8]| PresentedKey { secret: secret.to_vec(), is_basic: false };
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let from_authorization = authorization.and_then(|value| {
         let (scheme, rest) = value.split_once(' ')?;
         match scheme.to_ascii_lowercase().as_str() {
             "bearer" => Some(explicit(rest.trim().as_bytes())),
-            "basic" => basic_password(rest.trim()).map(|secret| PresentedKey {
-                secret,
-                is_basic: true,
-            }),
+            "basic" => basic_password(rest.trim()).map(|secret| PresentedKey { secret, is_basic: true }),
             _ => None,
         }
     });

@@ -27,9 +27,8 @@ pub(super) enum BodyError {
 /// Reads the whole body.
 pub(super) async fn read(headers: &HeaderMap, body: Body, limits: &LimitsConfig) -> Result<Bytes, BodyError> {
     let bytes_max = limits.body_bytes_max;
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let announced =
+        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|announced| announced > bytes_max) {
         return Err(BodyError::TooLarge(bytes_max));
     }
@@ -124,11 +123,6 @@ impl BodyError {
             Self::TimedOut(_) => "request-timeout",
             Self::Malformed => "malformed-body",
         };
-        Problem::new(
-            self.status(),
-            slug,
-            "The request body cannot be read",
-            self.message(),
-        )
+        Problem::new(self.status(), slug, "The request body cannot be read", self.message())
     }
 }

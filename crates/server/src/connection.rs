@@ -74,10 +74,7 @@ pub(super) struct ConnectionContext {
 /// Serves a connection until the client closes it, a time limit passes, or `stop` is set.
 pub(super) async fn serve(context: Arc<ConnectionContext>, stream: TcpStream, mut stop: StopSignal) {
     let timer = Arc::new(ConnectionTimer::new());
-    let timed_stream = TokioIo::new(TimedStream {
-        stream,
-        timer: Arc::clone(&timer),
-    });
+    let timed_stream = TokioIo::new(TimedStream { stream, timer: Arc::clone(&timer) });
     let service = service_fn(|request| respond(context.router.clone(), &timer, request));
     let mut connection = http1::Builder::new()
         .header_read_timeout(None)
@@ -125,13 +122,8 @@ async fn respond(
     request: Request<Incoming>,
 ) -> Result<Response<TimedBody>, Infallible> {
     timer.set_phase(ConnectionPhase::Handling);
-    let logged = log::log_enabled!(log::Level::Debug).then(|| {
-        (
-            request.method().clone(),
-            request.uri().path().to_owned(),
-            Instant::now(),
-        )
-    });
+    let logged = log::log_enabled!(log::Level::Debug)
+        .then(|| (request.method().clone(), request.uri().path().to_owned(), Instant::now()));
     let result = router.call(request.map(Body::new)).await;
     if let (Some((method, path, started)), Ok(response)) = (logged, &result) {
         let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
@@ -142,10 +134,7 @@ async fn respond(
         );
     }
     timer.set_phase(ConnectionPhase::Idle);
-    let timed = |body| TimedBody {
-        body,
-        timer: Arc::clone(timer),
-    };
+    let timed = |body| TimedBody { body, timer: Arc::clone(timer) };
     result.map(|response| response.map(timed))
 }
 
@@ -214,10 +203,7 @@ enum ConnectionPhase {
 
 impl ConnectionTimer {
     fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            phase: AtomicU64::new(ConnectionPhase::Idle as u64),
-        }
+        Self { started: Instant::now(), phase: AtomicU64::new(ConnectionPhase::Idle as u64) }
     }
 
     fn elapsed_ms(&self) -> u64 {
@@ -225,8 +211,7 @@ impl ConnectionTimer {
     }
 
     fn set_phase(&self, phase: ConnectionPhase) {
-        self.phase
-            .store(self.elapsed_ms() * 4 + phase as u64, Ordering::Relaxed);
+        self.phase.store(self.elapsed_ms() * 4 + phase as u64, Ordering::Relaxed);
     }
 
     fn is_reading_head(&self) -> bool {
@@ -249,9 +234,7 @@ impl ConnectionTimer {
             1 => limits.header_timeout,
             _ => return Some(limits.idle_timeout.min(limits.header_timeout)),
         };
-        let remaining = allowed
-            .checked_sub(spent)
-            .filter(|remaining| !remaining.is_zero())?;
+        let remaining = allowed.checked_sub(spent).filter(|remaining| !remaining.is_zero())?;
         Some(remaining.min(limits.header_timeout))
     }
 }

@@ -98,11 +98,7 @@ impl IntoResponses for NotJsonResponses {
 impl IntoResponses for AcceptErrorResponses {
     fn responses() -> Responses {
         problem_responses([
-            (
-                422,
-                "A field, the recipient or the Idempotency-Key is not valid.",
-                None,
-            ),
+            (422, "A field, the recipient or the Idempotency-Key is not valid.", None),
             (
                 429,
                 "The hourly message limit of the user is reached; nothing was stored.",
@@ -116,11 +112,7 @@ impl IntoResponses for StoreErrorResponses {
     fn responses() -> Responses {
         problem_responses([
             (500, "Internal error; the log contains the cause.", None),
-            (
-                503,
-                "The store is unavailable; nothing was changed.",
-                Some(retry_after_header()),
-            ),
+            (503, "The store is unavailable; nothing was changed.", Some(retry_after_header())),
         ])
     }
 }
@@ -140,15 +132,9 @@ pub(super) fn header(name: &'static str, kind: Type, meaning: &str) -> NamedHead
 }
 
 fn problem_responses<const N: usize>(errors: [(u16, &str, Option<NamedHeader>); N]) -> Responses {
-    let content = || {
-        ContentBuilder::new()
-            .schema(Some(Ref::from_schema_name("Problem")))
-            .build()
-    };
+    let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     let described = errors.into_iter().map(|(status, meaning, header)| {
-        let mut response = ResponseBuilder::new()
-            .description(meaning)
-            .content(PROBLEM_JSON, content());
+        let mut response = ResponseBuilder::new().description(meaning).content(PROBLEM_JSON, content());
         if let Some((name, header)) = header {
             response = response.header(name, header);
         }

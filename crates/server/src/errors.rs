@@ -121,7 +121,5 @@ pub(super) fn default_channel(gateway: &Gateway) -> &str {
         let route = gateway.route(channel.name.as_str());
         route.is_some_and(|route| route.address_kinds().contains(&AddressKind::Phone))
     });
-    phone_channel
-        .or(channels.first())
-        .map_or("sms", |channel| channel.name.as_str())
+    phone_channel.or(channels.first()).map_or("sms", |channel| channel.name.as_str())
 }

@@ -85,9 +85,7 @@ pub(super) fn pairs(encoded: &[u8]) -> Result<Vec<FormPair<'_>>, FormDecodeError
 pub(super) fn decode(encoded: &[u8]) -> Result<Cow<'_, str>, FormDecodeError> {
     let is_plain = !encoded.iter().any(|byte| matches!(byte, b'%' | b'+' | 0));
     if is_plain {
-        return std::str::from_utf8(encoded)
-            .map(Cow::Borrowed)
-            .map_err(|_| FormDecodeError::InvalidUtf8);
+        return std::str::from_utf8(encoded).map(Cow::Borrowed).map_err(|_| FormDecodeError::InvalidUtf8);
     }
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded.iter();
@@ -101,9 +99,7 @@ pub(super) fn decode(encoded: &[u8]) -> Result<Cow<'_, str>, FormDecodeError> {
     if bytes.contains(&0) {
         return Err(FormDecodeError::ContainsNul);
     }
-    String::from_utf8(bytes)
-        .map(Cow::Owned)
-        .map_err(|_| FormDecodeError::InvalidUtf8)
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| FormDecodeError::InvalidUtf8)
 }
 
 fn hex_digit(byte: Option<&u8>) -> Result<u8, FormDecodeError> {

@@ -45,9 +45,7 @@ pub(super) struct InboxApiDoc;
 
 /// Returns the routes of the inbox API.
 pub(super) fn routes() -> Router<Arc<Gateway>> {
-    Router::new()
-        .route("/inbox/send", post(send))
-        .method_not_allowed_fallback(problem::method_not_allowed)
+    Router::new().route("/inbox/send", post(send)).method_not_allowed_fallback(problem::method_not_allowed)
 }
 
 /// A message that was accepted.
@@ -91,10 +89,7 @@ async fn send(
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
     let accepted = accept_message(&gateway, request).await?;
-    let body = InboxAccepted {
-        status: "success",
-        data: InboxAcceptedData { id: accepted.number },
-    };
+    let body = InboxAccepted { status: "success", data: InboxAcceptedData { id: accepted.number } };
     let mut response = (StatusCode::CREATED, Json(body)).into_response();
     errors::mark_replayed(response.headers_mut(), accepted.is_replay);
     Ok(response)
@@ -111,9 +106,7 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
     accept_request.idempotency_key =
         errors::read_idempotency_key(&head.headers, "inbox", key_name, fingerprint)
             .map_err(problem::invalid_idempotency_key)?;
-    accept::accept(gateway, accept_request)
-        .await
-        .map_err(|error| accept_error_problem(&error))
+    accept::accept(gateway, accept_request).await.map_err(|error| accept_error_problem(&error))
 }
 
 /// One invalid field.
@@ -149,10 +142,7 @@ fn parse_request(
     gateway: &Gateway,
     object: &Map<String, Value>,
 ) -> Result<accept::AcceptRequest, Vec<InboxViolation>> {
-    let mut fields = InboxFields {
-        object,
-        violations: Vec::new(),
-    };
+    let mut fields = InboxFields { object, violations: Vec::new() };
     let user = fields.user_id();
     let message = fields.required_text("message", [1, MESSAGE_CHARS_MAX]);
     let email = fields.optional_text("email", EMAIL_CHARS);
@@ -161,14 +151,8 @@ fn parse_request(
     if !fields.violations.is_empty() {
         return Err(fields.violations);
     }
-    let contacts = [
-        (AddressKind::Phone, phone),
-        (AddressKind::Email, email),
-        (AddressKind::Push, token),
-    ];
-    let contacts = contacts
-        .into_iter()
-        .filter_map(|(kind, typed)| Some((kind, typed?.to_owned())));
+    let contacts = [(AddressKind::Phone, phone), (AddressKind::Email, email), (AddressKind::Push, token)];
+    let contacts = contacts.into_iter().filter_map(|(kind, typed)| Some((kind, typed?.to_owned())));
     let used = gateway.config.used_channels.iter();
     Ok(accept::AcceptRequest {
         channels: used.map(ToString::to_string).collect(),
@@ -238,18 +222,12 @@ fn is_uuid(text: &str) -> bool {
 }
 
 fn validation_problem(violations: &[InboxViolation]) -> Problem {
-    let lines = violations
-        .iter()
-        .map(|violation| format!("{}: {}", violation.property_path, violation.title));
+    let lines =
+        violations.iter().map(|violation| format!("{}: {}", violation.property_path, violation.title));
     let detail = lines.collect::<Vec<_>>().join("\n");
     let violations_json = serde_json::to_value(violations).unwrap_or_default();
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "validation-failed",
-        "Validation Failed",
-        detail,
-    )
-    .with("violations", violations_json)
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed", "Validation Failed", detail)
+        .with("violations", violations_json)
 }
 
 fn accept_error_problem(error: &AcceptError) -> Problem {

@@ -51,10 +51,8 @@ async fn serve_router(
 ) -> Result<()> {
     let connections_max = gateway.config.limits.connections_max;
     raise_open_file_limit(connections_max);
-    let context = Arc::new(ConnectionContext {
-        router: catch_panics(router),
-        limits: gateway.config.limits.clone(),
-    });
+    let context =
+        Arc::new(ConnectionContext { router: catch_panics(router), limits: gateway.config.limits.clone() });
     let connection_stop = stop.clone();
     let mut connections = JoinSet::new();
     let mut failures = AcceptFailures::default();
@@ -74,14 +72,8 @@ async fn serve_router(
     }
     drop(listener);
     let all_ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(gateway.config.work.grace, all_ended)
-        .await
-        .is_err()
-    {
-        log::warn!(
-            "connections closed after grace period: count={}",
-            connections.len()
-        );
+    if tokio::time::timeout(gateway.config.work.grace, all_ended).await.is_err() {
+        log::warn!("connections closed after grace period: count={}", connections.len());
     }
     Ok(())
 }
@@ -100,9 +92,7 @@ fn spawn_connection(
 
 /// Raises the soft limit of open files, usually 1,024, to what the connections may need.
 fn raise_open_file_limit(connections_max: usize) {
-    let descriptors_wanted = u64::try_from(connections_max)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1_024);
+    let descriptors_wanted = u64::try_from(connections_max).unwrap_or(u64::MAX).saturating_add(1_024);
     match rlimit::increase_nofile_limit(descriptors_wanted) {
         Ok(allowed) if allowed < descriptors_wanted => log::warn!(
             "open file limit too low: allowed={allowed} connections_max={connections_max}; raise \"ulimit -n\""
@@ -122,14 +112,8 @@ struct AcceptFailures {
 impl AcceptFailures {
     fn log(&mut self, error: &std::io::Error) {
         self.count += 1;
-        if self
-            .logged_at
-            .is_none_or(|at| at.elapsed() >= ACCEPT_LOG_INTERVAL)
-        {
-            log::warn!(
-                "cannot accept connections: count={} last_error={error}",
-                self.count
-            );
+        if self.logged_at.is_none_or(|at| at.elapsed() >= ACCEPT_LOG_INTERVAL) {
+            log::warn!("cannot accept connections: count={} last_error={error}", self.count);
             self.count = 0;
             self.logged_at = Some(Instant::now());
         }

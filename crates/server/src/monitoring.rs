@@ -168,28 +168,19 @@ async fn degraded_parts(gateway: &Gateway) -> Vec<String> {
         degraded.push("cache".to_owned());
     }
     let now = gateway.clock.now();
-    let unavailable = gateway
-        .providers()
-        .iter()
-        .filter(|provider| !provider.status(now).is_available);
+    let unavailable = gateway.providers().iter().filter(|provider| !provider.status(now).is_available);
     degraded.extend(unavailable.map(|provider| format!("provider {}", provider.name)));
     degraded
 }
 
 fn readiness_response(ready: bool, degraded: Option<Vec<String>>) -> Response<Body> {
     let detail = (!ready).then_some("the store cannot be read and written now; no messages are accepted");
-    let body = Json(Readiness {
-        ready,
-        degraded,
-        detail,
-    });
+    let body = Json(Readiness { ready, degraded, detail });
     if ready {
         return uncached(body.into_response());
     }
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
-    response
-        .headers_mut()
-        .insert(RETRY_AFTER, STORE_RETRY_AFTER_SECONDS);
+    response.headers_mut().insert(RETRY_AFTER, STORE_RETRY_AFTER_SECONDS);
     uncached(response)
 }
 
@@ -219,11 +210,7 @@ impl BacklogCount {
 
 /// Returns the time to wait after a count of this duration.
 fn count_interval(took: Duration) -> Duration {
-    if took < SLOW_COUNT {
-        Duration::ZERO
-    } else {
-        took * COUNT_INTERVAL_FACTOR
-    }
+    if took < SLOW_COUNT { Duration::ZERO } else { took * COUNT_INTERVAL_FACTOR }
 }
 
 async fn update_backlog_gauges(gateway: &Gateway) {
@@ -233,19 +220,14 @@ async fn update_backlog_gauges(gateway: &Gateway) {
             let configured = gateway.config.channels.iter().map(|channel| &channel.name);
             let empty = configured.filter(|name| !backlogs.iter().any(|(other, _)| other == *name));
             let empty = empty.map(|name| (name, Backlog::default()));
-            let all = backlogs
-                .iter()
-                .map(|(name, backlog)| (name, *backlog))
-                .chain(empty);
+            let all = backlogs.iter().map(|(name, backlog)| (name, *backlog)).chain(empty);
             let channel_backlogs = all.map(|(name, backlog)| ChannelBacklog {
                 channel: name.to_string(),
                 waiting: backlog.waiting,
                 due: backlog.due,
                 oldest_due_seconds: backlog.oldest_due_at.map_or(0, |due_at| seconds(now - due_at)),
             });
-            gateway
-                .metrics
-                .set_channel_backlogs(&channel_backlogs.collect::<Vec<_>>());
+            gateway.metrics.set_channel_backlogs(&channel_backlogs.collect::<Vec<_>>());
         }
         Err(error) => log_store_error(gateway, &error),
     }
@@ -282,21 +264,15 @@ async fn metrics(
         let providers = gateway.route(channel.name.as_str()).map(Route::providers);
         let providers = providers.unwrap_or_default().iter();
         let available = providers.filter(|provider| provider.is_available(now)).count();
-        gateway
-            .metrics
-            .set_providers_available(channel.name.as_str(), available);
+        gateway.metrics.set_providers_available(channel.name.as_str(), available);
     }
     for provider in gateway.providers() {
         let (name, status) = (provider.name.as_str(), provider.status(now));
-        gateway
-            .metrics
-            .set_provider_available(name, status.is_available, status.in_flight);
+        gateway.metrics.set_provider_available(name, status.is_available, status.in_flight);
         gateway.metrics.set_breaker_state(name, status.state);
     }
-    let ((), snapshot) = tokio::join!(
-        backlog_count.refresh(&gateway),
-        with_timeout(gateway.store.snapshot())
-    );
+    let ((), snapshot) =
+        tokio::join!(backlog_count.refresh(&gateway), with_timeout(gateway.store.snapshot()));
     match snapshot {
         Ok(snapshot) => {
             let uptime = || i64::try_from(process_start.0.elapsed().as_secs()).unwrap_or(i64::MAX);
@@ -317,9 +293,7 @@ async fn metrics(
 /// (`promtool check metrics` reads only the older format) gets the older format.
 fn wants_open_metrics(headers: &HeaderMap) -> bool {
     let named = |value: &HeaderValue| {
-        value
-            .to_str()
-            .is_ok_and(|value| value.contains("application/openmetrics-text"))
+        value.to_str().is_ok_and(|value| value.contains("application/openmetrics-text"))
     };
     !headers.contains_key(ACCEPT) || headers.get_all(ACCEPT).iter().any(named)
 }
@@ -337,8 +311,6 @@ async fn with_timeout<T>(operation: impl Future<Output = Result<T>>) -> Result<T
 }
 
 fn uncached(mut response: Response<Body>) -> Response<Body> {
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

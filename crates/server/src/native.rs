@@ -58,22 +58,13 @@ pub(super) struct NativeApiDoc;
 /// Returns the routes of the native API.
 pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
     let request_ids = ServiceBuilder::new()
-        .layer(SetRequestIdLayer::new(
-            REQUEST_ID,
-            RequestIds(Arc::clone(gateway)),
-        ))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, RequestIds(Arc::clone(gateway))))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID));
     Router::new()
         .route("/v1/messages", post(messages::submit).get(message_list::list))
         .route("/v1/messages/{id}", get(messages::show).delete(messages::cancel))
-        .route(
-            "/v1/receipts/{provider}",
-            post(receipts::receive).get(receipts::receive),
-        )
-        .route(
-            "/v1/recipients/{channel}/{*address}",
-            get(recipients::show).put(recipients::change),
-        )
+        .route("/v1/receipts/{provider}", post(receipts::receive).get(receipts::receive))
+        .route("/v1/recipients/{channel}/{*address}", get(recipients::show).put(recipients::change))
         .route("/v1/providers", get(providers::list))
         .route("/v1/report", get(report::show))
         .route("/v1/usage", get(usage::list))

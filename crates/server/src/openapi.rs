@@ -58,10 +58,7 @@ impl Modify for ApiKeySchemes {
         basic.description = Some("The key is the password; any user name is valid.".to_owned());
         for (name, scheme) in [
             ("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer))),
-            (
-                "api_key_header",
-                SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Api-Key"))),
-            ),
+            ("api_key_header", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Api-Key")))),
             ("basic", SecurityScheme::Http(basic)),
         ] {
             components.add_security_scheme(name, scheme);
@@ -84,11 +81,7 @@ pub(super) fn openapi_document() -> Description {
     for (path, item) in &mut whole.paths.paths {
         normalize_path_item(item);
         for operation in operations(item) {
-            operation
-                .parameters
-                .iter_mut()
-                .flatten()
-                .for_each(remove_null_type);
+            operation.parameters.iter_mut().flatten().for_each(remove_null_type);
             if path.starts_with("/v1/") {
                 add_request_id_header(operation);
             }
@@ -124,13 +117,7 @@ fn remove_null_type(parameter: &mut RefOr<Parameter>) {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let methods = [
-        &mut item.get,
-        &mut item.put,
-        &mut item.post,
-        &mut item.delete,
-        &mut item.patch,
-    ];
+    let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
     methods.into_iter().flatten()
 }
 
@@ -161,10 +148,7 @@ static API_DOC_FORMATS: LazyLock<ApiDocFormats> = LazyLock::new(|| {
         }))
     };
     ApiDocFormats {
-        json: or_empty(
-            "JSON",
-            description.to_pretty_json().map_err(|error| error.to_string()),
-        ),
+        json: or_empty("JSON", description.to_pretty_json().map_err(|error| error.to_string())),
         yaml: or_empty("YAML", description.to_yaml().map_err(|error| error.to_string())),
         html: or_empty("HTML", page::render_api_page(&description)),
     }
@@ -173,18 +157,9 @@ static API_DOC_FORMATS: LazyLock<ApiDocFormats> = LazyLock::new(|| {
 /// Returns the routes of the description.
 pub(super) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
-        .route(
-            "/api.json",
-            get(async || document_response("application/json", API_DOC_FORMATS.json.clone())),
-        )
-        .route(
-            "/api.yaml",
-            get(async || document_response("application/yaml", API_DOC_FORMATS.yaml.clone())),
-        )
-        .route(
-            "/api.html",
-            get(async || super::pages::static_page(API_DOC_FORMATS.html.clone())),
-        )
+        .route("/api.json", get(async || document_response("application/json", API_DOC_FORMATS.json.clone())))
+        .route("/api.yaml", get(async || document_response("application/yaml", API_DOC_FORMATS.yaml.clone())))
+        .route("/api.html", get(async || super::pages::static_page(API_DOC_FORMATS.html.clone())))
         .method_not_allowed_fallback(problem::method_not_allowed)
 }
 

@@ -98,22 +98,15 @@ async fn results_page(
     let results = search::search_number(gateway, typed, params).await?;
     let cached = reports.report(gateway).await?;
     let report = cached.as_deref().map(|cached| (&cached.report, cached.overdue));
-    let page = ReportPage::new(
-        report,
-        Some((typed.to_owned(), results)),
-        &PageSettings::from_gateway(gateway),
-    );
+    let page =
+        ReportPage::new(report, Some((typed.to_owned(), results)), &PageSettings::from_gateway(gateway));
     Ok(layout::render_page(StatusCode::OK, &page)?)
 }
 
 async fn usage_page(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
     let layout = layout_with_report("Usage", &gateway, &reports).await;
     let (is_valid, page) = usage::usage_page(&gateway, layout, uri.query().unwrap_or_default()).await?;
-    let status = if is_valid {
-        StatusCode::OK
-    } else {
-        StatusCode::BAD_REQUEST
-    };
+    let status = if is_valid { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     Ok(layout::render_page(status, &page)?)
 }
 
@@ -146,11 +139,7 @@ fn parse_id<T: FromStr>(id: IdPath) -> Option<T> {
 /// Returns a layout with the counters of the newest report, if there is one.
 async fn layout_with_report(title: &'static str, gateway: &Gateway, reports: &ReportCache) -> PageLayout {
     let cached = reports.report_if_known(gateway).await;
-    PageLayout::new(
-        title,
-        gateway.is_test_mode(),
-        cached.as_deref().map(|cached| &cached.report),
-    )
+    PageLayout::new(title, gateway.is_test_mode(), cached.as_deref().map(|cached| &cached.report))
 }
 
 async fn message_page(State(gateway): GatewayState, Extension(reports): Reports, id: IdPath) -> PageResult {

@@ -49,10 +49,7 @@ pub struct Violation {
 impl Violation {
     /// Returns a violation of this field.
     pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            detail: detail.into(),
-        }
+        Self { field: field.into(), detail: detail.into() }
     }
 }
 
@@ -64,14 +61,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self {
-            status,
-            slug,
-            title,
-            detail: detail.into(),
-            extensions: Map::new(),
-            retry_after_seconds: None,
-        }
+        Self { status, slug, title, detail: detail.into(), extensions: Map::new(), retry_after_seconds: None }
     }
 
     /// Returns the 404 problem.
@@ -81,18 +71,11 @@ impl Problem {
 
     /// Returns the problem that lists all invalid fields of a request.
     pub fn invalid(status: StatusCode, violations: &[Violation]) -> Self {
-        let sentences: Vec<String> = violations
-            .iter()
-            .map(|violation| format!("{}: {}", violation.field, violation.detail))
-            .collect();
+        let sentences: Vec<String> =
+            violations.iter().map(|violation| format!("{}: {}", violation.field, violation.detail)).collect();
         let listed = serde_json::to_value(violations).unwrap_or_default();
-        Self::new(
-            status,
-            "invalid",
-            "The request is not valid",
-            sentences.join("; "),
-        )
-        .with("violations", listed)
+        Self::new(status, "invalid", "The request is not valid", sentences.join("; "))
+            .with("violations", listed)
     }
 
     /// Logs a store error with its causes and returns a problem that names only the failed `operation`.
@@ -184,21 +167,17 @@ impl IntoResponse for Problem {
 pub(super) fn accept_error(error: &AcceptError) -> Problem {
     let (status, slug, title) = match error {
         AcceptError::Store(error) => return Problem::from_error_kind(error.kind(), "store the message"),
-        AcceptError::Throttled { .. } => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "throttled",
-            "Too many messages to this user",
-        ),
+        AcceptError::Throttled { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many messages to this user")
+        }
         AcceptError::IdempotencyKeyReused => (
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency-key-reused",
             "The Idempotency-Key was used for a different request",
         ),
-        AcceptError::Suppressed => (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "suppressed",
-            "The recipient is inactive",
-        ),
+        AcceptError::Suppressed => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "suppressed", "The recipient is inactive")
+        }
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
         | AcceptError::BodyTooLong(_)
@@ -208,11 +187,9 @@ pub(super) fn accept_error(error: &AcceptError) -> Problem {
         | AcceptError::InvalidContact { .. }
         | AcceptError::NoUsableContact { .. }
         | AcceptError::InvalidSubject(_)
-        | AcceptError::ExpiresTooEarly => (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid",
-            "The request is not valid",
-        ),
+        | AcceptError::ExpiresTooEarly => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request is not valid")
+        }
     };
     let problem = Problem::new(status, slug, title, errors::accept_error_message(error));
     match error {
@@ -223,12 +200,7 @@ pub(super) fn accept_error(error: &AcceptError) -> Problem {
 
 /// Returns the problem for an invalid idempotency key.
 pub(super) fn invalid_idempotency_key(detail: &'static str) -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "invalid-idempotency-key",
-        "The Idempotency-Key is invalid",
-        detail,
-    )
+    Problem::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", "The Idempotency-Key is invalid", detail)
 }
 
 /// Returns the problem for a request that a page of another site may have caused.
@@ -276,9 +248,9 @@ pub(super) async fn method_not_allowed(request: Request<Body>) -> Problem {
 pub(super) fn panic_response(panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
     let message = match panic.downcast::<String>() {
         Ok(message) => *message,
-        Err(other) => other
-            .downcast::<&str>()
-            .map_or_else(|_| "none".to_owned(), |message| (*message).to_owned()),
+        Err(other) => {
+            other.downcast::<&str>().map_or_else(|_| "none".to_owned(), |message| (*message).to_owned())
+        }
     };
     log::error!("request handler panicked: message={message}");
     Problem::from_error_kind(ErrorKind::Internal, "process this request").into_response()

@@ -186,14 +186,11 @@ fn string_schema() -> Object {
 fn recipients_schema() -> Schema {
     let single_address = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
     let address = RefOr::T(Schema::Object(string_schema()));
-    let addresses = ObjectBuilder::new()
-        .additional_properties(Some(AdditionalProperties::RefOr(address)))
-        .build();
+    let addresses =
+        ObjectBuilder::new().additional_properties(Some(AdditionalProperties::RefOr(address))).build();
     let mut either = AnyOf::new();
-    either.items = vec![
-        RefOr::T(Schema::Object(single_address.build())),
-        RefOr::T(Schema::Object(addresses)),
-    ];
+    either.items =
+        vec![RefOr::T(Schema::Object(single_address.build())), RefOr::T(Schema::Object(addresses))];
     either.description = Some(
         "One address, or addresses by kind (`phone`, `email`, `push`, `messenger`, `url`) or by channel; each channel \
          takes the one it can use."
@@ -209,9 +206,7 @@ fn ttl_schema() -> Schema {
     either.items = vec![
         RefOr::T(Schema::Object(seconds.build())),
         RefOr::T(Schema::Object(string_schema())),
-        RefOr::T(Schema::Object(
-            ObjectBuilder::new().schema_type(Type::Null).build(),
-        )),
+        RefOr::T(Schema::Object(ObjectBuilder::new().schema_type(Type::Null).build())),
     ];
     either.description =
         Some("Alternative to `expires_at`: lifetime in seconds, or a duration such as `10m`.".to_owned());

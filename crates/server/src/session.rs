@@ -34,11 +34,7 @@ pub(super) fn sign_out_cookie(gateway: &Gateway) -> String {
 }
 
 fn session_cookie(gateway: &Gateway, value: &str, seconds: i64) -> String {
-    let secure = if gateway.config.public_url.starts_with("https:") {
-        "; Secure"
-    } else {
-        ""
-    };
+    let secure = if gateway.config.public_url.starts_with("https:") { "; Secure" } else { "" };
     format!("{SESSION_COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
@@ -52,20 +48,13 @@ pub(super) fn session_key<'a>(gateway: &'a Gateway, headers: &HeaderMap) -> Opti
         return None;
     }
     let keys = gateway.config.keys.iter();
-    keys.filter(|key| {
-        gateway
-            .secret
-            .verify("session", &session_payload(key, expires_at), &signature)
-    })
-    .last()
+    keys.filter(|key| gateway.secret.verify("session", &session_payload(key, expires_at), &signature)).last()
 }
 
 /// Returns the value of the session cookie.
 fn session_cookie_value(headers: &HeaderMap) -> Option<&str> {
     let lines = headers.get_all(COOKIE).iter();
-    let mut cookies = lines
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'));
+    let mut cookies = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
     cookies.find_map(|cookie| cookie.trim().strip_prefix(SESSION_COOKIE)?.strip_prefix('='))
 }
 
@@ -78,9 +67,7 @@ fn session_payload(key: &ApiKey, expires_at: i64) -> Vec<u8> {
 /// Returns the token that a form of this gateway contains, so that other sites cannot submit one for this browser.
 pub(super) fn form_token(gateway: &Gateway, operator: &str, headers: &HeaderMap) -> String {
     let expires_at = gateway.clock.now().timestamp() + SESSION_SECONDS;
-    let signature = gateway
-        .secret
-        .sign("form", &form_token_payload(operator, headers, expires_at));
+    let signature = gateway.secret.sign("form", &form_token_payload(operator, headers, expires_at));
     format!("{expires_at}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
@@ -99,11 +86,7 @@ pub(super) fn is_valid_form_token(
         return false;
     };
     expires_at > gateway.clock.now().timestamp()
-        && gateway.secret.verify(
-            "form",
-            &form_token_payload(operator, headers, expires_at),
-            &signature,
-        )
+        && gateway.secret.verify("form", &form_token_payload(operator, headers, expires_at), &signature)
 }
 
 fn form_token_payload(operator: &str, headers: &HeaderMap, expires_at: i64) -> Vec<u8> {

@@ -102,10 +102,7 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
         None
     };
     let query = head.uri.query().unwrap_or_default().as_bytes();
-    let fields = content
-        .as_deref()
-        .filter(|form| !form.is_empty())
-        .unwrap_or(query);
+    let fields = content.as_deref().filter(|form| !form.is_empty()).unwrap_or(query);
     let number = form::phone_number(fields, "number").map_err(|error| malformed_field("number", error))?;
     let text = form::field(fields, "body").map_err(|error| malformed_field("body", error))?;
     if number.trim().is_empty() {
@@ -124,9 +121,7 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
         idempotency_key,
         ..accept::AcceptRequest::default()
     };
-    accept::accept(gateway, request)
-        .await
-        .map_err(|error| Box::new(accept_error_response(&error)))
+    accept::accept(gateway, request).await.map_err(|error| Box::new(accept_error_response(&error)))
 }
 
 /// Reads the form; it may be empty.
@@ -142,14 +137,9 @@ async fn read_form(
     if content.is_empty() || media_type == body::FORM_URLENCODED {
         return Ok(content);
     }
-    let message = format!(
-        "send the fields number and body as {}, or in the query of a GET",
-        body::FORM_URLENCODED
-    );
-    Err(Box::new(error_response(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        &message,
-    )))
+    let message =
+        format!("send the fields number and body as {}, or in the query of a GET", body::FORM_URLENCODED);
+    Err(Box::new(error_response(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message)))
 }
 
 fn malformed_field(field: &str, error: form::FormDecodeError) -> Box<Response<Body>> {
@@ -166,9 +156,7 @@ async fn not_found() -> Response<Body> {
 
 async fn method_not_allowed() -> Response<Body> {
     let mut response = error_response(StatusCode::METHOD_NOT_ALLOWED, "use GET or POST");
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static("GET,POST"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,POST"));
     response
 }
 
@@ -193,10 +181,9 @@ fn accept_error_response(error: &AcceptError) -> Response<Body> {
         AcceptError::Suppressed => (StatusCode::BAD_REQUEST, "number is inactive".into()),
         AcceptError::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, default_message()),
         AcceptError::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, default_message()),
-        AcceptError::UnknownChannel(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "no channel for messages is configured".into(),
-        ),
+        AcceptError::UnknownChannel(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "no channel for messages is configured".into())
+        }
         AcceptError::Store(cause) => (store_status(cause), default_message()),
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
@@ -226,17 +213,12 @@ struct SimpleError<'a> {
 }
 
 fn error_response(status: StatusCode, message: &str) -> Response<Body> {
-    let envelope = SimpleError {
-        data: [],
-        message: [message],
-    };
+    let envelope = SimpleError { data: [], message: [message] };
     let mut response = Response::new(Body::from(serde_json::to_vec(&envelope).unwrap_or_default()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, STORE_RETRY_AFTER_SECONDS);
+        response.headers_mut().insert(RETRY_AFTER, STORE_RETRY_AFTER_SECONDS);
     }
     response
 }

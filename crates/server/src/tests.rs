@@ -51,9 +51,7 @@ struct AcceptingProvider {
 #[async_trait]
 impl Provider for AcceptingProvider {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
-        SendResult::from(Outcome::Accepted {
-            reference: Some(format!("ref-{}", message.delivery_id)),
-        })
+        SendResult::from(Outcome::Accepted { reference: Some(format!("ref-{}", message.delivery_id)) })
     }
 
     fn parse_callback_sync(&self, callback: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
@@ -109,12 +107,7 @@ impl TestServer {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::build(
-            accepting_provider(CallbackMode::Authenticated),
-            Clock::System,
-            change,
-        )
-        .await
+        Self::build(accepting_provider(CallbackMode::Authenticated), Clock::System, change).await
     }
 
     /// Every configured provider name stands for this adapter.
@@ -152,9 +145,7 @@ impl TestServer {
         let backends = Backends {
             clock,
             random: Random::default(),
-            queue: postrider_queue::open(&config.queue_url, config.queue_window)
-                .await
-                .unwrap(),
+            queue: postrider_queue::open(&config.queue_url, config.queue_window).await.unwrap(),
             cache: postrider_cache::open(&config.cache_url).unwrap(),
             secret: StoreSecret::new(store.store_secret().await.unwrap()),
             store,
@@ -176,8 +167,7 @@ impl TestServer {
     }
 
     pub(super) async fn get(&self, path: &str) -> TestResponse {
-        self.request(Request::get(path).body(Body::empty()).unwrap())
-            .await
+        self.request(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
     pub(super) async fn post(&self, path: &str, content_type: &str, body: impl Into<Body>) -> TestResponse {
@@ -190,10 +180,8 @@ impl TestServer {
     }
 
     pub(super) async fn message_count(&self) -> usize {
-        let query = postrider_store::MessageQuery {
-            limit: 1_000,
-            ..postrider_store::MessageQuery::default()
-        };
+        let query =
+            postrider_store::MessageQuery { limit: 1_000, ..postrider_store::MessageQuery::default() };
         self.gateway.store.search(query).await.unwrap().messages.len()
     }
 

@@ -77,10 +77,7 @@ async fn method_not_allowed() -> Response<Body> {
 async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
     match accept_message(&gateway, request).await {
         Ok(accepted) => {
-            let envelope = TextingAccepted {
-                status: "ok",
-                message_id: accepted.id.to_string(),
-            };
+            let envelope = TextingAccepted { status: "ok", message_id: accepted.id.to_string() };
             let mut response = json_response(StatusCode::OK, &envelope);
             errors::mark_replayed(response.headers_mut(), accepted.is_replay);
             response
@@ -114,9 +111,7 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
         idempotency_key,
         ..accept::AcceptRequest::default()
     };
-    accept::accept(gateway, request)
-        .await
-        .map_err(|error| accept_error_response(&error))
+    accept::accept(gateway, request).await.map_err(|error| accept_error_response(&error))
 }
 
 /// Applies the later status of a message that a provider reports as JSON, as a form, or in the query.
@@ -136,9 +131,7 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
     )
 )]
 async fn delivery_status(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
-    apply_status(&gateway, request)
-        .await
-        .unwrap_or_else(|response| *response)
+    apply_status(&gateway, request).await.unwrap_or_else(|response| *response)
 }
 
 async fn apply_status(
@@ -153,18 +146,11 @@ async fn apply_status(
     let reference = fields.text("message_id")?;
     let fits = (1..=REFERENCE_CHARS_MAX).contains(&reference.chars().count());
     if !fits || reference.contains('\0') {
-        return Err(ok_status_error(
-            "There must be a message_id of at most 255 characters",
-        ));
+        return Err(ok_status_error("There must be a message_id of at most 255 characters"));
     }
-    let receipt = Receipt {
-        reference,
-        status,
-        at: gateway.clock.now(),
-    };
-    let results = receipts::apply_receipts(gateway, &provider.name, vec![receipt])
-        .await
-        .map_err(|error| {
+    let receipt = Receipt { reference, status, at: gateway.clock.now() };
+    let results =
+        receipts::apply_receipts(gateway, &provider.name, vec![receipt]).await.map_err(|error| {
             gateway.metrics.store_errors.inc();
             log::error!("cannot apply receipt: error={}", error.chain());
             Box::new(error_response(
@@ -174,22 +160,17 @@ async fn apply_status(
         })?;
     match results.into_iter().next() {
         Some(ReceiptResult::Applied(applied)) => {
-            let message = can_read_messages(gateway, &head).then_some(TextingAppliedMessage {
-                phone_number: &applied.spelling,
-                body: &applied.body,
-            });
-            let envelope = TextingStatusApplied {
-                status: "ok",
-                message,
-            };
+            let message = can_read_messages(gateway, &head)
+                .then_some(TextingAppliedMessage { phone_number: &applied.spelling, body: &applied.body });
+            let envelope = TextingStatusApplied { status: "ok", message };
             Ok(json_response(StatusCode::OK, &envelope))
         }
-        Some(ReceiptResult::Unchanged(_)) => Err(ok_status_error(
-            "This message is finished already; nothing was changed",
-        )),
-        Some(ReceiptResult::Unmatched) => Err(ok_status_error(
-            "This message is not known yet; its status is kept until it is",
-        )),
+        Some(ReceiptResult::Unchanged(_)) => {
+            Err(ok_status_error("This message is finished already; nothing was changed"))
+        }
+        Some(ReceiptResult::Unmatched) => {
+            Err(ok_status_error("This message is not known yet; its status is kept until it is"))
+        }
         Some(ReceiptResult::Dropped) | None => Err(Box::new(error_response(
             StatusCode::SERVICE_UNAVAILABLE,
             "This message is not known yet, and too many statuses wait already; send it again in a moment",
@@ -205,10 +186,8 @@ fn callback_provider<'a>(gateway: &'a Gateway, head: &Parts) -> Option<&'a Arc<P
 }
 
 fn invalid_token_response() -> TextingErrorResponse {
-    let response = error_response(
-        StatusCode::UNAUTHORIZED,
-        "The token of the callback URL is missing or wrong",
-    );
+    let response =
+        error_response(StatusCode::UNAUTHORIZED, "The token of the callback URL is missing or wrong");
     Box::new(auth::AuthError::UnknownKey.challenge(response))
 }
 
@@ -246,10 +225,9 @@ fn accept_error_response(error: &AcceptError) -> TextingErrorResponse {
             Box::new(response)
         }
         AcceptError::Store(cause) => Box::new(error_response(store_status(cause), &capitalize(&message))),
-        AcceptError::UnknownChannel(_) => Box::new(error_response(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &capitalize(&message),
-        )),
+        AcceptError::UnknownChannel(_) => {
+            Box::new(error_response(StatusCode::SERVICE_UNAVAILABLE, &capitalize(&message)))
+        }
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
         | AcceptError::BodyTooLong(_)

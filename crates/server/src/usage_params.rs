@@ -51,11 +51,7 @@ impl UsageParams {
                 violations.push(Violation::new(name, detail));
             }
         }
-        if violations.is_empty() {
-            Ok(params)
-        } else {
-            Err(violations)
-        }
+        if violations.is_empty() { Ok(params) } else { Err(violations) }
     }
 
     fn set_param(&mut self, limit_max: usize, name: &str, value: &str) -> Result<(), Cow<'static, str>> {
@@ -80,7 +76,7 @@ impl UsageParams {
             }
             _ => {
                 return Err(
-                    "unknown parameter; known are user_id, since, until, cursor, limit, format".into(),
+                    "unknown parameter; known are user_id, since, until, cursor, limit, format".into()
                 );
             }
         }

@@ -33,9 +33,7 @@ pub fn encode_ucs2(text: &str) -> Vec<u8> {
 
 /// Encodes a text as ISO 8859-1; `None` when it lacks one of the characters.
 pub fn encode_latin1(text: &str) -> Option<Vec<u8>> {
-    text.chars()
-        .map(|character| u8::try_from(character).ok())
-        .collect()
+    text.chars().map(|character| u8::try_from(character).ok()).collect()
 }
 
 /// Decodes the text of a short message by its `data_coding`; `None` when the coding is binary or unknown.

@@ -54,7 +54,5 @@ fn normalize(text: &[u8]) -> Option<String> {
 
 fn hex_to_decimal(text: &str) -> Option<String> {
     let digits = text.strip_prefix('x').unwrap_or(text);
-    u128::from_str_radix(digits, 16)
-        .ok()
-        .map(|number| number.to_string())
+    u128::from_str_radix(digits, 16).ok().map(|number| number.to_string())
 }

@@ -81,12 +81,7 @@ pub fn split_frame(received: &[u8]) -> PduFrame<'_> {
     ) else {
         return PduFrame::Incomplete;
     };
-    let pdu = Pdu {
-        command,
-        status,
-        sequence,
-        body,
-    };
+    let pdu = Pdu { command, status, sequence, body };
     PduFrame::Complete(pdu, length)
 }
 
@@ -157,12 +152,7 @@ impl<'a> ShortMessage<'a> {
         let source_addr = reader.c_octet_string();
         reader.octets(2);
         let destination_addr = reader.c_octet_string();
-        Self {
-            source_addr_ton,
-            source_addr,
-            destination_addr,
-            ..Self::default()
-        }
+        Self { source_addr_ton, source_addr, destination_addr, ..Self::default() }
     }
 
     fn parse_tlvs(&mut self, reader: &mut PduReader<'a>) {
@@ -254,17 +244,10 @@ pub fn command_name(command: u32) -> String {
 pub fn describe_pdu(command: u32, status: u32, sequence: u32, body: &[u8]) -> String {
     let octets: String = body.iter().map(|octet| format!("{octet:02x}")).collect();
     let printable = |octet: &u8| {
-        if (b' '..0x7F).contains(octet) {
-            char::from(*octet)
-        } else {
-            '.'
-        }
+        if (b' '..0x7F).contains(octet) { char::from(*octet) } else { '.' }
     };
     let text: String = body.iter().map(printable).collect();
-    format!(
-        "{} status 0x{status:08X} sequence {sequence} {octets} {text}",
-        command_name(command)
-    )
-    .trim_end()
-    .to_owned()
+    format!("{} status 0x{status:08X} sequence {sequence} {octets} {text}", command_name(command))
+        .trim_end()
+        .to_owned()
 }

@@ -11,16 +11,8 @@ use crate::pdu::ShortMessage;
 mod tests;
 
 /// Keys of a receipt text, the two-word keys first because `date:` alone is not one.
-const RECEIPT_KEYS: [&str; 8] = [
-    "submit date:",
-    "done date:",
-    "id:",
-    "sub:",
-    "dlvrd:",
-    "stat:",
-    "err:",
-    "text:",
-];
+const RECEIPT_KEYS: [&str; 8] =
+    ["submit date:", "done date:", "id:", "sub:", "dlvrd:", "stat:", "err:", "text:"];
 
 /// Bits of `esm_class` that hold the message type.
 const ESM_CLASS_TYPE_MASK: u8 = 0x3C;
@@ -148,11 +140,7 @@ fn parse_fields(text: &str) -> ReceiptFields<'_> {
         // A value has no blanks: a second word belongs to an unknown key.
         text.get(start + key.len()..end)?.split_whitespace().next()
     };
-    ReceiptFields {
-        id: value("id:"),
-        stat: value("stat:"),
-        err: value("err:"),
-    }
+    ReceiptFields { id: value("id:"), stat: value("stat:"), err: value("err:") }
 }
 
 /// Returns the byte offset of each key in the order of the text.

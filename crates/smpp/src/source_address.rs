@@ -56,11 +56,8 @@ impl SourceAddress {
         } else {
             (0, 0)
         };
-        let (address, length_max) = if is_number {
-            (digits, DIGITS_MAX)
-        } else {
-            (text, ALPHANUMERIC_CHARS_MAX)
-        };
+        let (address, length_max) =
+            if is_number { (digits, DIGITS_MAX) } else { (text, ALPHANUMERIC_CHARS_MAX) };
         let is_printable = text.bytes().all(|byte| (b' '..0x7F).contains(&byte));
         if address.is_empty() || address.len() > length_max || !is_printable {
             return Err(InvalidSourceAddress);

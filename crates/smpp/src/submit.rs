@@ -180,35 +180,19 @@ impl SubmitEncoder {
     fn encode_text(&self, body: &str) -> EncodedText {
         let is_latin1 = self.options.default_alphabet == DefaultAlphabet::Latin1;
         if is_latin1 && let Some(octets) = alphabet::encode_latin1(body) {
-            return EncodedText {
-                data_coding: DATA_CODING_DEFAULT,
-                parts: split_octets(octets),
-            };
+            return EncodedText { data_coding: DATA_CODING_DEFAULT, parts: split_octets(octets) };
         }
         let pieces = split_parts(body);
-        let septets: Option<Vec<Vec<u8>>> = if is_latin1 {
-            None
-        } else {
-            pieces.iter().map(|piece| gsm7::encode(piece)).collect()
-        };
+        let septets: Option<Vec<Vec<u8>>> =
+            if is_latin1 { None } else { pieces.iter().map(|piece| gsm7::encode(piece)).collect() };
         match septets {
-            Some(parts) => EncodedText {
-                data_coding: DATA_CODING_DEFAULT,
-                parts,
-            },
-            None => EncodedText {
-                data_coding: DATA_CODING_UCS2,
-                parts: split_ucs2(body, &pieces),
-            },
+            Some(parts) => EncodedText { data_coding: DATA_CODING_DEFAULT, parts },
+            None => EncodedText { data_coding: DATA_CODING_UCS2, parts: split_ucs2(body, &pieces) },
         }
     }
 
     fn encode_submit_sm(&self, fields: &MessageFields, esm_class: u8, octets: &[u8]) -> Option<Vec<u8>> {
-        let registered_delivery = if self.options.wants_receipts {
-            REGISTERED_DELIVERY_RECEIPT
-        } else {
-            0
-        };
+        let registered_delivery = if self.options.wants_receipts { REGISTERED_DELIVERY_RECEIPT } else { 0 };
         let pdu: SubmitSm<'_, 0> = SubmitSm::new(
             ServiceType::new(COctetString::new(&self.service_type).ok()?),
             Ton::from(self.options.source.ton),
@@ -257,29 +241,20 @@ fn split_octets(octets: Vec<u8>) -> Vec<Vec<u8>> {
     if octets.len() <= PART_BYTES_MAX {
         return vec![octets];
     }
-    octets
-        .chunks(CONCATENATED_PART_BYTES_MAX)
-        .map(<[u8]>::to_vec)
-        .collect()
+    octets.chunks(CONCATENATED_PART_BYTES_MAX).map(<[u8]>::to_vec).collect()
 }
 
 /// Encodes the pieces in UCS-2. Splits the body again where the pieces were counted in septets and are too long now.
 fn split_ucs2(body: &str, pieces: &[String]) -> Vec<Vec<u8>> {
     let parts: Vec<Vec<u8>> = pieces.iter().map(|piece| alphabet::encode_ucs2(piece)).collect();
-    let bytes_max = if parts.len() == 1 {
-        PART_BYTES_MAX
-    } else {
-        CONCATENATED_PART_BYTES_MAX
-    };
+    let bytes_max = if parts.len() == 1 { PART_BYTES_MAX } else { CONCATENATED_PART_BYTES_MAX };
     if parts.iter().all(|part| part.len() <= bytes_max) {
         return parts;
     }
     let mut parts = vec![Vec::new()];
     for character in body.chars() {
         let octets = alphabet::encode_ucs2(character.encode_utf8(&mut [0; 4]));
-        let last = parts
-            .last_mut()
-            .filter(|part| part.len() + octets.len() <= CONCATENATED_PART_BYTES_MAX);
+        let last = parts.last_mut().filter(|part| part.len() + octets.len() <= CONCATENATED_PART_BYTES_MAX);
         match last {
             Some(part) => part.extend(octets),
             None => parts.push(octets),
@@ -292,12 +267,7 @@ fn split_ucs2(body: &str, pieces: &[String]) -> Vec<Vec<u8>> {
 fn relative_time(remaining: Duration) -> String {
     let seconds = remaining.as_secs().clamp(1, VALIDITY_DAYS_MAX * 86_400);
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    format!(
-        "0000{days:02}{:02}{:02}{:02}000R",
-        rest / 3_600,
-        rest / 60 % 60,
-        rest % 60
-    )
+    format!("0000{days:02}{:02}{:02}{:02}000R", rest / 3_600, rest / 60 % 60, rest % 60)
 }
 
 /// Formats an absolute time in UTC as `YYMMDDhhmmss000+`.

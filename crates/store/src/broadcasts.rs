@@ -69,10 +69,8 @@ pub(super) fn plan_registration(
     mut last: i64,
     users: &[NewUser],
 ) -> RegistrationPlan {
-    let mut users_by_id: HashMap<_, _> = stored_users
-        .into_iter()
-        .map(|user| (user.id.clone(), (user, UserRegistration::Unchanged)))
-        .collect();
+    let mut users_by_id: HashMap<_, _> =
+        stored_users.into_iter().map(|user| (user.id.clone(), (user, UserRegistration::Unchanged))).collect();
     let mut plan = RegistrationPlan::default();
     for new_fields in users {
         let result = match users_by_id.get_mut(&new_fields.id) {

@@ -8,9 +8,8 @@ use std::time::Duration;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 /// Bucket bounds of the commit duration in seconds: from a disk with a write cache to a failing disk.
-const COMMIT_BOUNDS_SECONDS: [f64; 12] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 5.0,
-];
+const COMMIT_BOUNDS_SECONDS: [f64; 12] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 5.0];
 
 /// Counters since the store was opened.
 #[derive(Debug)]
@@ -36,8 +35,7 @@ impl Default for CommitStats {
 impl CommitStats {
     /// Counts a committed transaction.
     pub(super) fn record_commit(&self, operations: usize, duration: Duration) {
-        self.operations_histogram
-            .observe(f64::from(u32::try_from(operations).unwrap_or(u32::MAX)));
+        self.operations_histogram.observe(f64::from(u32::try_from(operations).unwrap_or(u32::MAX)));
         self.seconds_histogram.observe(duration.as_secs_f64());
         let operations = u64::try_from(operations).unwrap_or(u64::MAX);
         self.commits.fetch_add(1, Ordering::Relaxed);

@@ -84,15 +84,9 @@ impl StoreMove {
         }
         let is_same_move = old.id.is_some() && old.id == new.id && new.receiving_run.is_some();
         if let (Some(location), false) = (&old.moved_to, is_same_move) {
-            return Err(Error::usage(format!(
-                "the store to move from was already moved to {location}"
-            )));
+            return Err(Error::usage(format!("the store to move from was already moved to {location}")));
         }
-        let stage = if old.moved_to.is_some() {
-            MoveStage::Closed
-        } else {
-            MoveStage::Copying
-        };
+        let stage = if old.moved_to.is_some() { MoveStage::Closed } else { MoveStage::Copying };
         match old.id {
             Some(id) if is_same_move => {
                 target.take_over(id, run).await?;
@@ -108,13 +102,7 @@ impl StoreMove {
                 }
             }
         }
-        Ok(Self {
-            source,
-            target,
-            stage,
-            batch: route.batch_rows.max(1),
-            changes: 0,
-        })
+        Ok(Self { source, target, stage, batch: route.batch_rows.max(1), changes: 0 })
     }
 
     /// Abandons a move: removes its state from the old store, and opens that store again if it was closed and the new
@@ -252,10 +240,8 @@ impl StoreMove {
             applied = changes.sequence_numbers.len();
             self.target.apply(&changes).await?;
         }
-        let (meta, last_number) = (
-            self.source.read_copied_meta().await?,
-            self.source.last_message_number().await?,
-        );
+        let (meta, last_number) =
+            (self.source.read_copied_meta().await?, self.source.last_message_number().await?);
         self.target.finish(&meta, last_number).await?;
         self.source.close(location).await?;
         Ok(Some(open_rounds))
@@ -298,10 +284,8 @@ async fn open_stores(route: MoveOptions<'_>) -> Result<(CopySource, CopyTarget)>
     for url in [route.from, route.to] {
         migrate(url, route.lock_timeout)?;
     }
-    let (mut from, mut to) = (
-        open_table_store(route.from, route.lock_timeout)?,
-        open_table_store(route.to, route.lock_timeout)?,
-    );
+    let (mut from, mut to) =
+        (open_table_store(route.from, route.lock_timeout)?, open_table_store(route.to, route.lock_timeout)?);
     let (old, new) = schema::matching_tables(from.as_mut(), to.as_mut()).await?;
     Ok((CopySource::new(from, old), CopyTarget::new(to, new)))
 }
@@ -312,9 +296,7 @@ fn require_existing(url: &str) -> Result<()> {
         return Ok(());
     }
     let file = database_file(url)?.display();
-    Err(Error::usage(format!(
-        "no store to move from: {file} does not exist"
-    )))
+    Err(Error::usage(format!("no store to move from: {file} does not exist")))
 }
 
 fn exists(url: &str) -> Result<bool> {

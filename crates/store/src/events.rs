@@ -155,12 +155,6 @@ impl NewEvent {
         }
         let last_attempt = round.attempts.last();
         let provider = last_attempt.and_then(|attempt| attempt.provider.as_ref());
-        Some(Self::new(
-            round.id,
-            event_target,
-            &round.state,
-            provider,
-            round.at,
-        ))
+        Some(Self::new(round.id, event_target, &round.state, provider, round.at))
     }
 }

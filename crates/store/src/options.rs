@@ -27,11 +27,6 @@ pub struct StoreOptions<'a> {
 impl<'a> StoreOptions<'a> {
     /// Returns options without a replica.
     pub fn new(url: &'a str, lock_timeout: Duration) -> Self {
-        Self {
-            url,
-            replica_url: None,
-            connections_max: DEFAULT_CONNECTIONS_MAX,
-            lock_timeout,
-        }
+        Self { url, replica_url: None, connections_max: DEFAULT_CONNECTIONS_MAX, lock_timeout }
     }
 }

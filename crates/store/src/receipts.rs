@@ -136,19 +136,13 @@ impl LoadedDelivery {
             previous_kind,
             state: self.state.clone(),
         };
-        if has_changed {
-            ReceiptResult::Applied(delivery)
-        } else {
-            ReceiptResult::Unchanged(delivery)
-        }
+        if has_changed { ReceiptResult::Applied(delivery) } else { ReceiptResult::Unchanged(delivery) }
     }
 
     /// Applies a receipt status and returns whether it changed the delivery.
     pub fn apply_status(&mut self, status: &ReceiptStatus, at: Timestamp, received_at: Timestamp) -> bool {
-        let alternatives = RemainingAlternatives {
-            resends: self.resends_left,
-            addresses: self.other_addresses_left,
-        };
+        let alternatives =
+            RemainingAlternatives { resends: self.resends_left, addresses: self.other_addresses_left };
         let next = self.state.apply_receipt(status, at, alternatives);
         let has_moved = next.is_some();
         let is_bounced = matches!(status, ReceiptStatus::Bounced { .. });

@@ -3,13 +3,7 @@
 //! A backend's tests call [`conformance_tests!`] with the path of a function that creates an empty database and returns
 //! a [`fixtures::StoreOpener`]. Each opened store is another connection to the same database, as another process has
 //! it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::wildcard_imports,
-    missing_docs
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::wildcard_imports, missing_docs)]
 
 pub mod accept;
 pub mod admin;

@@ -8,10 +8,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn config(mask_numbers: bool) -> Config {
-    Config {
-        mask_numbers,
-        ..Config::test_mode()
-    }
+    Config { mask_numbers, ..Config::test_mode() }
 }
 
 fn message(body: &str) -> Message {
@@ -54,10 +51,7 @@ fn the_timeline_shows_attempts_state_and_next_step_in_order() {
     let text = format_timeline(&message("hello"), &config(true), at(10));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[2], "body     hello");
-    assert!(
-        lines[5].ends_with("round 1: red: unavailable in 12 ms (HTTP 503: down)"),
-        "{text}"
-    );
+    assert!(lines[5].ends_with("round 1: red: unavailable in 12 ms (HTTP 503: down)"), "{text}");
     assert!(lines[6].ends_with("delivered"), "{text}");
     assert_eq!(lines[7], "  next: none: delivered");
 }

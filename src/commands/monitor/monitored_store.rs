@@ -80,9 +80,5 @@ async fn open_store(config: Config) -> Result<Arc<dyn Store>> {
 
 /// Returns the delay before the next poll, which is at most [`DEFAULT_INTERVAL`] after a failure.
 pub fn poll_delay(interval: Duration, is_failed: bool) -> Duration {
-    if is_failed {
-        interval.min(DEFAULT_INTERVAL)
-    } else {
-        interval
-    }
+    if is_failed { interval.min(DEFAULT_INTERVAL) } else { interval }
 }

@@ -89,16 +89,11 @@ async fn run_event_loop(
     terminal: &mut ratatui::DefaultTerminal,
 ) -> Result<()> {
     let mut keys = spawn_key_reader();
-    let mut state = ScreenState {
-        interval,
-        error: Some("connecting to the store".to_owned()),
-        ..ScreenState::default()
-    };
+    let mut state =
+        ScreenState { interval, error: Some("connecting to the store".to_owned()), ..ScreenState::default() };
     let mut show = |state: &ScreenState, config: &Config| {
         let drawn = terminal.draw(|frame| draw(frame, state, config));
-        drawn
-            .map(drop)
-            .map_err(|cause| terminal_error("cannot draw on the terminal", cause))
+        drawn.map(drop).map_err(|cause| terminal_error("cannot draw on the terminal", cause))
     };
     show(&state, &store.config)?;
     loop {
@@ -233,21 +228,9 @@ fn draw_counters(frame: &mut Frame<'_>, state: &ScreenState, area: Rect) {
     let rows = [
         ("accepted", report.messages, rate(|report| report.messages)),
         ("waiting", totals.waiting, backlog),
-        (
-            "sent",
-            totals.sent,
-            rate(|report| report.totals.sent + report.totals.delivered),
-        ),
-        (
-            "delivered",
-            totals.delivered,
-            rate(|report| report.totals.delivered),
-        ),
-        (
-            "failed",
-            totals.failed_sum(),
-            rate(|report| report.totals.failed_sum()),
-        ),
+        ("sent", totals.sent, rate(|report| report.totals.sent + report.totals.delivered)),
+        ("delivered", totals.delivered, rate(|report| report.totals.delivered)),
+        ("failed", totals.failed_sum(), rate(|report| report.totals.failed_sum())),
         ("unknown", totals.unknown, mean),
     ];
     let rows = rows.map(|(name, count, remark)| {
@@ -257,25 +240,14 @@ fn draw_counters(frame: &mut Frame<'_>, state: &ScreenState, area: Rect) {
         };
         Row::new([name.to_owned(), count.to_string(), remark]).style(style)
     });
-    let widths = [
-        Constraint::Length(10),
-        Constraint::Length(12),
-        Constraint::Min(20),
-    ];
-    frame.render_widget(
-        Table::new(rows, widths).block(Block::bordered().title(" messages ")),
-        area,
-    );
+    let widths = [Constraint::Length(10), Constraint::Length(12), Constraint::Min(20)];
+    frame.render_widget(Table::new(rows, widths).block(Block::bordered().title(" messages ")), area);
 }
 
 /// Returns the columns of each provider: name, circuit breaker, attempts, failures, mean call time.
 fn provider_rows(state: &ScreenState, config: &Config) -> Vec<[String; 5]> {
     let report = &state.overview.report;
-    let mut names: Vec<&str> = config
-        .providers
-        .iter()
-        .map(|provider| provider.name.as_str())
-        .collect();
+    let mut names: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
     let reported = report.providers.iter().map(|row| row.name.as_str());
     for name in reported {
         if !names.contains(&name) {
@@ -284,23 +256,12 @@ fn provider_rows(state: &ScreenState, config: &Config) -> Vec<[String; 5]> {
     }
     let empty = ProviderReportRow::default();
     let row = |name: &str| {
-        let reported = report
-            .providers
-            .iter()
-            .find(|row| row.name == name)
-            .unwrap_or(&empty);
-        let health = state
-            .overview
-            .provider_health
-            .iter()
-            .find(|health| health.provider.as_str() == name);
+        let reported = report.providers.iter().find(|row| row.name == name).unwrap_or(&empty);
+        let health = state.overview.provider_health.iter().find(|health| health.provider.as_str() == name);
         let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         [
             name.to_owned(),
-            health.map_or_else(
-                || CLOSED.to_owned(),
-                |health| format_circuit(health, report.as_of),
-            ),
+            health.map_or_else(|| CLOSED.to_owned(), |health| format_circuit(health, report.as_of)),
             reported.attempts().to_string(),
             or_dash(reported.fault_percent().map(|percent| format!("{percent:.1} %"))),
             or_dash(reported.mean_seconds().map(|mean| format!("{mean:.4} s"))),
@@ -322,11 +283,7 @@ fn format_circuit(health: &SharedHealth, now: Timestamp) -> String {
 
 fn draw_providers(frame: &mut Frame<'_>, rows: Vec<[String; 5]>, area: Rect) {
     let rows = rows.into_iter().map(|row| {
-        let color = if row[1] == CLOSED {
-            Color::Green
-        } else {
-            Color::Yellow
-        };
+        let color = if row[1] == CLOSED { Color::Green } else { Color::Yellow };
         let cells = row.into_iter().enumerate().map(|(column, text)| match column {
             1 => Cell::from(text).style(Style::new().fg(color)),
             _ => Cell::from(text),
@@ -363,10 +320,7 @@ fn draw_failures(frame: &mut Frame<'_>, state: &ScreenState, config: &Config, ar
         Constraint::Min(10),
     ];
     let title = " recent failures ";
-    frame.render_widget(
-        Table::new(rows, widths).block(Block::bordered().title(title)),
-        area,
-    );
+    frame.render_widget(Table::new(rows, widths).block(Block::bordered().title(title)), area);
 }
 
 #[cfg(test)]

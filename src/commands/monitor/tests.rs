@@ -28,14 +28,8 @@ fn three_lines_show_the_totals() {
 #[test]
 fn a_failed_poll_is_repeated_soon() {
     let (hour, short) = (Duration::from_secs(3_600), Duration::from_millis(100));
-    assert_eq!(
-        (poll_delay(hour, false), poll_delay(hour, true)),
-        (hour, DEFAULT_INTERVAL)
-    );
-    assert_eq!(
-        (poll_delay(short, false), poll_delay(short, true)),
-        (short, short)
-    );
+    assert_eq!((poll_delay(hour, false), poll_delay(hour, true)), (hour, DEFAULT_INTERVAL));
+    assert_eq!((poll_delay(short, false), poll_delay(short, true)), (short, short));
 }
 
 #[test]

@@ -14,8 +14,7 @@ use super::FaultyStore;
 #[async_trait]
 impl BroadcastStore for FaultyStore {
     async fn register_users(&self, users: Vec<NewUser>) -> Result<Vec<UserRegistration>> {
-        self.call("register_users", self.store.register_users(users))
-            .await
+        self.call("register_users", self.store.register_users(users)).await
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>> {
@@ -23,24 +22,15 @@ impl BroadcastStore for FaultyStore {
     }
 
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance> {
-        self.call("create_broadcast", self.store.create_broadcast(broadcast))
-            .await
+        self.call("create_broadcast", self.store.create_broadcast(broadcast)).await
     }
 
     async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>> {
-        self.call(
-            "next_unfinished_broadcast",
-            self.store.next_unfinished_broadcast(after),
-        )
-        .await
+        self.call("next_unfinished_broadcast", self.store.next_unfinished_broadcast(after)).await
     }
 
     async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
-        self.call(
-            "next_broadcast_users",
-            self.store.next_broadcast_users(broadcast, limit),
-        )
-        .await
+        self.call("next_broadcast_users", self.store.next_broadcast_users(broadcast, limit)).await
     }
 
     async fn fan_out(&self, step: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
@@ -52,12 +42,10 @@ impl BroadcastStore for FaultyStore {
     }
 
     async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
-        self.call("broadcasts", self.store.broadcasts(before, limit))
-            .await
+        self.call("broadcasts", self.store.broadcasts(before, limit)).await
     }
 
     async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage> {
-        self.call("user_inbox", self.store.user_inbox(user, before, limit))
-            .await
+        self.call("user_inbox", self.store.user_inbox(user, before, limit)).await
     }
 }

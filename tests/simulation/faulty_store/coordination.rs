@@ -27,10 +27,7 @@ impl CoordinationStore for FaultyStore {
     ) -> Result<Vec<RatePermit>> {
         let work = async {
             let permits = self.store.acquire_rate_permits(request.clone(), now).await?;
-            self.context
-                .model()
-                .coordination
-                .check_rate_grants(&request, &permits, now);
+            self.context.model().coordination.check_rate_grants(&request, &permits, now);
             Ok(permits)
         };
         self.call("acquire_rate_permits", work).await
@@ -41,23 +38,18 @@ impl CoordinationStore for FaultyStore {
     }
 
     async fn save_provider_control(&self, control: ProviderControl) -> Result<()> {
-        self.call("save_provider_control", self.store.save_provider_control(control))
-            .await
+        self.call("save_provider_control", self.store.save_provider_control(control)).await
     }
 
     async fn provider_controls(&self) -> Result<Vec<ProviderControl>> {
-        self.call("provider_controls", self.store.provider_controls())
-            .await
+        self.call("provider_controls", self.store.provider_controls()).await
     }
 
     async fn report_health(&self, reports: Vec<HealthReport>, now: Timestamp) -> Result<Vec<ReportedHealth>> {
         let work = async {
             let reported = self.store.report_health(reports, now).await?;
             let known = reported.iter().map(|reported| reported.shared.clone());
-            self.context
-                .model()
-                .coordination
-                .end_probes(&known.collect::<Vec<_>>());
+            self.context.model().coordination.end_probes(&known.collect::<Vec<_>>());
             Ok(reported)
         };
         self.call("report_health", work).await
@@ -72,10 +64,7 @@ impl CoordinationStore for FaultyStore {
         let work = async {
             let probe = self.store.acquire_probe(provider, timeout, now).await?;
             let name = provider.as_str();
-            self.context
-                .model()
-                .coordination
-                .check_probe(name, &probe, timeout, now);
+            self.context.model().coordination.check_probe(name, &probe, timeout, now);
             Ok(probe)
         };
         self.call("acquire_probe", work).await
@@ -91,9 +80,7 @@ impl CoordinationStore for FaultyStore {
         let work = async {
             let result = self.store.acquire_job_lock(job, holder, now, lease).await?;
             let mut model = self.context.model();
-            model
-                .coordination
-                .check_lock_acquired(job.as_str(), holder, &result, now, lease);
+            model.coordination.check_lock_acquired(job.as_str(), holder, &result, now, lease);
             Ok(result)
         };
         self.call("acquire_job_lock", work).await
@@ -102,10 +89,7 @@ impl CoordinationStore for FaultyStore {
     async fn renew_job_lock(&self, job: ScheduledJob, holder: &str, expires_at: Timestamp) -> Result<bool> {
         let work = async {
             let renewed = self.store.renew_job_lock(job, holder, expires_at).await?;
-            self.context
-                .model()
-                .coordination
-                .check_lock_renewed(job.as_str(), holder, expires_at, renewed);
+            self.context.model().coordination.check_lock_renewed(job.as_str(), holder, expires_at, renewed);
             Ok(renewed)
         };
         self.call("renew_job_lock", work).await
@@ -114,10 +98,7 @@ impl CoordinationStore for FaultyStore {
     async fn release_job_lock(&self, job: ScheduledJob, holder: &str, expires_at: Timestamp) -> Result<()> {
         let work = async {
             self.store.release_job_lock(job, holder, expires_at).await?;
-            self.context
-                .model()
-                .coordination
-                .check_lock_released(job.as_str(), holder, expires_at);
+            self.context.model().coordination.check_lock_released(job.as_str(), holder, expires_at);
             Ok(())
         };
         self.call("release_job_lock", work).await

@@ -13,8 +13,7 @@ use super::FaultyStore;
 #[async_trait]
 impl EventStore for FaultyStore {
     async fn waiting_endpoints(&self, after: &str, limit: usize) -> Result<Vec<WaitingEndpoint>> {
-        self.call("waiting_endpoints", self.store.waiting_endpoints(after, limit))
-            .await
+        self.call("waiting_endpoints", self.store.waiting_endpoints(after, limit)).await
     }
 
     async fn claim_events(
@@ -23,18 +22,15 @@ impl EventStore for FaultyStore {
         now: Timestamp,
         lease: Duration,
     ) -> Result<Vec<ClaimedEvent>> {
-        self.call("claim_events", self.store.claim_events(capacities, now, lease))
-            .await
+        self.call("claim_events", self.store.claim_events(capacities, now, lease)).await
     }
 
     async fn record_events(&self, results: Vec<EventAttemptResult>) -> Result<()> {
-        self.call("record_events", self.store.record_events(results))
-            .await
+        self.call("record_events", self.store.record_events(results)).await
     }
 
     async fn dead_letter_events(&self, request: DeadLetterRequest) -> Result<usize> {
-        self.call("dead_letter_events", self.store.dead_letter_events(request))
-            .await
+        self.call("dead_letter_events", self.store.dead_letter_events(request)).await
     }
 
     async fn events(&self, query: EventQuery) -> Result<Vec<Event>> {
@@ -42,7 +38,6 @@ impl EventStore for FaultyStore {
     }
 
     async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize> {
-        self.call("replay_events", self.store.replay_events(keys, now))
-            .await
+        self.call("replay_events", self.store.replay_events(keys, now)).await
     }
 }

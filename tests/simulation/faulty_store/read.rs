@@ -46,18 +46,15 @@ impl ReadStore for FaultyStore {
 #[async_trait]
 impl RecipientStore for FaultyStore {
     async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>> {
-        self.call("recipient", self.store.recipient(channel, address))
-            .await
+        self.call("recipient", self.store.recipient(channel, address)).await
     }
 
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
-        self.call("set_recipient", self.store.set_recipient(recipient))
-            .await
+        self.call("set_recipient", self.store.set_recipient(recipient)).await
     }
 
     async fn apply_opt_changes(&self, changes: Vec<OptChange>) -> Result<Vec<bool>> {
-        self.call("apply_opt_changes", self.store.apply_opt_changes(changes))
-            .await
+        self.call("apply_opt_changes", self.store.apply_opt_changes(changes)).await
     }
 }
 
@@ -76,8 +73,7 @@ impl ReportStore for FaultyStore {
     }
 
     async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
-        self.call("save_snapshot", self.store.save_snapshot(snapshot))
-            .await
+        self.call("save_snapshot", self.store.save_snapshot(snapshot)).await
     }
 
     async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {

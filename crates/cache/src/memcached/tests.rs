@@ -44,10 +44,7 @@ async fn a_flushed_server_is_empty() {
     cache.set("report", b"numbers", TEST_TIMEOUT).await;
     assert!(cache.get("report").await.is_some());
     assert_eq!(server.send_command("flush_all"), "OK");
-    wait_until("the cache is empty", || async {
-        cache.get("report").await.is_none()
-    })
-    .await;
+    wait_until("the cache is empty", || async { cache.get("report").await.is_none() }).await;
 }
 
 #[tokio::test]
@@ -111,9 +108,6 @@ fn a_key_that_memcached_does_not_accept_is_replaced_by_its_digest() {
     assert_eq!(wire_key("report"), "postrider:report");
     for odd in ["a b", "ä", "a\0", &"x".repeat(241)] {
         let key = wire_key(odd);
-        assert!(
-            key.starts_with("postrider:sha256:") && key.len() == 17 + 64,
-            "{key}"
-        );
+        assert!(key.starts_with("postrider:sha256:") && key.len() == 17 + 64, "{key}");
     }
 }

@@ -24,11 +24,7 @@ async fn the_cache_never_exceeds_its_limit() {
         let entries = cache.entries();
         assert!(entries.bytes <= 10_000);
         assert_eq!(entries.values.len(), entries.by_expiry.len());
-        let counted: usize = entries
-            .values
-            .iter()
-            .map(|(key, (_, value))| entry_bytes(key, value))
-            .sum();
+        let counted: usize = entries.values.iter().map(|(key, (_, value))| entry_bytes(key, value)).sum();
         assert_eq!(entries.bytes, counted);
     }
     cache.set("large", &[0; 10_001], TEST_TIMEOUT).await;

@@ -37,12 +37,7 @@ async fn garbage_is_a_miss() {
         bad[index] ^= 1;
         damaged.push(bad);
     }
-    damaged.extend([
-        Vec::new(),
-        vec![0; 31],
-        vec![0; 32],
-        entry[..entry.len() - 1].to_vec(),
-    ]);
+    damaged.extend([Vec::new(), vec![0; 31], vec![0; 32], entry[..entry.len() - 1].to_vec()]);
     damaged.push(b"<script>".repeat(100));
     for bad in damaged {
         backend.set("report", &bad, TEST_TIMEOUT).await;
@@ -115,10 +110,7 @@ fn spawn_get(cache: &Arc<SignedCache>) -> tokio::task::JoinHandle<Option<Vec<u8>
 }
 
 async fn wait_for_gets(blocking: &BlockingCache, count: usize) {
-    wait_until("the backend is read", || async {
-        blocking.gets.load(Ordering::SeqCst) == count
-    })
-    .await;
+    wait_until("the backend is read", || async { blocking.gets.load(Ordering::SeqCst) == count }).await;
 }
 
 #[tokio::test]

@@ -16,10 +16,7 @@ fn a_signature_is_valid_for_its_content_purpose_and_secret_only() {
     let signature = secret.sign("ab", b"c");
     assert!(secret.verify("ab", b"c", &signature));
     for (purpose, content) in [("ab", "d"), ("a", "bc"), ("abc", ""), ("form", "c")] {
-        assert!(
-            !secret.verify(purpose, content.as_bytes(), &signature),
-            "{purpose}"
-        );
+        assert!(!secret.verify(purpose, content.as_bytes(), &signature), "{purpose}");
     }
     assert!(!secret.verify("ab", b"c", &signature[..31]));
     assert!(!StoreSecret::new([8; 32]).verify("ab", b"c", &signature));

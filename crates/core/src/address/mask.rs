@@ -13,11 +13,7 @@ pub fn mask_address(address: &str) -> String {
     let digits = address.strip_prefix('+').unwrap_or(address);
     let is_phone = digits.bytes().all(|byte| byte.is_ascii_digit());
     match address.len() {
-        11.. if is_phone => format!(
-            "{}***{}",
-            &address[..address.len() - 7],
-            &address[address.len() - 4..]
-        ),
+        11.. if is_phone => format!("{}***{}", &address[..address.len() - 7], &address[address.len() - 4..]),
         7.. if is_phone => format!("{}***{}", &address[..3], &address[address.len() - 2..]),
         12.. => format!("{}***", first_chars(address, 4)),
         _ => "***".to_owned(),
@@ -25,9 +21,7 @@ pub fn mask_address(address: &str) -> String {
 }
 
 fn first_chars(text: &str, count: usize) -> &str {
-    text.char_indices()
-        .nth(count)
-        .map_or(text, |(end, _)| &text[..end])
+    text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]

@@ -45,20 +45,14 @@ pub struct PhoneRules {
 
 impl Default for PhoneRules {
     fn default() -> Self {
-        Self {
-            region: country::IR,
-            strictness: PhoneStrictness::default(),
-        }
+        Self { region: country::IR, strictness: PhoneStrictness::default() }
     }
 }
 
 /// Loads the tables of the phone number library, which takes about 60 ms. Call it from a background thread at the start,
 /// so that the first message does not wait for it.
 pub fn preload_phone_metadata() {
-    let rules = PhoneRules {
-        strictness: PhoneStrictness::Valid,
-        ..PhoneRules::default()
-    };
+    let rules = PhoneRules { strictness: PhoneStrictness::Valid, ..PhoneRules::default() };
     // The result does not matter: parsing one number loads every table.
     let _ = rules.parse_phone("09122222222");
 }
@@ -129,10 +123,7 @@ impl PhoneRules {
         let code = DATABASE.by_id(self.region.as_ref()).map(Metadata::country_code);
         let code = code.ok_or(AddressError::InvalidFormat)?.to_string();
         if digits.starts_with(&code) {
-            let strict = Self {
-                strictness: PhoneStrictness::Valid,
-                ..*self
-            };
+            let strict = Self { strictness: PhoneStrictness::Valid, ..*self };
             if let Ok(number) = strict.parse_and_check(None, &format!("+{code}{digits}")) {
                 return Ok(number);
             }

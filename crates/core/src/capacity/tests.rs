@@ -6,24 +6,14 @@ fn name(text: &str) -> ConfigName {
 
 #[test]
 fn a_channel_has_its_own_limit_within_the_total() {
-    let capacity = Capacity::total(5)
-        .with_channel(name("sms"), 0)
-        .with_channel(name("email"), 9);
+    let capacity = Capacity::total(5).with_channel(name("sms"), 0).with_channel(name("email"), 9);
     assert_eq!(
-        (
-            capacity.for_channel("sms"),
-            capacity.for_channel("email"),
-            capacity.for_channel("fax")
-        ),
+        (capacity.for_channel("sms"), capacity.for_channel("email"), capacity.for_channel("fax")),
         (0, 5, 5)
     );
     let increased = capacity.increased_by(100);
     assert_eq!(
-        (
-            increased.for_channel("sms"),
-            increased.for_channel("email"),
-            increased.for_channel("fax")
-        ),
+        (increased.for_channel("sms"), increased.for_channel("email"), increased.for_channel("fax")),
         (0, 105, 105)
     );
 }

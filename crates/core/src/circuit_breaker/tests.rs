@@ -51,12 +51,7 @@ fn open_periods_grow_while_probes_fail_and_start_short_again() {
     let mut breaker = open_breaker();
     let mut now = 0;
     for pause in [30, 60, 120, 240, 240, 240] {
-        assert_eq!(
-            breaker.admit(at(now)),
-            Admission::CircuitOpen {
-                until: at(now + pause)
-            }
-        );
+        assert_eq!(breaker.admit(at(now)), Admission::CircuitOpen { until: at(now + pause) });
         now += pause;
         assert_eq!(breaker.admit(at(now)), Admission::Probe);
         breaker.record_failure(at(now));
@@ -64,10 +59,7 @@ fn open_periods_grow_while_probes_fail_and_start_short_again() {
     assert_eq!(breaker.admit(at(now + 240)), Admission::Probe);
     breaker.record_success();
     (0..3).for_each(|_| breaker.record_failure(at(now)));
-    assert_eq!(
-        breaker.admit(at(now)),
-        Admission::CircuitOpen { until: at(now + 30) }
-    );
+    assert_eq!(breaker.admit(at(now)), Admission::CircuitOpen { until: at(now + 30) });
 }
 
 #[test]
@@ -89,14 +81,8 @@ fn a_lost_probe_is_followed_by_another() {
 fn a_state_from_a_wrong_clock_allows_a_probe() {
     let days = 3 * 24 * 3_600;
     for shared in [
-        CircuitState::Open {
-            until: at(days),
-            backoff_factor: 1,
-        },
-        CircuitState::HalfOpen {
-            since: at(days),
-            backoff_factor: 1,
-        },
+        CircuitState::Open { until: at(days), backoff_factor: 1 },
+        CircuitState::HalfOpen { since: at(days), backoff_factor: 1 },
     ] {
         let mut breaker = new_breaker();
         breaker.load_shared(&shared);
@@ -104,10 +90,7 @@ fn a_state_from_a_wrong_clock_allows_a_probe() {
         assert_eq!(breaker.admit(at(0)), Admission::Probe, "{shared:?}");
     }
     let mut breaker = new_breaker();
-    breaker.load_shared(&CircuitState::HalfOpen {
-        since: at(20),
-        backoff_factor: 1,
-    });
+    breaker.load_shared(&CircuitState::HalfOpen { since: at(20), backoff_factor: 1 });
     assert!(!breaker.is_available(at(0)), "a small clock skew is normal");
 }
 

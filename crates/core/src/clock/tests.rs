@@ -17,15 +17,8 @@ fn clocks_that_follow_the_same_clock_agree() {
     let followed = Clock::System.now() + TimeDelta::seconds(30);
     let (first, second) = (Clock::synced(), Clock::synced());
     read_clock(&first, followed, Duration::ZERO);
-    read_clock(
-        &second,
-        followed + TimeDelta::milliseconds(1),
-        Duration::from_millis(2),
-    );
-    assert!(
-        difference_ms(first.now(), second.now()) <= 5,
-        "{first:?} {second:?}"
-    );
+    read_clock(&second, followed + TimeDelta::milliseconds(1), Duration::from_millis(2));
+    assert!(difference_ms(first.now(), second.now()) <= 5, "{first:?} {second:?}");
     assert!((29.0..31.0).contains(&first.offset_seconds()));
 }
 
@@ -34,30 +27,16 @@ fn a_slow_reading_changes_the_clock_only_beyond_its_own_error() {
     let clock = Clock::synced();
     let followed = Clock::System.now() - TimeDelta::seconds(30);
     read_clock(&clock, followed, Duration::from_millis(1));
-    read_clock(
-        &clock,
-        followed + TimeDelta::milliseconds(150),
-        Duration::from_millis(400),
-    );
+    read_clock(&clock, followed + TimeDelta::milliseconds(150), Duration::from_millis(400));
     assert!(difference_ms(clock.now(), followed) < 50, "{clock:?}");
-    read_clock(
-        &clock,
-        followed + TimeDelta::seconds(9),
-        Duration::from_millis(400),
-    );
+    read_clock(&clock, followed + TimeDelta::seconds(9), Duration::from_millis(400));
     assert!(difference_ms(clock.now(), followed) > 8_000, "{clock:?}");
 }
 
 #[test]
 fn no_wait_leads_past_the_last_representable_time() {
     let now = Timestamp::UNIX_EPOCH;
-    assert_eq!(
-        saturating_add(now, Duration::from_millis(5)).timestamp_millis(),
-        5
-    );
+    assert_eq!(saturating_add(now, Duration::from_millis(5)).timestamp_millis(), 5);
     assert_eq!(saturating_add(now, Duration::MAX), Timestamp::MAX_UTC);
-    assert_eq!(
-        saturating_add(now, Duration::from_secs(1 << 50)),
-        Timestamp::MAX_UTC
-    );
+    assert_eq!(saturating_add(now, Duration::from_secs(1 << 50)), Timestamp::MAX_UTC);
 }

@@ -11,15 +11,9 @@ fn encoded_contacts_decode_to_the_same_contacts() {
         contact(AddressKind::Push, "token:abc", "token:abc"),
         contact(AddressKind::Phone, "+989122222222", "0912 222 2222"),
     ];
-    assert_eq!(
-        decode_contacts(&encode_contacts(&contacts).unwrap()),
-        Some(contacts)
-    );
+    assert_eq!(decode_contacts(&encode_contacts(&contacts).unwrap()), Some(contacts));
     let odd = [contact(AddressKind::Email, "a@b.example", "a@b.example\n\tpush")];
-    let spelling = decode_contacts(&encode_contacts(&odd).unwrap())
-        .unwrap()
-        .remove(0)
-        .spelling;
+    let spelling = decode_contacts(&encode_contacts(&odd).unwrap()).unwrap().remove(0).spelling;
     assert_eq!(spelling, "a@b.example  push");
     assert_eq!(encode_contacts(&[]), None);
     for text in ["", "phone", "pigeon\tx\ty"] {

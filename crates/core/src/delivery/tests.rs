@@ -23,11 +23,7 @@ struct RoundCase {
 
 impl Default for RoundCase {
     fn default() -> Self {
-        Self {
-            unknown: UnknownPolicy::Resend,
-            tries: 1,
-            expires_at: 1_000,
-        }
+        Self { unknown: UnknownPolicy::Resend, tries: 1, expires_at: 1_000 }
     }
 }
 
@@ -54,9 +50,7 @@ impl RoundCase {
 fn state_summary(state: &DeliveryState) -> String {
     match state {
         DeliveryState::Waiting { due_at, .. } => format!("waiting {}", due_at.timestamp()),
-        DeliveryState::Sent {
-            provider, reference, ..
-        } => {
+        DeliveryState::Sent { provider, reference, .. } => {
             format!("sent {provider} {}", reference.as_deref().unwrap_or("-"))
         }
         DeliveryState::Delivered { .. } => "delivered".to_owned(),
@@ -65,10 +59,7 @@ fn state_summary(state: &DeliveryState) -> String {
 }
 
 fn decided(outcome: Outcome) -> RoundEnd {
-    RoundEnd::Decided {
-        provider: red(),
-        outcome,
-    }
+    RoundEnd::Decided { provider: red(), outcome }
 }
 
 fn reason() -> String {
@@ -89,72 +80,24 @@ fn all_round_ends() -> Vec<(RoundEnd, ExpectedState, ExpectedState)> {
     vec![
         same(decided(Outcome::Accepted { reference }), ("sent red r-1", 2)),
         same(decided(Outcome::Accepted { reference: None }), ("sent red -", 2)),
-        same(
-            decided(Outcome::Deferred {
-                reason: reason(),
-                retry_after: None,
-            }),
-            ("waiting 130", 2),
-        ),
-        same(
-            decided(Outcome::Deferred {
-                reason: reason(),
-                retry_after: seconds(5),
-            }),
-            ("waiting 130", 2),
-        ),
-        same(
-            decided(Outcome::Deferred {
-                reason: reason(),
-                retry_after: seconds(90),
-            }),
-            ("waiting 190", 2),
-        ),
-        same(
-            decided(Outcome::Unavailable { reason: reason() }),
-            ("waiting 130", 2),
-        ),
-        same(
-            decided(Outcome::Misconfigured { reason: reason() }),
-            ("waiting 130", 2),
-        ),
-        same(
-            decided(Outcome::Throttled { retry_after: None }),
-            ("waiting 130", 1),
-        ),
-        same(
-            decided(Outcome::Throttled {
-                retry_after: seconds(7),
-            }),
-            ("waiting 107", 1),
-        ),
-        same(
-            decided(Outcome::Rejected { reason: reason() }),
-            ("failed rejected", 2),
-        ),
-        same(
-            decided(Outcome::InvalidRecipient { reason: reason() }),
-            ("failed invalid_recipient", 2),
-        ),
-        (
-            decided(Outcome::Unknown { reason: reason() }),
-            ("waiting 130", 2),
-            ("failed unknown", 2),
-        ),
+        same(decided(Outcome::Deferred { reason: reason(), retry_after: None }), ("waiting 130", 2)),
+        same(decided(Outcome::Deferred { reason: reason(), retry_after: seconds(5) }), ("waiting 130", 2)),
+        same(decided(Outcome::Deferred { reason: reason(), retry_after: seconds(90) }), ("waiting 190", 2)),
+        same(decided(Outcome::Unavailable { reason: reason() }), ("waiting 130", 2)),
+        same(decided(Outcome::Misconfigured { reason: reason() }), ("waiting 130", 2)),
+        same(decided(Outcome::Throttled { retry_after: None }), ("waiting 130", 1)),
+        same(decided(Outcome::Throttled { retry_after: seconds(7) }), ("waiting 107", 1)),
+        same(decided(Outcome::Rejected { reason: reason() }), ("failed rejected", 2)),
+        same(decided(Outcome::InvalidRecipient { reason: reason() }), ("failed invalid_recipient", 2)),
+        (decided(Outcome::Unknown { reason: reason() }), ("waiting 130", 2), ("failed unknown", 2)),
         (RoundEnd::ClaimLost, ("waiting 130", 2), ("failed unknown", 2)),
         same(RoundEnd::AllFailed { reason: reason() }, ("waiting 130", 2)),
         same(
-            RoundEnd::NoProviderAvailable {
-                retry_after: Duration::from_secs(9),
-                reason: reason(),
-            },
+            RoundEnd::NoProviderAvailable { retry_after: Duration::from_secs(9), reason: reason() },
             ("waiting 109", 1),
         ),
         same(RoundEnd::Expired, ("failed expired", 1)),
-        same(
-            RoundEnd::NoUsableAddress { reason: reason() },
-            ("failed invalid_recipient", 1),
-        ),
+        same(RoundEnd::NoUsableAddress { reason: reason() }, ("failed invalid_recipient", 1)),
     ]
 }
 
@@ -162,15 +105,8 @@ fn all_round_ends() -> Vec<(RoundEnd, ExpectedState, ExpectedState)> {
 fn each_end_of_a_round_leads_to_its_state() {
     for (end, resend, hold) in all_round_ends() {
         for (unknown, (state, tries)) in [(UnknownPolicy::Resend, resend), (UnknownPolicy::Hold, hold)] {
-            let case = RoundCase {
-                unknown,
-                ..RoundCase::default()
-            };
-            assert_eq!(
-                case.after(end.clone()),
-                (state.to_owned(), tries),
-                "{end:?} {unknown:?}"
-            );
+            let case = RoundCase { unknown, ..RoundCase::default() };
+            assert_eq!(case.after(end.clone()), (state.to_owned(), tries), "{end:?} {unknown:?}");
         }
     }
 }
@@ -178,11 +114,7 @@ fn each_end_of_a_round_leads_to_its_state() {
 #[test]
 fn no_delivery_waits_after_the_last_try() {
     for (end, (state, tries), _) in all_round_ends() {
-        let last = RoundCase {
-            tries: 2,
-            ..RoundCase::default()
-        }
-        .after(end.clone());
+        let last = RoundCase { tries: 2, ..RoundCase::default() }.after(end.clone());
         let expected = match (state.starts_with("waiting"), tries) {
             (true, 2) => "failed exhausted",
             _ => state,
@@ -194,16 +126,8 @@ fn no_delivery_waits_after_the_last_try() {
 #[test]
 fn a_delivery_that_would_expire_before_the_next_try_fails_now() {
     for (end, (state, tries), _) in all_round_ends() {
-        let short = RoundCase {
-            expires_at: 107,
-            ..RoundCase::default()
-        }
-        .after(end.clone());
-        let expected = if state.starts_with("waiting") {
-            "failed expired"
-        } else {
-            state
-        };
+        let short = RoundCase { expires_at: 107, ..RoundCase::default() }.after(end.clone());
+        let expected = if state.starts_with("waiting") { "failed expired" } else { state };
         assert_eq!(short, (expected.to_owned(), tries), "{end:?}");
     }
 }
@@ -211,28 +135,15 @@ fn a_delivery_that_would_expire_before_the_next_try_fails_now() {
 #[test]
 fn the_longest_retry_after_is_no_overflow() {
     let retry_after = Some(Duration::MAX);
-    for outcome in [
-        Outcome::Deferred {
-            reason: reason(),
-            retry_after,
-        },
-        Outcome::Throttled { retry_after },
-    ] {
+    for outcome in [Outcome::Deferred { reason: reason(), retry_after }, Outcome::Throttled { retry_after }] {
         assert_eq!(RoundCase::default().after(decided(outcome)).0, "failed expired");
     }
 }
 
 fn states() -> [DeliveryState; 4] {
     [
-        DeliveryState::Waiting {
-            due_at: at(0),
-            reason: None,
-        },
-        DeliveryState::Sent {
-            provider: red(),
-            reference: None,
-            at: at(0),
-        },
+        DeliveryState::Waiting { due_at: at(0), reason: None },
+        DeliveryState::Sent { provider: red(), reference: None, at: at(0) },
         DeliveryState::Delivered { at: at(0) },
         DeliveryState::failed(Failure::Rejected, "no", at(0)),
     ]
@@ -263,20 +174,10 @@ fn a_receipt_ends_a_sent_delivery() {
 
 #[test]
 fn a_receipt_never_moves_a_state_backwards() {
-    let left = RemainingAlternatives {
-        resends: 1,
-        addresses: 1,
-    };
-    for state in states()
-        .iter()
-        .filter(|state| state.kind() != DeliveryStateKind::Sent)
-    {
+    let left = RemainingAlternatives { resends: 1, addresses: 1 };
+    for state in states().iter().filter(|state| state.kind() != DeliveryStateKind::Sent) {
         for status in all_receipt_statuses() {
-            assert_eq!(
-                state.apply_receipt(&status, at(50), left),
-                None,
-                "{state:?} {status:?}"
-            );
+            assert_eq!(state.apply_receipt(&status, at(50), left), None, "{state:?} {status:?}");
         }
     }
 }
@@ -288,16 +189,11 @@ fn only_waiting_deliveries_are_cancelled_and_failed_or_waiting_ones_requeued() {
     };
     assert_eq!(after(DeliveryState::cancel), ["failed cancelled", "-", "-", "-"]);
     assert_eq!(after(DeliveryState::requeue), ["-", "-", "-", "waiting 9"]);
-    let waits = |due| DeliveryState::Waiting {
-        due_at: at(due),
-        reason: Some("down".to_owned()),
-    };
+    let waits = |due| DeliveryState::Waiting { due_at: at(due), reason: Some("down".to_owned()) };
     assert_eq!(waits(10).requeue(at(9)), Some(waits(9)));
     assert_eq!(waits(9).requeue(at(9)), None);
     for failure in Failure::ALL {
-        let is_requeued = DeliveryState::failed(failure, "why", at(1))
-            .requeue(at(9))
-            .is_some();
+        let is_requeued = DeliveryState::failed(failure, "why", at(1)).requeue(at(9)).is_some();
         let is_final = matches!(failure, Failure::Cancelled | Failure::Suppressed);
         assert_eq!(is_requeued, !is_final, "{failure:?}");
     }
@@ -305,14 +201,8 @@ fn only_waiting_deliveries_are_cancelled_and_failed_or_waiting_ones_requeued() {
 
 #[test]
 fn the_next_step_is_described() {
-    let waiting = DeliveryState::Waiting {
-        due_at: at(60),
-        reason: Some(reason()),
-    };
-    assert_eq!(
-        waiting.describe_next_step(at(0)),
-        "tried at 1970-01-01 00:01:00 UTC; waits because: down"
-    );
+    let waiting = DeliveryState::Waiting { due_at: at(60), reason: Some(reason()) };
+    assert_eq!(waiting.describe_next_step(at(0)), "tried at 1970-01-01 00:01:00 UTC; waits because: down");
     assert!(waiting.describe_next_step(at(60)).starts_with("due now"));
     let [_, sent, delivered, failed] = states().map(|state| state.describe_next_step(at(0)));
     assert_eq!(sent, "waits for the receipt of red");

@@ -2,18 +2,12 @@ use super::*;
 
 fn callback_target(url: &str) -> EventTarget {
     let url = url.to_owned();
-    EventTarget::Url {
-        url,
-        api_key: "shop one".to_owned(),
-    }
+    EventTarget::Url { url, api_key: "shop one".to_owned() }
 }
 
 #[test]
 fn an_encoded_target_decodes_to_the_same_target() {
-    for target in [
-        callback_target("https://a.example/x?y=1"),
-        EventTarget::ApiKey("shop one".to_owned()),
-    ] {
+    for target in [callback_target("https://a.example/x?y=1"), EventTarget::ApiKey("shop one".to_owned())] {
         assert_eq!(EventTarget::decode(&target.encode()), Some(target));
     }
     assert_eq!(EventTarget::decode("https://a.example/"), None);
@@ -30,11 +24,7 @@ fn events_to_one_host_share_a_queue() {
 #[test]
 fn an_event_id_parses_to_itself_and_has_no_dot() {
     let message = MessageId::from_bytes([7; 16]);
-    let id = EventId {
-        message,
-        delivery_index: 3,
-        sequence: 12,
-    };
+    let id = EventId { message, delivery_index: 3, sequence: 12 };
     let text = id.to_string();
     assert_eq!(text, "evt_07070707070707070707070707070707_3_12");
     assert_eq!(text.parse(), Ok(id));
@@ -45,14 +35,8 @@ fn an_event_id_parses_to_itself_and_has_no_dot() {
 
 #[test]
 fn names_parse_to_their_values() {
+    assert!(EventType::ALL.into_iter().all(|value| EventType::parse(value.as_str()) == Some(value)));
     assert!(
-        EventType::ALL
-            .into_iter()
-            .all(|value| EventType::parse(value.as_str()) == Some(value))
-    );
-    assert!(
-        EventStatusKind::ALL
-            .into_iter()
-            .all(|value| EventStatusKind::parse(value.as_str()) == Some(value))
+        EventStatusKind::ALL.into_iter().all(|value| EventStatusKind::parse(value.as_str()) == Some(value))
     );
 }

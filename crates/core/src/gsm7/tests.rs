@@ -7,10 +7,7 @@ use crate::text_parts::{Alphabet, count_parts};
 
 #[test]
 fn texts_are_encoded_as_the_specification_shows() {
-    assert_eq!(
-        encode("€[x]").unwrap(),
-        [0x1B, 0x65, 0x1B, 0x3C, 0x78, 0x1B, 0x3E]
-    );
+    assert_eq!(encode("€[x]").unwrap(), [0x1B, 0x65, 0x1B, 0x3C, 0x78, 0x1B, 0x3E]);
     assert_eq!(encode("Hello @ 5$").unwrap(), b"Hello \x00 5\x02");
     assert_eq!(encode("`"), None);
 }

@@ -12,38 +12,13 @@ fn inbound_message(body: &str) -> InboundMessage {
 
 #[test]
 fn a_keyword_counts_only_as_the_whole_text() {
-    for body in [
-        "STOP",
-        " stop\r\n",
-        "StopAll",
-        "unsubscribe",
-        "Cancel",
-        "end",
-        "quit",
-    ] {
-        assert_eq!(
-            inbound_message(body).opt_action(),
-            Some(OptAction::OptOut),
-            "{body:?}"
-        );
+    for body in ["STOP", " stop\r\n", "StopAll", "unsubscribe", "Cancel", "end", "quit"] {
+        assert_eq!(inbound_message(body).opt_action(), Some(OptAction::OptOut), "{body:?}");
     }
     for body in ["START", "yes ", "UnStop"] {
-        assert_eq!(
-            inbound_message(body).opt_action(),
-            Some(OptAction::OptIn),
-            "{body:?}"
-        );
+        assert_eq!(inbound_message(body).opt_action(), Some(OptAction::OptIn), "{body:?}");
     }
-    for body in [
-        "",
-        "please stop",
-        "STOP!",
-        "stop it",
-        "non-stop",
-        "yes please",
-        "STΟP",
-        "ends",
-    ] {
+    for body in ["", "please stop", "STOP!", "stop it", "non-stop", "yes please", "STΟP", "ends"] {
         assert_eq!(inbound_message(body).opt_action(), None, "{body:?}");
     }
 }

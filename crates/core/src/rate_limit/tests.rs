@@ -41,19 +41,12 @@ fn a_burst_of_one_second_is_allowed_and_then_the_rate_holds() {
 
 #[test]
 fn a_thousand_waiting_messages_come_back_one_by_one() {
-    for (rate, parts, seconds) in [
-        (1.0, 1, 999.0),
-        (3.0, 1, 333.0),
-        (0.5, 1, 1998.0),
-        (7.0, 2, 284.7),
-        (2.0, 5, 2498.0),
-    ] {
+    for (rate, parts, seconds) in
+        [(1.0, 1, 999.0), (3.0, 1, 333.0), (0.5, 1, 1998.0), (7.0, 2, 284.7), (2.0, 5, 2498.0)]
+    {
         let (calls, last) = drain_waiting(&mut RateLimiter::new(rate), 1_000, parts);
         assert!(calls <= 2_010, "{rate} {parts}: {calls} calls");
-        assert!(
-            last as f64 / 1_000.0 <= seconds * 1.02 + 2.0,
-            "{rate} {parts}: {last} ms"
-        );
+        assert!(last as f64 / 1_000.0 <= seconds * 1.02 + 2.0, "{rate} {parts}: {last} ms");
     }
 }
 
@@ -71,10 +64,7 @@ fn past_slots_are_free_again() {
         assert!(limiter.try_acquire(1, at(0)).is_err());
     }
     assert!(limiter.try_acquire(1, at(200_000)).is_ok());
-    assert_eq!(
-        limiter.try_acquire(1, at(200_000)),
-        Err(Duration::from_millis(750))
-    );
+    assert_eq!(limiter.try_acquire(1, at(200_000)), Err(Duration::from_millis(750)));
 }
 
 #[test]
@@ -106,12 +96,7 @@ fn a_clock_that_steps_back_allows_nothing() {
 }
 
 fn request(rate: f64, parts: &[u32]) -> RateLimitRequest {
-    RateLimitRequest {
-        provider: "red".parse().unwrap(),
-        rate,
-        parts: parts.to_vec(),
-        cooldown_until: None,
-    }
+    RateLimitRequest { provider: "red".parse().unwrap(), rate, parts: parts.to_vec(), cooldown_until: None }
 }
 
 /// Requests a permit for one message of one part.
@@ -142,10 +127,7 @@ fn a_late_message_to_a_slow_provider_delays_no_other() {
 
 #[test]
 fn a_cooldown_that_one_process_reports_holds_for_all() {
-    let request_with_cooldown = RateLimitRequest {
-        cooldown_until: Some(at(5_000)),
-        ..request(2.0, &[1, 1])
-    };
+    let request_with_cooldown = RateLimitRequest { cooldown_until: Some(at(5_000)), ..request(2.0, &[1, 1]) };
     let (state, permits) = acquire_permits(None, &request_with_cooldown, at(0));
     assert_eq!(permits[0], Err(Duration::from_millis(5_000)));
     assert_eq!(permits[1], Err(Duration::from_millis(5_500)));

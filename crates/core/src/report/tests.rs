@@ -28,15 +28,8 @@ fn faults_are_failures_of_the_provider() {
 
 #[test]
 fn a_duration_belongs_to_the_first_bucket_with_a_sufficient_bound() {
-    for (duration_ms, bucket) in [
-        (0, 0),
-        (1, 0),
-        (2, 1),
-        (4, 3),
-        (30_000, 18),
-        (30_001, 19),
-        (u64::MAX, 19),
-    ] {
+    for (duration_ms, bucket) in [(0, 0), (1, 0), (2, 1), (4, 3), (30_000, 18), (30_001, 19), (u64::MAX, 19)]
+    {
         assert_eq!(duration_bucket(duration_ms), bucket, "{duration_ms} ms");
     }
 }
@@ -47,14 +40,7 @@ fn percentiles_are_upper_bounds_of_their_buckets() {
     row.durations[duration_bucket(10)] = 94;
     row.durations[duration_bucket(400)] = 5;
     row.durations[duration_bucket(99_999)] = 1;
-    for (part, bound) in [
-        (0.0, 12),
-        (0.5, 12),
-        (0.94, 12),
-        (0.95, 500),
-        (0.99, 500),
-        (1.0, 60_000),
-    ] {
+    for (part, bound) in [(0.0, 12), (0.5, 12), (0.94, 12), (0.95, 500), (0.99, 500), (1.0, 60_000)] {
         assert_eq!(row.percentile_ms(part), Some(bound), "{part}");
     }
 }

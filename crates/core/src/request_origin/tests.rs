@@ -55,21 +55,12 @@ fn a_second_host_and_an_absolute_target_are_checked_as_well() {
 fn requests_of_other_sites_are_refused_and_those_of_the_address_bar_and_of_programs_accepted() {
     let with = |name, value| refusal_of("/", &[("host", "localhost:8080"), (name, value)]);
     for site in ["cross-site", "same-site", "anything"] {
-        assert_eq!(
-            with("sec-fetch-site", site),
-            Some(OriginRefusal::CrossSite),
-            "{site}"
-        );
+        assert_eq!(with("sec-fetch-site", site), Some(OriginRefusal::CrossSite), "{site}");
     }
     for site in ["same-origin", "none"] {
         assert_eq!(with("sec-fetch-site", site), None, "{site}");
     }
-    for origin in [
-        "null",
-        "https://evil.example",
-        "http://localhost:3000",
-        "http://localhost",
-    ] {
+    for origin in ["null", "https://evil.example", "http://localhost:3000", "http://localhost"] {
         assert_eq!(with("origin", origin), Some(OriginRefusal::CrossSite), "{origin}");
     }
     assert_eq!(with("origin", "http://localhost:8080"), None);

@@ -5,26 +5,11 @@ use super::*;
 #[test]
 fn delays_double_up_to_the_cap() {
     let retry = RetryPolicy::default();
-    for (tries, seconds) in [
-        (0, 30),
-        (1, 30),
-        (2, 60),
-        (3, 120),
-        (7, 1_920),
-        (8, 3_600),
-        (30, 3_600),
-        (u32::MAX, 3_600),
-    ] {
-        assert_eq!(
-            retry.delay(tries, None, 1.0),
-            Duration::from_secs(seconds),
-            "{tries}"
-        );
-        assert_eq!(
-            retry.delay(tries, None, 0.5),
-            Duration::from_secs(seconds) / 2,
-            "{tries}"
-        );
+    for (tries, seconds) in
+        [(0, 30), (1, 30), (2, 60), (3, 120), (7, 1_920), (8, 3_600), (30, 3_600), (u32::MAX, 3_600)]
+    {
+        assert_eq!(retry.delay(tries, None, 1.0), Duration::from_secs(seconds), "{tries}");
+        assert_eq!(retry.delay(tries, None, 0.5), Duration::from_secs(seconds) / 2, "{tries}");
         assert_eq!(retry.delay(tries, None, 0.0), Duration::ZERO, "{tries}");
     }
 }
@@ -40,14 +25,8 @@ fn the_retry_after_of_a_provider_is_the_least_delay() {
 
 #[test]
 fn tries_end_at_the_maximum() {
-    let retry = RetryPolicy {
-        tries_max: 3,
-        ..RetryPolicy::default()
-    };
-    assert_eq!(
-        [1, 2, 3, 4].map(|tries| retry.is_exhausted(tries)),
-        [false, false, true, true]
-    );
+    let retry = RetryPolicy { tries_max: 3, ..RetryPolicy::default() };
+    assert_eq!([1, 2, 3, 4].map(|tries| retry.is_exhausted(tries)), [false, false, true, true]);
 }
 
 proptest! {

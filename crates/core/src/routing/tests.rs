@@ -3,35 +3,20 @@ use proptest::prelude::*;
 
 use super::{RouteBalancer, RouteCandidate, RoutingStrategy};
 
-const AVAILABLE: RouteCandidate = RouteCandidate {
-    in_flight: 0,
-    is_available: true,
-};
+const AVAILABLE: RouteCandidate = RouteCandidate { in_flight: 0, is_available: true };
 
 fn busy(in_flight: usize) -> RouteCandidate {
-    RouteCandidate {
-        in_flight,
-        is_available: true,
-    }
+    RouteCandidate { in_flight, is_available: true }
 }
 
 fn first_choices(strategy: &RoutingStrategy, candidates: &[RouteCandidate], rounds: usize) -> Vec<usize> {
     let mut balancer = RouteBalancer::default();
-    (0..rounds)
-        .map(|_| balancer.order(strategy, candidates)[0])
-        .collect()
+    (0..rounds).map(|_| balancer.order(strategy, candidates)[0]).collect()
 }
 
 #[test]
 fn failover_keeps_the_configured_order_and_skips_unavailable_providers() {
-    let candidates = [
-        AVAILABLE,
-        RouteCandidate {
-            is_available: false,
-            ..AVAILABLE
-        },
-        AVAILABLE,
-    ];
+    let candidates = [AVAILABLE, RouteCandidate { is_available: false, ..AVAILABLE }, AVAILABLE];
     let mut balancer = RouteBalancer::default();
     for _ in 0..3 {
         assert_eq!(balancer.order(&RoutingStrategy::Failover, &candidates), [0, 2]);
@@ -40,23 +25,12 @@ fn failover_keeps_the_configured_order_and_skips_unavailable_providers() {
 
 #[test]
 fn round_robin_alternates() {
-    assert_eq!(
-        first_choices(&RoutingStrategy::RoundRobin, &[AVAILABLE; 3], 7),
-        [0, 1, 2, 0, 1, 2, 0]
-    );
+    assert_eq!(first_choices(&RoutingStrategy::RoundRobin, &[AVAILABLE; 3], 7), [0, 1, 2, 0, 1, 2, 0]);
 }
 
 #[test]
 fn round_robin_gives_equal_shares_while_one_is_unavailable() {
-    let candidates = [
-        AVAILABLE,
-        RouteCandidate {
-            is_available: false,
-            ..AVAILABLE
-        },
-        AVAILABLE,
-        AVAILABLE,
-    ];
+    let candidates = [AVAILABLE, RouteCandidate { is_available: false, ..AVAILABLE }, AVAILABLE, AVAILABLE];
     let firsts = first_choices(&RoutingStrategy::RoundRobin, &candidates, 300);
     for index in [0, 2, 3] {
         assert_eq!(firsts.iter().filter(|first| **first == index).count(), 100);
@@ -76,14 +50,7 @@ fn a_provider_with_weight_zero_is_the_last_resort() {
     let strategy = RoutingStrategy::Weighted(vec![0, 1, 0]);
     let mut balancer = RouteBalancer::default();
     assert_eq!(balancer.order(&strategy, &[AVAILABLE; 3]), [1, 0, 2]);
-    let without_second = [
-        AVAILABLE,
-        RouteCandidate {
-            is_available: false,
-            ..AVAILABLE
-        },
-        AVAILABLE,
-    ];
+    let without_second = [AVAILABLE, RouteCandidate { is_available: false, ..AVAILABLE }, AVAILABLE];
     assert_eq!(balancer.order(&strategy, &without_second), [0, 2]);
     assert_eq!(balancer.order(&strategy, &[AVAILABLE; 3]), [1, 0, 2]);
 }
@@ -103,10 +70,7 @@ fn the_least_busy_goes_first_and_equals_alternate() {
 
 #[test]
 fn without_available_providers_the_order_is_empty() {
-    let unavailable = [RouteCandidate {
-        is_available: false,
-        ..AVAILABLE
-    }; 2];
+    let unavailable = [RouteCandidate { is_available: false, ..AVAILABLE }; 2];
     for strategy in [
         RoutingStrategy::Failover,
         RoutingStrategy::RoundRobin,

@@ -16,10 +16,7 @@ fn report(circuit: CircuitState) -> HealthReport {
 }
 
 fn open_until(until: i64) -> CircuitState {
-    CircuitState::Open {
-        until: at(until),
-        backoff_factor: 1,
-    }
+    CircuitState::Open { until: at(until), backoff_factor: 1 }
 }
 
 fn shared_after(circuit: CircuitState) -> SharedHealth {
@@ -27,9 +24,7 @@ fn shared_after(circuit: CircuitState) -> SharedHealth {
 }
 
 fn misconfigured() -> CircuitState {
-    CircuitState::Misconfigured {
-        reason: "no account".to_owned(),
-    }
+    CircuitState::Misconfigured { reason: "no account".to_owned() }
 }
 
 #[test]
@@ -48,10 +43,7 @@ fn one_process_makes_the_probe() {
     assert_eq!(open.with_probe_started(probe_timeout, at(29)), None);
     let probing = open.with_probe_started(probe_timeout, at(30)).unwrap();
     assert_eq!(probing.with_probe_started(probe_timeout, at(31)), None);
-    assert!(
-        probing.with_probe_started(probe_timeout, at(90)).is_some(),
-        "the probe is lost"
-    );
+    assert!(probing.with_probe_started(probe_timeout, at(90)).is_some(), "the probe is lost");
     let closed = SharedHealth::after(Some(probing), report(CircuitState::Closed), at(32));
     assert_eq!(closed.with_probe_started(probe_timeout, at(33)), None);
 }
@@ -62,14 +54,8 @@ fn a_misconfigured_state_applies_until_the_configuration_is_loaded_again() {
     assert!(wrong.applies_to(at(0), at(2)) && !wrong.applies_to(at(2), at(2)));
     let after = SharedHealth::after(Some(wrong.clone()), report(CircuitState::Closed), at(3));
     assert_eq!(after.circuit, misconfigured());
-    let corrected = HealthReport {
-        config_loaded_at: at(2),
-        ..report(CircuitState::Closed)
-    };
-    assert_eq!(
-        SharedHealth::after(Some(wrong), corrected, at(3)).circuit,
-        CircuitState::Closed
-    );
+    let corrected = HealthReport { config_loaded_at: at(2), ..report(CircuitState::Closed) };
+    assert_eq!(SharedHealth::after(Some(wrong), corrected, at(3)).circuit, CircuitState::Closed);
 }
 
 #[test]
@@ -78,36 +64,21 @@ fn of_all_equal_reports_one_is_new() {
     let second = ReportedHealth::after(Some(first.shared.clone()), report(misconfigured()), at(1));
     assert_eq!((first.is_new, second.is_new), (true, false));
     let other = HealthReport {
-        circuit: Some(CircuitState::Misconfigured {
-            reason: "the same in another wording".to_owned(),
-        }),
+        circuit: Some(CircuitState::Misconfigured { reason: "the same in another wording".to_owned() }),
         ..report(CircuitState::Closed)
     };
     assert!(!ReportedHealth::after(Some(second.shared.clone()), other, at(2)).is_new);
-    let unchanged = HealthReport {
-        circuit: None,
-        config_loaded_at: at(50),
-        ..report(CircuitState::Closed)
-    };
+    let unchanged = HealthReport { circuit: None, config_loaded_at: at(50), ..report(CircuitState::Closed) };
     assert!(!ReportedHealth::after(Some(second.shared), unchanged, at(60)).is_new);
 }
 
 #[test]
 fn settings_that_are_still_wrong_after_a_start_are_new_again() {
     let wrong = shared_after(misconfigured());
-    let again = HealthReport {
-        config_loaded_at: at(50),
-        ..report(misconfigured())
-    };
+    let again = HealthReport { config_loaded_at: at(50), ..report(misconfigured()) };
     let reported = ReportedHealth::after(Some(wrong.clone()), again, at(60));
-    assert!(
-        !reported.is_new && reported.shared.applies_to(at(50), at(60)),
-        "the same start"
-    );
-    let much_later = HealthReport {
-        config_loaded_at: at(500),
-        ..report(misconfigured())
-    };
+    assert!(!reported.is_new && reported.shared.applies_to(at(50), at(60)), "the same start");
+    let much_later = HealthReport { config_loaded_at: at(500), ..report(misconfigured()) };
     let reported = ReportedHealth::after(Some(wrong), much_later.clone(), at(510));
     assert!(reported.is_new && reported.shared.applies_to(at(500), at(510)));
     assert!(!ReportedHealth::after(Some(reported.shared), much_later, at(511)).is_new);
@@ -115,17 +86,11 @@ fn settings_that_are_still_wrong_after_a_start_are_new_again() {
 
 #[test]
 fn a_late_misconfigured_report_does_not_apply_to_newer_configurations() {
-    let old = HealthReport {
-        config_loaded_at: at(10),
-        ..report(misconfigured())
-    };
+    let old = HealthReport { config_loaded_at: at(10), ..report(misconfigured()) };
     let wrong = SharedHealth::after(Some(shared_after(CircuitState::Closed)), old.clone(), at(100));
     assert!(wrong.applies_to(at(10), at(100)), "the same configuration");
     assert!(!wrong.applies_to(at(50), at(100)), "corrected before the report");
-    let newer = HealthReport {
-        config_loaded_at: at(60),
-        ..report(misconfigured())
-    };
+    let newer = HealthReport { config_loaded_at: at(60), ..report(misconfigured()) };
     let wrong = SharedHealth::after(Some(wrong), newer, at(101));
     assert!(wrong.applies_to(at(50), at(101)), "still wrong");
     let after = SharedHealth::after(Some(wrong.clone()), old, at(102));
@@ -154,15 +119,9 @@ fn a_state_from_a_wrong_clock_is_ignored() {
 
 #[test]
 fn the_longer_cooldown_wins() {
-    let cooldown = |until| HealthReport {
-        cooldown_until: Some(at(until)),
-        ..report(CircuitState::Closed)
-    };
+    let cooldown = |until| HealthReport { cooldown_until: Some(at(until)), ..report(CircuitState::Closed) };
     let first = SharedHealth::after(None, cooldown(50), at(1));
     let after = SharedHealth::after(Some(first.clone()), cooldown(40), at(2));
     assert_eq!(after, first);
-    assert_eq!(
-        SharedHealth::after(Some(first), cooldown(70), at(2)).cooldown_until,
-        Some(at(70))
-    );
+    assert_eq!(SharedHealth::after(Some(first), cooldown(70), at(2)).cooldown_until, Some(at(70)));
 }

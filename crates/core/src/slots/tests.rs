@@ -14,28 +14,17 @@ fn responsive_provider(in_flight: usize) -> ProviderLoad {
 }
 
 fn unresponsive_provider(in_flight: usize) -> ProviderLoad {
-    ProviderLoad {
-        is_unresponsive: true,
-        ..responsive_provider(in_flight)
-    }
+    ProviderLoad { is_unresponsive: true, ..responsive_provider(in_flight) }
 }
 
 fn channel(used: usize, providers: &[usize]) -> ChannelLoad {
-    ChannelLoad {
-        slots_used: used,
-        providers: providers.to_vec(),
-    }
+    ChannelLoad { slots_used: used, providers: providers.to_vec() }
 }
 
 /// Shares slots between two channels with one provider each and so many calls in flight.
 fn share_between_two(slots: usize, first: usize, second: usize) -> SlotShares {
     let channels = [channel(first, &[0]), channel(second, &[1])];
-    share_slots(
-        slots,
-        first + second,
-        &channels,
-        &[responsive_provider(first), responsive_provider(second)],
-    )
+    share_slots(slots, first + second, &channels, &[responsive_provider(first), responsive_provider(second)])
 }
 
 /// Returns how many slots the first of two channels takes, a few at a time as a worker does.
@@ -89,12 +78,8 @@ fn released_slots_go_to_the_channel_with_fewer() {
 fn fill_through_first_provider(slots: usize, first: fn(usize) -> ProviderLoad) -> (usize, SlotShares) {
     let mut used = 0;
     loop {
-        let shares = share_slots(
-            slots,
-            used,
-            &[channel(used, &[0, 1])],
-            &[first(used), responsive_provider(0)],
-        );
+        let shares =
+            share_slots(slots, used, &[channel(used, &[0, 1])], &[first(used), responsive_provider(0)]);
         match shares.channel_slots[0].min(shares.provider_limits[0].saturating_sub(used)) {
             0 => return (used, shares),
             granted => used += granted.min(5),
@@ -122,11 +107,7 @@ fn a_provider_that_stops_answering_leaves_slots_to_the_other_of_its_channel() {
     let providers = [unresponsive_provider(hanging), responsive_provider(0)];
     let shares = share_slots(256, hanging, &[channel(hanging, &[0, 1])], &providers);
     assert!(shares.channel_slots[0] >= 32, "{shares:?} beside {hanging}");
-    assert_eq!(
-        shares.provider_limits,
-        [hanging, usize::MAX],
-        "no more calls to the unresponsive provider"
-    );
+    assert_eq!(shares.provider_limits, [hanging, usize::MAX], "no more calls to the unresponsive provider");
 }
 
 #[test]
@@ -143,27 +124,14 @@ fn when_a_second_provider_stops_answering_the_third_has_slots() {
         let used = 200 + second;
         share_slots(256, used, &[channel(used, &[0, 1, 2])], &providers)
     };
-    while at(
-        second,
-        [
-            unresponsive_provider(200),
-            responsive_provider(second),
-            responsive_provider(0),
-        ],
-    )
-    .channel_slots[0]
+    while at(second, [unresponsive_provider(200), responsive_provider(second), responsive_provider(0)])
+        .channel_slots[0]
         > 0
     {
         second += 1;
     }
-    let shares = at(
-        second,
-        [
-            unresponsive_provider(200),
-            unresponsive_provider(second),
-            responsive_provider(0),
-        ],
-    );
+    let shares =
+        at(second, [unresponsive_provider(200), unresponsive_provider(second), responsive_provider(0)]);
     assert!(shares.channel_slots[0] >= 10, "{shares:?} beside {second}");
     assert!(shares.provider_limits[1] <= second, "{shares:?} beside {second}");
 }
@@ -171,51 +139,26 @@ fn when_a_second_provider_stops_answering_the_third_has_slots() {
 #[test]
 fn reserved_slots_remain_when_another_channel_comes() {
     let channels = [channel(150, &[0, 1]), channel(90, &[2])];
-    let providers = [
-        unresponsive_provider(150),
-        responsive_provider(0),
-        responsive_provider(90),
-    ];
+    let providers = [unresponsive_provider(150), responsive_provider(0), responsive_provider(90)];
     let shares = share_slots(256, 240, &channels, &providers);
-    assert!(
-        shares.channel_slots[0] >= 10,
-        "reserved for the responsive provider: {shares:?}"
-    );
-    assert_eq!(
-        shares.provider_limits[0], 150,
-        "not for the unresponsive provider"
-    );
+    assert!(shares.channel_slots[0] >= 10, "reserved for the responsive provider: {shares:?}");
+    assert_eq!(shares.provider_limits[0], 150, "not for the unresponsive provider");
 }
 
 #[test]
 fn a_channel_whose_providers_are_full_gets_no_slots() {
-    let full = ProviderLoad {
-        concurrency: 4,
-        ..responsive_provider(4)
-    };
+    let full = ProviderLoad { concurrency: 4, ..responsive_provider(4) };
     let shares = share_slots(100, 4, &[channel(4, &[0])], &[full]);
     assert_eq!(shares.channel_slots, [0]);
-    let unavailable = ProviderLoad {
-        is_available: false,
-        ..full
-    };
+    let unavailable = ProviderLoad { is_available: false, ..full };
     let shares = share_slots(100, 4, &[channel(4, &[0])], &[unavailable]);
-    assert!(
-        shares.channel_slots[0] > 0,
-        "no provider to call: a round is short"
-    );
+    assert!(shares.channel_slots[0] > 0, "no provider to call: a round is short");
 }
 
 #[test]
 fn a_channel_that_waits_for_a_probe_gets_no_slots() {
-    let unavailable = ProviderLoad {
-        is_available: false,
-        ..responsive_provider(0)
-    };
-    let recovering = ProviderLoad {
-        has_unknown_recovery: true,
-        ..unavailable
-    };
+    let unavailable = ProviderLoad { is_available: false, ..responsive_provider(0) };
+    let recovering = ProviderLoad { has_unknown_recovery: true, ..unavailable };
     let channel_slots =
         |providers: &[ProviderLoad]| share_slots(100, 1, &[channel(1, &[0, 1])], providers).channel_slots[0];
     assert_eq!(channel_slots(&[recovering, unavailable]), 0);
@@ -228,12 +171,7 @@ fn a_channel_that_waits_for_a_probe_gets_no_slots() {
 
 #[test]
 fn a_channel_without_providers_gets_slots() {
-    let shares = share_slots(
-        10,
-        0,
-        &[channel(0, &[]), channel(0, &[0])],
-        &[responsive_provider(0)],
-    );
+    let shares = share_slots(10, 0, &[channel(0, &[]), channel(0, &[0])], &[responsive_provider(0)]);
     assert!(shares.channel_slots[0] > 0);
 }
 

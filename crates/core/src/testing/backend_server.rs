@@ -57,9 +57,7 @@ impl BackendServer {
     /// Starts a memcached with 64 MiB.
     pub fn memcached() -> Self {
         Self::start("memcached", "version\r\n", "memcache", |port, _| {
-            ["-l", "127.0.0.1", "-U", "0", "-u", "nobody", "-p", port]
-                .map(String::from)
-                .to_vec()
+            ["-l", "127.0.0.1", "-U", "0", "-u", "nobody", "-p", port].map(String::from).to_vec()
         })
     }
 
@@ -84,12 +82,7 @@ impl BackendServer {
     /// Starts the server again on the same port, empty. Kills it first if it runs.
     pub fn restart(&mut self) {
         self.kill();
-        assert!(
-            self.spawn(),
-            "{} did not restart on port {}",
-            self.program,
-            self.port
-        );
+        assert!(self.spawn(), "{} did not restart on port {}", self.program, self.port);
     }
 
     /// Suspends the server with SIGSTOP: it keeps its connections and answers nothing. Returns when all threads are stopped.
@@ -165,10 +158,7 @@ impl BackendServer {
             if !matches!(ended, Some(Ok(None))) {
                 return false;
             }
-            if self
-                .first_response_line(self.ready_probe)
-                .is_ok_and(|answer| !answer.is_empty())
-            {
+            if self.first_response_line(self.ready_probe).is_ok_and(|answer| !answer.is_empty()) {
                 return true;
             }
             std::thread::park_timeout(Duration::from_millis(5));
@@ -189,18 +179,13 @@ impl BackendServer {
     }
 
     fn is_suspended(&self) -> bool {
-        let tasks = format!(
-            "/proc/{}/task",
-            self.child.as_ref().expect("the server runs").id()
-        );
+        let tasks = format!("/proc/{}/task", self.child.as_ref().expect("the server runs").id());
         let mut threads = std::fs::read_dir(tasks).expect("a proc file system");
         threads.all(|thread| {
             let state = thread.map(|thread| thread.path().join("stat"));
             let state = state.and_then(std::fs::read_to_string).unwrap_or_default();
             // The state follows the name of the program in parentheses.
-            state
-                .rsplit_once(") ")
-                .is_some_and(|(_, rest)| rest.starts_with('T'))
+            state.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
         })
     }
 

@@ -62,11 +62,7 @@ impl PostgresTestServer {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        Self {
-            program_dir: bin.to_owned(),
-            port,
-            supervisor: supervisor.expect("a shell"),
-        }
+        Self { program_dir: bin.to_owned(), port, supervisor: supervisor.expect("a shell") }
     }
 
     fn is_ready(&mut self) -> bool {
@@ -93,16 +89,13 @@ impl PostgresTestServer {
 /// Returns the folder of the server programs. Debian keeps them outside the search path, one folder for each version.
 pub fn find_postgres_programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    let mut folders: Vec<PathBuf> = versions
-        .filter_map(|version| Some(version.ok()?.path().join("bin")))
-        .collect();
+    let mut folders: Vec<PathBuf> =
+        versions.filter_map(|version| Some(version.ok()?.path().join("bin"))).collect();
     folders.sort();
     folders.reverse();
     #[allow(clippy::disallowed_methods)]
     // The search path belongs to the machine, not to the configuration.
     let path = std::env::var("PATH").unwrap_or_default();
     folders.extend(std::env::split_paths(&path));
-    folders
-        .into_iter()
-        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+    folders.into_iter().find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
 }

@@ -34,15 +34,7 @@ fn bodies_have_the_parts_that_carriers_count() {
         (of("😀", 67), Ucs2, 3, 134),
     ] {
         let counted = count_parts(&body);
-        assert_eq!(
-            counted,
-            TextParts {
-                alphabet,
-                count,
-                units
-            },
-            "{body}"
-        );
+        assert_eq!(counted, TextParts { alphabet, count, units }, "{body}");
     }
 }
 

@@ -9,11 +9,7 @@ fn at(millis: i64) -> DateTime<Utc> {
 }
 
 fn limit(limit: u32) -> UserThrottle {
-    UserThrottle {
-        subject: [0; 32],
-        limit,
-        window: Duration::from_millis(3_600_000),
-    }
+    UserThrottle { subject: [0; 32], limit, window: Duration::from_millis(3_600_000) }
 }
 
 #[test]
@@ -36,11 +32,7 @@ fn a_changed_limit_holds_at_once() {
         assert_eq!(times.try_record(&limit(5), at(millis)), Ok(()));
     }
     let wait = times.try_record(&limit(2), at(4)).unwrap_err();
-    assert_eq!(
-        wait,
-        Duration::from_millis(3_599_999),
-        "four of five have to expire"
-    );
+    assert_eq!(wait, Duration::from_millis(3_599_999), "four of five have to expire");
     assert_eq!(times.try_record(&limit(6), at(4)), Ok(()));
 }
 
@@ -58,10 +50,7 @@ fn a_clock_that_was_set_back_does_not_lock_a_user_out() {
 fn other_bytes_are_not_decoded() {
     assert_eq!(RecentMessageTimes::from_bytes(&[1, 2, 3]), None);
     assert_eq!(RecentMessageTimes::from_bytes(&[0; 11]), None);
-    assert_eq!(
-        RecentMessageTimes::from_bytes(&[]),
-        Some(RecentMessageTimes::default())
-    );
+    assert_eq!(RecentMessageTimes::from_bytes(&[]), Some(RecentMessageTimes::default()));
 }
 
 proptest! {

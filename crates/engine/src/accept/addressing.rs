@@ -34,17 +34,12 @@ pub(super) fn build_deliveries(
     if !allowed.contains(&(request.addresses.len() + request.channels.len())) {
         return Err(AcceptError::NoRecipient);
     }
-    let text = request
-        .addresses
-        .iter()
-        .map(|(channel, text)| (channel, Some(text)));
+    let text = request.addresses.iter().map(|(channel, text)| (channel, Some(text)));
     let by_contacts = request.channels.iter().map(|channel| (channel, None));
     let mut deliveries = Vec::with_capacity(request.addresses.len() + request.channels.len());
     let mut skipped = None;
     for (channel, text) in text.chain(by_contacts) {
-        let route = gateway
-            .route(channel)
-            .ok_or_else(|| AcceptError::UnknownChannel(channel.clone()))?;
+        let route = gateway.route(channel).ok_or_else(|| AcceptError::UnknownChannel(channel.clone()))?;
         let address = match text {
             Some(text) => parse_address(route, text, &gateway.config.phone),
             None => select_contacts(route, request, &gateway.config.phone),
@@ -84,12 +79,7 @@ impl ResolvedAddress {
             | AcceptError::InvalidContact { cause: error, .. } => error.to_string(),
             _ => "missing address for this channel".to_owned(),
         };
-        Self {
-            address: String::new(),
-            spelling,
-            contacts: Vec::new(),
-            rejection_reason: Some(reason),
-        }
+        Self { address: String::new(), spelling, contacts: Vec::new(), rejection_reason: Some(reason) }
     }
 
     /// Uses the first contact as the address; keeps all contacts if the channel mixes kinds.
@@ -99,28 +89,17 @@ impl ResolvedAddress {
         if !route.is_mixed() {
             contacts.clear();
         }
-        Some(Self {
-            address,
-            spelling,
-            contacts,
-            rejection_reason: None,
-        })
+        Some(Self { address, spelling, contacts, rejection_reason: None })
     }
 }
 
 /// Parses an address that the client wrote for this channel.
 fn parse_address(route: &Route, text: &str, rules: &PhoneRules) -> Result<ResolvedAddress, AcceptError> {
     let read = address::parse_address_of_kinds(route.address_kinds(), text, rules);
-    let (kind, address) = read.map_err(|error| AcceptError::InvalidAddress {
-        channel: route.channel.name.clone(),
-        cause: error,
-    })?;
+    let (kind, address) = read
+        .map_err(|error| AcceptError::InvalidAddress { channel: route.channel.name.clone(), cause: error })?;
     let spelling = text.to_owned();
-    let contact = Contact {
-        kind,
-        address,
-        spelling,
-    };
+    let contact = Contact { kind, address, spelling };
     ResolvedAddress::from_contacts(vec![contact], route).ok_or_else(|| no_usable_contact(route))
 }
 
@@ -138,11 +117,7 @@ fn select_contacts(
             continue;
         };
         match address::parse_address(kind, text, rules) {
-            Ok(address) => contacts.push(Contact {
-                kind,
-                address,
-                spelling: text.clone(),
-            }),
+            Ok(address) => contacts.push(Contact { kind, address, spelling: text.clone() }),
             Err(error) => {
                 invalid.get_or_insert(AcceptError::InvalidContact { kind, cause: error });
             }
@@ -161,20 +136,13 @@ fn select_contacts(
 
 /// Returns the client's user id as the address, if the request allows it and the providers take any text.
 fn user_as_address(route: &Route, request: &AcceptRequest) -> Option<ResolvedAddress> {
-    let user = request
-        .user
-        .as_ref()
-        .filter(|_| request.can_use_user_as_address)?;
+    let user = request.user.as_ref().filter(|_| request.can_use_user_as_address)?;
     if !route.can_use_any_text() {
         return None;
     }
     let address = address::parse_address(AddressKind::Any, user, &PhoneRules::default()).ok()?;
     let spelling = user.clone();
-    let contact = Contact {
-        kind: AddressKind::Any,
-        address,
-        spelling,
-    };
+    let contact = Contact { kind: AddressKind::Any, address, spelling };
     ResolvedAddress::from_contacts(vec![contact], route)
 }
 
@@ -212,9 +180,7 @@ fn build_delivery(
 ) -> NewDelivery {
     let due_at = request.send_at.map_or(now, |send_at| send_at.max(now));
     let latest = due_at + channel.retry.age_max;
-    let expires_at = request
-        .expires_at
-        .map_or(latest, |expires_at| expires_at.min(latest));
+    let expires_at = request.expires_at.map_or(latest, |expires_at| expires_at.min(latest));
     NewDelivery {
         channel: channel.name.clone(),
         address: address.address,

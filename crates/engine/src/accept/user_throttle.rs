@@ -37,11 +37,7 @@ pub(super) fn user_throttles(
         let (scope, limit) = throttle_scope(key_limit, channel, gateway.config.user_per_hour);
         let subject = throttle_subject(request.user.as_deref(), &delivery.address, scope);
         if limit > 0 && throttles.iter().all(|throttle| throttle.subject != subject) {
-            throttles.push(UserThrottle {
-                subject,
-                limit,
-                window: THROTTLE_WINDOW,
-            });
+            throttles.push(UserThrottle { subject, limit, window: THROTTLE_WINDOW });
         }
     }
     throttles

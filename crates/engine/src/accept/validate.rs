@@ -39,9 +39,7 @@ pub(super) fn validate(
     let deliveries = addressing::build_deliveries(gateway, &request, parts, now)?;
     let channels = deliveries.iter().map(|delivery| delivery.channel.clone());
     let channels = channels.collect::<Vec<_>>();
-    let expires_too_early = deliveries
-        .iter()
-        .any(|delivery| delivery.expires_at <= delivery.due_at);
+    let expires_too_early = deliveries.iter().any(|delivery| delivery.expires_at <= delivery.due_at);
     if expires_too_early && request.idempotency_key.is_none() {
         return Err(AcceptError::ExpiresTooEarly);
     }
@@ -52,21 +50,14 @@ pub(super) fn validate(
         event_target,
         throttles: user_throttle::user_throttles(gateway, &request, &deliveries),
         deliveries,
-        idempotency: request
-            .idempotency_key
-            .as_ref()
-            .map(|key| hash_idempotency_key(gateway, key, now)),
+        idempotency: request.idempotency_key.as_ref().map(|key| hash_idempotency_key(gateway, key, now)),
         subject: request.subject,
         body: request.body,
         user: request.user,
         created_at: now,
     };
-    let pending = PendingAcceptance {
-        id: message.id,
-        parts,
-        channels,
-        queue_entries: build_queue_entries(&message),
-    };
+    let pending =
+        PendingAcceptance { id: message.id, parts, channels, queue_entries: build_queue_entries(&message) };
     Ok((message, pending))
 }
 
@@ -84,17 +75,16 @@ impl PendingAcceptance {
             is_replay,
         };
         match acceptance {
-            Some(Acceptance::Stored { number }) => Ok((
-                accepted(self.id, *number, false),
-                with_message_number(self.queue_entries, *number),
-            )),
+            Some(Acceptance::Stored { number }) => {
+                Ok((accepted(self.id, *number, false), with_message_number(self.queue_entries, *number)))
+            }
             Some(Acceptance::Replayed { id, number }) => Ok((accepted(*id, *number, true), Vec::new())),
             Some(Acceptance::KeyReused) => Err(AcceptError::IdempotencyKeyReused),
             Some(Acceptance::NothingToReplay) => Err(AcceptError::ExpiresTooEarly),
             Some(Acceptance::Suppressed) => Err(AcceptError::Suppressed),
-            Some(Acceptance::Throttled { retry_after }) => Err(AcceptError::Throttled {
-                retry_after: *retry_after,
-            }),
+            Some(Acceptance::Throttled { retry_after }) => {
+                Err(AcceptError::Throttled { retry_after: *retry_after })
+            }
             None => Err(AcceptError::Store(Error::new(
                 ErrorKind::Internal,
                 "store returned no acceptance for the message",
@@ -165,10 +155,7 @@ fn build_queue_entries(message: &NewMessage) -> Vec<QueueEntry> {
         priority: delivery.priority,
     };
     let deliveries = message.deliveries.iter().enumerate();
-    deliveries
-        .filter(|(_, delivery)| delivery.rejection_reason.is_none())
-        .map(to_entry)
-        .collect()
+    deliveries.filter(|(_, delivery)| delivery.rejection_reason.is_none()).map(to_entry).collect()
 }
 
 fn with_message_number(mut entries: Vec<QueueEntry>, number: i64) -> Vec<QueueEntry> {

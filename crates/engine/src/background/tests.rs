@@ -38,10 +38,6 @@ fn a_report_is_due_when_it_is_one_interval_old_and_never_later() {
     let interval = Duration::from_secs(1_200);
     for (age, delay) in [(0, 1_200), (200, 1_000), (1_200, 0), (9_999, 0), (-500, 1_200)] {
         let made_at = now - chrono::TimeDelta::seconds(age);
-        assert_eq!(
-            time_until_due(made_at, interval, now),
-            Duration::from_secs(delay),
-            "{age} s old"
-        );
+        assert_eq!(time_until_due(made_at, interval, now), Duration::from_secs(delay), "{age} s old");
     }
 }

@@ -27,10 +27,8 @@ pub(super) fn read_api_keys(
         }
         let sha256 = read_key_digest(&values, environment)?;
         if keys.iter().any(|key| key.name == name || key.sha256 == sha256) {
-            return Err(values.error_at(
-                "name",
-                "or its key is a duplicate; every API key needs its own name and key",
-            ));
+            return Err(values
+                .error_at("name", "or its key is a duplicate; every API key needs its own name and key"));
         }
         let scopes = read_scopes(&values)?;
         keys.push(ApiKey {

@@ -32,10 +32,10 @@ pub(super) fn read_channels(
         }
     }
     match tables.first() {
-        Some((_, values)) if channels.is_empty() => Err(values.error_at(
-            "enabled",
-            "is false for every channel; enable at least one, or remove them all",
-        )),
+        Some((_, values)) if channels.is_empty() => {
+            Err(values
+                .error_at("enabled", "is false for every channel; enable at least one, or remove them all"))
+        }
         _ => Ok(channels),
     }
 }
@@ -67,10 +67,7 @@ pub(super) fn read_used_channels(top: &TableReader<'_>, channels: &[Channel]) ->
     }
     match top.list("used_channels")?.as_slice() {
         [] => Ok(names().cloned().collect()),
-        _ => Err(top.error_at(
-            "used_channels",
-            "lists only disabled channels; enable one, or list others",
-        )),
+        _ => Err(top.error_at("used_channels", "lists only disabled channels; enable one, or list others")),
     }
 }
 
@@ -152,10 +149,9 @@ fn read_strategy(
     let weights = values.weights("weights")?;
     let text = values.choice("strategy")?;
     if text != Some("weighted") && weights.is_some() {
-        return Err(values.error_at(
-            "weights",
-            "is only for strategy = \"weighted\"; set that or remove the weights",
-        ));
+        return Err(
+            values.error_at("weights", "is only for strategy = \"weighted\"; set that or remove the weights")
+        );
     }
     match text {
         Some("failover") => Ok(RoutingStrategy::Failover),
@@ -175,12 +171,7 @@ fn weights_in_order(
     listed: &[ConfigName],
     providers: &ConfiguredProviders,
 ) -> Result<Vec<u32>> {
-    let is_listed = |text: &str| {
-        listed
-            .iter()
-            .chain(&providers.disabled)
-            .any(|name| name.as_str() == text)
-    };
+    let is_listed = |text: &str| listed.iter().chain(&providers.disabled).any(|name| name.as_str() == text);
     if let Some((unknown, _)) = weights.iter().find(|(text, _)| !is_listed(text)) {
         let suggestion = did_you_mean(unknown, listed.iter().map(ConfigName::as_str));
         let remedy =

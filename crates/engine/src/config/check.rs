@@ -58,16 +58,8 @@ fn slowest_round(channel: &Channel, providers: &[ProviderConfig]) -> Duration {
 
 /// Returns warnings for settings that are unusual but do not prevent the start.
 pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
-    let is_used = |name: &ConfigName| {
-        config
-            .channels
-            .iter()
-            .any(|channel| channel.providers.contains(name))
-    };
-    let unused = config
-        .providers
-        .iter()
-        .filter(|provider| !is_used(&provider.name));
+    let is_used = |name: &ConfigName| config.channels.iter().any(|channel| channel.providers.contains(name));
+    let unused = config.providers.iter().filter(|provider| !is_used(&provider.name));
     let mut warnings = unused
         .map(|provider| format!("no channel uses [providers.{}]; add it to one", provider.name))
         .collect::<Vec<_>>();

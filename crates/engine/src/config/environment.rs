@@ -18,18 +18,12 @@ impl Environment {
 
     /// Returns the value of a variable. An empty variable counts as not set, as in `NAME= console serve`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// Returns the names that begin with `prefix`.
     pub fn names_with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .keys()
-            .map(String::as_str)
-            .filter(move |name| name.starts_with(prefix))
+        self.0.keys().map(String::as_str).filter(move |name| name.starts_with(prefix))
     }
 }
 
@@ -41,9 +35,6 @@ impl FromIterator<(String, String)> for Environment {
 
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
     fn from(variables: [(&str, &str); N]) -> Self {
-        variables
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect()
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 }

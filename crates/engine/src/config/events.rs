@@ -17,12 +17,8 @@ pub(super) fn read_events(values: &TableReader<'_>, environment: &Environment) -
     values.reject_unknown_keys()?;
     let defaults = EventsConfig::default();
     let networks = values.list("networks")?;
-    let ports = read_parsed_list(
-        "ports",
-        values,
-        |text| text.parse().ok(),
-        "ports, such as [\"443\", \"8443\"]",
-    )?;
+    let ports =
+        read_parsed_list("ports", values, |text| text.parse().ok(), "ports, such as [\"443\", \"8443\"]")?;
     let policy = EgressPolicy::parse(&networks, ports.as_deref().unwrap_or(&[443]));
     let schedule = read_parsed_list(
         "retry_schedule",
@@ -54,10 +50,7 @@ pub(super) fn read_api_key_events(
         None | Some("") => None,
         Some(text) => {
             let url = webhook::parse_url(&events.egress_policy, text);
-            Some(
-                url.map_err(|cause| values.error_at("events_url", &cause))?
-                    .to_string(),
-            )
+            Some(url.map_err(|cause| values.error_at("events_url", &cause))?.to_string())
         }
     };
     let secrets = read_secrets("events_secrets", values, environment)?;
@@ -71,9 +64,7 @@ pub(super) fn read_api_key_events(
 
 fn read_secrets(key: &str, values: &TableReader<'_>, environment: &Environment) -> Result<SigningSecrets> {
     let texts = values.list(key)?;
-    let resolved = texts
-        .into_iter()
-        .map(|text| resolve_text(text, key, values, environment));
+    let resolved = texts.into_iter().map(|text| resolve_text(text, key, values, environment));
     let resolved = resolved.collect::<Result<Vec<_>>>()?;
     SigningSecrets::parse(&resolved).map_err(|cause| values.error_at(key, &cause))
 }

@@ -37,17 +37,13 @@ pub(super) fn apply_channel_variables(
         set_default_kind(source, alias);
     }
     let mut warnings = Vec::new();
-    for name in names
-        .iter()
-        .filter(|name| name.starts_with(CHANNEL_VARIABLE_PREFIX))
-    {
+    for name in names.iter().filter(|name| name.starts_with(CHANNEL_VARIABLE_PREFIX)) {
         match environment.get(name) {
             Some(text) => apply_channel_variable(source, environment, (name, text), &mut warnings)?,
             None if has_table(source, "channels", &channel_name(name)) => {}
             None => {
-                let set = environment
-                    .names_with_prefix(CHANNEL_VARIABLE_PREFIX)
-                    .filter(|other| other != name);
+                let set =
+                    environment.names_with_prefix(CHANNEL_VARIABLE_PREFIX).filter(|other| other != name);
                 let remedy = format!(
                     "lists {name}, but no such environment variable is set: set it to its providers, or correct the name{}",
                     did_you_mean(name, set)
@@ -80,9 +76,7 @@ fn apply_channel_variable(
     let name = channel_name(variable);
     let channel = table_entry(source, "channels", &name)?;
     channel.insert("providers".to_owned(), Value::from(providers));
-    channel
-        .entry("strategy")
-        .or_insert_with(|| Value::from("failover"));
+    channel.entry("strategy").or_insert_with(|| Value::from("failover"));
     source.set_origin(format!("channels.{name}.providers"), variable);
     Ok(())
 }
@@ -101,10 +95,7 @@ fn add_alias_provider(
     };
     let warning = account.is_none().then(|| {
         let remedy = alias.account.as_ref().map_or_else(String::new, |variables| {
-            format!(
-                " (set {} in the environment, or add that table)",
-                variables.required_variables()
-            )
+            format!(" (set {} in the environment, or add that table)", variables.required_variables())
         });
         format!("{name} has no [providers.{name}] and no credentials: using a mock, nothing is sent{remedy}")
     });
@@ -142,10 +133,7 @@ fn set_default_address(provider: &mut toml::Table, address: &str) {
 fn unknown_provider(source: &ConfigSource, variable: &str, provider: &str) -> Error {
     let aliases = PROVIDER_ALIASES.iter().map(|alias| alias.name);
     let configured = source.table.get("providers").and_then(Value::as_table);
-    let configured = configured
-        .into_iter()
-        .flat_map(toml::Table::keys)
-        .map(String::as_str);
+    let configured = configured.into_iter().flat_map(toml::Table::keys).map(String::as_str);
     let suggestion = did_you_mean(provider, aliases.clone().chain(configured));
     let alias_list = aliases.collect::<Vec<_>>().join(", ");
     Error::usage(format!(

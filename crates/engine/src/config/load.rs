@@ -122,10 +122,7 @@ fn read_phone_rules(top: &TableReader<'_>) -> Result<PhoneRules> {
     let region = match top.text("region")? {
         None => defaults.region,
         Some(text) => text.parse::<country::Id>().map_err(|_| {
-            top.error_at(
-                "region",
-                "must be a country's two capital letters, such as \"IR\" or \"DE\"",
-            )
+            top.error_at("region", "must be a country's two capital letters, such as \"IR\" or \"DE\"")
         })?,
     };
     let strictness = match top.choice("numbers")? {
@@ -156,23 +153,13 @@ fn read_limits(values: &TableReader<'_>, defaults: &LimitsConfig) -> Result<Limi
     values.reject_unknown_keys()?;
     Ok(LimitsConfig {
         body_bytes_max: values.count("body_bytes_max")?.unwrap_or(defaults.body_bytes_max),
-        header_bytes_max: values
-            .count("header_bytes_max")?
-            .unwrap_or(defaults.header_bytes_max),
-        connections_max: values
-            .count("connections_max")?
-            .unwrap_or(defaults.connections_max),
-        header_timeout: values
-            .duration("header_timeout")?
-            .unwrap_or(defaults.header_timeout),
+        header_bytes_max: values.count("header_bytes_max")?.unwrap_or(defaults.header_bytes_max),
+        connections_max: values.count("connections_max")?.unwrap_or(defaults.connections_max),
+        header_timeout: values.duration("header_timeout")?.unwrap_or(defaults.header_timeout),
         body_timeout: values.duration("body_timeout")?.unwrap_or(defaults.body_timeout),
         idle_timeout: values.duration("idle_timeout")?.unwrap_or(defaults.idle_timeout),
-        message_chars_max: values
-            .count("message_chars_max")?
-            .unwrap_or(defaults.message_chars_max),
+        message_chars_max: values.count("message_chars_max")?.unwrap_or(defaults.message_chars_max),
         page_limit_max: values.count("page_limit_max")?.unwrap_or(defaults.page_limit_max),
-        idempotency_keep: values
-            .duration("idempotency_keep")?
-            .unwrap_or(defaults.idempotency_keep),
+        idempotency_keep: values.duration("idempotency_keep")?.unwrap_or(defaults.idempotency_keep),
     })
 }

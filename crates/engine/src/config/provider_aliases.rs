@@ -55,12 +55,7 @@ const fn required(
     variables: &'static [&'static str],
     kind: AccountKeyKind,
 ) -> AccountKey {
-    AccountKey {
-        name,
-        variables,
-        kind,
-        is_required: true,
-    }
+    AccountKey { name, variables, kind, is_required: true }
 }
 
 const fn optional(
@@ -68,12 +63,7 @@ const fn optional(
     variables: &'static [&'static str],
     kind: AccountKeyKind,
 ) -> AccountKey {
-    AccountKey {
-        name,
-        variables,
-        kind,
-        is_required: false,
-    }
+    AccountKey { name, variables, kind, is_required: false }
 }
 
 const TWILIO: AccountVariables = AccountVariables {
@@ -82,16 +72,8 @@ const TWILIO: AccountVariables = AccountVariables {
     keys: &[
         required("account_sid", &["TWILIO_ACCOUNT_SID"], AccountKeyKind::Text),
         required("auth_token", &["TWILIO_AUTH_TOKEN"], AccountKeyKind::Secret),
-        optional(
-            "messaging_service_sid",
-            &["TWILIO_MESSAGING_SERVICE_SID"],
-            AccountKeyKind::Text,
-        ),
-        optional(
-            "from",
-            &["TWILIO_FROM", "TWILIO_PHONE_NUMBER"],
-            AccountKeyKind::Text,
-        ),
+        optional("messaging_service_sid", &["TWILIO_MESSAGING_SERVICE_SID"], AccountKeyKind::Text),
+        optional("from", &["TWILIO_FROM", "TWILIO_PHONE_NUMBER"], AccountKeyKind::Text),
     ],
 };
 
@@ -102,11 +84,7 @@ const VONAGE: AccountVariables = AccountVariables {
         required("api_key", &["VONAGE_API_KEY"], AccountKeyKind::Secret),
         required("api_secret", &["VONAGE_API_SECRET"], AccountKeyKind::Secret),
         required("from", &["VONAGE_FROM"], AccountKeyKind::Text),
-        optional(
-            "signature_secret",
-            &["VONAGE_SIGNATURE_SECRET"],
-            AccountKeyKind::Secret,
-        ),
+        optional("signature_secret", &["VONAGE_SIGNATURE_SECRET"], AccountKeyKind::Secret),
     ],
 };
 
@@ -115,29 +93,13 @@ const SES: AccountVariables = AccountVariables {
     marker_variable: "SES_FROM",
     keys: &[
         required("access_key_id", &["AWS_ACCESS_KEY_ID"], AccountKeyKind::Text),
-        required(
-            "secret_access_key",
-            &["AWS_SECRET_ACCESS_KEY"],
-            AccountKeyKind::Secret,
-        ),
-        required(
-            "region",
-            &["AWS_REGION", "AWS_DEFAULT_REGION"],
-            AccountKeyKind::Text,
-        ),
+        required("secret_access_key", &["AWS_SECRET_ACCESS_KEY"], AccountKeyKind::Secret),
+        required("region", &["AWS_REGION", "AWS_DEFAULT_REGION"], AccountKeyKind::Text),
         required("from", &["SES_FROM"], AccountKeyKind::Text),
         optional("session_token", &["AWS_SESSION_TOKEN"], AccountKeyKind::Secret),
-        optional(
-            "configuration_set",
-            &["SES_CONFIGURATION_SET"],
-            AccountKeyKind::Text,
-        ),
+        optional("configuration_set", &["SES_CONFIGURATION_SET"], AccountKeyKind::Text),
         optional("topics", &["SES_TOPICS"], AccountKeyKind::List),
-        optional(
-            "base_url",
-            &["AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL"],
-            AccountKeyKind::Text,
-        ),
+        optional("base_url", &["AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL"], AccountKeyKind::Text),
     ],
 };
 
@@ -161,12 +123,7 @@ const PUSHY: AccountVariables = AccountVariables {
 };
 
 const fn alias(name: &'static str, address: &'static str, account: AccountVariables) -> ProviderAlias {
-    ProviderAlias {
-        name,
-        address: Some(address),
-        failure_rate: 0.0,
-        account: Some(account),
-    }
+    ProviderAlias { name, address: Some(address), failure_rate: 0.0, account: Some(account) }
 }
 
 /// All class names.
@@ -176,12 +133,7 @@ pub(super) const PROVIDER_ALIASES: [ProviderAlias; 6] = [
     alias("AmazonSimpleEmailService", "email", SES),
     alias("BackupEmailService", "email", SMTP),
     alias("PushyService", "push", PUSHY),
-    ProviderAlias {
-        name: "AlwaysFailService",
-        address: None,
-        failure_rate: 1.0,
-        account: None,
-    },
+    ProviderAlias { name: "AlwaysFailService", address: None, failure_rate: 1.0, account: None },
 ];
 
 impl AccountVariables {
@@ -192,10 +144,7 @@ impl AccountVariables {
         }
         let mut table = Table::from_iter([("kind".to_owned(), Value::from(self.kind))]);
         for key in self.keys {
-            let value = key
-                .variables
-                .iter()
-                .find_map(|name| Some((*name, environment.get(name)?)));
+            let value = key.variables.iter().find_map(|name| Some((*name, environment.get(name)?)));
             match value {
                 Some((variable, text)) => {
                     table.insert(key.name.to_owned(), key.kind.parse(variable, text)?);
@@ -215,10 +164,7 @@ impl AccountVariables {
     /// Returns the names of the required variables, for messages.
     pub fn required_variables(&self) -> String {
         let required = self.keys.iter().filter(|key| key.is_required);
-        required
-            .map(|key| key.variables[0])
-            .collect::<Vec<_>>()
-            .join(", ")
+        required.map(|key| key.variables[0]).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -19,16 +19,11 @@ pub(super) fn read_providers(
     top: &TableReader<'_>,
     environment: &Environment,
 ) -> Result<ConfiguredProviders> {
-    let mut configured = ConfiguredProviders {
-        enabled: Vec::new(),
-        disabled: Vec::new(),
-    };
+    let mut configured = ConfiguredProviders { enabled: Vec::new(), disabled: Vec::new() };
     for (name, values) in top.section("providers")?.named_tables()? {
         let name = values.parse_name(name)?;
         if values.flag("enabled")?.unwrap_or(true) {
-            configured
-                .enabled
-                .push(read_provider(name, &values, environment)?);
+            configured.enabled.push(read_provider(name, &values, environment)?);
         } else {
             configured.disabled.push(name);
         }
@@ -44,10 +39,8 @@ fn read_provider(
     let Some(kind) = values.text("kind")? else {
         return Err(values.error_at("kind", "is missing; set the adapter, such as \"http\""));
     };
-    let entries = values
-        .other_entries()
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect::<toml::Table>();
+    let entries =
+        values.other_entries().map(|(key, value)| (key.clone(), value.clone())).collect::<toml::Table>();
     let settings = resolve_table(&entries, values, environment)?;
     let rate = values.number("rate")?;
     if rate.is_some_and(|rate| rate <= 0.0) {
@@ -60,9 +53,7 @@ fn read_provider(
     Ok(ProviderConfig {
         rate,
         concurrency: values.count("concurrency")?.unwrap_or(defaults.concurrency),
-        connect_timeout: values
-            .duration("connect_timeout")?
-            .unwrap_or(defaults.connect_timeout),
+        connect_timeout: values.duration("connect_timeout")?.unwrap_or(defaults.connect_timeout),
         timeout: values.duration("timeout")?.unwrap_or(defaults.timeout),
         breaker_failure_threshold: values
             .count("breaker_failure_threshold")?

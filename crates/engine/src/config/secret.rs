@@ -79,10 +79,7 @@ fn read_placeholder(
 ) -> Result<String> {
     if let Some(name) = placeholder.strip_prefix("env:") {
         let problem = || format!("needs environment variable {name}, which is not set");
-        return environment
-            .get(name)
-            .map(str::to_owned)
-            .ok_or_else(|| reader.error_at(key, &problem()));
+        return environment.get(name).map(str::to_owned).ok_or_else(|| reader.error_at(key, &problem()));
     }
     let name = placeholder.strip_prefix("file:").unwrap_or(placeholder);
     let content = std::fs::read_to_string(reader.folder().join(name)).map_err(|cause| {

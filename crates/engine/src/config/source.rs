@@ -35,12 +35,9 @@ impl ConfigSource {
     ) -> Result<Self> {
         let mut source = match file {
             Some(path) => Self::from_file(path)?,
-            None => Self {
-                table: toml::Table::new(),
-                file: None,
-                text: String::new(),
-                origins: BTreeMap::new(),
-            },
+            None => {
+                Self { table: toml::Table::new(), file: None, text: String::new(), origins: BTreeMap::new() }
+            }
         };
         for key in CONFIG_KEYS {
             let Some(name) = key.environment_variable() else {
@@ -82,27 +79,17 @@ impl ConfigSource {
         let table = text
             .parse::<toml::Table>()
             .map_err(|cause| Error::usage(format!("{name}: not valid TOML: {}", cause.message())))?;
-        Ok(Self {
-            table,
-            file: Some(name),
-            text,
-            origins,
-        })
+        Ok(Self { table, file: Some(name), text, origins })
     }
 
     fn set_override(&mut self, key: &ConfigKey, text: &str, origin: String) -> Result<()> {
         let value = parse_value(key.kind, text).ok_or_else(|| {
-            Error::usage(format!(
-                "{origin}: must be {}, but is \"{text}\"",
-                key.kind.expected()
-            ))
+            Error::usage(format!("{origin}: must be {}, but is \"{text}\"", key.kind.expected()))
         })?;
         let (section, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let mut table = &mut self.table;
         if !section.is_empty() {
-            let entry = table
-                .entry(section)
-                .or_insert_with(|| Value::Table(toml::Table::new()));
+            let entry = table.entry(section).or_insert_with(|| Value::Table(toml::Table::new()));
             let Value::Table(inner) = entry else {
                 return Err(self.error_at(section, "must be a table, such as [work]"));
             };
@@ -130,25 +117,17 @@ impl ConfigSource {
 
     /// Returns the folder of the configuration file, from which `${file:PATH}` starts.
     pub fn folder(&self) -> &Path {
-        self.file
-            .as_deref()
-            .and_then(|file| Path::new(file).parent())
-            .unwrap_or_else(|| Path::new(""))
+        self.file.as_deref().and_then(|file| Path::new(file).parent()).unwrap_or_else(|| Path::new(""))
     }
 
     /// Returns a warning for each variable with the prefix `POSTRIDER_` that is not a known one.
     pub fn unknown_variables(&self, environment: &Environment) -> Vec<String> {
         let is_known = |name: &str| {
             OTHER_VARIABLES.contains(&name)
-                || CONFIG_KEYS
-                    .iter()
-                    .any(|key| key.environment_variable().as_deref() == Some(name))
+                || CONFIG_KEYS.iter().any(|key| key.environment_variable().as_deref() == Some(name))
                 || self.text.contains(&format!("${{env:{name}}}"))
         };
-        let known_names = CONFIG_KEYS
-            .iter()
-            .filter_map(ConfigKey::environment_variable)
-            .collect::<Vec<_>>();
+        let known_names = CONFIG_KEYS.iter().filter_map(ConfigKey::environment_variable).collect::<Vec<_>>();
         environment
             .names_with_prefix("POSTRIDER_")
             .filter(|name| !is_known(name))

@@ -30,12 +30,7 @@ pub(super) struct TableReader<'a> {
 impl<'a> TableReader<'a> {
     /// Returns a reader of the top level.
     pub fn root(source: &'a ConfigSource) -> Self {
-        Self {
-            source,
-            table: Some(&source.table),
-            path: String::new(),
-            key_pattern: String::new(),
-        }
+        Self { source, table: Some(&source.table), path: String::new(), key_pattern: String::new() }
     }
 
     /// Returns a reader of the table `name`; a missing table is empty.
@@ -45,9 +40,7 @@ impl<'a> TableReader<'a> {
             Some(Value::Table(table)) => Some(table),
             Some(_) => {
                 let path = format!("{}{name}", self.path);
-                return Err(self
-                    .source
-                    .error_at(&path, &format!("must be a table: write [{path}]")));
+                return Err(self.source.error_at(&path, &format!("must be a table: write [{path}]")));
             }
         };
         Ok(Self {
@@ -72,10 +65,7 @@ impl<'a> TableReader<'a> {
 
     /// Returns the tables of the list `name`, as in `[[keys]]`.
     pub fn table_list(&self, name: &str) -> Result<Vec<Self>> {
-        let wrong = |path: &str| {
-            self.source
-                .error_at(path, &format!("must be tables: write [[{name}]]"))
-        };
+        let wrong = |path: &str| self.source.error_at(path, &format!("must be tables: write [[{name}]]"));
         let values = match self.raw(name) {
             None => return Ok(Vec::new()),
             Some(Value::Array(values)) => values,
@@ -128,9 +118,7 @@ impl<'a> TableReader<'a> {
     pub fn parse_name(&self, name: &str) -> Result<ConfigName> {
         name.parse().map_err(|_| {
             let bytes_max = ConfigName::BYTES_MAX;
-            self.table_error(&format!(
-                "is not a valid name; use 1 to {bytes_max} letters, digits, -, _ or ."
-            ))
+            self.table_error(&format!("is not a valid name; use 1 to {bytes_max} letters, digits, -, _ or ."))
         })
     }
 
@@ -231,10 +219,7 @@ impl<'a> TableReader<'a> {
     fn config_key(&self, name: &str) -> Result<&'static ConfigKey> {
         let path = format!("{}{name}", self.key_pattern);
         find_config_key(&path).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("key {path} is missing in the table of keys"),
-            )
+            Error::new(ErrorKind::Internal, format!("key {path} is missing in the table of keys"))
         })
     }
 

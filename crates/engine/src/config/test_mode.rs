@@ -24,11 +24,7 @@ pub(super) fn mock_providers() -> Vec<ProviderConfig> {
     [("mock-blue", "30ms"), ("mock-red", "50ms")]
         .into_iter()
         .filter_map(|(name, mean_time)| {
-            Some(ProviderConfig::new(
-                name.parse().ok()?,
-                "mock",
-                settings(mean_time),
-            ))
+            Some(ProviderConfig::new(name.parse().ok()?, "mock", settings(mean_time)))
         })
         .collect()
 }
@@ -57,9 +53,8 @@ impl Config {
     pub fn test_mode() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
         let providers = mock_providers();
-        let channels: Vec<Channel> = default_channel(&providers, &RetryPolicy::default())
-            .into_iter()
-            .collect();
+        let channels: Vec<Channel> =
+            default_channel(&providers, &RetryPolicy::default()).into_iter().collect();
         Self {
             listen,
             public_url: format!("http://{listen}"),

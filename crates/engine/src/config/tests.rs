@@ -25,10 +25,7 @@ fn write_config(text: &str) -> ConfigFile {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("console.toml");
     std::fs::write(&path, text).unwrap();
-    ConfigFile {
-        _folder: folder,
-        path,
-    }
+    ConfigFile { _folder: folder, path }
 }
 
 fn load_with(text: &str, environment: &Environment) -> Result<(Config, Vec<String>), String> {
@@ -53,11 +50,7 @@ fn uncommented_example() -> String {
 
 fn collect_key_paths(table: &toml::Table, prefix: &str, found: &mut Vec<String>) {
     for (name, value) in table {
-        let name = if prefix == "channels." || prefix == "providers." {
-            "NAME"
-        } else {
-            name
-        };
+        let name = if prefix == "channels." || prefix == "providers." { "NAME" } else { name };
         match value {
             toml::Value::Table(inner) if !name.ends_with("weights") => {
                 collect_key_paths(inner, &format!("{prefix}{name}."), found);
@@ -87,10 +80,7 @@ fn without_file_and_environment_the_configuration_is_test_mode() {
 
 #[test]
 fn the_example_file_unchanged_equals_the_defaults() {
-    assert_eq!(
-        load(include_str!("../../../../console.example.toml")),
-        Ok(Config::test_mode())
-    );
+    assert_eq!(load(include_str!("../../../../console.example.toml")), Ok(Config::test_mode()));
 }
 
 #[test]
@@ -99,10 +89,7 @@ fn the_example_file_contains_every_key_and_no_other() {
     collect_key_paths(&uncommented_example().parse().unwrap(), "", &mut shown);
     shown.sort();
     shown.dedup();
-    let mut known = CONFIG_KEYS
-        .iter()
-        .map(|key| key.path.to_owned())
-        .collect::<Vec<_>>();
+    let mut known = CONFIG_KEYS.iter().map(|key| key.path.to_owned()).collect::<Vec<_>>();
     known.sort();
     assert_eq!(shown, known);
 }
@@ -117,10 +104,7 @@ fn the_example_file_is_valid_with_every_key_uncommented() {
     ]);
     let (config, warnings) = load_with(&uncommented_example(), &environment).unwrap();
     assert_eq!(warnings, Vec::<String>::new());
-    assert_eq!(
-        config.channels[0].strategy,
-        RoutingStrategy::Weighted(vec![30, 70])
-    );
+    assert_eq!(config.channels[0].strategy, RoutingStrategy::Weighted(vec![30, 70]));
     assert_eq!(config.channels[0].retry.tries_max, 12);
     assert_eq!(config.keys.len(), 2);
     assert!(!config.is_test_mode);
@@ -128,25 +112,17 @@ fn the_example_file_is_valid_with_every_key_uncommented() {
 
 #[test]
 fn the_defaults_of_the_table_are_those_of_the_program() {
-    let defaults = CONFIG_KEYS
-        .iter()
-        .filter_map(|key| Some((key.environment_variable()?, key.default.to_owned())));
+    let defaults =
+        CONFIG_KEYS.iter().filter_map(|key| Some((key.environment_variable()?, key.default.to_owned())));
     let (config, _) = Config::load(None, &defaults.collect(), &[]).unwrap();
     assert_eq!(config, Config::test_mode());
 
-    let lines = CONFIG_KEYS
-        .iter()
-        .filter(|key| !key.default.is_empty())
-        .filter_map(|key| {
-            let name = key.path.strip_prefix("providers.NAME.")?;
-            let quoted = matches!(key.kind, keys::ValueKind::Duration | keys::ValueKind::Choice(_));
-            let value = if quoted {
-                format!("\"{}\"", key.default)
-            } else {
-                key.default.to_owned()
-            };
-            Some(format!("{name} = {value}\n"))
-        });
+    let lines = CONFIG_KEYS.iter().filter(|key| !key.default.is_empty()).filter_map(|key| {
+        let name = key.path.strip_prefix("providers.NAME.")?;
+        let quoted = matches!(key.kind, keys::ValueKind::Duration | keys::ValueKind::Choice(_));
+        let value = if quoted { format!("\"{}\"", key.default) } else { key.default.to_owned() };
+        Some(format!("{name} = {value}\n"))
+    });
     let explicit = format!("{TWO_PROVIDERS}{}", lines.collect::<String>());
     assert_eq!(load(&explicit), load(TWO_PROVIDERS));
 }
@@ -231,26 +207,14 @@ fn an_error_names_its_origin_and_its_remedy() {
             "[works]\nlease = \"60s\"".to_owned(),
             "line 1: works is not a known key; correct or remove it (console.example.toml lists all keys) (did you mean work?)",
         ),
-        (
-            "work = 3".to_owned(),
-            "line 1: work must be a table: write [work]",
-        ),
-        (
-            "keys = 3".to_owned(),
-            "line 1: keys must be tables: write [[keys]]",
-        ),
+        ("work = 3".to_owned(), "line 1: work must be a table: write [work]"),
+        ("keys = 3".to_owned(), "line 1: keys must be tables: write [[keys]]"),
         (
             "[work]\nlease = 60".to_owned(),
             "line 2: work.lease must be a duration such as \"500ms\", \"30s\", \"20m\" or \"24h\", but is 60",
         ),
-        (
-            "[retry]\nmax_age = \"99y\"".to_owned(),
-            "line 2: retry.max_age must be at most 3650d",
-        ),
-        (
-            "[work]\nlease = \"0s\"".to_owned(),
-            "line 2: work.lease must be greater than zero",
-        ),
+        ("[retry]\nmax_age = \"99y\"".to_owned(), "line 2: retry.max_age must be at most 3650d"),
+        ("[work]\nlease = \"0s\"".to_owned(), "line 2: work.lease must be greater than zero"),
         (
             "[work]\nconcurrency = 0".to_owned(),
             "line 2: work.concurrency must be a whole number from 1 to 100000, but is 0",
@@ -263,34 +227,19 @@ fn an_error_names_its_origin_and_its_remedy() {
             "[limits]\nmessage_chars_max = 100000".to_owned(),
             "limits.body_bytes_max is too small for a message of limits.message_chars_max characters: raise it to at least 1200000, or lower limits.message_chars_max",
         ),
-        (
-            "insecure = \"yes\"".to_owned(),
-            "line 1: insecure must be true or false, but is \"yes\"",
-        ),
+        ("insecure = \"yes\"".to_owned(), "line 1: insecure must be true or false, but is \"yes\""),
         (
             "region = \"Iran\"".to_owned(),
             "line 1: region must be a country's two capital letters, such as \"IR\" or \"DE\"",
         ),
-        (
-            "numbers = \"some\"".to_owned(),
-            "line 1: numbers must be one of possible, valid, but is \"some\"",
-        ),
+        ("numbers = \"some\"".to_owned(), "line 1: numbers must be one of possible, valid, but is \"some\""),
         (
             "listen = \"8080\"".to_owned(),
             "line 1: listen must be an address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"",
         ),
-        (
-            "public_url = \"x\"".to_owned(),
-            "line 1: public_url must begin with http:// or https://",
-        ),
-        (
-            "[retry]\nbase = \"2h\"".to_owned(),
-            "retry.cap is shorter than base; raise cap or lower base",
-        ),
-        (
-            "[retry]\nfactor = 0.5".to_owned(),
-            "line 2: retry.factor must be from 1 to 100",
-        ),
+        ("public_url = \"x\"".to_owned(), "line 1: public_url must begin with http:// or https://"),
+        ("[retry]\nbase = \"2h\"".to_owned(), "retry.cap is shorter than base; raise cap or lower base"),
+        ("[retry]\nfactor = 0.5".to_owned(), "line 2: retry.factor must be from 1 to 100"),
         (
             channel("").replace("\"blue\"]", "\"blu\"]"),
             "line 6: channels.sms.providers lists unknown provider blu: add [providers.blu] or correct the name (did you mean blue?)",
@@ -359,10 +308,7 @@ fn an_error_names_its_origin_and_its_remedy() {
             key("key = \"short\""),
             "line 4: keys[0].key is shorter than 16 characters; create one with: openssl rand -hex 32",
         ),
-        (
-            key(""),
-            "keys[0].sha256 is missing; set sha256, or key = \"${env:NAME}\"",
-        ),
+        (key(""), "keys[0].sha256 is missing; set sha256, or key = \"${env:NAME}\""),
         (
             key("key = \"0123456789abcdef\"").replace("send", "write"),
             "line 3: keys[0].scopes must contain some of \"send\", \"read\", \"admin\"",
@@ -370,13 +316,8 @@ fn an_error_names_its_origin_and_its_remedy() {
         ("listen = ".to_owned(), "line 1: not valid TOML: "),
     ] {
         let error = load(&text).unwrap_err();
-        let plain = error
-            .trim_start_matches("console.toml")
-            .trim_start_matches([':', ' ']);
-        assert!(
-            plain.starts_with(expected),
-            "\n  actual: {error}\nexpected: {expected}"
-        );
+        let plain = error.trim_start_matches("console.toml").trim_start_matches([':', ' ']);
+        assert!(plain.starts_with(expected), "\n  actual: {error}\nexpected: {expected}");
     }
 }
 
@@ -384,16 +325,10 @@ fn an_error_names_its_origin_and_its_remedy() {
 fn a_wrong_variable_is_named_and_a_strange_one_only_warned_of() {
     let wrong = Environment::from([("POSTRIDER_WORK_LEASE", "soon")]);
     let error = load_with("", &wrong).unwrap_err();
-    assert!(
-        error.starts_with("POSTRIDER_WORK_LEASE: work.lease must be a duration"),
-        "{error}"
-    );
+    assert!(error.starts_with("POSTRIDER_WORK_LEASE: work.lease must be a duration"), "{error}");
     let wrong = Environment::from([("POSTRIDER_WORK_CONCURRENCY", "many")]);
     let error = load_with("", &wrong).unwrap_err();
-    assert!(
-        error.starts_with("POSTRIDER_WORK_CONCURRENCY: must be a whole number"),
-        "{error}"
-    );
+    assert!(error.starts_with("POSTRIDER_WORK_CONCURRENCY: must be a whole number"), "{error}");
 
     let environment = Environment::from([
         ("POSTRIDER_STORE_ULR", "sqlite:x"),
@@ -410,10 +345,7 @@ fn a_wrong_variable_is_named_and_a_strange_one_only_warned_of() {
 fn unusual_settings_cause_warnings() {
     let text = format!("{TWO_PROVIDERS}timeout = \"40s\"\n[channels.sms]\nproviders = [\"red\"]\n");
     let (_, warnings) = load_with(&text, &Environment::default()).unwrap();
-    assert!(
-        warnings[0].contains("no channel uses [providers.blue]"),
-        "{warnings:?}"
-    );
+    assert!(warnings[0].contains("no channel uses [providers.blue]"), "{warnings:?}");
     assert!(warnings[1].contains("work.grace is shorter"), "{warnings:?}");
 }
 
@@ -448,11 +380,7 @@ fn a_listen_address_other_than_loopback_needs_keys_or_insecure() {
         (&format!("listen = \"0.0.0.0:80\"\n{key}"), true),
     ] {
         let config = load(text).unwrap();
-        assert_eq!(
-            check_listen_address(&config, config.listen).is_ok(),
-            is_allowed,
-            "{text}"
-        );
+        assert_eq!(check_listen_address(&config, config.listen).is_ok(), is_allowed, "{text}");
     }
 }
 

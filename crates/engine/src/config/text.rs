@@ -11,7 +11,5 @@ pub(super) fn did_you_mean<'a>(text: &str, candidates: impl Iterator<Item = &'a 
         .map(|candidate| (strsim::jaro_winkler(text, candidate), candidate))
         .filter(|(similarity, _)| *similarity > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map_or_else(String::new, |(_, candidate)| {
-            format!(" (did you mean {candidate}?)")
-        })
+        .map_or_else(String::new, |(_, candidate)| format!(" (did you mean {candidate}?)"))
 }

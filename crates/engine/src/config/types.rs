@@ -256,20 +256,13 @@ impl Scope {
 
 impl Default for WorkConfig {
     fn default() -> Self {
-        Self {
-            concurrency: 256,
-            lease: Duration::from_secs(60),
-            grace: Duration::from_secs(20),
-        }
+        Self { concurrency: 256, lease: Duration::from_secs(60), grace: Duration::from_secs(20) }
     }
 }
 
 impl Default for ScheduleConfig {
     fn default() -> Self {
-        Self {
-            resend: Some(Duration::from_secs(60)),
-            report: Some(Duration::from_secs(20 * 60)),
-        }
+        Self { resend: Some(Duration::from_secs(60)), report: Some(Duration::from_secs(20 * 60)) }
     }
 }
 
@@ -305,10 +298,7 @@ impl fmt::Debug for Config {
             .field("phone", &self.phone)
             .field("mask_numbers", &self.mask_numbers)
             .field("store_url", &mask_url(&self.store_url))
-            .field(
-                "store_replica_url",
-                &self.store_replica_url.as_deref().map(mask_url),
-            )
+            .field("store_replica_url", &self.store_replica_url.as_deref().map(mask_url))
             .field("store_connections", &self.store_connections)
             .field("queue_url", &mask_url(&self.queue_url))
             .field("queue_window", &self.queue_window)

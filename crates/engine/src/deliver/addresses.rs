@@ -32,11 +32,7 @@ impl<'c> DeliveryAddresses<'c> {
             [kind] => *kind,
             _ => guess_address_kind(&claimed.address),
         };
-        Self {
-            claimed,
-            kind,
-            invalid: Vec::new(),
-        }
+        Self { claimed, kind, invalid: Vec::new() }
     }
 
     /// Returns whether the delivery can have several addresses, so that an attempt must record which one it
@@ -61,18 +57,12 @@ impl<'c> DeliveryAddresses<'c> {
             let is_invalid = self.invalid.contains(&contact.address.as_str());
             contact.kind.is_usable_by(kind) && !is_invalid && runtime.provider.can_send_to(&contact.address)
         });
-        usable.next().map(|contact| ChosenAddress {
-            address: &contact.address,
-            spelling: &contact.spelling,
-        })
+        usable.next().map(|contact| ChosenAddress { address: &contact.address, spelling: &contact.spelling })
     }
 
     /// Returns whether any provider of the channel can use an address.
     pub fn has_usable_address(&self, route: &Route) -> bool {
-        route
-            .providers()
-            .iter()
-            .any(|runtime| self.address_for(runtime).is_some())
+        route.providers().iter().any(|runtime| self.address_for(runtime).is_some())
     }
 
     /// Excludes an address that a provider reported as invalid.
@@ -89,13 +79,6 @@ pub(super) fn skip_reason(runtime: &ProviderRuntime) -> String {
 
 /// Returns the reason why the delivery has no usable address.
 pub(super) fn no_usable_address_reason(route: &Route) -> String {
-    let kinds = route
-        .address_kinds()
-        .iter()
-        .map(|kind| kind.description())
-        .collect::<Vec<_>>();
-    format!(
-        "no active address for the providers of this channel ({})",
-        kinds.join(", ")
-    )
+    let kinds = route.address_kinds().iter().map(|kind| kind.description()).collect::<Vec<_>>();
+    format!("no active address for the providers of this channel ({})", kinds.join(", "))
 }

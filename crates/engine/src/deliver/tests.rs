@@ -89,9 +89,7 @@ async fn a_late_worker_skips_providers_whose_call_could_outlast_the_lease() {
     let (gateway, id) = gateway_with_message(clock, folder.path()).await;
     let found = find_due(&gateway, &1, Duration::ZERO).await;
     let claimed = claim(&gateway, found.ids).await.pop().unwrap();
-    gateway
-        .clock
-        .advance(gateway.config.work.lease - Duration::from_secs(1));
+    gateway.clock.advance(gateway.config.work.lease - Duration::from_secs(1));
     run_round(&gateway, claimed).await;
     let message = gateway.store.find_message(id).await.unwrap().unwrap();
     let delivery = &message.deliveries[0];
@@ -100,15 +98,8 @@ async fn a_late_worker_skips_providers_whose_call_could_outlast_the_lease() {
     gateway.clock.advance(Duration::from_secs(1));
     assert_eq!(step(&gateway, 1, Duration::ZERO).await, DeliverStep::Processed(1));
     let message = gateway.store.find_message(id).await.unwrap().unwrap();
-    let outcomes = message.deliveries[0]
-        .attempts
-        .iter()
-        .map(|attempt| attempt.outcome.as_str());
-    assert_eq!(
-        outcomes.collect::<Vec<_>>(),
-        ["accepted"],
-        "once, and not unknown"
-    );
+    let outcomes = message.deliveries[0].attempts.iter().map(|attempt| attempt.outcome.as_str());
+    assert_eq!(outcomes.collect::<Vec<_>>(), ["accepted"], "once, and not unknown");
 }
 
 #[tokio::test]

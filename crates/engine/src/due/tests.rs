@@ -12,12 +12,7 @@ use crate::testing::{GatewayBuilder, open_store, request_over};
 async fn two_gateways(folder: &tempfile::TempDir) -> (Gateway, Gateway) {
     let gateway = |seed| {
         let store = open_store(folder.path());
-        async move {
-            GatewayBuilder::new(Config::test_mode())
-                .seed(seed)
-                .wire(&store)
-                .await
-        }
+        async move { GatewayBuilder::new(Config::test_mode()).seed(seed).wire(&store).await }
     };
     (gateway(1).await, gateway(2).await)
 }
@@ -35,11 +30,7 @@ async fn a_worker_whose_queue_is_outdated_reads_the_store() {
     }
     let found = find_due(&second, &1, Duration::ZERO).await;
     let outdated = found.ids.clone();
-    assert_eq!(
-        (outdated.len(), found.more),
-        (1, MoreDue::PushedToQueue),
-        "one now, nine in its queue"
-    );
+    assert_eq!((outdated.len(), found.more), (1, MoreDue::PushedToQueue), "one now, nine in its queue");
     let all = find_due(&first, &10, Duration::ZERO).await;
     assert_eq!(claim(&first, all.ids).await.len(), 10);
 
@@ -48,11 +39,7 @@ async fn a_worker_whose_queue_is_outdated_reads_the_store() {
     assert_eq!((won, more), (0, MoreDue::QueueBehind(STORE_POLLS_WHEN_BEHIND)));
     accept_message(&first).await;
     let from_store = find_more_due(&second, &1, more).await;
-    assert_eq!(
-        claim(&second, from_store.ids).await.len(),
-        1,
-        "the new one, not an entry of its queue"
-    );
+    assert_eq!(claim(&second, from_store.ids).await.len(), 1, "the new one, not an entry of its queue");
     assert_eq!(from_store.more, MoreDue::QueueBehind(STORE_POLLS_WHEN_BEHIND - 1));
     let nothing = find_more_due(&second, &1, from_store.more).await;
     assert_eq!((nothing.ids.len(), nothing.more), (0, MoreDue::NoneKnown));
@@ -66,20 +53,14 @@ async fn a_worker_with_many_slots_notices_that_more_is_due() {
         accept_message(&first).await;
     }
     let found = find_due(&second, &QUEUE_REFILL_MAX, Duration::ZERO).await;
-    assert_eq!(
-        (found.ids.len(), found.more),
-        (QUEUE_REFILL_MAX, MoreDue::PushedToQueue)
-    );
+    assert_eq!((found.ids.len(), found.more), (QUEUE_REFILL_MAX, MoreDue::PushedToQueue));
 }
 
 #[test]
 fn a_queue_is_not_outdated_if_more_than_half_of_its_entries_were_claimed() {
     assert_eq!(MoreDue::NoneKnown.after_claim(0, 0), MoreDue::NoneKnown);
     assert_eq!(MoreDue::NoneKnown.after_claim(3, 5), MoreDue::NoneKnown);
-    assert_eq!(
-        MoreDue::DeliveredByQueue.after_claim(2, 5),
-        MoreDue::QueueBehind(STORE_POLLS_WHEN_BEHIND)
-    );
+    assert_eq!(MoreDue::DeliveredByQueue.after_claim(2, 5), MoreDue::QueueBehind(STORE_POLLS_WHEN_BEHIND));
     assert_eq!(
         MoreDue::QueueBehind(3).after_claim(0, 5),
         MoreDue::QueueBehind(3),

@@ -65,11 +65,7 @@ pub async fn send_event(gateway: &Gateway, client: &WebhookClient, claimed: &Cla
         now,
         gateway.random.fraction(),
     );
-    EventAttempt {
-        result,
-        endpoint_result,
-        is_gone,
-    }
+    EventAttempt { result, endpoint_result, is_gone }
 }
 
 /// Returns the URL and the signing secrets of an event, according to the current configuration.
@@ -81,9 +77,7 @@ fn resolve_endpoint<'c>(
     let (text, key) = match &event.target {
         EventTarget::Url { url, api_key: key } => (url.as_str(), config.api_key(key)),
         EventTarget::ApiKey(name) => {
-            let key = config
-                .api_key(name)
-                .ok_or_else(|| format!("API key {name} is not configured"))?;
+            let key = config.api_key(name).ok_or_else(|| format!("API key {name} is not configured"))?;
             let url = key.events.url.as_deref();
             let missing = || format!("API key {name} has no events_url");
             (url.ok_or_else(missing)?, Some(key))
@@ -96,22 +90,14 @@ fn resolve_endpoint<'c>(
 
 /// Returns the secrets of the API key, otherwise those of `[events]`.
 pub fn signing_secrets<'c>(events: &'c EventsConfig, key: Option<&'c ApiKey>) -> Option<&'c SigningSecrets> {
-    let secrets = key
-        .map(|key| &key.events.secrets)
-        .filter(|secrets| !secrets.is_empty());
-    secrets
-        .or(Some(&events.secrets))
-        .filter(|secrets| !secrets.is_empty())
+    let secrets = key.map(|key| &key.events.secrets).filter(|secrets| !secrets.is_empty());
+    secrets.or(Some(&events.secrets)).filter(|secrets| !secrets.is_empty())
 }
 
 /// Classifies a response: 2xx is delivered, 410 is final, everything else is retried.
 fn classify_response(response: WebhookResult) -> (EventOutcome, String, bool) {
     match response {
-        WebhookResult::Response {
-            status,
-            retry_after,
-            body_excerpt: excerpt,
-        } => {
+        WebhookResult::Response { status, retry_after, body_excerpt: excerpt } => {
             let description = if excerpt.is_empty() {
                 format!("HTTP {status}")
             } else {
@@ -159,13 +145,7 @@ fn next_event_state(
             }
         }
     };
-    EventAttemptResult {
-        key: event.key,
-        claims: claimed.claims,
-        status,
-        tries,
-        result: description,
-    }
+    EventAttemptResult { key: event.key, claims: claimed.claims, status, tries, result: description }
 }
 
 /// Returns the JSON payload of an event; the same bytes for each attempt. Events never contain the message

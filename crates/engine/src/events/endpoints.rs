@@ -44,12 +44,7 @@ struct EndpointState {
 impl EndpointTable {
     /// Creates an empty table with a maximum of calls in flight per endpoint and in total.
     pub fn new(concurrency_per_endpoint: usize, slots: usize) -> Self {
-        Self {
-            concurrency_per_endpoint,
-            slots,
-            in_use: 0,
-            endpoints: HashMap::new(),
-        }
+        Self { concurrency_per_endpoint, slots, in_use: 0, endpoints: HashMap::new() }
     }
 
     /// Returns the number of events that each endpoint can take now, without endpoints that can take none.
@@ -59,20 +54,11 @@ impl EndpointTable {
         let mut capacities = Vec::new();
         for name in names {
             let (capacity, in_flight) =
-                self.endpoints
-                    .get(&name)
-                    .map_or((self.concurrency_per_endpoint, 0), |endpoint| {
-                        (
-                            endpoint.capacity(self.concurrency_per_endpoint, now),
-                            endpoint.in_flight,
-                        )
-                    });
+                self.endpoints.get(&name).map_or((self.concurrency_per_endpoint, 0), |endpoint| {
+                    (endpoint.capacity(self.concurrency_per_endpoint, now), endpoint.in_flight)
+                });
             let unreserved = free.saturating_sub(self.slots / 2);
-            let limit = if in_flight == 0 {
-                unreserved.max(1)
-            } else {
-                unreserved
-            };
+            let limit = if in_flight == 0 { unreserved.max(1) } else { unreserved };
             let capacity = capacity.min(limit).min(free);
             if capacity > 0 {
                 free -= capacity;
@@ -122,11 +108,7 @@ impl EndpointState {
         if self.backoff_until.is_some_and(|until| now < until) {
             return 0;
         }
-        let limit = if self.failures < FAILURES_BEFORE_BACKOFF {
-            limit
-        } else {
-            1
-        };
+        let limit = if self.failures < FAILURES_BEFORE_BACKOFF { limit } else { 1 };
         limit.saturating_sub(self.in_flight)
     }
 

@@ -26,28 +26,17 @@ async fn completed_job() -> Result<&'static str> {
 async fn the_lock_of_a_stopped_process_is_free_after_its_expiry() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = two_gateways(&folder).await;
-    let stuck = run_unless_locked(
-        &here,
-        ScheduledJob::Prune,
-        SAME_RUN_WINDOW,
-        std::future::pending::<Result<()>>(),
-    );
-    assert!(
-        tokio::time::timeout(Duration::from_millis(200), stuck)
-            .await
-            .is_err()
-    );
+    let stuck =
+        run_unless_locked(&here, ScheduledJob::Prune, SAME_RUN_WINDOW, std::future::pending::<Result<()>>());
+    assert!(tokio::time::timeout(Duration::from_millis(200), stuck).await.is_err());
     there.clock.advance(LOCK_TTL - Duration::from_millis(1));
-    let skipped = run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job())
-        .await
-        .unwrap();
+    let skipped =
+        run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job()).await.unwrap();
     assert!(
         matches!(&skipped, JobRun::Skipped(owner) if owner.process_name == here.process_name && !owner.is_done)
     );
     there.clock.advance(Duration::from_millis(1));
-    let ran = run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job())
-        .await
-        .unwrap();
+    let ran = run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job()).await.unwrap();
     assert_eq!(ran, JobRun::Ran("done"));
 }
 
@@ -55,10 +44,7 @@ async fn the_lock_of_a_stopped_process_is_free_after_its_expiry() {
 async fn a_waiting_process_reports_the_owner_once_and_then_runs() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = two_gateways(&folder).await;
-    assert_eq!(
-        acquire(&here, ScheduledJob::Report).await.unwrap(),
-        JobLockResult::Acquired
-    );
+    assert_eq!(acquire(&here, ScheduledJob::Report).await.unwrap(), JobLockResult::Acquired);
     let reports = Cell::new(0);
     let waiting = wait_and_run(
         &there,
@@ -79,24 +65,15 @@ async fn a_failed_job_may_run_again_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = two_gateways(&folder).await;
     let fails = async { Err::<(), _>(Error::new(ErrorKind::Unavailable, "fail")) };
-    assert!(
-        run_unless_locked(&here, ScheduledJob::Prune, SAME_RUN_WINDOW, fails)
-            .await
-            .is_err()
-    );
-    let ran = run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job())
-        .await
-        .unwrap();
+    assert!(run_unless_locked(&here, ScheduledJob::Prune, SAME_RUN_WINDOW, fails).await.is_err());
+    let ran = run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job()).await.unwrap();
     assert_eq!(ran, JobRun::Ran("done"));
-    let again = run_unless_locked(&here, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job())
-        .await
-        .unwrap();
+    let again =
+        run_unless_locked(&here, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job()).await.unwrap();
     assert!(matches!(again, JobRun::Skipped(owner) if owner.is_done));
     here.clock.advance(SAME_RUN_WINDOW);
     assert_eq!(
-        run_unless_locked(&here, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job())
-            .await
-            .unwrap(),
+        run_unless_locked(&here, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job()).await.unwrap(),
         JobRun::Ran("done")
     );
 }

@@ -23,9 +23,7 @@ pub(super) fn to_prometheus_text(openmetrics: &str) -> String {
         let (name, kind) = family.split_once(' ').unwrap_or((family, "untyped"));
         let total = if kind == "counter" { "_total" } else { "" };
         let help_text = help.splitn(4, ' ').nth(3).unwrap_or_default();
-        text.push_str(&format!(
-            "# HELP {name}{total} {help_text}\n# TYPE {name}{total} {kind}\n"
-        ));
+        text.push_str(&format!("# HELP {name}{total} {help_text}\n# TYPE {name}{total} {kind}\n"));
     }
     text
 }

@@ -11,10 +11,7 @@ fn the_older_text_format_names_counter_families_like_their_samples() {
     let accepted = "# HELP postrider_accepted_total Messages stored.\n# TYPE postrider_accepted_total counter\n\
                     postrider_accepted_total 1\n";
     assert!(plain.contains(accepted), "{plain}");
-    assert!(
-        plain.contains("postrider_calls_in_flight{provider=\"blue\"} 3\n"),
-        "{plain}"
-    );
+    assert!(plain.contains("postrider_calls_in_flight{provider=\"blue\"} 3\n"), "{plain}");
     assert!(!plain.contains("# UNIT") && !plain.contains("# EOF"), "{plain}");
 }
 
@@ -31,10 +28,7 @@ fn a_channel_that_is_not_configured_any_more_is_removed() {
     metrics.set_channel_backlogs(&[backlog("sms")]);
     let text = metrics.openmetrics_text();
     assert!(text.contains("postrider_waiting{channel=\"sms\"} 2"), "{text}");
-    assert!(
-        text.contains("postrider_oldest_waiting_seconds{channel=\"sms\"} 7"),
-        "{text}"
-    );
+    assert!(text.contains("postrider_oldest_waiting_seconds{channel=\"sms\"} 7"), "{text}");
     assert!(text.contains("postrider_due{channel=\"sms\"} 1"), "{text}");
     assert!(!text.contains("email"), "{text}");
 }

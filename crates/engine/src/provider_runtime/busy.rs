@@ -56,20 +56,14 @@ impl ProviderBusy {
     /// A probe is in flight.
     pub(super) fn half_open(provider: &ConfigName) -> Self {
         let (retry_after, jitter_max) = HALF_OPEN_RETRY;
-        Self {
-            jitter_max,
-            ..Self::new(provider, retry_after, "is being probed")
-        }
+        Self { jitter_max, ..Self::new(provider, retry_after, "is being probed") }
     }
 
     /// Returns why the circuit allows no call at `now`.
     pub(super) fn from_circuit(provider: &ConfigName, circuit: &ProviderCircuit, now: Timestamp) -> Self {
         if circuit.active_pause().is_some() {
             let (retry_after, jitter_max) = PAUSED_RETRY;
-            return Self {
-                jitter_max,
-                ..Self::new(provider, retry_after, "was paused by an operator")
-            };
+            return Self { jitter_max, ..Self::new(provider, retry_after, "was paused by an operator") };
         }
         if let Some(until) = circuit.cooldown_until(now) {
             return Self::new(provider, time_until(until, now), "is in cooldown (throttled)");
@@ -77,11 +71,7 @@ impl ProviderBusy {
         match circuit.breaker.status() {
             CircuitStatus::Open { until } => {
                 let retry_after = time_until(until, now).max(OPEN_RETRY_MIN);
-                Self::new(
-                    provider,
-                    retry_after,
-                    "has an open circuit breaker after failures",
-                )
+                Self::new(provider, retry_after, "has an open circuit breaker after failures")
             }
             CircuitStatus::Closed => Self::new(provider, CONCURRENCY_RETRY, "is being probed"),
             CircuitStatus::HalfOpen => Self::half_open(provider),
@@ -94,11 +84,7 @@ impl ProviderBusy {
     }
 
     fn new(provider: &ConfigName, retry_after: Duration, reason: &str) -> Self {
-        Self {
-            retry_after,
-            jitter_max: Duration::ZERO,
-            reason: format!("{provider} {reason}"),
-        }
+        Self { retry_after, jitter_max: Duration::ZERO, reason: format!("{provider} {reason}") }
     }
 }
 

@@ -49,9 +49,6 @@ impl CallMetrics {
     /// Returns the number of calls so far and their total duration.
     pub fn totals(&self) -> (u64, Duration) {
         let micros = self.call_micros_total.load(Ordering::Relaxed);
-        (
-            self.calls_total.load(Ordering::Relaxed),
-            Duration::from_micros(micros),
-        )
+        (self.calls_total.load(Ordering::Relaxed), Duration::from_micros(micros))
     }
 }

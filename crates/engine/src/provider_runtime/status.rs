@@ -32,37 +32,22 @@ impl ProviderRuntimeStatus {
     /// Returns the status of a circuit at `now`.
     pub(super) fn new(circuit: &ProviderCircuit, in_flight: usize, now: Timestamp) -> Self {
         let status = circuit.breaker.status();
-        let cooldown_until = circuit
-            .cooldown_until(now)
-            .filter(|_| status == CircuitStatus::Closed);
+        let cooldown_until = circuit.cooldown_until(now).filter(|_| status == CircuitStatus::Closed);
         let pause = circuit.active_pause();
         let (state, detail) = match (pause, cooldown_until) {
             (Some(control), _) => (PAUSED, pause_description(control)),
             (None, Some(until)) => {
                 let until = until.format("%H:%M:%S UTC");
-                (
-                    status.as_str(),
-                    format!("in cooldown (throttled); gets no calls until {until}"),
-                )
+                (status.as_str(), format!("in cooldown (throttled); gets no calls until {until}"))
             }
             (None, None) => (status.as_str(), status.description()),
         };
-        Self {
-            state,
-            detail,
-            is_available: circuit.is_available(now),
-            in_flight,
-            is_paused: pause.is_some(),
-        }
+        Self { state, detail, is_available: circuit.is_available(now), in_flight, is_paused: pause.is_some() }
     }
 }
 
 fn pause_description(control: &ProviderControl) -> String {
-    let by = if control.requested_by.is_empty() {
-        "an operator"
-    } else {
-        control.requested_by.as_str()
-    };
+    let by = if control.requested_by.is_empty() { "an operator" } else { control.requested_by.as_str() };
     let at = control.at.format("%Y-%m-%d %H:%M UTC");
     format!("paused by {by} on {at}; gets no calls until it is resumed")
 }

@@ -5,9 +5,7 @@ use postrider_core::attempt::Outcome;
 #[tokio::test]
 async fn a_delivery_that_avoids_the_only_available_provider_waits_for_the_other() {
     let folder = tempfile::tempdir().unwrap();
-    let gateway = GatewayBuilder::new(Config::test_mode())
-        .wire(&open_store(folder.path()))
-        .await;
+    let gateway = GatewayBuilder::new(Config::test_mode()).wire(&open_store(folder.path())).await;
     let now = gateway.clock.now();
     let [avoided, other] = gateway.providers() else {
         panic!("test mode has two providers");

@@ -45,34 +45,20 @@ async fn find_users(gateway: &Gateway, filter: DeliverySearchFilter) -> Vec<Stri
 async fn deliveries_are_found_by_user_address_and_provider() {
     let folder = tempfile::tempdir().unwrap();
     let gateway = open_gateway(&folder).await;
-    for (number, user) in [
-        ("09122222221", "ann"),
-        ("09122222222", "bob"),
-        ("09122222222", "ann"),
-    ] {
+    for (number, user) in [("09122222221", "ann"), ("09122222222", "bob"), ("09122222222", "ann")] {
         send(&gateway, number, user).await;
     }
-    let user = |name: &str| DeliverySearchFilter {
-        user: Some(name.to_owned()),
-        ..DeliverySearchFilter::default()
-    };
-    assert_eq!(
-        find_users(&gateway, DeliverySearchFilter::default()).await,
-        ["ann", "bob", "ann"]
-    );
+    let user =
+        |name: &str| DeliverySearchFilter { user: Some(name.to_owned()), ..DeliverySearchFilter::default() };
+    assert_eq!(find_users(&gateway, DeliverySearchFilter::default()).await, ["ann", "bob", "ann"]);
     assert_eq!(find_users(&gateway, user("bob")).await, ["bob"]);
     assert_eq!(find_users(&gateway, user("eve")).await, [""; 0]);
-    let to = DeliverySearchFilter {
-        to: Some("+989122222222".to_owned()),
-        ..user("ann")
-    };
+    let to = DeliverySearchFilter { to: Some("+989122222222".to_owned()), ..user("ann") };
     assert_eq!(find_users(&gateway, to).await, ["ann"]);
     while deliver::step(&gateway, 100, Duration::ZERO).await != DeliverStep::Idle {}
     for (runtime, expected) in gateway.providers().iter().zip([&[][..], &["ann", "bob", "ann"]]) {
-        let filter = DeliverySearchFilter {
-            provider: Some(runtime.name.clone()),
-            ..DeliverySearchFilter::default()
-        };
+        let filter =
+            DeliverySearchFilter { provider: Some(runtime.name.clone()), ..DeliverySearchFilter::default() };
         assert_eq!(find_users(&gateway, filter).await, expected, "{}", runtime.name);
     }
 }
@@ -86,28 +72,16 @@ async fn a_search_examines_a_bounded_number_of_messages_and_the_next_continues()
     for _ in 0..MESSAGES_EXAMINED_MAX {
         send(&gateway, "09122222223", "other").await;
     }
-    let first = DeliverySearchFilter {
-        user: Some("first".to_owned()),
-        ..DeliverySearchFilter::default()
-    };
+    let first = DeliverySearchFilter { user: Some("first".to_owned()), ..DeliverySearchFilter::default() };
     let found = search_deliveries(&gateway, &first, None, 10).await.unwrap();
-    assert_eq!(
-        (found.hits.len(), found.is_truncated),
-        (1, false),
-        "a user is found by index"
-    );
+    assert_eq!((found.hits.len(), found.is_truncated), (1, false), "a user is found by index");
     let filter = DeliverySearchFilter {
         provider: found.hits[0].last_attempt.as_ref().unwrap().provider.clone(),
         ..DeliverySearchFilter::default()
     };
     let truncated = search_deliveries(&gateway, &filter, None, 10).await.unwrap();
-    assert!(
-        truncated.hits.is_empty() && truncated.is_truncated,
-        "{truncated:?}"
-    );
-    let rest = search_deliveries(&gateway, &filter, truncated.next, 10)
-        .await
-        .unwrap();
+    assert!(truncated.hits.is_empty() && truncated.is_truncated, "{truncated:?}");
+    let rest = search_deliveries(&gateway, &filter, truncated.next, 10).await.unwrap();
     assert_eq!((rest.hits.len(), rest.next, rest.is_truncated), (1, None, false));
 }
 
@@ -120,9 +94,7 @@ async fn pages_follow_each_other_without_a_gap() {
     }
     let (mut seen, mut before) = (Vec::new(), None);
     loop {
-        let found = search_deliveries(&gateway, &DeliverySearchFilter::default(), before, 3)
-            .await
-            .unwrap();
+        let found = search_deliveries(&gateway, &DeliverySearchFilter::default(), before, 3).await.unwrap();
         seen.extend(found.hits.into_iter().filter_map(|hit| hit.user));
         before = found.next;
         if before.is_none() {

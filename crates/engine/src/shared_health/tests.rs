@@ -44,13 +44,8 @@ async fn all_processes_together_keep_the_rate() {
     let mut acquired = 0;
     for _ in 0..10 {
         for gateway in &all {
-            acquired += usize::from(
-                first_two_providers(gateway)
-                    .0
-                    .acquire(1, gateway.clock.now())
-                    .await
-                    .is_ok(),
-            );
+            acquired +=
+                usize::from(first_two_providers(gateway).0.acquire(1, gateway.clock.now()).await.is_ok());
         }
         all[0].clock.advance(Duration::from_millis(500));
     }
@@ -62,16 +57,12 @@ async fn an_open_breaker_is_shared_and_one_process_probes() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 3).await;
     let now = all[0].clock.now();
-    first_two_providers(&all[0])
-        .1
-        .complete(&unavailable_outcome().into(), now);
+    first_two_providers(&all[0]).1.complete(&unavailable_outcome().into(), now);
     for gateway in &all {
         sync_health(gateway).await.unwrap();
         assert!(!first_two_providers(gateway).1.is_available(now));
     }
-    all[0]
-        .clock
-        .advance(all[0].config.providers[1].breaker_open_duration);
+    all[0].clock.advance(all[0].config.providers[1].breaker_open_duration);
     let later = all[0].clock.now();
     let mut probes = 0;
     for gateway in all.iter().rev() {
@@ -91,29 +82,17 @@ async fn an_open_breaker_is_shared_and_one_process_probes() {
 async fn a_throttled_probe_closes_the_breaker() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 2).await;
-    first_two_providers(&all[0])
-        .1
-        .complete(&unavailable_outcome().into(), all[0].clock.now());
-    all[0]
-        .clock
-        .advance(all[0].config.providers[1].breaker_open_duration);
+    first_two_providers(&all[0]).1.complete(&unavailable_outcome().into(), all[0].clock.now());
+    all[0].clock.advance(all[0].config.providers[1].breaker_open_duration);
     let now = all[0].clock.now();
     assert!(first_two_providers(&all[0]).1.acquire(1, now).await.is_ok());
-    let throttled = Outcome::Throttled {
-        retry_after: Some(Duration::from_secs(1)),
-    };
+    let throttled = Outcome::Throttled { retry_after: Some(Duration::from_secs(1)) };
     first_two_providers(&all[0]).1.complete(&throttled.into(), now);
     let later = now + Duration::from_secs(1);
     for gateway in &all {
         sync_health(gateway).await.unwrap();
-        assert!(
-            !first_two_providers(gateway).1.is_available(now),
-            "the cooldown is active"
-        );
-        assert!(
-            first_two_providers(gateway).1.acquire(1, later).await.is_ok(),
-            "the cooldown has ended"
-        );
+        assert!(!first_two_providers(gateway).1.is_available(now), "the cooldown is active");
+        assert!(first_two_providers(gateway).1.acquire(1, later).await.is_ok(), "the cooldown has ended");
     }
 }
 
@@ -122,9 +101,7 @@ async fn a_cooldown_applies_to_all_processes() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 2).await;
     let now = all[0].clock.now();
-    let throttled = Outcome::Throttled {
-        retry_after: Some(Duration::from_secs(7)),
-    };
+    let throttled = Outcome::Throttled { retry_after: Some(Duration::from_secs(7)) };
     first_two_providers(&all[0]).1.complete(&throttled.into(), now);
     for gateway in &all {
         sync_health(gateway).await.unwrap();
@@ -140,9 +117,7 @@ async fn misconfigured_applies_to_all_processes_until_the_configuration_is_reloa
     let all = gateways(&folder, 2).await;
     let now = all[0].clock.now();
     let reason = "no account".to_owned();
-    first_two_providers(&all[0])
-        .1
-        .complete(&Outcome::Misconfigured { reason }.into(), now);
+    first_two_providers(&all[0]).1.complete(&Outcome::Misconfigured { reason }.into(), now);
     for gateway in &all {
         sync_health(gateway).await.unwrap();
     }
@@ -158,17 +133,12 @@ async fn a_released_probe_can_be_made_by_another_process() {
     let all = gateways(&folder, 2).await;
     let (here, there) = (first_two_providers(&all[0]).1, first_two_providers(&all[1]).1);
     here.complete(&unavailable_outcome().into(), all[0].clock.now());
-    all[0]
-        .clock
-        .advance(all[0].config.providers[1].breaker_open_duration);
+    all[0].clock.advance(all[0].config.providers[1].breaker_open_duration);
     let now = all[0].clock.now();
     let permit = here.acquire(1, now).await.unwrap();
     sync_health(&all[1]).await.unwrap();
     let busy = there.acquire(1, now).await.err().unwrap();
-    assert!(
-        busy.retry_after + busy.jitter_max >= Duration::from_secs(2),
-        "{busy:?}"
-    );
+    assert!(busy.retry_after + busy.jitter_max >= Duration::from_secs(2), "{busy:?}");
     assert!(there.has_unknown_recovery(now));
     here.release(permit, now);
     assert_eq!(here.in_flight(), 0);
@@ -186,27 +156,17 @@ async fn corrected_settings_are_not_affected_by_an_older_process() {
     let corrected = started_gateways(&folder, &old[0].clock, 1).await;
     let now = old[0].clock.now();
     let reason = "no account".to_owned();
-    first_two_providers(&old[0])
-        .1
-        .complete(&Outcome::Misconfigured { reason }.into(), now);
+    first_two_providers(&old[0]).1.complete(&Outcome::Misconfigured { reason }.into(), now);
     sync_health(&old[0]).await.unwrap();
     sync_health(&corrected[0]).await.unwrap();
     assert!(first_two_providers(&corrected[0]).1.is_available(now));
     // The health of the corrected account does not apply to the old one.
-    first_two_providers(&corrected[0])
-        .1
-        .complete(&unavailable_outcome().into(), now);
+    first_two_providers(&corrected[0]).1.complete(&unavailable_outcome().into(), now);
     sync_health(&corrected[0]).await.unwrap();
     sync_health(&old[0]).await.unwrap();
     let much_later = now + Duration::from_secs(3_600);
     assert!(!first_two_providers(&old[0]).1.is_available(much_later));
-    assert!(
-        first_two_providers(&corrected[0])
-            .1
-            .acquire(1, much_later)
-            .await
-            .is_ok()
-    );
+    assert!(first_two_providers(&corrected[0]).1.acquire(1, much_later).await.is_ok());
 }
 
 #[tokio::test]
@@ -218,17 +178,11 @@ async fn a_misconfigured_provider_is_logged_once_by_all_processes() {
     for gateway in &all {
         for call in 0..50 {
             let reason = format!("no account (call {call})");
-            first_two_providers(gateway)
-                .1
-                .complete(&Outcome::Misconfigured { reason }.into(), now);
+            first_two_providers(gateway).1.complete(&Outcome::Misconfigured { reason }.into(), now);
         }
     }
     for gateway in &all {
-        let report = first_two_providers(gateway)
-            .1
-            .unreported_health()
-            .into_iter()
-            .collect::<Vec<_>>();
+        let report = first_two_providers(gateway).1.unreported_health().into_iter().collect::<Vec<_>>();
         let responses = gateway.store.report_health(report, now).await.unwrap();
         new_reports += responses.iter().filter(|response| response.is_new).count();
     }
@@ -262,47 +216,24 @@ async fn a_pause_applies_to_all_processes_until_the_resume_whatever_the_results(
         let accepted = Outcome::Accepted { reference: None };
         first_two_providers(gateway).1.complete(&accepted.into(), now);
         sync_health(gateway).await.unwrap();
-        let busy = first_two_providers(gateway)
-            .1
-            .acquire(1, now)
-            .await
-            .err()
-            .unwrap();
+        let busy = first_two_providers(gateway).1.acquire(1, now).await.err().unwrap();
         assert!(busy.reason.contains("paused by an operator"), "{busy:?}");
         let status = first_two_providers(gateway).1.status(now);
-        assert!(
-            status.is_paused && !status.is_available && status.detail.contains("boss"),
-            "{status:?}"
-        );
-        assert!(
-            first_two_providers(gateway).1.has_unknown_recovery(now),
-            "its deliveries are not claimed"
-        );
+        assert!(status.is_paused && !status.is_available && status.detail.contains("boss"), "{status:?}");
+        assert!(first_two_providers(gateway).1.has_unknown_recovery(now), "its deliveries are not claimed");
     }
     let later = started_gateways(&folder, &all[0].clock, 1).await;
     sync_health(&later[0]).await.unwrap();
     assert!(
-        !first_two_providers(&later[0])
-            .1
-            .is_available(later[0].clock.now()),
+        !first_two_providers(&later[0]).1.is_available(later[0].clock.now()),
         "a process that starts later"
     );
     all[0].clock.advance(Duration::from_secs(1));
     set_provider_control(&all[1], ControlAction::Resume).await;
     for gateway in &all {
         sync_health(gateway).await.unwrap();
-        assert!(
-            !first_two_providers(gateway)
-                .1
-                .has_unknown_recovery(gateway.clock.now())
-        );
-        assert!(
-            first_two_providers(gateway)
-                .1
-                .acquire(1, gateway.clock.now())
-                .await
-                .is_ok()
-        );
+        assert!(!first_two_providers(gateway).1.has_unknown_recovery(gateway.clock.now()));
+        assert!(first_two_providers(gateway).1.acquire(1, gateway.clock.now()).await.is_ok());
     }
 }
 
@@ -310,13 +241,9 @@ async fn a_pause_applies_to_all_processes_until_the_resume_whatever_the_results(
 async fn a_resume_resets_failures_and_misconfiguration() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 2).await;
-    let misconfigured = || Outcome::Misconfigured {
-        reason: "no account".to_owned(),
-    };
+    let misconfigured = || Outcome::Misconfigured { reason: "no account".to_owned() };
     for outcome in [unavailable_outcome(), misconfigured()] {
-        first_two_providers(&all[0])
-            .1
-            .complete(&outcome.into(), all[0].clock.now());
+        first_two_providers(&all[0]).1.complete(&outcome.into(), all[0].clock.now());
         for gateway in &all {
             sync_health(gateway).await.unwrap();
             assert!(!first_two_providers(gateway).1.is_available(gateway.clock.now()));
@@ -330,32 +257,22 @@ async fn a_resume_resets_failures_and_misconfiguration() {
         all[0].clock.advance(Duration::from_secs(1));
     }
     // Later failures count again, and a process that reads the resume later does not reset them.
-    first_two_providers(&all[0])
-        .1
-        .complete(&unavailable_outcome().into(), all[0].clock.now());
+    first_two_providers(&all[0]).1.complete(&unavailable_outcome().into(), all[0].clock.now());
     for gateway in &all {
         sync_health(gateway).await.unwrap();
         assert!(!first_two_providers(gateway).1.is_available(gateway.clock.now()));
     }
     let later = started_gateways(&folder, &all[0].clock, 1).await;
     sync_health(&later[0]).await.unwrap();
-    assert!(
-        !first_two_providers(&later[0])
-            .1
-            .is_available(later[0].clock.now())
-    );
+    assert!(!first_two_providers(&later[0]).1.is_available(later[0].clock.now()));
 }
 
 #[tokio::test]
 async fn a_resume_does_not_end_a_cooldown() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 2).await;
-    let throttled = Outcome::Throttled {
-        retry_after: Some(Duration::from_secs(60)),
-    };
-    first_two_providers(&all[0])
-        .1
-        .complete(&throttled.into(), all[0].clock.now());
+    let throttled = Outcome::Throttled { retry_after: Some(Duration::from_secs(60)) };
+    first_two_providers(&all[0]).1.complete(&throttled.into(), all[0].clock.now());
     sync_health(&all[0]).await.unwrap();
     set_provider_control(&all[1], ControlAction::Resume).await;
     for gateway in all.iter().chain(&all) {

@@ -107,11 +107,7 @@ fn escape_formula(cell: &str) -> Cow<'_, str> {
     let digits = cell.strip_prefix('+').unwrap_or_default();
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let is_formula = cell.trim_start().starts_with(signs) || cell.starts_with(['\t', '\r', '\n']);
-    if is_formula && !is_number {
-        Cow::Owned(format!("'{cell}"))
-    } else {
-        Cow::Borrowed(cell)
-    }
+    if is_formula && !is_number { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
 }
 
 /// Writes the records. Writing into memory cannot fail, so the results of the library are dropped.
@@ -119,9 +115,7 @@ fn write_csv<'a, const N: usize>(
     header: Option<&[&str; N]>,
     rows: impl Iterator<Item = [Cow<'a, str>; N]>,
 ) -> String {
-    let mut writer = csv::WriterBuilder::new()
-        .terminator(csv::Terminator::CRLF)
-        .from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     if let Some(header) = header {
         let _ = writer.write_record(header);
     }

@@ -32,19 +32,7 @@ fn ids_and_names_are_one_line_without_control_characters_and_not_too_long() {
 fn contacts_are_stored_as_written_and_normalised() {
     let user = validated("a", None, &[(AddressKind::Phone, "0912 222 2222")]).unwrap();
     let contact = &user.contacts.unwrap()[0];
-    assert_eq!(
-        (contact.address.as_str(), contact.spelling.as_str()),
-        ("+989122222222", "0912 222 2222")
-    );
+    assert_eq!((contact.address.as_str(), contact.spelling.as_str()), ("+989122222222", "0912 222 2222"));
     let invalid = validated("a", None, &[(AddressKind::Email, "no-address")]);
-    assert!(
-        matches!(
-            invalid,
-            Err(InvalidUser::Contact {
-                kind: AddressKind::Email,
-                ..
-            })
-        ),
-        "{invalid:?}"
-    );
+    assert!(matches!(invalid, Err(InvalidUser::Contact { kind: AddressKind::Email, .. })), "{invalid:?}");
 }

@@ -41,13 +41,7 @@ struct WorkerHarness {
 impl WorkerHarness {
     /// Starts a worker over a first provider that hangs and a second one that accepts at once.
     async fn with_hanging_provider(config: Config) -> Self {
-        Self::new(
-            config,
-            FixedOutcomeProvider::hanging(),
-            FixedOutcomeProvider::accepting(),
-            None,
-        )
-        .await
+        Self::new(config, FixedOutcomeProvider::hanging(), FixedOutcomeProvider::accepting(), None).await
     }
 
     async fn new(
@@ -59,9 +53,7 @@ impl WorkerHarness {
         let folder = tempfile::tempdir().unwrap();
         let (first, second) = (Arc::new(first), Arc::new(second));
         let providers: Vec<Arc<dyn Provider>> = vec![first.clone(), second.clone()];
-        let mut builder = GatewayBuilder::new(config)
-            .clock(&Clock::System)
-            .providers(providers);
+        let mut builder = GatewayBuilder::new(config).clock(&Clock::System).providers(providers);
         if let Some(queue) = queue {
             builder = builder.queue(queue);
         }
@@ -126,11 +118,7 @@ fn config(channels: &[(&str, &[usize])]) -> Config {
         provider.timeout = LONGER_THAN_TEST;
     }
     let default = config.channels[0].clone();
-    let names: Vec<_> = config
-        .providers
-        .iter()
-        .map(|provider| provider.name.clone())
-        .collect();
+    let names: Vec<_> = config.providers.iter().map(|provider| provider.name.clone()).collect();
     let channel = |(name, providers): &(&str, &[usize])| Channel {
         name: name.parse().unwrap(),
         providers: providers.iter().map(|index| names[*index].clone()).collect(),
@@ -157,10 +145,7 @@ async fn a_channel_keeps_its_speed_beside_a_channel_whose_provider_hangs() {
     let uses_most_slots = || harness.first.call_count() > 40;
     wait_until(uses_most_slots, "the slow channel uses most slots").await;
     let beside = harness.time_to_send("quick", 200).await;
-    assert!(
-        beside < alone * 5,
-        "{beside:?} beside the slow channel, {alone:?} alone"
-    );
+    assert!(beside < alone * 5, "{beside:?} beside the slow channel, {alone:?} alone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,10 +184,7 @@ async fn more_work_than_slots_does_not_cause_a_failover() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn weights_are_exact_although_there_is_more_work_than_slots() {
-    assert_eq!(
-        attempts_by_provider(RoutingStrategy::Weighted(vec![30, 70])).await,
-        (150, 350)
-    );
+    assert_eq!(attempts_by_provider(RoutingStrategy::Weighted(vec![30, 70])).await, (150, 350));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -248,10 +230,7 @@ impl Queue for UnavailableQueue {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unavailable_queue_is_not_waited_for_while_the_store_has_more() {
     let queue = Arc::new(UnavailableQueue::default());
-    let (first, second) = (
-        FixedOutcomeProvider::accepting(),
-        FixedOutcomeProvider::accepting(),
-    );
+    let (first, second) = (FixedOutcomeProvider::accepting(), FixedOutcomeProvider::accepting());
     let harness = WorkerHarness::new(config(&[("both", &[0, 1])]), first, second, Some(queue.clone())).await;
     harness.accept("both", 1_000).await;
     let before = queue.long_waits.load(Ordering::SeqCst);
@@ -284,10 +263,7 @@ async fn deliveries_that_wait_for_a_probe_are_not_claimed_again_and_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deliveries_of_a_paused_provider_are_not_claimed_until_it_is_resumed() {
     let config = config(&[("paused", &[0]), ("other", &[1])]);
-    let (first, second) = (
-        FixedOutcomeProvider::accepting(),
-        FixedOutcomeProvider::accepting(),
-    );
+    let (first, second) = (FixedOutcomeProvider::accepting(), FixedOutcomeProvider::accepting());
     let harness = WorkerHarness::new(config, first, second, None).await;
     let runtime = &harness.gateway.providers()[0];
     let control = |action| ProviderControl {

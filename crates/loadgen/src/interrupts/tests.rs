@@ -8,17 +8,12 @@ async fn the_first_interrupt_is_visible_and_the_second_aborts() {
     sender.send_replace(1);
     interrupts.wait_for_first().await;
     assert!(interrupts.is_requested());
-    let finished = interrupts
-        .abort_at_second(async { Ok(7) }, "nothing is lost")
-        .await;
+    let finished = interrupts.abort_at_second(async { Ok(7) }, "nothing is lost").await;
     assert_eq!(finished.unwrap(), 7);
     sender.send_replace(2);
     let pending = std::future::pending::<Result<()>>();
     let aborted = interrupts.abort_at_second(pending, "nothing is lost").await;
-    assert_eq!(
-        aborted.unwrap_err().to_string(),
-        "aborted by the second signal; nothing is lost"
-    );
+    assert_eq!(aborted.unwrap_err().to_string(), "aborted by the second signal; nothing is lost");
 }
 
 #[tokio::test]

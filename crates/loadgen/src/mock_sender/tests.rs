@@ -2,10 +2,7 @@ use super::*;
 
 #[test]
 fn the_lease_is_longer_than_the_slowest_call_of_a_sender() {
-    let sender = MockSender {
-        mean_time: Duration::from_secs(60),
-        failure_rate: 1.0,
-    };
+    let sender = MockSender { mean_time: Duration::from_secs(60), failure_rate: 1.0 };
     let options = MockSenderOptions {
         failure_policy: FailurePolicy::Final,
         concurrency: 1,

@@ -7,10 +7,7 @@ fn generated_phone_numbers_are_possible_numbers() {
     for _ in 0..2_000 {
         let number = random_phone_number(&random);
         assert_eq!(number.len(), 10);
-        assert!(
-            parse_address(AddressKind::Phone, &number, &PhoneRules::default()).is_ok(),
-            "{number}"
-        );
+        assert!(parse_address(AddressKind::Phone, &number, &PhoneRules::default()).is_ok(), "{number}");
     }
 }
 
@@ -20,12 +17,7 @@ fn generated_texts_have_1_to_100_letters_and_digits() {
     let texts: Vec<String> = (0..2_000).map(|_| random_text(&random)).collect();
     let lengths = texts.iter().map(String::len);
     assert_eq!((lengths.clone().min(), lengths.max()), (Some(1), Some(100)));
-    assert!(
-        texts
-            .iter()
-            .flat_map(|text| text.chars())
-            .all(|letter| letter.is_ascii_alphanumeric())
-    );
+    assert!(texts.iter().flat_map(|text| text.chars()).all(|letter| letter.is_ascii_alphanumeric()));
     assert_eq!(random_text(&Random::seeded(3)), random_text(&Random::seeded(3)));
 }
 
@@ -37,10 +29,7 @@ fn generated_names_are_two_words_of_letters_and_rarely_repeat() {
     for name in &names {
         let words: Vec<&str> = name.split(' ').collect();
         assert_eq!(words.len(), 2, "{name}");
-        assert!(
-            words.iter().all(|word| word.chars().all(char::is_alphabetic)),
-            "{name}"
-        );
+        assert!(words.iter().all(|word| word.chars().all(char::is_alphabetic)), "{name}");
     }
     assert_eq!(random_name(&Random::seeded(5)), random_name(&Random::seeded(5)));
 }

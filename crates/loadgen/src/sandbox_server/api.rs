@@ -115,19 +115,12 @@ impl SubmittedMessage {
 impl SandboxResponse {
     /// Creates a response without `Retry-After`.
     pub fn new(status: u16, body: &serde_json::Value) -> Self {
-        Self {
-            status,
-            body: body.to_string(),
-            retry_after: None,
-        }
+        Self { status, body: body.to_string(), retry_after: None }
     }
 
     /// Adds `Retry-After`.
     pub fn with_retry_after(self, seconds: u32) -> Self {
-        Self {
-            retry_after: Some(seconds),
-            ..self
-        }
+        Self { retry_after: Some(seconds), ..self }
     }
 }
 

@@ -89,9 +89,6 @@ pub(super) struct CallPlan {
 impl CallPlan {
     /// Returns a plan whose response is sent at once.
     pub const fn immediate(result: CallResult) -> Self {
-        Self {
-            result,
-            is_slow: false,
-        }
+        Self { result, is_slow: false }
     }
 }

@@ -19,10 +19,7 @@ pub(super) fn routes() -> Router<Arc<SandboxServer>> {
     Router::new()
         .route("/", get(index_page))
         .route("/counters", get(counters))
-        .route(
-            "/faults",
-            get(get_fault).put(set_fault).post(set_fault).delete(clear_fault),
-        )
+        .route("/faults", get(get_fault).put(set_fault).post(set_fault).delete(clear_fault))
         .fallback(not_found)
 }
 
@@ -67,8 +64,6 @@ async fn not_found() -> Response<Body> {
 fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("{body}\n")));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(JSON_CONTENT_TYPE));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON_CONTENT_TYPE));
     response
 }

@@ -50,16 +50,14 @@ impl SandboxCounters {
             .iter()
             .map(|api| {
                 let results = CallResult::NAMES.iter().zip(&self.calls[*api as usize]);
-                let results: Map<String, Value> = results
-                    .map(|(name, count)| ((*name).to_owned(), load(count).into()))
-                    .collect();
+                let results: Map<String, Value> =
+                    results.map(|(name, count)| ((*name).to_owned(), load(count).into())).collect();
                 (api.as_str().to_owned(), results.into())
             })
             .collect();
         let sent = SandboxReceiptStatus::ALL.iter().zip(&self.receipts_sent);
-        let sent: Map<String, Value> = sent
-            .map(|(status, count)| (status.as_str().to_owned(), load(count).into()))
-            .collect();
+        let sent: Map<String, Value> =
+            sent.map(|(status, count)| (status.as_str().to_owned(), load(count).into())).collect();
         json!({"calls": calls, "receipts": {
             "pending": pending,
             "sent": sent,

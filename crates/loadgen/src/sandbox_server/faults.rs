@@ -77,21 +77,15 @@ struct ActiveFault {
 impl FaultInjector {
     /// Creates an injector without a fault.
     pub fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            active: Mutex::default(),
-        }
+        Self { clock, active: Mutex::default() }
     }
 
     /// Replaces the active fault. The error names what is wrong with the body; the previous fault then stays.
     pub fn set(&self, body: &[u8]) -> Result<(), String> {
         let request: FaultRequest = serde_json::from_slice(body)
             .map_err(|cause| format!("expected JSON such as {{\"fault\":\"hang\",\"calls\":5}}: {cause}"))?;
-        let retry_after = parse_in_range(
-            "retry_after",
-            request.retry_after.as_ref(),
-            &RETRY_AFTER_SECONDS_RANGE,
-        )?;
+        let retry_after =
+            parse_in_range("retry_after", request.retry_after.as_ref(), &RETRY_AFTER_SECONDS_RANGE)?;
         let active = ActiveFault {
             kind: request.fault,
             api: request.api,
@@ -119,10 +113,7 @@ impl FaultInjector {
         if let Some(calls_left) = &mut active.calls_left {
             *calls_left = calls_left.saturating_sub(1);
         }
-        let fault = InjectedFault {
-            kind: active.kind,
-            retry_after_seconds: active.retry_after_seconds,
-        };
+        let fault = InjectedFault { kind: active.kind, retry_after_seconds: active.retry_after_seconds };
         if active.calls_left == Some(0) {
             *current = None;
         }
@@ -173,11 +164,7 @@ fn parse_in_range(
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
     match number.filter(|number| range.contains(number)) {
         Some(number) => Ok(Some(number)),
-        None => Err(format!(
-            "{name}: expected a whole number from {} to {}",
-            range.start(),
-            range.end()
-        )),
+        None => Err(format!("{name}: expected a whole number from {} to {}", range.start(), range.end())),
     }
 }
 

@@ -23,11 +23,7 @@ const GARBAGE_BODY: &[u8] = b"<html>\x00\xff\xfe not what you asked for {\"\"\""
 
 /// Returns the HTTP response; a slow one sends its body byte by byte within [`SLOW_RESPONSE_DURATION`].
 pub(super) fn encode(response: SandboxResponse, is_slow: bool) -> Response<Body> {
-    let body = if is_slow {
-        byte_by_byte_body(response.body.into())
-    } else {
-        Body::from(response.body)
-    };
+    let body = if is_slow { byte_by_byte_body(response.body.into()) } else { Body::from(response.body) };
     let mut http = Response::new(body);
     *http.status_mut() = StatusCode::from_u16(response.status).unwrap_or_default();
     let headers = http.headers_mut();
@@ -42,9 +38,7 @@ pub(super) fn encode(response: SandboxResponse, is_slow: bool) -> Response<Body>
 pub(super) async fn faulty(result: CallResult) -> Response<Body> {
     if result == CallResult::Garbage {
         let mut response = Response::new(Body::from(GARBAGE_BODY));
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
         return response;
     }
     if result == CallResult::NoResponse {

@@ -26,12 +26,8 @@ const IN_FLIGHT_MAX: usize = 64;
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Delay before each retry.
-const RETRY_DELAYS: [Duration; 4] = [
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-];
+const RETRY_DELAYS: [Duration; 4] =
+    [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// Sends receipts in the background.
 pub(super) struct ReceiptSender {
@@ -152,21 +148,13 @@ impl ReceiptSender {
 fn build_client() -> Result<Client> {
     // Fails only when a crypto provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = || {
-        Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-    };
+    let builder = || Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     let client = builder().build().or_else(|cause| {
         log::warn!("cannot read the system certificates, callbacks to https URLs will fail: error={cause}");
         builder().tls_certs_only([]).build()
     });
     client.map_err(|cause| {
-        Error::with_source(
-            ErrorKind::Internal,
-            "cannot create the HTTP client for receipts",
-            cause,
-        )
+        Error::with_source(ErrorKind::Internal, "cannot create the HTTP client for receipts", cause)
     })
 }
 

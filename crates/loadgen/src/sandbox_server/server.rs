@@ -99,10 +99,7 @@ impl SandboxServer {
             FaultKind::Garbage => CallPlan::immediate(CallResult::Garbage),
             FaultKind::Reset => CallPlan::immediate(CallResult::Reset),
             FaultKind::Throttle => CallPlan::immediate(CallResult::Throttled { retry_after_seconds }),
-            FaultKind::Slow => CallPlan {
-                is_slow: true,
-                ..self.decide_call_without_fault(number).await
-            },
+            FaultKind::Slow => CallPlan { is_slow: true, ..self.decide_call_without_fault(number).await },
         }
     }
 
@@ -142,11 +139,7 @@ impl SandboxServer {
             status,
             url,
             // The body is not part of a receipt; without it a pending receipt needs less memory.
-            message: SubmittedMessage {
-                body: String::new(),
-                callback_url: None,
-                ..message
-            },
+            message: SubmittedMessage { body: String::new(), callback_url: None, ..message },
         };
         self.receipt_sender.schedule(&self.counters, receipt);
     }
@@ -162,13 +155,10 @@ fn exponential_delay(mean: Duration, random: f64) -> Duration {
 fn draw_receipt(shares: &SandboxReceiptShares, random: f64) -> Option<SandboxReceiptStatus> {
     let mut sum = 0.0;
     let shares = [shares.delivered, shares.failed, shares.invalid];
-    shares
-        .into_iter()
-        .zip(SandboxReceiptStatus::ALL)
-        .find_map(|(share, status)| {
-            sum += share;
-            (random < sum).then_some(status)
-        })
+    shares.into_iter().zip(SandboxReceiptStatus::ALL).find_map(|(share, status)| {
+        sum += share;
+        (random < sum).then_some(status)
+    })
 }
 
 #[cfg(test)]

@@ -19,11 +19,7 @@ pub(super) fn parse_message(query: &[u8]) -> Result<SubmittedMessage, SandboxRes
     if body.is_empty() {
         return Err(error_response(400, "there must be a body"));
     }
-    Ok(SubmittedMessage {
-        number,
-        callback_url: non_empty(callback),
-        ..SubmittedMessage::default()
-    })
+    Ok(SubmittedMessage { number, callback_url: non_empty(callback), ..SubmittedMessage::default() })
 }
 
 /// Returns the response; none when the result has no response in this format.
@@ -52,11 +48,7 @@ pub(super) fn encode_receipt(receipt: &SandboxReceipt) -> ReceiptRequest {
         .append_pair("id", &receipt.id)
         .append_pair("status", receipt.status.as_str())
         .finish();
-    ReceiptRequest {
-        content_type: FORM_CONTENT_TYPE,
-        signature_header: None,
-        body,
-    }
+    ReceiptRequest { content_type: FORM_CONTENT_TYPE, signature_header: None, body }
 }
 
 #[cfg(test)]

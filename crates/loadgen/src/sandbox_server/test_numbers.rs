@@ -45,9 +45,7 @@ pub static TEST_NUMBERS: [TestNumber; 10] = [
         "+12025550103",
         "throttles: 429 with Retry-After",
         ["throttled", "waiting"],
-        CallPlan::immediate(CallResult::Throttled {
-            retry_after_seconds: RETRY_AFTER_SECONDS,
-        }),
+        CallPlan::immediate(CallResult::Throttled { retry_after_seconds: RETRY_AFTER_SECONDS }),
     ),
     test_number(
         "+12025550104",
@@ -71,10 +69,7 @@ pub static TEST_NUMBERS: [TestNumber; 10] = [
         "+12025550107",
         "responds slowly, byte by byte; receipt delivered",
         ["accepted", "delivered"],
-        CallPlan {
-            is_slow: true,
-            ..accepted(SandboxReceiptStatus::Delivered)
-        },
+        CallPlan { is_slow: true, ..accepted(SandboxReceiptStatus::Delivered) },
     ),
     test_number(
         "+12025550108",
@@ -96,13 +91,7 @@ const fn test_number(
     [outcome, state]: [&'static str; 2],
     plan: CallPlan,
 ) -> TestNumber {
-    TestNumber {
-        number,
-        behavior,
-        outcome,
-        state,
-        plan,
-    }
+    TestNumber { number, behavior, outcome, state, plan }
 }
 
 const fn accepted(status: SandboxReceiptStatus) -> CallPlan {
@@ -113,9 +102,8 @@ const fn accepted(status: SandboxReceiptStatus) -> CallPlan {
 pub(super) fn find_test_number(number: &str) -> Option<CallPlan> {
     let digits: String = number.chars().filter(char::is_ascii_digit).collect();
     let digits = digits.strip_prefix("00").unwrap_or(&digits);
-    let test_number = TEST_NUMBERS
-        .iter()
-        .find(|test_number| test_number.number.strip_prefix('+') == Some(digits))?;
+    let test_number =
+        TEST_NUMBERS.iter().find(|test_number| test_number.number.strip_prefix('+') == Some(digits))?;
     Some(test_number.plan)
 }
 

@@ -31,10 +31,7 @@ fn options(gateway_url: &str) -> SandboxOptions {
         failure_rate: 0.0,
         mean_time: Duration::ZERO,
         receipt_delay: Duration::ZERO,
-        receipt_shares: SandboxReceiptShares {
-            delivered: 1.0,
-            ..SandboxReceiptShares::default()
-        },
+        receipt_shares: SandboxReceiptShares { delivered: 1.0, ..SandboxReceiptShares::default() },
         gateway_url: gateway_url.to_owned(),
         seed: None,
     }
@@ -50,12 +47,7 @@ async fn start_sandbox(options: SandboxOptions) -> RunningSandbox {
     let (listener, at) = bind_loopback().await;
     let (stop, stopped) = watch::channel(false);
     let sandbox = SandboxServer::new(options).unwrap();
-    RunningSandbox {
-        at,
-        client: Client::new(),
-        stop,
-        task: tokio::spawn(serve(sandbox, listener, stopped)),
-    }
+    RunningSandbox { at, client: Client::new(), stop, task: tokio::spawn(serve(sandbox, listener, stopped)) }
 }
 
 /// Starts a collector that rejects the first `rejected` receipts.
@@ -68,11 +60,7 @@ async fn start_collector(rejected: usize) -> ReceiptCollector {
         async move {
             let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             sender.send((uri.path().to_owned(), headers, body)).unwrap();
-            if number < rejected {
-                StatusCode::SERVICE_UNAVAILABLE
-            } else {
-                StatusCode::OK
-            }
+            if number < rejected { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
         }
     };
     tokio::spawn(axum::serve(listener, Router::new().fallback(collect)).into_future());
@@ -81,12 +69,7 @@ async fn start_collector(rejected: usize) -> ReceiptCollector {
 
 impl RunningSandbox {
     async fn get(&self, path: &str) -> Value {
-        let response = self
-            .client
-            .get(format!("http://{}{path}", self.at))
-            .send()
-            .await
-            .unwrap();
+        let response = self.client.get(format!("http://{}{path}", self.at)).send().await.unwrap();
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
     }
 
@@ -99,9 +82,7 @@ impl RunningSandbox {
     /// Returns a request to the texting API.
     fn texting_request(&self, number: &str, callback: &str) -> reqwest::RequestBuilder {
         let body = json!({"to_number": number, "message": "hi", "callback_url": callback});
-        self.client
-            .post(format!("http://{}/messages", self.at))
-            .body(body.to_string())
+        self.client.post(format!("http://{}/messages", self.at)).body(body.to_string())
     }
 
     async fn wait_for_receipts_sent(&self, receipts: u64) -> Value {
@@ -119,10 +100,7 @@ impl RunningSandbox {
 async fn every_api_responds_and_reports_in_its_own_format() {
     let mut gateway = start_collector(0).await;
     let sandbox = start_sandbox(options(&format!("http://{}", gateway.at))).await;
-    let (base, callback) = (
-        format!("http://{}", sandbox.at),
-        format!("http://{}/callback", gateway.at),
-    );
+    let (base, callback) = (format!("http://{}", sandbox.at), format!("http://{}/callback", gateway.at));
 
     let url = format!("{base}/sms/send/?number=09122222222&body=hi&callback_url={callback}");
     let accepted = sandbox.client.get(url).send().await.unwrap();
@@ -130,44 +108,24 @@ async fn every_api_responds_and_reports_in_its_own_format() {
     let accepted: Value = serde_json::from_slice(&accepted.bytes().await.unwrap()).unwrap();
     let (path, _, body) = gateway.receipts.recv().await.unwrap();
     let id = accepted["Data"][0]["id"].as_str().unwrap();
-    assert_eq!(
-        (path.as_str(), body),
-        ("/callback", format!("id={id}&status=delivered"))
-    );
+    assert_eq!((path.as_str(), body), ("/callback", format!("id={id}&status=delivered")));
 
-    let accepted = sandbox
-        .texting_request("1231233211", &callback)
-        .send()
-        .await
-        .unwrap();
+    let accepted = sandbox.texting_request("1231233211", &callback).send().await.unwrap();
     let accepted: Value = serde_json::from_slice(&accepted.bytes().await.unwrap()).unwrap();
     let (_, headers, body) = gateway.receipts.recv().await.unwrap();
     assert_eq!(headers[CONTENT_TYPE], "application/json");
     let receipt: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(
-        receipt,
-        json!({"status": "delivered", "message_id": accepted["message_id"]})
-    );
+    assert_eq!(receipt, json!({"status": "delivered", "message_id": accepted["message_id"]}));
 
     let url = format!("{base}/2010-04-01/Accounts/{}/Messages.json", twilio::ACCOUNT_SID);
-    let call = sandbox
-        .client
-        .post(url)
-        .basic_auth(twilio::ACCOUNT_SID, Some(twilio::AUTH_TOKEN));
-    let accepted = call
-        .body("To=%2B989121234567&From=a&Body=x")
-        .send()
-        .await
-        .unwrap();
+    let call = sandbox.client.post(url).basic_auth(twilio::ACCOUNT_SID, Some(twilio::AUTH_TOKEN));
+    let accepted = call.body("To=%2B989121234567&From=a&Body=x").send().await.unwrap();
     assert_eq!(accepted.status(), StatusCode::CREATED);
     let accepted: Value = serde_json::from_slice(&accepted.bytes().await.unwrap()).unwrap();
     let (path, headers, body) = gateway.receipts.recv().await.unwrap();
     assert_eq!(path, "/v1/receipts/sandbox_twilio");
     assert!(headers.contains_key("x-twilio-signature"));
-    assert!(
-        body.contains(&format!("MessageSid={}", accepted["sid"].as_str().unwrap())),
-        "{body}"
-    );
+    assert!(body.contains(&format!("MessageSid={}", accepted["sid"].as_str().unwrap())), "{body}");
 
     let counters = sandbox.wait_for_receipts_sent(3).await;
     for api in SandboxApi::ALL {
@@ -181,11 +139,7 @@ async fn a_rejected_receipt_is_sent_again() {
     let gateway = start_collector(2).await;
     let sandbox = start_sandbox(options("http://127.0.0.1:1")).await;
     let callback = format!("http://{}/callback", gateway.at);
-    sandbox
-        .texting_request("1231233211", &callback)
-        .send()
-        .await
-        .unwrap();
+    sandbox.texting_request("1231233211", &callback).send().await.unwrap();
     let counters = sandbox.wait_for_receipts_sent(1).await;
     assert_eq!(counters["receipts"]["retries"], 2, "{counters}");
 }
@@ -195,9 +149,7 @@ async fn every_injected_fault_has_its_effect() {
     let sandbox = start_sandbox(options("http://127.0.0.1:1")).await;
     let message = || sandbox.texting_request("+12025550106", "http://127.0.0.1:1/");
 
-    sandbox
-        .put_fault(&json!({"fault": "throttle", "retry_after": 7}))
-        .await;
+    sandbox.put_fault(&json!({"fault": "throttle", "retry_after": 7})).await;
     let throttled = message().send().await.unwrap();
     assert_eq!(
         (throttled.status(), throttled.headers()[RETRY_AFTER].as_bytes()),
@@ -211,17 +163,10 @@ async fn every_injected_fault_has_its_effect() {
 
     sandbox.put_fault(&json!({"fault": "reset"})).await;
     let fault = message().send().await.unwrap_err();
-    assert!(
-        !fault.is_timeout() && !fault.is_connect() && fault.status().is_none(),
-        "{fault:?}"
-    );
+    assert!(!fault.is_timeout() && !fault.is_connect() && fault.status().is_none(), "{fault:?}");
 
     sandbox.put_fault(&json!({"fault": "hang"})).await;
-    let fault = message()
-        .timeout(Duration::from_millis(300))
-        .send()
-        .await
-        .unwrap_err();
+    let fault = message().timeout(Duration::from_millis(300)).send().await.unwrap_err();
     assert!(fault.is_timeout(), "{fault:?}");
 
     sandbox.put_fault(&json!({"fault": "slow"})).await;
@@ -237,12 +182,7 @@ async fn every_injected_fault_has_its_effect() {
         began.elapsed()
     );
 
-    sandbox
-        .client
-        .delete(format!("http://{}/faults", sandbox.at))
-        .send()
-        .await
-        .unwrap();
+    sandbox.client.delete(format!("http://{}/faults", sandbox.at)).send().await.unwrap();
     assert_eq!(message().send().await.unwrap().status(), StatusCode::OK);
     let counters = sandbox.get("/counters").await["calls"]["texting"].clone();
     let expected = json!({"accepted": 2, "invalid_number": 0, "server_error": 0, "throttled": 1, "no_response": 1,
@@ -258,11 +198,7 @@ async fn a_hanging_call_does_not_delay_the_shutdown() {
     while sandbox.get("/counters").await["calls"]["texting"]["no_response"] != 1 {
         clock::sleep(Duration::from_millis(5)).await;
     }
-    sandbox
-        .texting_request("1231233211", "http://127.0.0.1:1/")
-        .send()
-        .await
-        .unwrap();
+    sandbox.texting_request("1231233211", "http://127.0.0.1:1/").send().await.unwrap();
     sandbox.stop.send_replace(true);
     sandbox.task.await.unwrap();
     assert!(hanging.await.unwrap().is_err());
@@ -288,11 +224,7 @@ async fn a_seed_repeats_results_but_not_ids() {
         runs.push((statuses, ids));
     }
     assert_eq!(runs[0].0, runs[1].0);
-    assert!(
-        runs[0].0.contains(&200) && runs[0].0.contains(&500),
-        "{:?}",
-        runs[0].0
-    );
+    assert!(runs[0].0.contains(&200) && runs[0].0.contains(&500), "{:?}", runs[0].0);
     assert_ne!(runs[0].1, runs[1].1);
 }
 
@@ -307,14 +239,7 @@ async fn cross_site_requests_are_rejected_on_every_path() {
     ] {
         for path in ["/", "/counters", "/faults", "/messages", "/sms/send/", "/nowhere"] {
             let url = format!("http://{}{path}", sandbox.at);
-            let response = sandbox
-                .client
-                .post(url)
-                .header(name, value)
-                .body("{}")
-                .send()
-                .await
-                .unwrap();
+            let response = sandbox.client.post(url).header(name, value).body("{}").send().await.unwrap();
             assert_eq!(response.status(), status, "{path} {name}: {value}");
         }
     }

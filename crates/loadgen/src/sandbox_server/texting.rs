@@ -21,16 +21,10 @@ struct TextingRequest {
 /// Parses a request body, or returns an error response.
 pub(super) fn parse_message(body: &[u8]) -> Result<SubmittedMessage, SandboxResponse> {
     let request: TextingRequest = serde_json::from_slice(body).map_err(|_| {
-        error_response(
-            "malformed",
-            "the body must be JSON with to_number, message and callback_url",
-        )
+        error_response("malformed", "the body must be JSON with to_number, message and callback_url")
     })?;
     if request.to_number.trim().is_empty() || request.message.is_empty() {
-        return Err(error_response(
-            "malformed",
-            "there must be a to_number and a message",
-        ));
+        return Err(error_response("malformed", "there must be a to_number and a message"));
     }
     Ok(SubmittedMessage {
         number: request.to_number,
@@ -62,11 +56,7 @@ fn error_response(status: &str, reason: &str) -> SandboxResponse {
 /// Returns a receipt as JSON.
 pub(super) fn encode_receipt(receipt: &SandboxReceipt) -> ReceiptRequest {
     let body = json!({"status": receipt.status.as_str(), "message_id": receipt.id});
-    ReceiptRequest {
-        content_type: JSON_CONTENT_TYPE,
-        signature_header: None,
-        body: body.to_string(),
-    }
+    ReceiptRequest { content_type: JSON_CONTENT_TYPE, signature_header: None, body: body.to_string() }
 }
 
 #[cfg(test)]

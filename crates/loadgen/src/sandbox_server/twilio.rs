@@ -45,16 +45,10 @@ pub(super) fn parse_message(
         return Err(error_response(401, 20_003, "Authenticate"));
     }
     if account != ACCOUNT_SID {
-        return Err(error_response(
-            404,
-            20_404,
-            "The requested resource was not found",
-        ));
+        return Err(error_response(404, 20_404, "The requested resource was not found"));
     }
-    let [number, from, service, text, callback] = fields(
-        body,
-        ["To", "From", "MessagingServiceSid", "Body", "StatusCallback"],
-    );
+    let [number, from, service, text, callback] =
+        fields(body, ["To", "From", "MessagingServiceSid", "Body", "StatusCallback"]);
     let callback = non_empty(callback);
     let error = if number.trim().is_empty() {
         Some((21_604, "A 'To' phone number is required."))
@@ -63,10 +57,7 @@ pub(super) fn parse_message(
     } else if text.is_empty() {
         Some((21_602, "Message body is required."))
     } else if text.chars().count() > MESSAGE_CHARS_MAX {
-        Some((
-            21_617,
-            "The concatenated message body exceeds the 1600 character limit.",
-        ))
+        Some((21_617, "The concatenated message body exceeds the 1600 character limit."))
     } else if !is_e164(&number) {
         Some((21_211, "The 'To' number is not a valid phone number."))
     } else if callback.as_deref().is_some_and(|url| !is_url(url)) {
@@ -174,9 +165,7 @@ pub(super) fn encode_receipt(receipt: &SandboxReceipt) -> ReceiptRequest {
         ("To", &receipt.message.number),
     ];
     pairs.extend(code.map(|code| ("ErrorCode", code)));
-    let body = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(&pairs)
-        .finish();
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
     ReceiptRequest {
         content_type: FORM_CONTENT_TYPE,
         signature_header: sign_callback(AUTH_TOKEN, &receipt.url, pairs)

@@ -83,12 +83,7 @@ pub fn render_broadcast_result(
         let _ = writeln!(text, "id: {id}\nbody: {body}\n{block}\n");
     }
     let counted_items = format!("{} messages to {} users", run.accepted, run.registered_users);
-    let rate = format_rate(
-        "published",
-        &counted_items,
-        run.accepted,
-        run.elapsed.as_secs_f64(),
-    );
+    let rate = format_rate("published", &counted_items, run.accepted, run.elapsed.as_secs_f64());
     let _ = writeln!(text, "{rate}");
     write_counts(&mut text, &count_rows(run, report));
     write_expectations(&mut text, &broadcast_expectations(audience, run));
@@ -112,11 +107,7 @@ fn count_rows(run: &BroadcastRun, report: &Report) -> [(&'static str, [u64; 5]);
         run.sum_counts(|counts| counts.received),
         run.sum_counts(|counts| counts.failed),
     ];
-    [
-        report_count_row(report),
-        ("metrics", metrics),
-        ("broadcasts", broadcasts),
-    ]
+    [report_count_row(report), ("metrics", metrics), ("broadcasts", broadcasts)]
 }
 
 /// Returns all values that theory predicts.
@@ -152,36 +143,16 @@ pub fn find_broadcast_faults(
     let summed = |of: fn(&BroadcastCounts) -> u64| ("broadcasts", run.sum_counts(of));
     let mut faults = find_mismatches(&[
         ("accepted", metrics(run.accepted), reported(report.messages)),
-        (
-            "accepted",
-            reported(report.messages),
-            ("sum of states", totals.sum()),
-        ),
-        (
-            "accepted",
-            metrics(run.accepted),
-            summed(|counts| counts.messages),
-        ),
+        ("accepted", reported(report.messages), ("sum of states", totals.sum())),
+        ("accepted", metrics(run.accepted), summed(|counts| counts.messages)),
         ("sent", metrics(sent), reported(reported_sent)),
         ("received", metrics(received), reported(totals.delivered)),
-        (
-            "received",
-            reported(totals.delivered),
-            summed(|counts| counts.received),
-        ),
+        ("received", reported(totals.delivered), summed(|counts| counts.received)),
         ("lost", metrics(lost), reported(totals.failed_sum())),
-        (
-            "lost",
-            reported(totals.failed_sum()),
-            summed(|counts| counts.failed),
-        ),
+        ("lost", reported(totals.failed_sum()), summed(|counts| counts.failed)),
         ("opened", reported(totals.opened), summed(|counts| counts.opened)),
         ("waiting", ("store", waiting), reported(totals.waiting)),
-        (
-            "waiting",
-            reported(totals.waiting),
-            summed(|counts| counts.waiting),
-        ),
+        ("waiting", reported(totals.waiting), summed(|counts| counts.waiting)),
     ]);
     if !run.is_interrupted {
         let users = u64::from(audience.users);
@@ -189,11 +160,7 @@ pub fn find_broadcast_faults(
         faults.extend(find_mismatches(&[
             ("users", ("registered", run.registered_users), ("expected", users)),
             ("accepted", metrics(run.accepted), ("expected", messages)),
-            (
-                "sent messages without a receipt",
-                reported(totals.sent),
-                ("expected", 0),
-            ),
+            ("sent messages without a receipt", reported(totals.sent), ("expected", 0)),
         ]));
         faults.extend(unmet_names(&broadcast_expectations(audience, run)));
     }

@@ -46,12 +46,8 @@ pub async fn run(
         registered_users,
         broadcasts: count_broadcasts(environment, broadcasts).await?,
         accepted: intake.metrics.accepted.get(),
-        state_changes: [
-            DeliveryStateKind::Sent,
-            DeliveryStateKind::Delivered,
-            DeliveryStateKind::Failed,
-        ]
-        .map(|state| environment.state_change_count(state)),
+        state_changes: [DeliveryStateKind::Sent, DeliveryStateKind::Delivered, DeliveryStateKind::Failed]
+            .map(|state| environment.state_change_count(state)),
         is_interrupted,
     };
     let waiting = environment.waiting_deliveries().await?;
@@ -90,9 +86,7 @@ async fn wait_for_receipts(
         {
             return Ok(());
         }
-        stall_detector
-            .check_progress(accepted + environment.call_count() + received)
-            .await?;
+        stall_detector.check_progress(accepted + environment.call_count() + received).await?;
         clock::sleep(PROGRESS_POLL_INTERVAL).await;
     }
 }

@@ -66,12 +66,8 @@ impl SimulationEnvironment {
         }
         let channel = simulation_channel(&configured, options)?;
         let tries_max = channel.retry.tries_max;
-        let config = Config {
-            store_url: url.clone(),
-            store_replica_url: None,
-            channels: vec![channel],
-            ..configured
-        };
+        let config =
+            Config { store_url: url.clone(), store_replica_url: None, channels: vec![channel], ..configured };
         let store = open_store(config.clone()).await?;
         reject_used_store(&*store, &url).await?;
         let queue = postrider_queue::open("memory:", config.queue_window).await?;
@@ -137,9 +133,7 @@ impl SimulationEnvironment {
     /// Returns the number of deliveries that reached a state, from the metrics of all senders.
     pub fn state_change_count(&self, state: DeliveryStateKind) -> u64 {
         let counts = self.senders.iter().map(|sender| {
-            let counter = sender
-                .metrics
-                .state_change_counter(SIMULATION_CHANNEL, state.as_str());
+            let counter = sender.metrics.state_change_counter(SIMULATION_CHANNEL, state.as_str());
             counter.get()
         });
         counts.sum()
@@ -147,10 +141,7 @@ impl SimulationEnvironment {
 
     /// Returns the work of each sender, from its metrics.
     pub fn sender_stats(&self) -> Vec<SenderStats> {
-        self.senders
-            .iter()
-            .map(|sender| sender_stats_of(sender))
-            .collect()
+        self.senders.iter().map(|sender| sender_stats_of(sender)).collect()
     }
 }
 
@@ -184,11 +175,7 @@ impl SharedBackends {
         sender: MockSender,
     ) -> Result<Gateway> {
         let sender_options = MockSenderOptions {
-            failure_policy: if options.has_retries {
-                FailurePolicy::Retried
-            } else {
-                FailurePolicy::Final
-            },
+            failure_policy: if options.has_retries { FailurePolicy::Retried } else { FailurePolicy::Final },
             concurrency: options.concurrency_of(sender),
             seed: options.seed,
             receipt_ratios: options.audience.map(|audience| audience.receipt_ratios),
@@ -233,17 +220,10 @@ fn temporary_store() -> Result<(String, Option<TempDir>)> {
 
 /// Rejects a store with messages, which mock senders would mark as sent, or with users, for whom broadcasts would be stored.
 async fn reject_used_store(store: &dyn Store, url: &str) -> Result<()> {
-    let query = MessageQuery {
-        limit: 1,
-        ..MessageQuery::default()
-    };
+    let query = MessageQuery { limit: 1, ..MessageQuery::default() };
     let present_rows = if !store.search(query).await?.messages.is_empty() {
         "messages"
-    } else if !store
-        .next_broadcast_users(&broadcast_to_all_users()?, 1)
-        .await?
-        .is_empty()
-    {
+    } else if !store.next_broadcast_users(&broadcast_to_all_users()?, 1).await?.is_empty() {
         "users"
     } else {
         return Ok(());
@@ -282,11 +262,7 @@ fn simulation_channel(configured: &Config, options: &SimulateOptions) -> Result<
     let channel =
         channel.ok_or_else(|| Error::new(ErrorKind::Internal, format!("no channel {SIMULATION_CHANNEL}")))?;
     Ok(Channel {
-        retry: if options.has_retries {
-            shorten_retry_delays(&channel.retry)
-        } else {
-            channel.retry.clone()
-        },
+        retry: if options.has_retries { shorten_retry_delays(&channel.retry) } else { channel.retry.clone() },
         // A lost message is not sent again, so that losses match the loss ratio.
         bounce_resends: 0,
         expects_reply: false,
@@ -303,6 +279,5 @@ fn shorten_retry_delays(retry: &RetryPolicy) -> RetryPolicy {
 }
 
 fn config_name(text: &str) -> Result<ConfigName> {
-    text.parse()
-        .map_err(|_| Error::new(ErrorKind::Internal, format!("invalid name {text}")))
+    text.parse().map_err(|_| Error::new(ErrorKind::Internal, format!("invalid name {text}")))
 }

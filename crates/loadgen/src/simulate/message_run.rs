@@ -82,9 +82,7 @@ async fn send_all(
         let sent = environment.state_change_count(DeliveryStateKind::Sent);
         let failed = environment.state_change_count(DeliveryStateKind::Failed);
         on_progress(&progress(environment, [sent, failed], watch.elapsed()));
-        stall_detector
-            .check_progress(intake.metrics.accepted.get() + environment.call_count())
-            .await?;
+        stall_detector.check_progress(intake.metrics.accepted.get() + environment.call_count()).await?;
         if stored.is_some_and(|stored| sent + failed >= stored || !is_running()) {
             return Ok(());
         }

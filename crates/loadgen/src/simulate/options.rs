@@ -38,18 +38,12 @@ pub struct SimulationAudience {
 impl SimulateOptions {
     /// Returns the number of messages that a whole run accepts.
     pub fn message_count(&self) -> u32 {
-        self.audience.map_or(self.messages, |audience| {
-            audience.users.saturating_mul(audience.broadcasts)
-        })
+        self.audience.map_or(self.messages, |audience| audience.users.saturating_mul(audience.broadcasts))
     }
 
     /// Returns the number of calls that a sender has in flight.
     pub fn concurrency_of(&self, sender: MockSender) -> u32 {
-        let default = if sender.mean_time.is_zero() {
-            INSTANT_SENDER_CONCURRENCY
-        } else {
-            1
-        };
+        let default = if sender.mean_time.is_zero() { INSTANT_SENDER_CONCURRENCY } else { 1 };
         self.concurrency.unwrap_or(default)
     }
 }

@@ -17,10 +17,7 @@ impl SimulationOutcome {
     /// Returns an error when the run was interrupted or its result is not the expected one.
     pub fn check(&self) -> Result<()> {
         if self.is_interrupted {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "interrupted; the table shows partial results",
-            ));
+            return Err(Error::new(ErrorKind::Unavailable, "interrupted; the table shows partial results"));
         }
         if self.faults.is_empty() {
             return Ok(());

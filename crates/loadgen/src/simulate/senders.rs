@@ -36,9 +36,7 @@ pub async fn run_with_senders(
         failure = first_sender_failure(&mut senders) => Err(failure),
     };
     let elapsed = watch.elapsed();
-    let stopped = interrupts
-        .abort_at_second(stop_senders(senders), ABORT_CONSEQUENCE)
-        .await;
+    let stopped = interrupts.abort_at_second(stop_senders(senders), ABORT_CONSEQUENCE).await;
     result?;
     stopped?;
     Ok(elapsed)
@@ -62,10 +60,7 @@ fn start_senders(environment: &SimulationEnvironment) -> Vec<BackgroundTasks> {
 
 /// Waits until a task of any sender ends unexpectedly.
 async fn first_sender_failure(senders: &mut [BackgroundTasks]) -> Error {
-    let mut failures: Vec<_> = senders
-        .iter_mut()
-        .map(|tasks| Box::pin(tasks.wait_for_failure()))
-        .collect();
+    let mut failures: Vec<_> = senders.iter_mut().map(|tasks| Box::pin(tasks.wait_for_failure())).collect();
     poll_fn(|context| {
         let mut polled = failures.iter_mut().map(|failure| failure.as_mut().poll(context));
         polled.find(Poll::is_ready).unwrap_or(Poll::Pending)
@@ -94,11 +89,7 @@ pub struct StallDetector<'e> {
 impl<'e> StallDetector<'e> {
     /// Starts to measure.
     pub fn new(environment: &'e SimulationEnvironment) -> Self {
-        Self {
-            environment,
-            last_progress: 0,
-            stalled_since: Clock::System.stopwatch(),
-        }
+        Self { environment, last_progress: 0, stalled_since: Clock::System.stopwatch() }
     }
 
     /// Records `progress`, a counter that grows with every step of the run.

@@ -38,10 +38,7 @@ pub type CountRow = (&'static str, [u64; 5]);
 pub fn report_count_row(report: &Report) -> CountRow {
     let totals = &report.totals;
     let (sent, delivered, failed) = (totals.sent, totals.delivered, totals.failed_sum());
-    (
-        "report",
-        [report.messages, totals.waiting, sent, delivered, failed],
-    )
+    ("report", [report.messages, totals.waiting, sent, delivered, failed])
 }
 
 /// Writes one line for each source.
@@ -85,11 +82,7 @@ fn write_senders(text: &mut String, options: &SimulateOptions, run: &SimulationR
 
 /// Writes one line for each measured value that has an expected one.
 pub fn write_expectations(text: &mut String, expectations: &[Expectation]) {
-    let _ = writeln!(
-        text,
-        "\n{:<24} {:>12} {:>12}  range",
-        "check", "actual", "expected"
-    );
+    let _ = writeln!(text, "\n{:<24} {:>12} {:>12}  range", "check", "actual", "expected");
     for expectation in expectations {
         write_expectation(text, expectation);
     }
@@ -102,9 +95,9 @@ fn write_expectation(text: &mut String, expectation: &Expectation) {
         unit => format!("{value:.4} {unit}"),
     };
     let expected = expectation.expected.map_or_else(|| "-".to_owned(), format_value);
-    let range = expectation.range.map_or_else(String::new, |(min, max)| {
-        format!("{} to {}", format_value(min), format_value(max))
-    });
+    let range = expectation
+        .range
+        .map_or_else(String::new, |(min, max)| format!("{} to {}", format_value(min), format_value(max)));
     let mark = if expectation.is_met() { "" } else { "  OUTSIDE" };
     let line = format!(
         "{:<24} {:>12} {expected:>12}  {range}{mark}",

@@ -75,13 +75,9 @@ impl Expectation {
     ) -> Self {
         let trials = trials.map(|(count, probability)| (to_f64(count), probability));
         let total: f64 = trials.clone().map(|(count, _)| count).sum();
-        let expected: f64 = trials
-            .clone()
-            .map(|(count, probability)| count * probability)
-            .sum();
-        let variance: f64 = trials
-            .map(|(count, probability)| count * probability * (1.0 - probability))
-            .sum();
+        let expected: f64 = trials.clone().map(|(count, probability)| count * probability).sum();
+        let variance: f64 =
+            trials.map(|(count, probability)| count * probability * (1.0 - probability)).sum();
         // Four deviations of a rare event are less than one event.
         let variance_min = if variance < VARIANCE_NEGLIGIBLE { 0.0 } else { 1.0 };
         let spread = STANDARD_DEVIATIONS_MAX * variance.max(variance_min).sqrt();
@@ -96,13 +92,7 @@ impl Expectation {
 
     /// Returns the expectation of a time in seconds, which is shown but not checked.
     fn time(name: &'static str, actual: f64, expected: f64) -> Self {
-        Self {
-            name,
-            unit: "s",
-            actual,
-            expected: expected.is_finite().then_some(expected),
-            range: None,
-        }
+        Self { name, unit: "s", actual, expected: expected.is_finite().then_some(expected), range: None }
     }
 
     /// Removes the expected value and the range if the run was interrupted, because theory describes complete runs only.
@@ -116,8 +106,7 @@ impl Expectation {
     /// Returns whether the measured value lies in its range.
     pub fn is_met(&self) -> bool {
         // Rounding of a sum must not decide at a limit.
-        self.range
-            .is_none_or(|(min, max)| (min - 1e-9..=max + 1e-9).contains(&self.actual))
+        self.range.is_none_or(|(min, max)| (min - 1e-9..=max + 1e-9).contains(&self.actual))
     }
 }
 
@@ -160,23 +149,15 @@ fn expect_exhausted(options: &SimulateOptions, run: &SimulationRun) -> Expectati
     let probability = rates.fold(0.0, f64::max).powi(tries_max);
     let trials = std::iter::once((run.accepted, probability));
     let expectation = Expectation::binomial("failed messages", run.failed, trials);
-    Expectation {
-        range: expectation.range.map(|(_, max)| (0.0, max)),
-        ..expectation
-    }
+    Expectation { range: expectation.range.map(|(_, max)| (0.0, max)), ..expectation }
 }
 
 fn expect_mean_call_time(options: &SimulateOptions, run: &SimulationRun) -> Expectation {
     let senders = options.senders.iter().zip(&run.senders);
-    let seconds: f64 = senders
-        .map(|(sender, stats)| sender.mean_time.as_secs_f64() * to_f64(stats.calls))
-        .sum();
+    let seconds: f64 =
+        senders.map(|(sender, stats)| sender.mean_time.as_secs_f64() * to_f64(stats.calls)).sum();
     let actual = mean_seconds(&run.senders).unwrap_or(0.0);
-    Expectation::time(
-        "mean call time",
-        actual,
-        seconds / to_f64(run.sum(|stats| stats.calls)),
-    )
+    Expectation::time("mean call time", actual, seconds / to_f64(run.sum(|stats| stats.calls)))
 }
 
 /// All senders work until no message is left: the number of calls divided by the calls per second of all senders.
@@ -202,26 +183,14 @@ pub fn find_faults(
     let totals = &report.totals;
     let mut faults = find_mismatches(&[
         ("accepted", ("metrics", run.accepted), ("report", report.messages)),
-        (
-            "accepted",
-            ("report", report.messages),
-            ("sum of states", totals.sum()),
-        ),
-        (
-            "sent",
-            ("metrics", run.sent),
-            ("report", totals.sent + totals.delivered),
-        ),
+        ("accepted", ("report", report.messages), ("sum of states", totals.sum())),
+        ("sent", ("metrics", run.sent), ("report", totals.sent + totals.delivered)),
         ("failed", ("metrics", run.failed), ("report", totals.failed_sum())),
         ("waiting", ("store", waiting), ("report", totals.waiting)),
     ]);
     if !run.is_interrupted {
         let expected = u64::from(options.messages);
-        faults.extend(find_mismatches(&[(
-            "accepted",
-            ("metrics", run.accepted),
-            ("expected", expected),
-        )]));
+        faults.extend(find_mismatches(&[("accepted", ("metrics", run.accepted), ("expected", expected))]));
         faults.extend(unmet_names(&expectations(options, run)));
     }
     faults

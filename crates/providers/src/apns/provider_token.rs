@@ -59,20 +59,12 @@ impl ProviderTokenSigner {
     pub fn token(&self, refused: Option<&Arc<str>>) -> Result<Arc<str>, SendResult> {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
-        let valid = cached
-            .as_ref()
-            .filter(|token| now < token.renew_at && refused != Some(&token.text));
+        let valid = cached.as_ref().filter(|token| now < token.renew_at && refused != Some(&token.text));
         if let Some(token) = valid {
             return Ok(Arc::clone(&token.text));
         }
-        let header = ProviderTokenHeader {
-            alg: "ES256",
-            kid: &self.key_id,
-        };
-        let claims = ProviderTokenClaims {
-            iss: &self.team_id,
-            iat: now.timestamp(),
-        };
+        let header = ProviderTokenHeader { alg: "ES256", kid: &self.key_id };
+        let claims = ProviderTokenClaims { iss: &self.team_id, iat: now.timestamp() };
         let text: Arc<str> = self.key.sign(&header, &claims).ok_or_else(signing_failed)?.into();
         *cached = Some(CachedProviderToken {
             text: Arc::clone(&text),

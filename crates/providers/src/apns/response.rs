@@ -54,27 +54,19 @@ pub(super) fn is_token_expired(response: &JsonResponse) -> bool {
 
 /// Returns whether the device may belong to the other environment or to another app.
 pub(super) fn is_environment_or_topic_mismatch(result: &SendResult) -> bool {
-    matches!(
-        result.code.as_deref(),
-        Some("BadDeviceToken" | "DeviceTokenNotForTopic")
-    )
+    matches!(result.code.as_deref(), Some("BadDeviceToken" | "DeviceTokenNotForTopic"))
 }
 
 /// Returns the result of a response. `message_id` is the id of the request.
 pub(super) fn send_result(response: &JsonResponse, message_id: impl FnOnce() -> String) -> SendResult {
     if response.status == 200 && response.is_empty() {
-        let apns_id = response
-            .headers
-            .get("apns-id")
-            .and_then(|id| parse_reference(id.to_str().ok()?));
+        let apns_id = response.headers.get("apns-id").and_then(|id| parse_reference(id.to_str().ok()?));
         let reference = Some(apns_id.unwrap_or_else(message_id));
         return Outcome::Accepted { reference }.into();
     }
     let reason = response.str_at("/reason");
     let status_code = response.status_outcome();
-    let line = reason
-        .and_then(|reason| OutcomeCode::find(REASON_CODES, reason))
-        .unwrap_or(&status_code);
+    let line = reason.and_then(|reason| OutcomeCode::find(REASON_CODES, reason)).unwrap_or(&status_code);
     let code = reason.map_or_else(|| response.http_status_text(), str::to_owned);
     let retry_after = response.retry_after();
     let line = match (line.outcome, retry_after) {

@@ -75,26 +75,18 @@ impl ApnsSettings {
             }
         }
         if settings.topic.is_empty() || !settings.topic.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::usage(
-                "topic: must be a bundle id such as \"com.example.app\"",
-            ));
+            return Err(Error::usage("topic: must be a bundle id such as \"com.example.app\""));
         }
         let is_reserved = |name: &&String| matches!(name.as_str(), "aps" | "gw_id");
         if let Some(name) = settings.data.keys().find(is_reserved) {
-            return Err(Error::usage(format!(
-                "data.{name}: is reserved; choose another name"
-            )));
+            return Err(Error::usage(format!("data.{name}: is reserved; choose another name")));
         }
         Ok(settings)
     }
 
     /// Returns the URL of APNs.
     pub(super) fn base_url(&self) -> Result<BaseUrl> {
-        let default = if self.sandbox {
-            SANDBOX_BASE_URL
-        } else {
-            DEFAULT_BASE_URL
-        };
+        let default = if self.sandbox { SANDBOX_BASE_URL } else { DEFAULT_BASE_URL };
         BaseUrl::configured_or(self.base_url.as_ref(), default)
     }
 }

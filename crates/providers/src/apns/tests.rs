@@ -34,11 +34,7 @@ impl FakeApns {
         let root = postrider_core::testing::workspace_root();
         let directory = openssl::self_signed_certificate();
         let file = |name: &str| directory.path().join(name);
-        std::fs::write(
-            file("public.pem"),
-            openssl::public_key_pem(&openssl::P256_PRIVATE_KEY_PEM),
-        )
-        .unwrap();
+        std::fs::write(file("public.pem"), openssl::public_key_pem(&openssl::P256_PRIVATE_KEY_PEM)).unwrap();
         let mut child = Command::new(root.join("target/peers/python/bin/node"))
             .arg(root.join("tests/peers/apple.mjs"))
             .args(["cert.pem", "key.pem", "public.pem"].map(file))
@@ -53,18 +49,10 @@ impl FakeApns {
         let recorded = Arc::clone(&requests);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                recorded
-                    .lock()
-                    .unwrap()
-                    .push(serde_json::from_str(&line).unwrap());
+                recorded.lock().unwrap().push(serde_json::from_str(&line).unwrap());
             }
         });
-        Self {
-            child,
-            directory,
-            port,
-            requests,
-        }
+        Self { child, directory, port, requests }
     }
 
     fn ca_pem(&self) -> String {
@@ -109,16 +97,8 @@ fn clock() -> Clock {
 }
 
 fn apns_with(apple: &FakeApns, overrides: &str, clock: Clock, limits: &CallLimits) -> Apns {
-    let base = format!(
-        "base_url = \"https://127.0.0.1:{}\"\nca = '''{}'''\n",
-        apple.port,
-        apple.ca_pem()
-    );
-    let context = AdapterContext {
-        limits: limits.clone(),
-        clock,
-        ..conformance::sample_context()
-    };
+    let base = format!("base_url = \"https://127.0.0.1:{}\"\nca = '''{}'''\n", apple.port, apple.ca_pem());
+    let context = AdapterContext { limits: limits.clone(), clock, ..conformance::sample_context() };
     Apns::new(&context, &settings(&(base + overrides))).unwrap()
 }
 
@@ -148,19 +128,9 @@ async fn a_message_is_sent_over_http_2_with_a_valid_provider_token() {
         clock(),
         &conformance::sample_limits(),
     );
-    let result = apns
-        .send(&OutboundMessage {
-            subject: None,
-            ..message_to("a1")
-        })
-        .await;
+    let result = apns.send(&OutboundMessage { subject: None, ..message_to("a1") }).await;
     let id = gateway_id(&message_to("a1")).to_string();
-    assert_eq!(
-        result.outcome,
-        Outcome::Accepted {
-            reference: Some(id.clone())
-        }
-    );
+    assert_eq!(result.outcome, Outcome::Accepted { reference: Some(id.clone()) });
     let request = apple.requests(1).await.remove(0);
     assert_eq!(request["path"], format!("/3/device/{}", device("a1")));
     for (name, value) in [
@@ -175,10 +145,7 @@ async fn a_message_is_sent_over_http_2_with_a_valid_provider_token() {
     }
     let body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
     let alert = json!({"title": "Acme", "body": conformance::sample_message().body});
-    assert_eq!(
-        body,
-        json!({"aps": {"alert": alert, "sound": "default"}, "gw_id": id, "kind": "otp"})
-    );
+    assert_eq!(body, json!({"aps": {"alert": alert, "sound": "default"}, "gw_id": id, "kind": "otp"}));
 }
 
 #[tokio::test]
@@ -217,9 +184,7 @@ async fn every_documented_reason_has_its_outcome() {
         (500, "BrandNew", "unavailable"),
     ];
     let devices = (0..cases.len()).map(|index| device(&format!("b{index:02}")));
-    let reasons = devices
-        .zip(cases)
-        .map(|(device, (status, reason, _))| (device, json!([status, reason])));
+    let reasons = devices.zip(cases).map(|(device, (status, reason, _))| (device, json!([status, reason])));
     let apple = FakeApns::with_reasons(&reasons.collect());
     let apns = apns(&apple);
     for (index, (status, reason, outcome)) in cases.into_iter().enumerate() {
@@ -239,12 +204,7 @@ async fn a_requested_pause_is_kept() {
     let apple = FakeApns::with_reasons(&reasons);
     let apns = apns(&apple);
     let seven_seconds = Some(Duration::from_secs(7));
-    assert_eq!(
-        apns.send(&message_to("c1")).await.outcome,
-        Outcome::Throttled {
-            retry_after: seven_seconds
-        }
-    );
+    assert_eq!(apns.send(&message_to("c1")).await.outcome, Outcome::Throttled { retry_after: seven_seconds });
     let outcome = apns.send(&message_to("c2")).await.outcome;
     assert!(
         matches!(outcome, Outcome::Deferred { retry_after, .. } if retry_after == seven_seconds),
@@ -265,10 +225,8 @@ async fn an_expired_token_is_renewed_once_for_all_calls_and_no_message_is_lost()
         assert!(matches!(result.outcome, Outcome::Accepted { .. }), "{result:?}");
     }
     let distinct_tokens = |requests: Vec<Value>| {
-        let mut tokens: Vec<_> = requests
-            .iter()
-            .map(|request| request["headers"]["authorization"].to_string())
-            .collect();
+        let mut tokens: Vec<_> =
+            requests.iter().map(|request| request["headers"]["authorization"].to_string()).collect();
         tokens.sort();
         tokens.dedup();
         tokens.len()
@@ -292,11 +250,7 @@ async fn a_token_is_renewed_after_fifty_minutes() {
     clock.advance(Duration::from_secs(1));
     let second = signer.token(None).unwrap();
     assert_ne!(second, first);
-    assert_eq!(
-        signer.token(Some(&first)).unwrap(),
-        second,
-        "the token was already renewed"
-    );
+    assert_eq!(signer.token(Some(&first)).unwrap(), second, "the token was already renewed");
 }
 
 #[tokio::test]
@@ -307,11 +261,7 @@ async fn a_goaway_or_a_refused_stream_is_unavailable() {
     assert_eq!(apns.send(&message_to("a1")).await.outcome.as_str(), "accepted");
     let gone = apns.send(&message_to("333")).await;
     assert_eq!(gone.outcome.as_str(), "unavailable", "{gone:?}");
-    assert_eq!(
-        apns.send(&message_to("333")).await.outcome.as_str(),
-        "accepted",
-        "over another connection"
-    );
+    assert_eq!(apns.send(&message_to("333")).await.outcome.as_str(), "accepted", "over another connection");
     let refused = apns.send(&message_to("444")).await;
     assert_eq!(refused.outcome.as_str(), "unavailable", "{refused:?}");
 }
@@ -326,9 +276,7 @@ async fn no_response_after_the_request_is_unknown() {
         call_timeout: Duration::from_millis(2_500),
         ..conformance::sample_limits()
     };
-    let silent = apns_with(&apple, "", clock(), &short_limits)
-        .send(&message_to("222"))
-        .await;
+    let silent = apns_with(&apple, "", clock(), &short_limits).send(&message_to("222")).await;
     assert_eq!(silent.outcome.as_str(), "unknown", "{silent:?}");
 }
 
@@ -346,10 +294,7 @@ async fn a_server_with_an_untrusted_certificate_gets_nothing() {
     let (apple, other) = (FakeApns::start(), FakeApns::start());
     let mut settings = settings(&format!("base_url = \"https://127.0.0.1:{}\"", apple.port));
     settings.ca = Some(other.ca_pem());
-    let context = AdapterContext {
-        clock: clock(),
-        ..conformance::sample_context()
-    };
+    let context = AdapterContext { clock: clock(), ..conformance::sample_context() };
     let apns = Apns::new(&context, &settings).unwrap();
     let result = apns.send(&message_to("a1")).await;
     assert_eq!(result.outcome.as_str(), "unavailable", "{result:?}");
@@ -361,12 +306,7 @@ async fn an_invalid_device_token_is_not_sent() {
     let apple = FakeApns::start();
     let apns = apns(&apple);
     for to in ["", "abc", "../../4/x", &"zz".repeat(32), &"a".repeat(300)] {
-        let result = apns
-            .send(&OutboundMessage {
-                to: to.to_owned(),
-                ..conformance::sample_message()
-            })
-            .await;
+        let result = apns.send(&OutboundMessage { to: to.to_owned(), ..conformance::sample_message() }).await;
         assert_eq!(result.outcome.as_str(), "invalid_recipient", "{to}");
     }
     assert_eq!(*apple.requests.lock().unwrap(), Vec::<Value>::new());
@@ -377,17 +317,9 @@ async fn the_adapter_conforms_and_checks_its_account() {
     let apple = FakeApns::with_reasons(&BTreeMap::from([(device("0"), json!([400, "BadDeviceToken"]))]));
     let valid = apns(&apple);
     conformance::check_provider(&valid).await;
-    assert_eq!(
-        valid.parse_callback_sync(&conformance::sample_callback()),
-        Err(CallbackError::NotSupported)
-    );
+    assert_eq!(valid.parse_callback_sync(&conformance::sample_callback()), Err(CallbackError::NotSupported));
     assert!(matches!(valid.check_account().await, AccountCheck::Passed(_)));
-    let wrong_team = apns_with(
-        &apple,
-        "team_id = \"GHI789JKLM\"",
-        clock(),
-        &conformance::sample_limits(),
-    );
+    let wrong_team = apns_with(&apple, "team_id = \"GHI789JKLM\"", clock(), &conformance::sample_limits());
     assert!(
         matches!(wrong_team.check_account().await, AccountCheck::Failed(reason) if reason.contains("team_id"))
     );
@@ -407,25 +339,12 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
     ] {
         let mut table =
             toml::toml! { key_id = "ABC123DEFG" team_id = "DEF123GHIJ" topic = "org.example.app" };
-        table.insert(
-            "key".to_owned(),
-            toml::Value::from(openssl::P256_PRIVATE_KEY_PEM.as_str()),
-        );
+        table.insert("key".to_owned(), toml::Value::from(openssl::P256_PRIVATE_KEY_PEM.as_str()));
         table.insert(key.to_owned(), toml::Value::from(text));
         let error = ApnsSettings::read(table).err().unwrap().to_string();
         assert!(error.contains(expected) && !error.contains("MII"), "{error}");
     }
-    assert!(
-        settings("sandbox = true")
-            .base_url()
-            .unwrap()
-            .endpoint()
-            .0
-            .contains("sandbox")
-    );
+    assert!(settings("sandbox = true").base_url().unwrap().endpoint().0.contains("sandbox"));
     let shown = format!("{:?}", settings(""));
-    assert!(
-        shown.contains("org.example.app") && !shown.contains("PRIVATE"),
-        "{shown}"
-    );
+    assert!(shown.contains("org.example.app") && !shown.contains("PRIVATE"), "{shown}");
 }

@@ -51,14 +51,8 @@ impl CallbackSecrets {
 
     /// Returns whether the callback satisfies every configured secret.
     pub fn is_authenticated(&self, request: &CallbackRequest) -> bool {
-        let has_token = self
-            .token
-            .as_ref()
-            .is_none_or(|token| token.is_valid_for(request));
-        let is_signed = self
-            .hmac
-            .as_ref()
-            .is_none_or(|hmac| has_valid_hmac(hmac, request));
+        let has_token = self.token.as_ref().is_none_or(|token| token.is_valid_for(request));
+        let is_signed = self.hmac.as_ref().is_none_or(|hmac| has_valid_hmac(hmac, request));
         has_token && is_signed
     }
 }
@@ -69,10 +63,7 @@ fn parse_token(settings: &ReceiptSettings) -> Result<Option<CallbackToken>, Stri
         None if header.is_some() => Err("token: is missing, but token_header is set".to_owned()),
         None => Ok(None),
         Some(secret) if secret.is_empty() => Err("token: is empty; write a random text".to_owned()),
-        Some(secret) => Ok(Some(CallbackToken {
-            secret: secret.clone(),
-            header,
-        })),
+        Some(secret) => Ok(Some(CallbackToken { secret: secret.clone(), header })),
     }
 }
 
@@ -80,10 +71,7 @@ fn validate_hmac(settings: &HmacSettings) -> Result<HmacSettings, String> {
     if settings.secret.is_empty() {
         return Err("hmac.secret: is empty; copy it from the provider's console".to_owned());
     }
-    Ok(HmacSettings {
-        header: settings.header.to_ascii_lowercase(),
-        ..settings.clone()
-    })
+    Ok(HmacSettings { header: settings.header.to_ascii_lowercase(), ..settings.clone() })
 }
 
 impl CallbackToken {

@@ -15,10 +15,7 @@ fn url(text: &str) -> Url {
 }
 
 async fn call(networks: &[&str], target: &str) -> EgressResult {
-    let limits = CallLimits {
-        connect_timeout: Duration::from_secs(5),
-        ..conformance::sample_limits()
-    };
+    let limits = CallLimits { connect_timeout: Duration::from_secs(5), ..conformance::sample_limits() };
     let client = EgressClient::new(policy(networks), &limits).unwrap();
     client.call(Request::new(Method::POST, url(target))).await
 }
@@ -66,14 +63,9 @@ fn private_addresses_are_refused_in_every_notation() {
 
 #[test]
 fn public_addresses_are_called_over_https_on_the_allowed_port_only() {
-    for host in [
-        "1.1.1.1",
-        "172.15.0.1",
-        "172.32.0.1",
-        "100.128.0.1",
-        "[2606:4700::1111]",
-        "[64:ff9b::1.1.1.1]",
-    ] {
+    for host in
+        ["1.1.1.1", "172.15.0.1", "172.32.0.1", "100.128.0.1", "[2606:4700::1111]", "[64:ff9b::1.1.1.1]"]
+    {
         let check = |text: String| policy(&[]).check_url(&url(&text));
         assert_eq!(check(format!("https://{host}/x")), Ok(()), "{host}");
         assert_eq!(check(format!("https://{host}:443/x")), Ok(()), "{host}");
@@ -115,18 +107,8 @@ fn an_invalid_network_is_refused() {
     for wrong in ["", "10.0.0.0/33", "10.0.0/8", "host", "::/129", "1.2.3.4/-1"] {
         assert!(EgressPolicy::parse(&[wrong], &[443]).is_err(), "{wrong}");
     }
-    assert!(
-        "0.0.0.0/0"
-            .parse::<IpNetwork>()
-            .unwrap()
-            .contains("8.8.8.8".parse().unwrap())
-    );
-    assert!(
-        "::/0"
-            .parse::<IpNetwork>()
-            .unwrap()
-            .contains("::1".parse().unwrap())
-    );
+    assert!("0.0.0.0/0".parse::<IpNetwork>().unwrap().contains("8.8.8.8".parse().unwrap()));
+    assert!("::/0".parse::<IpNetwork>().unwrap().contains("::1".parse().unwrap()));
 }
 
 #[tokio::test]

@@ -5,14 +5,8 @@ use super::*;
 #[test]
 fn a_name_with_non_ascii_characters_is_encoded() {
     let name = "Müller & Co <shop@example.org>".parse().unwrap();
-    assert_eq!(
-        encode_mailbox(&name),
-        "=?utf-8?b?TcO8bGxlciAmIENv?= <shop@example.org>"
-    );
-    assert_eq!(
-        encode_mailbox(&"shop@example.org".parse().unwrap()),
-        "shop@example.org"
-    );
+    assert_eq!(encode_mailbox(&name), "=?utf-8?b?TcO8bGxlciAmIENv?= <shop@example.org>");
+    assert_eq!(encode_mailbox(&"shop@example.org".parse().unwrap()), "shop@example.org");
 }
 
 #[test]

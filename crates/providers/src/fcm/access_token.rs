@@ -94,16 +94,12 @@ impl AccessTokens {
 
     /// Returns a valid token within `limit`, or the result of the message.
     pub async fn token(&self, limit: Duration) -> Result<Arc<str>, SendResult> {
-        timeout(limit, self.valid_token(None))
-            .await
-            .unwrap_or_else(|_| Err(token_timeout()))
+        timeout(limit, self.valid_token(None)).await.unwrap_or_else(|_| Err(token_timeout()))
     }
 
     /// Returns a token other than `refused`. The first caller renews it, the others wait.
     pub async fn replace_token(&self, refused: &Arc<str>, limit: Duration) -> Result<Arc<str>, SendResult> {
-        timeout(limit, self.valid_token(Some(refused)))
-            .await
-            .unwrap_or_else(|_| Err(token_timeout()))
+        timeout(limit, self.valid_token(Some(refused))).await.unwrap_or_else(|_| Err(token_timeout()))
     }
 
     async fn valid_token(&self, refused: Option<&Arc<str>>) -> Result<Arc<str>, SendResult> {
@@ -162,16 +158,10 @@ impl AccessTokens {
             },
             ..failure
         })?;
-        let Some(text) = response
-            .str_at("/access_token")
-            .filter(|_| response.status == 200)
-        else {
+        let Some(text) = response.str_at("/access_token").filter(|_| response.status == 200) else {
             return Err(renewal_failure(&response));
         };
-        let seconds = response
-            .json
-            .pointer("/expires_in")
-            .and_then(serde_json::Value::as_u64);
+        let seconds = response.json.pointer("/expires_in").and_then(serde_json::Value::as_u64);
         let lifetime = Duration::from_secs(seconds.unwrap_or(DEFAULT_LIFETIME_SECONDS));
         Ok(AccessToken {
             text: text.into(),
@@ -181,11 +171,7 @@ impl AccessTokens {
     }
 
     fn token_request(&self, now: Timestamp) -> Option<Request> {
-        let header = AssertionHeader {
-            alg: "RS256",
-            typ: "JWT",
-            kid: &self.account.key_id,
-        };
+        let header = AssertionHeader { alg: "RS256", typ: "JWT", kid: &self.account.key_id };
         let claims = AssertionClaims {
             iss: &self.account.email,
             scope: OAUTH_SCOPE,
@@ -202,28 +188,18 @@ impl AccessTokens {
 }
 
 fn token_timeout() -> SendResult {
-    Outcome::Unavailable {
-        reason: TOKEN_TIMEOUT_REASON.to_owned(),
-    }
-    .into()
+    Outcome::Unavailable { reason: TOKEN_TIMEOUT_REASON.to_owned() }.into()
 }
 
 /// Returns the result of a failed renewal. A 4xx concerns the account: a wrong key, a deleted account, a wrong clock.
 fn renewal_failure(response: &JsonResponse) -> SendResult {
-    let code = response
-        .str_at("/error")
-        .map_or_else(|| response.http_status_text(), str::to_owned);
+    let code = response.str_at("/error").map_or_else(|| response.http_status_text(), str::to_owned);
     let description = response.str_at("/error_description").unwrap_or(&code);
     let reason = sanitize_text(&format!("no access token: {description}"));
     let outcome = match response.status {
-        429 => Outcome::Throttled {
-            retry_after: response.retry_after(),
-        },
+        429 => Outcome::Throttled { retry_after: response.retry_after() },
         408 | 500.. | 200..300 => Outcome::Unavailable { reason },
         _ => Outcome::Misconfigured { reason },
     };
-    SendResult {
-        outcome,
-        code: Some(sanitize_text(&code)),
-    }
+    SendResult { outcome, code: Some(sanitize_text(&code)) }
 }

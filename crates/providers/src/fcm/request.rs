@@ -21,11 +21,8 @@ pub(super) fn send_request(settings: &FcmSettings, message: &OutboundMessage, no
     if let Some(title) = message.subject.as_ref().or(settings.title.as_ref()) {
         notification["title"] = json!(title);
     }
-    let mut data = settings
-        .data
-        .iter()
-        .map(|(name, text)| (name.clone(), json!(text)))
-        .collect::<Map<_, _>>();
+    let mut data =
+        settings.data.iter().map(|(name, text)| (name.clone(), json!(text))).collect::<Map<_, _>>();
     data.insert("gw_id".to_owned(), json!(message_id));
     json!({"message": {
         "token": message.to,

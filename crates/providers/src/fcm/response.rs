@@ -63,10 +63,7 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     if response.status == 200
         && let Some(name) = response.str_at("/name").and_then(parse_reference)
     {
-        return Outcome::Accepted {
-            reference: Some(name),
-        }
-        .into();
+        return Outcome::Accepted { reference: Some(name) }.into();
     }
     let error_code = fcm_error_code(response);
     let status = response.str_at("/error/status");
@@ -74,9 +71,7 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     let code_entry = error_code
         .and_then(|code| OutcomeCode::find(FCM_ERROR_CODES, code))
         .or_else(|| OutcomeCode::find(GOOGLE_STATUS_CODES, status.filter(|_| error_code.is_none())?));
-    let code = error_code
-        .or(status)
-        .map_or_else(|| response.http_status_text(), str::to_owned);
+    let code = error_code.or(status).map_or_else(|| response.http_status_text(), str::to_owned);
     let http_status = response.status_outcome();
     let entry = code_entry.unwrap_or(&http_status);
     refine(entry, response).send_result(code, text, retry_after(entry, response))
@@ -84,10 +79,7 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
 
 /// Returns the line that applies where more than the code decides.
 fn refine(entry: &OutcomeCode, response: &JsonResponse) -> OutcomeCode {
-    let text = response
-        .str_at("/error/message")
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let text = response.str_at("/error/message").unwrap_or_default().to_ascii_lowercase();
     let has_error_code = fcm_error_code(response).is_some();
     match entry.code {
         "INVALID_ARGUMENT" if has_error_code && text.contains("registration token") => {

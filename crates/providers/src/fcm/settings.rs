@@ -125,16 +125,12 @@ fn parse_service_account(document: &Value, token_url: Option<BaseUrl>) -> Result
     let token_url = match token_url {
         Some(url) => url,
         None => BaseUrl::parse(&audience).map_err(|_| {
-            Error::usage(format!(
-                "service_account: its token_uri is not a URL; {SERVICE_ACCOUNT_HINT}"
-            ))
+            Error::usage(format!("service_account: its token_uri is not a URL; {SERVICE_ACCOUNT_HINT}"))
         })?,
     };
     let key = required_field(document, "private_key")?;
     JwtKey::from_rsa_pem(&key).map_err(|error| {
-        Error::usage(format!(
-            "service_account: its private_key {error}; {SERVICE_ACCOUNT_HINT}"
-        ))
+        Error::usage(format!("service_account: its private_key {error}; {SERVICE_ACCOUNT_HINT}"))
     })?;
     Ok(ServiceAccount {
         email: required_field(document, "client_email")?,

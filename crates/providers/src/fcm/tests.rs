@@ -55,16 +55,9 @@ fn clock() -> Clock {
 }
 
 fn fcm_with(fcm: &HttpStub, tokens: &HttpStub, overrides: &str, clock: Clock, limits: &CallLimits) -> Fcm {
-    let settings = settings(
-        &format!("http://{}", fcm.address),
-        &format!("http://{}/token", tokens.address),
-        overrides,
-    );
-    let context = AdapterContext {
-        limits: limits.clone(),
-        clock,
-        ..conformance::sample_context()
-    };
+    let settings =
+        settings(&format!("http://{}", fcm.address), &format!("http://{}/token", tokens.address), overrides);
+    let context = AdapterContext { limits: limits.clone(), clock, ..conformance::sample_context() };
     Fcm::new(&context, &settings).unwrap()
 }
 
@@ -95,12 +88,7 @@ fn error_response(status: u16, google_status: &str, error_code: Option<&str>, me
 }
 
 fn unauthenticated() -> StubAction {
-    error_response(
-        401,
-        "UNAUTHENTICATED",
-        None,
-        "Request had invalid authentication credentials.",
-    )
+    error_response(401, "UNAUTHENTICATED", None, "Request had invalid authentication credentials.")
 }
 
 /// Returns the head and the body of a request.
@@ -112,32 +100,16 @@ fn request_parts(stub: &HttpStub, at: usize) -> (String, String) {
 
 #[tokio::test]
 async fn a_message_is_sent_with_the_token_of_a_signed_assertion() {
-    let (server, tokens) = (
-        HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await,
-        token_server().await,
-    );
+    let (server, tokens) =
+        (HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await, token_server().await);
     let overrides = "title = \"Acme\"\nchannel = \"otp\"\nsound = \"default\"\ncollapse_key = \"otp\"\n[data]\nkind = \"otp\"";
-    let fcm = fcm_with(
-        &server,
-        &tokens,
-        overrides,
-        clock(),
-        &conformance::sample_limits(),
-    );
-    let result = fcm
-        .send(&OutboundMessage {
-            subject: None,
-            ..push_message()
-        })
-        .await;
+    let fcm = fcm_with(&server, &tokens, overrides, clock(), &conformance::sample_limits());
+    let result = fcm.send(&OutboundMessage { subject: None, ..push_message() }).await;
     let reference = Some("projects/demo/messages/0:17846%31bd".to_owned());
     assert_eq!(result.outcome, Outcome::Accepted { reference });
 
     let (head, body) = request_parts(&server, 0);
-    assert!(
-        head.starts_with("POST /v1/projects/demo/messages:send HTTP/1.1"),
-        "{head}"
-    );
+    assert!(head.starts_with("POST /v1/projects/demo/messages:send HTTP/1.1"), "{head}");
     assert!(head.contains("authorization: Bearer t1"), "{head}");
     let id = gateway_id(&push_message()).to_string();
     let expected = json!({"message": {
@@ -163,10 +135,7 @@ fn expect_assertion(assertion: &str) {
     let (signed, signature) = assertion.rsplit_once('.').unwrap();
     let (header, claims) = signed.split_once('.').unwrap();
     let decode = |part: &str| serde_json::from_slice::<Value>(&BASE64.decode(part).unwrap()).unwrap();
-    assert_eq!(
-        decode(header),
-        json!({"alg": "RS256", "typ": "JWT", "kid": "key-1"})
-    );
+    assert_eq!(decode(header), json!({"alg": "RS256", "typ": "JWT", "kid": "key-1"}));
     let expected = json!({
         "iss": "sender@demo.iam.example", "scope": "https://www.googleapis.com/auth/firebase.messaging",
         "aud": "https://oauth2.example/token", "iat": NOW_SECONDS, "exp": NOW_SECONDS + 3_600,
@@ -184,13 +153,7 @@ fn expect_assertion(assertion: &str) {
 #[tokio::test]
 async fn every_documented_code_has_its_outcome() {
     for (status, google_status, error_code, message, outcome) in [
-        (
-            404,
-            "NOT_FOUND",
-            Some("UNREGISTERED"),
-            "Requested entity was not found.",
-            "invalid_recipient",
-        ),
+        (404, "NOT_FOUND", Some("UNREGISTERED"), "Requested entity was not found.", "invalid_recipient"),
         (
             400,
             "INVALID_ARGUMENT",
@@ -199,81 +162,23 @@ async fn every_documented_code_has_its_outcome() {
           registration token",
             "invalid_recipient",
         ),
-        (
-            400,
-            "INVALID_ARGUMENT",
-            Some("INVALID_ARGUMENT"),
-            "Message payload too large",
-            "rejected",
-        ),
-        (
-            400,
-            "INVALID_ARGUMENT",
-            None,
-            "Invalid value at 'message.android.ttl'",
-            "rejected",
-        ),
-        (
-            403,
-            "PERMISSION_DENIED",
-            Some("SENDER_ID_MISMATCH"),
-            "SenderId mismatch",
-            "invalid_recipient",
-        ),
-        (
-            429,
-            "RESOURCE_EXHAUSTED",
-            Some("QUOTA_EXCEEDED"),
-            "Quota exceeded",
-            "throttled",
-        ),
+        (400, "INVALID_ARGUMENT", Some("INVALID_ARGUMENT"), "Message payload too large", "rejected"),
+        (400, "INVALID_ARGUMENT", None, "Invalid value at 'message.android.ttl'", "rejected"),
+        (403, "PERMISSION_DENIED", Some("SENDER_ID_MISMATCH"), "SenderId mismatch", "invalid_recipient"),
+        (429, "RESOURCE_EXHAUSTED", Some("QUOTA_EXCEEDED"), "Quota exceeded", "throttled"),
         (429, "RESOURCE_EXHAUSTED", None, "Quota exceeded", "throttled"),
-        (
-            503,
-            "UNAVAILABLE",
-            Some("UNAVAILABLE"),
-            "overloaded",
-            "unavailable",
-        ),
+        (503, "UNAVAILABLE", Some("UNAVAILABLE"), "overloaded", "unavailable"),
         (500, "INTERNAL", Some("INTERNAL"), "Internal error", "unavailable"),
-        (
-            401,
-            "UNAUTHENTICATED",
-            Some("THIRD_PARTY_AUTH_ERROR"),
-            "Auth error from APNS",
-            "misconfigured",
-        ),
-        (
-            401,
-            "UNAUTHENTICATED",
-            Some("APNS_AUTH_ERROR"),
-            "Auth error from APNS",
-            "misconfigured",
-        ),
+        (401, "UNAUTHENTICATED", Some("THIRD_PARTY_AUTH_ERROR"), "Auth error from APNS", "misconfigured"),
+        (401, "UNAUTHENTICATED", Some("APNS_AUTH_ERROR"), "Auth error from APNS", "misconfigured"),
         (400, "UNKNOWN", Some("UNSPECIFIED_ERROR"), "", "unavailable"),
-        (
-            403,
-            "PERMISSION_DENIED",
-            None,
-            "The caller does not have permission",
-            "misconfigured",
-        ),
+        (403, "PERMISSION_DENIED", None, "The caller does not have permission", "misconfigured"),
         (404, "NOT_FOUND", None, "Project not found", "misconfigured"),
-        (
-            400,
-            "FAILED_PRECONDITION",
-            Some("BRAND_NEW"),
-            "new error",
-            "rejected",
-        ),
+        (400, "FAILED_PRECONDITION", Some("BRAND_NEW"), "new error", "rejected"),
     ] {
         let server = HttpStub::start(vec![error_response(status, google_status, error_code, message)]).await;
         let result = fcm(&server, &token_server().await).send(&push_message()).await;
-        assert_eq!(
-            result.outcome.as_str(),
-            outcome,
-            "{error_code:?} {google_status}: {result:?}"
-        );
+        assert_eq!(result.outcome.as_str(), outcome, "{error_code:?} {google_status}: {result:?}");
         assert_eq!(result.code.as_deref(), Some(error_code.unwrap_or(google_status)));
         assert_eq!(server.requests().len(), 1, "{google_status} is not repeated");
     }
@@ -310,22 +215,10 @@ async fn a_requested_pause_is_kept_and_a_device_quota_does_not_pause_the_provide
     for (act, outcome) in [
         (
             response(503, header, r#"{"error":{"status":"UNAVAILABLE"}}"#),
-            Outcome::Throttled {
-                retry_after: seven_seconds,
-            },
+            Outcome::Throttled { retry_after: seven_seconds },
         ),
-        (
-            response(429, header, ""),
-            Outcome::Throttled {
-                retry_after: seven_seconds,
-            },
-        ),
-        (
-            response(429, "", ""),
-            Outcome::Throttled {
-                retry_after: one_minute,
-            },
-        ),
+        (response(429, header, ""), Outcome::Throttled { retry_after: seven_seconds }),
+        (response(429, "", ""), Outcome::Throttled { retry_after: one_minute }),
         (
             response(429, "", &device_quota.to_string()),
             Outcome::Deferred {
@@ -335,13 +228,7 @@ async fn a_requested_pause_is_kept_and_a_device_quota_does_not_pause_the_provide
         ),
     ] {
         let server = HttpStub::start(vec![act]).await;
-        assert_eq!(
-            fcm(&server, &token_server().await)
-                .send(&push_message())
-                .await
-                .outcome,
-            outcome
-        );
+        assert_eq!(fcm(&server, &token_server().await).send(&push_message()).await.outcome, outcome);
     }
 }
 
@@ -350,17 +237,8 @@ async fn the_app_acknowledges_messages_with_the_token() {
     let server = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
     let overrides = "receipts_token = \"0123456789abcdef\"";
     let tokens = token_server().await;
-    let fcm = fcm_with(
-        &server,
-        &tokens,
-        overrides,
-        clock(),
-        &conformance::sample_limits(),
-    );
-    let Outcome::Accepted {
-        reference: Some(reference),
-    } = fcm.send(&push_message()).await.outcome
-    else {
+    let fcm = fcm_with(&server, &tokens, overrides, clock(), &conformance::sample_limits());
+    let Outcome::Accepted { reference: Some(reference) } = fcm.send(&push_message()).await.outcome else {
         panic!("not accepted");
     };
     assert_eq!(reference, gateway_id(&push_message()).to_string());
@@ -370,17 +248,11 @@ async fn the_app_acknowledges_messages_with_the_token() {
         ..conformance::sample_callback()
     };
     for status in ["delivered", "opened"] {
-        let item = fcm
-            .parse_callback_sync(&callback("0123456789abcdef", status))
-            .unwrap()
-            .remove(0);
+        let item = fcm.parse_callback_sync(&callback("0123456789abcdef", status)).unwrap().remove(0);
         let CallbackItem::Receipt(receipt) = item else {
             panic!("expected a receipt");
         };
-        assert_eq!(
-            (receipt.reference.as_str(), receipt.status.as_str()),
-            (&*reference, status)
-        );
+        assert_eq!((receipt.reference.as_str(), receipt.status.as_str()), (&*reference, status));
     }
     assert_eq!(
         fcm.parse_callback_sync(&callback("0123456789abcdeF", "delivered")),
@@ -403,10 +275,7 @@ async fn the_adapter_conforms_and_checks_its_account() {
     let tokens = token_server().await;
     let fcm = fcm(&server, &tokens);
     conformance::check_provider(&fcm).await;
-    assert_eq!(
-        fcm.parse_callback_sync(&conformance::sample_callback()),
-        Err(CallbackError::NotSupported)
-    );
+    assert_eq!(fcm.parse_callback_sync(&conformance::sample_callback()), Err(CallbackError::NotSupported));
     assert_eq!(fcm.address_kind(), AddressKind::Push);
     assert!(matches!(fcm.check_account().await, AccountCheck::Passed(_)));
     let server = HttpStub::start(vec![error_response(403, "PERMISSION_DENIED", None, "no")]).await;
@@ -425,11 +294,8 @@ async fn failures_have_the_outcomes_of_the_suite() {
         ..conformance::sample_context()
     };
     let provider_at = |address| -> Arc<dyn Provider> {
-        let settings = settings(
-            &format!("http://{address}"),
-            &format!("http://{}/token", tokens.address),
-            "",
-        );
+        let settings =
+            settings(&format!("http://{address}"), &format!("http://{}/token", tokens.address), "");
         Arc::new(Fcm::new(&context, &settings).unwrap())
     };
     conformance::check_failures(provider_at, &push_message(), &ExpectedOutcomes::default()).await;

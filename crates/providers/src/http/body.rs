@@ -36,11 +36,7 @@ pub(super) fn parse_body(
     settings: &HttpSettings,
     constants: &TemplateConstants,
 ) -> Result<Option<(HeaderValue, Template)>> {
-    let bodies = [
-        settings.form.is_some(),
-        settings.json.is_some(),
-        settings.body.is_some(),
-    ];
+    let bodies = [settings.form.is_some(), settings.json.is_some(), settings.body.is_some()];
     if bodies.iter().filter(|is_set| **is_set).count() > 1 {
         return Err(Error::usage("form, json, body: write only one of them"));
     }
@@ -54,19 +50,10 @@ pub(super) fn parse_body(
     }
     if let Some(table) = &settings.json {
         let mut template = Template::parse_value("", TemplateEscape::Json, constants)?;
-        append_json(
-            "json",
-            &toml::Value::Table(table.clone()),
-            &mut template,
-            constants,
-        )?;
+        append_json("json", &toml::Value::Table(table.clone()), &mut template, constants)?;
         return Ok(Some((JSON_CONTENT_TYPE, template)));
     }
-    settings
-        .body
-        .as_deref()
-        .map(|text| parse_text_body(settings, text, constants))
-        .transpose()
+    settings.body.as_deref().map(|text| parse_text_body(settings, text, constants)).transpose()
 }
 
 fn parse_form_body(fields: &BTreeMap<String, String>, constants: &TemplateConstants) -> Result<Template> {
@@ -117,9 +104,7 @@ fn append_json(
         }
         toml::Value::Datetime(time) => out.append_text(&format!("\"{time}\"")),
         toml::Value::Float(number) if !number.is_finite() => {
-            return Err(Error::usage(format!(
-                "{key}: JSON cannot represent this number; write a string"
-            )));
+            return Err(Error::usage(format!("{key}: JSON cannot represent this number; write a string")));
         }
         toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
             out.append_text(&value.to_string());
@@ -138,12 +123,7 @@ fn parse_text_body(
             "content_type: is missing; it decides how body is escaped; write for example \"application/json\"",
         ));
     };
-    let kind = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let escape = match kind.as_str() {
         "application/x-www-form-urlencoded" => TemplateEscape::Percent,
         kind if kind.ends_with("/json") || kind.ends_with("+json") => TemplateEscape::Json,

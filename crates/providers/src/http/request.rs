@@ -70,10 +70,7 @@ impl RequestTemplate {
         if header == CONTENT_TYPE && self.body.is_some() {
             return Err("is set by json, form or content_type; leave it out here".to_owned());
         }
-        if matches!(
-            header.as_str(),
-            "content-length" | "transfer-encoding" | "host" | "connection"
-        ) {
+        if matches!(header.as_str(), "content-length" | "transfer-encoding" | "host" | "connection") {
             return Err("is set by the HTTP client; leave it out".to_owned());
         }
         let template = Template::parse_document(text, TemplateEscape::None, constants)
@@ -132,9 +129,7 @@ fn parse_method(settings: &HttpSettings, has_body: bool) -> Result<Method> {
 fn split_credentials(url: &str) -> Result<(String, Option<HeaderValue>)> {
     let url = url.trim();
     let Some((scheme, rest)) = url.split_once("://") else {
-        return Err(Error::usage(
-            "url: is not a URL; write http://HOST/PATH or https://HOST/PATH",
-        ));
+        return Err(Error::usage("url: is not a URL; write http://HOST/PATH or https://HOST/PATH"));
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if path.contains('#') {

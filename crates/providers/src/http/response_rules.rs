@@ -58,12 +58,7 @@ impl ResponseRules {
         let rule = |(index, rule)| {
             ResponseRule::parse(rule).map_err(|cause| Error::usage(format!("rules[{index}].{cause}")))
         };
-        let rules: Vec<ResponseRule> = settings
-            .rules
-            .iter()
-            .enumerate()
-            .map(rule)
-            .collect::<Result<_>>()?;
+        let rules: Vec<ResponseRule> = settings.rules.iter().enumerate().map(rule).collect::<Result<_>>()?;
         let reference = field("reference", &settings.reference)?;
         let code = field("code", &settings.code)?;
         let reason = field("reason", &settings.reason)?;
@@ -87,14 +82,9 @@ impl ResponseRules {
     /// Returns the send result of a response.
     pub fn send_result(&self, response: &HttpResponse) -> SendResult {
         let json = || serde_json::from_slice(&response.body).ok();
-        let parsed = ParsedResponse {
-            response,
-            json: self.uses_json.then(json).flatten(),
-        };
+        let parsed = ParsedResponse { response, json: self.uses_json.then(json).flatten() };
         let code = self.code.as_ref().and_then(|field| parsed.find(field));
-        let code = code
-            .map(|code| sanitize_text(&code))
-            .filter(|code| !code.is_empty());
+        let code = code.map(|code| sanitize_text(&code)).filter(|code| !code.is_empty());
         SendResult {
             outcome: self.outcome(&parsed),
             code: Some(code.unwrap_or_else(|| status_code(response.status))),
@@ -132,9 +122,9 @@ impl ResponseRules {
     fn unconfirmed_reason(&self, parsed: &ParsedResponse, has_rule: bool) -> Option<String> {
         let status = parsed.response.status;
         match parsed.response.body_end {
-            BodyEnd::Interrupted => Some(format!(
-                "HTTP {status}, but the connection broke during the response"
-            )),
+            BodyEnd::Interrupted => {
+                Some(format!("HTTP {status}, but the connection broke during the response"))
+            }
             BodyEnd::Truncated if self.requires_body => {
                 Some(format!("HTTP {status}, but the response is too long to read"))
             }
@@ -157,11 +147,7 @@ impl ResponseRules {
         let text = self.reason.as_ref().and_then(|field| parsed.find(field));
         let text = text.unwrap_or_else(|| String::from_utf8_lossy(&response.body).into_owned());
         let text = sanitize_text(&text);
-        if text.is_empty() {
-            status_code(response.status)
-        } else {
-            text
-        }
+        if text.is_empty() { status_code(response.status) } else { text }
     }
 }
 
@@ -171,9 +157,7 @@ fn redirect_reason(response: &HttpResponse) -> String {
     let location = location.as_deref().unwrap_or("no location");
     // The query may contain a secret, and the reason is shown.
     let target = sanitize_text(location.split(['?', '#']).next().unwrap_or(location));
-    sanitize_text(&format!(
-        "redirects to {target}; if that is right, use it as the url"
-    ))
+    sanitize_text(&format!("redirects to {target}; if that is right, use it as the url"))
 }
 
 impl ResponseRule {

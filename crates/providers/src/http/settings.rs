@@ -41,10 +41,7 @@ pub struct HttpSettings {
     /// The type of `body`, which also decides how values in it are escaped.
     pub(super) content_type: Option<String>,
     /// The kind of address that the provider sends to. The default is any.
-    #[serde(
-        default = "default_address_kind",
-        deserialize_with = "deserialize_address_kind"
-    )]
+    #[serde(default = "default_address_kind", deserialize_with = "deserialize_address_kind")]
     pub(super) address: AddressKind,
     /// Location of the provider's message id in a response: `json:PATH`, `header:NAME`, `regex:…(…)…` or `body`.
     pub(super) reference: Option<String>,

@@ -15,11 +15,7 @@ use super::settings::{HttpSettings, ReceiptSource};
 use crate::provider::OutboundMessage;
 
 /// Characters that are percent-encoded in a path segment, a query and a form: all but the unreserved ones of RFC 3986.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// How a value is escaped, by its context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,11 +115,7 @@ impl TemplateConstants {
         let is_texting = matches!(settings.receipts, Some(ReceiptSource::Texting));
         let delivery_status_url =
             is_texting.then(|| format!("{public_url}/messages/delivery_status?token={callback_token}"));
-        Self {
-            provider: provider.to_owned(),
-            public_url,
-            delivery_status_url,
-        }
+        Self { provider: provider.to_owned(), public_url, delivery_status_url }
     }
 }
 
@@ -132,18 +124,12 @@ pub(super) const VARIABLE_NAMES: [(&str, &str); 12] = [
     ("to", "the address: +989122222222"),
     ("to_digits", "the address without its +"),
     ("spelling", "the address as the client wrote it"),
-    (
-        "subject",
-        "the subject of the message or of the channel, or nothing",
-    ),
+    ("subject", "the subject of the message or of the channel, or nothing"),
     ("body", "the text"),
     ("message_id", "the message's id, a UUID"),
     ("delivery_id", "the delivery's id, the same in every round"),
     ("key", "delivery and round: a new idempotency key for each round"),
-    (
-        "callback_url",
-        "the callback URL of the provider: /v1/receipts/NAME of the public URL",
-    ),
+    ("callback_url", "the callback URL of the provider: /v1/receipts/NAME of the public URL"),
     (
         "delivery_status_url",
         "with receipts = \"texting\": /messages/delivery_status of the public URL, with the provider's token",
@@ -182,10 +168,7 @@ impl Template {
         escape: TemplateEscape,
         constants: &TemplateConstants,
     ) -> Result<Self> {
-        let mut template = Self {
-            segments: Vec::new(),
-            escape,
-        };
+        let mut template = Self { segments: Vec::new(), escape };
         let mut rest = text;
         while let Some(start) = rest.find('{') {
             template.push_text_with(|out| literal.write(&rest[..start], out));
@@ -202,9 +185,7 @@ impl Template {
             };
         }
         template.push_text_with(|out| literal.write(rest, out));
-        template
-            .segments
-            .retain(|segment| *segment != TemplateSegment::Text(String::new()));
+        template.segments.retain(|segment| *segment != TemplateSegment::Text(String::new()));
         Ok(template)
     }
 
@@ -258,9 +239,7 @@ impl Template {
 
     /// Returns whether the template has no variables.
     pub fn is_constant(&self) -> bool {
-        self.segments
-            .iter()
-            .all(|segment| matches!(segment, TemplateSegment::Text(_)))
+        self.segments.iter().all(|segment| matches!(segment, TemplateSegment::Text(_)))
     }
 
     /// Renders the text for a message.
@@ -308,11 +287,7 @@ impl Template {
 }
 
 fn constant_value(name: &str, constants: &TemplateConstants) -> Result<String> {
-    let TemplateConstants {
-        provider,
-        public_url,
-        delivery_status_url,
-    } = constants;
+    let TemplateConstants { provider, public_url, delivery_status_url } = constants;
     match name {
         "callback_url" => Ok(format!("{public_url}/v1/receipts/{provider}")),
         "delivery_status_url" => delivery_status_url.clone().ok_or_else(|| {

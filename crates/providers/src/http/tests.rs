@@ -28,14 +28,9 @@ async fn outcome_of(action: StubAction) -> Outcome {
 
 async fn outcome_with(more: &str, action: StubAction, limits: &CallLimits) -> Outcome {
     let stub = HttpStub::start(vec![action]).await;
-    let settings = format!(
-        "url = \"http://{}/send\"\nform = {{ text = \"{{body}}\" }}\n{more}",
-        stub.address
-    );
-    let outcome = http_provider(&settings, limits)
-        .send(&conformance::sample_message())
-        .await
-        .outcome;
+    let settings =
+        format!("url = \"http://{}/send\"\nform = {{ text = \"{{body}}\" }}\n{more}", stub.address);
+    let outcome = http_provider(&settings, limits).send(&conformance::sample_message()).await.outcome;
     assert_eq!(stub.requests().len(), 1, "a send is never repeated");
     outcome
 }
@@ -44,21 +39,13 @@ async fn outcome_with(more: &str, action: StubAction, limits: &CallLimits) -> Ou
 async fn system_a_needs_configuration_only() {
     let stub = HttpStub::start(vec![response(202, "", "done"), response(500, "", "no")]).await;
     let provider = http_provider(
-        &format!(
-            "url = \"http://{}/sms/send/?number={{spelling}}&body={{body}}\"",
-            stub.address
-        ),
+        &format!("url = \"http://{}/sms/send/?number={{spelling}}&body={{body}}\"", stub.address),
         &conformance::sample_limits(),
     );
     let first = provider.send(&conformance::sample_message()).await;
     let second = provider.send(&conformance::sample_message()).await;
     assert_eq!(first.outcome, Outcome::Accepted { reference: None });
-    assert_eq!(
-        second.outcome,
-        Outcome::Unavailable {
-            reason: "no".to_owned()
-        }
-    );
+    assert_eq!(second.outcome, Outcome::Unavailable { reason: "no".to_owned() });
     assert_eq!(second.code.as_deref(), Some("HTTP 500"));
     assert_eq!(provider.endpoint(), ("127.0.0.1".to_owned(), stub.address.port()));
     let request = &stub.requests()[0];
@@ -98,17 +85,10 @@ async fn system_c_needs_configuration_only() {
     let message = conformance::sample_message();
     let first = provider.send(&message).await.outcome;
     let second = provider.send(&message).await.outcome;
-    assert_eq!(
-        first,
-        Outcome::Accepted {
-            reference: Some("a09acfb6".to_owned())
-        }
-    );
+    assert_eq!(first, Outcome::Accepted { reference: Some("a09acfb6".to_owned()) });
     assert!(second.is_about_provider());
-    let (head, body) = stub.requests()[0]
-        .split_once("\r\n\r\n")
-        .map(|(a, b)| (a.to_owned(), b.to_owned()))
-        .unwrap();
+    let (head, body) =
+        stub.requests()[0].split_once("\r\n\r\n").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     assert!(
         head.starts_with("POST /texts HTTP/1.1") && head.contains("content-type: application/json"),
         "{head}"
@@ -129,10 +109,7 @@ fn callbacks_are_disabled_unless_configured() {
         ("receipts = \"texting\"".to_owned(), CallbackMode::Texting),
         (format!("{TABLE}unsigned = true"), CallbackMode::Unsigned),
         (format!("{TABLE}token = \"s3 cret\""), CallbackMode::Authenticated),
-        (
-            format!("{TABLE}hmac = {{ header = \"x\", secret = \"s\" }}"),
-            CallbackMode::Authenticated,
-        ),
+        (format!("{TABLE}hmac = {{ header = \"x\", secret = \"s\" }}"), CallbackMode::Authenticated),
     ] {
         let provider = http_provider(
             &format!("url = \"http://127.0.0.1:9/texts\"\n{more}"),
@@ -152,15 +129,9 @@ fn receipts_of_system_c_are_parsed_from_json_and_from_a_form() {
         &format!("url = \"http://127.0.0.1:9/texts\"\n{RECEIPTS_OF_SYSTEM_C}"),
         &conformance::sample_limits(),
     );
-    for body in [
-        r#"{"status":"delivered","message_id":"a09"}"#,
-        "status=delivered&message_id=a09",
-    ] {
+    for body in [r#"{"status":"delivered","message_id":"a09"}"#, "status=delivered&message_id=a09"] {
         let receipts = provider
-            .parse_callback_sync(&CallbackRequest {
-                body: body.into(),
-                ..conformance::sample_callback()
-            })
+            .parse_callback_sync(&CallbackRequest { body: body.into(), ..conformance::sample_callback() })
             .unwrap();
         let expected = CallbackItem::Receipt(Receipt {
             reference: "a09".to_owned(),
@@ -191,37 +162,22 @@ async fn conforms_to_the_suite() {
     };
     let message = conformance::sample_message();
     // A success needs the JSON of its reference, but not the reference itself.
-    let expected = ExpectedOutcomes {
-        unconfirmed: "accepted",
-        ..ExpectedOutcomes::default()
-    };
+    let expected = ExpectedOutcomes { unconfirmed: "accepted", ..ExpectedOutcomes::default() };
     conformance::check_failures(provider_at, &message, &expected).await;
 }
 
 #[tokio::test]
 async fn a_message_that_fits_no_url_or_header_is_rejected_and_not_sent() {
     let stub = HttpStub::start(vec![response(200, "", "")]).await;
-    let body = |body: &str| OutboundMessage {
-        body: body.to_owned(),
-        ..conformance::sample_message()
-    };
+    let body = |body: &str| OutboundMessage { body: body.to_owned(), ..conformance::sample_message() };
     for (settings, body) in [
         ("url = \"http://{}/?b={body}\"", body(&"x".repeat(100_000))),
         ("url = \"http://{}/{body}/x\"", body("..")),
-        (
-            "url = \"http://{}/\"\nheaders = { X-Text = \"{body}\" }",
-            body("a\r\nX-Other: b"),
-        ),
+        ("url = \"http://{}/\"\nheaders = { X-Text = \"{body}\" }", body("a\r\nX-Other: b")),
     ] {
-        let provider = http_provider(
-            &settings.replace("{}", &stub.address.to_string()),
-            &conformance::sample_limits(),
-        );
-        assert_eq!(
-            provider.send(&body).await.outcome.as_str(),
-            "rejected",
-            "{settings}"
-        );
+        let provider =
+            http_provider(&settings.replace("{}", &stub.address.to_string()), &conformance::sample_limits());
+        assert_eq!(provider.send(&body).await.outcome.as_str(), "rejected", "{settings}");
     }
     assert_eq!(stub.requests().len(), 0);
 }
@@ -255,47 +211,28 @@ async fn a_rule_maps_a_response_to_an_outcome() {
         response_bytes(200, "", &body.to_string())
     };
     let reason = || "so it is".to_owned();
-    let deferred = Outcome::Deferred {
-        reason: "handset off".to_owned(),
-        retry_after: Some(Duration::from_secs(300)),
-    };
+    let deferred =
+        Outcome::Deferred { reason: "handset off".to_owned(), retry_after: Some(Duration::from_secs(300)) };
     for (bytes, outcome) in [
-        (
-            message("0"),
-            Outcome::Accepted {
-                reference: Some("m-1".to_owned()),
-            },
-        ),
+        (message("0"), Outcome::Accepted { reference: Some("m-1".to_owned()) }),
         (message("6"), Outcome::InvalidRecipient { reason: reason() }),
         (message("9"), Outcome::Rejected { reason: reason() }),
         (response_bytes(404, "", ""), deferred),
-        (
-            response_bytes(403, "", "please slow down!"),
-            Outcome::Throttled { retry_after: None },
-        ),
+        (response_bytes(403, "", "please slow down!"), Outcome::Throttled { retry_after: None }),
     ] {
-        assert_eq!(
-            outcome_with(rules, StubAction::Respond(bytes), &limits).await,
-            outcome
-        );
+        assert_eq!(outcome_with(rules, StubAction::Respond(bytes), &limits).await, outcome);
     }
     let outcome = outcome_with(rules, response(200, "", "<html>"), &limits).await;
-    assert_eq!(
-        outcome.as_str(),
-        "unknown",
-        "a success without the JSON of its reference is not confirmed"
-    );
+    assert_eq!(outcome.as_str(), "unknown", "a success without the JSON of its reference is not confirmed");
 }
 
 #[tokio::test]
 async fn a_success_without_a_body_is_accepted_where_no_body_is_needed() {
     let with_reference = "reference = \"json:id\"";
     let with_rule = "reference = \"json:id\"\n[[rules]]\nstatus = \"202\"\noutcome = \"accepted\"";
-    for (settings, status, expected) in [
-        (with_reference, 204, "accepted"),
-        (with_reference, 202, "unknown"),
-        (with_rule, 202, "accepted"),
-    ] {
+    for (settings, status, expected) in
+        [(with_reference, 204, "accepted"), (with_reference, 202, "unknown"), (with_rule, 202, "accepted")]
+    {
         let outcome = outcome_with(settings, response(status, "", ""), &conformance::sample_limits()).await;
         assert_eq!(outcome.as_str(), expected, "{status}");
     }
@@ -310,18 +247,8 @@ async fn a_reference_is_found_at_every_kind_of_location() {
         ("json:id", "", r#"{"id":"m-1"}"#),
     ] {
         let settings = format!("reference = \"{location}\"");
-        let outcome = outcome_with(
-            &settings,
-            response(200, headers, body),
-            &conformance::sample_limits(),
-        )
-        .await;
-        assert_eq!(
-            outcome,
-            Outcome::Accepted {
-                reference: Some("m-1".to_owned())
-            },
-            "{location}"
-        );
+        let outcome =
+            outcome_with(&settings, response(200, headers, body), &conformance::sample_limits()).await;
+        assert_eq!(outcome, Outcome::Accepted { reference: Some("m-1".to_owned()) }, "{location}");
     }
 }

@@ -7,16 +7,10 @@ fn every_status_has_the_outcome_of_the_table() {
         (&[200, 202, 204, 299, 303], OutcomeKind::Unknown),
         (&[300, 301, 302, 304, 307, 308], OutcomeKind::Unavailable),
         (&[401, 403], OutcomeKind::Misconfigured),
-        (
-            &[402, 404, 405, 406, 407, 410, 411, 415, 421, 426],
-            OutcomeKind::Unavailable,
-        ),
+        (&[402, 404, 405, 406, 407, 410, 411, 415, 421, 426], OutcomeKind::Unavailable),
         (&[408, 425], OutcomeKind::Unavailable),
         (&[429], OutcomeKind::Throttled),
-        (
-            &[400, 409, 412, 413, 414, 418, 420, 422, 424, 451, 499],
-            OutcomeKind::Rejected,
-        ),
+        (&[400, 409, 412, 413, 414, 418, 420, 422, 424, 451, 499], OutcomeKind::Rejected),
         (&[500, 501, 502, 503, 504, 599], OutcomeKind::Unavailable),
     ] {
         for status in statuses {
@@ -43,9 +37,6 @@ fn no_status_confirms_a_message_and_every_server_error_leads_to_the_next_provide
     for status in 100..1000 {
         let outcome = outcome_of_status(status, None);
         assert_ne!(outcome, OutcomeKind::Accepted, "{status}");
-        assert!(
-            !(500..600).contains(&status) || outcome == OutcomeKind::Unavailable,
-            "{status}"
-        );
+        assert!(!(500..600).contains(&status) || outcome == OutcomeKind::Unavailable, "{status}");
     }
 }

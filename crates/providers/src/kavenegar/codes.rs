@@ -10,16 +10,14 @@ pub(super) const DELIVERED_STATUS: &str = "10";
 
 /// Returns the outcome and the meaning of `return.status`.
 pub(super) fn classify_call(number: &str) -> (OutcomeKind, &'static str) {
-    OutcomeCode::find(&CALL_CODES, number).map_or((OutcomeKind::Unavailable, "unknown status"), |entry| {
-        (entry.outcome, entry.description)
-    })
+    OutcomeCode::find(&CALL_CODES, number)
+        .map_or((OutcomeKind::Unavailable, "unknown status"), |entry| (entry.outcome, entry.description))
 }
 
 /// Returns the outcome and the meaning of a message status.
 pub(super) fn classify_message(number: &str) -> (OutcomeKind, &'static str) {
-    OutcomeCode::find(&MESSAGE_CODES, number).map_or((OutcomeKind::Accepted, ""), |entry| {
-        (entry.outcome, entry.description)
-    })
+    OutcomeCode::find(&MESSAGE_CODES, number)
+        .map_or((OutcomeKind::Accepted, ""), |entry| (entry.outcome, entry.description))
 }
 
 #[rustfmt::skip]

@@ -27,25 +27,12 @@ fn accepted_body_with(status: u32) -> String {
 #[tokio::test]
 async fn a_message_is_sent_as_in_the_reference() {
     let (result, request) = send_to_stub("kavenegar", ACCOUNT, 200, ACCEPTED_BODY).await;
-    assert_eq!(
-        format!("{:?}", result.outcome),
-        "Accepted { reference: Some(\"8792343\") }"
-    );
-    assert!(
-        request.starts_with("POST /v1/key-for-docs/sms/send.json HTTP/1.1\r\n"),
-        "{request}"
-    );
+    assert_eq!(format!("{:?}", result.outcome), "Accepted { reference: Some(\"8792343\") }");
+    assert!(request.starts_with("POST /v1/key-for-docs/sms/send.json HTTP/1.1\r\n"), "{request}");
     let form = request_form(&request);
-    let field = |name: &str| {
-        form.iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
-    };
+    let field = |name: &str| form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     assert_eq!(field("receptor"), Some("09122222222"));
-    assert_eq!(
-        (field("sender"), field("message")),
-        (Some("10004346"), Some("Your code is 4711"))
-    );
+    assert_eq!((field("sender"), field("message")), (Some("10004346"), Some("Your code is 4711")));
     assert!(field("localid").unwrap().parse::<i64>().unwrap() > 0);
 }
 
@@ -54,27 +41,16 @@ async fn a_message_has_the_same_id_in_every_round_and_no_other_message_has_it() 
     let stub = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
     let blue = sms_provider_at(&stub, "kavenegar", ACCOUNT);
     let first = conformance::sample_message();
-    let again = OutboundMessage {
-        round: 3,
-        ..first.clone()
-    };
-    let other = OutboundMessage {
-        delivery_id: postrider_core::id::DeliveryId::from_position(7, 2),
-        ..first.clone()
-    };
+    let again = OutboundMessage { round: 3, ..first.clone() };
+    let other =
+        OutboundMessage { delivery_id: postrider_core::id::DeliveryId::from_position(7, 2), ..first.clone() };
     for message in [first, again, other] {
         blue.send(&message).await;
     }
     let ids = stub
         .requests()
         .iter()
-        .map(|request| {
-            request_form(request)
-                .into_iter()
-                .find(|(name, _)| name == "localid")
-                .unwrap()
-                .1
-        })
+        .map(|request| request_form(request).into_iter().find(|(name, _)| name == "localid").unwrap().1)
         .collect::<Vec<_>>();
     assert_eq!(ids[0], ids[1]);
     assert_ne!(ids[0], ids[2]);
@@ -82,21 +58,13 @@ async fn a_message_has_the_same_id_in_every_round_and_no_other_message_has_it() 
 
 #[tokio::test]
 async fn a_retry_of_a_failed_text_uses_another_id() {
-    let stub = HttpStub::start(vec![
-        response(200, "", &accepted_body_with(11)),
-        response(200, "", ACCEPTED_BODY),
-    ])
-    .await;
+    let stub =
+        HttpStub::start(vec![response(200, "", &accepted_body_with(11)), response(200, "", ACCEPTED_BODY)])
+            .await;
     let blue = sms_provider_at(&stub, "kavenegar", ACCOUNT);
-    assert_eq!(
-        blue.send(&conformance::sample_message()).await.outcome.as_str(),
-        "accepted"
-    );
+    assert_eq!(blue.send(&conformance::sample_message()).await.outcome.as_str(), "accepted");
     assert_eq!(stub.requests().len(), 2);
-    let first_round = OutboundMessage {
-        round: 1,
-        ..conformance::sample_message()
-    };
+    let first_round = OutboundMessage { round: 1, ..conformance::sample_message() };
     let fresh = HttpStub::start(vec![response(200, "", &accepted_body_with(14))]).await;
     let blue = sms_provider_at(&fresh, "kavenegar", ACCOUNT);
     assert_eq!(blue.send(&first_round).await.outcome.as_str(), "rejected");
@@ -108,20 +76,11 @@ async fn a_code_is_sent_by_its_template() {
     let settings = format!("{ACCOUNT}\ntemplate = \"loginCode\"");
     let stub = HttpStub::start(vec![response(200, "", &accepted_body_with(5))]).await;
     let blue = sms_provider_at(&stub, "kavenegar", &settings);
-    let code = OutboundMessage {
-        body: "4711".to_owned(),
-        ..conformance::sample_message()
-    };
+    let code = OutboundMessage { body: "4711".to_owned(), ..conformance::sample_message() };
     assert_eq!(blue.send(&code).await.outcome.as_str(), "accepted");
     let request = stub.requests().remove(0);
-    assert!(
-        request.starts_with("POST /v1/key-for-docs/verify/lookup.json "),
-        "{request}"
-    );
-    assert!(
-        request.ends_with("receptor=09122222222&template=loginCode&token=4711"),
-        "{request}"
-    );
+    assert!(request.starts_with("POST /v1/key-for-docs/verify/lookup.json "), "{request}");
+    assert!(request.ends_with("receptor=09122222222&template=loginCode&token=4711"), "{request}");
     assert_eq!(
         blue.send(&conformance::sample_message()).await.outcome.as_str(),
         "rejected",
@@ -218,12 +177,8 @@ async fn responses_have_the_outcomes_of_the_reference() {
     ] {
         // Kavenegar sends errors with HTTP 200 or with another HTTP status.
         for http in [200, 418] {
-            expect_outcomes(
-                "kavenegar",
-                ACCOUNT,
-                &[(http, &refused(status), outcome, &status.to_string())],
-            )
-            .await;
+            expect_outcomes("kavenegar", ACCOUNT, &[(http, &refused(status), outcome, &status.to_string())])
+                .await;
         }
     }
     let object = r#"{"return":{"status":200},"entries":{"messageid":1,"status":4}}"#;
@@ -280,10 +235,7 @@ fn statuses_have_the_receipts_of_the_reference() {
     let blue = sms_provider("kavenegar", ACCOUNT);
     let items = |body: &str| describe_items(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], body)));
     for status in [1, 2, 4, 5, 100, 77] {
-        assert!(
-            items(&format!("messageid=7&status={status}")).is_empty(),
-            "{status}"
-        );
+        assert!(items(&format!("messageid=7&status={status}")).is_empty(), "{status}");
     }
     assert_eq!(items("messageid=7&status=10"), ["delivered 7"]);
     assert_eq!(items(r#"{"messageid":7,"status":10}"#), ["delivered 7"]);
@@ -299,15 +251,9 @@ fn statuses_have_the_receipts_of_the_reference() {
         items("messageid=7&status=11"),
         ["bounced 7: status 11: not delivered: handset off, out of coverage or full"]
     );
-    assert_eq!(
-        items("messageid=7&status=14"),
-        ["bounced 7: status 14: the subscriber blocks advertising"]
-    );
+    assert_eq!(items("messageid=7&status=14"), ["bounced 7: status 14: the subscriber blocks advertising"]);
     assert_eq!(items("status=10"), ["malformed: messageid is missing"]);
-    assert_eq!(
-        items("messageid=7&status=ten"),
-        ["malformed: status is not a number"]
-    );
+    assert_eq!(items("messageid=7&status=ten"), ["malformed: status is not a number"]);
 }
 
 #[test]
@@ -339,28 +285,14 @@ fn an_inbound_message_is_parsed() {
         (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("09122222222", "10004346", "STOP")
     );
-    assert_eq!(
-        blue.callback_response(&conformance::sample_callback())
-            .unwrap()
-            .body,
-        ""
-    );
+    assert_eq!(blue.callback_response(&conformance::sample_callback()).unwrap().body, "");
 }
 
 #[tokio::test]
 async fn conforms_to_the_suite() {
     check_sms_provider("kavenegar", ACCOUNT, ACCEPTED_BODY, &sms_message()).await;
-    let code = OutboundMessage {
-        body: "4711".to_owned(),
-        ..sms_message()
-    };
-    check_sms_provider(
-        "kavenegar",
-        "api_key = \"k\"\ntemplate = \"t\"",
-        ACCEPTED_BODY,
-        &code,
-    )
-    .await;
+    let code = OutboundMessage { body: "4711".to_owned(), ..sms_message() };
+    check_sms_provider("kavenegar", "api_key = \"k\"\ntemplate = \"t\"", ACCEPTED_BODY, &code).await;
 }
 
 #[tokio::test]
@@ -372,16 +304,10 @@ async fn every_status_without_kavenegars_own_has_the_shared_outcome() {
 async fn the_api_key_is_never_shown() {
     let settings = crate::ProviderSettings::read("kavenegar", ACCOUNT.parse().unwrap()).unwrap();
     assert!(!format!("{settings:?}").contains("key-for-docs"), "{settings:?}");
-    let unreachable = sms_provider(
-        "kavenegar",
-        &format!("{ACCOUNT}\nbase_url = \"http://127.0.0.1:1\""),
-    );
+    let unreachable = sms_provider("kavenegar", &format!("{ACCOUNT}\nbase_url = \"http://127.0.0.1:1\""));
     let result = unreachable.send(&conformance::sample_message()).await;
     assert_eq!(result.outcome.as_str(), "unavailable");
-    assert!(
-        !format!("{result:?} {:?}", unreachable.endpoint()).contains("key-for-docs"),
-        "{result:?}"
-    );
+    assert!(!format!("{result:?} {:?}", unreachable.endpoint()).contains("key-for-docs"), "{result:?}");
     let short = settings_error("kavenegar", "api_key = \"k\"\nreceipts_token = \"short\"");
     assert!(short.starts_with("receipts_token: "), "{short}");
 }

@@ -44,10 +44,7 @@ impl SentMessages {
     pub fn record(&self, recipient: &str, id: &str, now: Timestamp) {
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         log.by_age.push_back(recipient.to_owned());
-        log.by_recipient
-            .entry(recipient.to_owned())
-            .or_default()
-            .push_back((now, id.to_owned()));
+        log.by_recipient.entry(recipient.to_owned()).or_default().push_back((now, id.to_owned()));
         if log.by_age.len() > SENT_MESSAGES_MAX {
             log.remove_oldest();
         }
@@ -56,10 +53,7 @@ impl SentMessages {
     fn sent_until(&self, recipient: &str, end: Timestamp) -> Vec<String> {
         let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let messages = log.by_recipient.get(recipient).into_iter().flatten();
-        messages
-            .filter(|(at, _)| *at <= end)
-            .map(|(_, id)| id.clone())
-            .collect()
+        messages.filter(|(at, _)| *at <= end).map(|(_, id)| id.clone()).collect()
     }
 }
 
@@ -86,10 +80,7 @@ pub(super) fn parse_callback(
     if request.method == "GET" {
         return verify_subscription(settings, request);
     }
-    let secret = settings
-        .app_secret
-        .as_deref()
-        .ok_or(CallbackError::NotSupported)?;
+    let secret = settings.app_secret.as_deref().ok_or(CallbackError::NotSupported)?;
     if !has_valid_signature(secret, request) {
         return Err(CallbackError::Unauthenticated);
     }
@@ -98,13 +89,8 @@ pub(super) fn parse_callback(
     let entries = document.pointer("/entry").and_then(Value::as_array);
     let entries =
         entries.ok_or_else(|| CallbackError::Malformed("the list \"entry\" is missing".to_owned()))?;
-    let events = entries
-        .iter()
-        .filter_map(|entry| entry.get("messaging")?.as_array())
-        .flatten();
-    Ok(events
-        .flat_map(|event| parse_event(event, sent, request))
-        .collect())
+    let events = entries.iter().filter_map(|entry| entry.get("messaging")?.as_array()).flatten();
+    Ok(events.flat_map(|event| parse_event(event, sent, request)).collect())
 }
 
 /// Returns the challenge of a verification request, which is its expected response.
@@ -116,10 +102,7 @@ fn verify_subscription(
     settings: &MessengerSettings,
     request: &CallbackRequest,
 ) -> Result<Vec<CallbackItem>, CallbackError> {
-    let expected = settings
-        .verify_token
-        .as_deref()
-        .ok_or(CallbackError::NotSupported)?;
+    let expected = settings.verify_token.as_deref().ok_or(CallbackError::NotSupported)?;
     let token = query_parameter(request, "hub.verify_token").unwrap_or_default();
     if !bool::from(token.as_bytes().ct_eq(expected.as_bytes())) {
         return Err(CallbackError::Unauthenticated);
@@ -147,34 +130,19 @@ fn has_valid_signature(secret: &str, request: &CallbackRequest) -> bool {
 fn parse_event(event: &Value, sent: &SentMessages, request: &CallbackRequest) -> Vec<CallbackItem> {
     let text = |field: &str| event.pointer(field).and_then(Value::as_str);
     let time = |field: &str| event.pointer(field).and_then(Value::as_i64).map(from_millis);
-    let at = time("/timestamp")
-        .unwrap_or(request.received_at)
-        .min(request.received_at);
+    let at = time("/timestamp").unwrap_or(request.received_at).min(request.received_at);
     let Some(sender) = text("/sender/id") else {
         return Vec::new();
     };
-    let sent_until = |field: &str| {
-        time(field)
-            .map(|end| sent.sent_until(sender, end))
-            .unwrap_or_default()
-    };
+    let sent_until = |field: &str| time(field).map(|end| sent.sent_until(sender, end)).unwrap_or_default();
     let receipts = |ids: Vec<String>, status: ReceiptStatus| {
-        let receipt = |reference| {
-            CallbackItem::Receipt(Receipt {
-                reference,
-                status: status.clone(),
-                at,
-            })
-        };
+        let receipt = |reference| CallbackItem::Receipt(Receipt { reference, status: status.clone(), at });
         ids.into_iter().map(receipt).collect()
     };
     if event.get("delivery").is_some() {
         let listed = event.pointer("/delivery/mids").and_then(Value::as_array);
         let mut ids = sent_until("/delivery/watermark");
-        let listed = listed
-            .into_iter()
-            .flatten()
-            .filter_map(|id| parse_reference(id.as_str()?));
+        let listed = listed.into_iter().flatten().filter_map(|id| parse_reference(id.as_str()?));
         ids.extend(listed);
         ids.sort();
         ids.dedup();

@@ -65,10 +65,8 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     }
     let number = |field: &str| response.json.pointer(field).and_then(Value::as_i64);
     let code = number("/error/code").map(|code| code.to_string());
-    let code_and_subcode = code
-        .as_ref()
-        .zip(number("/error/error_subcode"))
-        .map(|(code, sub)| format!("{code}/{sub}"));
+    let code_and_subcode =
+        code.as_ref().zip(number("/error/error_subcode")).map(|(code, sub)| format!("{code}/{sub}"));
     let find = |code: &Option<String>| OutcomeCode::find(MESSENGER_CODES, code.as_deref()?);
     let is_transient = response.json.pointer("/error/is_transient") == Some(&Value::Bool(true));
     let http_status = response.status_outcome();
@@ -80,9 +78,7 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
         None => &http_status,
     };
     let retry_after = (matching_entry.outcome == OutcomeKind::Throttled).then(|| throttle_delay(response));
-    let code = code_and_subcode
-        .or(code)
-        .unwrap_or_else(|| response.http_status_text());
+    let code = code_and_subcode.or(code).unwrap_or_else(|| response.http_status_text());
     matching_entry.send_result(code, response.str_at("/error/message"), retry_after)
 }
 
@@ -94,22 +90,15 @@ fn throttle_delay(response: &JsonResponse) -> Duration {
     });
     let estimate =
         minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)).min(REGAIN_ACCESS_MAX));
-    response
-        .retry_after()
-        .or(estimate)
-        .unwrap_or(THROTTLED_RETRY_AFTER)
+    response.retry_after().or(estimate).unwrap_or(THROTTLED_RETRY_AFTER)
 }
 
 /// Returns the largest estimate at any depth.
 fn regain_access_minutes(usage: &Value) -> Option<u64> {
     let minutes_max = match usage {
         Value::Object(fields) => {
-            let here = fields
-                .get("estimated_time_to_regain_access")
-                .and_then(Value::as_u64);
-            here.into_iter()
-                .chain(fields.values().filter_map(regain_access_minutes))
-                .max()
+            let here = fields.get("estimated_time_to_regain_access").and_then(Value::as_u64);
+            here.into_iter().chain(fields.values().filter_map(regain_access_minutes)).max()
         }
         Value::Array(values) => values.iter().filter_map(regain_access_minutes).max(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,

@@ -56,9 +56,7 @@ impl MessengerSettings {
             ("verify_token", settings.verify_token.as_ref()),
         ] {
             if secret.is_some_and(|secret| secret.trim().is_empty()) {
-                return Err(Error::usage(format!(
-                    "{name}: is empty; set it or remove the key"
-                )));
+                return Err(Error::usage(format!("{name}: is empty; set it or remove the key")));
             }
         }
         validate_messaging_type(&settings.messaging_type, settings.tag.is_some())?;

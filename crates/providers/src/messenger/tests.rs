@@ -15,42 +15,28 @@ const ACCEPTED_BODY: &str = r#"{"recipient_id":"7263","message_id":"m_AG5"}"#;
 fn messenger(base: &str, overrides: &str) -> Messenger {
     let text = format!("access_token = \"hunter2\"\npage_id = \"111\"\nbase_url = \"{base}\"\n{overrides}");
     let settings = MessengerSettings::read(text.parse().unwrap()).unwrap();
-    let context = AdapterContext {
-        clock: Clock::manual(from_millis(NOW_MILLIS)),
-        ..conformance::sample_context()
-    };
+    let context =
+        AdapterContext { clock: Clock::manual(from_millis(NOW_MILLIS)), ..conformance::sample_context() };
     Messenger::new(&context, &settings).unwrap()
 }
 
 const SECRETS: &str = "app_secret = \"sesame\"\nverify_token = \"open\"";
 
 fn message() -> OutboundMessage {
-    OutboundMessage {
-        to: "7263".to_owned(),
-        ..conformance::sample_message()
-    }
+    OutboundMessage { to: "7263".to_owned(), ..conformance::sample_message() }
 }
 
 async fn send_result_for(act: StubAction) -> SendResult {
     let stub = HttpStub::start(vec![act]).await;
-    messenger(&format!("http://{}", stub.address), "")
-        .send(&message())
-        .await
+    messenger(&format!("http://{}", stub.address), "").send(&message()).await
 }
 
 #[tokio::test]
 async fn a_message_is_sent_as_the_reference_shows() {
     let stub = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
     let overrides = format!("messaging_type = \"MESSAGE_TAG\"\ntag = \"HUMAN_AGENT\"\n{SECRETS}");
-    let result = messenger(&format!("http://{}", stub.address), &overrides)
-        .send(&message())
-        .await;
-    assert_eq!(
-        result.outcome,
-        Outcome::Accepted {
-            reference: Some("m_AG5".to_owned())
-        }
-    );
+    let result = messenger(&format!("http://{}", stub.address), &overrides).send(&message()).await;
+    assert_eq!(result.outcome, Outcome::Accepted { reference: Some("m_AG5".to_owned()) });
     let request = stub.requests().remove(0);
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     // printf hunter2 | openssl dgst -sha256 -hmac sesame
@@ -114,14 +100,8 @@ async fn every_documented_code_has_its_outcome() {
 #[tokio::test]
 async fn a_transient_error_is_unavailable_and_a_page_of_a_proxy_is_unknown() {
     for (act, outcome) in [
-        (
-            response(400, "", r#"{"error":{"code":987654,"is_transient":true}}"#),
-            "unavailable",
-        ),
-        (
-            response(400, "", r#"{"error":{"code":190,"is_transient":true}}"#),
-            "unavailable",
-        ),
+        (response(400, "", r#"{"error":{"code":987654,"is_transient":true}}"#), "unavailable"),
+        (response(400, "", r#"{"error":{"code":190,"is_transient":true}}"#), "unavailable"),
         (response(500, "", ""), "unavailable"),
         (response(429, "", ""), "throttled"),
         (response(200, "", "<html>Log in to the hotel</html>"), "unknown"),
@@ -140,19 +120,9 @@ async fn a_requested_pause_is_kept() {
             "x-business-use-case-usage: {{\"1\":[{{\"estimated_time_to_regain_access\":{minutes}}}]}}\r\n"
         )
     };
-    for (headers, seconds) in [
-        (String::new(), 60),
-        (usage(0), 60),
-        (usage(5), 300),
-        (usage(999), 3_600),
-    ] {
+    for (headers, seconds) in [(String::new(), 60), (usage(0), 60), (usage(5), 300), (usage(999), 3_600)] {
         let outcome = send_result_for(response(400, &headers, body)).await.outcome;
-        assert_eq!(
-            outcome,
-            Outcome::Throttled {
-                retry_after: Some(Duration::from_secs(seconds))
-            }
-        );
+        assert_eq!(outcome, Outcome::Throttled { retry_after: Some(Duration::from_secs(seconds)) });
     }
 }
 
@@ -171,10 +141,7 @@ fn signed_callback(body: &Value) -> CallbackRequest {
 fn event_json(fields: &Value) -> Value {
     let mut event =
         json!({"sender": {"id": "7263"}, "recipient": {"id": "111"}, "timestamp": NOW_MILLIS + 5_000});
-    event
-        .as_object_mut()
-        .unwrap()
-        .extend(fields.as_object().unwrap().clone());
+    event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     json!({"object": "page", "entry": [{"id": "111", "time": NOW_MILLIS, "messaging": [event]}]})
 }
 
@@ -201,19 +168,11 @@ async fn deliveries_reads_and_inbound_messages_are_parsed() {
         (json!({"delivery": {"watermark": after}}), vec!["m_AG5 delivered"]),
         (json!({"read": {"watermark": after}}), vec!["m_AG5 opened"]),
         (json!({"read": {"watermark": before}}), vec![]),
-        (
-            json!({"message": {"mid": "m_1", "text": "STOP"}}),
-            vec!["7263 wrote STOP"],
-        ),
-        (
-            json!({"message": {"mid": "m_1", "text": "hello", "is_echo": true}}),
-            vec![],
-        ),
+        (json!({"message": {"mid": "m_1", "text": "STOP"}}), vec!["7263 wrote STOP"]),
+        (json!({"message": {"mid": "m_1", "text": "hello", "is_echo": true}}), vec![]),
         (json!({"postback": {"payload": "x"}}), vec![]),
     ] {
-        let items = messenger
-            .parse_callback_sync(&signed_callback(&event_json(&fields)))
-            .unwrap();
+        let items = messenger.parse_callback_sync(&signed_callback(&event_json(&fields))).unwrap();
         assert_eq!(describe_items(&items), expected, "{fields}");
     }
 }
@@ -222,24 +181,13 @@ async fn deliveries_reads_and_inbound_messages_are_parsed() {
 fn a_callback_without_a_valid_signature_is_rejected() {
     let messenger = messenger("http://127.0.0.1:9", SECRETS);
     let valid = signed_callback(&event_json(&json!({"delivery": {"mids": ["m_AG5"]}})));
-    assert_eq!(
-        describe_items(&messenger.parse_callback_sync(&valid).unwrap()),
-        ["m_AG5 delivered"]
-    );
+    assert_eq!(describe_items(&messenger.parse_callback_sync(&valid).unwrap()), ["m_AG5 delivered"]);
     let signature = valid.headers["x-hub-signature-256"].clone();
-    for invalid in [
-        "",
-        "sha256=",
-        "sha256=zz",
-        &signature[7..],
-        &signature[..69],
-        &signature.replace("sha256", "sha1"),
-    ] {
+    for invalid in
+        ["", "sha256=", "sha256=zz", &signature[7..], &signature[..69], &signature.replace("sha256", "sha1")]
+    {
         let headers = BTreeMap::from([("x-hub-signature-256".to_owned(), invalid.to_owned())]);
-        let callback = CallbackRequest {
-            headers,
-            ..valid.clone()
-        };
+        let callback = CallbackRequest { headers, ..valid.clone() };
         assert_eq!(
             messenger.parse_callback_sync(&callback),
             Err(CallbackError::Unauthenticated),
@@ -248,17 +196,11 @@ fn a_callback_without_a_valid_signature_is_rejected() {
     }
     let longer = [valid.body.as_slice(), b" "].concat();
     assert_eq!(
-        messenger.parse_callback_sync(&CallbackRequest {
-            body: longer,
-            ..valid.clone()
-        }),
+        messenger.parse_callback_sync(&CallbackRequest { body: longer, ..valid.clone() }),
         Err(CallbackError::Unauthenticated)
     );
     let without_secret = self::messenger("http://127.0.0.1:9", "");
-    assert_eq!(
-        without_secret.parse_callback_sync(&valid),
-        Err(CallbackError::NotSupported)
-    );
+    assert_eq!(without_secret.parse_callback_sync(&valid), Err(CallbackError::NotSupported));
 }
 
 #[test]
@@ -269,44 +211,27 @@ fn a_verification_request_with_the_right_token_is_answered() {
         query: format!("hub.mode=subscribe&hub.verify_token={token}&hub.challenge=11%2B58"),
         ..conformance::sample_callback()
     };
-    assert_eq!(
-        messenger.parse_callback_sync(&verification("open")),
-        Ok(Vec::new())
-    );
+    assert_eq!(messenger.parse_callback_sync(&verification("open")), Ok(Vec::new()));
     let response = messenger.callback_response(&verification("open")).unwrap();
     assert_eq!(response.body, "11+58");
-    assert_eq!(
-        messenger.parse_callback_sync(&verification("shut")),
-        Err(CallbackError::Unauthenticated)
-    );
-    assert!(
-        messenger
-            .callback_response(&conformance::sample_callback())
-            .is_none()
-    );
+    assert_eq!(messenger.parse_callback_sync(&verification("shut")), Err(CallbackError::Unauthenticated));
+    assert!(messenger.callback_response(&conformance::sample_callback()).is_none());
 }
 
 #[tokio::test]
 async fn the_adapter_conforms_and_checks_its_token() {
     let stub =
-        HttpStub::scripted(
-            |_, request| match request.starts_with("GET /v24.0/111?access_token=hunter2") {
-                true => response(200, "", r#"{"id":"111"}"#),
-                false => response(200, "", ACCEPTED_BODY),
-            },
-        )
+        HttpStub::scripted(|_, request| match request.starts_with("GET /v24.0/111?access_token=hunter2") {
+            true => response(200, "", r#"{"id":"111"}"#),
+            false => response(200, "", ACCEPTED_BODY),
+        })
         .await;
     let valid = messenger(&format!("http://{}", stub.address), SECRETS);
     conformance::check_provider(&valid).await;
     assert!(matches!(valid.check_account().await, AccountCheck::Passed(_)));
     let stub = HttpStub::start(vec![response(400, "", r#"{"error":{"code":190}}"#)]).await;
-    let checked = messenger(&format!("http://{}", stub.address), "")
-        .check_account()
-        .await;
-    assert!(
-        matches!(&checked, AccountCheck::Failed(reason) if reason.contains("190")),
-        "{checked:?}"
-    );
+    let checked = messenger(&format!("http://{}", stub.address), "").check_account().await;
+    assert!(matches!(&checked, AccountCheck::Failed(reason) if reason.contains("190")), "{checked:?}");
 }
 
 #[test]
@@ -315,24 +240,12 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
         ("", "access_token"),
         ("access_token = \"\"", "access_token: is empty"),
         ("access_token = \"a\"\napp_secret = \"\"", "app_secret: is empty"),
-        (
-            "access_token = \"a\"\nmessaging_type = \"PROMO\"",
-            "messaging_type: must be RESPONSE",
-        ),
-        (
-            "access_token = \"a\"\nmessaging_type = \"MESSAGE_TAG\"",
-            "tag: is missing",
-        ),
-        (
-            "access_token = \"a\"\ntag = \"HUMAN_AGENT\"",
-            "tag: is only valid",
-        ),
+        ("access_token = \"a\"\nmessaging_type = \"PROMO\"", "messaging_type: must be RESPONSE"),
+        ("access_token = \"a\"\nmessaging_type = \"MESSAGE_TAG\"", "tag: is missing"),
+        ("access_token = \"a\"\ntag = \"HUMAN_AGENT\"", "tag: is only valid"),
         ("access_token = \"a\"\npage = \"b\"", "page"),
     ] {
-        let error = MessengerSettings::read(text.parse().unwrap())
-            .err()
-            .unwrap()
-            .to_string();
+        let error = MessengerSettings::read(text.parse().unwrap()).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     }
     let text = format!("access_token = \"hunter2\"\n{SECRETS}");
@@ -342,10 +255,7 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
 
 #[tokio::test]
 async fn failures_have_the_outcomes_of_the_suite() {
-    let context = AdapterContext {
-        limits: conformance::short_limits(),
-        ..conformance::sample_context()
-    };
+    let context = AdapterContext { limits: conformance::short_limits(), ..conformance::sample_context() };
     let provider_at = |address| -> Arc<dyn Provider> {
         let settings = format!("access_token = \"hunter2\"\nbase_url = \"http://{address}\"");
         let settings = MessengerSettings::read(settings.parse().unwrap()).unwrap();

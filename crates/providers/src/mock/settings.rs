@@ -162,21 +162,14 @@ impl ReceiptShares {
     pub(super) fn draw(&self, random: f64) -> Option<ReceiptKind> {
         let kinds = [ReceiptKind::Delivered, ReceiptKind::Bounced, ReceiptKind::Invalid];
         let mut sum = 0.0;
-        kinds
-            .into_iter()
-            .zip(self.named_shares())
-            .find_map(|(kind, (_, share))| {
-                sum += share;
-                (random < sum).then_some(kind)
-            })
+        kinds.into_iter().zip(self.named_shares()).find_map(|(kind, (_, share))| {
+            sum += share;
+            (random < sum).then_some(kind)
+        })
     }
 
     fn named_shares(&self) -> [(&'static str, f64); 3] {
-        [
-            ("delivered", self.delivered),
-            ("bounced", self.bounced),
-            ("invalid", self.invalid),
-        ]
+        [("delivered", self.delivered), ("bounced", self.bounced), ("invalid", self.invalid)]
     }
 }
 
@@ -203,10 +196,7 @@ impl<'de> Visitor<'de> for ReceiptSharesVisitor {
             "delivered" => 1.0,
             _ => return Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
         };
-        Ok(ReceiptShares {
-            delivered,
-            ..ReceiptShares::default()
-        })
+        Ok(ReceiptShares { delivered, ..ReceiptShares::default() })
     }
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<ReceiptShares, M::Error> {

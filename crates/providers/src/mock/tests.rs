@@ -12,9 +12,7 @@ fn mock_provider(settings: &str) -> MockProvider {
 }
 
 fn settings_error(settings: &str) -> String {
-    MockSettings::read(settings.parse().unwrap())
-        .unwrap_err()
-        .to_string()
+    MockSettings::read(settings.parse().unwrap()).unwrap_err().to_string()
 }
 
 async fn send_outcomes(mock: &MockProvider, count: usize) -> Vec<&'static str> {
@@ -27,12 +25,7 @@ async fn send_outcomes(mock: &MockProvider, count: usize) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn the_adapter_conforms() {
-    for settings in [
-        "",
-        "failure_rate = 1",
-        "receipts = \"delivered\"",
-        "unknown = 0.5",
-    ] {
+    for settings in ["", "failure_rate = 1", "receipts = \"delivered\"", "unknown = 0.5"] {
         conformance::check_provider(&mock_provider(settings)).await;
     }
 }
@@ -41,12 +34,9 @@ async fn the_adapter_conforms() {
 async fn outcomes_have_the_configured_shares() {
     let mock = mock_provider("seed = 7\nfailure_rate = 0.2\nthrottled = 0.1\nunknown = 0.05");
     let outcomes = send_outcomes(&mock, 10_000).await;
-    for (outcome, share) in [
-        ("unavailable", 2_000),
-        ("throttled", 1_000),
-        ("unknown", 500),
-        ("accepted", 6_500),
-    ] {
+    for (outcome, share) in
+        [("unavailable", 2_000), ("throttled", 1_000), ("unknown", 500), ("accepted", 6_500)]
+    {
         let count = outcomes.iter().filter(|found| **found == outcome).count();
         assert!(count.abs_diff(share) < 200, "{outcome}: {count}");
     }
@@ -74,10 +64,7 @@ async fn results_seeded_by_message_do_not_depend_on_the_order_of_the_calls() {
     }
     let reversed = outcomes.split_off(200);
     assert!(outcomes.iter().eq(reversed.iter().rev()));
-    let failed = outcomes
-        .iter()
-        .filter(|outcome| **outcome == "unavailable")
-        .count();
+    let failed = outcomes.iter().filter(|outcome| **outcome == "unavailable").count();
     assert!((60..140).contains(&failed), "{failed}");
 }
 
@@ -86,11 +73,9 @@ async fn an_address_has_its_configured_outcome() {
     let mock =
         mock_provider("[outcomes]\n\"+989122222222\" = \"rejected\"\n\"0912\" = \"invalid_recipient\"");
     let mut message = conformance::sample_message();
-    for (to, spelling, outcome) in [
-        ("+989122222222", "x", "rejected"),
-        ("x", "0912", "invalid_recipient"),
-        ("x", "x", "accepted"),
-    ] {
+    for (to, spelling, outcome) in
+        [("+989122222222", "x", "rejected"), ("x", "0912", "invalid_recipient"), ("x", "x", "accepted")]
+    {
         message.to = to.to_owned();
         message.spelling = spelling.to_owned();
         assert_eq!(mock.send(&message).await.outcome.as_str(), outcome);
@@ -102,9 +87,8 @@ async fn references_are_unique() {
     let mock = mock_provider("");
     let mut seen = HashSet::new();
     for _ in 0..1_000 {
-        let Outcome::Accepted {
-            reference: Some(reference),
-        } = mock.send(&conformance::sample_message()).await.outcome
+        let Outcome::Accepted { reference: Some(reference) } =
+            mock.send(&conformance::sample_message()).await.outcome
         else {
             panic!("a mock without settings accepts everything");
         };
@@ -130,20 +114,13 @@ async fn accepted_messages_get_receipts() {
     };
     let statuses: Vec<_> = receipts.iter().map(|receipt| receipt.status.as_str()).collect();
     assert_eq!(statuses, ["delivered", "opened"]);
-    assert!(
-        receipts
-            .iter()
-            .all(|receipt| Some(&receipt.reference) == reference.as_ref())
-    );
+    assert!(receipts.iter().all(|receipt| Some(&receipt.reference) == reference.as_ref()));
 }
 
 #[tokio::test]
 async fn an_address_can_have_a_configured_receipt() {
     let mock = mock_provider("outcomes = { \"+989122222222\" = \"invalid\" }");
-    assert_eq!(
-        mock.send(&conformance::sample_message()).await.outcome.as_str(),
-        "accepted"
-    );
+    assert_eq!(mock.send(&conformance::sample_message()).await.outcome.as_str(), "accepted");
     assert_eq!(receive_receipts(&mock).await[0].status.as_str(), "invalid");
 }
 
@@ -160,10 +137,7 @@ async fn a_cancelled_receive_loses_no_receipt() {
 async fn a_call_past_its_time_limit_is_unknown() {
     let settings = MockSettings::read("mean_time = \"1h\"\nseed = 1".parse().unwrap()).unwrap();
     let context = AdapterContext {
-        limits: CallLimits {
-            call_timeout: Duration::from_millis(5),
-            ..conformance::sample_limits()
-        },
+        limits: CallLimits { call_timeout: Duration::from_millis(5), ..conformance::sample_limits() },
         ..conformance::sample_context()
     };
     let mock = MockProvider::new(&context, &settings).unwrap();
@@ -177,27 +151,15 @@ fn invalid_settings_are_rejected_with_key_and_remedy() {
         ("failure_rate = 1.5", ["failure_rate", "from 0 to 1"]),
         ("failure_rate = \"much\"", ["failure_rate", "expected"]),
         ("unknown = nan", ["unknown", "from 0 to 1"]),
-        (
-            "failure_rate = 0.6\nrejected = 0.6",
-            ["failure_rate, rejected", "lower them"],
-        ),
+        ("failure_rate = 0.6\nrejected = 0.6", ["failure_rate, rejected", "lower them"]),
         ("mean_time = \"20\"", ["mean_time", "\"500ms\""]),
         ("receipts = \"some\"", ["receipts", "\"delivered\""]),
-        (
-            "receipts = { delivered = 2 }",
-            ["receipts.delivered", "from 0 to 1"],
-        ),
+        ("receipts = { delivered = 2 }", ["receipts.delivered", "from 0 to 1"]),
         ("receipts = { deliverd = 1 }", ["receipts", "deliverd"]),
-        (
-            "outcomes = { \"1\" = \"lost\" }",
-            ["outcomes.1", "invalid_recipient"],
-        ),
+        ("outcomes = { \"1\" = \"lost\" }", ["outcomes.1", "invalid_recipient"]),
     ] {
         let error = settings_error(settings);
-        assert!(
-            parts.iter().all(|part| error.contains(part)),
-            "{settings}: {error}"
-        );
+        assert!(parts.iter().all(|part| error.contains(part)), "{settings}: {error}");
     }
 }
 

@@ -12,16 +12,13 @@ pub(super) const OPT_OUT_CODE: &str = "200";
 /// Returns the outcome and the meaning of a refused send: Plivo has no codes there, so its HTTP statuses decide.
 pub(super) fn classify_send(response: &JsonResponse) -> (OutcomeKind, &'static str) {
     OutcomeCode::find(&SEND_STATUSES, &response.status.to_string())
-        .map_or((response.status_outcome().outcome, ""), |entry| {
-            (entry.outcome, entry.description)
-        })
+        .map_or((response.status_outcome().outcome, ""), |entry| (entry.outcome, entry.description))
 }
 
 /// Returns the outcome and the meaning of a callback's `ErrorCode`.
 pub(super) fn classify_receipt(number: &str) -> (OutcomeKind, &'static str) {
-    OutcomeCode::find(&RECEIPT_CODES, number).map_or((OutcomeKind::Unavailable, ""), |entry| {
-        (entry.outcome, entry.description)
-    })
+    OutcomeCode::find(&RECEIPT_CODES, number)
+        .map_or((OutcomeKind::Unavailable, ""), |entry| (entry.outcome, entry.description))
 }
 
 #[rustfmt::skip]

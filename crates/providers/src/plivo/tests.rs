@@ -20,23 +20,13 @@ const ACCEPTED_BODY: &str = r#"{"message":"message(s) queued","message_uuid":["d
 #[tokio::test]
 async fn a_message_is_sent_as_in_the_reference() {
     let (result, request) = send_to_stub("plivo", ACCOUNT, 202, ACCEPTED_BODY).await;
-    assert_eq!(
-        format!("{:?}", result.outcome),
-        "Accepted { reference: Some(\"db3c\") }"
-    );
-    assert!(
-        request.starts_with("POST /v1/Account/MA0123456789ABCDEFGH/Message/ HTTP/1.1\r\n"),
-        "{request}"
-    );
+    assert_eq!(format!("{:?}", result.outcome), "Accepted { reference: Some(\"db3c\") }");
+    assert!(request.starts_with("POST /v1/Account/MA0123456789ABCDEFGH/Message/ HTTP/1.1\r\n"), "{request}");
     assert!(
         request.contains("authorization: Basic TUEwMTIzNDU2Nzg5QUJDREVGR0g6cGxpdm8tdG9rZW4tZm9yLWRvY3M=\r\n")
     );
     let mut document: Value = serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
-    let expiry = document
-        .as_object_mut()
-        .unwrap()
-        .remove("message_expiry")
-        .unwrap();
+    let expiry = document.as_object_mut().unwrap().remove("message_expiry").unwrap();
     assert!((7_000..=7_200).contains(&expiry.as_i64().unwrap()), "{expiry}");
     let expected = json!({
         "src": "14155550100", "dst": "989122222222", "text": "Your code is 4711", "type": "sms",
@@ -53,25 +43,10 @@ async fn responses_have_the_outcomes_of_the_reference() {
         &[
             (202, ACCEPTED_BODY, "accepted", "HTTP 202"),
             (202, r#"{"message_uuid":[]}"#, "unknown", "HTTP 202"),
-            (
-                202,
-                r#"{"message_uuid":[],"invalid_number":["98"]}"#,
-                "invalid_recipient",
-                "HTTP 202",
-            ),
+            (202, r#"{"message_uuid":[],"invalid_number":["98"]}"#, "invalid_recipient", "HTTP 202"),
             (202, "<html>", "unknown", "HTTP 202"),
-            (
-                400,
-                r#"{"error":"invalid dst number"}"#,
-                "invalid_recipient",
-                "HTTP 400",
-            ),
-            (
-                400,
-                r#"{"error":"src and dst cannot be the same"}"#,
-                "rejected",
-                "HTTP 400",
-            ),
+            (400, r#"{"error":"invalid dst number"}"#, "invalid_recipient", "HTTP 400"),
+            (400, r#"{"error":"src and dst cannot be the same"}"#, "rejected", "HTTP 400"),
             (400, r#"{"error":"text is missing"}"#, "rejected", "HTTP 400"),
             (401, "", "misconfigured", "HTTP 401"),
             (402, "", "misconfigured", "HTTP 402"),
@@ -92,10 +67,7 @@ fn plivo_callback(nonce: &str, body: &str) -> CallbackRequest {
     let mut mac = Hmac::<Sha256>::new_from_slice(b"plivo-token-for-docs").unwrap();
     mac.update(format!("{PUBLIC_URL}/v1/receipts/blue{nonce}").as_bytes());
     let signature = BASE64.encode(mac.finalize().into_bytes());
-    let headers = [
-        ("x-plivo-signature-v2", signature.as_str()),
-        ("x-plivo-signature-v2-nonce", nonce),
-    ];
+    let headers = [("x-plivo-signature-v2", signature.as_str()), ("x-plivo-signature-v2-nonce", nonce)];
     form_callback("", &headers, body)
 }
 
@@ -117,14 +89,8 @@ fn statuses_have_the_receipts_of_the_reference() {
             "Status=failed&ErrorCode=70",
             vec!["invalid a: failed 70: the phone number does not exist any more"],
         ),
-        (
-            "Status=failed&ErrorCode=000",
-            vec!["bounced a: failed 000: no error"],
-        ),
-        (
-            "Status=rejected&ErrorCode=50",
-            vec!["bounced a: rejected 50: invalid phone number or landline"],
-        ),
+        ("Status=failed&ErrorCode=000", vec!["bounced a: failed 000: no error"]),
+        ("Status=rejected&ErrorCode=50", vec!["bounced a: rejected 50: invalid phone number or landline"]),
         (
             "Status=undelivered&ErrorCode=200",
             vec![
@@ -148,39 +114,18 @@ fn only_signed_callbacks_are_accepted_and_a_signature_authenticates_one_content(
     let blue = sms_provider("plivo", ACCOUNT);
     let signed = plivo_callback("1", "MessageUUID=a&Status=delivered");
     assert_eq!(describe_items(blue.parse_callback_sync(&signed)), ["delivered a"]);
-    assert_eq!(
-        describe_items(blue.parse_callback_sync(&signed)),
-        ["delivered a"],
-        "a repetition"
-    );
-    let other = CallbackRequest {
-        body: b"MessageUUID=b&Status=delivered".to_vec(),
-        ..signed.clone()
-    };
-    assert_eq!(
-        describe_items(blue.parse_callback_sync(&other)),
-        ["unauthenticated"]
-    );
+    assert_eq!(describe_items(blue.parse_callback_sync(&signed)), ["delivered a"], "a repetition");
+    let other = CallbackRequest { body: b"MessageUUID=b&Status=delivered".to_vec(), ..signed.clone() };
+    assert_eq!(describe_items(blue.parse_callback_sync(&other)), ["unauthenticated"]);
     assert_eq!(
         describe_items(blue.parse_callback_sync(&form_callback("", &[], "MessageUUID=a&Status=delivered"))),
         ["unauthenticated"]
     );
-    let with_token = sms_provider(
-        "plivo",
-        &format!("{ACCOUNT}\nreceipts_token = \"a-token-nobody-guesses\""),
-    );
-    assert_eq!(
-        describe_items(with_token.parse_callback_sync(&signed)),
-        ["unauthenticated"]
-    );
-    let request_with_token = CallbackRequest {
-        query: "token=a-token-nobody-guesses".to_owned(),
-        ..signed
-    };
-    assert_eq!(
-        describe_items(with_token.parse_callback_sync(&request_with_token)),
-        ["delivered a"]
-    );
+    let with_token =
+        sms_provider("plivo", &format!("{ACCOUNT}\nreceipts_token = \"a-token-nobody-guesses\""));
+    assert_eq!(describe_items(with_token.parse_callback_sync(&signed)), ["unauthenticated"]);
+    let request_with_token = CallbackRequest { query: "token=a-token-nobody-guesses".to_owned(), ..signed };
+    assert_eq!(describe_items(with_token.parse_callback_sync(&request_with_token)), ["delivered a"]);
 }
 
 #[test]
@@ -194,12 +139,7 @@ fn an_inbound_message_is_parsed() {
         (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("+989122222222", "14155550100", "Stop")
     );
-    assert_eq!(
-        blue.callback_response(&conformance::sample_callback())
-            .unwrap()
-            .body,
-        ""
-    );
+    assert_eq!(blue.callback_response(&conformance::sample_callback()).unwrap().body, "");
 }
 
 #[tokio::test]
@@ -209,26 +149,16 @@ async fn conforms_to_the_suite() {
 
 #[tokio::test]
 async fn every_status_has_the_shared_outcome_but_for_plivos_own() {
-    let overrides = [
-        (402, "misconfigured"),
-        (404, "misconfigured"),
-        (405, "misconfigured"),
-    ];
+    let overrides = [(402, "misconfigured"), (404, "misconfigured"), (405, "misconfigured")];
     expect_status_table("plivo", ACCOUNT, &overrides).await;
 }
 
 #[test]
 fn wrong_settings_are_refused_and_secrets_not_shown() {
-    for settings in [
-        "auth_id = \"a\"\nauth_token = \"b\"",
-        &format!("{ACCOUNT}\npowerpack_uuid = \"p\""),
-    ] {
+    for settings in ["auth_id = \"a\"\nauth_token = \"b\"", &format!("{ACCOUNT}\npowerpack_uuid = \"p\"")] {
         let sender = settings_error("plivo", settings);
         assert!(sender.starts_with("from: write either"), "{sender}");
     }
     let settings = crate::ProviderSettings::read("plivo", ACCOUNT.parse().unwrap()).unwrap();
-    assert!(
-        !format!("{settings:?}").contains("token-for-docs"),
-        "{settings:?}"
-    );
+    assert!(!format!("{settings:?}").contains("token-for-docs"), "{settings:?}");
 }

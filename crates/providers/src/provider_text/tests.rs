@@ -4,10 +4,7 @@ use super::*;
 
 #[test]
 fn provider_text_is_reduced_to_one_short_line() {
-    assert_eq!(
-        sanitize_text(" out\r\nof\u{0} order\u{1b}[31m "),
-        "out of order [31m"
-    );
+    assert_eq!(sanitize_text(" out\r\nof\u{0} order\u{1b}[31m "), "out of order [31m");
     assert_eq!(sanitize_text(&"x".repeat(10_000)).len(), 200);
     assert_eq!(sanitize_text(&"سلام".repeat(500)).chars().count(), 200);
 }

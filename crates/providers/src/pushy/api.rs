@@ -39,8 +39,7 @@ impl PushyApi {
 
     fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.base_url.resource_url(segments);
-        url.query_pairs_mut()
-            .append_pair("api_key", &self.settings.api_key);
+        url.query_pairs_mut().append_pair("api_key", &self.settings.api_key);
         url
     }
 

@@ -83,21 +83,13 @@ enum PushStatus {
 impl ReceiptPoller {
     /// Creates a poller with an empty schedule.
     pub fn new(api: Arc<PushyApi>) -> Self {
-        Self {
-            api,
-            schedule: Mutex::default(),
-            changed: Notify::new(),
-        }
+        Self { api, schedule: Mutex::default(), changed: Notify::new() }
     }
 
     /// Schedules the polls of a push.
     pub fn track(&self, push: AcceptedPush) {
         let now = self.api.clock.now();
-        let poll = ScheduledPoll {
-            push,
-            sent_at: now,
-            polls_done: 0,
-        };
+        let poll = ScheduledPoll { push, sent_at: now, polls_done: 0 };
         let mut schedule = self.lock_schedule();
         if schedule.polls.len() >= TRACKED_PUSHES_MAX {
             log::debug!("pushy: push not tracked for receipts: limit reached limit={TRACKED_PUSHES_MAX}");
@@ -122,9 +114,7 @@ impl ReceiptPoller {
                 polls.spawn(async move { (key, fetch_status(&api, &poll.push).await) });
             }
             let statuses = polls.join_all().await;
-            let receipts = self
-                .lock_schedule()
-                .apply_statuses(statuses, self.api.clock.now());
+            let receipts = self.lock_schedule().apply_statuses(statuses, self.api.clock.now());
             if !receipts.is_empty() {
                 return receipts;
             }
@@ -153,13 +143,8 @@ impl PollSchedule {
     /// Schedules the next poll of a push; after the last one it is dropped.
     fn add(&mut self, poll: ScheduledPoll) {
         let end = saturating_add(poll.push.expires_at, FINAL_POLL_DELAY);
-        let times = POLL_DELAYS
-            .into_iter()
-            .map(|delay| saturating_add(poll.sent_at, delay));
-        let next = times
-            .take_while(|time| *time < end)
-            .chain([end])
-            .nth(poll.polls_done);
+        let times = POLL_DELAYS.into_iter().map(|delay| saturating_add(poll.sent_at, delay));
+        let next = times.take_while(|time| *time < end).chain([end]).nth(poll.polls_done);
         if let Some(next) = next {
             self.last_sequence += 1;
             self.polls.insert((next, self.last_sequence), poll);
@@ -177,9 +162,7 @@ impl PollSchedule {
             return Vec::new();
         }
         let due = self.polls.iter().take_while(|((at, _), _)| *at <= now);
-        due.take(CONCURRENT_POLLS_MAX)
-            .map(|(key, poll)| (*key, poll.clone()))
-            .collect()
+        due.take(CONCURRENT_POLLS_MAX).map(|(key, poll)| (*key, poll.clone())).collect()
     }
 
     fn apply_statuses(
@@ -203,10 +186,7 @@ impl PollSchedule {
                     at: now,
                 })),
                 None if status == PushStatus::UnknownPush => {}
-                None => self.add(ScheduledPoll {
-                    polls_done: poll.polls_done + 1,
-                    ..poll
-                }),
+                None => self.add(ScheduledPoll { polls_done: poll.polls_done + 1, ..poll }),
             }
         }
         receipts
@@ -216,9 +196,9 @@ impl PollSchedule {
 fn receipt_status(status: PushStatus, has_expired: bool) -> Option<ReceiptStatus> {
     match status {
         PushStatus::Delivered => Some(ReceiptStatus::Delivered),
-        PushStatus::Pending if has_expired => Some(ReceiptStatus::Bounced {
-            reason: "expired before the device was reached".to_owned(),
-        }),
+        PushStatus::Pending if has_expired => {
+            Some(ReceiptStatus::Bounced { reason: "expired before the device was reached".to_owned() })
+        }
         PushStatus::Pending | PushStatus::UnknownPush | PushStatus::Throttled | PushStatus::Unavailable => {
             None
         }
@@ -234,10 +214,7 @@ async fn fetch_status(api: &PushyApi, push: &AcceptedPush) -> PushStatus {
 
 /// Parses a status. A push is delivered when its device is not pending.
 fn parse_status(response: &JsonResponse, token: &str) -> PushStatus {
-    let pending = response
-        .json
-        .pointer("/push/pending_devices")
-        .and_then(Value::as_array);
+    let pending = response.json.pointer("/push/pending_devices").and_then(Value::as_array);
     match (response.status, pending) {
         (200, Some(pending)) if pending.iter().any(|device| device.as_str() == Some(token)) => {
             PushStatus::Pending

@@ -53,9 +53,7 @@ pub(super) fn send_result(response: &JsonResponse, token: &str) -> SendResult {
     let code = response.str_at("/code");
     let error = response.str_at("/error");
     let http_status = response.status_outcome();
-    let line = code
-        .and_then(|code| OutcomeCode::find(PUSHY_CODES, code))
-        .unwrap_or(&http_status);
+    let line = code.and_then(|code| OutcomeCode::find(PUSHY_CODES, code)).unwrap_or(&http_status);
     let names_token = error.is_some_and(|text| {
         let text = text.to_ascii_lowercase();
         text.contains("device token") || text.contains("'to'") || text.contains("\"to\"")

@@ -38,15 +38,11 @@ impl PushySettings {
         let mut settings: Self = read_table(table)?;
         settings.api_key = settings.api_key.trim().to_owned();
         if settings.api_key.is_empty() {
-            return Err(Error::usage(
-                "api_key: is empty; write api_key = \"${env:PUSHY_KEY}\"",
-            ));
+            return Err(Error::usage("api_key: is empty; write api_key = \"${env:PUSHY_KEY}\""));
         }
         let is_reserved = |name: &&String| matches!(name.as_str(), "message" | "title" | "gw_id");
         if let Some(name) = settings.data.keys().find(is_reserved) {
-            return Err(Error::usage(format!(
-                "data.{name}: is reserved; choose another name"
-            )));
+            return Err(Error::usage(format!("data.{name}: is reserved; choose another name")));
         }
         Ok(settings)
     }

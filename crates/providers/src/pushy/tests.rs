@@ -18,15 +18,9 @@ fn clock() -> Clock {
 }
 
 fn pushy_with(stub: &HttpStub, overrides: &str, clock: Clock) -> Pushy {
-    let text = format!(
-        "api_key = \"hunter2\"\nbase_url = \"http://{}\"\n{overrides}",
-        stub.address
-    );
+    let text = format!("api_key = \"hunter2\"\nbase_url = \"http://{}\"\n{overrides}", stub.address);
     let settings = PushySettings::read(text.parse().unwrap()).unwrap();
-    let context = AdapterContext {
-        clock,
-        ..conformance::sample_context()
-    };
+    let context = AdapterContext { clock, ..conformance::sample_context() };
     Pushy::new(&context, &settings).unwrap()
 }
 
@@ -50,23 +44,9 @@ async fn send_result_for(act: StubAction) -> SendResult {
 #[tokio::test]
 async fn a_message_is_sent_as_the_reference_shows() {
     let stub = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
-    let pushy = pushy_with(
-        &stub,
-        "title = \"Acme\"\nsound = \"ping.aiff\"\n[data]\nkind = \"otp\"",
-        clock(),
-    );
-    let result = pushy
-        .send(&OutboundMessage {
-            subject: None,
-            ..push_message()
-        })
-        .await;
-    assert_eq!(
-        result.outcome,
-        Outcome::Accepted {
-            reference: Some("5ea9b214".to_owned())
-        }
-    );
+    let pushy = pushy_with(&stub, "title = \"Acme\"\nsound = \"ping.aiff\"\n[data]\nkind = \"otp\"", clock());
+    let result = pushy.send(&OutboundMessage { subject: None, ..push_message() }).await;
+    assert_eq!(result.outcome, Outcome::Accepted { reference: Some("5ea9b214".to_owned()) });
     let request = stub.requests().remove(0);
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /push?api_key=hunter2 HTTP/1.1"), "{head}");
@@ -84,19 +64,9 @@ async fn a_message_is_sent_as_the_reference_shows() {
 #[tokio::test]
 async fn every_documented_code_has_its_outcome() {
     for (status, code, error, outcome) in [
-        (
-            400,
-            "NO_RECIPIENTS",
-            "We could not find any devices",
-            "invalid_recipient",
-        ),
+        (400, "NO_RECIPIENTS", "We could not find any devices", "invalid_recipient"),
         (400, "INVALID_PARAM", "The data parameter is invalid", "rejected"),
-        (
-            400,
-            "INVALID_PARAM",
-            "The device token is invalid",
-            "invalid_recipient",
-        ),
+        (400, "INVALID_PARAM", "The device token is invalid", "invalid_recipient"),
         (400, "PAYLOAD_LIMIT_EXCEEDED", "too long", "rejected"),
         (400, "NO_APNS_AUTH", "Please configure APNs", "misconfigured"),
         (401, "INVALID_API_KEY", "no such key", "misconfigured"),
@@ -122,44 +92,26 @@ async fn every_documented_code_has_its_outcome() {
 async fn a_success_without_a_device_is_an_invalid_recipient() {
     for (body, outcome) in [
         (r#"{"success":true,"id":"5ea9b214"}"#, "accepted"),
-        (
-            r#"{"success":true,"id":"5","info":{"devices":0,"failed":[]}}"#,
-            "invalid_recipient",
-        ),
+        (r#"{"success":true,"id":"5","info":{"devices":0,"failed":[]}}"#, "invalid_recipient"),
         (
             r#"{"success":true,"id":"5","info":{"devices":1,"failed":["a6345d0278adc55d3474f5"]}}"#,
             "invalid_recipient",
         ),
-        (
-            r#"{"success":true,"id":"5","info":{"devices":1,"failed":["another"]}}"#,
-            "accepted",
-        ),
+        (r#"{"success":true,"id":"5","info":{"devices":1,"failed":["another"]}}"#, "accepted"),
         (r#"{"success":false}"#, "unknown"),
         ("<html>Log in to the hotel</html>", "unknown"),
     ] {
         let result = send_result_for(response(200, "", body)).await;
         assert_eq!(result.outcome.as_str(), outcome, "{body}: {result:?}");
     }
-    assert_eq!(
-        send_result_for(StubAction::RespondAndClose(Vec::new()))
-            .await
-            .outcome
-            .as_str(),
-        "unknown"
-    );
+    assert_eq!(send_result_for(StubAction::RespondAndClose(Vec::new())).await.outcome.as_str(), "unknown");
 }
 
 #[tokio::test]
 async fn a_topic_is_not_a_device_token() {
     let stub = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
-    let message = OutboundMessage {
-        to: "/topics/all".to_owned(),
-        ..push_message()
-    };
-    assert_eq!(
-        pushy(&stub).send(&message).await.outcome.as_str(),
-        "invalid_recipient"
-    );
+    let message = OutboundMessage { to: "/topics/all".to_owned(), ..push_message() };
+    assert_eq!(pushy(&stub).send(&message).await.outcome.as_str(), "invalid_recipient");
     assert_eq!(stub.requests(), Vec::<String>::new());
 }
 
@@ -169,16 +121,8 @@ async fn provider_after_send(pending: usize) -> (HttpStub, Clock, Pushy) {
         if request.starts_with("POST") {
             return response(200, "", ACCEPTED_BODY);
         }
-        let pending_devices = if count - 1 <= pending {
-            vec![TOKEN]
-        } else {
-            Vec::new()
-        };
-        response(
-            200,
-            "",
-            &json!({"push": {"pending_devices": pending_devices}}).to_string(),
-        )
+        let pending_devices = if count - 1 <= pending { vec![TOKEN] } else { Vec::new() };
+        response(200, "", &json!({"push": {"pending_devices": pending_devices}}).to_string())
     })
     .await;
     let clock = clock();
@@ -219,10 +163,7 @@ async fn a_message_is_polled_at_growing_delays_until_it_is_delivered() {
     clock.advance(Duration::from_secs(270));
     assert_eq!(only_receipt(&pushy.receive().await), ("5ea9b214", "delivered"));
     let request = stub.requests().pop().unwrap();
-    assert!(
-        request.starts_with("GET /pushes/5ea9b214?api_key=hunter2"),
-        "{request}"
-    );
+    assert!(request.starts_with("GET /pushes/5ea9b214?api_key=hunter2"), "{request}");
 }
 
 #[tokio::test]
@@ -238,31 +179,18 @@ async fn an_expired_pending_message_has_bounced() {
 
 #[tokio::test]
 async fn the_adapter_conforms_and_checks_its_key() {
-    let stub = HttpStub::scripted(
-        |_, request| match request.starts_with("GET /topics?api_key=hunter2 ") {
-            true => response(200, "", r#"{"topics":[]}"#),
-            false => response(200, "", ACCEPTED_BODY),
-        },
-    )
+    let stub = HttpStub::scripted(|_, request| match request.starts_with("GET /topics?api_key=hunter2 ") {
+        true => response(200, "", r#"{"topics":[]}"#),
+        false => response(200, "", ACCEPTED_BODY),
+    })
     .await;
     let valid = pushy(&stub);
     conformance::check_provider(&valid).await;
-    assert_eq!(
-        valid.parse_callback_sync(&conformance::sample_callback()),
-        Err(CallbackError::NotSupported)
-    );
+    assert_eq!(valid.parse_callback_sync(&conformance::sample_callback()), Err(CallbackError::NotSupported));
     assert!(matches!(valid.check_account().await, AccountCheck::Passed(_)));
-    let stub = HttpStub::start(vec![response(
-        401,
-        "",
-        r#"{"code":"INVALID_API_KEY","error":"no"}"#,
-    )])
-    .await;
+    let stub = HttpStub::start(vec![response(401, "", r#"{"code":"INVALID_API_KEY","error":"no"}"#)]).await;
     let checked = pushy(&stub).check_account().await;
-    assert!(
-        matches!(&checked, AccountCheck::Failed(reason) if reason.contains("api_key")),
-        "{checked:?}"
-    );
+    assert!(matches!(&checked, AccountCheck::Failed(reason) if reason.contains("api_key")), "{checked:?}");
 }
 
 #[test]
@@ -273,10 +201,7 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
         ("api_key = \"a\"\n[data]\nmessage = \"b\"", "data.message"),
         ("api_key = \"a\"\nreceipt_token = \"b\"", "receipt_token"),
     ] {
-        let error = PushySettings::read(text.parse().unwrap())
-            .err()
-            .unwrap()
-            .to_string();
+        let error = PushySettings::read(text.parse().unwrap()).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     }
     let settings = PushySettings::read("api_key = \"hunter2\"".parse().unwrap()).unwrap();
@@ -285,10 +210,7 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
 
 #[tokio::test]
 async fn failures_have_the_outcomes_of_the_suite() {
-    let context = AdapterContext {
-        limits: conformance::short_limits(),
-        ..conformance::sample_context()
-    };
+    let context = AdapterContext { limits: conformance::short_limits(), ..conformance::sample_context() };
     let provider_at = |address| -> Arc<dyn Provider> {
         let settings = format!("api_key = \"hunter2\"\nbase_url = \"http://{address}\"");
         let settings = PushySettings::read(settings.parse().unwrap()).unwrap();

@@ -82,9 +82,7 @@ fn error_name(response: &JsonResponse) -> Option<String> {
 
 /// Returns the error message, or the body when it has none.
 pub(super) fn error_message(response: &JsonResponse) -> String {
-    let message = response
-        .str_at("/message")
-        .or_else(|| response.str_at("/Message"));
+    let message = response.str_at("/message").or_else(|| response.str_at("/Message"));
     match message {
         Some(message) => sanitize_text(message),
         None => sanitize_text(&String::from_utf8_lossy(&response.body)),
@@ -104,11 +102,7 @@ fn outcome_of_error(response: &JsonResponse, name: Option<&str>, to: &str) -> Ou
         kind => kind,
     };
     let is_quota = name == Some(LIMIT_EXCEEDED) || mentions("daily") || mentions("quota");
-    let default = if is_quota {
-        QUOTA_RETRY_AFTER
-    } else {
-        RATE_LIMIT_RETRY_AFTER
-    };
+    let default = if is_quota { QUOTA_RETRY_AFTER } else { RATE_LIMIT_RETRY_AFTER };
     let retry_after = response.retry_after().unwrap_or(default);
     kind.into_outcome(None, reason, (kind == Throttled).then_some(retry_after))
 }

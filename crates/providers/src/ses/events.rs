@@ -15,9 +15,7 @@ use postrider_core::receipt::{Receipt, ReceiptStatus};
 pub(super) fn parse_event(message: &str, received_at: Timestamp) -> Result<Vec<CallbackItem>, CallbackError> {
     let malformed = |reason: &str| CallbackError::Malformed(reason.to_owned());
     let event: Value = serde_json::from_str(message).map_err(|_| malformed("the message is not JSON"))?;
-    let kind = event["eventType"]
-        .as_str()
-        .or_else(|| event["notificationType"].as_str());
+    let kind = event["eventType"].as_str().or_else(|| event["notificationType"].as_str());
     // A topic sends one notification of another form when it is connected.
     let Some(kind) = kind else {
         return Ok(Vec::new());
@@ -29,11 +27,7 @@ pub(super) fn parse_event(message: &str, received_at: Timestamp) -> Result<Vec<C
     let id = id.ok_or_else(|| malformed("mail.messageId is missing"))?;
     let at = at.and_then(|at| DateTime::parse_from_rfc3339(at).ok());
     let at = at.map_or(received_at, |at| at.to_utc().min(received_at));
-    let receipt = Receipt {
-        reference: id,
-        status,
-        at,
-    };
+    let receipt = Receipt { reference: id, status, at };
     let mut items = vec![receipt.into()];
     if kind == "Complaint" {
         items.extend(opt_outs_of_complaint(&event["complaint"], at));
@@ -52,9 +46,7 @@ fn opt_outs_of_complaint(complaint: &Value, at: Timestamp) -> Vec<CallbackItem> 
         let kind = text_field(&complaint["complaintFeedbackType"]);
         CallbackItem::OptedOut(OptOutNotice {
             address: address.to_owned(),
-            reason: format!("spam complaint: {kind}")
-                .trim_end_matches([':', ' '])
-                .to_owned(),
+            reason: format!("spam complaint: {kind}").trim_end_matches([':', ' ']).to_owned(),
             at,
         })
     };
@@ -70,17 +62,12 @@ fn receipt_status<'e>(kind: &str, event: &'e Value) -> Option<(ReceiptStatus, Op
         // A recipient can only report a mail that was delivered.
         "Complaint" => Some((ReceiptStatus::Delivered, at("complaint"))),
         "Reject" => {
-            let reason = format!(
-                "rejected after acceptance: {}",
-                text_field(&event["reject"]["reason"])
-            );
+            let reason = format!("rejected after acceptance: {}", text_field(&event["reject"]["reason"]));
             Some((ReceiptStatus::Bounced { reason }, None))
         }
         "Rendering Failure" => {
-            let reason = format!(
-                "template rendering failed: {}",
-                text_field(&event["failure"]["errorMessage"])
-            );
+            let reason =
+                format!("template rendering failed: {}", text_field(&event["failure"]["errorMessage"]));
             Some((ReceiptStatus::Bounced { reason }, None))
         }
         "Open" => Some((ReceiptStatus::Opened, at("open"))),
@@ -98,16 +85,9 @@ fn bounce_status(bounce: &Value) -> ReceiptStatus {
         text_field(&recipient["status"]),
         text_field(&recipient["diagnosticCode"]),
     ];
-    let details = details
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>();
+    let details = details.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
     let reason = sanitize_text(&details.join(", "));
-    if kind == "Permanent" {
-        ReceiptStatus::Invalid { reason }
-    } else {
-        ReceiptStatus::Bounced { reason }
-    }
+    if kind == "Permanent" { ReceiptStatus::Invalid { reason } } else { ReceiptStatus::Bounced { reason } }
 }
 
 fn text_field(value: &Value) -> String {

@@ -51,24 +51,17 @@ impl SesSettings {
             character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-'
         };
         if settings.region.is_empty() || !settings.region.chars().all(is_region) {
-            return Err(Error::usage(
-                "region: must be the code of an AWS region, such as \"eu-central-1\"",
-            ));
+            return Err(Error::usage("region: must be the code of an AWS region, such as \"eu-central-1\""));
         }
-        for (key, text) in [
-            ("access_key_id", &settings.access_key_id),
-            ("secret_access_key", &settings.secret_access_key),
-        ] {
+        for (key, text) in
+            [("access_key_id", &settings.access_key_id), ("secret_access_key", &settings.secret_access_key)]
+        {
             if text.is_empty() || text.contains(|character: char| !character.is_ascii_graphic()) {
-                return Err(Error::usage(format!(
-                    "{key}: is empty or holds a blank; copy it again"
-                )));
+                return Err(Error::usage(format!("{key}: is empty or holds a blank; copy it again")));
             }
         }
         if settings.subject.contains(char::is_control) {
-            return Err(Error::usage(
-                "subject: must be one line without control characters",
-            ));
+            return Err(Error::usage("subject: must be one line without control characters"));
         }
         if let Some(topic) = settings.topics.iter().find(|topic| !topic.starts_with("arn:aws")) {
             let message = format!("topics: \"{topic}\" is not an ARN; write arn:aws:sns:REGION:ACCOUNT:NAME");
@@ -87,10 +80,7 @@ impl SesSettings {
 
     /// Returns the URL that replaces that of SNS, if one is set.
     pub(super) fn parsed_sns_url(&self) -> Result<Option<Url>> {
-        self.sns_url
-            .as_deref()
-            .map(|url| parse_root_url("sns_url", url))
-            .transpose()
+        self.sns_url.as_deref().map(|url| parse_root_url("sns_url", url)).transpose()
     }
 
     /// Returns whether SES or SNS is called over TLS.
@@ -111,14 +101,8 @@ impl SesSettings {
 }
 
 fn parse_root_url(key: &str, text: &str) -> Result<Url> {
-    let url = Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or_else(|| {
-        Error::usage(format!(
-            "{key}: is not a URL; write https://HOST or http://HOST:PORT"
-        ))
-    })
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| Error::usage(format!("{key}: is not a URL; write https://HOST or http://HOST:PORT")))
 }
 
 impl fmt::Debug for SesSettings {

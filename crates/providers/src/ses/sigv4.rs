@@ -39,10 +39,7 @@ pub(super) fn sign(mut request: Request, credentials: &AwsCredentials, now: Time
     let names = signed_header_names(request.headers());
     let canonical = canonical_request(&request, &names)?;
     let scope = format!("{}/{}/{SERVICE}/aws4_request", &stamp[..8], credentials.region);
-    let to_sign = format!(
-        "AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}",
-        encode_hex(&Sha256::digest(canonical))
-    );
+    let to_sign = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", encode_hex(&Sha256::digest(canonical)));
     let mut key = format!("AWS4{}", credentials.secret_access_key).into_bytes();
     for part in [&stamp[..8], &credentials.region, SERVICE, "aws4_request"] {
         key = hmac_sha256(&key, part)?;
@@ -69,10 +66,7 @@ fn host_header(url: &Url) -> Option<String> {
 }
 
 fn signed_header_names(headers: &HeaderMap) -> Vec<String> {
-    let mut names = headers
-        .keys()
-        .map(|name| name.as_str().to_owned())
-        .collect::<Vec<_>>();
+    let mut names = headers.keys().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
     names.sort();
     names
 }
@@ -80,21 +74,12 @@ fn signed_header_names(headers: &HeaderMap) -> Vec<String> {
 /// Returns the canonical request.
 fn canonical_request(request: &Request, names: &[String]) -> Option<String> {
     let url = request.url();
-    let mut lines = vec![
-        request.method().to_string(),
-        url.path().to_owned(),
-        url.query().unwrap_or_default().to_owned(),
-    ];
+    let mut lines =
+        vec![request.method().to_string(), url.path().to_owned(), url.query().unwrap_or_default().to_owned()];
     for name in names {
-        lines.push(format!(
-            "{name}:{}",
-            request.headers().get(name)?.to_str().ok()?.trim()
-        ));
+        lines.push(format!("{name}:{}", request.headers().get(name)?.to_str().ok()?.trim()));
     }
-    let body = request
-        .body()
-        .and_then(reqwest::Body::as_bytes)
-        .unwrap_or_default();
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
     lines.extend([String::new(), names.join(";"), encode_hex(&Sha256::digest(body))]);
     Some(lines.join("\n"))
 }

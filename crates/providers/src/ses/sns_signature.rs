@@ -70,26 +70,16 @@ impl SnsMessage {
         })?;
         let at = DateTime::parse_from_rfc3339(&notification.timestamp)
             .map_err(|_| CallbackError::Unauthenticated)?;
-        let age = (request.received_at - at.to_utc())
-            .abs()
-            .to_std()
-            .unwrap_or(Duration::MAX);
+        let age = (request.received_at - at.to_utc()).abs().to_std().unwrap_or(Duration::MAX);
         let is_acceptable = topics.contains(&notification.topic_arn)
             && age <= MESSAGE_AGE_MAX
             && parse_sns_url(&notification.certificate_url).is_some_and(|url| url.path().ends_with(".pem"));
-        if is_acceptable {
-            Ok(notification)
-        } else {
-            Err(CallbackError::Unauthenticated)
-        }
+        if is_acceptable { Ok(notification) } else { Err(CallbackError::Unauthenticated) }
     }
 
     /// Returns the signed text: names and values on lines of their own, in a fixed order.
     fn signed_text(&self) -> String {
-        let mut fields = vec![
-            ("Message", Some(&self.message)),
-            ("MessageId", Some(&self.message_id)),
-        ];
+        let mut fields = vec![("Message", Some(&self.message)), ("MessageId", Some(&self.message_id))];
         if self.kind == "Notification" {
             fields.push(("Subject", self.subject.as_ref()));
             fields.push(("Timestamp", Some(&self.timestamp)));
@@ -99,9 +89,7 @@ impl SnsMessage {
             fields.push(("Token", self.token.as_ref()));
         }
         fields.extend([("TopicArn", Some(&self.topic_arn)), ("Type", Some(&self.kind))]);
-        let lines = fields
-            .into_iter()
-            .filter_map(|(name, value)| Some(format!("{name}\n{}\n", value?)));
+        let lines = fields.into_iter().filter_map(|(name, value)| Some(format!("{name}\n{}\n", value?)));
         lines.collect()
     }
 
@@ -118,9 +106,7 @@ impl SnsMessage {
             return false;
         };
         let text = self.signed_text();
-        certificate
-            .verify_signature(algorithm, text.as_bytes(), &signature)
-            .is_ok()
+        certificate.verify_signature(algorithm, text.as_bytes(), &signature).is_ok()
     }
 }
 
@@ -139,10 +125,8 @@ struct RsaVerifier {
     id: AlgorithmIdentifier,
 }
 
-static RSA_SHA256: RsaVerifier = RsaVerifier {
-    parameters: &RSA_PKCS1_2048_8192_SHA256,
-    id: alg_id::RSA_PKCS1_SHA256,
-};
+static RSA_SHA256: RsaVerifier =
+    RsaVerifier { parameters: &RSA_PKCS1_2048_8192_SHA256, id: alg_id::RSA_PKCS1_SHA256 };
 
 /// Default of topics, unless signature version 2 is set.
 static RSA_SHA1: RsaVerifier = RsaVerifier {
@@ -202,9 +186,7 @@ impl SnsVerifier {
         let notification = SnsMessage::parse(request, &self.topics)?;
         let not_fetched =
             || CallbackError::Unavailable("the signing certificate has not been fetched".to_owned());
-        let certificate = self
-            .cached_certificate(&notification.certificate_url)
-            .ok_or_else(not_fetched)?;
+        let certificate = self.cached_certificate(&notification.certificate_url).ok_or_else(not_fetched)?;
         if notification.is_signed_by(&certificate) {
             Ok(notification)
         } else {
@@ -227,10 +209,7 @@ impl SnsVerifier {
             return Ok(());
         }
         let url = parse_sns_url(&notification.certificate_url).ok_or(CallbackError::Unauthenticated)?;
-        let body = self
-            .fetch(url, client)
-            .await
-            .map_err(CallbackError::Unavailable)?;
+        let body = self.fetch(url, client).await.map_err(CallbackError::Unavailable)?;
         let certificate =
             CertificateDer::from_pem_slice(&body).map_err(|_| CallbackError::Unauthenticated)?;
         let mut certificates = self.lock_certificates();
@@ -252,13 +231,8 @@ impl SnsVerifier {
             .as_deref()
             .and_then(parse_sns_url)
             .ok_or(CallbackError::Unauthenticated)?;
-        self.fetch(url, client)
-            .await
-            .map_err(CallbackError::Unavailable)?;
-        log::info!(
-            "ses: SNS subscription confirmed topic_arn={}",
-            notification.topic_arn
-        );
+        self.fetch(url, client).await.map_err(CallbackError::Unavailable)?;
+        log::info!("ses: SNS subscription confirmed topic_arn={}", notification.topic_arn);
         Ok(())
     }
 

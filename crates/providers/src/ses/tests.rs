@@ -13,10 +13,7 @@ use postrider_core::receipt::ReceiptStatus;
 
 fn ses_provider(table: &str, http_clients: &HttpClientPool) -> Ses {
     let settings = SesSettings::read(table.parse().unwrap()).unwrap();
-    let context = AdapterContext {
-        http_clients: http_clients.clone(),
-        ..conformance::sample_context()
-    };
+    let context = AdapterContext { http_clients: http_clients.clone(), ..conformance::sample_context() };
     Ses::new(&context, &settings).unwrap()
 }
 
@@ -29,50 +26,31 @@ fn settings_toml(base: &str, key_id: &str, secret: &str, overrides: &str) -> Str
 
 fn moto_provider(peer: &PeerProcess, overrides: &str) -> Ses {
     let base = format!("http://127.0.0.1:{}", peer.port());
-    let table = settings_toml(
-        &base,
-        peer.startup_value("key_id"),
-        peer.startup_value("secret"),
-        overrides,
-    );
+    let table = settings_toml(&base, peer.startup_value("key_id"), peer.startup_value("secret"), overrides);
     ses_provider(&table, &HttpClientPool::new().unwrap())
 }
 
 async fn stub_provider(act: StubAction) -> (Ses, HttpStub) {
     let stub = HttpStub::start(vec![act]).await;
     let base = format!("http://{}", stub.address);
-    (
-        ses_provider(
-            &settings_toml(&base, "AKID", "hunter2", ""),
-            &HttpClientPool::new().unwrap(),
-        ),
-        stub,
-    )
+    (ses_provider(&settings_toml(&base, "AKID", "hunter2", ""), &HttpClientPool::new().unwrap()), stub)
 }
 
 fn message() -> OutboundMessage {
-    OutboundMessage {
-        to: "user@example.com".to_owned(),
-        ..conformance::sample_message()
-    }
+    OutboundMessage { to: "user@example.com".to_owned(), ..conformance::sample_message() }
 }
 
 #[tokio::test]
 async fn a_mail_and_its_signature_are_accepted_by_moto() {
     let mut peer = PeerProcess::start("aws_server.py", &[]).await;
     let result = moto_provider(&peer, "").send(&message()).await;
-    let Outcome::Accepted { reference: Some(id) } = result.outcome else {
-        panic!("{result:?}")
-    };
+    let Outcome::Accepted { reference: Some(id) } = result.outcome else { panic!("{result:?}") };
     let mails = peer.request(json!({ "mails": true })).await;
     let mail = &mails["mails"][0];
     assert_eq!(mail["id"], id);
     assert_eq!(mail["to"]["ToAddresses"], json!(["user@example.com"]));
     assert_eq!(mail["from"], "=?utf-8?b?TcO8bGxlcg==?= <shop@example.org>");
-    assert_eq!(
-        (&mail["subject"], &mail["body"]),
-        (&json!("Grüße & 50%"), &json!(message().body))
-    );
+    assert_eq!((&mail["subject"], &mail["body"]), (&json!("Grüße & 50%"), &json!(message().body)));
 }
 
 #[tokio::test]
@@ -80,14 +58,10 @@ async fn a_wrong_secret_is_misconfigured() {
     let peer = PeerProcess::start("aws_server.py", &[]).await;
     let base = format!("http://127.0.0.1:{}", peer.port());
     let wrong = settings_toml(&base, peer.startup_value("key_id"), "hunter2", "");
-    let result = ses_provider(&wrong, &HttpClientPool::new().unwrap())
-        .send(&message())
-        .await;
+    let result = ses_provider(&wrong, &HttpClientPool::new().unwrap()).send(&message()).await;
     assert_eq!(result.outcome.as_str(), "misconfigured", "{result:?}");
     let unknown_key = settings_toml(&base, "AKIAUNKNOWN", "hunter2", "");
-    let result = ses_provider(&unknown_key, &HttpClientPool::new().unwrap())
-        .send(&message())
-        .await;
+    let result = ses_provider(&unknown_key, &HttpClientPool::new().unwrap()).send(&message()).await;
     assert_eq!(result.outcome.as_str(), "misconfigured", "{result:?}");
 }
 
@@ -108,10 +82,7 @@ async fn sns_fixture(event: &str) -> SnsFixture {
     let certificate_server =
         HttpStub::start(vec![response(200, "", published["pem"].as_str().unwrap())]).await;
     let requests = receiver.requests();
-    let notification = requests
-        .iter()
-        .find(|text| text.contains("SigningCertURL"))
-        .unwrap();
+    let notification = requests.iter().find(|text| text.contains("SigningCertURL")).unwrap();
     let call = CallbackRequest {
         body: notification.split_once("\r\n\r\n").unwrap().1.into(),
         received_at: Clock::System.now(),
@@ -122,36 +93,21 @@ async fn sns_fixture(event: &str) -> SnsFixture {
         peer.startup_value("topic"),
         certificate_server.address
     );
-    SnsFixture {
-        ses: moto_provider(&peer, &overrides),
-        call,
-        peer,
-        certificate_server,
-    }
+    SnsFixture { ses: moto_provider(&peer, &overrides), call, peer, certificate_server }
 }
 
 const DELIVERY: &str = "{\"eventType\":\"Delivery\",\"mail\":{\"messageId\":\"0107-1\"}}";
 
 #[tokio::test]
 async fn a_notification_signed_by_another_implementation_is_a_receipt() {
-    let SnsFixture {
-        ses,
-        call,
-        certificate_server,
-        peer: _peer,
-    } = sns_fixture(DELIVERY).await;
+    let SnsFixture { ses, call, certificate_server, peer: _peer } = sns_fixture(DELIVERY).await;
     assert!(
         matches!(ses.parse_callback_sync(&call), Err(CallbackError::Unavailable(_))),
         "the certificate is not cached"
     );
     let items = ses.parse_callback(&call).await.unwrap();
-    let [CallbackItem::Receipt(receipt)] = items.as_slice() else {
-        panic!("{items:?}")
-    };
-    assert_eq!(
-        (receipt.reference.as_str(), &receipt.status),
-        ("0107-1", &ReceiptStatus::Delivered)
-    );
+    let [CallbackItem::Receipt(receipt)] = items.as_slice() else { panic!("{items:?}") };
+    assert_eq!((receipt.reference.as_str(), &receipt.status), ("0107-1", &ReceiptStatus::Delivered));
     assert_eq!(
         ses.parse_callback_sync(&call),
         Ok(items.clone()),
@@ -160,10 +116,7 @@ async fn a_notification_signed_by_another_implementation_is_a_receipt() {
     assert_eq!(ses.callback_mode(), CallbackMode::Authenticated);
     let requests = certificate_server.requests();
     assert_eq!(requests.len(), 1, "a certificate is fetched once");
-    assert!(
-        requests[0].contains("host: sns.eu-central-1.amazonaws.com"),
-        "{requests:?}"
-    );
+    assert!(requests[0].contains("host: sns.eu-central-1.amazonaws.com"), "{requests:?}");
 }
 
 #[tokio::test]
@@ -181,37 +134,20 @@ async fn a_subscription_with_a_valid_signature_is_confirmed() {
          SubscriptionConfirmation\n"
     );
     for version in ["1", "2"] {
-        let signed = fixture
-            .peer
-            .request(json!({ "sign": text, "version": version }))
-            .await;
+        let signed = fixture.peer.request(json!({ "sign": text, "version": version })).await;
         let body = json!({
             "Type": "SubscriptionConfirmation", "MessageId": "1", "Token": "t", "TopicArn": topic, "Message": "m",
             "SubscribeURL": url, "Timestamp": at, "SignatureVersion": version, "Signature": signed["signature"],
             "SigningCertURL": notification["SigningCertURL"],
         });
-        let call = CallbackRequest {
-            body: body.to_string().into(),
-            ..fixture.call.clone()
-        };
-        assert_eq!(
-            fixture.ses.parse_callback(&call).await,
-            Ok(Vec::new()),
-            "version {version}"
-        );
-        let altered = CallbackRequest {
-            body: body.to_string().replace("Token=t", "Token=u").into(),
-            ..call
-        };
-        assert_eq!(
-            fixture.ses.parse_callback(&altered).await,
-            Err(CallbackError::Unauthenticated)
-        );
+        let call = CallbackRequest { body: body.to_string().into(), ..fixture.call.clone() };
+        assert_eq!(fixture.ses.parse_callback(&call).await, Ok(Vec::new()), "version {version}");
+        let altered = CallbackRequest { body: body.to_string().replace("Token=t", "Token=u").into(), ..call };
+        assert_eq!(fixture.ses.parse_callback(&altered).await, Err(CallbackError::Unauthenticated));
     }
     let requests = fixture.certificate_server.requests();
-    let confirmations = requests
-        .iter()
-        .filter(|text| text.starts_with("GET /?Action=ConfirmSubscription&Token=t "));
+    let confirmations =
+        requests.iter().filter(|text| text.starts_with("GET /?Action=ConfirmSubscription&Token=t "));
     assert_eq!(confirmations.count(), 2, "{requests:?}");
 }
 
@@ -222,10 +158,7 @@ async fn an_unsigned_old_or_foreign_notification_is_rejected() {
     let text = String::from_utf8(call.body.clone()).unwrap();
     let changed = |from: &str, to: &str| {
         assert!(text.contains(from), "{from} is not in {text}");
-        CallbackRequest {
-            body: text.replace(from, to).into(),
-            ..call.clone()
-        }
+        CallbackRequest { body: text.replace(from, to).into(), ..call.clone() }
     };
     let received_late = |seconds: i64| CallbackRequest {
         received_at: call.received_at + TimeDelta::seconds(seconds),
@@ -236,33 +169,17 @@ async fn an_unsigned_old_or_foreign_notification_is_rejected() {
         changed("ses-feedback", "other-topic"),
         changed("\"SignatureVersion\": \"2\"", "\"SignatureVersion\": \"1\""),
         changed("\"SignatureVersion\": \"2\"", "\"SignatureVersion\": \"3\""),
-        changed(
-            "https://sns.eu-central-1.amazonaws.com/",
-            "https://sns.evil.example/",
-        ),
+        changed("https://sns.eu-central-1.amazonaws.com/", "https://sns.evil.example/"),
         changed("\"Signature\": \"", "\"Signature\": \"AAAA"),
         received_late(3_700),
         received_late(-3_700),
     ] {
-        assert_eq!(
-            ses.parse_callback(&forged).await,
-            Err(CallbackError::Unauthenticated),
-            "{forged:?}"
-        );
+        assert_eq!(ses.parse_callback(&forged).await, Err(CallbackError::Unauthenticated), "{forged:?}");
     }
-    let truncated = CallbackRequest {
-        body: call.body[..call.body.len() / 2].to_vec(),
-        ..call.clone()
-    };
-    assert!(matches!(
-        ses.parse_callback(&truncated).await,
-        Err(CallbackError::Malformed(_))
-    ));
+    let truncated = CallbackRequest { body: call.body[..call.body.len() / 2].to_vec(), ..call.clone() };
+    assert!(matches!(ses.parse_callback(&truncated).await, Err(CallbackError::Malformed(_))));
     let without_topics = moto_provider(peer, "");
-    assert_eq!(
-        without_topics.parse_callback(call).await,
-        Err(CallbackError::NotSupported)
-    );
+    assert_eq!(without_topics.parse_callback(call).await, Err(CallbackError::NotSupported));
 }
 
 #[tokio::test]
@@ -280,34 +197,16 @@ async fn an_account_check_reports_the_state_of_the_account() {
     let account = "{\"SendingEnabled\":true,\"ProductionAccessEnabled\":false,\"SendQuota\":{\"Max24HourSend\":200.0,\
                    \"MaxSendRate\":1.0,\"SentLast24Hours\":3.0}}";
     let (ses, stub) = stub_provider(response(200, "", account)).await;
-    let AccountCheck::Passed(summary) = ses.check_account().await else {
-        panic!("the account is in order")
-    };
-    assert!(
-        summary.contains("3 of 200 mails") && summary.contains("sandbox"),
-        "{summary}"
-    );
-    assert!(
-        stub.requests()[0].starts_with("GET /v2/email/account HTTP/1.1"),
-        "{:?}",
-        stub.requests()
-    );
+    let AccountCheck::Passed(summary) = ses.check_account().await else { panic!("the account is in order") };
+    assert!(summary.contains("3 of 200 mails") && summary.contains("sandbox"), "{summary}");
+    assert!(stub.requests()[0].starts_with("GET /v2/email/account HTTP/1.1"), "{:?}", stub.requests());
     for (status, body, expected) in [
-        (
-            403,
-            "{\"message\":\"The security token is invalid\"}",
-            "The security token is invalid",
-        ),
+        (403, "{\"message\":\"The security token is invalid\"}", "The security token is invalid"),
         (200, "{\"SendingEnabled\":false}", "sending is disabled"),
     ] {
         let (ses, _stub) = stub_provider(response(status, "", body)).await;
-        let AccountCheck::Failed(reason) = ses.check_account().await else {
-            panic!("{body}")
-        };
-        assert!(
-            reason.contains(expected) && !reason.contains("hunter2"),
-            "{reason}"
-        );
+        let AccountCheck::Failed(reason) = ses.check_account().await else { panic!("{body}") };
+        assert!(reason.contains(expected) && !reason.contains("hunter2"), "{reason}");
     }
 }
 
@@ -317,12 +216,9 @@ async fn the_transcript_has_no_secrets() {
     let transcript = Transcript::new(&["hunter2".to_owned()]);
     let http_clients = HttpClientPool::new().unwrap().with_transcript(transcript.clone());
     let base = format!("http://{}", stub.address);
-    ses_provider(
-        &settings_toml(&base, "AKID", "hunter2", "session_token = \"tok-1\""),
-        &http_clients,
-    )
-    .send(&message())
-    .await;
+    ses_provider(&settings_toml(&base, "AKID", "hunter2", "session_token = \"tok-1\""), &http_clients)
+        .send(&message())
+        .await;
     let lines = transcript.lines();
     for line in [
         "> POST /v2/email/outbound-emails",
@@ -330,10 +226,7 @@ async fn the_transcript_has_no_secrets() {
         "> x-amz-security-token: ***",
         "< 200",
     ] {
-        assert!(
-            lines.iter().any(|recorded| recorded == line),
-            "{line} is not in {lines:#?}"
-        );
+        assert!(lines.iter().any(|recorded| recorded == line), "{line} is not in {lines:#?}");
     }
     assert!(lines.iter().any(|line| line.contains("0107-1")), "{lines:#?}");
 }
@@ -350,38 +243,23 @@ fn invalid_settings_are_rejected_with_key_and_remedy() {
     let replaced = |from: &str, to: &str| base.replace(from, to);
     for (table, expected) in [
         (replaced("eu-central-1", "Frankfurt"), "region: must be"),
-        (
-            replaced("hunter2", "hun ter2"),
-            "secret_access_key: is empty or holds a blank",
-        ),
+        (replaced("hunter2", "hun ter2"), "secret_access_key: is empty or holds a blank"),
         (replaced("a@b.example", "a"), "from: not an email address"),
-        (
-            format!("{base}topics = [\"ses\"]"),
-            "topics: \"ses\" is not an ARN",
-        ),
+        (format!("{base}topics = [\"ses\"]"), "topics: \"ses\" is not an ARN"),
         (format!("{base}base_url = \"aws\""), "base_url: is not a URL"),
         (format!("{base}regio = \"x\""), "regio"),
     ] {
         let error = SesSettings::read(table.parse().unwrap()).unwrap_err().to_string();
-        assert!(
-            error.contains(expected) && !error.contains("ter2"),
-            "{table}: {error}"
-        );
+        assert!(error.contains(expected) && !error.contains("ter2"), "{table}: {error}");
     }
     let settings = SesSettings::read(base.parse().unwrap()).unwrap();
-    assert_eq!(
-        settings.parsed_base_url().unwrap().as_str(),
-        "https://email.eu-central-1.amazonaws.com/"
-    );
+    assert_eq!(settings.parsed_base_url().unwrap().as_str(), "https://email.eu-central-1.amazonaws.com/");
     assert!(!format!("{settings:?}").contains("hunter2"));
 }
 
 #[tokio::test]
 async fn failures_have_the_outcomes_of_the_suite() {
-    let context = AdapterContext {
-        limits: conformance::short_limits(),
-        ..conformance::sample_context()
-    };
+    let context = AdapterContext { limits: conformance::short_limits(), ..conformance::sample_context() };
     let provider_at = |address| -> Arc<dyn Provider> {
         let settings = settings_toml(&format!("http://{address}"), "AKID", "hunter2", "");
         let settings = SesSettings::read(settings.parse().unwrap()).unwrap();

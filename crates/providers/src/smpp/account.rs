@@ -93,33 +93,25 @@ impl SmppAccount {
     /// Converts the outcome of a submit.
     pub fn send_result(&self, outcome: SubmitOutcome) -> SendResult {
         match outcome {
-            SubmitOutcome::Accepted { message_id } => Outcome::Accepted {
-                reference: self.message_id_format.normalize_submitted(&message_id),
+            SubmitOutcome::Accepted { message_id } => {
+                Outcome::Accepted { reference: self.message_id_format.normalize_submitted(&message_id) }
+                    .into()
             }
-            .into(),
             SubmitOutcome::Refused { status } => self.statuses.submit_result(status),
-            SubmitOutcome::PartlyAccepted {
-                status,
-                parts_accepted,
-                parts_total,
-            } => SendResult {
+            SubmitOutcome::PartlyAccepted { status, parts_accepted, parts_total } => SendResult {
                 outcome: Outcome::Unknown {
                     reason: format!("{parts_accepted} of {parts_total} parts accepted"),
                 },
                 code: status.map(format_status),
             },
             SubmitOutcome::Throttled { retry_after } => Outcome::Throttled { retry_after }.into(),
-            SubmitOutcome::ResponseTimeout => Outcome::Unknown {
-                reason: "no response to submit_sm within the time limit".to_owned(),
+            SubmitOutcome::ResponseTimeout => {
+                Outcome::Unknown { reason: "no response to submit_sm within the time limit".to_owned() }
+                    .into()
             }
-            .into(),
-            SubmitOutcome::SessionLost {
-                reason,
-                may_have_been_sent: true,
-            } => Outcome::Unknown {
-                reason: format!("{reason} before submit_sm was answered"),
+            SubmitOutcome::SessionLost { reason, may_have_been_sent: true } => {
+                Outcome::Unknown { reason: format!("{reason} before submit_sm was answered") }.into()
             }
-            .into(),
             SubmitOutcome::SessionLost { reason, .. } => Outcome::Unavailable { reason }.into(),
             SubmitOutcome::NotBound(failure) => self.bind_failure_result(failure),
         }
@@ -172,11 +164,7 @@ impl SmppAccount {
         let body = alphabet::decode_text(message.data_coding, message.text_octets(), self.default_alphabet)?;
         Some(InboundMessage {
             reference: None,
-            from: if is_international {
-                format!("+{from}")
-            } else {
-                from
-            },
+            from: if is_international { format!("+{from}") } else { from },
             to: text(message.destination_addr),
             body,
             at: self.clock.now(),
@@ -227,24 +215,15 @@ impl ClientHandler for SmppAccount {
             }
             ShortMessageKind::Text => self.forward_text(message, response),
             ShortMessageKind::Other => {
-                log::debug!(
-                    "smpp: ignored deliver_sm, neither a receipt nor a text provider={}",
-                    self.name
-                );
+                log::debug!("smpp: ignored deliver_sm, neither a receipt nor a text provider={}", self.name);
                 false
             }
         };
-        if is_queued {
-            DeliverAction::Later
-        } else {
-            DeliverAction::Respond(ESME_ROK)
-        }
+        if is_queued { DeliverAction::Later } else { DeliverAction::Respond(ESME_ROK) }
     }
 
     fn trace(&self) -> Option<&dyn PduTrace> {
-        self.transcript
-            .as_ref()
-            .map(|transcript| transcript as &dyn PduTrace)
+        self.transcript.as_ref().map(|transcript| transcript as &dyn PduTrace)
     }
 }
 

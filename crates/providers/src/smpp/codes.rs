@@ -75,10 +75,7 @@ impl StatusOutcomes {
         let kind = self.submit_outcome_kind(status);
         let reason = format!("SMSC status: {}", describe_status(status));
         // A status that is configured as accepted has no message id.
-        SendResult {
-            outcome: kind.into_outcome(None, reason, None),
-            code: Some(format_status(status)),
-        }
+        SendResult { outcome: kind.into_outcome(None, reason, None), code: Some(format_status(status)) }
     }
 
     /// Returns the result of a refused bind. It says nothing about the message: either the account is misconfigured or
@@ -89,9 +86,6 @@ impl StatusOutcomes {
             OutcomeKind::Misconfigured => Outcome::Misconfigured { reason },
             _ => Outcome::Unavailable { reason },
         };
-        SendResult {
-            outcome,
-            code: Some(format_status(status)),
-        }
+        SendResult { outcome, code: Some(format_status(status)) }
     }
 }

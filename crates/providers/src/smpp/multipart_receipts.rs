@@ -39,10 +39,7 @@ impl MultipartReceipts {
     /// Registers a message that is about to be sent, and returns its number.
     pub fn register(&mut self, parts_total: usize) -> u64 {
         self.last_number += 1;
-        let message = MultipartMessage {
-            parts_total,
-            ..MultipartMessage::default()
-        };
+        let message = MultipartMessage { parts_total, ..MultipartMessage::default() };
         self.messages.insert(self.last_number, message);
         while self.message_of_part.len() + parts_total > PENDING_PARTS_MAX {
             let Some((oldest, _)) = self.messages.first_key_value() else {
@@ -97,19 +94,13 @@ impl MultipartReceipts {
         if message.part_ids.len() < message.parts_total {
             return None;
         }
-        let is_delivered = message
-            .part_ids
-            .iter()
-            .all(|id| message.delivered_ids.contains(id));
+        let is_delivered = message.part_ids.iter().all(|id| message.delivered_ids.contains(id));
         let status = match &message.failed_status {
             Some(failed) => failed.clone(),
             None if is_delivered => ReceiptStatus::Delivered,
             None => return None,
         };
         self.discard(message_number);
-        Some(ReceiptUpdate {
-            message_id,
-            status: Some(status),
-        })
+        Some(ReceiptUpdate { message_id, status: Some(status) })
     }
 }

@@ -37,15 +37,8 @@ pub(super) struct ReceiptUpdate {
 impl ReceiptUpdate {
     /// Converts a receipt.
     pub fn new(receipt: DeliveryReceipt, invalid_errors: &InvalidErrors) -> Self {
-        let status = if receipt.is_intermediate {
-            None
-        } else {
-            final_status(&receipt, invalid_errors)
-        };
-        Self {
-            message_id: receipt.message_id,
-            status,
-        }
+        let status = if receipt.is_intermediate { None } else { final_status(&receipt, invalid_errors) };
+        Self { message_id: receipt.message_id, status }
     }
 }
 

@@ -82,10 +82,7 @@ pub struct SmppSettings {
     #[serde(default)]
     pub(super) statuses: BTreeMap<String, OutcomeKind>,
     /// Silence after which the connection is tested.
-    #[serde(
-        default = "default_enquire_link_interval",
-        deserialize_with = "deserialize_duration"
-    )]
+    #[serde(default = "default_enquire_link_interval", deserialize_with = "deserialize_duration")]
     pub(super) enquire_link_interval: Duration,
     /// First delay before a lost connection is opened again.
     #[serde(default = "default_delay", deserialize_with = "deserialize_duration")]
@@ -223,9 +220,7 @@ impl SmppSettings {
             _ => return Err(invalid()),
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(
-                "base_url: holds a name or password; write them as system_id and password".to_owned(),
-            );
+            return Err("base_url: holds a name or password; write them as system_id and password".to_owned());
         }
         let host = url.host_str().filter(|host| !host.is_empty());
         let host = host.ok_or_else(invalid)?;

@@ -31,10 +31,7 @@ fn provider_with_limits(peer: &SmscPeer, overrides: &str, limits: &CallLimits) -
     table.insert("base_url".to_owned(), peer.url().into());
     table.extend(overrides.parse::<toml::Table>().unwrap());
     let settings = SmppSettings::read(table).unwrap();
-    let context = AdapterContext {
-        limits: limits.clone(),
-        ..conformance::sample_context()
-    };
+    let context = AdapterContext { limits: limits.clone(), ..conformance::sample_context() };
     Smpp::new(&context, &settings).unwrap()
 }
 
@@ -43,10 +40,7 @@ fn provider(peer: &SmscPeer, overrides: &str) -> Smpp {
 }
 
 fn limits_with_call_timeout(millis: u64) -> CallLimits {
-    CallLimits {
-        call_timeout: Duration::from_millis(millis),
-        ..conformance::sample_limits()
-    }
+    CallLimits { call_timeout: Duration::from_millis(millis), ..conformance::sample_limits() }
 }
 
 fn message(body: &str) -> OutboundMessage {
@@ -59,9 +53,7 @@ fn message(body: &str) -> OutboundMessage {
 }
 
 fn accepted_result(reference: &str) -> SendResult {
-    SendResult::from(Outcome::Accepted {
-        reference: Some(reference.to_owned()),
-    })
+    SendResult::from(Outcome::Accepted { reference: Some(reference.to_owned()) })
 }
 
 #[tokio::test]
@@ -77,10 +69,7 @@ async fn a_text_arrives_as_another_implementation_reads_it() {
     let text = "Hello {€} @ wörld";
     assert_eq!(smpp.send(&message(text)).await, accepted_result("4b2f10a7"));
     let bind = peer.next_event("bind").await;
-    assert_eq!(
-        (&bind["system_id"], &bind["version"]),
-        (&json!("gwuser"), &json!(0x34))
-    );
+    assert_eq!((&bind["system_id"], &bind["version"]), (&json!("gwuser"), &json!(0x34)));
     let submit = peer.next_event("submit").await;
     for (field, value) in [
         ("text", json!(text)),
@@ -97,10 +86,7 @@ async fn a_text_arrives_as_another_implementation_reads_it() {
     assert!((500_000..=605_000).contains(&validity), "{validity} ms");
     assert_eq!(smpp.send(&message("سلام 😀")).await, accepted_result("4b2f10a8"));
     let submit = peer.next_event("submit").await;
-    assert_eq!(
-        (&submit["text"], &submit["data_coding"]),
-        (&json!("سلام 😀"), &json!(8))
-    );
+    assert_eq!((&submit["text"], &submit["data_coding"]), (&json!("سلام 😀"), &json!(8)));
 }
 
 #[tokio::test]
@@ -142,10 +128,7 @@ async fn a_status_of_submit_sm_resp_becomes_its_outcome() {
     ] {
         peer.plan_responses(json!([{ "status": status }])).await;
         let result = smpp.send(&message("a")).await;
-        assert_eq!(
-            (result.outcome.as_str(), result.code.as_deref()),
-            (outcome, Some(code))
-        );
+        assert_eq!((result.outcome.as_str(), result.code.as_deref()), (outcome, Some(code)));
     }
 }
 
@@ -184,9 +167,7 @@ async fn invalid_settings_are_rejected_with_the_name_of_their_key() {
         ("from = \"a\\u0000b\"", "from:"),
         ("from = \"123456789012345678901\"", "from:"),
     ] {
-        let error = SmppSettings::read(settings_table(overrides))
-            .unwrap_err()
-            .to_string();
+        let error = SmppSettings::read(settings_table(overrides)).unwrap_err().to_string();
         assert!(error.contains(key) && !error.contains("u:p"), "{error}");
     }
     let secure = settings("base_url = \"smpps://a\"\nca = \"none\"");
@@ -197,23 +178,14 @@ async fn invalid_settings_are_rejected_with_the_name_of_their_key() {
 #[tokio::test]
 async fn an_account_check_binds_and_reports_what_is_wrong() {
     let mut peer = SmscPeer::start(json!({ "password": "s3cret" })).await;
-    assert!(matches!(
-        provider(&peer, "").check_account().await,
-        AccountCheck::Passed(_)
-    ));
+    assert!(matches!(provider(&peer, "").check_account().await, AccountCheck::Passed(_)));
     let wrong_password = provider(&peer, "password = \"guessed\"");
     let AccountCheck::Failed(reason) = wrong_password.check_account().await else {
         panic!("the password is wrong");
     };
-    assert!(
-        reason.contains("RINVPASWD") && !reason.contains("guessed"),
-        "{reason}"
-    );
+    assert!(reason.contains("RINVPASWD") && !reason.contains("guessed"), "{reason}");
     peer.run_command(json!({ "do": "refuse", "status": 5 })).await;
-    assert!(matches!(
-        provider(&peer, "").check_account().await,
-        AccountCheck::Untested(_)
-    ));
+    assert!(matches!(provider(&peer, "").check_account().await, AccountCheck::Untested(_)));
 }
 
 fn provider_with_transcript(peer: &SmscPeer, transcript: &Transcript) -> Smpp {
@@ -233,18 +205,10 @@ async fn a_transcript_holds_the_pdus_without_the_password() {
     let smpp = provider_with_transcript(&peer, &transcript);
     assert_eq!(smpp.send(&message("Hello")).await.outcome.as_str(), "accepted");
     let lines = transcript.lines().join("\n");
-    for text in [
-        "> BindTransceiver",
-        "< BindTransceiverResp",
-        "> SubmitSm",
-        "Hello",
-        "< SubmitSmResp",
-        "4B2F10A7",
-    ] {
+    for text in
+        ["> BindTransceiver", "< BindTransceiverResp", "> SubmitSm", "Hello", "< SubmitSmResp", "4B2F10A7"]
+    {
         assert!(lines.contains(text), "{text}: {lines}");
     }
-    assert!(
-        !lines.contains("s3cret") && !lines.contains("733363726574"),
-        "{lines}"
-    );
+    assert!(!lines.contains("s3cret") && !lines.contains("733363726574"), "{lines}");
 }

@@ -30,9 +30,7 @@ impl SmsApi {
     /// Returns the API whose messages are posted to these path segments below the base URL.
     pub fn new(context: &AdapterContext, base_url: &BaseUrl, segments: &[&str]) -> Result<Self> {
         Ok(Self {
-            client: context
-                .http_clients
-                .client(&context.limits, base_url.is_secure())?,
+            client: context.http_clients.client(&context.limits, base_url.is_secure())?,
             url: base_url.resource_url(segments),
             endpoint: base_url.endpoint(),
             authorization: None,
@@ -45,10 +43,7 @@ impl SmsApi {
         let mut value = HeaderValue::from_str(&format!("Basic {credentials}"))
             .map_err(|_| Error::usage("the account's name or password is not valid in an HTTP header"))?;
         value.set_sensitive(true);
-        Ok(Self {
-            authorization: Some(value),
-            ..self
-        })
+        Ok(Self { authorization: Some(value), ..self })
     }
 
     /// Posts a form. The error is the send result when there is no response.

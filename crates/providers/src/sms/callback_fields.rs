@@ -32,18 +32,14 @@ impl CallbackFields {
 
     fn from_json(body: &[u8]) -> Result<Self, CallbackError> {
         let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
-            return Err(CallbackError::Malformed(
-                "the body is not a JSON object".to_owned(),
-            ));
+            return Err(CallbackError::Malformed("the body is not a JSON object".to_owned()));
         };
         let text = |value| match value {
             Value::String(text) => Some(text),
             Value::Number(number) => Some(number.to_string()),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         };
-        let pairs = object
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, text(value)?)));
+        let pairs = object.into_iter().filter_map(|(name, value)| Some((name, text(value)?)));
         Self::check_count(pairs.take(FIELDS_MAX + 1).collect())
     }
 
@@ -64,8 +60,7 @@ impl CallbackFields {
 
     /// Returns the field, or an error that names it.
     pub fn require(&self, name: &str) -> Result<&str, CallbackError> {
-        self.get(name)
-            .ok_or_else(|| CallbackError::Malformed(format!("{name} is missing")))
+        self.get(name).ok_or_else(|| CallbackError::Malformed(format!("{name} is missing")))
     }
 
     /// Removes a field that the gateway added to the callback URL itself.

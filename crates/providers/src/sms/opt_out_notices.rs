@@ -18,10 +18,7 @@ pub(crate) struct OptOutNotices {
 impl Default for OptOutNotices {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(PENDING_NOTICES_MAX);
-        Self {
-            sender,
-            receiver: Mutex::new(receiver),
-        }
+        Self { sender, receiver: Mutex::new(receiver) }
     }
 }
 
@@ -36,11 +33,7 @@ impl OptOutNotices {
     /// Waits for notices and returns all pending ones.
     pub async fn receive(&self) -> Vec<CallbackItem> {
         let mut notices = Vec::new();
-        self.receiver
-            .lock()
-            .await
-            .recv_many(&mut notices, PENDING_NOTICES_MAX)
-            .await;
+        self.receiver.lock().await.recv_many(&mut notices, PENDING_NOTICES_MAX).await;
         notices
     }
 }

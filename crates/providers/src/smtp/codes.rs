@@ -220,9 +220,7 @@ impl SmtpReply {
 fn classify(stage: SmtpStage, reply: &SmtpReply) -> ReplyClass {
     let text = reply.lines.join(" ");
     let is_permanent = reply.code >= 500;
-    let enhanced = reply
-        .enhanced_code()
-        .and_then(|code| class_of_enhanced_code(&code, is_permanent));
+    let enhanced = reply.enhanced_code().and_then(|code| class_of_enhanced_code(&code, is_permanent));
     let concerns_account = matches!(stage, SmtpStage::Opening | SmtpStage::Sender);
     match enhanced {
         // Some servers report greylisting or a rate limit under a code for another failure.
@@ -250,9 +248,7 @@ fn classify(stage: SmtpStage, reply: &SmtpReply) -> ReplyClass {
 fn class_of_enhanced_code(code: &str, is_permanent: bool) -> Option<ReplyClass> {
     let subject_and_detail = code.split_once('.')?.1;
     let any_detail = format!("{}.*", subject_and_detail.split_once('.')?.0);
-    let entry = ENHANCED_CODES
-        .iter()
-        .find(|(code, ..)| *code == subject_and_detail);
+    let entry = ENHANCED_CODES.iter().find(|(code, ..)| *code == subject_and_detail);
     let entry = entry.or_else(|| ENHANCED_CODES.iter().find(|(code, ..)| *code == any_detail));
     let (_, permanent, temporary) = entry?;
     Some(if is_permanent { *permanent } else { *temporary })
@@ -294,26 +290,15 @@ pub(super) fn send_result(stage: SmtpStage, reply: &SmtpReply) -> SendResult {
     let reason = reply.joined_text();
     let is_greylisted = pattern_matches(REPLY_PATTERNS.greylist.as_ref(), &reason);
     let outcome = match classify(stage, reply) {
-        Deferred => Outcome::Deferred {
-            reason,
-            retry_after: is_greylisted.then_some(GREYLIST_RETRY_AFTER),
-        },
-        MailboxFull => Outcome::Deferred {
-            reason,
-            retry_after: Some(MAILBOX_FULL_RETRY_AFTER),
-        },
+        Deferred => Outcome::Deferred { reason, retry_after: is_greylisted.then_some(GREYLIST_RETRY_AFTER) },
+        MailboxFull => Outcome::Deferred { reason, retry_after: Some(MAILBOX_FULL_RETRY_AFTER) },
         Unavailable => Outcome::Unavailable { reason },
-        Throttled => Outcome::Throttled {
-            retry_after: Some(THROTTLED_RETRY_AFTER),
-        },
+        Throttled => Outcome::Throttled { retry_after: Some(THROTTLED_RETRY_AFTER) },
         Rejected => Outcome::Rejected { reason },
         InvalidRecipient => Outcome::InvalidRecipient { reason },
         Misconfigured => Outcome::Misconfigured { reason },
     };
-    SendResult {
-        outcome,
-        code: Some(reply.code_text()),
-    }
+    SendResult { outcome, code: Some(reply.code_text()) }
 }
 
 #[cfg(test)]

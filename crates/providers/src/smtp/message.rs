@@ -46,12 +46,7 @@ pub(super) fn compose(
     now: Timestamp,
 ) -> Result<EmailMessage, ComposeError> {
     let to = parse_recipient(&message.to).ok_or(ComposeError::InvalidAddress)?;
-    let id = format!(
-        "{}.{}@{}",
-        message.message_id,
-        message.delivery_id,
-        settings.from.email.domain()
-    );
+    let id = format!("{}.{}@{}", message.message_id, message.delivery_id, settings.from.email.domain());
     let subject = subject_or(message.subject.as_deref(), &settings.subject);
     let mut email = Message::builder()
         .from(settings.from.clone())
@@ -68,14 +63,9 @@ pub(super) fn compose(
     if let Some(reply_to) = &settings.reply_to {
         email = email.reply_to(reply_to.clone());
     }
-    let email = email
-        .body(encode_body(&message.body))
-        .map_err(|cause| ComposeError::Other(cause.to_string()))?;
-    Ok(EmailMessage {
-        to,
-        id,
-        content: email.formatted(),
-    })
+    let email =
+        email.body(encode_body(&message.body)).map_err(|cause| ComposeError::Other(cause.to_string()))?;
+    Ok(EmailMessage { to, id, content: email.formatted() })
 }
 
 /// Encodes a text so that every server accepts it: unchanged if it is plain, else as quoted-printable or base64.

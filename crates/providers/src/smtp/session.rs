@@ -153,10 +153,7 @@ impl SmtpConnector {
             ))
         };
         let name = ServerName::try_from(self.host.clone()).map_err(|cause| invalid(&cause))?;
-        let connector = self
-            .tls_connector
-            .as_ref()
-            .ok_or_else(|| invalid(&"TLS is not configured"))?;
+        let connector = self.tls_connector.as_ref().ok_or_else(|| invalid(&"TLS is not configured"))?;
         match timeout_at(deadline, connector.connect(name, wire)).await {
             Ok(Ok(encrypted)) => {
                 self.record_note("TLS");
@@ -185,11 +182,8 @@ impl SmtpConnector {
 /// Returns the certificate error behind a failed handshake, if there is one.
 fn certificate_error(cause: &io::Error) -> Option<&rustls::Error> {
     let error = cause.get_ref()?.downcast_ref::<rustls::Error>()?;
-    matches!(
-        error,
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
-    )
-    .then_some(error)
+    matches!(error, rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+        .then_some(error)
 }
 
 impl SmtpSession {
@@ -204,10 +198,7 @@ impl SmtpSession {
         if !email.content.is_ascii() {
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
-        if ![sender, &email.to]
-            .iter()
-            .all(|address| AsRef::<str>::as_ref(*address).is_ascii())
-        {
+        if ![sender, &email.to].iter().all(|address| AsRef::<str>::as_ref(*address).is_ascii()) {
             if !self.has_extension("SMTPUTF8") {
                 let text = "the server does not support non-ASCII addresses (SMTPUTF8)";
                 return Err(SmtpError::Unsupported(text.to_owned()));
@@ -217,10 +208,8 @@ impl SmtpSession {
         if self.has_extension("SIZE") {
             parameters.push(MailParameter::Size(email.content.len()));
         }
-        self.send_command(SmtpStage::Sender, Mail::new(Some(sender.clone()), parameters))
-            .await?;
-        self.send_command(SmtpStage::Recipient, Rcpt::new(email.to.clone(), Vec::new()))
-            .await?;
+        self.send_command(SmtpStage::Sender, Mail::new(Some(sender.clone()), parameters)).await?;
+        self.send_command(SmtpStage::Recipient, Rcpt::new(email.to.clone(), Vec::new())).await?;
         self.send_command(SmtpStage::Content, Data).await?;
         self.mails_sent += 1;
         self.send_content(&email.content).await
@@ -237,9 +226,7 @@ impl SmtpSession {
             SmtpError::NotSent(reason) | SmtpError::NoReply(reason) => SmtpError::NoReply(reason),
             other => SmtpError::NoReply(format!("{other:?}")),
         };
-        self.write_bytes(b".\r\n", "the end of the mail")
-            .await
-            .map_err(no_reply)?;
+        self.write_bytes(b".\r\n", "the end of the mail").await.map_err(no_reply)?;
         let reply = self.await_reply("the mail").await.map_err(no_reply)?;
         require_positive(SmtpStage::Content, reply)
     }
@@ -272,26 +259,18 @@ impl SmtpSession {
     }
 
     async fn ehlo(&mut self, name: &str) -> SmtpResult<()> {
-        let reply = self
-            .send_command(SmtpStage::Opening, Ehlo::new(ClientId::Domain(name.to_owned())))
-            .await?;
+        let reply =
+            self.send_command(SmtpStage::Opening, Ehlo::new(ClientId::Domain(name.to_owned()))).await?;
         self.extensions = reply.lines.into_iter().skip(1).collect();
         Ok(())
     }
 
     async fn authenticate(&mut self, auth: &SmtpAuth) -> SmtpResult<()> {
-        let offered = self
-            .extension_parameters("AUTH")
-            .unwrap_or_default()
-            .to_ascii_uppercase();
+        let offered = self.extension_parameters("AUTH").unwrap_or_default().to_ascii_uppercase();
         let is_offered =
             |mechanism: &&Mechanism| offered.split(' ').any(|word| word == mechanism.to_string());
         let Some(mechanism) = auth.mechanisms.iter().find(is_offered).copied() else {
-            let offers = if offered.is_empty() {
-                "none".to_owned()
-            } else {
-                sanitize_text(&offered)
-            };
+            let offers = if offered.is_empty() { "none".to_owned() } else { sanitize_text(&offered) };
             return Err(SmtpError::Misconfigured(format!(
                 "no common login mechanism, the server offers: {offers}; check tls, port and auth"
             )));
@@ -303,10 +282,7 @@ impl SmtpSession {
                 .map_err(|cause| SmtpError::Misconfigured(cause.to_string()))
         };
         let (command, transcript_text) = if mechanism.supports_initial_response() {
-            (
-                format!("AUTH {mechanism} {}\r\n", response(None)?),
-                format!("AUTH {mechanism} ***"),
-            )
+            (format!("AUTH {mechanism} {}\r\n", response(None)?), format!("AUTH {mechanism} ***"))
         } else {
             (format!("AUTH {mechanism}\r\n"), format!("AUTH {mechanism}"))
         };
@@ -315,10 +291,7 @@ impl SmtpSession {
             if reply.code != 334 {
                 break;
             }
-            let challenge = reply
-                .lines
-                .first()
-                .and_then(|line| BASE64.decode(line.trim()).ok());
+            let challenge = reply.lines.first().and_then(|line| BASE64.decode(line.trim()).ok());
             let challenge = String::from_utf8_lossy(&challenge.unwrap_or_default()).into_owned();
             // A rejected token is explained in a challenge that requires an empty response.
             let text = response(Some(&challenge)).unwrap_or_default();
@@ -383,11 +356,7 @@ impl SmtpSession {
 }
 
 fn require_positive(stage: SmtpStage, reply: SmtpReply) -> SmtpResult<SmtpReply> {
-    if reply.is_positive() {
-        Ok(reply)
-    } else {
-        Err(SmtpError::Refused(stage, reply))
-    }
+    if reply.is_positive() { Ok(reply) } else { Err(SmtpError::Refused(stage, reply)) }
 }
 
 async fn read_reply(stream: &mut BufReader<Box<dyn SmtpStream>>) -> io::Result<SmtpReply> {
@@ -406,9 +375,8 @@ async fn read_reply(stream: &mut BufReader<Box<dyn SmtpStream>>) -> io::Result<S
         }
         let line = String::from_utf8_lossy(&line).trim_end().to_owned();
         let code = line.get(..3).and_then(|code| code.parse::<u16>().ok());
-        let code = code
-            .filter(|code| (200..600).contains(code))
-            .ok_or_else(|| invalid("reply is not SMTP"))?;
+        let code =
+            code.filter(|code| (200..600).contains(code)).ok_or_else(|| invalid("reply is not SMTP"))?;
         lines.push(line.get(4..).unwrap_or_default().to_owned());
         match line.as_bytes().get(3) {
             Some(b'-') => {}
@@ -425,15 +393,8 @@ fn dot_stuffed(content: &[u8]) -> Vec<u8> {
         if line.first() == Some(&b'.') {
             wire.push(b'.');
         }
-        let end = line
-            .iter()
-            .rposition(|byte| !matches!(byte, b'\r' | b'\n'))
-            .map_or(0, |last| last + 1);
-        wire.extend(
-            line[..end]
-                .iter()
-                .map(|byte| if *byte == b'\r' { b' ' } else { *byte }),
-        );
+        let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+        wire.extend(line[..end].iter().map(|byte| if *byte == b'\r' { b' ' } else { *byte }));
         wire.extend_from_slice(b"\r\n");
     }
     wire

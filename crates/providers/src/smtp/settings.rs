@@ -97,11 +97,7 @@ impl SmtpSettings {
                 "host: must be a host name such as \"mail.example.org\"; the port has its own key",
             );
         }
-        if settings
-            .ehlo_name
-            .as_deref()
-            .is_some_and(|name| !is_host_token(name))
-        {
+        if settings.ehlo_name.as_deref().is_some_and(|name| !is_host_token(name)) {
             return invalid("ehlo_name: must be a name without blanks, such as \"gateway.example.org\"");
         }
         if settings.subject.contains(char::is_control) {
@@ -131,9 +127,7 @@ impl SmtpSettings {
 
     /// Returns the name in EHLO.
     pub(super) fn ehlo_name(&self) -> &str {
-        self.ehlo_name
-            .as_deref()
-            .unwrap_or_else(|| self.from.email.domain())
+        self.ehlo_name.as_deref().unwrap_or_else(|| self.from.email.domain())
     }
 
     /// Returns the envelope sender, which receives bounces.
@@ -155,9 +149,7 @@ impl fmt::Debug for SmtpSettings {
 
 fn is_host_token(text: &str) -> bool {
     !text.is_empty()
-        && text
-            .chars()
-            .all(|character| character.is_ascii_graphic() && !"/@<>".contains(character))
+        && text.chars().all(|character| character.is_ascii_graphic() && !"/@<>".contains(character))
 }
 
 fn default_mails_per_connection() -> u32 {

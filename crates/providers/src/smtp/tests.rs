@@ -18,11 +18,7 @@ fn smtp(port: u16, overrides: &str) -> Smtp {
 }
 
 fn smtp_with_transcript(port: u16, overrides: &str, transcript: Option<Transcript>) -> Smtp {
-    let encryption = if overrides.contains("tls =") {
-        ""
-    } else {
-        "tls = \"none\""
-    };
+    let encryption = if overrides.contains("tls =") { "" } else { "tls = \"none\"" };
     let table = format!(
         "host = \"localhost\"\nport = {port}\nfrom = \"Shop <shop@example.org>\"\n{encryption}\n{overrides}"
     );
@@ -39,28 +35,18 @@ async fn start_peer(arguments: &[&str]) -> PeerProcess {
 }
 
 fn message_to(address: &str) -> OutboundMessage {
-    OutboundMessage {
-        to: address.to_owned(),
-        ..conformance::sample_message()
-    }
+    OutboundMessage { to: address.to_owned(), ..conformance::sample_message() }
 }
 
 #[tokio::test]
 async fn a_mail_arrives_unchanged() {
     let mut peer = start_peer(&[]).await;
     let smtp = smtp(peer.port(), "bounces_to = \"bounces@example.org\"");
-    let message = OutboundMessage {
-        body: "Grüße\n.\n..a\nسلام".to_owned(),
-        ..message_to("user@example.com")
-    };
+    let message =
+        OutboundMessage { body: "Grüße\n.\n..a\nسلام".to_owned(), ..message_to("user@example.com") };
     let result = smtp.send(&message).await;
     let id = format!("{}.{}@example.org", message.message_id, message.delivery_id);
-    assert_eq!(
-        result.outcome,
-        Outcome::Accepted {
-            reference: Some(id.clone())
-        }
-    );
+    assert_eq!(result.outcome, Outcome::Accepted { reference: Some(id.clone()) });
     assert_eq!(result.code.as_deref(), Some("250 2.0.0"));
     let mail = peer.next_message().await;
     assert_eq!(mail["sender"], "bounces@example.org");
@@ -68,10 +54,7 @@ async fn a_mail_arrives_unchanged() {
     assert_eq!(mail["hello"], "example.org");
     let content = mail["content"].as_str().unwrap();
     assert!(content.contains(&format!("Message-ID: <{id}>\r\n")), "{content}");
-    assert!(
-        content.contains("Subject: =?utf-8?b?R3LDvMOfZQ==?= & 50%\r\n"),
-        "{content}"
-    );
+    assert!(content.contains("Subject: =?utf-8?b?R3LDvMOfZQ==?= & 50%\r\n"), "{content}");
     let text = content.split_once("\r\n\r\n").unwrap().1.replace("\r\n", "");
     let text = String::from_utf8(BASE64.decode(text).unwrap()).unwrap();
     assert_eq!(text, "Grüße\r\n.\r\n..a\r\nسلام");
@@ -93,28 +76,20 @@ async fn refusals_become_outcomes_with_their_codes() {
         ("fine@example.com", "accepted", "250 2.0.0"),
     ] {
         let result = smtp.send(&message_to(address)).await;
-        assert_eq!(
-            (result.outcome.as_str(), result.code.as_deref()),
-            (outcome, Some(code)),
-            "{address}"
-        );
+        assert_eq!((result.outcome.as_str(), result.code.as_deref()), (outcome, Some(code)), "{address}");
     }
 }
 
 #[tokio::test]
 async fn no_reply_after_the_mail_is_unknown() {
     let mut peer = start_peer(&[]).await;
-    let result = smtp(peer.port(), "")
-        .send(&message_to("drop.data@example.com"))
-        .await;
+    let result = smtp(peer.port(), "").send(&message_to("drop.data@example.com")).await;
     assert_eq!(result.outcome.as_str(), "unknown", "{result:?}");
     peer.next_message().await;
     let mut impatient = smtp(peer.port(), "");
     impatient.call_timeout = Duration::from_secs(2);
     let result = impatient.send(&message_to("hang.data@example.com")).await;
-    let Outcome::Unknown { reason } = result.outcome else {
-        panic!("{result:?}")
-    };
+    let Outcome::Unknown { reason } = result.outcome else { panic!("{result:?}") };
     assert_eq!(reason, "timeout waiting for the reply to the mail");
 }
 
@@ -124,10 +99,7 @@ async fn a_connection_is_reused_and_replaced_when_it_is_lost() {
     let smtp = smtp(peer.port(), "mails_per_connection = 2");
     let mut ports = Vec::new();
     for _ in 0..3 {
-        assert_eq!(
-            smtp.send(&message_to("user@example.com")).await.outcome.as_str(),
-            "accepted"
-        );
+        assert_eq!(smtp.send(&message_to("user@example.com")).await.outcome.as_str(), "accepted");
         ports.push(peer.next_message().await["peer"].clone());
     }
     assert_eq!(ports[0], ports[1]);
@@ -135,19 +107,12 @@ async fn a_connection_is_reused_and_replaced_when_it_is_lost() {
     let port = peer.port();
     drop(peer);
     let result = smtp.send(&message_to("user@example.com")).await;
-    assert_eq!(
-        result.outcome.as_str(),
-        "unavailable",
-        "no server at port {port}: {result:?}"
-    );
+    assert_eq!(result.outcome.as_str(), "unavailable", "no server at port {port}: {result:?}");
 }
 
 #[tokio::test]
 async fn tls_is_verified_and_required() {
-    let (trusted_ca, other_ca) = (
-        TestCertificate::self_signed_ca(),
-        TestCertificate::self_signed_ca(),
-    );
+    let (trusted_ca, other_ca) = (TestCertificate::self_signed_ca(), TestCertificate::self_signed_ca());
     let valid = trusted_ca.sign("DNS:localhost");
     let wrong_host = trusted_ca.sign("DNS:elsewhere.example");
     let login = ["--user", "gateway", "--password", "hunter2"];
@@ -167,44 +132,29 @@ async fn tls_is_verified_and_required() {
             )
         };
         let mut peer = start(&valid).await;
-        let result = smtp(peer.port(), &settings(&trusted_ca, "hunter2"))
-            .send(&message_to("user@example.com"))
-            .await;
+        let result =
+            smtp(peer.port(), &settings(&trusted_ca, "hunter2")).send(&message_to("user@example.com")).await;
         assert_eq!(result.outcome.as_str(), "accepted", "{mode}: {result:?}");
         let mail = peer.next_message().await;
-        assert_eq!(
-            (&mail["tls"], &mail["user"]),
-            (&true.into(), &"gateway".into()),
-            "{mail}"
-        );
+        assert_eq!((&mail["tls"], &mail["user"]), (&true.into(), &"gateway".into()), "{mail}");
 
-        let result = smtp(peer.port(), &settings(&trusted_ca, "wrong"))
-            .send(&message_to("user@example.com"))
-            .await;
+        let result =
+            smtp(peer.port(), &settings(&trusted_ca, "wrong")).send(&message_to("user@example.com")).await;
         assert_eq!(result.outcome.as_str(), "misconfigured", "{mode}: {result:?}");
         assert_eq!(result.code.as_deref(), Some("535 5.7.8"));
-        let result = smtp(peer.port(), &settings(&other_ca, "hunter2"))
-            .send(&message_to("user@example.com"))
-            .await;
+        let result =
+            smtp(peer.port(), &settings(&other_ca, "hunter2")).send(&message_to("user@example.com")).await;
         assert_eq!(result.outcome.as_str(), "misconfigured", "{mode}: {result:?}");
         let other_host = start(&wrong_host).await;
         let result = smtp(other_host.port(), &settings(&trusted_ca, "hunter2"))
             .send(&message_to("user@example.com"))
             .await;
         let reason = result.outcome.reason().unwrap_or_default();
-        assert!(
-            reason.contains("invalid certificate of localhost"),
-            "{mode}: {result:?}"
-        );
+        assert!(reason.contains("invalid certificate of localhost"), "{mode}: {result:?}");
     }
     let plain = start_peer(&[]).await;
-    let overrides = format!(
-        "tls = \"starttls\"\nca_file = \"{}\"",
-        trusted_ca.certificate_path()
-    );
-    let result = smtp(plain.port(), &overrides)
-        .send(&message_to("user@example.com"))
-        .await;
+    let overrides = format!("tls = \"starttls\"\nca_file = \"{}\"", trusted_ca.certificate_path());
+    let result = smtp(plain.port(), &overrides).send(&message_to("user@example.com")).await;
     assert_eq!(result.outcome.as_str(), "misconfigured", "{result:?}");
 }
 
@@ -232,11 +182,7 @@ async fn plain_and_login_work_and_the_transcript_hides_the_password() {
         }
         assert!(has(&format!("> AUTH {}", auth.to_uppercase())), "{lines:#?}");
         let text = lines.join("\n");
-        for secret in [
-            "hunter2",
-            &BASE64.encode("hunter2"),
-            &BASE64.encode("\0gateway\0hunter2"),
-        ] {
+        for secret in ["hunter2", &BASE64.encode("hunter2"), &BASE64.encode("\0gateway\0hunter2")] {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
@@ -299,14 +245,7 @@ async fn a_connection_lost_before_the_mail_is_unavailable() {
         assert_eq!(result.outcome.as_str(), "unavailable", "{lines:?}: {result:?}");
     }
     let port = scripted_server(&["554 no service for you\r\n"]).await;
-    assert_eq!(
-        smtp(port, "")
-            .send(&message_to("user@example.com"))
-            .await
-            .outcome
-            .as_str(),
-        "misconfigured"
-    );
+    assert_eq!(smtp(port, "").send(&message_to("user@example.com")).await.outcome.as_str(), "misconfigured");
 }
 
 #[tokio::test]
@@ -317,11 +256,7 @@ async fn bytes_injected_before_tls_are_discarded() {
     let attack = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut received = [0; 1024];
-        for line in [
-            "220 hi\r\n",
-            "250-x\r\n250 STARTTLS\r\n",
-            "220 go\r\n250 AUTH PLAIN\r\n235 in\r\n",
-        ] {
+        for line in ["220 hi\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n250 AUTH PLAIN\r\n235 in\r\n"] {
             stream.write_all(line.as_bytes()).await.unwrap();
             assert_ne!(stream.read(&mut received).await.unwrap(), 0, "a command");
         }
@@ -342,52 +277,20 @@ fn invalid_settings_are_rejected_with_key_and_remedy() {
     let from = "from = \"shop@example.org\"";
     for (table, expected) in [
         ("host = \"mail.example.org\"", "missing field `from`"),
-        (
-            &format!("host = \"smtp://mail\"\n{from}"),
-            "host: must be a host name",
-        ),
+        (&format!("host = \"smtp://mail\"\n{from}"), "host: must be a host name"),
         ("host = \"mail\"\nfrom = \"shop\"", "from: not an email address"),
-        (
-            "host = \"mail\"\nfrom = \"a@b.c\\r\\nBcc: x\"",
-            "from: must be one line",
-        ),
-        (
-            &format!("host = \"mail\"\n{from}\nusername = \"a\""),
-            "password: is missing",
-        ),
-        (
-            &format!("host = \"mail\"\n{from}\npassword = \"hunter2\""),
-            "username: is missing",
-        ),
-        (
-            &format!("host = \"mail\"\n{from}\ntls = \"ssl\""),
-            "tls: unknown variant",
-        ),
-        (
-            &format!("host = \"mail\"\n{from}\nsubject = \"a\\nb\""),
-            "subject: must be one line",
-        ),
-        (
-            &format!("host = \"mail\"\n{from}\npasword = \"hunter2\""),
-            "pasword",
-        ),
+        ("host = \"mail\"\nfrom = \"a@b.c\\r\\nBcc: x\"", "from: must be one line"),
+        (&format!("host = \"mail\"\n{from}\nusername = \"a\""), "password: is missing"),
+        (&format!("host = \"mail\"\n{from}\npassword = \"hunter2\""), "username: is missing"),
+        (&format!("host = \"mail\"\n{from}\ntls = \"ssl\""), "tls: unknown variant"),
+        (&format!("host = \"mail\"\n{from}\nsubject = \"a\\nb\""), "subject: must be one line"),
+        (&format!("host = \"mail\"\n{from}\npasword = \"hunter2\""), "pasword"),
     ] {
-        let error = SmtpSettings::read(table.parse().unwrap())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains(expected) && !error.contains("hunter2"),
-            "{table}: {error}"
-        );
+        let error = SmtpSettings::read(table.parse().unwrap()).unwrap_err().to_string();
+        assert!(error.contains(expected) && !error.contains("hunter2"), "{table}: {error}");
     }
     let missing = format!("host = \"mail\"\n{from}\nca_file = \"/nowhere/ca.pem\"");
     let settings = SmtpSettings::read(missing.parse().unwrap()).unwrap();
-    let error = Smtp::new(&conformance::sample_context(), &settings)
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        error.starts_with("ca_file: /nowhere/ca.pem cannot be read"),
-        "{error}"
-    );
+    let error = Smtp::new(&conformance::sample_context(), &settings).err().unwrap().to_string();
+    assert!(error.starts_with("ca_file: /nowhere/ca.pem cannot be read"), "{error}");
 }

@@ -75,12 +75,7 @@ pub struct ExpectedOutcomes {
 
 impl Default for ExpectedOutcomes {
     fn default() -> Self {
-        Self {
-            dead_port: "unavailable",
-            no_response: "unknown",
-            garbage: "unknown",
-            unconfirmed: "unknown",
-        }
+        Self { dead_port: "unavailable", no_response: "unknown", garbage: "unknown", unconfirmed: "unknown" }
     }
 }
 
@@ -144,10 +139,7 @@ pub fn sample_callback() -> CallbackRequest {
 pub async fn check_provider(provider: &dyn Provider) {
     check_unusual_messages(provider).await;
     check_garbage_callbacks(provider);
-    assert!(
-        !provider.endpoint().0.is_empty(),
-        "the endpoint is shown to operators"
-    );
+    assert!(!provider.endpoint().0.is_empty(), "the endpoint is shown to operators");
 }
 
 /// Checks the outcomes of a provider that cannot be reached, does not respond, or responds with garbage.
@@ -221,10 +213,7 @@ async fn check_unusual_messages(provider: &dyn Provider) {
 /// Checks that a failure has a reason, and that a reason is one short line.
 async fn check_result(provider: &dyn Provider, message: &OutboundMessage) {
     let result = provider.send(message).await;
-    let has_no_reason = matches!(
-        result.outcome,
-        Outcome::Accepted { .. } | Outcome::Throttled { .. }
-    );
+    let has_no_reason = matches!(result.outcome, Outcome::Accepted { .. } | Outcome::Throttled { .. });
     let reason = result.outcome.reason().unwrap_or_default();
     assert!(has_no_reason || !reason.is_empty(), "{result:?}");
     assert!(!reason.contains(char::is_control), "{result:?}");
@@ -233,39 +222,11 @@ async fn check_result(provider: &dyn Provider, message: &OutboundMessage) {
 
 fn check_garbage_callbacks(provider: &dyn Provider) {
     let deep = "[".repeat(100_000);
-    for body in [
-        "",
-        "null",
-        "{}",
-        "[]",
-        "{\"status\":",
-        "\u{0}\u{0}",
-        "%zz=%",
-        "a=b&c",
-        &deep,
-    ] {
-        expect_rejected(
-            provider,
-            &CallbackRequest {
-                body: body.into(),
-                ..sample_callback()
-            },
-        );
-        expect_rejected(
-            provider,
-            &CallbackRequest {
-                query: body.into(),
-                ..sample_callback()
-            },
-        );
+    for body in ["", "null", "{}", "[]", "{\"status\":", "\u{0}\u{0}", "%zz=%", "a=b&c", &deep] {
+        expect_rejected(provider, &CallbackRequest { body: body.into(), ..sample_callback() });
+        expect_rejected(provider, &CallbackRequest { query: body.into(), ..sample_callback() });
     }
-    expect_rejected(
-        provider,
-        &CallbackRequest {
-            body: vec![0xff, 0xfe, 0x80],
-            ..sample_callback()
-        },
-    );
+    expect_rejected(provider, &CallbackRequest { body: vec![0xff, 0xfe, 0x80], ..sample_callback() });
 }
 
 fn expect_rejected(provider: &dyn Provider, request: &CallbackRequest) {

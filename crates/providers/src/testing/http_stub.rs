@@ -48,11 +48,7 @@ impl HttpStub {
                 tokio::spawn(serve_connection(stream, script.clone(), recorded.clone()));
             }
         });
-        Self {
-            address,
-            requests,
-            accept_task,
-        }
+        Self { address, requests, accept_task }
     }
 
     /// Returns the text of all requests so far, head and body.
@@ -97,8 +93,7 @@ async fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<St
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let length = head.lines().find_map(|line| {
                 let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length")
-                    .then(|| value.trim().parse::<usize>().unwrap())
+                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
             });
             if body.len() >= length.unwrap_or(0) {
                 unread.clear();
@@ -118,9 +113,5 @@ pub fn response(status: u16, headers: &str, body: &str) -> StubAction {
 
 /// Returns the bytes of such a response.
 pub fn response_bytes(status: u16, headers: &str, body: &str) -> Vec<u8> {
-    format!(
-        "HTTP/1.1 {status} Stub\r\n{headers}content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
+    format!("HTTP/1.1 {status} Stub\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }

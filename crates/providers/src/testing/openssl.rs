@@ -12,28 +12,14 @@ pub static RSA_PRIVATE_KEY_PEM: LazyLock<String> =
     LazyLock::new(|| run_openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]));
 
 /// A P-256 key, in PEM.
-pub static P256_PRIVATE_KEY_PEM: LazyLock<String> = LazyLock::new(|| {
-    run_openssl(&[
-        "genpkey",
-        "-algorithm",
-        "EC",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-    ])
-});
+pub static P256_PRIVATE_KEY_PEM: LazyLock<String> =
+    LazyLock::new(|| run_openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]));
 
 /// Runs `openssl` and returns its output.
 fn run_openssl(arguments: &[&str]) -> String {
-    let output = Command::new("openssl")
-        .args(arguments)
-        .stderr(Stdio::piped())
-        .output();
+    let output = Command::new("openssl").args(arguments).stderr(Stdio::piped()).output();
     let output = output.expect("openssl is missing; run ./start.sh test, which installs it");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 

@@ -60,21 +60,14 @@ impl PeerProcess {
 
     /// Waits for the next line.
     pub async fn next_message(&mut self) -> Value {
-        let line = timeout(PEER_TIMEOUT, self.output_lines.next_line())
-            .await
-            .expect("the peer is silent");
-        let line = line
-            .unwrap()
-            .expect("the peer ended: run ./start.sh test to install what it needs");
+        let line = timeout(PEER_TIMEOUT, self.output_lines.next_line()).await.expect("the peer is silent");
+        let line = line.unwrap().expect("the peer ended: run ./start.sh test to install what it needs");
         serde_json::from_str(&line).unwrap()
     }
 
     /// Sends a command and returns the response.
     pub async fn request(&mut self, command: Value) -> Value {
-        self.input
-            .write_all(format!("{command}\n").as_bytes())
-            .await
-            .unwrap();
+        self.input.write_all(format!("{command}\n").as_bytes()).await.unwrap();
         self.next_message().await
     }
 }
@@ -87,10 +80,7 @@ pub struct TestCertificate {
 impl TestCertificate {
     /// Returns a certificate authority.
     pub fn self_signed_ca() -> Self {
-        Self::generate(
-            "/CN=test authority",
-            &["-addext", "basicConstraints=critical,CA:TRUE"],
-        )
+        Self::generate("/CN=test authority", &["-addext", "basicConstraints=critical,CA:TRUE"])
     }
 
     /// Returns a server certificate for these subject alternative names, signed by this authority.
@@ -125,9 +115,7 @@ impl TestCertificate {
     }
 
     fn generate(subject: &str, more: &[&str]) -> Self {
-        let certificate = Self {
-            directory: tempfile::tempdir().unwrap(),
-        };
+        let certificate = Self { directory: tempfile::tempdir().unwrap() };
         let output = std::process::Command::new("openssl")
             .args([
                 "req",

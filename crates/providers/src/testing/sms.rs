@@ -84,9 +84,7 @@ pub fn request_form(request: &str) -> Vec<(String, String)> {
 
 /// Returns a callback with this query, these headers and a form.
 pub fn form_callback(query: &str, headers: &[(&str, &str)], body: &str) -> CallbackRequest {
-    let headers = headers
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let separator = if query.is_empty() { "" } else { "?" };
     CallbackRequest {
         url: format!("{PUBLIC_URL}/v1/receipts/blue{separator}{query}"),
@@ -129,10 +127,7 @@ pub fn only_inbound_message(parsed: Result<Vec<CallbackItem>, CallbackError>) ->
 pub async fn check_sms_provider(kind: &str, settings: &str, accepted_body: &str, message: &OutboundMessage) {
     let stub = HttpStub::start(vec![response(200, "", accepted_body)]).await;
     conformance::check_provider(&*sms_provider_at(&stub, kind, settings)).await;
-    let context = AdapterContext {
-        limits: conformance::short_limits(),
-        ..conformance::sample_context()
-    };
+    let context = AdapterContext { limits: conformance::short_limits(), ..conformance::sample_context() };
     let provider_at = |address| sms_provider_with(kind, &with_base_url(settings, address), &context);
     conformance::check_failures(provider_at, message, &ExpectedOutcomes::default()).await;
 }

@@ -5,10 +5,7 @@ fn a_secret_is_masked_in_every_encoding() {
     let transcript = Transcript::new(&["p\"w/1 ü".to_owned()]);
     transcript.record_sent("GET /p%22w%2F1%20%C3%BC?x=p%22w%2F1+%C3%BC");
     transcript.record_sent("{\"pw\":\"p\\\"w/1 ü\"} p\"w/1 ü cCJ3LzEgw7w=");
-    assert_eq!(
-        transcript.lines(),
-        ["> GET /***?x=***", "> {\"pw\":\"***\"} *** ***"]
-    );
+    assert_eq!(transcript.lines(), ["> GET /***?x=***", "> {\"pw\":\"***\"} *** ***"]);
 }
 
 #[test]

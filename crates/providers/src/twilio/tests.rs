@@ -54,13 +54,9 @@ async fn an_api_key_authenticates_and_a_service_selects_the_sender() {
 async fn a_gateway_that_is_not_public_requests_no_callbacks() {
     let stub = HttpStub::start(vec![response(201, "", ACCEPTED_BODY)]).await;
     let settings = format!("{ACCOUNT}\nbase_url = \"http://{}\"", stub.address);
-    let context = AdapterContext {
-        public_url: "http://127.0.0.1:8080".to_owned(),
-        ..conformance::sample_context()
-    };
-    sms_provider_with("twilio", &settings, &context)
-        .send(&conformance::sample_message())
-        .await;
+    let context =
+        AdapterContext { public_url: "http://127.0.0.1:8080".to_owned(), ..conformance::sample_context() };
+    sms_provider_with("twilio", &settings, &context).send(&conformance::sample_message()).await;
     assert!(!stub.requests()[0].contains("StatusCallback"));
 }
 
@@ -87,12 +83,7 @@ async fn responses_have_the_outcomes_of_the_reference() {
         (403, 20999, "misconfigured"),
     ];
     for (status, code, outcome) in codes {
-        expect_outcomes(
-            "twilio",
-            ACCOUNT,
-            &[(status, &refused(code), outcome, &code.to_string())],
-        )
-        .await;
+        expect_outcomes("twilio", ACCOUNT, &[(status, &refused(code), outcome, &code.to_string())]).await;
     }
     expect_outcomes(
         "twilio",
@@ -101,12 +92,7 @@ async fn responses_have_the_outcomes_of_the_reference() {
             (201, ACCEPTED_BODY, "accepted", "HTTP 201"),
             (201, "{}", "unknown", "HTTP 201"),
             (201, "<html>", "unknown", "HTTP 201"),
-            (
-                201,
-                r#"{"sid":"SM1","status":"failed","error_code":30034}"#,
-                "misconfigured",
-                "30034",
-            ),
+            (201, r#"{"sid":"SM1","status":"failed","error_code":30034}"#, "misconfigured", "30034"),
             (401, "", "misconfigured", "HTTP 401"),
             (429, "<html>", "throttled", "HTTP 429"),
             (502, "<html>", "unavailable", "HTTP 502"),
@@ -120,19 +106,11 @@ async fn responses_have_the_outcomes_of_the_reference() {
 
 #[tokio::test]
 async fn a_refusal_because_of_stop_is_an_opt_out() {
-    let stub = HttpStub::start(vec![response(
-        400,
-        "",
-        r#"{"code":21610,"message":"unsubscribed"}"#,
-    )])
-    .await;
+    let stub = HttpStub::start(vec![response(400, "", r#"{"code":21610,"message":"unsubscribed"}"#)]).await;
     let blue = sms_provider_at(&stub, "twilio", ACCOUNT);
     blue.send(&conformance::sample_message()).await;
     let items = describe_items(Ok(blue.receive().await));
-    assert_eq!(
-        items,
-        ["+989122222222 opted out: the recipient sent STOP (21610)"]
-    );
+    assert_eq!(items, ["+989122222222 opted out: the recipient sent STOP (21610)"]);
 }
 
 /// Signs these callbacks with Twilio's own library.
@@ -164,24 +142,15 @@ print(json.dumps([sign(url, Form(form)) for url, form in callbacks]))
         .unwrap_or_else(|error| panic!("python: {error}; run ./start.sh test"));
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(
-        output.status.success(),
-        "twilio's library is missing: run ./start.sh test"
-    );
+    assert!(output.status.success(), "twilio's library is missing: run ./start.sh test");
     let signatures: Vec<String> = serde_json::from_slice(&output.stdout).unwrap();
     for (callback, signature) in callbacks.iter_mut().zip(signatures) {
-        callback
-            .headers
-            .insert("x-twilio-signature".to_owned(), signature);
+        callback.headers.insert("x-twilio-signature".to_owned(), signature);
     }
 }
 
 fn status_callback(body: &str) -> CallbackRequest {
-    form_callback(
-        "",
-        &[],
-        &format!("AccountSid=AC1&From=%2B15005550006&To=%2B989122222222&{body}"),
-    )
+    form_callback("", &[], &format!("AccountSid=AC1&From=%2B15005550006&To=%2B989122222222&{body}"))
 }
 
 #[test]
@@ -193,11 +162,7 @@ fn callbacks_that_twilios_library_signed_are_authenticated_and_no_others() {
             "MessageSid=SM1&MessageStatus=delivered&Empty=&%D9%86%D8%A7%D9%85=%F0%9F%98%80+a%26b%3Dc",
         ),
         status_callback("MessageSid=SM1&MessageStatus=delivered&Zeta=2&Zeta=1&Zeta=1&alpha=x&Alpha=y"),
-        form_callback(
-            "m=01J9ZC5T&n=a%20b",
-            &[],
-            "MessageSid=SM1&MessageStatus=delivered",
-        ),
+        form_callback("m=01J9ZC5T&n=a%20b", &[], "MessageSid=SM1&MessageStatus=delivered"),
         CallbackRequest {
             url: format!("{PUBLIC_URL}:443/v1/receipts/blue"),
             ..status_callback("MessageSid=SM1&MessageStatus=delivered")
@@ -205,37 +170,15 @@ fn callbacks_that_twilios_library_signed_are_authenticated_and_no_others() {
     ];
     sign_with_twilio_library("0123456789abcdef0123456789abcdef", &mut callbacks);
     for callback in callbacks {
-        assert_eq!(
-            describe_items(blue.parse_callback_sync(&callback)),
-            ["delivered SM1"],
-            "{callback:?}"
-        );
+        assert_eq!(describe_items(blue.parse_callback_sync(&callback)), ["delivered SM1"], "{callback:?}");
         let mut forged = vec![
+            CallbackRequest { body: [&callback.body[..], b"&x=1"].concat(), ..callback.clone() },
+            CallbackRequest { body: callback.body[..callback.body.len() - 3].to_vec(), ..callback.clone() },
+            CallbackRequest { url: format!("{}x", callback.url), ..callback.clone() },
+            CallbackRequest { url: callback.url.replace("gw.", "other."), ..callback.clone() },
+            CallbackRequest { headers: Default::default(), ..callback.clone() },
             CallbackRequest {
-                body: [&callback.body[..], b"&x=1"].concat(),
-                ..callback.clone()
-            },
-            CallbackRequest {
-                body: callback.body[..callback.body.len() - 3].to_vec(),
-                ..callback.clone()
-            },
-            CallbackRequest {
-                url: format!("{}x", callback.url),
-                ..callback.clone()
-            },
-            CallbackRequest {
-                url: callback.url.replace("gw.", "other."),
-                ..callback.clone()
-            },
-            CallbackRequest {
-                headers: Default::default(),
-                ..callback.clone()
-            },
-            CallbackRequest {
-                body: String::from_utf8(callback.body.clone())
-                    .unwrap()
-                    .replace("SM1", "SM2")
-                    .into(),
+                body: String::from_utf8(callback.body.clone()).unwrap().replace("SM1", "SM2").into(),
                 ..callback.clone()
             },
         ];
@@ -273,10 +216,7 @@ fn statuses_have_the_receipts_of_the_reference() {
         ("MessageStatus=queued", vec![]),
         ("MessageStatus=sent", vec![]),
         ("MessageStatus=of+the+future", vec![]),
-        (
-            "MessageStatus=delivered&RawDlrDoneDate=2607211403",
-            vec!["delivered SM1"],
-        ),
+        ("MessageStatus=delivered&RawDlrDoneDate=2607211403", vec!["delivered SM1"]),
         ("MessageStatus=read", vec!["opened SM1"]),
         ("MessageStatus=canceled", vec!["bounced SM1: canceled"]),
         (
@@ -291,10 +231,7 @@ fn statuses_have_the_receipts_of_the_reference() {
             "MessageStatus=undelivered&ErrorCode=30006",
             vec!["invalid SM1: undelivered 30006: landline number or unreachable carrier"],
         ),
-        (
-            "MessageStatus=failed&ErrorCode=77777",
-            vec!["bounced SM1: failed 77777"],
-        ),
+        ("MessageStatus=failed&ErrorCode=77777", vec!["bounced SM1: failed 77777"]),
         (
             "MessageStatus=failed&ErrorCode=21610",
             vec![
@@ -303,16 +240,10 @@ fn statuses_have_the_receipts_of_the_reference() {
             ],
         ),
     ];
-    let mut callbacks = cases
-        .clone()
-        .map(|(body, _)| status_callback(&format!("MessageSid=SM1&{body}")));
+    let mut callbacks = cases.clone().map(|(body, _)| status_callback(&format!("MessageSid=SM1&{body}")));
     sign_with_twilio_library("0123456789abcdef0123456789abcdef", &mut callbacks);
     for (callback, (body, expected)) in callbacks.iter().zip(cases) {
-        assert_eq!(
-            describe_items(blue.parse_callback_sync(callback)),
-            expected,
-            "{body}"
-        );
+        assert_eq!(describe_items(blue.parse_callback_sync(callback)), expected, "{body}");
     }
 }
 
@@ -353,8 +284,5 @@ fn wrong_settings_are_refused_and_secrets_not_shown() {
     let base = settings_error("twilio", &format!("{ACCOUNT}\nbase_url = \"api.twilio.com\""));
     assert!(base.starts_with("base_url: "), "{base}");
     let settings = crate::ProviderSettings::read("twilio", ACCOUNT.parse().unwrap()).unwrap();
-    assert!(
-        !format!("{settings:?}").contains("0123456789abcdef"),
-        "{settings:?}"
-    );
+    assert!(!format!("{settings:?}").contains("0123456789abcdef"), "{settings:?}");
 }

@@ -26,9 +26,8 @@ pub(super) fn classify_submit(number: &str, error_text: &str) -> (OutcomeKind, &
 
 /// Returns the outcome and the meaning of a receipt's `err-code`.
 pub(super) fn classify_receipt(number: &str) -> (OutcomeKind, &'static str) {
-    OutcomeCode::find(&RECEIPT_CODES, number).map_or((OutcomeKind::Unavailable, ""), |entry| {
-        (entry.outcome, entry.description)
-    })
+    OutcomeCode::find(&RECEIPT_CODES, number)
+        .map_or((OutcomeKind::Unavailable, ""), |entry| (entry.outcome, entry.description))
 }
 
 #[rustfmt::skip]

@@ -20,19 +20,13 @@ const TOKEN_QUERY: &str = "token=a-token-nobody-guesses";
 #[tokio::test]
 async fn a_message_is_sent_as_in_the_reference() {
     let (result, request) = send_to_stub("vonage", ACCOUNT, 200, ACCEPTED_BODY).await;
-    assert_eq!(
-        (result.outcome.as_str(), result.code.as_deref()),
-        ("accepted", Some("0"))
-    );
+    assert_eq!((result.outcome.as_str(), result.code.as_deref()), ("accepted", Some("0")));
     assert!(request.starts_with("POST /sms/json HTTP/1.1\r\n"), "{request}");
     let mut form = request_form(&request);
     let callback = form.pop().unwrap();
     assert_eq!(
         callback,
-        (
-            "callback".to_owned(),
-            format!("https://gw.example.org/v1/receipts/blue?{TOKEN_QUERY}")
-        )
+        ("callback".to_owned(), format!("https://gw.example.org/v1/receipts/blue?{TOKEN_QUERY}"))
     );
     let (name, ttl) = form.pop().unwrap();
     assert_eq!(name, "ttl");
@@ -56,20 +50,10 @@ async fn a_message_is_sent_as_in_the_reference() {
 async fn text_outside_the_gsm_alphabet_is_sent_as_unicode() {
     let stub = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
     let blue = sms_provider_at(&stub, "vonage", ACCOUNT);
-    blue.send(&OutboundMessage {
-        body: "کد شما: 4711".to_owned(),
-        ..conformance::sample_message()
-    })
-    .await;
+    blue.send(&OutboundMessage { body: "کد شما: 4711".to_owned(), ..conformance::sample_message() }).await;
     let form = request_form(&stub.requests()[0]);
-    assert!(
-        form.contains(&("type".to_owned(), "unicode".to_owned())),
-        "{form:?}"
-    );
-    assert!(
-        form.contains(&("text".to_owned(), "کد شما: 4711".to_owned())),
-        "{form:?}"
-    );
+    assert!(form.contains(&("type".to_owned(), "unicode".to_owned())), "{form:?}");
+    assert!(form.contains(&("text".to_owned(), "کد شما: 4711".to_owned())), "{form:?}");
 }
 
 #[tokio::test]
@@ -117,14 +101,7 @@ async fn a_partly_accepted_message_is_rejected() {
     let mixed = r#"{"messages":[{"status":"0","message-id":"0A1"},{"status":"1","error-text":"Throttled"}]}"#;
     let (result, _) = send_to_stub("vonage", ACCOUNT, 200, mixed).await;
     assert_eq!(result.outcome.as_str(), "rejected");
-    assert!(
-        result
-            .outcome
-            .reason()
-            .unwrap()
-            .starts_with("only 1 of 2 parts were accepted"),
-        "{result:?}"
-    );
+    assert!(result.outcome.reason().unwrap().starts_with("only 1 of 2 parts were accepted"), "{result:?}");
 }
 
 #[tokio::test]
@@ -133,20 +110,11 @@ async fn the_last_segment_or_any_failed_one_decides_the_message() {
     let stub = HttpStub::start(vec![response(200, "", three)]).await;
     let blue = sms_provider_at(&stub, "vonage", ACCOUNT);
     let result = blue.send(&conformance::sample_message()).await;
-    assert_eq!(
-        format!("{:?}", result.outcome),
-        "Accepted { reference: Some(\"s3\") }"
-    );
+    assert_eq!(format!("{:?}", result.outcome), "Accepted { reference: Some(\"s3\") }");
     let items = |body| describe_items(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], body)));
     assert!(items("messageId=s1&status=delivered&err-code=0").is_empty());
-    assert_eq!(
-        items("messageId=s2&status=failed&err-code=8"),
-        ["bounced s3: failed 8: network error"]
-    );
-    assert_eq!(
-        items("messageId=s3&status=delivered&err-code=0"),
-        ["delivered s3"]
-    );
+    assert_eq!(items("messageId=s2&status=failed&err-code=8"), ["bounced s3: failed 8: network error"]);
+    assert_eq!(items("messageId=s3&status=delivered&err-code=0"), ["delivered s3"]);
 }
 
 #[test]
@@ -159,11 +127,7 @@ fn statuses_have_the_receipts_of_the_reference() {
             &format!("msisdn=989122222222&messageId=a&{body}"),
         )))
     };
-    for body in [
-        "status=accepted&err-code=7",
-        "status=buffered",
-        "status=unknown&err-code=1",
-    ] {
+    for body in ["status=accepted&err-code=7", "status=buffered", "status=unknown&err-code=1"] {
         assert!(items(body).is_empty(), "{body}");
     }
     assert_eq!(items("status=delivered&err-code=0"), ["delivered a"]);
@@ -171,10 +135,7 @@ fn statuses_have_the_receipts_of_the_reference() {
         items("status=failed&err-code=2"),
         ["bounced a: failed 2: the handset is off or out of coverage"]
     );
-    assert_eq!(
-        items("status=failed&err-code=0"),
-        ["bounced a: failed 0: delivered"]
-    );
+    assert_eq!(items("status=failed&err-code=0"), ["bounced a: failed 0: delivered"]);
     assert_eq!(
         items("status=rejected&err-code=3"),
         ["invalid a: rejected 3: the subscriber does not exist any more"]
@@ -188,10 +149,7 @@ fn statuses_have_the_receipts_of_the_reference() {
         ]
     );
     let query = format!("{TOKEN_QUERY}&messageId=a&status=delivered");
-    assert_eq!(
-        describe_items(blue.parse_callback_sync(&form_callback(&query, &[], ""))),
-        ["delivered a"]
-    );
+    assert_eq!(describe_items(blue.parse_callback_sync(&form_callback(&query, &[], ""))), ["delivered a"]);
     let json =
         r#"{"messageId":"a","status":"delivered","err-code":"0","message-timestamp":"2023-11-14 22:13:19"}"#;
     assert_eq!(
@@ -221,10 +179,7 @@ fn only_authenticated_callbacks_are_accepted() {
         describe_items(without_secrets.parse_callback_sync(&form_callback("", &[], body))),
         ["not supported"]
     );
-    let signed = sms_provider(
-        "vonage",
-        &format!("{keys}\nsignature_secret = \"sigsecret-for-docs\""),
-    );
+    let signed = sms_provider("vonage", &format!("{keys}\nsignature_secret = \"sigsecret-for-docs\""));
     assert_eq!(
         describe_items(signed.parse_callback_sync(&form_callback("", &[], body))),
         ["unauthenticated"]
@@ -246,12 +201,7 @@ fn an_inbound_message_is_parsed() {
         (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("+14843472194", "13239877404", "STOP")
     );
-    assert_eq!(
-        blue.callback_response(&conformance::sample_callback())
-            .unwrap()
-            .body,
-        ""
-    );
+    assert_eq!(blue.callback_response(&conformance::sample_callback()).unwrap().body, "");
 }
 
 #[tokio::test]
@@ -277,8 +227,5 @@ fn wrong_settings_are_refused_and_secrets_not_shown() {
     assert!(method.starts_with("signature_method: "), "{method}");
     let settings = crate::ProviderSettings::read("vonage", ACCOUNT.parse().unwrap()).unwrap();
     let shown = format!("{settings:?}");
-    assert!(
-        !shown.contains("abcdef0123456789") && !shown.contains("nobody-guesses"),
-        "{shown}"
-    );
+    assert!(!shown.contains("abcdef0123456789") && !shown.contains("nobody-guesses"), "{shown}");
 }

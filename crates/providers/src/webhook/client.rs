@@ -71,23 +71,13 @@ impl WebhookClient {
         connect_timeout: Duration,
         call_timeout: Duration,
     ) -> Result<Self> {
-        let limits = CallLimits {
-            connect_timeout,
-            call_timeout,
-            response_bytes_max: RESPONSE_BYTES_MAX,
-        };
-        Ok(Self {
-            client: EgressClient::new(egress_policy.clone(), &limits)?,
-            egress_policy,
-        })
+        let limits = CallLimits { connect_timeout, call_timeout, response_bytes_max: RESPONSE_BYTES_MAX };
+        Ok(Self { client: EgressClient::new(egress_policy.clone(), &limits)?, egress_policy })
     }
 
     /// Records the client's calls in the transcript, if there is one.
     pub fn with_transcript(self, transcript: Option<Transcript>) -> Self {
-        Self {
-            client: self.client.with_transcript(transcript),
-            egress_policy: self.egress_policy,
-        }
+        Self { client: self.client.with_transcript(transcript), egress_policy: self.egress_policy }
     }
 
     /// Parses a URL. The error is the reason why it can never be called.

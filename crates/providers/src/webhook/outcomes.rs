@@ -24,14 +24,9 @@ pub(super) enum EndpointOwner {
 /// Returns the send result of a webhook.
 pub(super) fn send_result(result: WebhookResult, owner: EndpointOwner) -> SendResult {
     let (outcome, reason) = match (result, owner) {
-        (
-            WebhookResult::Response {
-                status,
-                retry_after,
-                body_excerpt,
-            },
-            _,
-        ) => return result_of_status(status, retry_after, body_excerpt, owner),
+        (WebhookResult::Response { status, retry_after, body_excerpt }, _) => {
+            return result_of_status(status, retry_after, body_excerpt, owner);
+        }
         (WebhookResult::Forbidden(reason), EndpointOwner::Operator) => (OutcomeKind::Misconfigured, reason),
         (WebhookResult::Forbidden(reason), EndpointOwner::Recipient) => {
             (OutcomeKind::InvalidRecipient, reason)
@@ -59,16 +54,9 @@ fn result_of_status(
         EndpointOwner::Recipient => recipient_outcome(status),
     };
     let code = status_code(status);
-    let reason = if body_excerpt.is_empty() {
-        code.clone()
-    } else {
-        body_excerpt
-    };
+    let reason = if body_excerpt.is_empty() { code.clone() } else { body_excerpt };
     let outcome: Outcome = outcome.into_outcome(None, reason, retry_after);
-    SendResult {
-        outcome,
-        code: Some(code),
-    }
+    SendResult { outcome, code: Some(code) }
 }
 
 /// The specification treats a refusal such as 400 as a temporary failure: the endpoint may just be being deployed.

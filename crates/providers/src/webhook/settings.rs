@@ -47,17 +47,11 @@ impl WebhookSettings {
         let with_key = |key: &'static str| move |cause: String| Error::usage(format!("{key}: {cause}"));
         let secrets = SigningSecrets::parse(&table.secrets).map_err(with_key("secrets"))?;
         if secrets.is_empty() {
-            return Err(Error::usage(
-                "secrets: is empty; endpoints could not authenticate the calls",
-            ));
+            return Err(Error::usage("secrets: is empty; endpoints could not authenticate the calls"));
         }
         let egress_policy =
             EgressPolicy::parse(&table.networks, &table.ports).map_err(with_key("networks"))?;
         let url = table.url.as_deref().map(|url| parse_url(&egress_policy, url));
-        Ok(Self {
-            url: url.transpose().map_err(with_key("url"))?,
-            secrets,
-            egress_policy,
-        })
+        Ok(Self { url: url.transpose().map_err(with_key("url"))?, secrets, egress_policy })
     }
 }

@@ -17,18 +17,12 @@ fn webhook_provider(settings: &str) -> WebhookProvider {
 }
 
 fn provider_to_recipients() -> WebhookProvider {
-    webhook_provider(&format!(
-        "secrets = [\"{NEW_SECRET}\", \"{SECRET}\"]\nnetworks = [\"127.0.0.1\"]"
-    ))
+    webhook_provider(&format!("secrets = [\"{NEW_SECRET}\", \"{SECRET}\"]\nnetworks = [\"127.0.0.1\"]"))
 }
 
 fn message_to(stub: &HttpStub) -> OutboundMessage {
     let url = format!("http://{}/hook?who=anna", stub.address);
-    OutboundMessage {
-        to: url.clone(),
-        spelling: url,
-        ..conformance::sample_message()
-    }
+    OutboundMessage { to: url.clone(), spelling: url, ..conformance::sample_message() }
 }
 
 async fn send_result_for(action: StubAction, owner: EndpointOwner) -> SendResult {
@@ -37,9 +31,8 @@ async fn send_result_for(action: StubAction, owner: EndpointOwner) -> SendResult
         EndpointOwner::Recipient => provider_to_recipients().send(&message_to(&stub)).await,
         EndpointOwner::Operator => {
             let url = format!("url = \"http://{}/all\"", stub.address);
-            let provider = webhook_provider(&format!(
-                "{url}\nsecrets = [\"{SECRET}\"]\nnetworks = [\"127.0.0.1\"]"
-            ));
+            let provider =
+                webhook_provider(&format!("{url}\nsecrets = [\"{SECRET}\"]\nnetworks = [\"127.0.0.1\"]"));
             provider.send(&conformance::sample_message()).await
         }
     };
@@ -71,10 +64,7 @@ async fn every_status_has_its_outcome_for_the_owner_of_the_endpoint() {
             _ => "deferred",
         };
 
-        for (owner, outcome) in [
-            (EndpointOwner::Operator, operator),
-            (EndpointOwner::Recipient, recipient),
-        ] {
+        for (owner, outcome) in [(EndpointOwner::Operator, operator), (EndpointOwner::Recipient, recipient)] {
             let result = send_result_for(http(status, "", ""), owner).await;
             assert_eq!(result.outcome.as_str(), outcome, "{status} of {owner:?}");
             assert_eq!(result.code, Some(format!("HTTP {status}")));
@@ -92,20 +82,8 @@ async fn every_status_has_its_outcome_for_the_owner_of_the_endpoint() {
 #[tokio::test]
 async fn a_missing_response_is_not_unknown_because_the_endpoint_recognises_repetitions() {
     let no_response = || StubAction::RespondAndClose(Vec::new());
-    assert_eq!(
-        send_result_for(no_response(), EndpointOwner::Recipient)
-            .await
-            .outcome
-            .as_str(),
-        "deferred"
-    );
-    assert_eq!(
-        send_result_for(no_response(), EndpointOwner::Operator)
-            .await
-            .outcome
-            .as_str(),
-        "unavailable"
-    );
+    assert_eq!(send_result_for(no_response(), EndpointOwner::Recipient).await.outcome.as_str(), "deferred");
+    assert_eq!(send_result_for(no_response(), EndpointOwner::Operator).await.outcome.as_str(), "unavailable");
 }
 
 #[tokio::test]
@@ -113,17 +91,10 @@ async fn a_private_address_is_an_invalid_recipient() {
     let stub = HttpStub::start(vec![http(200, "", "")]).await;
     let public_only = webhook_provider(&format!("secrets = [\"{SECRET}\"]"));
     let private = format!("https://localhost:{}/", stub.address.port());
-    for wrong in [
-        "https://127.0.0.1/",
-        "https://[::1]/",
-        &private,
-        "http://hooks.example/",
-        "anna@example.org",
-    ] {
-        let message = OutboundMessage {
-            to: wrong.to_owned(),
-            ..conformance::sample_message()
-        };
+    for wrong in
+        ["https://127.0.0.1/", "https://[::1]/", &private, "http://hooks.example/", "anna@example.org"]
+    {
+        let message = OutboundMessage { to: wrong.to_owned(), ..conformance::sample_message() };
         let result = public_only.send(&message).await;
         assert_eq!(result.outcome.as_str(), "invalid_recipient", "{wrong}");
     }
@@ -133,10 +104,7 @@ async fn a_private_address_is_an_invalid_recipient() {
 #[tokio::test]
 async fn conforms_to_the_suite() {
     conformance::check_provider(&provider_to_recipients()).await;
-    let context = AdapterContext {
-        limits: conformance::short_limits(),
-        ..conformance::sample_context()
-    };
+    let context = AdapterContext { limits: conformance::short_limits(), ..conformance::sample_context() };
     let provider_at = |address| -> Arc<dyn Provider> {
         let url = format!("url = \"http://{address}/all\"");
         let keys = format!("{url}\nsecrets = [\"{SECRET}\"]\nnetworks = [\"127.0.0.1\"]");
@@ -159,27 +127,16 @@ fn wrong_settings_name_the_key_and_show_no_secret() {
         ("", "secrets"),
         ("secrets = []", "secrets"),
         ("secrets = [\"hunter2\"]", "secrets"),
-        (
-            &format!("secrets = [\"{SECRET}\"]\nnetworks = [\"home\"]"),
-            "networks",
-        ),
-        (
-            &format!("secrets = [\"{SECRET}\"]\nurl = \"http://10.0.0.1/\""),
-            "url",
-        ),
+        (&format!("secrets = [\"{SECRET}\"]\nnetworks = [\"home\"]"), "networks"),
+        (&format!("secrets = [\"{SECRET}\"]\nurl = \"http://10.0.0.1/\""), "url"),
         (&format!("secrets = [\"{SECRET}\"]\nurls = \"x\""), "urls"),
     ] {
-        let error = WebhookSettings::read(settings.parse().unwrap())
-            .unwrap_err()
-            .to_string();
+        let error = WebhookSettings::read(settings.parse().unwrap()).unwrap_err().to_string();
         assert!(error.contains(key) && !error.contains("hunter2"), "{error}");
     }
     let settings = format!("secrets = [\"{SECRET}\"]");
     let debug = format!("{:?}", WebhookSettings::read(settings.parse().unwrap()).unwrap());
-    assert!(
-        !debug.contains("AAECAw") && !debug.contains("[0, 1, 2"),
-        "{debug}"
-    );
+    assert!(!debug.contains("AAECAw") && !debug.contains("[0, 1, 2"), "{debug}");
 }
 
 const VERIFIER: &str = r#"
@@ -218,16 +175,8 @@ fn verify_with_reference_library(event: &serde_json::Value) -> String {
 async fn the_reference_library_verifies_webhooks_with_either_secret() {
     let stub = HttpStub::start(vec![http(200, "", "")]).await;
     let message = message_to(&stub);
-    assert_eq!(
-        provider_to_recipients().send(&message).await.outcome,
-        Outcome::Accepted { reference: None }
-    );
-    provider_to_recipients()
-        .send(&OutboundMessage {
-            round: 9,
-            ..message.clone()
-        })
-        .await;
+    assert_eq!(provider_to_recipients().send(&message).await.outcome, Outcome::Accepted { reference: None });
+    provider_to_recipients().send(&OutboundMessage { round: 9, ..message.clone() }).await;
     let requests = stub.requests();
     let (head, body) = requests[0].split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /hook?who=anna HTTP/1.1\r\n"), "{head}");
@@ -235,17 +184,11 @@ async fn the_reference_library_verifies_webhooks_with_either_secret() {
         let (name, value) = line.split_once(": ")?;
         Some((name.to_owned(), value.into()))
     };
-    let headers = head
-        .lines()
-        .filter_map(header)
-        .collect::<serde_json::Map<String, serde_json::Value>>();
+    let headers = head.lines().filter_map(header).collect::<serde_json::Map<String, serde_json::Value>>();
     let event = json!({
         "body": body, "headers": headers, "expected_body": message.body, "secrets": [SECRET, NEW_SECRET],
     });
     assert_eq!(verify_with_reference_library(&event).trim(), "verified");
     let id = headers["webhook-id"].as_str().unwrap();
-    assert!(
-        requests[1].contains(id) && requests[1].ends_with(body),
-        "another round sends the same body"
-    );
+    assert!(requests[1].contains(id) && requests[1].ends_with(body), "another round sends the same body");
 }

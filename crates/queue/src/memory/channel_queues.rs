@@ -31,13 +31,7 @@ struct ChannelQueue {
 impl ChannelQueues {
     /// Returns empty queues for at most `window` ids, at least one.
     pub fn new(window: usize) -> Self {
-        Self {
-            queues: Vec::new(),
-            next_queue: 0,
-            entries: 0,
-            window: window.max(1),
-            is_overflowing: false,
-        }
+        Self { queues: Vec::new(), next_queue: 0, entries: 0, window: window.max(1), is_overflowing: false }
     }
 
     /// Returns the number of ids in all queues.
@@ -73,11 +67,8 @@ impl ChannelQueues {
     /// Removes and returns ids that are due at `now_ms` within the capacity, high priority first, the channels in turn.
     pub fn pop_due(&mut self, capacity: &Capacity, now_ms: i64) -> Vec<DeliveryId> {
         let mut ids = Vec::new();
-        let mut limits: Vec<usize> = self
-            .queues
-            .iter()
-            .map(|queue| capacity.for_channel(queue.channel.as_str()))
-            .collect();
+        let mut limits: Vec<usize> =
+            self.queues.iter().map(|queue| capacity.for_channel(queue.channel.as_str())).collect();
         for priority in [Priority::High, Priority::Normal] {
             self.pop_round_robin(priority, &mut limits, capacity.limit, now_ms, &mut ids);
         }
@@ -171,10 +162,7 @@ impl ChannelQueue {
     fn push(&mut self, priority: Priority, due: i64, id: i64) -> bool {
         match priority {
             Priority::High => {
-                let earliest = self
-                    .normal
-                    .remove(id)
-                    .map_or(due, |current_due| current_due.min(due));
+                let earliest = self.normal.remove(id).map_or(due, |current_due| current_due.min(due));
                 self.high.insert(earliest, id)
             }
             Priority::Normal if self.high.contains(id) => self.high.insert(due, id),

@@ -47,10 +47,7 @@ pub(super) enum RequestError {
 #[derive(Clone)]
 enum RedisConnectionState {
     Connecting,
-    Connected {
-        generation: u64,
-        connection: MultiplexedConnection,
-    },
+    Connected { generation: u64, connection: MultiplexedConnection },
     Disconnected,
 }
 
@@ -95,14 +92,10 @@ impl RedisConnection {
         for generation in 0.. {
             match self.connect(generation).await {
                 Ok(connection) => {
-                    self.state.send_replace(RedisConnectionState::Connected {
-                        generation,
-                        connection,
-                    });
+                    self.state.send_replace(RedisConnectionState::Connected { generation, connection });
                     self.notify.notify_one();
                     let connected_at = Instant::now();
-                    self.wait_for_state(|state| matches!(state, RedisConnectionState::Disconnected))
-                        .await;
+                    self.wait_for_state(|state| matches!(state, RedisConnectionState::Disconnected)).await;
                     if connected_at.elapsed() > STABLE_AFTER {
                         delay = RECONNECT_DELAY.0;
                     }
@@ -119,14 +112,12 @@ impl RedisConnection {
 
     /// Returns when the first connection attempt has succeeded or failed.
     pub async fn wait_first_attempt(&self) {
-        self.wait_for_state(|state| !matches!(state, RedisConnectionState::Connecting))
-            .await;
+        self.wait_for_state(|state| !matches!(state, RedisConnectionState::Connecting)).await;
     }
 
     /// Returns when the connection is established.
     pub async fn wait_connected(&self) {
-        self.wait_for_state(|state| matches!(state, RedisConnectionState::Connected { .. }))
-            .await;
+        self.wait_for_state(|state| matches!(state, RedisConnectionState::Connected { .. })).await;
     }
 
     /// Returns when a notification has arrived since the last call, or the connection is new.
@@ -147,11 +138,7 @@ impl RedisConnection {
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let RedisConnectionState::Connected {
-            generation,
-            connection,
-        } = self.state.borrow().clone()
-        else {
+        let RedisConnectionState::Connected { generation, connection } = self.state.borrow().clone() else {
             return Err(RequestError::Disconnected);
         };
         match timeout(COMMAND_TIMEOUT, command(connection)).await {
@@ -176,9 +163,7 @@ impl RedisConnection {
             .set_push_sender(self.push_listener(generation));
         let client = find_server(&self.url, &self.key).await?;
         let attempt = async {
-            let mut connection = client
-                .get_multiplexed_async_connection_with_config(&settings)
-                .await?;
+            let mut connection = client.get_multiplexed_async_connection_with_config(&settings).await?;
             match connection.subscribe(&self.notify_channel).await {
                 Err(error) if error.code() == Some("NOPERM") => {
                     log::warn!(
@@ -238,25 +223,16 @@ impl RedisConnection {
     fn log_disconnected(&self, error: &impl Display) {
         self.errors.inc();
         if !self.is_disconnected.swap(true, Ordering::Relaxed) {
-            log::warn!(
-                "redis: unreachable; using the store instead: server={}: {error}",
-                self.server
-            );
+            log::warn!("redis: unreachable; using the store instead: server={}: {error}", self.server);
         }
     }
 
     fn log_rejected(&self, error: &RedisError) {
         self.errors.inc();
-        let mut logged_at = self
-            .rejection_logged_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut logged_at = self.rejection_logged_at.lock().unwrap_or_else(PoisonError::into_inner);
         if logged_at.is_none_or(|at| at.elapsed() >= REJECTION_LOG_INTERVAL) {
             *logged_at = Some(Instant::now());
-            log::warn!(
-                "redis: command rejected; using the store instead: server={}: {error}",
-                self.server
-            );
+            log::warn!("redis: command rejected; using the store instead: server={}: {error}", self.server);
         }
     }
 

@@ -45,11 +45,7 @@ async fn cluster_slot_owner(member: &ConnectionInfo, key: &str) -> RedisResult<C
 fn redirected_host(member: &ConnectionInfo, error: &RedisError) -> Option<ConnectionInfo> {
     let (address, _slot) = error.redirect_node().filter(|_| error.code() == Some("MOVED"))?;
     let (host, port) = address.rsplit_once(':')?;
-    Some(with_host(
-        member,
-        host.trim_matches(['[', ']']),
-        port.parse().ok()?,
-    ))
+    Some(with_host(member, host.trim_matches(['[', ']']), port.parse().ok()?))
 }
 
 async fn sentinel_master(
@@ -67,8 +63,6 @@ async fn sentinel_master(
 
 async fn query_host<T: redis::FromRedisValue>(host: ConnectionInfo, command: &redis::Cmd) -> RedisResult<T> {
     let settings = AsyncConnectionConfig::new().set_connection_timeout(Some(COMMAND_TIMEOUT));
-    let mut connection = Client::open(host)?
-        .get_multiplexed_async_connection_with_config(&settings)
-        .await?;
+    let mut connection = Client::open(host)?.get_multiplexed_async_connection_with_config(&settings).await?;
     command.query_async(&mut connection).await
 }

@@ -27,11 +27,7 @@ async fn wait_until_working(queue: &dyn Queue, id: i64) {
     let deadline = Instant::now() + TEST_TIMEOUT;
     while Instant::now() < deadline {
         queue.push(&[entry_due_now(id)]);
-        if queue
-            .pop(&10, test_start(), Duration::from_millis(200))
-            .await
-            .contains(&DeliveryId(id))
-        {
+        if queue.pop(&10, test_start(), Duration::from_millis(200)).await.contains(&DeliveryId(id)) {
             return;
         }
     }
@@ -67,18 +63,12 @@ async fn the_queue_works_again_after_a_kill_and_a_restart() {
     let start = Instant::now();
     let wait = Duration::from_millis(100);
     assert!(queue.pop(&10, test_start(), wait).await.is_empty());
-    assert!(
-        start.elapsed() >= wait,
-        "it waits instead of polling an unreachable server"
-    );
+    assert!(start.elapsed() >= wait, "it waits instead of polling an unreachable server");
     queue.push(&[entry_due_now(2)]);
     assert!(!queue.flush(wait).await);
     assert_eq!(queue.depth().await, None);
     server.restart();
-    assert!(
-        queue.flush(TEST_TIMEOUT).await,
-        "entries pushed during the outage arrive"
-    );
+    assert!(queue.flush(TEST_TIMEOUT).await, "entries pushed during the outage arrive");
     assert_eq!(queue.pop(&10, test_start(), TEST_TIMEOUT).await, [DeliveryId(2)]);
 }
 
@@ -110,28 +100,16 @@ async fn a_server_with_full_memory_keeps_its_connection_and_gets_the_entries_lat
     let client = redis::Client::open(server.url()).expect("the url");
     let mut observer = client.get_multiplexed_async_connection().await.expect("redis");
     let mut connections = async || {
-        let stats: String = redis::cmd("INFO")
-            .arg("stats")
-            .query_async(&mut observer)
-            .await
-            .expect("an answer");
-        let count = stats
-            .lines()
-            .find(|line| line.starts_with("total_connections_received"));
+        let stats: String =
+            redis::cmd("INFO").arg("stats").query_async(&mut observer).await.expect("an answer");
+        let count = stats.lines().find(|line| line.starts_with("total_connections_received"));
         count.expect("the count").to_owned()
     };
     assert_eq!(server.send_command("CONFIG SET maxmemory 1"), "+OK");
     let before = connections().await;
     queue.push(&[entry_due_now(2)]);
-    assert!(
-        !queue.flush(Duration::from_millis(1_500)).await,
-        "the push is rejected"
-    );
-    assert_eq!(
-        queue.depth().await,
-        Some(0),
-        "commands that need no memory are answered"
-    );
+    assert!(!queue.flush(Duration::from_millis(1_500)).await, "the push is rejected");
+    assert_eq!(queue.depth().await, Some(0), "commands that need no memory are answered");
     assert!(queue.pop(&10, test_start(), Duration::ZERO).await.is_empty());
     assert_eq!(connections().await, before, "no new connection");
     assert_eq!(server.send_command("CONFIG SET maxmemory 0"), "+OK");
@@ -145,12 +123,7 @@ async fn a_suspended_server_is_unreachable_and_works_again_after_a_resume() {
     wait_until_working(&*queue, 1).await;
     server.suspend();
     let start = Instant::now();
-    assert!(
-        queue
-            .pop(&10, test_start(), Duration::from_millis(100))
-            .await
-            .is_empty()
-    );
+    assert!(queue.pop(&10, test_start(), Duration::from_millis(100)).await.is_empty());
     let elapsed = start.elapsed();
     assert!(elapsed < COMMAND_TIMEOUT * 10, "a bounded wait: {elapsed:?}");
     let start = Instant::now();
@@ -187,20 +160,14 @@ async fn the_buffer_for_an_unreachable_redis_is_limited() {
 #[tokio::test]
 async fn database_password_and_prefix_come_from_the_url() {
     let server = BackendServer::redis_with(&["--requirepass", "open sesame"]);
-    let url = format!(
-        "redis://:open%20sesame@127.0.0.1:{}/3?prefix=other%3A",
-        server.port()
-    );
+    let url = format!("redis://:open%20sesame@127.0.0.1:{}/3?prefix=other%3A", server.port());
     let queue = open(&url, 100_000).await;
     queue.push(&[entry_due_now(1)]);
     assert!(queue.flush(TEST_TIMEOUT).await);
     let client = redis::Client::open(url).expect("the url");
     let mut connection = client.get_multiplexed_async_connection().await.expect("redis");
-    let count: u64 = redis::cmd("ZCARD")
-        .arg("other:normal:sms")
-        .query_async(&mut connection)
-        .await
-        .expect("an answer");
+    let count: u64 =
+        redis::cmd("ZCARD").arg("other:normal:sms").query_async(&mut connection).await.expect("an answer");
     assert_eq!(count, 1);
 }
 
@@ -237,11 +204,7 @@ async fn assert_answers(queue: &dyn Queue) {
 #[tokio::test]
 async fn a_user_without_permission_for_the_notification_channel_works() {
     let server = start_with_user("~postrider:* resetchannels +@all");
-    let queue = open(
-        &format!("redis://rider:secret@127.0.0.1:{}", server.port()),
-        100_000,
-    )
-    .await;
+    let queue = open(&format!("redis://rider:secret@127.0.0.1:{}", server.port()), 100_000).await;
     wait_until_working(&*queue, 1).await;
 }
 
@@ -250,11 +213,6 @@ async fn a_wrong_password_counts_as_unreachable() {
     let server = BackendServer::redis_with(&["--requirepass", "right"]);
     let queue = open(&format!("redis://:wrong@127.0.0.1:{}", server.port()), 100_000).await;
     queue.push(&[entry_due_now(1)]);
-    assert!(
-        queue
-            .pop(&10, test_start(), Duration::from_millis(10))
-            .await
-            .is_empty()
-    );
+    assert!(queue.pop(&10, test_start(), Duration::from_millis(10)).await.is_empty());
     assert_eq!(queue.depth().await, None);
 }

@@ -65,9 +65,7 @@ impl RedisUrl {
         let (user, hosts) = authority.split_at(start);
         let (topology, path) = parse_topology(topology_name, path, &query)?;
         if matches!(topology, Topology::Standalone) && hosts.contains(',') {
-            return Err(invalid_url(
-                "several hosts need redis-cluster:// or redis+sentinel://",
-            ));
+            return Err(invalid_url("several hosts need redis-cluster:// or redis+sentinel://"));
         }
         let hosts = hosts.split(',').map(|host| {
             let info = connection_info(&format!("{base_scheme}://{user}{host}/{path}"))?;
@@ -77,11 +75,7 @@ impl RedisUrl {
                 _ => info,
             })
         });
-        Ok(Self {
-            hosts: hosts.collect::<Result<_>>()?,
-            prefix: query.prefix(&topology),
-            topology,
-        })
+        Ok(Self { hosts: hosts.collect::<Result<_>>()?, prefix: query.prefix(&topology), topology })
     }
 
     /// Returns the hosts for the log.
@@ -94,25 +88,13 @@ impl RedisUrl {
 /// Returns the same connection settings for another host and port. An empty `host` keeps the host.
 pub(super) fn with_host(info: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
     let new_host = |current_host: &String| {
-        if host.is_empty() {
-            current_host.clone()
-        } else {
-            host.to_owned()
-        }
+        if host.is_empty() { current_host.clone() } else { host.to_owned() }
     };
     let addr = match info.addr().clone() {
         ConnectionAddr::Tcp(current_host, _) => ConnectionAddr::Tcp(new_host(&current_host), port),
-        ConnectionAddr::TcpTls {
-            host: current_host,
-            insecure,
-            tls_params,
-            ..
-        } => ConnectionAddr::TcpTls {
-            host: new_host(&current_host),
-            port,
-            insecure,
-            tls_params,
-        },
+        ConnectionAddr::TcpTls { host: current_host, insecure, tls_params, .. } => {
+            ConnectionAddr::TcpTls { host: new_host(&current_host), port, insecure, tls_params }
+        }
         other => other,
     };
     info.clone().set_addr(addr)
@@ -126,10 +108,8 @@ fn parse_topology<'a>(topology_name: &str, path: &'a str, query: &UrlQuery) -> R
             if master.is_empty() {
                 return Err(invalid_url("the name of the master is missing"));
             }
-            let topology = Topology::Sentinels {
-                master: master.to_owned(),
-                credentials: query.sentinel_credentials(),
-            };
+            let topology =
+                Topology::Sentinels { master: master.to_owned(), credentials: query.sentinel_credentials() };
             Ok((topology, database))
         }
         "cluster" => Ok((Topology::Cluster, path)),
@@ -182,9 +162,7 @@ impl UrlQuery {
             .transpose()
         };
         if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
-            let has_certificates = ["ca", "cert", "key"]
-                .iter()
-                .any(|name| self.0.contains_key(*name));
+            let has_certificates = ["ca", "cert", "key"].iter().any(|name| self.0.contains_key(*name));
             return if has_certificates {
                 Err(invalid_url("ca, cert and key need TLS: use rediss://"))
             } else {
@@ -193,19 +171,13 @@ impl UrlQuery {
         }
         let root_cert = read_file_param("ca")?;
         let client_tls = match (read_file_param("cert")?, read_file_param("key")?) {
-            (Some(client_cert), Some(client_key)) => Some(ClientTlsConfig {
-                client_cert,
-                client_key,
-            }),
+            (Some(client_cert), Some(client_key)) => Some(ClientTlsConfig { client_cert, client_key }),
             (None, None) => None,
             _ => return Err(invalid_url("cert and key must be given together")),
         };
         // Fails only if a crypto provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let certificates = TlsCertificates {
-            client_tls,
-            root_cert,
-        };
+        let certificates = TlsCertificates { client_tls, root_cert };
         let client =
             Client::build_with_tls(info, certificates).map_err(|error| invalid_url(&error.to_string()))?;
         Ok(client.get_connection_info().clone())
@@ -215,9 +187,7 @@ impl UrlQuery {
 /// Parses the URL of one host. RESP3 carries notifications over the same connection as commands.
 fn connection_info(url: &str) -> Result<ConnectionInfo> {
     let parsed = redis::parse_redis_url(url).ok_or_else(|| invalid_url("not a URL"))?;
-    let connection = parsed
-        .into_connection_info()
-        .map_err(|error| invalid_url(&error.to_string()))?;
+    let connection = parsed.into_connection_info().map_err(|error| invalid_url(&error.to_string()))?;
     let settings = connection
         .redis_settings()
         .clone()

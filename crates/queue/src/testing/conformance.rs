@@ -61,11 +61,7 @@ pub async fn an_id_is_queued_once_and_the_earlier_time_wins(test: TestQueue) {
 
 pub async fn the_higher_priority_wins_too(test: TestQueue) {
     test.push(&[entry(1, test_time(5), Priority::Normal)]).await;
-    test.push(&[
-        entry(1, test_time(9), Priority::High),
-        entry(2, test_time(1), Priority::Normal),
-    ])
-    .await;
+    test.push(&[entry(1, test_time(9), Priority::High), entry(2, test_time(1), Priority::Normal)]).await;
     test.push(&[entry(1, test_time(7), Priority::Normal)]).await;
     assert_eq!(test.queue.depth().await, Some(2));
     assert_eq!(test.pop(10, test_time(5)).await, [1, 2]);
@@ -100,21 +96,14 @@ pub async fn a_push_wakes_a_waiting_worker(test: TestQueue) {
 pub async fn a_due_time_wakes_a_waiting_worker(test: TestQueue) {
     test.push(&[entry(4, test_time(60), Priority::Normal)]).await;
     let start = Instant::now();
-    assert_eq!(
-        test.queue.pop(&10, test_start(), TEST_TIMEOUT).await,
-        [DeliveryId(4)]
-    );
+    assert_eq!(test.queue.pop(&10, test_start(), TEST_TIMEOUT).await, [DeliveryId(4)]);
     let elapsed = start.elapsed();
-    assert!(
-        elapsed >= Duration::from_millis(60),
-        "not before it is due: {elapsed:?}"
-    );
+    assert!(elapsed >= Duration::from_millis(60), "not before it is due: {elapsed:?}");
     assert!(elapsed < TEST_TIMEOUT / 2, "soon after it is due: {elapsed:?}");
 }
 
 pub async fn an_earlier_push_shortens_the_wait(test: TestQueue) {
-    test.push(&[entry(1, test_time(3_600_000), Priority::Normal)])
-        .await;
+    test.push(&[entry(1, test_time(3_600_000), Priority::Normal)]).await;
     let queue = test.queue.clone();
     let pop = tokio::spawn(async move { queue.pop(&10, test_start(), TEST_TIMEOUT).await });
     tokio::task::yield_now().await;
@@ -132,10 +121,7 @@ pub async fn a_cancelled_pop_loses_nothing(test: TestQueue) {
     let cancelled = tokio::time::timeout(SHORT_WAIT, test.queue.pop(&10, test_start(), TEST_TIMEOUT)).await;
     cancelled.expect_err("nothing is due yet");
     test.push(&[entry_due_now(8)]).await;
-    assert_eq!(
-        test.queue.pop(&10, test_start(), TEST_TIMEOUT).await,
-        [DeliveryId(8)]
-    );
+    assert_eq!(test.queue.pop(&10, test_start(), TEST_TIMEOUT).await, [DeliveryId(8)]);
 }
 
 pub async fn no_id_is_returned_to_two_workers(test: TestQueue) {
@@ -166,14 +152,9 @@ pub async fn no_id_is_returned_to_two_workers(test: TestQueue) {
 
 /// The window is three.
 pub async fn a_full_window_keeps_the_first_entries(test: TestQueue) {
-    test.push(&[10, 20, 30, 40].map(|due| entry(due, test_time(due), Priority::Normal)))
-        .await;
+    test.push(&[10, 20, 30, 40].map(|due| entry(due, test_time(due), Priority::Normal))).await;
     assert_eq!(test.queue.depth().await, Some(3));
-    test.push(&[
-        entry(15, test_time(15), Priority::Normal),
-        entry(99, test_time(99), Priority::High),
-    ])
-    .await;
+    test.push(&[entry(15, test_time(15), Priority::Normal), entry(99, test_time(99), Priority::High)]).await;
     assert_eq!(test.pop(10, test_time(100)).await, [99, 10, 15]);
 }
 
@@ -198,39 +179,20 @@ pub async fn channels_are_served_in_turn(test: TestQueue) {
         let ids = taken.iter().filter(|id| (first..first + 1_000).contains(*id));
         ids.count()
     };
-    assert_eq!(
-        (count_of(2_001), count_of(1_001), count_of(1)),
-        (1, 4, 4),
-        "{taken:?}"
-    );
-    let singles = [
-        test.pop(1, test_start()).await,
-        test.pop(1, test_start()).await,
-        test.pop(1, test_start()).await,
-    ];
-    assert!(
-        singles.iter().any(|id| id[0] > 1_000),
-        "also one at a time: {singles:?}"
-    );
+    assert_eq!((count_of(2_001), count_of(1_001), count_of(1)), (1, 4, 4), "{taken:?}");
+    let singles =
+        [test.pop(1, test_start()).await, test.pop(1, test_start()).await, test.pop(1, test_start()).await];
+    assert!(singles.iter().any(|id| id[0] > 1_000), "also one at a time: {singles:?}");
 }
 
 pub async fn a_channel_without_capacity_is_skipped(test: TestQueue) {
     test.push(&entries_on("full", 1, 50)).await;
     test.push(&entries_on("some", 1_001, 50)).await;
-    let capacity = Capacity::total(10)
-        .with_channel(name("full"), 0)
-        .with_channel(name("some"), 3);
-    assert_eq!(
-        test.pop_with_capacity(&capacity, test_start()).await,
-        [1_001, 1_002, 1_003]
-    );
+    let capacity = Capacity::total(10).with_channel(name("full"), 0).with_channel(name("some"), 3);
+    assert_eq!(test.pop_with_capacity(&capacity, test_start()).await, [1_001, 1_002, 1_003]);
     test.push(&entries_on("unlisted", 2_001, 1)).await;
     let taken = test.pop_with_capacity(&capacity, test_start()).await;
-    assert_eq!(
-        taken.len(),
-        4,
-        "a channel without a limit of its own is free: {taken:?}"
-    );
+    assert_eq!(taken.len(), 4, "a channel without a limit of its own is free: {taken:?}");
     assert!(!taken.contains(&1));
 }
 
@@ -250,20 +212,9 @@ pub async fn high_priority_of_one_channel_comes_before_normal_of_another(test: T
 pub async fn a_channel_without_capacity_does_not_shorten_the_wait(test: TestQueue) {
     test.push(&entries_on("full", 1, 5)).await;
     let capacity = Capacity::total(10).with_channel(name("full"), 0);
-    let counting = CountingCapacity {
-        capacity,
-        calls: AtomicUsize::new(0),
-    };
-    assert!(
-        test.queue
-            .pop(&counting, test_start(), SHORT_WAIT)
-            .await
-            .is_empty()
-    );
-    assert!(
-        counting.calls.load(Ordering::Relaxed) < 10,
-        "it waits instead of polling"
-    );
+    let counting = CountingCapacity { capacity, calls: AtomicUsize::new(0) };
+    assert!(test.queue.pop(&counting, test_start(), SHORT_WAIT).await.is_empty());
+    assert!(counting.calls.load(Ordering::Relaxed) < 10, "it waits instead of polling");
 }
 
 /// A capacity that counts how often it is read.
@@ -295,10 +246,7 @@ impl CapacitySource for SwitchableCapacity {
 
 pub async fn a_notification_makes_a_waiting_worker_read_its_capacity_again(test: TestQueue) {
     test.push(&[entry_due_now(5)]).await;
-    let switch = Arc::new(SwitchableCapacity {
-        is_on: AtomicBool::new(false),
-        read: Notify::new(),
-    });
+    let switch = Arc::new(SwitchableCapacity { is_on: AtomicBool::new(false), read: Notify::new() });
     let (queue, source) = (test.queue.clone(), switch.clone());
     let pop = tokio::spawn(async move { queue.pop(&*source, test_start(), TEST_TIMEOUT).await });
     switch.read.notified().await;

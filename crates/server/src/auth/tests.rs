@@ -8,10 +8,7 @@ fn keys() -> Vec<ApiKey> {
         user_per_hour: None,
         events: Default::default(),
     };
-    vec![
-        key("shop", "sesame", &[Scope::Send]),
-        key("admin", "open:all", &[Scope::Admin]),
-    ]
+    vec![key("shop", "sesame", &[Scope::Send]), key("admin", "open:all", &[Scope::Admin])]
 }
 
 fn key_name_for(header: &'static str, value: &str) -> Option<String> {

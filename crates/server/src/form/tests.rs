@@ -34,20 +34,14 @@ fn a_phone_number_keeps_its_leading_plus() {
     assert_eq!(phone_number(b"n=%2B98912", "n").unwrap(), "+98912");
     assert_eq!(phone_number(b"n=0+1", "n").unwrap(), "0 1");
     assert_eq!(phone_number(b"n=+0912", "n").unwrap(), " 0912");
-    assert_eq!(
-        phone_number("n=+\u{6F0}912".as_bytes(), "n").unwrap(),
-        " \u{6F0}912"
-    );
+    assert_eq!(phone_number("n=+\u{6F0}912".as_bytes(), "n").unwrap(), " \u{6F0}912");
     assert_eq!(phone_number(b"n=++98912", "n").unwrap(), "  98912");
 }
 
 #[test]
 fn pairs_keep_their_order() {
     let pairs = pairs(b"a=1&&b=2&c").unwrap();
-    let expected: Vec<(Cow<str>, Cow<str>)> = vec![
-        ("a".into(), "1".into()),
-        ("b".into(), "2".into()),
-        ("c".into(), "".into()),
-    ];
+    let expected: Vec<(Cow<str>, Cow<str>)> =
+        vec![("a".into(), "1".into()), ("b".into(), "2".into()), ("c".into(), "".into())];
     assert_eq!(pairs, expected);
 }

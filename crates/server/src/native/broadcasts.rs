@@ -158,10 +158,7 @@ pub(super) async fn publish(
 }
 
 fn accepted_response(published: &PublishedBroadcast) -> Response<Body> {
-    let view = AcceptedBroadcastView {
-        id: published.id.to_string(),
-        status: "accepted",
-    };
+    let view = AcceptedBroadcastView { id: published.id.to_string(), status: "accepted" };
     let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
     let headers = response.headers_mut();
     if let Ok(location) = HeaderValue::from_str(&format!("/v1/broadcasts/{}", published.id)) {

@@ -31,9 +31,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathSegments {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        path(parts, state)
-            .await
-            .map(|(first, second)| Self(first, second))
+        path(parts, state).await.map(|(first, second)| Self(first, second))
     }
 }
 

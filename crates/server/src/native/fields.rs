@@ -16,19 +16,9 @@ pub(super) struct ObjectReader<'a> {
 impl<'a> ObjectReader<'a> {
     /// Starts reading an object and reports fields that are not in `known_fields`. `prefix` is put before field names.
     pub(super) fn new(object: &'a Map<String, Value>, known_fields: &[&str], prefix: &'a str) -> Self {
-        let mut reader = Self {
-            object,
-            prefix,
-            violations: Vec::new(),
-        };
-        for name in object
-            .keys()
-            .filter(|name| !known_fields.contains(&name.as_str()))
-        {
-            reader.add_violation(
-                name,
-                format!("unknown field; known are {}", known_fields.join(", ")),
-            );
+        let mut reader = Self { object, prefix, violations: Vec::new() };
+        for name in object.keys().filter(|name| !known_fields.contains(&name.as_str())) {
+            reader.add_violation(name, format!("unknown field; known are {}", known_fields.join(", ")));
         }
         reader
     }
@@ -63,10 +53,6 @@ impl<'a> ObjectReader<'a> {
 
     /// Returns the value that was read, unless there is a violation.
     pub(super) fn finish<T>(self, value: T) -> Result<T, Vec<Violation>> {
-        if self.violations.is_empty() {
-            Ok(value)
-        } else {
-            Err(self.violations)
-        }
+        if self.violations.is_empty() { Ok(value) } else { Err(self.violations) }
     }
 }

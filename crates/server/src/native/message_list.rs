@@ -89,11 +89,7 @@ fn parse_query(gateway: &Gateway, query: &str) -> Result<MessageQuery, Vec<Viola
             violations.push(Violation::new(name, detail));
         }
     }
-    if violations.is_empty() {
-        Ok(filter)
-    } else {
-        Err(violations)
-    }
+    if violations.is_empty() { Ok(filter) } else { Err(violations) }
 }
 
 fn set_param(
@@ -127,11 +123,7 @@ fn set_param(
 /// Normalizes a typed address as stored addresses are: as a phone number if a channel takes those and it is one.
 pub(crate) fn normalize_address(gateway: &Gateway, typed: &str) -> Option<String> {
     let channels = &gateway.config.channels;
-    let routes = || {
-        channels
-            .iter()
-            .filter_map(|channel| gateway.route(channel.name.as_str()))
-    };
+    let routes = || channels.iter().filter_map(|channel| gateway.route(channel.name.as_str()));
     AddressKind::ALL
         .into_iter()
         .filter(|kind| routes().any(|route| route.address_kinds().contains(kind)))

@@ -111,10 +111,7 @@ pub(super) async fn list(
         .iter()
         .map(|provider| provider_view(&gateway, provider, report.as_ref(), now))
         .collect();
-    Ok(Json(ProvidersView {
-        providers,
-        report_as_of: report.map(|report| rfc3339(report.as_of)),
-    }))
+    Ok(Json(ProvidersView { providers, report_as_of: report.map(|report| rfc3339(report.as_of)) }))
 }
 
 async fn newest_report(gateway: &Gateway) -> Option<Report> {
@@ -135,11 +132,7 @@ fn provider_view(
     now: Timestamp,
 ) -> ProviderView {
     let status = provider.status(now);
-    let config = gateway
-        .config
-        .providers
-        .iter()
-        .find(|config| config.name == provider.name);
+    let config = gateway.config.providers.iter().find(|config| config.name == provider.name);
     let numbers = report.and_then(|report| provider_numbers(report, &provider.name));
     let channels = gateway.config.channels.iter();
     ProviderView {
@@ -152,9 +145,7 @@ fn provider_view(
         rate: provider.rate,
         concurrency: provider.concurrency,
         in_flight: status.in_flight,
-        channels: channels
-            .filter_map(|channel| provider_channel(channel, &provider.name))
-            .collect(),
+        channels: channels.filter_map(|channel| provider_channel(channel, &provider.name)).collect(),
         attempts: numbers.map(|numbers| numbers.attempts),
         share_percent: numbers.and_then(|numbers| numbers.share_percent),
         fault_percent: numbers.and_then(|numbers| numbers.fault_percent),
@@ -163,10 +154,7 @@ fn provider_view(
 
 /// Returns the numbers of a provider in a report; `None` if the report does not contain it.
 pub(crate) fn provider_numbers(report: &Report, provider: &ConfigName) -> Option<ProviderNumbers> {
-    let row = report
-        .providers
-        .iter()
-        .find(|row| row.name == provider.as_str())?;
+    let row = report.providers.iter().find(|row| row.name == provider.as_str())?;
     let all_attempts = report.providers.iter().map(ProviderReportRow::attempts).sum();
     Some(ProviderNumbers {
         attempts: row.attempts(),
@@ -189,10 +177,5 @@ pub(crate) fn provider_channel(channel: &Channel, provider: &ConfigName) -> Opti
             ("weighted", Some(weight), percent(u64::from(weight), all))
         }
     };
-    Some(ProviderChannelView {
-        channel: channel.name.to_string(),
-        strategy,
-        weight,
-        share_percent,
-    })
+    Some(ProviderChannelView { channel: channel.name.to_string(), strategy, weight, share_percent })
 }

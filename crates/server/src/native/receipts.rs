@@ -69,15 +69,11 @@ pub(super) async fn receive(
         CallbackMode::Authenticated | CallbackMode::Unsigned => {}
     }
     let (head, content) = request.into_parts();
-    let content = body::read(&head.headers, content, &gateway.config.limits)
-        .await
-        .map_err(BodyError::problem)?;
+    let content =
+        body::read(&head.headers, content, &gateway.config.limits).await.map_err(BodyError::problem)?;
     let callback = provider_callback(&gateway, &head, content.to_vec());
-    let incoming = runtime
-        .provider
-        .parse_callback(&callback)
-        .await
-        .map_err(|error| callback_problem(&name, error))?;
+    let incoming =
+        runtime.provider.parse_callback(&callback).await.map_err(|error| callback_problem(&name, error))?;
     let received = incoming.len();
     if received > 0 {
         callbacks::ingest(&gateway, runtime, incoming)
@@ -114,10 +110,7 @@ fn provider_callback(gateway: &Gateway, head: &Parts, content: Vec<u8>) -> Callb
 /// Returns the headers with text values; the first of several with one name.
 fn text_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
     let text = |name: &axum::http::HeaderName| headers.get(name)?.to_str().ok();
-    headers
-        .keys()
-        .filter_map(|name| Some((name.as_str().to_owned(), text(name)?.to_owned())))
-        .collect()
+    headers.keys().filter_map(|name| Some((name.as_str().to_owned(), text(name)?.to_owned()))).collect()
 }
 
 fn callback_problem(provider: &ConfigName, error: CallbackError) -> Problem {
@@ -131,12 +124,9 @@ fn callback_problem(provider: &ConfigName, error: CallbackError) -> Problem {
                 "the signature or secret is missing or wrong; compare it with the provider's configuration",
             )
         }
-        CallbackError::Malformed(detail) => Problem::new(
-            StatusCode::BAD_REQUEST,
-            "malformed-callback",
-            "The callback is malformed",
-            detail,
-        ),
+        CallbackError::Malformed(detail) => {
+            Problem::new(StatusCode::BAD_REQUEST, "malformed-callback", "The callback is malformed", detail)
+        }
         CallbackError::Unavailable(detail) => {
             log::warn!("callback cannot be verified now: provider={provider} detail={detail}");
             Problem::new(

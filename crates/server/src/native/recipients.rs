@@ -128,13 +128,10 @@ pub(super) async fn change(
     let address = parse_address(&gateway, &path)?;
     let change = parse_change(&object, key_name).map_err(|violations| invalid_fields(&violations))?;
     let changed = recipient::set_status(&gateway, &address, change).await;
-    changed
-        .map(recipient_view)
-        .map(Json)
-        .map_err(|error| match error.kind() {
-            ErrorKind::Usage => invalid_fields(&[Violation::new("reason", error.to_string())]),
-            _ => Problem::from_error(&gateway, "change the recipient", &error),
-        })
+    changed.map(recipient_view).map(Json).map_err(|error| match error.kind() {
+        ErrorKind::Usage => invalid_fields(&[Violation::new("reason", error.to_string())]),
+        _ => Problem::from_error(&gateway, "change the recipient", &error),
+    })
 }
 
 fn parse_address(

@@ -114,10 +114,7 @@ struct ReportHourView {
 /// An address and its number of deliveries.
 #[derive(ToSchema)]
 #[schema(as = ReportTopRecipient)]
-#[expect(
-    dead_code,
-    reason = "only its schema is used: it describes `TopRecipientRow` of core"
-)]
+#[expect(dead_code, reason = "only its schema is used: it describes `TopRecipientRow` of core")]
 struct ReportTopRecipientView {
     /// The address.
     address: String,
@@ -152,11 +149,7 @@ fn report_view(gateway: &Gateway, report: Report) -> ReportView {
         messages: report.messages,
         deliveries: report.totals.sum(),
         totals: totals_view(&report.totals),
-        providers: report
-            .providers
-            .iter()
-            .map(|row| provider_view(row, attempts))
-            .collect(),
+        providers: report.providers.iter().map(|row| provider_view(row, attempts)).collect(),
         hours: report.hours.iter().map(hour_view).collect(),
         top_recipients: report.top_recipients,
     }
@@ -168,11 +161,7 @@ fn totals_view(totals: &DeliveryTotals) -> ReportTotalsView {
         sent: totals.sent,
         delivered: totals.delivered,
         failed: totals.failed_sum(),
-        failures: totals
-            .failed
-            .iter()
-            .map(|(kind, count)| (kind.clone(), (*count).into()))
-            .collect(),
+        failures: totals.failed.iter().map(|(kind, count)| (kind.clone(), (*count).into())).collect(),
         unknown_attempts: totals.unknown,
         opened: totals.opened,
     }
@@ -195,10 +184,5 @@ fn provider_view(row: &ProviderReportRow, all_attempts: u64) -> ReportProviderVi
 }
 
 fn hour_view(row: &HourReportRow) -> ReportHourView {
-    ReportHourView {
-        hour: rfc3339(row.hour),
-        accepted: row.accepted,
-        sent: row.sent,
-        failed: row.failed,
-    }
+    ReportHourView { hour: rfc3339(row.hour), accepted: row.accepted, sent: row.sent, failed: row.failed }
 }

@@ -64,10 +64,7 @@ pub(super) async fn list(
 ) -> Result<Response<Body>, Problem> {
     auth::authorize(&gateway, &headers, Scope::Read)?;
     let query = query.unwrap_or_default();
-    let UsageParams {
-        query: filter,
-        format,
-    } = parse_params(&gateway, &query)?;
+    let UsageParams { query: filter, format } = parse_params(&gateway, &query)?;
     let page = gateway
         .store
         .usage(filter.clone())
@@ -85,12 +82,7 @@ pub(super) async fn list(
         None => Some(count_totals(&gateway, filter).await?),
         Some(_) => None,
     };
-    Ok(Json(UsageView {
-        rows,
-        totals,
-        next_cursor: page.next.map(cursor::encode),
-    })
-    .into_response())
+    Ok(Json(UsageView { rows, totals, next_cursor: page.next.map(cursor::encode) }).into_response())
 }
 
 /// Returns totals by day, user and channel.
@@ -133,9 +125,7 @@ fn parse_params(gateway: &Gateway, query: &str) -> Result<UsageParams, Problem> 
 
 async fn count_totals(gateway: &Gateway, query: UsageQuery) -> Result<UsageTotalsView, Problem> {
     let totals = gateway.store.usage_totals(query).await;
-    totals
-        .map(UsageTotalsView::from)
-        .map_err(|error| Problem::from_error(gateway, "count usage", &error))
+    totals.map(UsageTotalsView::from).map_err(|error| Problem::from_error(gateway, "count usage", &error))
 }
 
 fn csv_response(file_name: &str, text: String) -> Response<Body> {
@@ -150,9 +140,7 @@ fn csv_response(file_name: &str, text: String) -> Response<Body> {
 
 /// Returns the `Link` header for the next page: the same query with the next cursor.
 fn next_page_link(query: &str, next: i64) -> Option<HeaderValue> {
-    let other_params = query
-        .split('&')
-        .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let other_params = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
     let other_params = other_params.collect::<Vec<_>>().join("&");
     HeaderValue::from_str(&format!(
         "</v1/usage?{other_params}&cursor={}>; rel=\"next\"",

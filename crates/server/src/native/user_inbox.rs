@@ -116,21 +116,13 @@ fn parse_query(gateway: &Gateway, query: &str) -> Result<(Option<i64>, usize), V
     let mut violations = Vec::new();
     for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
         let result: Result<(), Cow<'static, str>> = match &*name {
-            "cursor" => cursor::parse(&value)
-                .map(|cursor| before = Some(cursor))
-                .map_err(Cow::from),
-            "limit" => cursor::parse_limit(&value, limit_max)
-                .map(|value| limit = value)
-                .map_err(Cow::from),
+            "cursor" => cursor::parse(&value).map(|cursor| before = Some(cursor)).map_err(Cow::from),
+            "limit" => cursor::parse_limit(&value, limit_max).map(|value| limit = value).map_err(Cow::from),
             _ => Err("unknown parameter; known are cursor, limit".into()),
         };
         violations.extend(result.err().map(|detail| Violation::new(name, detail)));
     }
-    if violations.is_empty() {
-        Ok((before, limit))
-    } else {
-        Err(violations)
-    }
+    if violations.is_empty() { Ok((before, limit)) } else { Err(violations) }
 }
 
 /// Marks a message as read by its user, and so as delivered.

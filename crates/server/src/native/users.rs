@@ -111,11 +111,7 @@ pub(super) async fn register(
     };
     let users = users.map_err(|violations| invalid_fields(&violations))?;
     let counts = register_all(&gateway, users).await?;
-    let status = if counts.added > 0 {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
+    let status = if counts.added > 0 { StatusCode::CREATED } else { StatusCode::OK };
     let view = match shown_id {
         Some(id) => RegisteredView::One(find_user(&gateway, &id).await?),
         None => RegisteredView::Counts(counts),
@@ -139,11 +135,7 @@ fn parse_user_list(gateway: &Gateway, listed: &[Value]) -> Result<Vec<NewUser>, 
             },
         }
     }
-    if violations.is_empty() {
-        Ok(users)
-    } else {
-        Err(violations)
-    }
+    if violations.is_empty() { Ok(users) } else { Err(violations) }
 }
 
 async fn register_all(gateway: &Gateway, users: Vec<NewUser>) -> Result<RegisteredCountsView, Problem> {
@@ -245,9 +237,7 @@ impl From<User> for UserView {
         Self {
             id: user.id,
             name: user.name,
-            contacts: contacts
-                .map(|contact| (contact.kind.as_str(), contact.address))
-                .collect(),
+            contacts: contacts.map(|contact| (contact.kind.as_str(), contact.address)).collect(),
             registered_at: rfc3339(user.created_at),
         }
     }

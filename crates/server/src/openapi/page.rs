@@ -78,13 +78,8 @@ pub(super) fn render_api_page(description: &Description) -> Result<String, Strin
     let api = serde_json::to_value(description).map_err(|error| error.to_string())?;
     let page = ApiPage {
         layout: crate::pages::PageLayout::new("API", false, None),
-        about: string_member(&api["info"], "description")
-            .split("\n\n")
-            .map(str::to_owned)
-            .collect(),
-        groups: array_items(&api["tags"])
-            .map(|tag| api_group(&api, tag))
-            .collect(),
+        about: string_member(&api["info"], "description").split("\n\n").map(str::to_owned).collect(),
+        groups: array_items(&api["tags"]).map(|tag| api_group(&api, tag)).collect(),
         schemas: members(&api["components"]["schemas"])
             .map(|(name, schema)| api_schema(name, schema))
             .collect(),
@@ -102,11 +97,7 @@ fn api_group(api: &Value, tag: &Value) -> ApiGroup {
             }
         }
     }
-    ApiGroup {
-        about: string_member(tag, "description"),
-        name,
-        operations,
-    }
+    ApiGroup { about: string_member(tag, "description"), name, operations }
 }
 
 fn api_operation(path: &str, method: &str, value: &Value) -> ApiOperation {
@@ -173,20 +164,12 @@ fn api_schema(name: &str, schema: &Value) -> ApiSchema {
 /// Describes a schema in a few words.
 fn summarize_schema(schema: &Value) -> SchemaSummary {
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-        return SchemaSummary {
-            summary: name.to_owned(),
-            link: Some(name.to_owned()),
-        };
+        return SchemaSummary { summary: name.to_owned(), link: Some(name.to_owned()) };
     }
     for choice in ["oneOf", "anyOf", "allOf"] {
-        let choices = array_items(&schema[choice])
-            .map(summarize_schema)
-            .collect::<Vec<_>>();
+        let choices = array_items(&schema[choice]).map(summarize_schema).collect::<Vec<_>>();
         if !choices.is_empty() {
-            let summaries = choices
-                .iter()
-                .map(|choice| choice.summary.as_str())
-                .collect::<Vec<_>>();
+            let summaries = choices.iter().map(|choice| choice.summary.as_str()).collect::<Vec<_>>();
             return SchemaSummary {
                 summary: summaries.join(" or "),
                 link: choices.iter().find_map(|choice| choice.link.clone()),

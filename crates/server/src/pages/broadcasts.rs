@@ -68,12 +68,7 @@ struct BroadcastCount {
 
 impl BroadcastCount {
     fn new(name: &'static str, css_class: &'static str, count: u64, meaning: &'static str) -> Self {
-        Self {
-            name,
-            css_class,
-            count: format::count(count),
-            meaning,
-        }
+        Self { name, css_class, count: format::count(count), meaning }
     }
 }
 
@@ -93,10 +88,7 @@ pub(super) async fn broadcast_list(
         layout,
         next: last.map(|last| cursor::encode(last.number)),
         has_newer: before.is_some(),
-        rows: broadcasts
-            .iter()
-            .map(|broadcast| BroadcastRow::new(gateway, broadcast))
-            .collect(),
+        rows: broadcasts.iter().map(|broadcast| BroadcastRow::new(gateway, broadcast)).collect(),
     })
 }
 
@@ -140,10 +132,7 @@ impl BroadcastPage {
             opened_ratio: or_dash(counts.opened_ratio()),
             users: user_counts(&broadcast, counts),
             messages: message_counts(counts),
-            messages_path: format!(
-                "/usage?since={0}&until={0}",
-                broadcast.created_at.format("%Y-%m-%d")
-            ),
+            messages_path: format!("/usage?since={0}&until={0}", broadcast.created_at.format("%Y-%m-%d")),
             body: broadcast.body,
         }
     }
@@ -168,12 +157,7 @@ fn user_counts(broadcast: &Broadcast, counts: &BroadcastCounts) -> Vec<Broadcast
         ),
     ];
     if pruned > 0 {
-        users.push(BroadcastCount::new(
-            "pruned",
-            "",
-            pruned,
-            "whose message was deleted because of its age",
-        ));
+        users.push(BroadcastCount::new("pruned", "", pruned, "whose message was deleted because of its age"));
     }
     users
 }
@@ -194,11 +178,7 @@ fn message_counts(counts: &BroadcastCounts) -> Vec<BroadcastCount> {
 }
 
 fn audience_text(broadcast: &Broadcast) -> &'static str {
-    if broadcast.is_to_all {
-        "all registered users"
-    } else {
-        "listed users"
-    }
+    if broadcast.is_to_all { "all registered users" } else { "listed users" }
 }
 
 /// Returns the progress of the fan-out as text.

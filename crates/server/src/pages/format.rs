@@ -72,11 +72,7 @@ pub(super) fn humanize(identifier: &str) -> String {
 
 /// Formats an address, masked (`+98912***2222`) if `mask` is set.
 pub(super) fn address(address: &str, mask: bool) -> String {
-    if mask {
-        mask_address(address)
-    } else {
-        address.to_owned()
-    }
+    if mask { mask_address(address) } else { address.to_owned() }
 }
 
 /// Returns the first 60 characters of a message body on one line, for a table.

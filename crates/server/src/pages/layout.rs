@@ -90,10 +90,7 @@ impl PageLayout {
 
     /// Returns the layout of an operator's page.
     pub(super) fn new_live(title: impl Into<String>, test_mode: bool, report: Option<&Report>) -> Self {
-        Self {
-            is_live: true,
-            ..Self::new(title, test_mode, report)
-        }
+        Self { is_live: true, ..Self::new(title, test_mode, report) }
     }
 }
 
@@ -101,40 +98,16 @@ impl ReportSummary {
     /// Returns the counters of a report.
     pub(super) fn of(report: &Report) -> Self {
         let totals = &report.totals;
-        let counter = |name, search, number, meaning| Counter {
-            name,
-            count: format::count(number),
-            meaning,
-            search,
-        };
+        let counter =
+            |name, search, number, meaning| Counter { name, count: format::count(number), meaning, search };
         Self {
             as_of: format::time(report.as_of),
             counters: [
                 counter("accepted", "", report.messages, "messages accepted"),
-                counter(
-                    "waiting",
-                    "state:waiting",
-                    totals.waiting,
-                    "deliveries that are not sent yet",
-                ),
-                counter(
-                    "sent",
-                    "state:sent",
-                    totals.sent,
-                    "deliveries that a provider has accepted",
-                ),
-                counter(
-                    "delivered",
-                    "state:delivered",
-                    totals.delivered,
-                    "deliveries that have arrived",
-                ),
-                counter(
-                    "failed",
-                    "state:failed",
-                    totals.failed_sum(),
-                    "deliveries that have failed",
-                ),
+                counter("waiting", "state:waiting", totals.waiting, "deliveries that are not sent yet"),
+                counter("sent", "state:sent", totals.sent, "deliveries that a provider has accepted"),
+                counter("delivered", "state:delivered", totals.delivered, "deliveries that have arrived"),
+                counter("failed", "state:failed", totals.failed_sum(), "deliveries that have failed"),
                 counter(
                     "unknown",
                     "state:unknown",
@@ -198,11 +171,7 @@ pub(super) fn render_html(template: &impl Template) -> Result<Bytes, Error> {
 
 /// Returns the page that explains an error.
 pub(super) fn error_page(status: StatusCode, heading: &str, message: &str) -> Response<Body> {
-    let page = ErrorPage {
-        layout: PageLayout::new(heading, false, None),
-        heading,
-        message,
-    };
+    let page = ErrorPage { layout: PageLayout::new(heading, false, None), heading, message };
     render_page(status, &page).unwrap_or_else(|error| {
         log::error!("cannot render error page: error={}", error.chain());
         Response::new(Body::from(message.to_owned()))

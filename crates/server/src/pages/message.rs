@@ -107,35 +107,22 @@ impl DeliveryTimeline {
 
 fn timeline_entries(delivery: &Delivery, accepted_at: Timestamp, mask: bool) -> Vec<TimelineEntry> {
     let accepted = TimelineEntry::without_details(accepted_at, "accepted and stored", "accepted");
-    let attempts = delivery
-        .attempts
-        .iter()
-        .map(|attempt| TimelineEntry::from_attempt(attempt, mask));
+    let attempts = delivery.attempts.iter().map(|attempt| TimelineEntry::from_attempt(attempt, mask));
     let end = final_entry(&delivery.state);
     let opened = delivery.opened_at.map(|at| TimelineEntry {
-        provider: delivery
-            .provider
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
+        provider: delivery.provider.as_ref().map(ToString::to_string).unwrap_or_default(),
         ..TimelineEntry::without_details(at, "receipt: opened", "delivered")
     });
-    std::iter::once(accepted)
-        .chain(attempts)
-        .chain(end)
-        .chain(opened)
-        .collect()
+    std::iter::once(accepted).chain(attempts).chain(end).chain(opened).collect()
 }
 
 /// Returns the entry of the final state, unless an attempt already shows it.
 fn final_entry(state: &DeliveryState) -> Option<TimelineEntry> {
     match state {
         DeliveryState::Waiting { .. } | DeliveryState::Sent { .. } => None,
-        DeliveryState::Delivered { at } => Some(TimelineEntry::without_details(
-            *at,
-            "receipt: delivered",
-            "delivered",
-        )),
+        DeliveryState::Delivered { at } => {
+            Some(TimelineEntry::without_details(*at, "receipt: delivered", "delivered"))
+        }
         DeliveryState::Failed { failure, reason, at } => Some(TimelineEntry {
             reason: reason.clone(),
             ..TimelineEntry::without_details(
@@ -177,11 +164,7 @@ impl TimelineEntry {
             duration: format::duration(attempt.duration_ms),
             ..Self::without_details(
                 attempt.at,
-                format!(
-                    "round {}: {}{to}",
-                    attempt.round,
-                    format::humanize(&attempt.outcome)
-                ),
+                format!("round {}: {}{to}", attempt.round, format::humanize(&attempt.outcome)),
                 css_class,
             )
         }

@@ -35,11 +35,7 @@ use postrider_engine::stop::StopSignal;
 
 /// Returns the routes of `/operate` and below.
 pub(crate) fn routes(report_cache: &Arc<ReportCache>, stop: &StopSignal) -> Router<Arc<Gateway>> {
-    let state = OperateState {
-        reports: Arc::clone(report_cache),
-        live: Arc::default(),
-        stop: stop.clone(),
-    };
+    let state = OperateState { reports: Arc::clone(report_cache), live: Arc::default(), stop: stop.clone() };
     Router::new()
         .route("/operate", get(overview))
         .route("/operate/messages", get(messages))

@@ -57,18 +57,10 @@ pub(super) struct PlotSize {
 const MARGINS_WIDTH: u32 = 8 + 52 + 16;
 
 /// For screens wider than a phone.
-pub(super) const WIDE: PlotSize = PlotSize {
-    width: 960 + MARGINS_WIDTH,
-    height: 240,
-    label_every: 6,
-};
+pub(super) const WIDE: PlotSize = PlotSize { width: 960 + MARGINS_WIDTH, height: 240, label_every: 6 };
 
 /// For a phone.
-pub(super) const NARROW: PlotSize = PlotSize {
-    width: 288 + MARGINS_WIDTH,
-    height: 220,
-    label_every: 12,
-};
+pub(super) const NARROW: PlotSize = PlotSize { width: 288 + MARGINS_WIDTH, height: 220, label_every: 12 };
 
 /// The last 48 hours with their deliveries, including hours without any.
 pub(super) struct HourlyPlot {
@@ -100,10 +92,7 @@ impl HourlyPlot {
 
     /// Returns the hour with most deliveries; `None` if there are no deliveries.
     pub(super) fn busiest(&self) -> Option<&HourReportRow> {
-        self.rows
-            .iter()
-            .filter(|row| row.accepted > 0)
-            .max_by_key(|row| row.accepted)
+        self.rows.iter().filter(|row| row.accepted > 0).max_by_key(|row| row.accepted)
     }
 
     /// Returns the plot as SVG; `None` if the library cannot draw it.
@@ -112,18 +101,12 @@ impl HourlyPlot {
         self.draw_into(&mut svg, size)
             .inspect_err(|error| log::error!("cannot draw hourly plot: error={error}"))
             .ok()?;
-        let classed = CLASSES
-            .iter()
-            .fold(svg, |svg, (written, class)| svg.replace(written, class));
+        let classed = CLASSES.iter().fold(svg, |svg, (written, class)| svg.replace(written, class));
         Some(compact_paths(&classed))
     }
 
     fn draw_into(&self, svg: &mut String, size: &PlotSize) -> Result<(), Box<dyn std::error::Error + '_>> {
-        let highest = self
-            .rows
-            .iter()
-            .map(|row| row.accepted.max(row.sent + row.failed))
-            .max();
+        let highest = self.rows.iter().map(|row| row.accepted.max(row.sent + row.failed)).max();
 
         let ticks = ticks(highest.unwrap_or(0));
         let top = ticks.last().copied().unwrap_or(1);
@@ -153,9 +136,7 @@ impl HourlyPlot {
         for (color, height) in LAYERS {
             let bars = self.bars(height);
             if !bars.is_empty() {
-                chart
-                    .draw_series([Polygon::new(bars, color.filled())])
-                    .map_err(|error| error.to_string())?;
+                chart.draw_series([Polygon::new(bars, color.filled())]).map_err(|error| error.to_string())?;
             }
         }
         area.present().map_err(|error| error.to_string())?;
@@ -168,19 +149,8 @@ type BarHeight = fn(&HourReportRow) -> u64;
 
 /// The layers from back to front. A layer has no bar where the layer in front of it would hide it.
 const LAYERS: [(RGBColor, BarHeight); 3] = [
-    (WAITING, |row| {
-        if row.sent + row.failed < row.accepted {
-            row.accepted
-        } else {
-            0
-        }
-    }),
-    (
-        FAILED,
-        |row| {
-            if row.failed > 0 { row.sent + row.failed } else { 0 }
-        },
-    ),
+    (WAITING, |row| if row.sent + row.failed < row.accepted { row.accepted } else { 0 }),
+    (FAILED, |row| if row.failed > 0 { row.sent + row.failed } else { 0 }),
     (SENT, |row| row.sent),
 ];
 
@@ -225,9 +195,8 @@ fn compact_paths(svg: &str) -> String {
     let mut parts = svg.split("<polygon ");
     let mut compact = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let Some((class, (points, rest))) = part
-            .split_once("points=\"")
-            .and_then(|(class, rest)| Some((class, rest.split_once('"')?)))
+        let Some((class, (points, rest))) =
+            part.split_once("points=\"").and_then(|(class, rest)| Some((class, rest.split_once('"')?)))
         else {
             continue;
         };
@@ -244,10 +213,7 @@ fn compact_paths(svg: &str) -> String {
 fn svg_path(points: &str) -> String {
     let mut path = String::new();
     let mut last = None;
-    for (x, y) in points
-        .split_ascii_whitespace()
-        .filter_map(|point| point.split_once(','))
-    {
+    for (x, y) in points.split_ascii_whitespace().filter_map(|point| point.split_once(',')) {
         let step = match last {
             None => format!("M{x} {y}"),
             Some((_, last_y)) if last_y == y => format!("H{x}"),
@@ -272,7 +238,5 @@ fn ticks(highest: u64) -> Vec<u64> {
             decade = step;
         }
     }
-    (0..=highest.div_ceil(step).max(1))
-        .map(|number| number.saturating_mul(step))
-        .collect()
+    (0..=highest.div_ceil(step).max(1)).map(|number| number.saturating_mul(step)).collect()
 }

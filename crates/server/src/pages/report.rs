@@ -141,10 +141,7 @@ impl ReportPage {
 impl ReportContent {
     fn of(report: &Report, overdue: bool, settings: &PageSettings) -> Self {
         let totals = &report.totals;
-        let name_count = |name: String, number: u64| NameCount {
-            name,
-            count: format::count(number),
-        };
+        let name_count = |name: String, number: u64| NameCount { name, count: format::count(number) };
         let address = |row: &TopRecipientRow| {
             name_count(format::address(&row.address, settings.mask_numbers), row.count)
         };
@@ -200,11 +197,7 @@ fn state_rows(report: &Report) -> [StateRow; 4] {
         row("waiting", totals.waiting, "not sent yet, or to be sent again"),
         row("sent", totals.sent, "accepted by a provider, no receipt yet"),
         row("delivered", totals.delivered, "arrived, according to a receipt"),
-        row(
-            "failed",
-            totals.failed_sum(),
-            "not sent again unless an operator requests it",
-        ),
+        row("failed", totals.failed_sum(), "not sent again unless an operator requests it"),
     ]
 }
 
@@ -234,9 +227,5 @@ fn hourly_plots(report: &Report) -> Option<HourlyPlots> {
         busiest.hour.format("%H:%M on %b %-d"),
         format::count(busiest.accepted),
     );
-    Some(HourlyPlots {
-        wide: hours.draw(&plot::WIDE)?,
-        narrow: hours.draw(&plot::NARROW)?,
-        caption,
-    })
+    Some(HourlyPlots { wide: hours.draw(&plot::WIDE)?, narrow: hours.draw(&plot::NARROW)?, caption })
 }

@@ -79,10 +79,7 @@ impl ReportCache {
         }
         let at = Instant::now();
         let lookup = self.read_store(gateway).await;
-        let timed = Some(TimedLookup {
-            at,
-            lookup: lookup.clone(),
-        });
+        let timed = Some(TimedLookup { at, lookup: lookup.clone() });
         *self.last_lookup.write().unwrap_or_else(PoisonError::into_inner) = timed;
         lookup
     }
@@ -112,11 +109,7 @@ impl ReportCache {
         if let Some(page) = cached.page.get() {
             return Ok(page.clone());
         }
-        let page = report::render(
-            &cached.report,
-            cached.overdue,
-            &PageSettings::from_gateway(gateway),
-        )?;
+        let page = report::render(&cached.report, cached.overdue, &PageSettings::from_gateway(gateway))?;
         let page = cached.page.get_or_init(|| page).clone();
         gateway.cache.set(&cached.cache_key, &page, PAGE_TTL).await;
         Ok(page)
@@ -124,20 +117,15 @@ impl ReportCache {
 
     fn fresh_lookup(&self) -> Option<ReportLookup> {
         let last = self.last_lookup.read().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref()
-            .filter(|timed| timed.at.elapsed() < LOOKUP_TTL)
-            .map(|timed| timed.lookup.clone())
+        last.as_ref().filter(|timed| timed.at.elapsed() < LOOKUP_TTL).map(|timed| timed.lookup.clone())
     }
 
     async fn read_store(&self, gateway: &Gateway) -> ReportLookup {
         match sync_report::latest_report(gateway).await {
             Ok(None) => ReportLookup::NoReport,
             Ok(Some((generation, report))) => {
-                let overdue = is_overdue(
-                    report.as_of,
-                    sync_report::sync_interval(gateway),
-                    gateway.clock.now(),
-                );
+                let overdue =
+                    is_overdue(report.as_of, sync_report::sync_interval(gateway), gateway.clock.now());
                 ReportLookup::Report(Arc::new(CachedReport {
                     cache_key: self.cache_key(generation, overdue, gateway),
                     report,
@@ -163,9 +151,8 @@ impl ReportCache {
     }
 
     fn cache_key(&self, generation: i64, overdue: bool, gateway: &Gateway) -> String {
-        let fingerprint = self
-            .page_fingerprint
-            .get_or_init(|| page_fingerprint(&PageSettings::from_gateway(gateway)));
+        let fingerprint =
+            self.page_fingerprint.get_or_init(|| page_fingerprint(&PageSettings::from_gateway(gateway)));
         let suffix = if overdue { ":overdue" } else { "" };
         format!("page:report:{generation}:{fingerprint}{suffix}")
     }
@@ -187,22 +174,10 @@ fn page_fingerprint(settings: &PageSettings) -> String {
         as_of,
         messages: 1,
         providers: vec![ProviderReportRow::default()],
-        hours: vec![HourReportRow {
-            hour: as_of,
-            accepted: 3,
-            sent: 1,
-            failed: 1,
-        }],
-        top_recipients: vec![TopRecipientRow {
-            address: "+980000000000".to_owned(),
-            count: 1,
-        }],
+        hours: vec![HourReportRow { hour: as_of, accepted: 3, sent: 1, failed: 1 }],
+        top_recipients: vec![TopRecipientRow { address: "+980000000000".to_owned(), count: 1 }],
         ..Report::default()
     };
     let page = report::render(&example, false, settings).unwrap_or_default();
-    Sha256::digest(&page)
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(&page).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -62,10 +62,7 @@ impl SearchParams {
     /// Parses the query; `None` if a parameter is repeated. A number that cannot be decoded counts as unreadable.
     pub(super) fn parse(query: &str) -> Option<Self> {
         let encoded = query.as_bytes();
-        if ["search", "before"]
-            .iter()
-            .any(|name| form::values(encoded, name).count() > 1)
-        {
+        if ["search", "before"].iter().any(|name| form::values(encoded, name).count() > 1) {
             return None;
         }
         let search = form::phone_number(encoded, "search");
@@ -89,28 +86,16 @@ pub(super) async fn search_number(
     params: &SearchParams,
 ) -> Result<NumberSearchResults> {
     let shown_query: String = typed.chars().take(TYPED_CHARS_MAX).collect();
-    let kind = if typed.contains('@') {
-        AddressKind::Email
-    } else {
-        AddressKind::Phone
-    };
+    let kind = if typed.contains('@') { AddressKind::Email } else { AddressKind::Phone };
     let Ok(address) = parse_address(kind, typed, &gateway.config.phone) else {
         return Ok(NumberSearchResults::Unreadable { typed: shown_query });
     };
     let before = params.before;
-    let query = MessageQuery {
-        to: Some(address.clone()),
-        before,
-        limit: PAGE_MESSAGES,
-        ..MessageQuery::default()
-    };
+    let query =
+        MessageQuery { to: Some(address.clone()), before, limit: PAGE_MESSAGES, ..MessageQuery::default() };
     let page = gateway.store.search(query).await?;
     Ok(NumberSearchResults::Found(NumberSearchPage {
-        rows: page
-            .messages
-            .iter()
-            .flat_map(|message| search_hits(message, &address))
-            .collect(),
+        rows: page.messages.iter().flat_map(|message| search_hits(message, &address)).collect(),
         address: format::address(&address, gateway.config.mask_numbers),
         typed: shown_query,
         has_newer: before.is_some(),

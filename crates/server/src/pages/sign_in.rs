@@ -30,9 +30,7 @@ struct SignInPage {
 
 /// Returns the routes of sign-in and sign-out.
 pub(crate) fn routes() -> Router<Arc<Gateway>> {
-    Router::new()
-        .route("/sign-in", get(sign_in_form).post(sign_in))
-        .route("/sign-out", post(sign_out))
+    Router::new().route("/sign-in", get(sign_in_form).post(sign_in)).route("/sign-out", post(sign_out))
 }
 
 async fn sign_in_form(State(gateway): State<Arc<Gateway>>, uri: Uri) -> Response<Body> {
@@ -49,9 +47,7 @@ fn sign_in_page(status: StatusCode, next: &str, is_key_rejected: bool) -> Respon
         next: session::local_path(next).to_owned(),
         is_key_rejected,
     };
-    layout::operator_page(status, &page)
-        .map_err(PageError::from)
-        .into_response()
+    layout::operator_page(status, &page).map_err(PageError::from).into_response()
 }
 
 async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {

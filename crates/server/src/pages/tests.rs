@@ -68,27 +68,18 @@ pub(super) fn full_report() -> Report {
             waiting: 1_204,
             sent: 3_310,
             delivered: 78_702,
-            failed: vec![
-                ("invalid_recipient".to_owned(), 640),
-                ("exhausted".to_owned(), 357),
-            ],
+            failed: vec![("invalid_recipient".to_owned(), 640), ("exhausted".to_owned(), 357)],
             unknown: 3,
             opened: 12_040,
         },
         providers: vec![
             provider("mock-blue", [41_000, 12, 4_300, 9, 20, 300, 0, 2], 39_200),
             provider("mock-red", [40_100, 8, 9, 0, 14, 340, 0, 1], 39_502),
-            ProviderReportRow {
-                name: "idle".to_owned(),
-                ..ProviderReportRow::default()
-            },
+            ProviderReportRow { name: "idle".to_owned(), ..ProviderReportRow::default() },
         ],
         hours: (0..48).map(hour).collect(),
         top_recipients: (0..10)
-            .map(|index| TopRecipientRow {
-                address: format!("+98912222{index:04}"),
-                count: 500 - 31 * index,
-            })
+            .map(|index| TopRecipientRow { address: format!("+98912222{index:04}"), count: 500 - 31 * index })
             .collect(),
     }
 }
@@ -149,14 +140,7 @@ pub(super) fn results_page(report: &Report) -> ReportPage {
     let found = NumberSearchPage {
         address: "+98912***2222".to_owned(),
         typed: HOSTILE_TEXT.to_owned(),
-        rows: vec![
-            row(),
-            NumberSearchHit {
-                state: "waiting",
-                body: "سلام".to_owned(),
-                ..row()
-            },
-        ],
+        rows: vec![row(), NumberSearchHit { state: "waiting", body: "سلام".to_owned(), ..row() }],
         has_newer: true,
         next: Some(41),
     };
@@ -203,20 +187,14 @@ fn a_full_report_shows_every_number_with_its_name() {
 #[test]
 fn an_empty_report_does_not_divide_by_zero() {
     let page = text(&report::render(&Report::default(), false, &page_settings()).unwrap());
-    assert_contains(
-        &page,
-        &["No provider has been called yet", "Getting started", "–"],
-    );
+    assert_contains(&page, &["No provider has been called yet", "Getting started", "–"]);
     assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
 }
 
 #[test]
 fn a_provider_without_calls_has_dashes() {
     let report = Report {
-        providers: vec![ProviderReportRow {
-            name: "idle".to_owned(),
-            ..ProviderReportRow::default()
-        }],
+        providers: vec![ProviderReportRow { name: "idle".to_owned(), ..ProviderReportRow::default() }],
         ..Report::default()
     };
     let page = text(&report::render(&report, false, &page_settings()).unwrap());
@@ -240,10 +218,7 @@ fn without_a_report_the_page_says_how_to_make_one() {
 
 #[test]
 fn outside_test_mode_no_link_sends_anything() {
-    let settings = PageSettings {
-        test_mode: false,
-        ..page_settings()
-    };
+    let settings = PageSettings { test_mode: false, ..page_settings() };
     let page = text(&layout::render_html(&ReportPage::new(None, None, &settings)).unwrap());
     assert!(!page.contains("href=\"/sms/send"), "{page}");
     assert!(!page.contains("Test mode"), "{page}");
@@ -253,20 +228,14 @@ fn outside_test_mode_no_link_sends_anything() {
 fn a_report_that_is_overdue_or_made_by_cron_is_marked() {
     let overdue = text(&report::render(&full_report(), true, &page_settings()).unwrap());
     assert_contains(&overdue, &["has not happened"]);
-    let cron = PageSettings {
-        interval: None,
-        ..page_settings()
-    };
+    let cron = PageSettings { interval: None, ..page_settings() };
     let page = text(&report::render(&full_report(), false, &cron).unwrap());
     assert_contains(&page, &["Rebuilt by cron"]);
 }
 
 #[test]
 fn unmasked_numbers_are_shown_only_if_configured() {
-    let unmasked = PageSettings {
-        mask_numbers: false,
-        ..page_settings()
-    };
+    let unmasked = PageSettings { mask_numbers: false, ..page_settings() };
     let page = text(&report::render(&full_report(), false, &unmasked).unwrap());
     assert_contains(&page, &["+989122220003"]);
 }
@@ -304,20 +273,12 @@ fn a_timeline_has_every_attempt_in_order() {
         "failed: exhausted</span></td>",
     ]
     .iter()
-    .map(|what| {
-        page.find(what)
-            .unwrap_or_else(|| panic!("«{what}» is not in {page}"))
-    })
+    .map(|what| page.find(what).unwrap_or_else(|| panic!("«{what}» is not in {page}")))
     .collect();
     assert!(positions.is_sorted(), "{positions:?}");
     assert_contains(
         &page,
-        &[
-            "<td data-label=\"Provider\">unknown</td>",
-            "+98912***2222",
-            "37 ms",
-            "no tries left",
-        ],
+        &["<td data-label=\"Provider\">unknown</td>", "+98912***2222", "37 ms", "no tries left"],
     );
 }
 

@@ -81,12 +81,7 @@ pub(super) async fn usage_page(
         Err(violations) => {
             let errors = violations.into_iter();
             let errors = errors.map(|violation| format!("{} {}", violation.field, violation.detail));
-            let page = UsagePage {
-                layout,
-                typed,
-                errors: errors.collect(),
-                found: None,
-            };
+            let page = UsagePage { layout, typed, errors: errors.collect(), found: None };
             return Ok((false, page));
         }
     };
@@ -95,10 +90,8 @@ pub(super) async fn usage_page(
     let (messages, totals) = if has_newer {
         (gateway.store.usage(filter).await?, UsageTotals::default())
     } else {
-        let (messages, totals) = tokio::join!(
-            gateway.store.usage(filter.clone()),
-            gateway.store.usage_totals(filter)
-        );
+        let (messages, totals) =
+            tokio::join!(gateway.store.usage(filter.clone()), gateway.store.usage_totals(filter));
         (messages?, totals?)
     };
     let query_string = typed.query_string();
@@ -123,19 +116,11 @@ impl UsageForm {
             let text = form::field(query.as_bytes(), name).unwrap_or_default();
             text.chars().take(TYPED_CHARS_MAX).collect()
         };
-        Self {
-            user_id: field("user_id"),
-            since: field("since"),
-            until: field("until"),
-        }
+        Self { user_id: field("user_id"), since: field("since"), until: field("until") }
     }
 
     fn query_string(&self) -> String {
-        let fields = [
-            ("user_id", &self.user_id),
-            ("since", &self.since),
-            ("until", &self.until),
-        ];
+        let fields = [("user_id", &self.user_id), ("since", &self.since), ("until", &self.until)];
         let given = fields.into_iter().filter(|(_, text)| !text.is_empty());
         Serializer::new(String::new()).extend_pairs(given).finish()
     }
@@ -182,10 +167,7 @@ impl UsageTableRow {
         Self {
             id: message.id.to_string(),
             created: format::time(message.created_at),
-            user: message
-                .user
-                .clone()
-                .unwrap_or_else(|| format::NOT_AVAILABLE.to_owned()),
+            user: message.user.clone().unwrap_or_else(|| format::NOT_AVAILABLE.to_owned()),
             channel: delivery.channel.to_string(),
             to: format::address(&delivery.address, mask),
             provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),

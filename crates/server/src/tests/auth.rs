@@ -57,21 +57,10 @@ async fn every_route_requires_its_scope() {
         let response = send_request(&server, method, path, None).await;
         assert_eq!(response.status, 401, "{method} {path}");
         assert!(response.header("www-authenticate").is_some(), "{method} {path}");
-        assert_eq!(
-            send_request(&server, method, path, Some("wrong")).await.status,
-            401,
-            "{method} {path}"
-        );
-        assert_eq!(
-            send_request(&server, method, path, Some(other)).await.status,
-            403,
-            "{method} {path}"
-        );
+        assert_eq!(send_request(&server, method, path, Some("wrong")).await.status, 401, "{method} {path}");
+        assert_eq!(send_request(&server, method, path, Some(other)).await.status, 403, "{method} {path}");
         for key in [scope, "all"] {
-            let status = send_request(&server, method, path, Some(key))
-                .await
-                .status
-                .as_u16();
+            let status = send_request(&server, method, path, Some(key)).await.status.as_u16();
             assert!(![401, 403].contains(&status), "{method} {path}: {status}");
         }
     }
@@ -95,12 +84,7 @@ async fn a_key_that_may_only_send_does_not_get_stored_user_data() {
 async fn each_api_refuses_in_its_own_envelope_and_pages_send_a_basic_challenge() {
     let server = server_with_keys().await;
     let simple = send_request(&server, "GET", "/sms/send?number=1&body=x", None).await;
-    assert!(
-        simple.json()["Message"][0]
-            .as_str()
-            .unwrap()
-            .contains("X-Api-Key")
-    );
+    assert!(simple.json()["Message"][0].as_str().unwrap().contains("X-Api-Key"));
     let texting = send_request(&server, "POST", "/messages", None).await;
     assert_eq!(texting.json()["status"], "error");
     let native = send_request(&server, "GET", "/v1/report", None).await;
@@ -114,12 +98,7 @@ async fn each_api_refuses_in_its_own_envelope_and_pages_send_a_basic_challenge()
 async fn health_needs_no_key_and_callbacks_need_their_own_authentication() {
     let server = server_with_keys().await;
     assert_eq!(send_request(&server, "GET", "/healthz", None).await.status, 200);
-    assert_eq!(
-        send_request(&server, "POST", "/messages/delivery_status", None)
-            .await
-            .status,
-        401
-    );
+    assert_eq!(send_request(&server, "POST", "/messages/delivery_status", None).await.status, 401);
     let forged = send_request(&server, "POST", "/v1/receipts/mock-red", None).await;
     assert_eq!(forged.json()["type"], "/problems/invalid-signature");
 }
@@ -132,10 +111,7 @@ async fn an_idempotency_key_belongs_to_one_api_key() {
             .header("x-api-key", key)
             .header("idempotency-key", "same");
         let response = server.request(request.body(Body::empty()).unwrap()).await;
-        assert_eq!(
-            (response.status.as_u16(), response.header("idempotency-replayed")),
-            (200, None)
-        );
+        assert_eq!((response.status.as_u16(), response.header("idempotency-replayed")), (200, None));
     }
     assert_eq!(server.message_count().await, 2);
 }
@@ -148,12 +124,8 @@ async fn unknown_paths_and_unsupported_methods_are_problems() {
         assert_eq!(response.status, 404, "{path}");
         assert_eq!(response.json()["type"], "/problems/not-found", "{path}");
     }
-    for (path, allow) in [
-        ("/v1/messages", "POST"),
-        ("/v1/report", "GET"),
-        ("/healthz", "GET"),
-        ("/", "GET"),
-    ] {
+    for (path, allow) in [("/v1/messages", "POST"), ("/v1/report", "GET"), ("/healthz", "GET"), ("/", "GET")]
+    {
         let response = send_request(&server, "PATCH", path, None).await;
         assert_eq!(response.status, 405, "{path}");
         assert!(response.header("allow").unwrap().contains(allow), "{path}");
@@ -164,32 +136,15 @@ async fn unknown_paths_and_unsupported_methods_are_problems() {
 #[tokio::test]
 async fn without_a_key_readiness_has_no_details() {
     let server = server_with_keys().await;
-    send_request(&server, "GET", "/readyz", None)
-        .await
-        .assert_response(200, r#"{"ready":true}"#);
+    send_request(&server, "GET", "/readyz", None).await.assert_response(200, r#"{"ready":true}"#);
     let detailed = r#"{"ready":true,"degraded":[]}"#;
-    send_request(&server, "GET", "/readyz", Some("r3ad"))
-        .await
-        .assert_response(200, detailed);
-    assert_eq!(
-        send_request(&server, "GET", "/readyz", Some("wrong"))
-            .await
-            .status,
-        401
-    );
-    assert_eq!(
-        send_request(&server, "GET", "/readyz", Some("s3nd")).await.status,
-        403
-    );
+    send_request(&server, "GET", "/readyz", Some("r3ad")).await.assert_response(200, detailed);
+    assert_eq!(send_request(&server, "GET", "/readyz", Some("wrong")).await.status, 401);
+    assert_eq!(send_request(&server, "GET", "/readyz", Some("s3nd")).await.status, 403);
     // The result without a key is cached for a moment, so that frequent requests cost the store nothing.
     let _lock = server.lock_store();
-    send_request(&server, "GET", "/readyz", None)
-        .await
-        .assert_response(200, r#"{"ready":true}"#);
-    assert_eq!(
-        send_request(&server, "GET", "/readyz", Some("r3ad")).await.status,
-        503
-    );
+    send_request(&server, "GET", "/readyz", None).await.assert_response(200, r#"{"ready":true}"#);
+    assert_eq!(send_request(&server, "GET", "/readyz", Some("r3ad")).await.status, 503);
 }
 
 /// Headers that show that a browser may have sent a request for another site, with the expected status.
@@ -219,12 +174,7 @@ async fn request_with(
 async fn without_keys_every_route_refuses_cross_site_requests() {
     let server = TestServer::new().await;
     let described = server.get("/api.json").await.json();
-    let mut paths = described["paths"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .cloned()
-        .collect::<Vec<_>>();
+    let mut paths = described["paths"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let others = [
         "/",
         "/usage",
@@ -255,11 +205,7 @@ async fn without_keys_curl_the_address_bar_and_same_site_pages_work() {
         &[("host", "127.0.0.1:8080")][..],
         &[("host", "gw.example.org")],
         &[("host", "localhost:8080"), ("sec-fetch-site", "none")],
-        &[
-            ("host", "[::1]:8080"),
-            ("sec-fetch-site", "same-origin"),
-            ("origin", "http://[::1]:8080"),
-        ],
+        &[("host", "[::1]:8080"), ("sec-fetch-site", "same-origin"), ("origin", "http://[::1]:8080")],
         &[],
     ] {
         let response = request_with(&server, "GET", "/sms/send?number=09122222222&body=hi", headers).await;
@@ -287,11 +233,8 @@ async fn with_keys_basic_credentials_authorize_no_cross_site_change() {
         ("POST", "/operate/confirm"),
         ("POST", "/operate/providers/mock-red/pause"),
     ] {
-        for foreign in [
-            ("sec-fetch-site", "cross-site"),
-            ("sec-fetch-site", "same-site"),
-            ("origin", "null"),
-        ] {
+        for foreign in [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "null")]
+        {
             let response = request_with(&server, method, path, &[basic, foreign]).await;
             assert_eq!(response.status, 403, "{method} {path} {foreign:?}");
             let explicit = request_with(&server, method, path, &[bearer, foreign]).await;
@@ -301,24 +244,10 @@ async fn with_keys_basic_credentials_authorize_no_cross_site_change() {
     }
     assert!(server.gateway.store.provider_controls().await.unwrap().is_empty());
     let send = "/sms/send?number=09122222222&body=hi";
-    for own in [
-        ("sec-fetch-site", "none"),
-        ("sec-fetch-site", "same-origin"),
-        ("user-agent", "curl/8"),
-    ] {
-        assert_eq!(
-            request_with(&server, "GET", send, &[basic, own]).await.status,
-            200,
-            "{own:?}"
-        );
+    for own in [("sec-fetch-site", "none"), ("sec-fetch-site", "same-origin"), ("user-agent", "curl/8")] {
+        assert_eq!(request_with(&server, "GET", send, &[basic, own]).await.status, 200, "{own:?}");
     }
-    let link = request_with(
-        &server,
-        "GET",
-        "/operate",
-        &[basic, ("sec-fetch-site", "cross-site")],
-    )
-    .await;
+    let link = request_with(&server, "GET", "/operate", &[basic, ("sec-fetch-site", "cross-site")]).await;
     assert_eq!(link.status, 200, "a link changes nothing");
 }
 
@@ -327,9 +256,7 @@ async fn receipts_for_a_provider_without_a_secret_are_404() {
     for callbacks in [CallbackMode::Disabled, CallbackMode::Texting] {
         let server = TestServer::with_provider(accepting_provider(callbacks)).await;
         let request = Request::post("/v1/receipts/mock-red").header("x-secret", "sesame");
-        let response = server
-            .request(request.body(Body::from("delivered ref-64")).unwrap())
-            .await;
+        let response = server.request(request.body(Body::from("delivered ref-64")).unwrap()).await;
         assert_eq!(response.status, 404, "{callbacks:?}");
     }
 }
@@ -338,21 +265,13 @@ async fn receipts_for_a_provider_without_a_secret_are_404() {
 async fn an_unsigned_receipt_for_an_unknown_reference_is_counted_and_not_stored() {
     let server = TestServer::with_provider(accepting_provider(CallbackMode::Unsigned)).await;
     let request = Request::post("/v1/receipts/mock-red").header("x-secret", "sesame");
-    let response = server
-        .request(request.body(Body::from("delivered ref-64")).unwrap())
-        .await;
+    let response = server.request(request.body(Body::from("delivered ref-64")).unwrap()).await;
     response.assert_response(200, r#"{"received":1}"#);
     let metrics = server.get("/metrics").await.text();
-    assert!(
-        metrics.contains("postrider_receipts_total{result=\"dropped\"} 1"),
-        "{metrics}"
-    );
+    assert!(metrics.contains("postrider_receipts_total{result=\"dropped\"} 1"), "{metrics}");
     let body = r#"{"to":"09122222222","body":"hi"}"#;
     let id = server.post("/v1/messages", "application/json", body).await.json()["id"].clone();
     server.deliver_all().await;
-    let message = server
-        .get(&format!("/v1/messages/{}", id.as_str().unwrap()))
-        .await
-        .json();
+    let message = server.get(&format!("/v1/messages/{}", id.as_str().unwrap())).await.json();
     assert_eq!(message["deliveries"][0]["state"], "sent", "{message}");
 }

@@ -20,10 +20,7 @@ async fn publish(server: &TestServer, broadcast: Value) -> String {
     let response = server.post_json("/v1/broadcasts", &broadcast).await;
     assert_eq!(response.status, 202, "{}", response.text());
     let id = response.json()["id"].as_str().unwrap().to_owned();
-    assert_eq!(
-        response.header("location"),
-        Some(format!("/v1/broadcasts/{id}").as_str())
-    );
+    assert_eq!(response.header("location"), Some(format!("/v1/broadcasts/{id}").as_str()));
     id
 }
 
@@ -40,19 +37,13 @@ async fn newest(server: &TestServer, user: &str) -> Value {
 
 async fn mark_read(server: &TestServer, user: &str, message: &Value) -> TestResponse {
     let path = format!("/v1/users/{user}/inbox/{}/read", message.as_str().unwrap());
-    server
-        .request(Request::post(path).body(Body::empty()).unwrap())
-        .await
+    server.request(Request::post(path).body(Body::empty()).unwrap()).await
 }
 
 pub(super) fn violation(response: &TestResponse) -> String {
     assert_eq!(response.status, 422, "{}", response.text());
     let first = &response.json()["violations"][0];
-    format!(
-        "{}: {}",
-        first["field"].as_str().unwrap(),
-        first["detail"].as_str().unwrap()
-    )
+    format!("{}: {}", first["field"].as_str().unwrap(), first["detail"].as_str().unwrap())
 }
 
 #[tokio::test]
@@ -82,47 +73,23 @@ async fn an_invalid_field_of_a_broadcast_is_reported() {
     for (broadcast, expected) in [
         (json!({"all": true}), "body: is missing"),
         (json!({"body": "", "all": true}), "body: there must be a body"),
-        (
-            json!({"body": long, "all": true}),
-            "body: the body is longer than",
-        ),
-        (
-            json!({"body": "a\u{0}", "all": true}),
-            "body: the body must not contain",
-        ),
+        (json!({"body": long, "all": true}), "body: the body is longer than"),
+        (json!({"body": "a\u{0}", "all": true}), "body: the body must not contain"),
         (json!({"body": "a"}), "users: is missing"),
         (json!({"body": "a", "all": false}), "users: is missing"),
-        (
-            json!({"body": "a", "all": true, "users": ["ana"]}),
-            "users: cannot be combined with all",
-        ),
+        (json!({"body": "a", "all": true, "users": ["ana"]}), "users: cannot be combined with all"),
         (json!({"body": "a", "all": "yes"}), "all: must be true or false"),
         (json!({"body": "a", "users": []}), "users: must name at least one"),
-        (
-            json!({"body": "a", "users": "ana"}),
-            "users: must be a list of strings",
-        ),
-        (
-            json!({"body": "a", "users": many}),
-            "users: must not name more than 10000",
-        ),
-        (
-            json!({"body": "a", "users": ["ana", "zoe"]}),
-            "users: contains unregistered users: \"zoe\"",
-        ),
+        (json!({"body": "a", "users": "ana"}), "users: must be a list of strings"),
+        (json!({"body": "a", "users": many}), "users: must not name more than 10000"),
+        (json!({"body": "a", "users": ["ana", "zoe"]}), "users: contains unregistered users: \"zoe\""),
         (
             json!({"body": "a", "users": (10..21).map(|which| which.to_string()).collect::<Vec<_>>()}),
             "users: contains unregistered users: \"10\", \"11\", \"12\", \"13\", \"14\", \"15\", \"16\", \"17\", \"18\", \
              \"19\" and one other",
         ),
-        (
-            json!({"body": "a", "all": true, "channel": "pigeon"}),
-            "channel: unknown channel \"pigeon\"",
-        ),
-        (
-            json!({"body": "a", "all": true, "when": 1}),
-            "when: unknown field",
-        ),
+        (json!({"body": "a", "all": true, "channel": "pigeon"}), "channel: unknown channel \"pigeon\""),
+        (json!({"body": "a", "all": true, "when": 1}), "when: unknown field"),
     ] {
         let reported = violation(&server.post_json("/v1/broadcasts", &broadcast).await);
         assert!(reported.starts_with(expected), "{broadcast}: {reported}");
@@ -149,10 +116,7 @@ async fn a_broadcast_is_published_once_for_its_idempotency_key() {
     assert_eq!((first.status.as_u16(), again.status.as_u16()), (202, 202));
     assert_eq!(first.json(), again.json());
     assert_eq!(
-        (
-            first.header("idempotency-replayed"),
-            again.header("idempotency-replayed")
-        ),
+        (first.header("idempotency-replayed"), again.header("idempotency-replayed")),
         (None, Some("true"))
     );
     let other = publish("other news").await;
@@ -192,10 +156,7 @@ async fn a_broadcast_over_an_unconfigured_channel_does_not_block_others() {
     publish(&server, json!({"body": "hello", "all": true})).await;
     assert_eq!(fan_out_all(&server).await, 1, "only the second");
     let counts = server.get(&format!("/v1/broadcasts/{waiting}")).await.json();
-    assert_eq!(
-        (&counts["fanned_out"], &counts["unreachable"]),
-        (&json!(false), &json!(0))
-    );
+    assert_eq!((&counts["fanned_out"], &counts["unreachable"]), (&json!(false), &json!(0)));
     let page = server.get(&format!("/broadcasts/{waiting}")).await.text();
     assert!(page.contains("waiting for a configuration"), "{page}");
 }
@@ -211,11 +172,7 @@ async fn a_broadcast_has_normal_priority_also_on_a_high_priority_channel() {
     register(&server, &["ana"]).await;
     publish(&server, json!({"body": "news", "all": true})).await;
     fan_out_all(&server).await;
-    let query = postrider_store::UsageQuery {
-        user: Some("ana".to_owned()),
-        limit: 1,
-        ..Default::default()
-    };
+    let query = postrider_store::UsageQuery { user: Some("ana".to_owned()), limit: 1, ..Default::default() };
     let store = &server.gateway.store;
     let delivery = store.usage(query).await.unwrap().messages[0].deliveries[0].id;
     let (now, lease) = (server.gateway.clock.now(), std::time::Duration::from_secs(9));
@@ -229,40 +186,22 @@ async fn a_message_is_marked_as_read_once_and_only_after_it_was_sent() {
     register(&server, &["ana", "ben"]).await;
     let id = publish(&server, json!({"body": "hello", "all": true})).await;
     fan_out_all(&server).await;
-    let query = postrider_store::UsageQuery {
-        user: Some("ana".to_owned()),
-        limit: 1,
-        ..Default::default()
-    };
+    let query = postrider_store::UsageQuery { user: Some("ana".to_owned()), limit: 1, ..Default::default() };
     let waiting = server.gateway.store.usage(query).await.unwrap().messages[0].id;
     let waiting = json!(waiting.to_string());
     assert_eq!(newest(&server, "ana").await, Value::Null, "it was not sent yet");
     let early = mark_read(&server, "ana", &waiting).await;
     assert_eq!(early.status, 200, "{}", early.text());
-    assert_eq!(
-        early.json(),
-        json!({"id": waiting, "state": "waiting", "opened_at": null})
-    );
+    assert_eq!(early.json(), json!({"id": waiting, "state": "waiting", "opened_at": null}));
     server.deliver_all().await;
     let message = newest(&server, "ana").await;
-    assert_eq!(
-        (&message["state"], &message["opened_at"]),
-        (&json!("sent"), &Value::Null)
-    );
+    assert_eq!((&message["state"], &message["opened_at"]), (&json!("sent"), &Value::Null));
     let opened = json!({"id": waiting, "state": "delivered", "opened_at": "2023-11-14T22:13:20.000Z"});
     assert_eq!(mark_read(&server, "ana", &waiting).await.json(), opened);
     server.gateway.clock.advance(std::time::Duration::from_secs(9));
     assert_eq!(mark_read(&server, "ana", &waiting).await.json(), opened);
-    assert_eq!(
-        mark_read(&server, "ben", &waiting).await.status,
-        404,
-        "it belongs to another user"
-    );
-    assert_eq!(
-        mark_read(&server, "zoe", &waiting).await.status,
-        404,
-        "there is no such user"
-    );
+    assert_eq!(mark_read(&server, "ben", &waiting).await.status, 404, "it belongs to another user");
+    assert_eq!(mark_read(&server, "zoe", &waiting).await.status, 404, "there is no such user");
     assert_eq!(mark_read(&server, "ana", &json!("nothing")).await.status, 404);
     let counts = server.get(&format!("/v1/broadcasts/{id}")).await.json();
     let ratios = (&counts["received_ratio"], &counts["opened_ratio"]);
@@ -289,20 +228,10 @@ async fn an_inbox_is_read_page_by_page() {
     };
     assert_eq!(bodies(&first), ["three", "two"]);
     let next = first["next_cursor"].as_str().unwrap();
-    let second = server
-        .get(&format!("/v1/users/ana/inbox?limit=2&cursor={next}"))
-        .await
-        .json();
-    assert_eq!(
-        (bodies(&second), &second["next_cursor"]),
-        (vec![json!("one")], &Value::Null)
-    );
+    let second = server.get(&format!("/v1/users/ana/inbox?limit=2&cursor={next}")).await.json();
+    assert_eq!((bodies(&second), &second["next_cursor"]), (vec![json!("one")], &Value::Null));
     for query in ["limit=0", "limit=x", "cursor=x", "user=ana"] {
-        assert_eq!(
-            server.get(&format!("/v1/users/ana/inbox?{query}")).await.status,
-            400,
-            "{query}"
-        );
+        assert_eq!(server.get(&format!("/v1/users/ana/inbox?{query}")).await.status, 400, "{query}");
     }
     assert_eq!(server.get("/v1/users/zoe/inbox").await.status, 404);
 }
@@ -316,21 +245,12 @@ async fn pages_show_a_broadcast_and_escape_its_body() {
     register(&server, &["ana"]).await;
     let id = publish(&server, json!({"body": "<script>alert(1)</script>", "all": true})).await;
     let list = server.get("/broadcasts").await.text();
-    assert!(
-        list.contains(&format!("/broadcasts/{id}")) && list.contains("0 of 1 users"),
-        "{list}"
-    );
+    assert!(list.contains(&format!("/broadcasts/{id}")) && list.contains("0 of 1 users"), "{list}");
     fan_out_all(&server).await;
     let page = server.get(&format!("/broadcasts/{id}")).await.text();
-    assert!(
-        page.contains("finished") && !page.contains("<script>alert"),
-        "{page}"
-    );
-    for path in [
-        "/broadcasts/nothing",
-        "/broadcasts/%ff",
-        "/broadcasts/0190b2a0-0000-7000-8000-000000000000",
-    ] {
+    assert!(page.contains("finished") && !page.contains("<script>alert"), "{page}");
+    for path in ["/broadcasts/nothing", "/broadcasts/%ff", "/broadcasts/0190b2a0-0000-7000-8000-000000000000"]
+    {
         assert_eq!(server.get(path).await.status, 404, "{path}");
     }
 }

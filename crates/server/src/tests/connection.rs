@@ -31,12 +31,7 @@ impl ListeningServer {
         let address = listener.local_addr().unwrap();
         let (stop, stop_signal) = watch::channel(false);
         let task = tokio::spawn(crate::serve(Arc::clone(&server.gateway), listener, stop_signal));
-        Self {
-            server,
-            address,
-            stop,
-            task,
-        }
+        Self { server, address, stop, task }
     }
 
     async fn new() -> Self {
@@ -63,20 +58,14 @@ impl ListeningServer {
 
 async fn read_until_closed(stream: &mut TcpStream) -> String {
     let mut received = Vec::new();
-    tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut received))
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut received)).await.unwrap().unwrap();
     String::from_utf8_lossy(&received).into_owned()
 }
 
 /// Reads one response on a connection that stays open.
 async fn read_response(stream: &mut TcpStream) -> String {
     let mut received = vec![0; 4096];
-    let count = tokio::time::timeout(TEST_TIMEOUT, stream.read(&mut received))
-        .await
-        .unwrap()
-        .unwrap();
+    let count = tokio::time::timeout(TEST_TIMEOUT, stream.read(&mut received)).await.unwrap().unwrap();
     received.truncate(count);
     String::from_utf8(received).unwrap()
 }
@@ -91,10 +80,7 @@ async fn a_connection_carries_many_requests() {
         assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
         assert!(response.contains("\"status\":\"accepted\""), "{response}");
     }
-    stream
-        .write_all(&[SEND_REQUEST, SEND_REQUEST, CLOSING_REQUEST].concat())
-        .await
-        .unwrap();
+    stream.write_all(&[SEND_REQUEST, SEND_REQUEST, CLOSING_REQUEST].concat()).await.unwrap();
     let responses = read_until_closed(&mut stream).await;
     assert_eq!(responses.matches("HTTP/1.1 200 OK").count(), 3, "{responses}");
     assert_eq!(listening.server.message_count().await, 5);
@@ -104,25 +90,14 @@ async fn a_connection_carries_many_requests() {
 async fn a_huge_header_is_431_and_closes_the_connection() {
     let listening = ListeningServer::new().await;
     let mut stream = listening.connect().await;
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nx-long: ")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nx-long: ").await.unwrap();
     let (mut reader, mut writer) = stream.split();
     let write = async { while writer.write_all(&[b'a'; 65_536]).await.is_ok() {} };
     let mut received = vec![0; 4096];
-    let read = async {
-        tokio::time::timeout(TEST_TIMEOUT, reader.read(&mut received))
-            .await
-            .unwrap()
-            .unwrap()
-    };
+    let read =
+        async { tokio::time::timeout(TEST_TIMEOUT, reader.read(&mut received)).await.unwrap().unwrap() };
     let count = tokio::select! { count = read => count, () = write => 0 };
-    assert!(
-        received[..count].starts_with(b"HTTP/1.1 431"),
-        "{}",
-        String::from_utf8_lossy(&received)
-    );
+    assert!(received[..count].starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&received));
     listening.assert_serves().await;
 }
 
@@ -164,9 +139,7 @@ async fn a_slow_body_is_408() {
 async fn a_long_body_is_413_although_the_client_is_still_sending() {
     let listening = ListeningServer::new().await;
     let head = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 3000000\r\n\r\n";
-    let response = listening
-        .send_raw(&[&head[..], &[b' '; 3_000_000]].concat())
-        .await;
+    let response = listening.send_raw(&[&head[..], &[b' '; 3_000_000]].concat()).await;
     assert!(response.starts_with("HTTP/1.1 413"), "{response}");
     assert!(response.contains("/problems/content-too-large"), "{response}");
 }
@@ -175,12 +148,7 @@ async fn a_long_body_is_413_although_the_client_is_still_sending() {
 async fn garbage_is_refused_and_stores_nothing() {
     let listening = ListeningServer::new().await;
     let wrap = |target: &[u8]| {
-        [
-            b"GET ",
-            target,
-            b" HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
-        ]
-        .concat()
+        [b"GET ", target, b" HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"].concat()
     };
     let long = [b"/sms/send?number=09122222222&body=", &[b'a'; 100_000][..]].concat();
     for (target, status) in [
@@ -192,14 +160,9 @@ async fn garbage_is_refused_and_stores_nothing() {
         (&long, "431"),
     ] {
         let response = listening.send_raw(&wrap(target)).await;
-        assert!(
-            response.starts_with(&format!("HTTP/1.1 {status}")),
-            "{status}: {response}"
-        );
+        assert!(response.starts_with(&format!("HTTP/1.1 {status}")), "{status}: {response}");
     }
-    let response = listening
-        .send_raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
-        .await;
+    let response = listening.send_raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n").await;
     assert!(response.starts_with("HTTP/1.1 400"), "{response}");
     assert_eq!(listening.server.message_count().await, 0);
     listening.assert_serves().await;
@@ -218,12 +181,7 @@ async fn a_correct_client_is_served_beside_two_thousand_idle_ones() {
         idle.push(stream);
     }
     listening.assert_serves().await;
-    assert!(
-        listening
-            .send_raw(&[SEND_REQUEST, CLOSING_REQUEST].concat())
-            .await
-            .contains("accepted")
-    );
+    assert!(listening.send_raw(&[SEND_REQUEST, CLOSING_REQUEST].concat()).await.contains("accepted"));
     for stream in &idle {
         let closed = stream.try_read(&mut [0]);
         assert!(closed.is_err(), "an idle connection was closed: {closed:?}");
@@ -255,11 +213,7 @@ async fn after_the_stop_signal_idle_connections_are_closed_and_new_ones_refused(
     assert!(read_response(&mut idle).await.contains("200 OK"));
     listening.stop.send_replace(true);
     assert_eq!(read_until_closed(&mut idle).await, "");
-    tokio::time::timeout(TEST_TIMEOUT, listening.task)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, listening.task).await.unwrap().unwrap().unwrap();
     assert!(TcpStream::connect(listening.address).await.is_err());
 }
 
@@ -276,16 +230,8 @@ async fn after_the_stop_signal_a_request_in_flight_is_finished() {
     assert!(read_response(&mut stream).await.starts_with("HTTP/1.1 100"));
     listening.stop.send_replace(true);
     stream.write_all(b"number=09122222222&body=hi").await.unwrap();
-    assert!(
-        read_until_closed(&mut stream)
-            .await
-            .contains("\"status\":\"accepted\"")
-    );
-    tokio::time::timeout(TEST_TIMEOUT, listening.task)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    assert!(read_until_closed(&mut stream).await.contains("\"status\":\"accepted\""));
+    tokio::time::timeout(TEST_TIMEOUT, listening.task).await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -302,11 +248,7 @@ async fn after_the_stop_signal_a_request_may_take_only_the_grace_period() {
     assert!(read_response(&mut stream).await.starts_with("HTTP/1.1 100"));
     let started = Instant::now();
     listening.stop.send_replace(true);
-    tokio::time::timeout(TEST_TIMEOUT, listening.task)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, listening.task).await.unwrap().unwrap().unwrap();
     assert!(started.elapsed() >= Duration::from_millis(200));
     assert_eq!(read_until_closed(&mut stream).await, "");
 }
@@ -316,9 +258,7 @@ async fn a_panic_ends_only_its_request() {
     use tower::Service;
     let broken = axum::Router::new().route("/", axum::routing::get(|| async { panicking_handler() }));
     let mut router = crate::connection::catch_panics(broken);
-    let request = axum::http::Request::get("/")
-        .body(axum::body::Body::empty())
-        .unwrap();
+    let request = axum::http::Request::get("/").body(axum::body::Body::empty()).unwrap();
     let response = router.call(request).await.unwrap();
     assert_eq!(response.status(), 500);
     assert_eq!(response.headers()["content-type"], "application/problem+json");

@@ -45,10 +45,7 @@ async fn send(server: &TestServer, body: &Value) -> TestResponse {
 }
 
 async fn newest(server: &TestServer) -> Message {
-    let query = MessageQuery {
-        limit: 1,
-        ..MessageQuery::default()
-    };
+    let query = MessageQuery { limit: 1, ..MessageQuery::default() };
     let id = server.gateway.store.search(query).await.unwrap().messages[0].id;
     server.gateway.store.find_message(id).await.unwrap().unwrap()
 }
@@ -58,31 +55,18 @@ async fn a_message_goes_over_every_used_channel_and_gets_a_running_number() {
     let server = server_with_legacy_variables().await;
     for number in 1..=2 {
         let response = send(&server, &example()).await;
-        response.assert_response(
-            201,
-            &format!(r#"{{"status":"success","data":{{"id":{number}}}}}"#),
-        );
+        response.assert_response(201, &format!(r#"{{"status":"success","data":{{"id":{number}}}}}"#));
         assert_eq!(response.header("content-type"), Some("application/json"));
     }
     let message = newest(&server).await;
-    assert_eq!(
-        message.user.as_deref(),
-        Some("5689c3cf-5acf-4c14-bc32-8e0e6927a061")
-    );
+    assert_eq!(message.user.as_deref(), Some("5689c3cf-5acf-4c14-bc32-8e0e6927a061"));
     let to = message.deliveries.iter();
     let to = to.map(|delivery| (delivery.channel.as_str(), delivery.address.as_str()));
-    let expected = [
-        ("sms", "+48123456789"),
-        ("email", "user@test.com"),
-        ("push", "123"),
-    ];
+    let expected = [("sms", "+48123456789"), ("email", "user@test.com"), ("push", "123")];
     assert_eq!(to.collect::<Vec<_>>(), expected);
     server.deliver_all().await;
     let sent = newest(&server).await.deliveries;
-    assert!(
-        sent.iter()
-            .all(|delivery| matches!(delivery.state, DeliveryState::Sent { .. }))
-    );
+    assert!(sent.iter().all(|delivery| matches!(delivery.state, DeliveryState::Sent { .. })));
 }
 
 #[tokio::test]
@@ -93,19 +77,12 @@ async fn a_channel_without_a_contact_fails_without_the_others() {
     server.deliver_all().await;
     let deliveries = newest(&server).await.deliveries;
     let reason = |index: usize| match &deliveries[index].state {
-        DeliveryState::Failed {
-            failure: Failure::InvalidRecipient,
-            reason,
-            ..
-        } => reason.clone(),
+        DeliveryState::Failed { failure: Failure::InvalidRecipient, reason, .. } => reason.clone(),
         other => panic!("{other:?}"),
     };
     assert_eq!(reason(1), "missing address for this channel");
     assert!(!reason(0).is_empty());
-    assert!(
-        matches!(deliveries[2].state, DeliveryState::Sent { .. }),
-        "{deliveries:?}"
-    );
+    assert!(matches!(deliveries[2].state, DeliveryState::Sent { .. }), "{deliveries:?}");
     let no_contact = with(&json!({"email": null, "phoneNumber": null, "pushToken": null}));
     assert_eq!(send(&server, &no_contact).await.status, 201);
 }
@@ -139,21 +116,13 @@ async fn every_violation_is_listed() {
         (with(&json!({"message": ""})), vec!["message"]),
         (with(&json!({"message": long})), vec!["message"]),
         (with(&json!({"message": "nul \u{0}"})), vec!["message"]),
-        (
-            with(&json!({"email": 7, "pushToken": "x".repeat(256)})),
-            vec!["email", "pushToken"],
-        ),
-        (
-            with(&json!({"userId": "{689c3cf-5acf-4c14-bc32-8e0e6927a06}"})),
-            vec!["userId"],
-        ),
+        (with(&json!({"email": 7, "pushToken": "x".repeat(256)})), vec!["email", "pushToken"]),
+        (with(&json!({"userId": "{689c3cf-5acf-4c14-bc32-8e0e6927a06}"})), vec!["userId"]),
     ] {
         let response = send(&server, &body).await;
         assert_eq!(response.status, 422, "{body}");
         let listed = response.json()["violations"].as_array().unwrap().clone();
-        let listed = listed
-            .iter()
-            .map(|one| one["propertyPath"].as_str().unwrap().to_owned());
+        let listed = listed.iter().map(|one| one["propertyPath"].as_str().unwrap().to_owned());
         assert_eq!(listed.collect::<Vec<_>>(), expected, "{body}");
     }
     assert_eq!(server.message_count().await, 0);
@@ -166,12 +135,7 @@ async fn an_unreadable_request_is_a_problem() {
     let server = server_with_legacy_variables().await;
     let text = example().to_string();
     for (response, status) in [
-        (
-            server
-                .post("/inbox/send", "application/json", "{\"userId\":")
-                .await,
-            400,
-        ),
+        (server.post("/inbox/send", "application/json", "{\"userId\":").await, 400),
         (server.post("/inbox/send", "application/json", "[1]").await, 400),
         (server.post("/inbox/send", "text/plain", text.clone()).await, 415),
         (server.post("/inbox/send", "", text).await, 415),

@@ -11,10 +11,7 @@ use postrider_engine::sync_report;
 async fn a_healthy_gateway_is_alive_and_ready() {
     let server = TestServer::new().await;
     server.get("/healthz").await.assert_response(200, "ok");
-    server
-        .get("/readyz")
-        .await
-        .assert_response(200, r#"{"ready":true,"degraded":[]}"#);
+    server.get("/readyz").await.assert_response(200, r#"{"ready":true,"degraded":[]}"#);
 }
 
 #[tokio::test]
@@ -23,10 +20,7 @@ async fn without_its_store_the_gateway_is_alive_but_not_ready() {
     let _lock = server.lock_store();
     server.get("/healthz").await.assert_response(200, "ok");
     let response = server.get("/readyz").await;
-    assert_eq!(
-        (response.status.as_u16(), response.header("retry-after")),
-        (503, Some("2"))
-    );
+    assert_eq!((response.status.as_u16(), response.header("retry-after")), (503, Some("2")));
     assert_eq!(response.json()["ready"], json!(false));
 }
 
@@ -37,15 +31,9 @@ async fn an_open_circuit_is_degraded_but_ready() {
     let threshold = server.gateway.config.providers[0].breaker_failure_threshold;
     (0..threshold).for_each(|_| provider.record_bounce(server.gateway.clock.now()));
     let response = server.get("/readyz").await;
-    assert_eq!(
-        response.json(),
-        json!({"ready": true, "degraded": ["provider mock-blue"]})
-    );
+    assert_eq!(response.json(), json!({"ready": true, "degraded": ["provider mock-blue"]}));
     let metrics = server.get("/metrics").await.text();
-    assert!(
-        metrics.contains("postrider_provider_available{provider=\"mock-blue\"} 0"),
-        "{metrics}"
-    );
+    assert!(metrics.contains("postrider_provider_available{provider=\"mock-blue\"} 0"), "{metrics}");
 }
 
 #[tokio::test]
@@ -57,11 +45,7 @@ async fn metrics_are_open_metrics_with_fresh_gauges() {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(response.header("content-type"), Some(content_type));
     let text = response.text();
-    for line in [
-        "postrider_accepted_total 1",
-        "postrider_waiting{channel=\"sms\"} 1",
-        "# EOF",
-    ] {
+    for line in ["postrider_accepted_total 1", "postrider_waiting{channel=\"sms\"} 1", "# EOF"] {
         assert!(text.lines().any(|other| other == line), "{line} in {text}");
     }
 }
@@ -75,15 +59,8 @@ async fn a_client_that_does_not_accept_open_metrics_gets_the_older_format() {
     };
     for accept in ["*/*", "text/plain"] {
         let response = send(accept).await;
-        assert_eq!(
-            response.header("content-type"),
-            Some("text/plain; version=0.0.4; charset=utf-8")
-        );
-        assert!(
-            response
-                .text()
-                .contains("# TYPE postrider_accepted_total counter")
-        );
+        assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        assert!(response.text().contains("# TYPE postrider_accepted_total counter"));
     }
     let response = send("application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1").await;
     assert!(response.text().ends_with("# EOF\n"));
@@ -98,13 +75,8 @@ async fn the_circuit_state_has_one_series_for_each_value() {
     let metrics = server.get("/metrics").await.text();
     let available = "postrider_providers_available{channel=\"sms\"} 1";
     assert!(metrics.contains(available), "{metrics}");
-    for (state, value) in [
-        ("closed", 0),
-        ("open", 1),
-        ("half_open", 0),
-        ("misconfigured", 0),
-        ("paused", 0),
-    ] {
+    for (state, value) in [("closed", 0), ("open", 1), ("half_open", 0), ("misconfigured", 0), ("paused", 0)]
+    {
         let line = format!("postrider_provider_circuit{{provider=\"mock-blue\",state=\"{state}\"}} {value}");
         assert!(metrics.contains(&line), "{line} in {metrics}");
     }
@@ -124,18 +96,12 @@ async fn every_api_distinguishes_an_unavailable_store_from_a_defect() {
     };
     let lock = server.lock_store();
     for unavailable in send().await {
-        assert_eq!(
-            (unavailable.status.as_u16(), unavailable.header("retry-after")),
-            (503, Some("2"))
-        );
+        assert_eq!((unavailable.status.as_u16(), unavailable.header("retry-after")), (503, Some("2")));
     }
     drop(lock);
     server.break_store();
     for broken in send().await {
-        assert_eq!(
-            (broken.status.as_u16(), broken.header("retry-after")),
-            (500, None)
-        );
+        assert_eq!((broken.status.as_u16(), broken.header("retry-after")), (500, None));
         assert!(broken.text().contains("the log"), "{}", broken.text());
         assert!(!broken.text().contains("table"), "{}", broken.text());
     }

@@ -20,10 +20,7 @@ async fn submit_ok(server: &TestServer, body: &Value) -> String {
 pub(super) fn violation_fields(response: &TestResponse) -> Vec<String> {
     assert_eq!(response.header("content-type"), Some("application/problem+json"));
     let violations = response.json()["violations"].as_array().unwrap().clone();
-    violations
-        .iter()
-        .map(|violation| violation["field"].as_str().unwrap().to_owned())
-        .collect()
+    violations.iter().map(|violation| violation["field"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -33,16 +30,10 @@ async fn a_message_is_created_with_a_location() {
     let json = response.json();
     let id = json["id"].as_str().unwrap();
     assert_eq!(response.status, 201);
-    assert_eq!(
-        response.header("location"),
-        Some(format!("/v1/messages/{id}").as_str())
-    );
+    assert_eq!(response.header("location"), Some(format!("/v1/messages/{id}").as_str()));
     assert!(response.header("x-request-id").is_some());
     let deliveries = json!([{"id": 64, "channel": "sms"}]);
-    assert_eq!(
-        json,
-        json!({"id": id, "status": "accepted", "parts": 1, "deliveries": deliveries})
-    );
+    assert_eq!(json, json!({"id": id, "status": "accepted", "parts": 1, "deliveries": deliveries}));
 }
 
 #[tokio::test]
@@ -51,33 +42,14 @@ async fn a_message_is_shown_with_all_fields() {
     let id = submit_ok(&server, &json!({"to": {"sms": "09122222222"}, "body": "hi"})).await;
     let waiting = server.get(&format!("/v1/messages/{id}")).await.json();
     assert_eq!(waiting["deliveries"][0]["state"], "waiting");
-    assert!(
-        waiting["deliveries"][0]["due_at"]
-            .as_str()
-            .unwrap()
-            .ends_with('Z')
-    );
+    assert!(waiting["deliveries"][0]["due_at"].as_str().unwrap().ends_with('Z'));
     server.deliver_all().await;
     let mut read = server.get(&format!("/v1/messages/{id}")).await.json();
     let provider = read["deliveries"][0]["provider"].clone();
     assert!(read["created_at"].take().as_str().unwrap().contains('.'));
-    assert!(
-        read["deliveries"][0]["attempts"][0]["started_at"]
-            .take()
-            .is_string()
-    );
-    assert!(
-        read["deliveries"][0]["attempts"][0]["duration_ms"]
-            .take()
-            .is_u64()
-    );
-    assert!(
-        read["deliveries"][0]["next_step"]
-            .take()
-            .as_str()
-            .unwrap()
-            .contains("waits for the receipt")
-    );
+    assert!(read["deliveries"][0]["attempts"][0]["started_at"].take().is_string());
+    assert!(read["deliveries"][0]["attempts"][0]["duration_ms"].take().is_u64());
+    assert!(read["deliveries"][0]["next_step"].take().as_str().unwrap().contains("waits for the receipt"));
     let attempt = json!({"provider": provider, "outcome": "accepted", "code": null, "reason": null,
         "started_at": null, "duration_ms": null, "recipient": null});
     let delivery = json!({"id": 64, "channel": "sms", "recipient": "+989122222222", "state": "sent",
@@ -113,16 +85,10 @@ async fn a_waiting_message_can_be_cancelled_once() {
     let line = r#"postrider_state_changes_total{channel="sms",state="failed"} 1"#;
     assert!(counted.contains(line), "{counted}");
     let again = delete(&id).await;
-    assert_eq!(
-        (again.status.as_u16(), &again.json()["type"]),
-        (409, &json!("/problems/not-cancellable"))
-    );
+    assert_eq!((again.status.as_u16(), &again.json()["type"]), (409, &json!("/problems/not-cancellable")));
     assert_eq!(delete("0190b6a0-0000-7000-8000-000000000000").await.status, 404);
     assert_eq!(delete("%ff").await.status, 404);
-    assert_eq!(
-        server.get("/v1/messages/nonsense").await.json()["type"],
-        "/problems/not-found"
-    );
+    assert_eq!(server.get("/v1/messages/nonsense").await.json()["type"], "/problems/not-found");
 }
 
 #[tokio::test]
@@ -130,12 +96,7 @@ async fn a_requeued_delivery_is_counted() {
     let server = TestServer::new().await;
     let later = json!({"to": "09122222222", "body": "hi", "send_at": "2099-01-01T00:00:00Z"});
     let id = submit_ok(&server, &later).await;
-    let found = server
-        .gateway
-        .store
-        .find_message(id.parse().unwrap())
-        .await
-        .unwrap();
+    let found = server.gateway.store.find_message(id.parse().unwrap()).await.unwrap();
     let delivery = found.unwrap().deliveries[0].id;
     let expires_at = server.gateway.clock.now();
     let requeued = resend::requeue(&server.gateway, &[delivery], expires_at, |_| {}).await;
@@ -186,15 +147,8 @@ async fn an_invalid_parameter_is_reported_with_valid_values() {
         ("to=%zz", "query", "hexadecimal"),
     ] {
         let response = server.get(&format!("/v1/messages?{query}")).await;
-        assert_eq!(
-            (response.status.as_u16(), violation_fields(&response)),
-            (400, vec![field.to_owned()])
-        );
-        assert!(
-            response.json()["detail"].as_str().unwrap().contains(part),
-            "{}",
-            response.text()
-        );
+        assert_eq!((response.status.as_u16(), violation_fields(&response)), (400, vec![field.to_owned()]));
+        assert!(response.json()["detail"].as_str().unwrap().contains(part), "{}", response.text());
     }
 }
 
@@ -221,31 +175,19 @@ async fn a_receipt_is_verified_parsed_and_applied() {
 #[tokio::test]
 async fn providers_and_report_show_what_happened() {
     let server = TestServer::new().await;
-    assert_eq!(
-        server.get("/v1/report").await.json()["type"],
-        "/problems/not-found"
-    );
+    assert_eq!(server.get("/v1/report").await.json()["type"], "/problems/not-found");
     submit_ok(&server, &json!({"to": "09122222222", "body": "hi"})).await;
     server.deliver_all().await;
     sync_report::sync(&server.gateway, |_| {}).await.unwrap();
     let report = server.get("/v1/report").await.json();
-    assert_eq!(
-        (&report["messages"], &report["totals"]["sent"]),
-        (&json!(1), &json!(1))
-    );
+    assert_eq!((&report["messages"], &report["totals"]["sent"]), (&json!(1), &json!(1)));
     assert!(report["as_of"].is_string() && report["next_due_at"].is_string());
     let row = &report["providers"][0];
-    assert_eq!(
-        (&row["attempts"], &row["fault_percent"]),
-        (&json!(1), &json!(0.0))
-    );
+    assert_eq!((&row["attempts"], &row["fault_percent"]), (&json!(1), &json!(0.0)));
     assert!(row["p95_ms"].is_u64());
     let providers = server.get("/v1/providers").await.json();
     let blue = &providers["providers"][0];
-    assert_eq!(
-        (&blue["name"], &blue["kind"]),
-        (&json!("mock-blue"), &json!("mock"))
-    );
+    assert_eq!((&blue["name"], &blue["kind"]), (&json!("mock-blue"), &json!("mock")));
     let channel = json!({"channel": "sms", "strategy": "round_robin", "weight": null, "share_percent": 50.0});
     assert_eq!(blue["channels"], json!([channel]));
 }
@@ -255,10 +197,7 @@ async fn an_unavailable_store_is_a_problem_without_internals() {
     let server = TestServer::new().await;
     let _lock = server.lock_store();
     let response = submit(&server, &json!({"to": "09122222222", "body": "hi"})).await;
-    assert_eq!(
-        (response.status.as_u16(), response.header("retry-after")),
-        (503, Some("2"))
-    );
+    assert_eq!((response.status.as_u16(), response.header("retry-after")), (503, Some("2")));
     assert_eq!(response.json()["type"], "/problems/unavailable");
     assert!(!response.text().contains("database"), "{}", response.text());
 }
@@ -270,16 +209,11 @@ async fn a_repeated_idempotency_key_gets_the_same_response_and_refuses_another_r
         let request = Request::post("/v1/messages")
             .header("content-type", "application/json; charset=utf-8")
             .header("idempotency-key", "order-7");
-        server
-            .request(request.body(Body::from(body.to_string())).unwrap())
-            .await
+        server.request(request.body(Body::from(body.to_string())).unwrap()).await
     };
     let first = send(json!({"to": "09122222222", "body": "hi"})).await;
     let again = send(json!({"body": "hi", "to": "09122222222"})).await;
-    assert_eq!(
-        (again.status.as_u16(), again.header("idempotency-replayed")),
-        (201, Some("true"))
-    );
+    assert_eq!((again.status.as_u16(), again.header("idempotency-replayed")), (201, Some("true")));
     assert_eq!(first.text(), again.text());
     let other = send(json!({"to": "09122222222", "body": "ho"})).await;
     assert_eq!(

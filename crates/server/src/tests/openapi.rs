@@ -51,10 +51,7 @@ fn routes(folder: &Path, found: &mut BTreeSet<String>) {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
             for part in text.split(".route(").skip(1) {
-                let literal = part
-                    .trim_start()
-                    .strip_prefix('"')
-                    .and_then(|rest| rest.split_once('"'));
+                let literal = part.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"'));
                 // Other calls of `route` concern channels.
                 found.extend(
                     literal
@@ -71,12 +68,7 @@ async fn exactly_the_routes_are_described() {
     let mut found = BTreeSet::new();
     routes(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
     let api = openapi_document().await;
-    let mut known = api["paths"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .cloned()
-        .collect::<BTreeSet<_>>();
+    let mut known = api["paths"].as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
     known.extend(UNDOCUMENTED_ROUTES.map(str::to_owned));
     assert_eq!(
         found, known,
@@ -88,21 +80,13 @@ async fn exactly_the_routes_are_described() {
 async fn every_path_supports_exactly_the_described_methods() {
     let server = TestServer::new().await;
     for (path, item) in openapi_document().await["paths"].as_object().unwrap() {
-        let described = item
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(|method| method.to_uppercase());
+        let described = item.as_object().unwrap().keys().map(|method| method.to_uppercase());
         let request_path = path.replace("{id}", "x").replace("{provider}", "mock-red");
         let request_path = request_path.replace("{channel}", "sms").replace("{address}", "x");
         let request = Request::builder().method("PROPFIND").uri(&request_path);
         let response = server.request(request.body(Body::empty()).unwrap()).await;
         assert_eq!(response.status, 405, "{path}");
-        let allowed = response
-            .header("allow")
-            .unwrap()
-            .split(',')
-            .filter(|method| *method != "HEAD");
+        let allowed = response.header("allow").unwrap().split(',').filter(|method| *method != "HEAD");
         assert_eq!(
             allowed.map(str::to_owned).collect::<BTreeSet<_>>(),
             described.collect::<BTreeSet<_>>(),
@@ -146,22 +130,13 @@ async fn every_reference_resolves_and_every_operation_describes_its_errors() {
                 expected.extend(["408", "413", "500", "503"]);
             }
             for status in expected {
-                assert!(
-                    responses.contains_key(status),
-                    "{method} {path} does not describe {status}"
-                );
+                assert!(responses.contains_key(status), "{method} {path} does not describe {status}");
             }
             for (status, response) in responses {
                 assert!(!response["description"].as_str().unwrap().is_empty());
-                assert!(
-                    response["content"].is_object(),
-                    "{method} {path}: {status} has no schema"
-                );
+                assert!(response["content"].is_object(), "{method} {path}: {status} has no schema");
                 if status == "429" || status == "503" {
-                    assert!(
-                        response["headers"]["Retry-After"].is_object(),
-                        "{method} {path}: {status}"
-                    );
+                    assert!(response["headers"]["Retry-After"].is_object(), "{method} {path}: {status}");
                 }
             }
         }
@@ -189,10 +164,7 @@ async fn the_description_has_three_formats_and_needs_no_key() {
     assert!(yaml.text().starts_with("openapi: 3.1.0\n"), "{}", yaml.text());
     let page = server.get("/api.html").await;
     let policy = page.header("content-security-policy").unwrap();
-    assert!(
-        policy.starts_with("default-src 'none'; style-src 'self'"),
-        "{policy}"
-    );
+    assert!(policy.starts_with("default-src 'none'; style-src 'self'"), "{policy}");
     let html = page.text();
     assert!(!html.contains("<script") && !html.contains("style=\""));
     for path in json.json()["paths"].as_object().unwrap().keys() {

@@ -32,10 +32,7 @@ impl TwilioFixture {
         let settings =
             postrider_providers::ProviderSettings::read("twilio", settings.parse().unwrap()).unwrap();
         let adapter = settings.build(&conformance::sample_context()).unwrap();
-        Self {
-            server: TestServer::with_provider(adapter).await,
-            _stub: stub,
-        }
+        Self { server: TestServer::with_provider(adapter).await, _stub: stub }
     }
 
     /// Returns the callback path of the first provider.
@@ -50,14 +47,9 @@ impl TwilioFixture {
     }
 
     async fn submit_message(&self) -> String {
-        let response = self
-            .server
-            .post_json("/v1/messages", &json!({"to": "09122222222", "body": "hi"}))
-            .await;
-        response.json()["id"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{}", response.text()))
-            .to_owned()
+        let response =
+            self.server.post_json("/v1/messages", &json!({"to": "09122222222", "body": "hi"})).await;
+        response.json()["id"].as_str().unwrap_or_else(|| panic!("{}", response.text())).to_owned()
     }
 
     async fn send_message(&self) -> String {
@@ -71,10 +63,7 @@ impl TwilioFixture {
     }
 
     async fn state(&self, id: &str) -> String {
-        self.message(id).await["deliveries"][0]["state"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        self.message(id).await["deliveries"][0]["state"].as_str().unwrap().to_owned()
     }
 
     fn signature(&self, path: &str, body: &str) -> String {
@@ -93,9 +82,7 @@ impl TwilioFixture {
         let request = Request::post(path)
             .header("content-type", "application/x-www-form-urlencoded")
             .header("x-twilio-signature", signature);
-        self.server
-            .request(request.body(Body::from(body.to_owned())).unwrap())
-            .await
+        self.server.request(request.body(Body::from(body.to_owned())).unwrap()).await
     }
 
     async fn post_signed(&self, path: &str, body: &str) -> TestResponse {
@@ -105,8 +92,7 @@ impl TwilioFixture {
     /// Sends a signed receipt for a message.
     async fn post_status(&self, id: &str, sid: &str, status: &str) -> TestResponse {
         let path = self.callback_path_for(&self.message(id).await);
-        self.post_signed(&path, &format!("MessageSid={sid}&MessageStatus={status}"))
-            .await
+        self.post_signed(&path, &format!("MessageSid={sid}&MessageStatus={status}")).await
     }
 }
 
@@ -128,26 +114,10 @@ async fn forged_and_truncated_receipts_change_nothing() {
     let body = "MessageSid=SM1&MessageStatus=undelivered&ErrorCode=30006";
     let right = fixture.signature(&path, body);
     assert_eq!(fixture.post_callback(&path, "", body).await.status, 403);
-    assert_eq!(
-        fixture
-            .post_callback(&path, &BASE64.encode([0; 20]), body)
-            .await
-            .status,
-        403
-    );
-    assert_eq!(
-        fixture
-            .post_callback(&path, &right, &body.replace("SM1", "SM2"))
-            .await
-            .status,
-        403
-    );
+    assert_eq!(fixture.post_callback(&path, &BASE64.encode([0; 20]), body).await.status, 403);
+    assert_eq!(fixture.post_callback(&path, &right, &body.replace("SM1", "SM2")).await.status, 403);
     for end in 0..body.len() {
-        assert_eq!(
-            fixture.post_callback(&path, &right, &body[..end]).await.status,
-            403,
-            "cut off at {end}"
-        );
+        assert_eq!(fixture.post_callback(&path, &right, &body[..end]).await.status, 403, "cut off at {end}");
     }
     assert_eq!(fixture.state(&id).await, "sent");
     assert_eq!(fixture.post_callback(&path, &right, body).await.status, 200);
@@ -159,10 +129,7 @@ async fn oversized_receipts_are_refused() {
     let fixture = TwilioFixture::new().await;
     let id = fixture.send_message().await;
     let path = fixture.callback_path_for(&fixture.message(&id).await);
-    let long = format!(
-        "MessageSid=SM1&MessageStatus=delivered&Padding={}",
-        "x".repeat(64 * 1024)
-    );
+    let long = format!("MessageSid=SM1&MessageStatus=delivered&Padding={}", "x".repeat(64 * 1024));
     assert_eq!(fixture.post_signed(&path, &long).await.status, 413);
     let many = format!("MessageSid=SM1&MessageStatus=delivered{}", "&a=1".repeat(10_000));
     assert_eq!(fixture.post_signed(&path, &many).await.status, 403);
@@ -173,26 +140,12 @@ async fn oversized_receipts_are_refused() {
 async fn replayed_and_late_receipts_change_nothing() {
     let fixture = TwilioFixture::new().await;
     let id = fixture.send_message().await;
-    for status in [
-        "delivered",
-        "delivered",
-        "sent",
-        "queued",
-        "undelivered&ErrorCode=30006",
-        "failed",
-    ] {
-        assert_eq!(
-            fixture.post_status(&id, "SM1", status).await.status,
-            200,
-            "{status}"
-        );
+    for status in ["delivered", "delivered", "sent", "queued", "undelivered&ErrorCode=30006", "failed"] {
+        assert_eq!(fixture.post_status(&id, "SM1", status).await.status, 200, "{status}");
         assert_eq!(fixture.state(&id).await, "delivered", "{status}");
     }
     let number = fixture.server.get("/v1/recipients/sms/09122222222").await.json();
-    assert_eq!(
-        number["status"], "active",
-        "a receipt that changed nothing does not change the recipient"
-    );
+    assert_eq!(number["status"], "active", "a receipt that changed nothing does not change the recipient");
     let other = fixture.send_message().await;
     fixture.post_status(&other, "SM2", "failed&ErrorCode=30008").await;
     fixture.post_status(&other, "SM2", "delivered").await;
@@ -208,10 +161,7 @@ async fn opened_is_recorded_once_with_the_first_time() {
     assert_eq!(first["state"], "delivered");
     assert!(first["opened_at"].is_string(), "{first}");
     fixture.post_status(&id, "SM1", "read").await;
-    assert_eq!(
-        fixture.message(&id).await["deliveries"][0]["opened_at"],
-        first["opened_at"]
-    );
+    assert_eq!(fixture.message(&id).await["deliveries"][0]["opened_at"], first["opened_at"]);
 }
 
 #[tokio::test]
@@ -220,9 +170,7 @@ async fn a_receipt_that_arrives_before_our_record_is_applied_later() {
     let id = fixture.submit_message().await;
     for provider in fixture.server.gateway.providers() {
         let path = format!("/v1/receipts/{}", provider.name);
-        let response = fixture
-            .post_signed(&path, "MessageSid=SM1&MessageStatus=delivered")
-            .await;
+        let response = fixture.post_signed(&path, "MessageSid=SM1&MessageStatus=delivered").await;
         assert_eq!(response.status, 200);
     }
     assert_eq!(fixture.state(&id).await, "waiting");
@@ -234,19 +182,11 @@ async fn a_receipt_that_arrives_before_our_record_is_applied_later() {
 async fn a_permanent_failure_makes_the_number_inactive_and_records_provider_and_reason() {
     let fixture = TwilioFixture::new().await;
     let id = fixture.send_message().await;
-    fixture
-        .post_status(&id, "SM1", "undelivered&ErrorCode=30006")
-        .await;
+    fixture.post_status(&id, "SM1", "undelivered&ErrorCode=30006").await;
     let recipient = fixture.server.get("/v1/recipients/sms/09122222222").await.json();
     assert_eq!(recipient["status"], "inactive");
-    assert_eq!(
-        recipient["changed_by"],
-        fixture.message(&id).await["deliveries"][0]["provider"]
-    );
-    assert!(
-        recipient["reason"].as_str().unwrap().contains("30006"),
-        "{recipient}"
-    );
+    assert_eq!(recipient["changed_by"], fixture.message(&id).await["deliveries"][0]["provider"]);
+    assert!(recipient["reason"].as_str().unwrap().contains("30006"), "{recipient}");
 }
 
 #[tokio::test]
@@ -268,40 +208,20 @@ async fn stop_and_start_change_the_status_but_an_inactive_number_stays_inactive(
         ("STOP", "opted_out"),
     ];
     for (sid, (body, status)) in inbound.into_iter().enumerate() {
-        fixture
-            .post_signed(&path, &text(sid, body))
-            .await
-            .assert_response(200, "<Response/>");
-        assert_eq!(
-            fixture.server.get(number).await.json()["status"],
-            status,
-            "{body}"
-        );
+        fixture.post_signed(&path, &text(sid, body)).await.assert_response(200, "<Response/>");
+        assert_eq!(fixture.server.get(number).await.json()["status"], status, "{body}");
     }
-    fixture
-        .post_signed(&path, &text(5, "yes"))
-        .await
-        .assert_response(200, "<Response/>");
-    assert_eq!(
-        fixture.server.get(number).await.json()["status"],
-        "opted_out",
-        "a replayed START"
-    );
+    fixture.post_signed(&path, &text(5, "yes")).await.assert_response(200, "<Response/>");
+    assert_eq!(fixture.server.get(number).await.json()["status"], "opted_out", "a replayed START");
     let recipient = fixture.server.get(number).await.json();
     assert_eq!(recipient["reason"], "sent \"STOP\"");
     let refused = fixture
         .server
-        .post_json(
-            "/messages",
-            &json!({"phone_number": "09122222222", "message_body": "hi"}),
-        )
+        .post_json("/messages", &json!({"phone_number": "09122222222", "message_body": "hi"}))
         .await;
     refused.assert_response(200, r#"{"status":"error","message":"Phone number is inactive"}"#);
     let request = Request::put(number).header("content-type", "application/json");
-    fixture
-        .server
-        .request(request.body(Body::from(r#"{"status":"inactive"}"#)).unwrap())
-        .await;
+    fixture.server.request(request.body(Body::from(r#"{"status":"inactive"}"#)).unwrap()).await;
     fixture.post_signed(&path, &text(20, "START")).await;
     assert_eq!(fixture.server.get(number).await.json()["status"], "inactive");
 }

@@ -14,9 +14,7 @@ async fn put(server: &TestServer, path: &str, key: Option<&str>, body: &Value) -
     if let Some(key) = key {
         request = request.header("x-api-key", key);
     }
-    server
-        .request(request.body(Body::from(body.to_string())).unwrap())
-        .await
+    server.request(request.body(Body::from(body.to_string())).unwrap()).await
 }
 
 #[tokio::test]
@@ -34,10 +32,7 @@ async fn an_unknown_recipient_is_active() {
 #[tokio::test]
 async fn a_change_is_stored_with_key_and_reason_and_takes_effect_at_once() {
     let server = TestServer::with(|config| {
-        config.keys = vec![
-            api_key("support", "all", Scope::Admin),
-            api_key("reader", "r3ad", Scope::Read),
-        ];
+        config.keys = vec![api_key("support", "all", Scope::Admin), api_key("reader", "r3ad", Scope::Read)];
     })
     .await;
     let path = "/v1/recipients/sms/0912-222-2222";
@@ -47,35 +42,20 @@ async fn a_change_is_stored_with_key_and_reason_and_takes_effect_at_once() {
     assert_eq!(response.status, 200, "{}", response.text());
     let recipient = response.json();
     assert_eq!(recipient["changed_by"], "support");
-    assert_eq!(
-        (&recipient["status"], &recipient["reason"]),
-        (&change["status"], &change["reason"])
-    );
+    assert_eq!((&recipient["status"], &recipient["reason"]), (&change["status"], &change["reason"]));
     let request = Request::get("/v1/recipients/sms/%2B989122222222").header("x-api-key", "r3ad");
-    assert_eq!(
-        server.request(request.body(Body::empty()).unwrap()).await.json(),
-        recipient
-    );
+    assert_eq!(server.request(request.body(Body::empty()).unwrap()).await.json(), recipient);
     let message = json!({"to": "+98 912 222 2222", "body": "hi"});
-    let request = Request::post("/v1/messages")
-        .header("content-type", "application/json")
-        .header("x-api-key", "all");
-    let refused = server
-        .request(request.body(Body::from(message.to_string())).unwrap())
-        .await;
+    let request =
+        Request::post("/v1/messages").header("content-type", "application/json").header("x-api-key", "all");
+    let refused = server.request(request.body(Body::from(message.to_string())).unwrap()).await;
     assert_eq!(refused.status, 422, "{}", refused.text());
 }
 
 #[tokio::test]
 async fn a_change_without_key_and_reason_is_recorded_as_an_operators() {
     let server = TestServer::new().await;
-    let response = put(
-        &server,
-        "/v1/recipients/sms/09122222222",
-        None,
-        &json!({"status": "inactive"}),
-    )
-    .await;
+    let response = put(&server, "/v1/recipients/sms/09122222222", None, &json!({"status": "inactive"})).await;
     let recipient = response.json();
     assert_eq!(
         (recipient["changed_by"].as_str(), recipient["reason"].as_str()),
@@ -86,13 +66,8 @@ async fn a_change_without_key_and_reason_is_recorded_as_an_operators() {
 #[tokio::test]
 async fn a_number_is_the_same_in_every_local_spelling() {
     let server = TestServer::new().await;
-    put(
-        &server,
-        "/v1/recipients/sms/09122222222",
-        None,
-        &json!({"status": "inactive", "reason": "gone"}),
-    )
-    .await;
+    put(&server, "/v1/recipients/sms/09122222222", None, &json!({"status": "inactive", "reason": "gone"}))
+        .await;
     for spelling in [
         "09122222222",
         "%2B989122222222",
@@ -109,12 +84,7 @@ async fn a_number_is_the_same_in_every_local_spelling() {
         "%E2%80%8E0912%C2%A0222%E2%80%912222",
     ] {
         let response = server.get(&format!("/v1/recipients/sms/{spelling}")).await;
-        assert_eq!(
-            response.json()["status"],
-            "inactive",
-            "{spelling}: {}",
-            response.text()
-        );
+        assert_eq!(response.json()["status"], "inactive", "{spelling}: {}", response.text());
     }
 }
 
@@ -124,47 +94,16 @@ async fn all_invalid_fields_are_reported_at_once() {
     let path = "/v1/recipients/sms/09122222222";
     for (path, body, status, fields) in [
         (path, json!({}), 422, vec!["status"]),
-        (
-            path,
-            json!({"status": "dead", "reason": 1, "by": "me"}),
-            422,
-            vec!["by", "status", "reason"],
-        ),
-        (
-            path,
-            json!({"status": "active", "reason": "x".repeat(501)}),
-            422,
-            vec!["reason"],
-        ),
-        (
-            path,
-            json!({"status": "active", "reason": "a\nb"}),
-            422,
-            vec!["reason"],
-        ),
-        (
-            "/v1/recipients/sms/12",
-            json!({"status": "active"}),
-            422,
-            vec!["address"],
-        ),
-        (
-            "/v1/recipients/pigeon/1",
-            json!({"status": "active"}),
-            404,
-            vec![],
-        ),
+        (path, json!({"status": "dead", "reason": 1, "by": "me"}), 422, vec!["by", "status", "reason"]),
+        (path, json!({"status": "active", "reason": "x".repeat(501)}), 422, vec!["reason"]),
+        (path, json!({"status": "active", "reason": "a\nb"}), 422, vec!["reason"]),
+        ("/v1/recipients/sms/12", json!({"status": "active"}), 422, vec!["address"]),
+        ("/v1/recipients/pigeon/1", json!({"status": "active"}), 404, vec![]),
     ] {
         let response = put(&server, path, None, &body).await;
         assert_eq!(response.status, status, "{path} {body}: {}", response.text());
-        let violations = response.json()["violations"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let reported = violations
-            .iter()
-            .map(|one| one["field"].as_str().unwrap())
-            .collect::<Vec<_>>();
+        let violations = response.json()["violations"].as_array().cloned().unwrap_or_default();
+        let reported = violations.iter().map(|one| one["field"].as_str().unwrap()).collect::<Vec<_>>();
         assert_eq!(reported, fields, "{body}");
     }
     assert_eq!(server.get(path).await.json()["status"], "active");

@@ -30,10 +30,7 @@ async fn a_message_goes_over_the_used_channels_that_can_use_its_addresses() {
     let server = server_with_used_channels().await;
     let [phone, mail] = ["+98 912 222 2222", "ada@example.org"];
     for (to, channels) in [
-        (
-            json!({"phone": phone, "email": mail, "push": "t"}),
-            vec!["sms", "email"],
-        ),
+        (json!({"phone": phone, "email": mail, "push": "t"}), vec!["sms", "email"]),
         (json!({"email": mail, "push": null}), vec!["email"]),
         (json!(phone), vec!["sms"]),
         (json!({"push": "t"}), vec!["push"]),
@@ -66,10 +63,7 @@ async fn a_message_goes_over_the_used_channels_that_can_use_its_addresses() {
     ] {
         let response = submit(&server, &body).await;
         assert_eq!(response.status, 422, "{}", response.text());
-        assert_eq!(
-            response.json()["violations"],
-            json!([{"field": field, "detail": detail}])
-        );
+        assert_eq!(response.json()["violations"], json!([{"field": field, "detail": detail}]));
     }
 }
 
@@ -97,16 +91,7 @@ async fn all_invalid_fields_are_listed_at_once() {
     assert_eq!(response.status, 422);
     let mut listed = violation_fields(&response);
     listed.sort();
-    let expected = [
-        "bodi",
-        "body",
-        "channels.0",
-        "priority",
-        "send_at",
-        "to",
-        "ttl",
-        "user_id",
-    ];
+    let expected = ["bodi", "body", "channels.0", "priority", "send_at", "to", "ttl", "user_id"];
     assert_eq!(listed, expected);
     assert_eq!(server.message_count().await, 0);
 }
@@ -120,22 +105,10 @@ async fn an_error_of_the_engine_is_a_violation_of_its_field() {
         (json!({"to": {"phone": "123"}, "body": "hi"}), "to.phone"),
         (json!({"to": {"fax": "0912"}, "body": "hi"}), "to.fax"),
         (json!({"to": {"phone": 7}, "body": "hi"}), "to.phone"),
-        (
-            json!({"to": "09122222222", "body": "hi", "subject": 7}),
-            "subject",
-        ),
-        (
-            json!({"to": "09122222222", "body": "hi", "subject": "a\r\nb"}),
-            "subject",
-        ),
-        (
-            json!({"to": {"sms": "09122222222"}, "channels": ["sms", "email"], "body": "hi"}),
-            "channels.1",
-        ),
-        (
-            json!({"to": "09122222222", "body": "hi", "expires_at": "2001-01-01T00:00:00Z"}),
-            "expires_at",
-        ),
+        (json!({"to": "09122222222", "body": "hi", "subject": 7}), "subject"),
+        (json!({"to": "09122222222", "body": "hi", "subject": "a\r\nb"}), "subject"),
+        (json!({"to": {"sms": "09122222222"}, "channels": ["sms", "email"], "body": "hi"}), "channels.1"),
+        (json!({"to": "09122222222", "body": "hi", "expires_at": "2001-01-01T00:00:00Z"}), "expires_at"),
         (json!({"to": "09122222222", "body": "a\0b"}), "body"),
         (json!({"to": "09122222222", "body": "x".repeat(1_601)}), "body"),
         (json!({"to": "09122222222", "body": "hi", "ttl": u64::MAX}), "ttl"),
@@ -153,24 +126,11 @@ async fn malformed_json_and_other_content_types_are_problems() {
     for (content_type, body, status, kind) in [
         ("application/json", &b"{"[..], 400, "/problems/malformed-json"),
         ("application/json", b"[]", 400, "/problems/malformed-json"),
-        (
-            "application/json",
-            b"{\"body\":\"\xff\"}",
-            400,
-            "/problems/malformed-json",
-        ),
+        ("application/json", b"{\"body\":\"\xff\"}", 400, "/problems/malformed-json"),
         ("text/plain", b"{}", 415, "/problems/unsupported-media-type"),
-        (
-            "application/json",
-            &[b' '; 100_000],
-            413,
-            "/problems/content-too-large",
-        ),
+        ("application/json", &[b' '; 100_000], 413, "/problems/content-too-large"),
     ] {
         let response = server.post("/v1/messages", content_type, body.to_vec()).await;
-        assert_eq!(
-            (response.status.as_u16(), &response.json()["type"]),
-            (status, &json!(kind))
-        );
+        assert_eq!((response.status.as_u16(), &response.json()["type"]), (status, &json!(kind)));
     }
 }

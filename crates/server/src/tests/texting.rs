@@ -27,12 +27,9 @@ struct Sent {
 
 async fn send_message(server: &TestServer) -> Sent {
     let body = json!({"phone_number": "1231233211", "message_body": "Hello World"});
-    let request = Request::post("/messages")
-        .header("content-type", "application/json")
-        .header("x-api-key", "all");
-    let response = server
-        .request(request.body(Body::from(body.to_string())).unwrap())
-        .await;
+    let request =
+        Request::post("/messages").header("content-type", "application/json").header("x-api-key", "all");
+    let response = server.request(request.body(Body::from(body.to_string())).unwrap()).await;
     let id = response.json()["message_id"].as_str().unwrap().parse().unwrap();
     server.deliver_all().await;
     let message = server.gateway.store.find_message(id).await.unwrap().unwrap();
@@ -59,22 +56,9 @@ async fn json_form_and_query_are_accepted() {
     let body = json!({"phone_number": "1231233211", "message_body": "Hello World"});
     let responses = [
         server.post_json("/messages", &body).await,
-        server
-            .post_json(
-                "/messages",
-                &json!({"phone_number": 1_231_233_211, "message_body": "x"}),
-            )
-            .await,
-        server
-            .post(
-                "/messages",
-                FORM,
-                "phone_number=1231233211&message_body=Hello+World",
-            )
-            .await,
-        server
-            .post("/messages?phone_number=1231233211&message_body=Hello", "", "")
-            .await,
+        server.post_json("/messages", &json!({"phone_number": 1_231_233_211, "message_body": "x"})).await,
+        server.post("/messages", FORM, "phone_number=1231233211&message_body=Hello+World").await,
+        server.post("/messages?phone_number=1231233211&message_body=Hello", "", "").await,
     ];
     for response in &responses {
         let id = response.json()["message_id"].as_str().unwrap().to_owned();
@@ -88,14 +72,8 @@ async fn an_invalid_request_gets_an_error_message_with_status_200() {
     let server = TestServer::new().await;
     let send = async |body: serde_json::Value| server.post_json("/messages", &body).await;
     assert_error(&send(json!({})).await, "There must be a phone_number");
-    assert_error(
-        &send(json!({"phone_number": "1231233211"})).await,
-        "There must be a message_body",
-    );
-    assert_error(
-        &send(json!({"phone_number": []})).await,
-        "The field phone_number must be a string",
-    );
+    assert_error(&send(json!({"phone_number": "1231233211"})).await, "There must be a message_body");
+    assert_error(&send(json!({"phone_number": []})).await, "The field phone_number must be a string");
     for (content_type, body) in [
         ("application/json", &b"{broken"[..]),
         ("application/json", b"[]"),
@@ -106,29 +84,16 @@ async fn an_invalid_request_gets_an_error_message_with_status_200() {
         (FORM, b"phone_number=abc&message_body=hi"),
     ] {
         let response = server.post("/messages", content_type, body.to_vec()).await;
-        assert_eq!(
-            (response.status.as_u16(), &response.json()["status"]),
-            (200, &json!("error"))
-        );
+        assert_eq!((response.status.as_u16(), &response.json()["status"]), (200, &json!("error")));
     }
-    let response = server
-        .post("/messages", "application/json", vec![b'x'; 100_000])
-        .await;
-    assert_eq!(
-        (response.status.as_u16(), &response.json()["status"]),
-        (413, &json!("error"))
-    );
+    let response = server.post("/messages", "application/json", vec![b'x'; 100_000]).await;
+    assert_eq!((response.status.as_u16(), &response.json()["status"]), (413, &json!("error")));
     assert_eq!(server.message_count().await, 0);
 }
 
 #[tokio::test]
 async fn a_status_is_applied_and_only_a_caller_with_a_key_gets_the_message() {
-    let keys = || {
-        vec![
-            api_key("admin", "all", Scope::Admin),
-            api_key("shop", "s3nd", Scope::Send),
-        ]
-    };
+    let keys = || vec![api_key("admin", "all", Scope::Admin), api_key("shop", "s3nd", Scope::Send)];
     let shown = r#"{"status":"ok","message":{"phone_number":"1231233211","body":"Hello World"}}"#;
     let hidden = r#"{"status":"ok"}"#;
     for (secret, expected) in [("", hidden), ("wrong", hidden), ("s3nd", hidden), ("all", shown)] {
@@ -183,9 +148,8 @@ async fn without_the_token_a_status_changes_stores_and_reveals_nothing() {
         long.assert_response(401, refused);
     }
     let store = rusqlite::Connection::open(server.dir.path().join("postrider.db")).unwrap();
-    let stored: i64 = store
-        .query_row("SELECT count(*) FROM unmatched_receipts", [], |row| row.get(0))
-        .unwrap();
+    let stored: i64 =
+        store.query_row("SELECT count(*) FROM unmatched_receipts", [], |row| row.get(0)).unwrap();
     assert_eq!(stored, 0);
     let body = json!({"phone_number": "1231233211", "message_body": "once more"});
     let response = server.post_json("/messages", &body).await;
@@ -203,23 +167,13 @@ async fn a_provider_reports_only_about_its_own_messages() {
         .unwrap();
     let body = json!({"status": "delivered", "message_id": sent.reference});
     let response = server.post_json(&other, &body).await;
-    assert_error(
-        &response,
-        "This message is not known yet; its status is kept until it is",
-    );
-    server
-        .post_json(&sent.callback, &body)
-        .await
-        .assert_response(200, r#"{"status":"ok"}"#);
+    assert_error(&response, "This message is not known yet; its status is kept until it is");
+    server.post_json(&sent.callback, &body).await.assert_response(200, r#"{"status":"ok"}"#);
 }
 
 #[tokio::test]
 async fn a_provider_without_texting_receipts_has_no_token() {
-    for callbacks in [
-        CallbackMode::Disabled,
-        CallbackMode::Authenticated,
-        CallbackMode::Unsigned,
-    ] {
+    for callbacks in [CallbackMode::Disabled, CallbackMode::Authenticated, CallbackMode::Unsigned] {
         let server = TestServer::with_provider(accepting_provider(callbacks)).await;
         let sent = send_message(&server).await;
         let body = json!({"status": "invalid", "message_id": sent.reference});
@@ -232,12 +186,7 @@ async fn a_provider_without_texting_receipts_has_no_token() {
 async fn the_status_is_checked_before_the_id() {
     let server = TestServer::with_texting_callbacks(|_| {}).await;
     let callback = first_callback(&server);
-    for body in [
-        "status=lost&message_id=x",
-        "message_id=x",
-        "status=&message_id=",
-        "",
-    ] {
+    for body in ["status=lost&message_id=x", "message_id=x", "status=&message_id=", ""] {
         let response = server.post(&callback, FORM, body).await;
         assert_error(&response, "Invalid status");
     }
@@ -248,17 +197,8 @@ async fn the_status_is_checked_before_the_id() {
 #[tokio::test]
 async fn a_status_that_arrives_before_our_record_is_stored() {
     let server = TestServer::with_texting_callbacks(|_| {}).await;
-    let response = server
-        .post(
-            &first_callback(&server),
-            FORM,
-            "status=delivered&message_id=ref-64",
-        )
-        .await;
-    assert_error(
-        &response,
-        "This message is not known yet; its status is kept until it is",
-    );
+    let response = server.post(&first_callback(&server), FORM, "status=delivered&message_id=ref-64").await;
+    assert_error(&response, "This message is not known yet; its status is kept until it is");
 }
 
 #[tokio::test]
@@ -269,10 +209,7 @@ async fn an_invalid_number_becomes_inactive() {
     let response = server.post_json(&sent.callback, &body).await;
     assert_eq!(response.json()["status"], "ok");
     let body = json!({"phone_number": "1231233211", "message_body": "once more"});
-    assert_error(
-        &server.post_json("/messages", &body).await,
-        "Phone number is inactive",
-    );
+    assert_error(&server.post_json("/messages", &body).await, "Phone number is inactive");
     assert_eq!(server.message_count().await, 1);
 }
 
@@ -280,10 +217,7 @@ async fn an_invalid_number_becomes_inactive() {
 async fn another_method_is_405_in_the_same_envelope() {
     let server = TestServer::new().await;
     let response = server.get("/messages").await;
-    assert_eq!(
-        (response.status.as_u16(), response.header("allow")),
-        (405, Some("POST"))
-    );
+    assert_eq!((response.status.as_u16(), response.header("allow")), (405, Some("POST")));
     assert_eq!(response.json()["status"], "error");
 }
 
@@ -293,9 +227,6 @@ async fn an_unavailable_store_is_503() {
     let _lock = server.lock_store();
     let body = json!({"phone_number": "1231233211", "message_body": "hi"});
     let response = server.post_json("/messages", &body).await;
-    assert_eq!(
-        (response.status.as_u16(), response.header("retry-after")),
-        (503, Some("2"))
-    );
+    assert_eq!((response.status.as_u16(), response.header("retry-after")), (503, Some("2")));
     assert_eq!(response.json()["status"], "error");
 }

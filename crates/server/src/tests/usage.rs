@@ -86,42 +86,26 @@ async fn times_are_exact_or_whole_days() {
 async fn a_csv_contains_no_formula() {
     let server = server_with_messages().await;
     let response = server.get("/v1/usage?user_id=ann&format=csv").await;
-    assert_eq!(
-        response.header("content-type"),
-        Some("text/csv; charset=utf-8; header=present")
-    );
-    assert_eq!(
-        response.header("content-disposition"),
-        Some("attachment; filename=\"usage.csv\"")
-    );
+    assert_eq!(response.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
+    assert_eq!(response.header("content-disposition"), Some("attachment; filename=\"usage.csv\""));
     let text = response.text();
     let rows = text.split("\r\n").collect::<Vec<_>>();
     assert!(rows[0].ends_with(",subject,body"), "{text}");
     assert!(rows[1].ends_with(",waiting,,,,0,1,,'=1+1 <b>"), "{text}");
-    assert!(
-        rows[2].contains(",sms,+989122222222,mock-blue,ref-64,sent,"),
-        "{text}"
-    );
+    assert!(rows[2].contains(",sms,+989122222222,mock-blue,ref-64,sent,"), "{text}");
     let totals = server.get("/v1/usage/totals?format=csv").await.text();
-    assert!(
-        totals.ends_with("2023-11-14,ann,sms,2,1,1,0,0,0,2,1\r\n"),
-        "{totals}"
-    );
+    assert!(totals.ends_with("2023-11-14,ann,sms,2,1,1,0,0,0,2,1\r\n"), "{totals}");
 }
 
 #[tokio::test]
 async fn all_invalid_parameters_are_reported_at_once() {
     let server = TestServer::new().await;
     for path in ["/v1/usage", "/v1/usage/totals"] {
-        let response = server
-            .get(&format!("{path}?since=soon&format=xml&name=ann"))
-            .await;
+        let response = server.get(&format!("{path}?since=soon&format=xml&name=ann")).await;
         assert_eq!(response.status, 400);
         let json = response.json();
         let fields = json["violations"].as_array().unwrap().iter();
-        let fields = fields
-            .map(|violation| violation["field"].clone())
-            .collect::<Vec<_>>();
+        let fields = fields.map(|violation| violation["field"].clone()).collect::<Vec<_>>();
         assert_eq!(fields, ["since", "format", "name"]);
     }
 }
@@ -143,10 +127,7 @@ async fn the_page_shows_totals_and_rows_without_scripts() {
     let page = server.get("/usage?user_id=ann&since=2023-11-14&until=").await;
     assert_eq!(page.status, 200);
     let policy = page.header("content-security-policy").unwrap();
-    assert!(
-        policy.starts_with("default-src 'none'; style-src 'self'"),
-        "{policy}"
-    );
+    assert!(policy.starts_with("default-src 'none'; style-src 'self'"), "{policy}");
     let html = page.text();
     for part in [
         "+98912***2222",
@@ -165,19 +146,8 @@ async fn the_page_shows_totals_and_rows_without_scripts() {
         submit(&server, Some("bob"), &format!("message {number}")).await;
     }
     let html = server.get("/usage?user_id=bob").await.text();
-    let older = html
-        .split("href=\"")
-        .find(|part| part.contains("rel=\"next\""))
-        .unwrap();
-    let older = older
-        .split('"')
-        .next()
-        .unwrap()
-        .replace("&amp;", "&")
-        .replace("&#38;", "&");
+    let older = html.split("href=\"").find(|part| part.contains("rel=\"next\"")).unwrap();
+    let older = older.split('"').next().unwrap().replace("&amp;", "&").replace("&#38;", "&");
     let html = server.get(&older).await.text();
-    assert!(
-        html.contains("message 4<") && !html.contains("message 5<"),
-        "{html}"
-    );
+    assert!(html.contains("message 4<") && !html.contains("message 5<"), "{html}");
 }

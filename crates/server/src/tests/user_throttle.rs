@@ -29,9 +29,8 @@ async fn submit(server: &TestServer, more: &Value) -> TestResponse {
 }
 
 async fn submit_with_key(server: &TestServer, secret: &str) -> TestResponse {
-    let request = Request::post("/v1/messages")
-        .header("content-type", "application/json")
-        .header("x-api-key", secret);
+    let request =
+        Request::post("/v1/messages").header("content-type", "application/json").header("x-api-key", secret);
     let body = question(&json!({})).to_string();
     server.request(request.body(Body::from(body)).unwrap()).await
 }
@@ -65,10 +64,7 @@ async fn above_the_limit_a_problem_has_a_retry_after() {
     server.gateway.clock.advance(Duration::from_millis(999));
     assert_eq!(submit(&server, &json!({})).await.status, 201);
     let metrics = server.get("/metrics").await.text();
-    assert!(
-        metrics.contains("postrider_refused_total{reason=\"throttled\"} 2"),
-        "{metrics}"
-    );
+    assert!(metrics.contains("postrider_refused_total{reason=\"throttled\"} 2"), "{metrics}");
 }
 
 #[tokio::test]
@@ -168,16 +164,10 @@ async fn simple_and_texting_messages_count_if_the_channel_expects_a_reply() {
     assert_eq!(server.get(simple).await.status, 200);
     assert_eq!(server.post_json("/messages", &text).await.status, 200);
     let refused = server.get(simple).await;
-    refused.assert_response(
-        429,
-        &format!(r#"{{"Data":[],"Message":["t{THROTTLE_MESSAGE}"]}}"#),
-    );
+    refused.assert_response(429, &format!(r#"{{"Data":[],"Message":["t{THROTTLE_MESSAGE}"]}}"#));
     assert_eq!(refused.header("retry-after"), Some("3600"));
     let refused = server.post_json("/messages", &text).await;
-    refused.assert_response(
-        429,
-        &format!(r#"{{"status":"error","message":"T{THROTTLE_MESSAGE}"}}"#),
-    );
+    refused.assert_response(429, &format!(r#"{{"status":"error","message":"T{THROTTLE_MESSAGE}"}}"#));
     assert_eq!(refused.header("retry-after"), Some("3600"));
     assert_eq!(server.message_count().await, 2);
 }

@@ -30,10 +30,7 @@ pub(super) fn ok_status_error(message: &str) -> TextingErrorResponse {
 
 /// Returns an error with this HTTP status.
 pub(super) fn error_response(status: StatusCode, message: &str) -> Response<Body> {
-    let envelope = TextingError {
-        status: "error",
-        message,
-    };
+    let envelope = TextingError { status: "error", message };
     json_response(status, &envelope)
 }
 
@@ -52,8 +49,5 @@ pub(super) fn json_response(status: StatusCode, envelope: &impl Serialize) -> Re
 /// Returns the text with an upper-case first letter.
 pub(super) fn capitalize(text: &str) -> String {
     let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).collect())
-        .unwrap_or_default()
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

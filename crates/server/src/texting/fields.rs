@@ -29,20 +29,16 @@ impl TextingFields {
         content: Body,
     ) -> Result<Self, TextingErrorResponse> {
         let media_type = body::content_type(&head.headers);
-        let content = body::read(&head.headers, content, &gateway.config.limits)
-            .await
-            .map_err(|error| {
-                let status = match error {
-                    body::BodyError::Malformed => StatusCode::OK,
-                    body::BodyError::TooLarge(_) | body::BodyError::TimedOut(_) => error.status(),
-                };
-                Box::new(error_response(status, &capitalize(&error.message())))
-            })?;
+        let content = body::read(&head.headers, content, &gateway.config.limits).await.map_err(|error| {
+            let status = match error {
+                body::BodyError::Malformed => StatusCode::OK,
+                body::BodyError::TooLarge(_) | body::BodyError::TimedOut(_) => error.status(),
+            };
+            Box::new(error_response(status, &capitalize(&error.message())))
+        })?;
         let looks_like_json = content.trim_ascii_start().starts_with(b"{");
         if content.is_empty() {
-            Ok(Self::Form(
-                head.uri.query().unwrap_or_default().as_bytes().to_vec(),
-            ))
+            Ok(Self::Form(head.uri.query().unwrap_or_default().as_bytes().to_vec()))
         } else if body::is_json(&media_type) || (media_type.is_empty() && looks_like_json) {
             serde_json::from_slice(&content)
                 .map(Self::Json)
@@ -65,9 +61,9 @@ impl TextingFields {
                 Some(Value::String(text)) => Ok(text.clone()),
                 Some(_) => Err(ok_status_error(&format!("The field {name} must be a string"))),
             },
-            Self::Form(encoded) => form::field(encoded, name)
-                .map(Cow::into_owned)
-                .map_err(|error| malformed_field(name, error)),
+            Self::Form(encoded) => {
+                form::field(encoded, name).map(Cow::into_owned).map_err(|error| malformed_field(name, error))
+            }
         }
     }
 

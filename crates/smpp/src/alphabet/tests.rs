@@ -23,11 +23,7 @@ fn a_text_is_decoded_by_its_data_coding() {
         (3, b"\xe9", Gsm, Some("é")),
         (4, b"binary", Gsm, None),
     ] {
-        assert_eq!(
-            decode_text(data_coding, octets, default).as_deref(),
-            text,
-            "{data_coding}: {octets:?}"
-        );
+        assert_eq!(decode_text(data_coding, octets, default).as_deref(), text, "{data_coding}: {octets:?}");
     }
 }
 

@@ -25,21 +25,10 @@ pub async fn bind_transceiver(
     stream: &mut dyn SmppStream,
 ) -> Result<(), BindFailure> {
     let mut request = Vec::new();
-    pdu::encode_pdu(
-        &mut request,
-        command::BIND_TRANSCEIVER,
-        ESME_ROK,
-        BIND_SEQUENCE,
-        bind_body,
-    );
+    pdu::encode_pdu(&mut request, command::BIND_TRANSCEIVER, ESME_ROK, BIND_SEQUENCE, bind_body);
     if let Some(trace) = trace {
         // Recorded without its body, which contains the password.
-        trace.record_sent(&pdu::describe_pdu(
-            command::BIND_TRANSCEIVER,
-            ESME_ROK,
-            BIND_SEQUENCE,
-            &[],
-        ));
+        trace.record_sent(&pdu::describe_pdu(command::BIND_TRANSCEIVER, ESME_ROK, BIND_SEQUENCE, &[]));
     }
     write_all(stream, &request).await?;
     loop {
@@ -48,19 +37,12 @@ pub async fn bind_transceiver(
             continue;
         };
         if let Some(trace) = trace {
-            trace.record_received(&pdu::describe_pdu(
-                pdu.command,
-                pdu.status,
-                pdu.sequence,
-                pdu.body,
-            ));
+            trace.record_received(&pdu::describe_pdu(pdu.command, pdu.status, pdu.sequence, pdu.body));
         }
         match (pdu.command, pdu.status) {
             (BIND_RESPONSE, ESME_ROK) => return Ok(()),
             (command::GENERIC_NACK, ESME_ROK) => {
-                return Err(BindFailure::Refused {
-                    status: ESME_RINVCMDID,
-                });
+                return Err(BindFailure::Refused { status: ESME_RINVCMDID });
             }
             (BIND_RESPONSE | command::GENERIC_NACK, status) => return Err(BindFailure::Refused { status }),
             (command::ENQUIRE_LINK, _) => {
@@ -77,30 +59,19 @@ pub async fn bind_transceiver(
 /// Reads one PDU and no byte more.
 async fn read_pdu(stream: &mut dyn SmppStream) -> Result<Vec<u8>, BindFailure> {
     let mut received = vec![0; 4];
-    stream
-        .read_exact(&mut received)
-        .await
-        .map_err(|error| connection_lost(&error))?;
+    stream.read_exact(&mut received).await.map_err(|error| connection_lost(&error))?;
     if let PduFrame::Invalid = pdu::split_frame(&received) {
         let reason = "bind response is not SMPP".to_owned();
         return Err(BindFailure::Unreachable(reason));
     }
-    let length = received
-        .iter()
-        .fold(0, |length, octet| length << 8 | usize::from(*octet));
+    let length = received.iter().fold(0, |length, octet| length << 8 | usize::from(*octet));
     received.resize(length, 0);
-    stream
-        .read_exact(&mut received[4..])
-        .await
-        .map_err(|error| connection_lost(&error))?;
+    stream.read_exact(&mut received[4..]).await.map_err(|error| connection_lost(&error))?;
     Ok(received)
 }
 
 async fn write_all(stream: &mut dyn SmppStream, bytes: &[u8]) -> Result<(), BindFailure> {
-    stream
-        .write_all(bytes)
-        .await
-        .map_err(|error| connection_lost(&error))?;
+    stream.write_all(bytes).await.map_err(|error| connection_lost(&error))?;
     stream.flush().await.map_err(|error| connection_lost(&error))
 }
 

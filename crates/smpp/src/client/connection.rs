@@ -61,11 +61,7 @@ impl SmppConnection {
         let (jobs, job_receiver) = unbounded_channel();
         let (state_sender, state) = watch::channel(ConnectionState::Connecting);
         tokio::spawn(run_connection(config, handler, job_receiver, state_sender));
-        Self {
-            jobs,
-            state,
-            in_flight: AtomicUsize::new(0),
-        }
+        Self { jobs, state, in_flight: AtomicUsize::new(0) }
     }
 
     /// Returns whether messages can be submitted now.
@@ -82,12 +78,7 @@ impl SmppConnection {
     pub async fn submit(&self, bodies: Vec<Vec<u8>>, group: Option<u64>, deadline: Instant) -> SubmitOutcome {
         let _in_flight = InFlightGuard::new(&self.in_flight);
         let (reply, outcome) = oneshot::channel();
-        let job = SubmitJob {
-            bodies,
-            group,
-            deadline,
-            reply,
-        };
+        let job = SubmitJob { bodies, group, deadline, reply };
         if self.jobs.send(job).is_err() {
             let reason = "connection task ended".to_owned();
             return SubmitOutcome::NotBound(BindFailure::SessionEnded(reason));

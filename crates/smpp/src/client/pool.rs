@@ -20,11 +20,7 @@ pub struct ConnectionPool {
 impl ConnectionPool {
     /// Creates a pool. Connects nowhere yet.
     pub fn new(config: ClientConfig, handler: Arc<dyn ClientHandler>) -> Self {
-        Self {
-            config: Arc::new(config),
-            handler,
-            connections: OnceLock::new(),
-        }
+        Self { config: Arc::new(config), handler, connections: OnceLock::new() }
     }
 
     /// Settings of the pool.
@@ -68,9 +64,7 @@ impl ConnectionPool {
         }
         let is_connecting = |state: &ConnectionState| matches!(state, ConnectionState::Connecting);
         let connections = self.connections();
-        let connecting = connections
-            .iter()
-            .find(|connection| is_connecting(&connection.state.borrow()));
+        let connecting = connections.iter().find(|connection| is_connecting(&connection.state.borrow()));
         if let Some(connection) = connecting {
             let mut state = connection.state.clone();
             let decided = state.wait_for(|state| !is_connecting(state));
@@ -79,12 +73,10 @@ impl ConnectionPool {
         if let Some(connection) = self.least_loaded() {
             return Ok(connection);
         }
-        let failure = connections
-            .iter()
-            .find_map(|connection| match &*connection.state.borrow() {
-                ConnectionState::Down(failure) => Some(failure.clone()),
-                ConnectionState::Connecting | ConnectionState::Bound => None,
-            });
+        let failure = connections.iter().find_map(|connection| match &*connection.state.borrow() {
+            ConnectionState::Down(failure) => Some(failure.clone()),
+            ConnectionState::Connecting | ConnectionState::Bound => None,
+        });
         Err(failure.unwrap_or(BindFailure::Connecting))
     }
 

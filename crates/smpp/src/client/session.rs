@@ -83,9 +83,7 @@ pub async fn run_session(
         enquire_link_sent_at: None,
         response_sender,
     };
-    let end = session
-        .run_loop(&mut reader, &mut writer, jobs, &mut responses)
-        .await;
+    let end = session.run_loop(&mut reader, &mut writer, jobs, &mut responses).await;
     let reason = match &end {
         SessionEnd::Unbound => "unbound by the SMSC",
         SessionEnd::Lost(reason) => reason,
@@ -102,11 +100,7 @@ pub async fn run_session(
 
 /// Writes bytes and returns their number. With nothing to write, flushes what TLS holds back and returns 0.
 async fn write_or_flush(writer: &mut Writer, bytes: &[u8]) -> std::io::Result<usize> {
-    if bytes.is_empty() {
-        writer.flush().await.map(|()| 0)
-    } else {
-        writer.write(bytes).await
-    }
+    if bytes.is_empty() { writer.flush().await.map(|()| 0) } else { writer.write(bytes).await }
 }
 
 fn byte_count(bytes: usize) -> u64 {
@@ -189,13 +183,7 @@ impl SmppSession<'_> {
             if let Some(trace) = self.handler.trace() {
                 trace.record_sent(&pdu::describe_pdu(command::SUBMIT_SM, ESME_ROK, sequence, body));
             }
-            pdu::encode_pdu(
-                &mut self.write_buffer,
-                command::SUBMIT_SM,
-                ESME_ROK,
-                sequence,
-                body,
-            );
+            pdu::encode_pdu(&mut self.write_buffer, command::SUBMIT_SM, ESME_ROK, sequence, body);
         }
     }
 
@@ -234,12 +222,7 @@ impl SmppSession<'_> {
 
     fn receive_pdu(&mut self, pdu: Pdu) -> Option<SessionEnd> {
         if let Some(trace) = self.handler.trace() {
-            trace.record_received(&pdu::describe_pdu(
-                pdu.command,
-                pdu.status,
-                pdu.sequence,
-                pdu.body,
-            ));
+            trace.record_received(&pdu::describe_pdu(pdu.command, pdu.status, pdu.sequence, pdu.body));
         }
         match pdu.command {
             SUBMIT_RESPONSE if pdu.status == ESME_ROK => self.record_accepted_part(pdu),
@@ -291,14 +274,8 @@ impl SmppSession<'_> {
     }
 
     fn receive_message(&mut self, pdu: Pdu, message: &ShortMessage) {
-        let request = DeliverRequest {
-            command: pdu.command,
-            sequence: pdu.sequence,
-        };
-        let response = DeferredResponse {
-            request,
-            sender: self.response_sender.clone(),
-        };
+        let request = DeliverRequest { command: pdu.command, sequence: pdu.sequence };
+        let response = DeferredResponse { request, sender: self.response_sender.clone() };
         match self.handler.deliver(message, response) {
             DeliverAction::Respond(status) => self.respond_to_deliver(request, status),
             DeliverAction::Later => {}
@@ -307,12 +284,7 @@ impl SmppSession<'_> {
 
     fn respond_to_deliver(&mut self, request: DeliverRequest, status: u32) {
         const EMPTY_MESSAGE_ID: &[u8] = &[0];
-        self.send_pdu(
-            pdu::response_id(request.command),
-            status,
-            request.sequence,
-            EMPTY_MESSAGE_ID,
-        );
+        self.send_pdu(pdu::response_id(request.command), status, request.sequence, EMPTY_MESSAGE_ID);
     }
 
     fn send_response(&mut self, request: Pdu) {
@@ -359,9 +331,7 @@ impl SmppSession<'_> {
             self.send_pdu(command::UNBIND, ESME_ROK, sequence, &[]);
         }
         let write = async {
-            writer
-                .write_all(&self.write_buffer[self.buffer_bytes_written..])
-                .await?;
+            writer.write_all(&self.write_buffer[self.buffer_bytes_written..]).await?;
             writer.shutdown().await
         };
         // The connection is closed in any case.

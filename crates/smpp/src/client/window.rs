@@ -103,11 +103,7 @@ impl SubmitWindow {
 
     /// Returns a new sequence number.
     pub fn next_sequence(&mut self) -> u32 {
-        self.last_sequence = if self.last_sequence >= SEQUENCE_MAX {
-            1
-        } else {
-            self.last_sequence + 1
-        };
+        self.last_sequence = if self.last_sequence >= SEQUENCE_MAX { 1 } else { self.last_sequence + 1 };
         self.last_sequence
     }
 
@@ -116,12 +112,8 @@ impl SubmitWindow {
         self.last_message += 1;
         let parts = 0..job.bodies.len();
         self.ready.extend(parts.map(|part| (self.last_message, part)));
-        let message = WindowMessage {
-            job,
-            parts_in_flight: 0,
-            parts_accepted: 0,
-            last_message_id: Vec::new(),
-        };
+        let message =
+            WindowMessage { job, parts_in_flight: 0, parts_accepted: 0, last_message_id: Vec::new() };
         self.messages.insert(self.last_message, message);
     }
 
@@ -133,12 +125,7 @@ impl SubmitWindow {
         }
         let (number, part) = self.ready.pop_first()?;
         let sequence = self.next_sequence();
-        let in_flight = InFlightPart {
-            message: number,
-            part,
-            sent_at: now,
-            stream_offset,
-        };
+        let in_flight = InFlightPart { message: number, part, sent_at: now, stream_offset };
         self.in_flight.insert(sequence, in_flight);
         let message = self.messages.get_mut(&number)?;
         message.parts_in_flight += 1;
@@ -233,20 +220,15 @@ impl SubmitWindow {
             }
         }
         expired.sort_unstable_by_key(|(number, _)| *number);
-        expired
-            .into_iter()
-            .filter_map(|(number, outcome)| self.finish_message(number, outcome))
-            .collect()
+        expired.into_iter().filter_map(|(number, outcome)| self.finish_message(number, outcome)).collect()
     }
 
     /// Ends all messages, because the session ended after `bytes_written` bytes. A part that begins behind them cannot
     /// have been sent. Returns the groups of the messages.
     pub fn session_lost(&mut self, bytes_written: u64, reason: &str) -> Vec<u64> {
         let sent = self.in_flight.values();
-        let sent: BTreeSet<u64> = sent
-            .filter(|part| part.stream_offset < bytes_written)
-            .map(|part| part.message)
-            .collect();
+        let sent: BTreeSet<u64> =
+            sent.filter(|part| part.stream_offset < bytes_written).map(|part| part.message).collect();
         self.in_flight.clear();
         self.ready.clear();
         let mut groups = Vec::new();

@@ -15,20 +15,13 @@ fn letter_case_blanks_and_leading_zeros_are_ignored() {
         );
     }
     assert_eq!(format.normalize_submitted(b"000"), Some("0".to_owned()));
-    assert_eq!(
-        format.normalize_submitted(b"a-B.c_123@\xc3\xa9").as_deref(),
-        Some("a-b.c_123@\u{e9}")
-    );
+    assert_eq!(format.normalize_submitted(b"a-B.c_123@\xc3\xa9").as_deref(), Some("a-b.c_123@\u{e9}"));
 }
 
 #[test]
 fn an_empty_unprintable_or_too_long_id_is_rejected() {
     for text in ["", "  ", "a\u{1}b", &"9".repeat(66)] {
-        assert_eq!(
-            MessageIdFormat::Same.normalize_submitted(text.as_bytes()),
-            None,
-            "{text:?}"
-        );
+        assert_eq!(MessageIdFormat::Same.normalize_submitted(text.as_bytes()), None, "{text:?}");
     }
     assert_eq!(MessageIdFormat::Same.normalize_submitted(b"\xff"), None);
 }

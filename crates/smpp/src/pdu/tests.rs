@@ -29,11 +29,7 @@ fn complete_pdu(bytes: &[u8]) -> Pdu<'_> {
 
 #[test]
 fn a_bind_is_encoded_as_the_reference_shows() {
-    let bind = BindRequest {
-        system_id: "gwuser",
-        password: "s3cret",
-        system_type: "",
-    };
+    let bind = BindRequest { system_id: "gwuser", password: "s3cret", system_type: "" };
     let mut out = Vec::new();
     encode_pdu(&mut out, command::BIND_TRANSCEIVER, 0, 1, &bind.encode_body());
     let expected = "00000023000000090000000000000001\
@@ -46,22 +42,12 @@ fn a_receipt_is_parsed_as_the_codec_parses_it() {
     let bytes = hex(RECEIPT);
     let pdu = complete_pdu(&bytes);
     let parsed = ShortMessage::parse_deliver_sm(pdu.body);
+    assert_eq!((pdu.command, pdu.status, pdu.sequence), (command::DELIVER_SM, 0, 77));
     assert_eq!(
-        (pdu.command, pdu.status, pdu.sequence),
-        (command::DELIVER_SM, 0, 77)
-    );
-    assert_eq!(
-        (
-            parsed.source_addr_ton,
-            parsed.source_addr,
-            parsed.destination_addr
-        ),
+        (parsed.source_addr_ton, parsed.source_addr, parsed.destination_addr),
         (1, &b"989121234567"[..], &b"Acme"[..])
     );
-    assert_eq!(
-        (parsed.esm_class, parsed.data_coding, parsed.message_state),
-        (4, 0, Some(2))
-    );
+    assert_eq!((parsed.esm_class, parsed.data_coding, parsed.message_state), (4, 0, Some(2)));
     assert_eq!(parsed.receipted_message_id, Some(&b"4B2F10A7"[..]));
     let (codec, _) = Command::<'_, 8>::decode(&bytes[4..], bytes.len() - 4).unwrap();
     let Some(CodecPdu::DeliverSm(codec)) = codec.pdu() else {
@@ -74,13 +60,7 @@ fn a_receipt_is_parsed_as_the_codec_parses_it() {
 #[test]
 fn a_response_without_a_body_or_terminator_is_complete() {
     let pdu = hex("00000010 80000004 00000058 00000002");
-    assert_eq!(
-        (
-            complete_pdu(&pdu).status,
-            complete_pdu(&pdu).first_c_octet_string()
-        ),
-        (0x58, &b""[..])
-    );
+    assert_eq!((complete_pdu(&pdu).status, complete_pdu(&pdu).first_c_octet_string()), (0x58, &b""[..]));
     let pdu = hex("00000019 80000004 00000000 00000002 344232463130413700");
     assert_eq!(complete_pdu(&pdu).first_c_octet_string(), b"4B2F10A7");
     let unterminated = hex("00000018 80000004 00000000 00000002 3442324631304137");
@@ -91,10 +71,7 @@ fn a_response_without_a_body_or_terminator_is_complete() {
 fn a_frame_is_found_wherever_the_stream_was_divided() {
     let bytes = hex(RECEIPT);
     for length in 0..bytes.len() {
-        assert!(
-            matches!(split_frame(&bytes[..length]), PduFrame::Incomplete),
-            "{length} bytes"
-        );
+        assert!(matches!(split_frame(&bytes[..length]), PduFrame::Incomplete), "{length} bytes");
     }
     let twice = [&bytes[..], &bytes[..]].concat();
     assert!(matches!(split_frame(&twice), PduFrame::Complete(_, length) if length == bytes.len()));
@@ -106,12 +83,7 @@ fn a_frame_is_found_wherever_the_stream_was_divided() {
 #[test]
 fn the_user_data_header_is_not_part_of_the_text() {
     let text_octets = |esm_class, text| {
-        ShortMessage {
-            esm_class,
-            short_message: text,
-            ..ShortMessage::default()
-        }
-        .text_octets()
+        ShortMessage { esm_class, short_message: text, ..ShortMessage::default() }.text_octets()
     };
     assert_eq!(text_octets(0x40, b"\x05\x00\x03\xa7\x02\x01STOP"), b"STOP");
     assert_eq!(text_octets(0x00, b"STOP"), b"STOP");

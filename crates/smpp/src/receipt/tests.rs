@@ -5,11 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn classify_text(esm_class: u8, text: &str) -> ShortMessageKind {
-    let message = ShortMessage {
-        esm_class,
-        short_message: text.as_bytes(),
-        ..ShortMessage::default()
-    };
+    let message = ShortMessage { esm_class, short_message: text.as_bytes(), ..ShortMessage::default() };
     classify(&message, MessageIdFormat::Same)
 }
 
@@ -39,11 +35,7 @@ fn a_receipt_is_parsed_in_every_known_form() {
         ("stat:delivrd  err:000  id:4B2F10A7", "DELIVRD", "000"),
         ("id:4B2F10A7  stat:DELIVRD", "DELIVRD", ""),
         ("id: 4B2F10A7 stat: DELIVRD err: 0", "DELIVRD", "0"),
-        (
-            "id:4B2F10A7 unknown:7 stat:DELIVRD text:id:9 stat:UNDELIV",
-            "DELIVRD",
-            "",
-        ),
+        ("id:4B2F10A7 unknown:7 stat:DELIVRD text:id:9 stat:UNDELIV", "DELIVRD", ""),
         (
             "id:4B2F10A7 sub:001 dlvrd:001 submit date:2607211403 done date:2607211404 stat:DELIVERED",
             "DELIVERED",
@@ -83,31 +75,13 @@ fn optional_parameters_take_precedence_over_the_text() {
         classify(&message, MessageIdFormat::Same)
     };
     assert_eq!(with(Some(b"0A"), Some(2), None, ""), receipt("a", "DELIVRD", ""));
-    assert_eq!(
-        with(Some(b"0A"), None, None, "id:9 stat:DELIVRD"),
-        receipt("a", "DELIVRD", "")
-    );
+    assert_eq!(with(Some(b"0A"), None, None, "id:9 stat:DELIVRD"), receipt("a", "DELIVRD", ""));
     assert_eq!(with(None, Some(2), None, "id:9"), receipt("9", "DELIVRD", ""));
-    assert_eq!(
-        with(Some(b"a"), Some(5), Some([3, 0, 27]), ""),
-        receipt("a", "UNDELIV", "27")
-    );
-    assert_eq!(
-        with(Some(b"a"), Some(5), Some(*b"034"), ""),
-        receipt("a", "UNDELIV", "034")
-    );
-    assert_eq!(
-        with(Some(b"a"), Some(99), None, "stat:EXPIRED"),
-        receipt("a", "EXPIRED", "")
-    );
-    assert_eq!(
-        with(Some(b"a"), Some(1), None, "stat:DELIVRD"),
-        receipt("a", "ENROUTE", "")
-    );
-    assert_eq!(
-        with(Some(b"a"), Some(7), None, "stat:DELIVRD"),
-        receipt("a", "DELIVRD", "")
-    );
+    assert_eq!(with(Some(b"a"), Some(5), Some([3, 0, 27]), ""), receipt("a", "UNDELIV", "27"));
+    assert_eq!(with(Some(b"a"), Some(5), Some(*b"034"), ""), receipt("a", "UNDELIV", "034"));
+    assert_eq!(with(Some(b"a"), Some(99), None, "stat:EXPIRED"), receipt("a", "EXPIRED", ""));
+    assert_eq!(with(Some(b"a"), Some(1), None, "stat:DELIVRD"), receipt("a", "ENROUTE", ""));
+    assert_eq!(with(Some(b"a"), Some(7), None, "stat:DELIVRD"), receipt("a", "DELIVRD", ""));
 }
 
 #[test]

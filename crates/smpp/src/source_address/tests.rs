@@ -26,10 +26,6 @@ fn a_given_ton_and_npi_replace_the_defaults() {
 #[test]
 fn an_empty_unprintable_or_too_long_address_is_rejected() {
     for text in ["", "TwelveLetter", "Gr\u{fc}n", "a\0b", "123456789012345678901"] {
-        assert_eq!(
-            SourceAddress::parse(text, None, None),
-            Err(InvalidSourceAddress),
-            "{text:?}"
-        );
+        assert_eq!(SourceAddress::parse(text, None, None), Err(InvalidSourceAddress), "{text:?}");
     }
 }

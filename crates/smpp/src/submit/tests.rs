@@ -23,17 +23,12 @@ fn options() -> SubmitOptions {
 }
 
 fn options_without_validity() -> SubmitOptions {
-    SubmitOptions {
-        validity_format: ValidityFormat::None,
-        ..options()
-    }
+    SubmitOptions { validity_format: ValidityFormat::None, ..options() }
 }
 
 fn encode(options: SubmitOptions, body: &str, minutes: i64) -> Vec<Vec<u8>> {
     let expires_at = from_millis(NOW_MS + minutes * MINUTE_MS);
-    SubmitEncoder::new(options)
-        .encode(PHONE, body, expires_at, 0xA7, from_millis(NOW_MS))
-        .unwrap()
+    SubmitEncoder::new(options).encode(PHONE, body, expires_at, 0xA7, from_millis(NOW_MS)).unwrap()
 }
 
 #[test]
@@ -47,10 +42,7 @@ fn a_plain_text_is_encoded_as_the_reference_shows() {
 fn a_persian_text_is_encoded_as_the_reference_shows() {
     let expected = "00050041636d6500010139383931323132333435363700000000000001000800 \
                     1806a9062f0020063406450627003a002006f406f706f106f1";
-    assert_eq!(
-        encode(options_without_validity(), "کد شما: ۴۷۱۱", 10),
-        [hex(expected)]
-    );
+    assert_eq!(encode(options_without_validity(), "کد شما: ۴۷۱۱", 10), [hex(expected)]);
 }
 
 #[test]
@@ -66,10 +58,7 @@ fn a_long_text_is_split_into_parts_with_a_header() {
 #[test]
 fn the_validity_period_is_written_in_the_configured_format() {
     let validity_period = |validity_format, minutes| {
-        let options = SubmitOptions {
-            validity_format,
-            ..options()
-        };
+        let options = SubmitOptions { validity_format, ..options() };
         let body = encode(options, "a", minutes).remove(0);
         String::from_utf8_lossy(&body[27..43]).into_owned()
     };
@@ -84,10 +73,8 @@ fn the_validity_period_is_written_in_the_configured_format() {
 #[test]
 fn an_smsc_without_the_gsm_alphabet_gets_latin1_or_ucs2() {
     let parts_and_coding = |text: &str| {
-        let options = SubmitOptions {
-            default_alphabet: DefaultAlphabet::Latin1,
-            ..options_without_validity()
-        };
+        let options =
+            SubmitOptions { default_alphabet: DefaultAlphabet::Latin1, ..options_without_validity() };
         let parts = encode(options, text, 10);
         (parts.len(), parts[0][30])
     };
@@ -103,11 +90,7 @@ fn an_invalid_destination_or_too_many_parts_are_rejected() {
     let encoder = SubmitEncoder::new(options());
     let now = from_millis(NOW_MS);
     for to in ["", "+", "anna@example.org", "+98 912", "+123456789012345678901"] {
-        assert_eq!(
-            encoder.encode(to, "a", now, 1, now),
-            Err(EncodeError::InvalidDestination),
-            "{to}"
-        );
+        assert_eq!(encoder.encode(to, "a", now, 1, now), Err(EncodeError::InvalidDestination), "{to}");
     }
     let error = encoder.encode(PHONE, &"a".repeat(153 * 256), now, 1, now);
     assert!(error.unwrap_err().to_string().contains("256 parts"));

@@ -4,27 +4,14 @@ use super::*;
 use postrider_core::clock::from_millis;
 
 fn new(id: &str, name: Option<&str>) -> NewUser {
-    NewUser {
-        id: id.to_owned(),
-        name: name.map(str::to_owned),
-        contacts: None,
-        created_at: from_millis(1),
-    }
+    NewUser { id: id.to_owned(), name: name.map(str::to_owned), contacts: None, created_at: from_millis(1) }
 }
 
 #[test]
 fn a_user_twice_in_one_batch_is_added_once() {
-    let users = [
-        new("a", None),
-        new("b", Some("Bo")),
-        new("a", Some("An")),
-        new("a", None),
-    ];
+    let users = [new("a", None), new("b", Some("Bo")), new("a", Some("An")), new("a", None)];
     let first = plan_registration(Vec::new(), 7, &users);
-    let numbers = first
-        .new_users
-        .iter()
-        .map(|user| (user.number, user.name.as_deref()));
+    let numbers = first.new_users.iter().map(|user| (user.number, user.name.as_deref()));
     assert_eq!(numbers.collect::<Vec<_>>(), [(8, Some("An")), (9, Some("Bo"))]);
     use UserRegistration::{Added, Changed, Unchanged};
     assert_eq!(first.results, [Added, Added, Changed, Unchanged]);

@@ -5,14 +5,8 @@ use super::value::{CopyRow, CopyValue};
 use postrider_core::error::Result;
 
 /// Values of `meta` that differ between the stores or belong to a move.
-const UNCOPIED_META: [&str; 6] = [
-    "ping_counter",
-    "number_pruned",
-    "move_id",
-    "moved",
-    "claims_paused",
-    "receiving",
-];
+const UNCOPIED_META: [&str; 6] =
+    ["ping_counter", "number_pruned", "move_id", "moved", "claims_paused", "receiving"];
 
 /// The move that a store takes part in.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -71,8 +65,5 @@ pub async fn set_meta(store: &mut dyn TableStore, name: &str, value: CopyValue) 
         _ => (CopyValue::Null, value),
     };
     let values = [CopyValue::Text(name.to_owned()), number, bytes];
-    store
-        .execute(store.statements().save_meta, &values)
-        .await
-        .map(drop)
+    store.execute(store.statements().save_meta, &values).await.map(drop)
 }

@@ -8,21 +8,12 @@ use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Tables that are not copied row by row: `meta` is copied by name, leases are merged into the deliveries, and the
 /// others describe the store or the move itself.
-const EXCLUDED_TABLES: [&str; 6] = [
-    "migrations",
-    "meta",
-    "copy_changes",
-    "copy_progress",
-    "partitions",
-    LEASES_TABLE,
-];
+const EXCLUDED_TABLES: [&str; 6] =
+    ["migrations", "meta", "copy_changes", "copy_progress", "partitions", LEASES_TABLE];
 
 /// Columns that only one backend has.
-const BACKEND_COLUMNS: [BackendColumn; 1] = [BackendColumn {
-    table: "message_hours",
-    column: "last_number",
-    substitute: "first_number",
-}];
+const BACKEND_COLUMNS: [BackendColumn; 1] =
+    [BackendColumn { table: "message_hours", column: "last_number", substitute: "first_number" }];
 
 /// A column of a schema.
 struct SchemaColumn {
@@ -42,9 +33,7 @@ pub async fn matching_tables(
     for name in table_names(&old, &new) {
         let (own_columns, other_columns) = (columns_of_table(&old, &name), columns_of_table(&new, &name));
         let common = |column: &&&SchemaColumn| {
-            other_columns
-                .iter()
-                .any(|other| other.column.name == column.column.name)
+            other_columns.iter().any(|other| other.column.name == column.column.name)
         };
         let shared = own_columns.iter().filter(common).copied().collect::<Vec<_>>();
         for (some, others) in [(&own_columns, &other_columns), (&other_columns, &own_columns)] {
@@ -69,9 +58,7 @@ pub async fn read_tables(store: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
 
 fn table_names(old: &[SchemaColumn], new: &[SchemaColumn]) -> Vec<String> {
     let all = old.iter().chain(new).map(|schema| schema.table.clone());
-    let mut names = all
-        .filter(|name| !EXCLUDED_TABLES.contains(&name.as_str()))
-        .collect::<Vec<_>>();
+    let mut names = all.filter(|name| !EXCLUDED_TABLES.contains(&name.as_str())).collect::<Vec<_>>();
     names.sort();
     names.dedup();
     names
@@ -82,12 +69,9 @@ fn columns_of_table<'f>(schema: &'f [SchemaColumn], table: &str) -> Vec<&'f Sche
 }
 
 fn refuse_unmatched_columns(table: &str, some: &[&SchemaColumn], others: &[&SchemaColumn]) -> Result<()> {
-    let unmatched = some
-        .iter()
-        .map(|schema| schema.column.name.as_str())
-        .find(|name| {
-            !others.iter().any(|other| other.column.name == *name) && backend_column(table, name).is_none()
-        });
+    let unmatched = some.iter().map(|schema| schema.column.name.as_str()).find(|name| {
+        !others.iter().any(|other| other.column.name == *name) && backend_column(table, name).is_none()
+    });
     match unmatched {
         None => Ok(()),
         Some(column) => Err(Error::new(
@@ -105,22 +89,14 @@ fn backend_column(table: &str, column: &str) -> Option<&'static BackendColumn> {
 
 fn build_table(name: &str, own_columns: &[&SchemaColumn], shared: &[&SchemaColumn]) -> Result<CopyTable> {
     let own = |shared: &&SchemaColumn| {
-        let column = own_columns
-            .iter()
-            .find(|schema| schema.column.name == shared.column.name);
+        let column = own_columns.iter().find(|schema| schema.column.name == shared.column.name);
         column.map(|schema| schema.column.clone())
     };
     let columns = shared.iter().filter_map(own).collect::<Vec<_>>();
     let position = |name: &str| columns.iter().position(|column| column.name == name);
-    let mut parts = own_columns
-        .iter()
-        .filter(|schema| schema.key_position > 0)
-        .collect::<Vec<_>>();
+    let mut parts = own_columns.iter().filter(|schema| schema.key_position > 0).collect::<Vec<_>>();
     parts.sort_by_key(|schema| schema.key_position);
-    let key = parts
-        .iter()
-        .filter_map(|schema| position(&schema.column.name))
-        .collect::<Vec<_>>();
+    let key = parts.iter().filter_map(|schema| position(&schema.column.name)).collect::<Vec<_>>();
     if key.is_empty() || key.len() != parts.len() || key.len() > 4 {
         let context =
             format!("cannot move {name}: its key must have one to four columns that both stores have");
@@ -131,12 +107,7 @@ fn build_table(name: &str, own_columns: &[&SchemaColumn], shared: &[&SchemaColum
         let is_shared = position(backend_column.column).is_some();
         (!is_shared).then_some((backend_column, position(backend_column.substitute)?))
     });
-    Ok(CopyTable {
-        name: name.to_owned(),
-        columns,
-        key,
-        backend_column: filled,
-    })
+    Ok(CopyTable { name: name.to_owned(), columns, key, backend_column: filled })
 }
 
 async fn read_schema(store: &mut dyn TableStore) -> Result<Vec<SchemaColumn>> {

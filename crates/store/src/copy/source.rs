@@ -42,10 +42,7 @@ impl CopySource {
         let updated = self.store.execute(check, &[CopyValue::Integer(self.id)]).await;
         let error = match updated {
             Ok(1) => return Ok(()),
-            Ok(_) => Error::new(
-                ErrorKind::Conflict,
-                "the move was abandoned, or another move has begun",
-            ),
+            Ok(_) => Error::new(ErrorKind::Conflict, "the move was abandoned, or another move has begun"),
             Err(error) => error,
         };
         self.store.rollback().await;
@@ -53,9 +50,7 @@ impl CopySource {
     }
 
     async fn set_lock_timeout(&mut self) -> Result<()> {
-        self.store
-            .execute_script(self.store.statements().set_lock_timeout)
-            .await
+        self.store.execute_script(self.store.statements().set_lock_timeout).await
     }
 
     pub async fn marks(&mut self) -> Result<MoveMarks> {
@@ -68,10 +63,7 @@ impl CopySource {
 
     pub async fn store_secret(&mut self) -> Result<Option<CopyValue>> {
         let meta = self.read_copied_meta().await?;
-        Ok(meta
-            .into_iter()
-            .find(|(name, _)| name == "store_secret")
-            .map(|(_, secret)| secret))
+        Ok(meta.into_iter().find(|(name, _)| name == "store_secret").map(|(_, secret)| secret))
     }
 
     /// Returns the last allocated message number.
@@ -135,9 +127,7 @@ impl CopySource {
             )));
         }
         for table in closed_tables(statements, &self.tables) {
-            self.store
-                .execute_script(&statements.for_table(statements.drop_moved_guard, &table))
-                .await?;
+            self.store.execute_script(&statements.for_table(statements.drop_moved_guard, &table)).await?;
         }
         let moved = [CopyValue::Text("moved".to_owned())];
         self.store.execute(statements.delete_meta, &moved).await?;
@@ -156,11 +146,7 @@ impl CopySource {
 
     /// Returns at most `limit` logged changes, the oldest first.
     pub async fn changed_rows(&mut self, limit: usize) -> Result<ChangedRows> {
-        let sql = self
-            .store
-            .statements()
-            .read_changes
-            .replace("{limit}", &limit.to_string());
+        let sql = self.store.statements().read_changes.replace("{limit}", &limit.to_string());
         let logged = self.store.select(&sql, &[]).await?;
         let mut changes = ChangedRows::default();
         let mut keys = vec![Vec::new(); self.tables.len()];
@@ -175,10 +161,7 @@ impl CopySource {
         }
         for (table_index, mut keys) in keys.into_iter().enumerate().filter(|(_, keys)| !keys.is_empty()) {
             deduplicate(&mut keys);
-            let rows = self
-                .store
-                .select_by_keys(&self.tables[table_index], &keys)
-                .await?;
+            let rows = self.store.select_by_keys(&self.tables[table_index], &keys).await?;
             changes.tables.push((table_index, keys, rows));
         }
         Ok(changes)
@@ -189,16 +172,10 @@ impl CopySource {
         if changes.sequence_numbers.is_empty() {
             return Ok(());
         }
-        let numbers = changes
-            .sequence_numbers
-            .iter()
-            .map(|number| vec![CopyValue::Integer(*number)]);
+        let numbers = changes.sequence_numbers.iter().map(|number| vec![CopyValue::Integer(*number)]);
         let numbers = numbers.collect::<Vec<_>>();
         self.begin_write().await?;
-        let outcome = self
-            .store
-            .delete_rows(&CopyTable::changes_table(), &numbers)
-            .await;
+        let outcome = self.store.delete_rows(&CopyTable::changes_table(), &numbers).await;
         finish_transaction(self.store.as_mut(), outcome).await
     }
 
@@ -214,9 +191,7 @@ impl CopySource {
 
     async fn prepare_claim_pause_in_transaction(&mut self) -> Result<()> {
         self.set_lock_timeout().await?;
-        self.store
-            .execute_script(self.store.statements().create_claims_guard)
-            .await
+        self.store.execute_script(self.store.statements().create_claims_guard).await
     }
 
     /// Pauses claims for `time` from now.
@@ -282,16 +257,9 @@ impl CopySource {
         if let Some(id) = marks.id {
             set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await?;
         }
-        set_meta(
-            self.store.as_mut(),
-            "moved",
-            CopyValue::Bytes(location.as_bytes().to_vec()),
-        )
-        .await?;
+        set_meta(self.store.as_mut(), "moved", CopyValue::Bytes(location.as_bytes().to_vec())).await?;
         for table in closed_tables(statements, &self.tables) {
-            self.store
-                .execute_script(&statements.for_table(statements.create_moved_guard, &table))
-                .await?;
+            self.store.execute_script(&statements.for_table(statements.create_moved_guard, &table)).await?;
         }
         Ok(())
     }
@@ -314,9 +282,7 @@ pub fn no_move_error() -> Error {
 pub async fn drop_move_objects(store: &mut dyn TableStore, tables: &[CopyTable]) -> Result<()> {
     let statements = store.statements();
     for table in statements.guarded_tables(tables) {
-        store
-            .execute_script(&statements.for_table(statements.drop_table_triggers, &table))
-            .await?;
+        store.execute_script(&statements.for_table(statements.drop_table_triggers, &table)).await?;
     }
     store.execute_script(statements.drop_state).await
 }
@@ -329,18 +295,10 @@ pub async fn read_page(
     limit: usize,
 ) -> Result<(Vec<CopyRow>, Option<CopyRow>)> {
     let statements = store.statements();
-    let statement = if after.is_some() {
-        statements.read_next_page
-    } else {
-        statements.read_first_page
-    };
-    let sql = statements
-        .for_table(statement, table)
-        .replace("{limit}", &limit.to_string());
+    let statement = if after.is_some() { statements.read_next_page } else { statements.read_first_page };
+    let sql = statements.for_table(statement, table).replace("{limit}", &limit.to_string());
     let sql = statements.with_placeholders(&sql, table.key.len());
-    let rows = store
-        .select(&sql, after.map(Vec::as_slice).unwrap_or_default())
-        .await?;
+    let rows = store.select(&sql, after.map(Vec::as_slice).unwrap_or_default()).await?;
     let last = rows.last().filter(|_| rows.len() >= limit);
     let next = last.map(|row| table.key_of(row));
     Ok((rows, next))
@@ -359,10 +317,7 @@ pub async fn count_rows(store: &mut dyn TableStore, tables: &[CopyTable]) -> Res
 
 async fn read_number(store: &mut dyn TableStore, sql: &str) -> Result<i64> {
     let rows = store.select(sql, &[]).await?;
-    let number = rows
-        .first()
-        .and_then(|row| row.first())
-        .and_then(CopyValue::as_integer);
+    let number = rows.first().and_then(|row| row.first()).and_then(CopyValue::as_integer);
     number.ok_or_else(|| Error::new(ErrorKind::Internal, "a number is missing"))
 }
 

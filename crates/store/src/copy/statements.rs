@@ -88,9 +88,7 @@ impl CopyStatements {
         let keys = || table.key.iter().map(|index| &table.columns[*index]);
         let changed = table.columns.iter().enumerate();
         let changed = changed.filter(|(index, _)| table.key.is_empty() || !table.key.contains(index));
-        let mut sets = changed
-            .map(|(_, column)| assignment(&column.name))
-            .collect::<Vec<_>>();
+        let mut sets = changed.map(|(_, column)| assignment(&column.name)).collect::<Vec<_>>();
         if sets.is_empty() {
             sets = keys().map(|column| assignment(&column.name)).collect();
         }
@@ -100,14 +98,8 @@ impl CopyStatements {
         statement
             .replace("{name}", &table.name)
             .replace("{table}", &quoted(&table.name))
-            .replace(
-                "{columns}",
-                &comma_separated(table.columns.iter().map(|column| quoted(&column.name))),
-            )
-            .replace(
-                "{key}",
-                &comma_separated(keys().map(|column| quoted(&column.name))),
-            )
+            .replace("{columns}", &comma_separated(table.columns.iter().map(|column| quoted(&column.name))))
+            .replace("{key}", &comma_separated(keys().map(|column| quoted(&column.name))))
             .replace("{sets}", &sets.join(", "))
             .replace("{key_columns}", &key_columns)
             .replace("{new}", &key_parts("NEW"))

@@ -45,16 +45,8 @@ pub struct CopyTable {
 impl CopyTable {
     /// Returns the change log, with the columns by which entries are deleted.
     pub fn changes_table() -> Self {
-        let seq = CopyColumn {
-            name: "seq".to_owned(),
-            kind: ColumnType::Integer,
-        };
-        Self {
-            name: "copy_changes".to_owned(),
-            columns: vec![seq],
-            key: vec![0],
-            backend_column: None,
-        }
+        let seq = CopyColumn { name: "seq".to_owned(), kind: ColumnType::Integer };
+        Self { name: "copy_changes".to_owned(), columns: vec![seq], key: vec![0], backend_column: None }
     }
 
     /// Returns the table of leases.
@@ -64,12 +56,7 @@ impl CopyTable {
 
     /// Returns a table of which only the name is used.
     pub fn with_name(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            columns: Vec::new(),
-            key: Vec::new(),
-            backend_column: None,
-        }
+        Self { name: name.to_owned(), columns: Vec::new(), key: Vec::new(), backend_column: None }
     }
 
     /// Returns the key of a row.
@@ -85,20 +72,14 @@ impl CopyTable {
     /// Parses a logged key: the log of PostgreSQL stores every column as text.
     pub fn parse_changed_key(&self, logged: &[CopyValue]) -> Result<CopyRow> {
         let parts = self.key_columns().zip(logged);
-        parts
-            .map(|(column, part)| column.parse_changed_value(part))
-            .collect()
+        parts.map(|(column, part)| column.parse_changed_value(part)).collect()
     }
 }
 
 impl CopyColumn {
     fn parse_changed_value(&self, part: &CopyValue) -> Result<CopyValue> {
-        let invalid_key = || {
-            Error::new(
-                ErrorKind::Internal,
-                format!("a logged key has no column {}", self.name),
-            )
-        };
+        let invalid_key =
+            || Error::new(ErrorKind::Internal, format!("a logged key has no column {}", self.name));
         match (self.kind, part) {
             (_, CopyValue::Null) => Err(invalid_key()),
             (ColumnType::Integer, CopyValue::Text(text)) => {

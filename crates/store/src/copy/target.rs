@@ -13,13 +13,8 @@ use super::value::{CopyRow, CopyValue};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Tables that running processes write to even if no message was accepted.
-const RUNTIME_TABLES: [&str; 5] = [
-    "providers",
-    "rate_limiters",
-    "provider_health",
-    "job_locks",
-    LEASES_TABLE,
-];
+const RUNTIME_TABLES: [&str; 5] =
+    ["providers", "rate_limiters", "provider_health", "job_locks", LEASES_TABLE];
 
 fn is_runtime_table(table: &CopyTable) -> bool {
     RUNTIME_TABLES.contains(&table.name.as_str())
@@ -68,11 +63,7 @@ pub struct CopyTarget {
 
 impl CopyTarget {
     pub fn new(store: Box<dyn TableStore>, tables: Vec<CopyTable>) -> Self {
-        Self {
-            store,
-            tables,
-            run: 0,
-        }
+        Self { store, tables, run: 0 }
     }
 
     pub async fn marks(&mut self) -> Result<MoveMarks> {
@@ -82,10 +73,8 @@ impl CopyTarget {
     /// Refuses a store with content. `source_secret` is the secret of the old store.
     pub async fn require_empty(&mut self, source_secret: &Option<CopyValue>) -> Result<()> {
         let meta = read_meta(self.store.as_mut()).await?;
-        let own_secret = meta
-            .iter()
-            .find(|(name, _)| name == "store_secret")
-            .map(|(_, source_secret)| source_secret);
+        let own_secret =
+            meta.iter().find(|(name, _)| name == "store_secret").map(|(_, source_secret)| source_secret);
         if own_secret.is_some() && own_secret == source_secret.as_ref() {
             return Err(same_store_error());
         }
@@ -101,9 +90,7 @@ impl CopyTarget {
     async fn require_no_rows(&mut self) -> Result<()> {
         let statements = self.store.statements();
         for table in &self.tables {
-            let sql = statements
-                .for_table(statements.read_first_page, table)
-                .replace("{limit}", "1");
+            let sql = statements.for_table(statements.read_first_page, table).replace("{limit}", "1");
             let is_empty = self.store.select(&sql, &[]).await?.is_empty();
             if !is_empty && !is_runtime_table(table) {
                 return Err(Error::usage(format!(
@@ -140,13 +127,9 @@ impl CopyTarget {
         // Creating the guards waited for all writing transactions, so their rows are visible now.
         self.require_no_rows().await?;
         for table in guarded.iter().filter(|table| is_runtime_table(table)) {
-            self.store
-                .execute(&statements.for_table(statements.delete_all_rows, table), &[])
-                .await?;
+            self.store.execute(&statements.for_table(statements.delete_all_rows, table), &[]).await?;
         }
-        self.store
-            .execute_script(statements.create_progress_table)
-            .await?;
+        self.store.execute_script(statements.create_progress_table).await?;
         set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await?;
         set_meta(self.store.as_mut(), "receiving", CopyValue::Integer(run)).await
     }
@@ -162,10 +145,7 @@ impl CopyTarget {
 
     /// Returns the last copied key of each table, or none for a complete table.
     pub async fn bookmarks(&mut self) -> Result<HashMap<String, Option<CopyRow>>> {
-        let rows = self
-            .store
-            .select(self.store.statements().read_progress, &[])
-            .await?;
+        let rows = self.store.select(self.store.statements().read_progress, &[]).await?;
         let to_error =
             |error| Error::with_source(ErrorKind::Internal, "cannot read the copy progress", error);
         let read = |row: CopyRow| match row.as_slice() {
@@ -206,9 +186,7 @@ impl CopyTarget {
             None => CopyValue::Null,
         };
         let values = [CopyValue::Text(table.name.clone()), key];
-        self.store
-            .execute(self.store.statements().save_progress, &values)
-            .await?;
+        self.store.execute(self.store.statements().save_progress, &values).await?;
         Ok(())
     }
 
@@ -255,9 +233,7 @@ impl CopyTarget {
             set_meta(self.store.as_mut(), name, value.clone()).await?;
         }
         let with_last_number = |sql: &str| sql.replace("{last_number}", &last_number.to_string());
-        self.store
-            .execute_script(&with_last_number(statements.set_last_number))
-            .await?;
+        self.store.execute_script(&with_last_number(statements.set_last_number)).await?;
         self.store.create_partitions().await?;
         match statements.fill_columns {
             Some(fill) if self.tables.iter().any(|table| table.backend_column.is_some()) => {
@@ -278,9 +254,7 @@ impl CopyTarget {
     }
 
     async fn open_in_transaction(&mut self) -> Result<()> {
-        self.store
-            .execute_script(self.store.statements().set_lock_timeout)
-            .await?;
+        self.store.execute_script(self.store.statements().set_lock_timeout).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await
     }
 
@@ -289,10 +263,7 @@ impl CopyTarget {
         self.store.begin().await?;
         let outcome = self
             .store
-            .execute(
-                self.store.statements().lift_receiving_mark,
-                &[CopyValue::Integer(self.run)],
-            )
+            .execute(self.store.statements().lift_receiving_mark, &[CopyValue::Integer(self.run)])
             .await;
         let outcome = match outcome {
             Ok(1) => return Ok(()),

@@ -35,12 +35,7 @@ struct StorePair {
 
 impl StorePair {
     fn route(&self) -> MoveOptions<'_> {
-        MoveOptions {
-            from: &self.from,
-            to: &self.to,
-            batch_rows: 3,
-            lock_timeout: TIMEOUT,
-        }
+        MoveOptions { from: &self.from, to: &self.to, batch_rows: 3, lock_timeout: TIMEOUT }
     }
 
     fn open_old(&self) -> Arc<dyn Store> {
@@ -60,11 +55,7 @@ fn store_pairs() -> Vec<StorePair> {
             "postgres" => new_database(),
             name => format!("sqlite:{}", folder.path().join(name).display()),
         });
-        StorePair {
-            from,
-            to,
-            _folder: folder,
-        }
+        StorePair { from, to, _folder: folder }
     };
     vec![
         pair(["old.db", "postgres"]),
@@ -91,16 +82,8 @@ async fn fill_store(store: &dyn Store) {
             _ => {}
         }
     }
-    apply_receipt(
-        store,
-        received_receipt(Some("red"), "red-4", ReceiptStatus::Delivered, at(200)),
-    )
-    .await;
-    apply_receipt(
-        store,
-        received_receipt(None, "un\0known", bounced_status(), at(200)),
-    )
-    .await;
+    apply_receipt(store, received_receipt(Some("red"), "red-4", ReceiptStatus::Delivered, at(200))).await;
+    apply_receipt(store, received_receipt(None, "un\0known", bounced_status(), at(200))).await;
     let recipient = Recipient {
         channel: name("sms"),
         address: "+989120000000".to_owned(),
@@ -110,18 +93,10 @@ async fn fill_store(store: &dyn Store) {
         changed_at: at(5),
     };
     store.set_recipient(recipient).await.unwrap();
-    let endpoint = ProviderEndpoint {
-        name: name("red"),
-        host: "red.example".to_owned(),
-        port: 80,
-    };
+    let endpoint = ProviderEndpoint { name: name("red"), host: "red.example".to_owned(), port: 80 };
     store.save_provider_endpoints(vec![endpoint]).await.unwrap();
     apply_all_changes(store).await;
-    let snapshot = ReportSnapshot {
-        generation: 3,
-        as_of: at(300),
-        content: vec![0, 1, 255],
-    };
+    let snapshot = ReportSnapshot { generation: 3, as_of: at(300), content: vec![0, 1, 255] };
     store.save_snapshot(snapshot).await.unwrap();
 }
 
@@ -182,19 +157,13 @@ async fn all_content_arrives_and_can_be_used() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
-        let (report, secret) = (
-            old.report(at(400)).await.unwrap(),
-            old.store_secret().await.unwrap(),
-        );
+        let (report, secret) = (old.report(at(400)).await.unwrap(), old.store_secret().await.unwrap());
         let mut store_move = begin(&pair, 1).await;
         copy(&mut store_move).await;
         assert_eq!(finish_move(store_move).await, 0);
         let new = pair.open_new();
         for number in 0..20 {
-            assert_eq!(
-                find_message(&*new, number).await,
-                find_message(&*old, number).await
-            );
+            assert_eq!(find_message(&*new, number).await, find_message(&*old, number).await);
         }
         assert_eq!(new.report(at(400)).await.unwrap(), report);
         assert_eq!(new.store_secret().await.unwrap(), secret);
@@ -202,10 +171,7 @@ async fn all_content_arrives_and_can_be_used() {
         let next = accepted(&*new, sms(100)).await;
         assert_eq!(next.message_number(), 21, "no number is used twice");
         let replayed = new.accept(vec![repeated_request(3)]).await.unwrap();
-        assert!(
-            matches!(replayed[0], postrider_core::message::Acceptance::Replayed { .. }),
-            "{replayed:?}"
-        );
+        assert!(matches!(replayed[0], postrider_core::message::Acceptance::Replayed { .. }), "{replayed:?}");
         new.begin_rebuild().await.unwrap();
         apply_all_changes(&*new).await;
         assert_eq!(new.report(at(400)).await.unwrap().messages, report.messages + 1);
@@ -239,10 +205,7 @@ async fn changes_during_the_copy_arrive() {
         apply_all_changes(&*old).await;
         finish_move(store_move).await;
         let new = pair.open_new();
-        assert_eq!(
-            new.report(at(700)).await.unwrap(),
-            old.report(at(700)).await.unwrap()
-        );
+        assert_eq!(new.report(at(700)).await.unwrap(), old.report(at(700)).await.unwrap());
         assert_eq!(find_message(&*new, 35).await, find_message(&*old, 35).await);
         assert_eq!(new.find_message(id(0)).await.unwrap(), None);
     }
@@ -286,31 +249,19 @@ async fn a_killed_move_continues_where_it_stopped() {
         assert_eq!(store_move.stage(), MoveStage::Closed);
         let mut store_move = store_move;
         let comparisons = store_move.compare(|_| {}).await.unwrap();
-        assert!(
-            comparisons.iter().all(TableComparison::is_same),
-            "{comparisons:?}"
-        );
+        assert!(comparisons.iter().all(TableComparison::is_same), "{comparisons:?}");
         store_move.open_target().await.unwrap();
-        assert_eq!(
-            find_message(&*pair.open_new(), 7).await,
-            find_message(&*old, 7).await
-        );
+        assert_eq!(find_message(&*pair.open_new(), 7).await, find_message(&*old, 7).await);
     }
 }
 
 #[tokio::test]
 async fn messages_of_later_partitions_arrive() {
-    for pair in store_pairs()
-        .into_iter()
-        .filter(|pair| pair.from.starts_with("sqlite:"))
-    {
+    for pair in store_pairs().into_iter().filter(|pair| pair.from.starts_with("sqlite:")) {
         let old = pair.open_old();
         let file = pair.from.trim_start_matches("sqlite:");
         let late = "UPDATE meta SET value = 3 << 36 WHERE name = 'number_pruned'";
-        rusqlite::Connection::open(file)
-            .unwrap()
-            .execute_batch(late)
-            .unwrap();
+        rusqlite::Connection::open(file).unwrap().execute_batch(late).unwrap();
         let id = accepted(&*old, sms(1)).await;
         claim_and_send(&*old, id, "red", "r-1", at(100)).await;
         let mut store_move = begin(&pair, 1).await;
@@ -344,33 +295,17 @@ async fn a_difference_between_the_stores_is_found() {
         let mut store_move = begin(&pair, 1).await;
         copy(&mut store_move).await;
         store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
-        let table_index = store_move
-            .target
-            .tables
-            .iter()
-            .position(|table| table.name == "attempts")
-            .unwrap();
-        let (rows, _) = read_page(
-            store_move.target.store.as_mut(),
-            &store_move.target.tables[table_index],
-            None,
-            1,
-        )
-        .await
-        .unwrap();
+        let table_index = store_move.target.tables.iter().position(|table| table.name == "attempts").unwrap();
+        let (rows, _) =
+            read_page(store_move.target.store.as_mut(), &store_move.target.tables[table_index], None, 1)
+                .await
+                .unwrap();
         let mut wrong = rows;
         wrong[0][4] = CopyValue::Text("other".to_owned());
-        store_move
-            .target
-            .write_page(table_index, &wrong, None)
-            .await
-            .unwrap();
+        store_move.target.write_page(table_index, &wrong, None).await.unwrap();
         let comparisons = store_move.compare(|_| {}).await.unwrap();
         let different = comparisons.iter().filter(|one| !one.is_same());
-        assert_eq!(
-            different.map(|one| one.table.as_str()).collect::<Vec<_>>(),
-            ["attempts"]
-        );
+        assert_eq!(different.map(|one| one.table.as_str()).collect::<Vec<_>>(), ["attempts"]);
         StoreMove::abandon(pair.route(), 9).await.unwrap();
         accepted(&*old, sms(50)).await;
     }
@@ -389,18 +324,8 @@ async fn a_process_that_uses_a_store_at_the_wrong_time_is_refused() {
         let error = early.accept(vec![sms(3)]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         let error = early.claim(vec![waiting], now, LEASE).await.unwrap_err();
-        assert_eq!(
-            error.kind(),
-            ErrorKind::Unavailable,
-            "no delivery is sent from the new store yet"
-        );
-        assert!(
-            open(&pair.to, TIMEOUT)
-                .err()
-                .unwrap()
-                .to_string()
-                .contains("not finished")
-        );
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "no delivery is sent from the new store yet");
+        assert!(open(&pair.to, TIMEOUT).err().unwrap().to_string().contains("not finished"));
 
         let ended = AtomicBool::new(false);
         let close = store_move.close("there", TIMEOUT, |_| {});
@@ -414,17 +339,8 @@ async fn a_process_that_uses_a_store_at_the_wrong_time_is_refused() {
             assert_eq!(error.kind(), ErrorKind::Conflict);
             accepted(&*old, sms(4)).await;
             let claim = claim.remove(0);
-            let state = DeliveryState::Sent {
-                provider: name("red"),
-                reference: None,
-                at: now,
-            };
-            let end = finished_round(
-                &claim,
-                vec![attempt("red", accepted_outcome("r"), now)],
-                state,
-                now,
-            );
+            let state = DeliveryState::Sent { provider: name("red"), reference: None, at: now };
+            let end = finished_round(&claim, vec![attempt("red", accepted_outcome("r"), now)], state, now);
             assert_eq!(record(&*old, end).await, RecordResult::Stored);
             ended.store(true, Ordering::SeqCst);
         };
@@ -436,18 +352,8 @@ async fn a_process_that_uses_a_store_at_the_wrong_time_is_refused() {
         assert!(error.to_string().contains("was moved"), "{error}");
         assert!(old.ping().await.is_err());
         assert!(old.claim(vec![waiting], now, LEASE).await.is_err());
-        assert_eq!(
-            find_message(&*old, 4).await.id,
-            id(4),
-            "a closed store can be read"
-        );
-        assert!(
-            open(&pair.from, TIMEOUT)
-                .err()
-                .unwrap()
-                .to_string()
-                .contains("moved to there")
-        );
+        assert_eq!(find_message(&*old, 4).await.id, id(4), "a closed store can be read");
+        assert!(open(&pair.from, TIMEOUT).err().unwrap().to_string().contains("moved to there"));
         store_move.open_target().await.unwrap();
         assert_eq!(find_message(&*pair.open_new(), 4).await.id, id(4));
     }

@@ -45,10 +45,7 @@ impl BatchOperation for AcceptOperation {
         stored_hours: &mut HashSet<i64>,
         operations: &[Self],
     ) -> Result<Vec<Vec<Acceptance>>, PgError> {
-        let messages = operations
-            .iter()
-            .flat_map(|operation| &operation.0)
-            .collect::<Vec<_>>();
+        let messages = operations.iter().flat_map(|operation| &operation.0).collect::<Vec<_>>();
         let mut results = accept(transaction, stored_hours, &messages).await?.into_iter();
         let results_of = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
         Ok(operations.iter().map(results_of).collect())
@@ -69,9 +66,7 @@ pub async fn accept(
     stored_hours: &mut HashSet<i64>,
     messages: &[&NewMessage],
 ) -> Result<Vec<Acceptance>, PgError> {
-    let now = messages
-        .iter()
-        .map(|message| message.created_at.timestamp_millis());
+    let now = messages.iter().map(|message| message.created_at.timestamp_millis());
     let now = now.min().unwrap_or_default();
     let keys = messages.iter().filter_map(|message| key_of(message));
     let keys = keys.collect::<Vec<_>>();
@@ -97,11 +92,7 @@ pub async fn accept(
             results[index] = Some(Acceptance::NothingToReplay);
             continue;
         }
-        if message
-            .deliveries
-            .iter()
-            .all(|delivery| suppressed.contains_all_of(delivery))
-        {
+        if message.deliveries.iter().all(|delivery| suppressed.contains_all_of(delivery)) {
             results[index] = Some(Acceptance::Suppressed);
             continue;
         }
@@ -142,9 +133,7 @@ async fn remove_throttled<'m>(
     records: &mut IdempotencyRecords,
 ) -> Result<Vec<(NumberedMessage<'m>, Duration)>, PgError> {
     let messages = column(numbered, |entry| entry.message);
-    let mut waits = user_throttle::check_throttles(transaction, &messages)
-        .await?
-        .into_iter();
+    let mut waits = user_throttle::check_throttles(transaction, &messages).await?.into_iter();
     let mut throttled = Vec::new();
     for message in std::mem::take(numbered) {
         match waits.next().flatten() {
@@ -152,10 +141,7 @@ async fn remove_throttled<'m>(
             None => numbered.push(message),
         }
     }
-    let keys = throttled
-        .iter()
-        .filter_map(|(throttled, _)| key_of(throttled.message))
-        .collect::<Vec<_>>();
+    let keys = throttled.iter().filter_map(|(throttled, _)| key_of(throttled.message)).collect::<Vec<_>>();
     records.retain(|key, _| !keys.contains(key));
     idempotency::delete(transaction, &keys).await?;
     Ok(throttled)
@@ -171,10 +157,9 @@ fn find_replay(
     let missing = || PgError::InvalidRow("an idempotency key that was stored is missing".to_owned());
     let idempotency = message.idempotency.as_ref().ok_or_else(missing)?;
     match records.get(&idempotency.key) {
-        Some(record) if record.request == idempotency.request => Ok(Acceptance::Replayed {
-            id: record.id,
-            number: record.number,
-        }),
+        Some(record) if record.request == idempotency.request => {
+            Ok(Acceptance::Replayed { id: record.id, number: record.number })
+        }
         Some(_) => Ok(Acceptance::KeyReused),
         None => first_with_key(&idempotency.key).ok_or_else(missing),
     }
@@ -233,9 +218,7 @@ async fn insert_messages(
     }
     save_hours(transaction, stored_hours, numbered).await?;
     let messages = column(numbered, |entry| entry.message);
-    let targets = column(&messages, |message| {
-        message.event_target.as_ref().map(EventTarget::encode)
-    });
+    let targets = column(&messages, |message| message.event_target.as_ref().map(EventTarget::encode));
     // Both statements are pipelined.
     let (messages, deliveries) = tokio::join!(
         async {
@@ -332,9 +315,7 @@ async fn insert_deliveries(
                 column(&states, |state| state.due_at),
                 column(&deliveries, |delivery| delivery.expires_at.timestamp_millis()),
                 column(&states, |state| state.ended_at),
-                column(&deliveries, |delivery| contact::encode_contacts(
-                    &delivery.contacts
-                )),
+                column(&deliveries, |delivery| contact::encode_contacts(&delivery.contacts)),
             ],
         )
         .await?;
@@ -349,8 +330,5 @@ fn initial_state(delivery: &NewDelivery, now: Timestamp, suppressed: &Suppressed
     if suppressed.contains_all_of(delivery) {
         return DeliveryState::failed(Failure::Suppressed, SUPPRESSED_REASON, now);
     }
-    DeliveryState::Waiting {
-        due_at: delivery.due_at,
-        reason: None,
-    }
+    DeliveryState::Waiting { due_at: delivery.due_at, reason: None }
 }

@@ -37,21 +37,13 @@ static SELECT_FAILED: &str = sql!("postgres/read/select_failed");
 impl AdminStore for PostgresStore {
     async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
         let context = "cannot cancel the message";
-        run_transaction!(self.begin_write, context, |transaction| cancel_message(
-            &transaction,
-            id,
-            now
-        ))
+        run_transaction!(self.begin_write, context, |transaction| cancel_message(&transaction, id, now))
     }
 
     async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
         let context = "cannot cancel deliveries";
         let ids = ids.iter().map(|id| id.0).collect::<Vec<_>>();
-        run_transaction!(self.begin_write, context, |transaction| cancel_deliveries(
-            &transaction,
-            &ids,
-            now
-        ))
+        run_transaction!(self.begin_write, context, |transaction| cancel_deliveries(&transaction, &ids, now))
     }
 
     async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
@@ -114,18 +106,11 @@ pub(super) async fn requeue(
     let numbers = column(ids, |id| id.0);
     let changes = plan_changes(transaction, &numbers, |state| state.requeue(now)).await?;
     save_changes(transaction, &changes, now, expires_at).await?;
-    let mut changed = changes
-        .into_iter()
-        .map(|change| (change.delivery.id, change.delivery))
-        .collect::<HashMap<_, _>>();
+    let mut changed =
+        changes.into_iter().map(|change| (change.delivery.id, change.delivery)).collect::<HashMap<_, _>>();
     let entry = |id: &DeliveryId| {
         let delivery = changed.remove(id)?;
-        Some(QueueEntry {
-            id: *id,
-            channel: delivery.channel,
-            due_at: now,
-            priority: delivery.priority,
-        })
+        Some(QueueEntry { id: *id, channel: delivery.channel, due_at: now, priority: delivery.priority })
     };
     Ok(ids.iter().filter_map(entry).collect())
 }
@@ -144,9 +129,7 @@ async fn select_deliveries(
     let since = selection.since.map(|since| since.timestamp_millis());
     let provider = selection.provider.as_ref().map(|name| name.as_str());
     let limit = limit_to_sql(selection.limit);
-    let rows = transaction
-        .query(statement, bind![first, since, provider, limit])
-        .await?;
+    let rows = transaction.query(statement, bind![first, since, provider, limit]).await?;
     rows.iter().map(|row| row.delivery_id("id")).collect()
 }
 
@@ -157,9 +140,7 @@ pub async fn suppress_waiting(
     address: &str,
     now: Timestamp,
 ) -> Result<(), PgError> {
-    let rows = transaction
-        .query(WAITING_FOR_ADDRESS, bind![escape_text(address), channel.as_str()])
-        .await?;
+    let rows = transaction.query(WAITING_FOR_ADDRESS, bind![escape_text(address), channel.as_str()]).await?;
     let ids = rows.iter().map(|row| row.integer("id"));
     let ids = ids.collect::<Result<Vec<_>, _>>()?;
     if ids.is_empty() {
@@ -196,9 +177,7 @@ async fn load_unclaimed(transaction: &PgTransaction, ids: &[i64]) -> Result<Vec<
     let blocked = rows.iter().map(|row| row.integer("id"));
     let blocked = blocked.collect::<Result<Vec<_>, _>>()?;
     let rows = transaction.query(LOAD, bind![blocked]).await?;
-    let deliveries = rows
-        .iter()
-        .filter_map(|row| decode_unclaimed_delivery(row).transpose());
+    let deliveries = rows.iter().filter_map(|row| decode_unclaimed_delivery(row).transpose());
     let deliveries = deliveries.collect::<Result<_, _>>()?;
     // A worker that claims one of them still waits for the end of this transaction, because the row may come back.
     transaction.execute(UNBLOCK_CLAIMS, bind![blocked]).await?;
@@ -230,8 +209,6 @@ async fn save_changes(
             ],
         )
         .await?;
-    let events = changes
-        .iter()
-        .filter_map(|change| change.delivery.change_event(&change.next, now));
+    let events = changes.iter().filter_map(|change| change.delivery.change_event(&change.next, now));
     insert_events(transaction, &events.collect::<Vec<_>>()).await
 }

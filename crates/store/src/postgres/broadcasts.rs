@@ -51,69 +51,42 @@ static LIST_INBOX: &str = sql!("postgres/read/list_user_inbox");
 impl BroadcastStore for PostgresStore {
     async fn register_users(&self, users: Vec<NewUser>) -> Result<Vec<UserRegistration>> {
         let context = "cannot register users";
-        run_transaction!(self.begin_write, context, |transaction| register_users(
-            &transaction,
-            &users
-        ))
+        run_transaction!(self.begin_write, context, |transaction| register_users(&transaction, &users))
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>> {
         let context = "cannot read the user";
-        run_transaction!(self.begin_read, context, |transaction| read_user(
-            &transaction,
-            id
-        ))
+        run_transaction!(self.begin_read, context, |transaction| read_user(&transaction, id))
     }
 
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance> {
         let context = "cannot store the broadcast";
-        run_transaction!(self.begin_write, context, |transaction| create_broadcast(
-            &transaction,
-            &broadcast
-        ))
+        run_transaction!(self.begin_write, context, |transaction| create_broadcast(&transaction, &broadcast))
     }
 
     async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>> {
         let context = "cannot read broadcasts";
-        run_transaction!(self.begin_read, context, |transaction| next_unfinished(
-            &transaction,
-            after
-        ))
+        run_transaction!(self.begin_read, context, |transaction| next_unfinished(&transaction, after))
     }
 
     async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
         let context = "cannot read the users of the broadcast";
-        run_transaction!(self.begin_read, context, |transaction| next_users(
-            &transaction,
-            broadcast,
-            limit
-        ))
+        run_transaction!(self.begin_read, context, |transaction| next_users(&transaction, broadcast, limit))
     }
 
     async fn fan_out(&self, step: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
         let context = "cannot fan out the broadcast";
-        run_transaction!(self.begin_write, context, |transaction| fan_out(
-            &transaction,
-            &step,
-            &messages
-        ))
+        run_transaction!(self.begin_write, context, |transaction| fan_out(&transaction, &step, &messages))
     }
 
     async fn broadcast(&self, id: BroadcastId) -> Result<Option<(Broadcast, BroadcastCounts)>> {
         let context = "cannot read the broadcast";
-        run_transaction!(self.begin_read, context, |transaction| read_with_counts(
-            &transaction,
-            id
-        ))
+        run_transaction!(self.begin_read, context, |transaction| read_with_counts(&transaction, id))
     }
 
     async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
         let context = "cannot list broadcasts";
-        run_transaction!(self.begin_read, context, |transaction| list_broadcasts(
-            &transaction,
-            before,
-            limit
-        ))
+        run_transaction!(self.begin_read, context, |transaction| list_broadcasts(&transaction, before, limit))
     }
 
     async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage> {
@@ -154,9 +127,7 @@ async fn register_users(
     let changed = &plan.changed_users;
     if !changed.is_empty() {
         let (ids, names, contacts) = (user_ids(changed), user_names(changed), user_contacts(changed));
-        transaction
-            .execute(UPDATE_USERS, bind![ids, names, contacts])
-            .await?;
+        transaction.execute(UPDATE_USERS, bind![ids, names, contacts]).await?;
     }
     Ok(plan.results)
 }
@@ -174,16 +145,11 @@ fn user_contacts(users: &[User]) -> Vec<Option<String>> {
 }
 
 async fn read_last_user_number(transaction: &PgTransaction) -> Result<i64, PgError> {
-    transaction
-        .query_one(LAST_USER_NUMBER, &[])
-        .await?
-        .integer("number")
+    transaction.query_one(LAST_USER_NUMBER, &[]).await?.integer("number")
 }
 
 async fn read_user(transaction: &PgTransaction, id: &str) -> Result<Option<User>, PgError> {
-    let row = transaction
-        .query_optional(READ_USER, bind![escape_text(id)])
-        .await?;
+    let row = transaction.query_optional(READ_USER, bind![escape_text(id)]).await?;
     row.map(|row| decode_user(&row)).transpose()
 }
 
@@ -211,9 +177,7 @@ async fn create_broadcast(
             Err(unknown) => return Ok(unknown),
         },
     };
-    let users = named
-        .as_ref()
-        .map_or(last_user, |numbers| limit_to_sql(numbers.len()));
+    let users = named.as_ref().map_or(last_user, |numbers| limit_to_sql(numbers.len()));
     let row = transaction.query_one(NEXT_NUMBER, &[]).await?;
     let number = row.integer("number")?;
     transaction
@@ -234,16 +198,12 @@ async fn create_broadcast(
         )
         .await?;
     if let Some(numbers) = named {
-        transaction
-            .execute(INSERT_NAMED_USERS, bind![number, numbers])
-            .await?;
+        transaction.execute(INSERT_NAMED_USERS, bind![number, numbers]).await?;
     }
     if let Some(idempotency) = &new.idempotency {
         idempotency::insert(transaction, &[(idempotency, number, new.id)], now).await?;
     }
-    Ok(BroadcastAcceptance::Stored {
-        users: u64::try_from(users).unwrap_or_default(),
-    })
+    Ok(BroadcastAcceptance::Stored { users: u64::try_from(users).unwrap_or_default() })
 }
 
 /// Returns the numbers of the users without duplicates, or that some users are not registered.
@@ -303,14 +263,10 @@ async fn fan_out(
     let stored = ranges.iter().map(|(first, last)| last - first + 1).sum::<i64>();
     if stored > 0 {
         let (first, last): (Vec<i64>, Vec<i64>) = ranges.into_iter().unzip();
-        transaction
-            .execute(INSERT_MESSAGE_RANGES, bind![first, last, step.broadcast])
-            .await?;
+        transaction.execute(INSERT_MESSAGE_RANGES, bind![first, last, step.broadcast]).await?;
     }
     let refused = count_to_sql(refused);
-    transaction
-        .execute(ADD_COUNTS, bind![step.broadcast, stored, refused])
-        .await?;
+    transaction.execute(ADD_COUNTS, bind![step.broadcast, stored, refused]).await?;
     Ok(Some(results))
 }
 
@@ -323,9 +279,7 @@ async fn read_with_counts(
         return Ok(None);
     };
     let broadcast = decode_broadcast(&row)?;
-    let row = transaction
-        .query_one(COUNT_DELIVERIES, bind![broadcast.number])
-        .await?;
+    let row = transaction.query_one(COUNT_DELIVERIES, bind![broadcast.number]).await?;
     Ok(Some((broadcast, decode_broadcast_counts(&row)?)))
 }
 
@@ -347,9 +301,7 @@ async fn user_inbox(
 ) -> Result<UserInboxPage, PgError> {
     let count = limit_to_sql(limit.saturating_add(1));
     let before = before.unwrap_or(MESSAGE_NUMBER_MAX).min(MESSAGE_NUMBER_MAX);
-    let rows = transaction
-        .query(LIST_INBOX, bind![escape_text(user), before, count])
-        .await?;
+    let rows = transaction.query(LIST_INBOX, bind![escape_text(user), before, count]).await?;
     let numbers = rows.iter().map(|row| row.integer("number"));
     let page = load_message_list(transaction, numbers.collect::<Result<_, _>>()?, limit).await?;
     let numbers = column(&page.messages, |message| message.number);
@@ -361,8 +313,5 @@ async fn user_inbox(
         let broadcast_id = broadcast_ids.get(&message.number).copied();
         (message, broadcast_id)
     });
-    Ok(UserInboxPage {
-        messages: messages.collect(),
-        next: page.next,
-    })
+    Ok(UserInboxPage { messages: messages.collect(), next: page.next })
 }

@@ -43,9 +43,7 @@ fn der_element(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
         0..=0x7F => (usize::from(length), rest),
         0x81..=0x84 => {
             let (digits, rest) = rest.split_at_checked(usize::from(length - 0x80))?;
-            let length = digits
-                .iter()
-                .fold(0, |length, digit| length << 8 | usize::from(*digit));
+            let length = digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit));
             (length, rest)
         }
         _ => return None,

@@ -41,9 +41,7 @@ pub async fn due(
             limits.push(limit_to_sql(limit));
         }
     }
-    let rows = transaction
-        .query(DUE, bind![now.timestamp_millis(), channels, limits])
-        .await?;
+    let rows = transaction.query(DUE, bind![now.timestamp_millis(), channels, limits]).await?;
     let decode = |row: &tokio_postgres::Row| {
         Ok(QueueEntry {
             id: row.delivery_id("id")?,
@@ -60,9 +58,8 @@ pub async fn due(
 /// Reorders entries: high priority first, and within a priority one entry of each channel in turn.
 fn interleave_channels(entries: Vec<QueueEntry>) -> Vec<QueueEntry> {
     let count = entries.len();
-    let (high, normal): (Vec<QueueEntry>, Vec<QueueEntry>) = entries
-        .into_iter()
-        .partition(|entry| entry.priority == Priority::High);
+    let (high, normal): (Vec<QueueEntry>, Vec<QueueEntry>) =
+        entries.into_iter().partition(|entry| entry.priority == Priority::High);
     let mut interleaved = Vec::with_capacity(count);
     for entries in [high, normal] {
         let mut by_channel: BTreeMap<ConfigName, Vec<QueueEntry>> = BTreeMap::new();
@@ -130,10 +127,7 @@ async fn claim(
     let expires_at = requests.values().map(|request| request.lease_expires_at);
     let expires_at = expires_at.collect::<Vec<_>>();
     let mut acquired = BTreeMap::new();
-    for row in &transaction
-        .query(ACQUIRE_LEASES, bind![ids, now, expires_at])
-        .await?
-    {
+    for row in &transaction.query(ACQUIRE_LEASES, bind![ids, now, expires_at]).await? {
         acquired.insert(row.integer("id")?, row.integer("claims")?);
     }
     if acquired.is_empty() {
@@ -142,14 +136,9 @@ async fn claim(
     let (ids, claims): (Vec<i64>, Vec<i64>) = acquired.into_iter().unzip();
     let now = ids.iter().filter_map(|id| Some(requests.get(id)?.now));
     let now = now.collect::<Vec<_>>();
-    let mut numbers = ids
-        .iter()
-        .map(|id| DeliveryId(*id).message_number())
-        .collect::<Vec<_>>();
+    let mut numbers = ids.iter().map(|id| DeliveryId(*id).message_number()).collect::<Vec<_>>();
     numbers.dedup();
-    let rows = transaction
-        .query(LOAD_CLAIMED, bind![ids, claims, now, numbers])
-        .await?;
+    let rows = transaction.query(LOAD_CLAIMED, bind![ids, claims, now, numbers]).await?;
     let mut claimed = HashMap::with_capacity(ids.len());
     for row in &rows {
         if row.bool("is_due")? {
@@ -157,10 +146,7 @@ async fn claim(
             claimed.insert(delivery.id, delivery);
         }
     }
-    let not_due = ids
-        .into_iter()
-        .filter(|id| !claimed.contains_key(&DeliveryId(*id)))
-        .collect::<Vec<_>>();
+    let not_due = ids.into_iter().filter(|id| !claimed.contains_key(&DeliveryId(*id))).collect::<Vec<_>>();
     if !not_due.is_empty() {
         transaction.execute(RELEASE_LEASES, bind![not_due]).await?;
     }

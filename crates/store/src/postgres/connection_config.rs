@@ -61,10 +61,7 @@ struct PgTlsSettings {
 /// Parses a store URL. `role` selects which of several hosts are used, unless the URL says it.
 pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
     let (urls, tls_settings) = split_hosts(url);
-    let (mode, trust) = parse_ssl_mode(
-        tls_settings.sslmode.as_deref(),
-        tls_settings.sslrootcert.as_deref(),
-    )?;
+    let (mode, trust) = parse_ssl_mode(tls_settings.sslmode.as_deref(), tls_settings.sslrootcert.as_deref())?;
     let mut hosts = Vec::with_capacity(urls.len());
     for url in &urls {
         let config = url.parse::<Config>().map_err(|error| {
@@ -74,16 +71,9 @@ pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
         hosts.push(config);
     }
     let has_several_hosts = hosts.len() > 1 || hosts.iter().any(|host| host.get_hosts().len() > 1);
-    let target = session_attrs(
-        tls_settings.target_session_attrs.as_deref(),
-        has_several_hosts,
-        role,
-    )?;
-    let default_timeout = if has_several_hosts {
-        MULTI_HOST_CONNECT_TIMEOUT
-    } else {
-        SINGLE_HOST_CONNECT_TIMEOUT
-    };
+    let target = session_attrs(tls_settings.target_session_attrs.as_deref(), has_several_hosts, role)?;
+    let default_timeout =
+        if has_several_hosts { MULTI_HOST_CONNECT_TIMEOUT } else { SINGLE_HOST_CONNECT_TIMEOUT };
     let limit = |host: &Config| host.get_connect_timeout().copied();
     let host_limit = hosts.iter().find_map(limit).unwrap_or(default_timeout);
     let is_load_balanced = |host: &Config| host.get_load_balance_hosts() == LoadBalanceHosts::Random;
@@ -92,12 +82,7 @@ pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
         host.ssl_mode(mode).target_session_attrs(target);
         set_defaults(host, host_limit);
     }
-    Ok(PgConnectionConfig {
-        hosts,
-        tls: PgTls::new(trust)?,
-        connect_timeout: host_limit,
-        is_load_balanced,
-    })
+    Ok(PgConnectionConfig { hosts, tls: PgTls::new(trust)?, connect_timeout: host_limit, is_load_balanced })
 }
 
 /// Sets timeouts, keepalives and the application name where the URL does not set them.

@@ -24,10 +24,7 @@ pub struct PgConnector {
 impl PgConnector {
     /// Creates a connector.
     pub fn new(config: PgConnectionConfig) -> Self {
-        Self {
-            config,
-            first_host: AtomicUsize::new(0),
-        }
+        Self { config, first_host: AtomicUsize::new(0) }
     }
 
     /// Returns the number of hosts.
@@ -38,15 +35,11 @@ impl PgConnector {
     async fn connect_to_host(&self, index: usize) -> Result<PgConnection, PgError> {
         let host = &self.config.hosts[index];
         let connect = host.connect(self.config.tls.clone());
-        let (client, connection) = timeout(self.config.connect_timeout, Box::pin(connect))
-            .await
-            .map_err(|_| PgError::Timeout)??;
+        let (client, connection) =
+            timeout(self.config.connect_timeout, Box::pin(connect)).await.map_err(|_| PgError::Timeout)??;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
-                log::debug!(
-                    "connection to the database server ended: {}",
-                    PgError::from(error)
-                );
+                log::debug!("connection to the database server ended: {}", PgError::from(error));
             }
         });
         Ok(PgConnection { client, driver })

@@ -77,10 +77,7 @@ impl BatchOperation for RateOperation {
         known: &mut HashSet<ConfigName>,
         operations: &[Self],
     ) -> Result<Vec<Self::Output>, PgError> {
-        if operations
-            .iter()
-            .any(|operation| !known.contains(operation.provider()))
-        {
+        if operations.iter().any(|operation| !known.contains(operation.provider())) {
             // Taken before any row is locked: a transaction that waits for this lock holds no row that the holder needs.
             lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
         }
@@ -223,9 +220,7 @@ async fn provider_health(
     transaction: &PgTransaction,
     provider: &str,
 ) -> Result<Option<SharedHealth>, PgError> {
-    let row = transaction
-        .query_optional(PROVIDER_HEALTH, bind![provider])
-        .await?;
+    let row = transaction.query_optional(PROVIDER_HEALTH, bind![provider]).await?;
     row.map(|row| decode_health(&row)).transpose()
 }
 
@@ -285,9 +280,7 @@ pub async fn renew_job_lock(
     expires_at: Timestamp,
 ) -> Result<bool, PgError> {
     let expires_at = expires_at.timestamp_millis();
-    let renewed = transaction
-        .execute(RENEW_JOB_LOCK, bind![job.as_str(), process_name, expires_at])
-        .await?;
+    let renewed = transaction.execute(RENEW_JOB_LOCK, bind![job.as_str(), process_name, expires_at]).await?;
     Ok(renewed > 0)
 }
 
@@ -299,8 +292,6 @@ pub async fn release_job_lock(
     expires_at: Timestamp,
 ) -> Result<(), PgError> {
     let expires_at = expires_at.timestamp_millis();
-    transaction
-        .execute(RELEASE_JOB_LOCK, bind![job.as_str(), process_name, expires_at])
-        .await?;
+    transaction.execute(RELEASE_JOB_LOCK, bind![job.as_str(), process_name, expires_at]).await?;
     Ok(())
 }

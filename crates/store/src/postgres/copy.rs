@@ -32,10 +32,7 @@ struct PostgresTableStore {
 /// Opens a store for a move.
 pub fn open_table_store(url: &str) -> Result<Box<dyn TableStore>> {
     let pool = PgPool::new(url, ServerRole::Primary, CONNECTIONS_MAX)?;
-    Ok(Box::new(PostgresTableStore {
-        pool,
-        transaction: None,
-    }))
+    Ok(Box::new(PostgresTableStore { pool, transaction: None }))
 }
 
 impl ToSql for CopyValue {
@@ -76,15 +73,8 @@ impl<'r> FromSql<'r> for CopyValue {
     }
 
     fn accepts(sql_type: &Kind) -> bool {
-        let copied_types = [
-            Kind::INT8,
-            Kind::INT4,
-            Kind::INT2,
-            Kind::BOOL,
-            Kind::FLOAT8,
-            Kind::FLOAT4,
-            Kind::BYTEA,
-        ];
+        let copied_types =
+            [Kind::INT8, Kind::INT4, Kind::INT2, Kind::BOOL, Kind::FLOAT8, Kind::FLOAT4, Kind::BYTEA];
         copied_types.contains(sql_type) || <String as FromSql>::accepts(sql_type)
     }
 }
@@ -119,10 +109,7 @@ struct ColumnArrays<'r> {
 
 impl<'r> ColumnArrays<'r> {
     fn new(kinds: impl Iterator<Item = ColumnType>, rows: &'r [CopyRow]) -> Self {
-        let mut arrays = Self {
-            columns: Vec::new(),
-            type_names: Vec::new(),
-        };
+        let mut arrays = Self { columns: Vec::new(), type_names: Vec::new() };
         for (index, sql_type) in kinds.enumerate() {
             let (sql_type, type_name) = array_type(sql_type);
             let column = rows.iter().map(|row| &row[index]).collect();
@@ -153,10 +140,8 @@ fn to_error(error: &PgError) -> Error {
 
 fn decode_rows(rows: &[tokio_postgres::Row]) -> Result<Vec<CopyRow>, PgError> {
     let row = |row: &tokio_postgres::Row| {
-        let cells = (0..row.len()).map(|index| {
-            row.try_get(index)
-                .map_err(|error| PgError::InvalidRow(error.to_string()))
-        });
+        let cells = (0..row.len())
+            .map(|index| row.try_get(index).map_err(|error| PgError::InvalidRow(error.to_string())));
         cells.collect::<Result<CopyRow, PgError>>()
     };
     rows.iter().map(row).collect()
@@ -176,12 +161,7 @@ fn message_numbers<'r>(table: &CopyTable, rows: &'r [CopyRow]) -> impl Iterator<
 
 impl PostgresTableStore {
     fn transaction(&self) -> Result<&PgTransaction> {
-        let none = || {
-            Error::new(
-                Failure::Internal,
-                format!("{ERROR_CONTEXT}: no transaction has begun"),
-            )
-        };
+        let none = || Error::new(Failure::Internal, format!("{ERROR_CONTEXT}: no transaction has begun"));
         self.transaction.as_ref().ok_or_else(none)
     }
 
@@ -200,17 +180,12 @@ impl TableStore for PostgresTableStore {
     }
 
     async fn select(&mut self, sql: &str, values: &[CopyValue]) -> Result<Vec<CopyRow>> {
-        let parameters = values
-            .iter()
-            .map(|value| (value as &(dyn ToSql + Sync), postgres_type(value)));
+        let parameters = values.iter().map(|value| (value as &(dyn ToSql + Sync), postgres_type(value)));
         let parameters = parameters.collect::<Vec<_>>();
         let Some(transaction) = &self.transaction else {
             return self.query_once(sql, &parameters).await;
         };
-        let rows = transaction
-            .query(sql, &parameters)
-            .await
-            .and_then(|rows| decode_rows(&rows));
+        let rows = transaction.query(sql, &parameters).await.and_then(|rows| decode_rows(&rows));
         rows.map_err(|error| to_error(&error))
     }
 
@@ -227,21 +202,13 @@ impl TableStore for PostgresTableStore {
     }
 
     async fn execute(&mut self, sql: &str, values: &[CopyValue]) -> Result<u64> {
-        let parameters = values
-            .iter()
-            .map(|value| (value as &(dyn ToSql + Sync), postgres_type(value)));
-        let changed = self
-            .transaction()?
-            .execute(sql, &parameters.collect::<Vec<_>>())
-            .await;
+        let parameters = values.iter().map(|value| (value as &(dyn ToSql + Sync), postgres_type(value)));
+        let changed = self.transaction()?.execute(sql, &parameters.collect::<Vec<_>>()).await;
         changed.map_err(|error| to_error(&error))
     }
 
     async fn execute_script(&mut self, sql: &str) -> Result<()> {
-        self.transaction()?
-            .batch_execute(sql)
-            .await
-            .map_err(|error| to_error(&error))
+        self.transaction()?.batch_execute(sql).await.map_err(|error| to_error(&error))
     }
 
     async fn upsert_rows(&mut self, table: &CopyTable, rows: &[CopyRow]) -> Result<()> {

@@ -44,18 +44,14 @@ pub async fn detach_one(transaction: &PgTransaction, before: Timestamp) -> Resul
 async fn detach(transaction: &PgTransaction, partition: &Partition) -> Result<bool, PgError> {
     transaction.batch_execute(SET_LOCK_TIMEOUT).await?;
     lock_exclusive(transaction, AdvisoryLock::MessageNumbers).await?;
-    transaction
-        .batch_execute(&partition_script(LOCK_TABLES, partition.index))
-        .await?;
+    transaction.batch_execute(&partition_script(LOCK_TABLES, partition.index)).await?;
     // Another process may have detached it, or an operator may have requeued a delivery of it.
     let partitions = partitions::list(transaction).await?;
     let is_same = |other: &Partition| other.index == partition.index && !other.is_detached;
     if !partitions.iter().any(is_same) || partitions::has_waiting(transaction, partition).await? {
         return Ok(false);
     }
-    transaction
-        .batch_execute(&partition_script(DETACH, partition.index))
-        .await?;
+    transaction.batch_execute(&partition_script(DETACH, partition.index)).await?;
     Ok(true)
 }
 
@@ -71,9 +67,7 @@ pub async fn drop_detached(transaction: &PgTransaction) -> Result<usize, PgError
     for partition in partitions::list(transaction).await? {
         if partition.is_detached {
             messages += move_counts(transaction, partition.index, position).await?;
-            transaction
-                .batch_execute(&partition_script(DROP, partition.index))
-                .await?;
+            transaction.batch_execute(&partition_script(DROP, partition.index)).await?;
         }
     }
     Ok(usize::try_from(messages).unwrap_or(usize::MAX))
@@ -83,19 +77,13 @@ pub async fn drop_detached(transaction: &PgTransaction) -> Result<usize, PgError
 async fn move_counts(transaction: &PgTransaction, index: i64, position: i64) -> Result<i64, PgError> {
     let (mut live, mut pruned) = (RollupChanges::default(), RollupChanges::default());
     let mut messages = 0;
-    for row in &transaction
-        .query(&partition_script(DELIVERY_COUNTS, index), bind![position])
-        .await?
-    {
+    for row in &transaction.query(&partition_script(DELIVERY_COUNTS, index), bind![position]).await? {
         let (counts, count) = (decode_delivery_counts(row)?, row.integer("count")?);
         counts.subtract_from(count, &mut live);
         counts.add_to(count, &mut pruned);
         messages += if counts.is_first { count } else { 0 };
     }
-    for row in &transaction
-        .query(&partition_script(ATTEMPT_COUNTS, index), bind![position])
-        .await?
-    {
+    for row in &transaction.query(&partition_script(ATTEMPT_COUNTS, index), bind![position]).await? {
         let (attempt, count) = (decode_attempt(row)?, row.integer("count")?);
         if row.optional_bool("is_counted")? == Some(true) {
             live.add_attempt(&attempt, -count);
@@ -104,12 +92,8 @@ async fn move_counts(transaction: &PgTransaction, index: i64, position: i64) -> 
     }
     rollups::save_changes(&live, transaction, "live").await?;
     rollups::save_changes(&pruned, transaction, "pruned").await?;
-    transaction
-        .execute(&partition_script(ADD_PRUNED_ADDRESSES, index), &[])
-        .await?;
-    transaction
-        .execute(&partition_script(CORRECT_ADDRESSES, index), bind![position])
-        .await?;
+    transaction.execute(&partition_script(ADD_PRUNED_ADDRESSES, index), &[]).await?;
+    transaction.execute(&partition_script(CORRECT_ADDRESSES, index), bind![position]).await?;
     Ok(messages)
 }
 

@@ -62,10 +62,7 @@ impl PgError {
 
     /// Returns whether the transaction conflicted with another one, so that a retry may succeed.
     pub fn is_transaction_conflict(&self) -> bool {
-        let conflicts = [
-            SqlState::T_R_DEADLOCK_DETECTED,
-            SqlState::T_R_SERIALIZATION_FAILURE,
-        ];
+        let conflicts = [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
         self.code().is_some_and(|code| conflicts.contains(code))
     }
 
@@ -107,10 +104,7 @@ impl PgError {
             return Some(ServerRejection::ReadOnly);
         }
         // `tokio-postgres` has no error kind for this.
-        error
-            .to_string()
-            .contains("TLS handshake")
-            .then_some(ServerRejection::Tls)
+        error.to_string().contains("TLS handshake").then_some(ServerRejection::Tls)
     }
 
     /// Returns the kind of the error. A server that is down, overloaded, starting or stopping is `Unavailable`.
@@ -176,11 +170,7 @@ impl PgError {
 
     /// Converts to an [`Error`] whose message begins with `context`.
     pub fn to_error(&self, context: &str) -> Error {
-        Error::with_source(
-            self.kind(),
-            format!("{context}: {}", self.client_message()),
-            self.to_string(),
-        )
+        Error::with_source(self.kind(), format!("{context}: {}", self.client_message()), self.to_string())
     }
 }
 
@@ -191,12 +181,9 @@ impl std::fmt::Display for PgError {
                 error.fmt(out)?;
                 // The server's message without its detail line, which may contain rows.
                 match (error.as_db_error(), std::error::Error::source(error)) {
-                    (Some(server_error), _) => write!(
-                        out,
-                        ": {} ({})",
-                        server_error.message(),
-                        server_error.code().code()
-                    ),
+                    (Some(server_error), _) => {
+                        write!(out, ": {} ({})", server_error.message(), server_error.code().code())
+                    }
                     (None, Some(cause)) => write!(out, ": {cause}"),
                     (None, None) => Ok(()),
                 }

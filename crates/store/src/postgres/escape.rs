@@ -20,9 +20,5 @@ pub fn escape_text(text: &str) -> Cow<'_, str> {
 
 /// Returns the free text of a column.
 pub fn unescape_text(text: String) -> String {
-    if text.contains(ESCAPE) {
-        text.replace("\u{1A}0", "\0").replace("\u{1A}1", "\u{1A}")
-    } else {
-        text
-    }
+    if text.contains(ESCAPE) { text.replace("\u{1A}0", "\0").replace("\u{1A}1", "\u{1A}") } else { text }
 }

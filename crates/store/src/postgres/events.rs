@@ -55,35 +55,22 @@ impl EventStore for PostgresStore {
 
     async fn record_events(&self, results: Vec<EventAttemptResult>) -> Result<()> {
         let context = "cannot record event results";
-        run_transaction!(self.begin_write, context, |transaction| record(
-            &transaction,
-            &results
-        ))
+        run_transaction!(self.begin_write, context, |transaction| record(&transaction, &results))
     }
 
     async fn dead_letter_events(&self, request: DeadLetterRequest) -> Result<usize> {
         let context = "cannot dead-letter events";
-        run_transaction!(self.begin_write, context, |transaction| dead_letter(
-            &transaction,
-            &request
-        ))
+        run_transaction!(self.begin_write, context, |transaction| dead_letter(&transaction, &request))
     }
 
     async fn events(&self, query: EventQuery) -> Result<Vec<Event>> {
         let context = "cannot read events";
-        run_transaction!(self.begin_read, context, |transaction| events(
-            &transaction,
-            &query
-        ))
+        run_transaction!(self.begin_read, context, |transaction| events(&transaction, &query))
     }
 
     async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize> {
         let context = "cannot replay events";
-        run_transaction!(self.begin_write, context, |transaction| replay(
-            &transaction,
-            &keys,
-            now
-        ))
+        run_transaction!(self.begin_write, context, |transaction| replay(&transaction, &keys, now))
     }
 }
 
@@ -92,9 +79,7 @@ async fn waiting_endpoints(
     after: &str,
     limit: usize,
 ) -> Result<Vec<WaitingEndpoint>, PgError> {
-    let rows = transaction
-        .query(WAITING_ENDPOINTS, bind![after, limit_to_sql(limit)])
-        .await?;
+    let rows = transaction.query(WAITING_ENDPOINTS, bind![after, limit_to_sql(limit)]).await?;
     rows.iter().map(decode_waiting_endpoint).collect()
 }
 
@@ -160,9 +145,7 @@ async fn dead_letter(transaction: &PgTransaction, request: &DeadLetterRequest) -
 async fn replay(transaction: &PgTransaction, keys: &[EventKey], now: Timestamp) -> Result<usize, PgError> {
     let deliveries = column(keys, |key| key.delivery.0);
     let sequences = column(keys, |key| i64::from(key.sequence));
-    let count = transaction
-        .execute(REPLAY, bind![deliveries, sequences, now.timestamp_millis()])
-        .await?;
+    let count = transaction.execute(REPLAY, bind![deliveries, sequences, now.timestamp_millis()]).await?;
     Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
@@ -175,9 +158,7 @@ async fn events(transaction: &PgTransaction, query: &EventQuery) -> Result<Vec<E
             return Ok(Vec::new());
         };
         let (first, last) = delivery_id_range(number);
-        transaction
-            .query(LIST_OF_MESSAGE, bind![first, last, since, state, limit])
-            .await?
+        transaction.query(LIST_OF_MESSAGE, bind![first, last, since, state, limit]).await?
     } else if query.state == Some(EventStatusKind::Dead) {
         transaction.query(LIST_DEAD, bind![since, limit]).await?
     } else {

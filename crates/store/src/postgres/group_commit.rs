@@ -70,28 +70,17 @@ pub struct GroupCommitQueue<P: BatchOperation> {
 impl<P: BatchOperation> GroupCommitQueue<P> {
     /// Creates a queue. Its task starts with the first operation.
     pub fn new(pool: PgPool, stats: Arc<CommitStats>) -> Self {
-        Self {
-            pool,
-            stats,
-            sender: OnceLock::new(),
-        }
+        Self { pool, stats, sender: OnceLock::new() }
     }
 
     /// Runs an operation in the next transaction and returns after the commit. Dropping the future does not cancel the
     /// operation.
     pub async fn run(&self, operation: P) -> Result<P::Output> {
-        let closed = || {
-            Error::new(
-                ErrorKind::Unavailable,
-                format!("{}: the store is closed", P::ERROR_CONTEXT),
-            )
-        };
+        let closed =
+            || Error::new(ErrorKind::Unavailable, format!("{}: the store is closed", P::ERROR_CONTEXT));
         let (reply_sender, reply) = oneshot::channel();
         let sender = self.sender.get_or_init(|| self.start());
-        sender
-            .send((operation, reply_sender))
-            .await
-            .map_err(|_| closed())?;
+        sender.send((operation, reply_sender)).await.map_err(|_| closed())?;
         reply.await.map_err(|_| closed())?
     }
 

@@ -61,9 +61,7 @@ pub async fn insert(
                 column(keys, |(idempotency, ..)| idempotency.request.to_vec()),
                 column(keys, |(_, number, _)| *number),
                 column(keys, |(.., id)| id.bytes().to_vec()),
-                column(keys, |(idempotency, ..)| idempotency
-                    .expires_at
-                    .timestamp_millis()),
+                column(keys, |(idempotency, ..)| idempotency.expires_at.timestamp_millis()),
                 now,
             ],
         )

@@ -37,9 +37,7 @@ pub async fn save_deliveries(
     transaction: &PgTransaction,
     deliveries: impl Iterator<Item = LoadedDelivery>,
 ) -> Result<(), PgError> {
-    let changed = deliveries
-        .filter(|delivery| delivery.change.is_some())
-        .collect::<Vec<_>>();
+    let changed = deliveries.filter(|delivery| delivery.change.is_some()).collect::<Vec<_>>();
     if changed.is_empty() {
         return Ok(());
     }
@@ -56,16 +54,12 @@ pub async fn save_deliveries(
                 column(&states, |state| state.ended_at),
                 column(&changed, |delivery| i64::from(delivery.resends_left)),
                 column(&changed, LoadedDelivery::avoided_provider),
-                column(&changed, |delivery| delivery
-                    .opened_at
-                    .map(|at| at.timestamp_millis())),
+                column(&changed, |delivery| delivery.opened_at.map(|at| at.timestamp_millis())),
             ],
         )
         .await?;
     let changes = changed.iter().filter_map(|delivery| delivery.change.as_ref());
     insert_events(transaction, changes.flat_map(|change| &change.new_events)).await?;
-    let invalid = changed
-        .iter()
-        .filter_map(|delivery| Some((delivery.id, delivery.invalidated_address()?)));
+    let invalid = changed.iter().filter_map(|delivery| Some((delivery.id, delivery.invalidated_address()?)));
     deactivate_addresses(transaction, &invalid.collect::<Vec<_>>()).await
 }

@@ -20,13 +20,11 @@ static PING: &str = sql!("postgres/maintenance/ping_store");
 #[async_trait]
 impl MaintenanceStore for PostgresStore {
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        self.prune_partitions(PruneScope::AllPartitions, before, now, limit)
-            .await
+        self.prune_partitions(PruneScope::AllPartitions, before, now, limit).await
     }
 
     async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        self.prune_partitions(PruneScope::ExpiredPartitions, before, now, limit)
-            .await
+        self.prune_partitions(PruneScope::ExpiredPartitions, before, now, limit).await
     }
 
     async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {

@@ -27,8 +27,5 @@ pub async fn find_first_number_of_hour(
     transaction: &PgTransaction,
     hour: i64,
 ) -> Result<Option<i64>, PgError> {
-    transaction
-        .query_one(FIRST_NUMBER, bind![hour])
-        .await?
-        .optional_integer("first_number")
+    transaction.query_one(FIRST_NUMBER, bind![hour]).await?.optional_integer("first_number")
 }

@@ -17,11 +17,8 @@ use postrider_core::clock;
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// All migrations, in order.
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "0001_schema",
-    sql: sql!("postgres/migrations/0001_schema"),
-}];
+const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "0001_schema", sql: sql!("postgres/migrations/0001_schema") }];
 
 static CREATE_TABLE: &str = sql!("postgres/migrations/create_table");
 static READ_APPLIED: &str = sql!("postgres/migrations/read_applied");
@@ -70,20 +67,12 @@ pub fn block_on_thread<T: Send + 'static>(
         let outcome = runtime.block_on(async { tokio::time::timeout(timeout, work).await });
         outcome.unwrap_or_else(|_| {
             let reason = "the database server, or another process that migrates, takes too long";
-            Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("{ERROR_CONTEXT}: {reason}"),
-            ))
+            Err(Error::new(ErrorKind::Unavailable, format!("{ERROR_CONTEXT}: {reason}")))
         })
     };
     let thread = std::thread::Builder::new().name("store-migrate".to_owned());
     let thread = thread.spawn(run).map_err(unavailable)?;
-    let panicked = |_| {
-        Error::new(
-            ErrorKind::Internal,
-            format!("{ERROR_CONTEXT}: its thread panicked"),
-        )
-    };
+    let panicked = |_| Error::new(ErrorKind::Internal, format!("{ERROR_CONTEXT}: its thread panicked"));
     thread.join().map_err(panicked)?
 }
 
@@ -150,9 +139,7 @@ async fn apply_pending(transaction: &PgTransaction) -> Result<SchemaStatus, PgEr
     let missing = |migration: &&Migration| names.iter().any(|name| name == migration.name);
     for migration in MIGRATIONS.iter().filter(missing) {
         transaction.batch_execute(migration.sql).await?;
-        transaction
-            .execute(INSERT_APPLIED, bind![migration.number, migration.name])
-            .await?;
+        transaction.execute(INSERT_APPLIED, bind![migration.number, migration.name]).await?;
     }
     Ok(SchemaStatus::Applied(names))
 }
@@ -163,14 +150,8 @@ async fn schema_status(transaction: &PgTransaction) -> Result<SchemaStatus, PgEr
     if !has_migrations && row.integer("count")? > 0 {
         return Ok(SchemaStatus::Foreign);
     }
-    let applied = if has_migrations {
-        transaction
-            .query_one(READ_APPLIED, &[])
-            .await?
-            .integer("number")?
-    } else {
-        0
-    };
+    let applied =
+        if has_migrations { transaction.query_one(READ_APPLIED, &[]).await?.integer("number")? } else { 0 };
     if applied > newest_number() {
         return Ok(SchemaStatus::Newer(applied));
     }

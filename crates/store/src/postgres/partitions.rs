@@ -98,9 +98,7 @@ pub async fn create_for_numbers(
     transaction: &PgTransaction,
     numbers: impl Iterator<Item = i64>,
 ) -> Result<(), PgError> {
-    let mut missing = numbers
-        .map(|number| number.div_euclid(NUMBERS_PER_PARTITION))
-        .collect::<BTreeSet<_>>();
+    let mut missing = numbers.map(|number| number.div_euclid(NUMBERS_PER_PARTITION)).collect::<BTreeSet<_>>();
     remove_existing(transaction, &mut missing).await?;
     if missing.is_empty() {
         return Ok(());
@@ -113,9 +111,7 @@ pub async fn create_for_numbers(
 
 async fn create(transaction: &PgTransaction, indexes: impl IntoIterator<Item = i64>) -> Result<(), PgError> {
     for index in indexes {
-        transaction
-            .batch_execute(&partition_script(CREATE_PARTITION, index))
-            .await?;
+        transaction.batch_execute(&partition_script(CREATE_PARTITION, index)).await?;
     }
     Ok(())
 }
@@ -173,9 +169,7 @@ pub async fn fully_expired(
     let current = current_index(transaction).await?;
     // Every smaller number was accepted in an earlier hour.
     let hour = before.timestamp_millis().div_euclid(HOUR_MS);
-    let end = find_first_number_of_hour(transaction, hour)
-        .await?
-        .unwrap_or(i64::MAX);
+    let end = find_first_number_of_hour(transaction, hour).await?.unwrap_or(i64::MAX);
     let mut expired = list(transaction).await?;
     expired.retain(|partition| {
         partition.index < current && partition.next_first_number() <= end && !partition.is_detached

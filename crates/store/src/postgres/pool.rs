@@ -138,9 +138,7 @@ impl PgPool {
         loop {
             let connection = self.pool.get().await?;
             let is_new = Object::metrics(&connection).recycle_count == 0;
-            let transaction = PgTransaction {
-                connection: Some(connection),
-            };
+            let transaction = PgTransaction { connection: Some(connection) };
             match timeout(BEGIN_TIMEOUT, transaction.begin(query, begin_statement)).await {
                 Ok(Ok(row)) => return Ok((transaction, row)),
                 Ok(Err(error)) if !is_new && error.is_connection_error() => {}
@@ -166,9 +164,7 @@ pub struct PgTransaction {
 
 impl PgTransaction {
     fn connection(&self) -> Result<&Object<PgConnector>, PgError> {
-        self.connection
-            .as_ref()
-            .ok_or_else(|| PgError::InvalidRow("the transaction has ended".to_owned()))
+        self.connection.as_ref().ok_or_else(|| PgError::InvalidRow("the transaction has ended".to_owned()))
     }
 
     async fn begin(&self, query: Option<&str>, begin_statement: &str) -> Result<Option<Row>, PgError> {

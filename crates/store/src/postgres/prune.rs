@@ -56,9 +56,7 @@ pub async fn prune(
         return Ok(0);
     };
     let (first, last) = (delivery_id_range(first).0, delivery_id_range(last).1);
-    let rows = transaction
-        .query(COUNTED_DELIVERIES, bind![numbers, first, last])
-        .await?;
+    let rows = transaction.query(COUNTED_DELIVERIES, bind![numbers, first, last]).await?;
     let deliveries = rows.iter().map(|row| decode_reported_delivery(row, position));
     let deliveries = deliveries.collect::<Result<Vec<_>, _>>()?;
     // An operator may have requeued a delivery since the messages were selected.
@@ -109,16 +107,10 @@ async fn move_counts(transaction: &PgTransaction, deliveries: &[ReportedDelivery
     rollups::save_changes(&live, transaction, "live").await?;
     rollups::save_changes(&pruned, transaction, "pruned").await?;
     let names = addresses.keys().copied().collect::<Vec<_>>();
-    let (all, uncounted): (Vec<i64>, Vec<i64>) = addresses
-        .values()
-        .map(|counts| (counts.all, counts.uncounted))
-        .unzip();
-    transaction
-        .execute(ADD_PRUNED_ADDRESSES, bind![names, all])
-        .await?;
-    transaction
-        .execute(CORRECT_ADDRESSES, bind![names, uncounted])
-        .await?;
+    let (all, uncounted): (Vec<i64>, Vec<i64>) =
+        addresses.values().map(|counts| (counts.all, counts.uncounted)).unzip();
+    transaction.execute(ADD_PRUNED_ADDRESSES, bind![names, all]).await?;
+    transaction.execute(CORRECT_ADDRESSES, bind![names, uncounted]).await?;
     Ok(())
 }
 
@@ -145,12 +137,8 @@ async fn select_old_messages(
             continue;
         }
         let (first, end) = (partition.first_number(), end.min(partition.next_first_number()));
-        let rows = transaction
-            .query(
-                SELECT_OLD_MESSAGES,
-                bind![first, end, before, limit_to_sql(limit)],
-            )
-            .await?;
+        let rows =
+            transaction.query(SELECT_OLD_MESSAGES, bind![first, end, before, limit_to_sql(limit)]).await?;
         if !rows.is_empty() {
             return rows.iter().map(|row| row.integer("number")).collect();
         }
@@ -174,9 +162,7 @@ pub async fn delete_expired(
         (DELETE_OPT_MESSAGES, before),
         (DELETE_EVENTS, before),
     ] {
-        deleted += transaction
-            .execute(statement, bind![bound, limit_to_sql(limit)])
-            .await?;
+        deleted += transaction.execute(statement, bind![bound, limit_to_sql(limit)]).await?;
     }
     deleted += delete_old_broadcasts(transaction, before, limit).await?;
     Ok(usize::try_from(deleted).unwrap_or(usize::MAX))
@@ -188,19 +174,13 @@ async fn delete_old_broadcasts(
     before: i64,
     limit: usize,
 ) -> Result<u64, PgError> {
-    let rows = transaction
-        .query(SELECT_OLD_BROADCASTS, bind![before, limit_to_sql(limit)])
-        .await?;
+    let rows = transaction.query(SELECT_OLD_BROADCASTS, bind![before, limit_to_sql(limit)]).await?;
     let numbers = rows.iter().map(|row| row.integer("number"));
     let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
     if numbers.is_empty() {
         return Ok(0);
     }
-    transaction
-        .execute(DELETE_BROADCAST_USERS, bind![numbers])
-        .await?;
-    transaction
-        .execute(DELETE_BROADCAST_MESSAGES, bind![numbers])
-        .await?;
+    transaction.execute(DELETE_BROADCAST_USERS, bind![numbers]).await?;
+    transaction.execute(DELETE_BROADCAST_MESSAGES, bind![numbers]).await?;
     transaction.execute(DELETE_BROADCASTS, bind![numbers]).await
 }

@@ -46,74 +46,42 @@ const RECENT_SCANNED_MAX: i64 = 20_000;
 impl ReadStore for PostgresStore {
     async fn find_message(&self, id: MessageId) -> Result<Option<Message>> {
         let context = "cannot read the message";
-        run_transaction!(self.begin_read, context, |transaction| find_message(
-            &transaction,
-            id
-        ))
+        run_transaction!(self.begin_read, context, |transaction| find_message(&transaction, id))
     }
 
     async fn search(&self, query: MessageQuery) -> Result<MessageList> {
         let context = "cannot search messages";
-        read_from_replica!(self, Freshness::Seconds, |transaction| search(
-            &transaction,
-            &query
-        ));
-        run_transaction!(self.begin_read, context, |transaction| search(
-            &transaction,
-            &query
-        ))
+        read_from_replica!(self, Freshness::Seconds, |transaction| search(&transaction, &query));
+        run_transaction!(self.begin_read, context, |transaction| search(&transaction, &query))
     }
 
     async fn last_attempts(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastAttempt>> {
         let context = "cannot read the last attempts";
-        read_from_replica!(self, Freshness::Seconds, |transaction| last_attempts(
-            &transaction,
-            &ids
-        ));
-        run_transaction!(self.begin_read, context, |transaction| last_attempts(
-            &transaction,
-            &ids
-        ))
+        read_from_replica!(self, Freshness::Seconds, |transaction| last_attempts(&transaction, &ids));
+        run_transaction!(self.begin_read, context, |transaction| last_attempts(&transaction, &ids))
     }
 
     async fn usage(&self, query: UsageQuery) -> Result<MessageList> {
         let context = "cannot list usage";
-        read_from_replica!(self, Freshness::Seconds, |transaction| usage_page(
-            &transaction,
-            &query
-        ));
-        run_transaction!(self.begin_read, context, |transaction| usage_page(
-            &transaction,
-            &query
-        ))
+        read_from_replica!(self, Freshness::Seconds, |transaction| usage_page(&transaction, &query));
+        run_transaction!(self.begin_read, context, |transaction| usage_page(&transaction, &query))
     }
 
     async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
         let context = "cannot count usage";
-        read_from_replica!(self, Freshness::Seconds, |transaction| usage::totals(
-            &transaction,
-            &query
-        ));
-        run_transaction!(self.begin_read, context, |transaction| usage::totals(
-            &transaction,
-            &query
-        ))
+        read_from_replica!(self, Freshness::Seconds, |transaction| usage::totals(&transaction, &query));
+        run_transaction!(self.begin_read, context, |transaction| usage::totals(&transaction, &query))
     }
 
     async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
         let context = "cannot count waiting deliveries";
-        run_transaction!(self.begin_read, context, |transaction| backlogs(
-            &transaction,
-            now
-        ))
+        run_transaction!(self.begin_read, context, |transaction| backlogs(&transaction, now))
     }
 }
 
 /// Returns the number of a message.
 pub async fn message_number(transaction: &PgTransaction, id: MessageId) -> Result<Option<i64>, PgError> {
-    let row = transaction
-        .query_optional(MESSAGE_NUMBER, bind![id.bytes().to_vec()])
-        .await?;
+    let row = transaction.query_optional(MESSAGE_NUMBER, bind![id.bytes().to_vec()]).await?;
     row.map(|row| row.integer("number")).transpose()
 }
 
@@ -187,9 +155,7 @@ async fn search_numbers(
     first: i64,
 ) -> Result<Vec<i64>, PgError> {
     let count = query.limit.saturating_add(1);
-    let before = query
-        .before
-        .map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
+    let before = query.before.map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
     let since = query.since.map(|since| since.timestamp_millis());
     let state = query.state.map(DeliveryStateKind::as_str);
     // A message is returned once for each of its deliveries.

@@ -31,10 +31,7 @@ impl BatchOperation for ReceiptOperation {
         (): &mut (),
         operations: &[Self],
     ) -> Result<Vec<Vec<ReceiptResult>>, PgError> {
-        let receipts = operations
-            .iter()
-            .flat_map(|operation| &operation.0)
-            .collect::<Vec<_>>();
+        let receipts = operations.iter().flat_map(|operation| &operation.0).collect::<Vec<_>>();
         let mut results = apply_receipts(transaction, &receipts).await?.into_iter();
         let results_of = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
         Ok(operations.iter().map(results_of).collect())
@@ -59,19 +56,11 @@ async fn apply_receipts(
         delivery_ids.extend(find_deliveries(transaction, &unknown).await?);
     }
     let mut results = apply_to_deliveries(transaction, &all, &delivery_ids).await?;
-    let unmatched = unknown
-        .into_iter()
-        .filter(|(index, _)| !results.contains_key(index))
-        .collect::<Vec<_>>();
+    let unmatched = unknown.into_iter().filter(|(index, _)| !results.contains_key(index)).collect::<Vec<_>>();
     if !unmatched.is_empty() {
-        let waiting = unmatched
-            .iter()
-            .filter(|(_, received)| received.can_wait)
-            .copied();
+        let waiting = unmatched.iter().filter(|(_, received)| received.can_wait).copied();
         let stored_indexes = save_unmatched(transaction, &waiting.collect::<Vec<_>>()).await?;
-        let dropped = unmatched
-            .iter()
-            .filter(|(index, _)| !stored_indexes.contains(index));
+        let dropped = unmatched.iter().filter(|(index, _)| !stored_indexes.contains(index));
         results.extend(dropped.map(|(index, _)| (*index, ReceiptResult::Dropped)));
     }
     let result = |(index, _): &IndexedReceipt<'_>| results.remove(index).unwrap_or(ReceiptResult::Unmatched);
@@ -103,25 +92,20 @@ async fn find_deliveries(
     transaction: &PgTransaction,
     receipts: &[IndexedReceipt<'_>],
 ) -> Result<BTreeMap<usize, DeliveryId>, PgError> {
-    let by_reference = receipts
-        .iter()
-        .filter(|(_, received)| received.delivery.is_none())
-        .collect::<Vec<_>>();
+    let by_reference =
+        receipts.iter().filter(|(_, received)| received.delivery.is_none()).collect::<Vec<_>>();
     let mut rows = transaction
         .query(
             FIND_BY_REFERENCE,
             bind![
                 column(&by_reference, |(index, _)| limit_to_sql(*index)),
-                column(&by_reference, |(_, received)| escape_text(
-                    &received.receipt.reference
-                )),
+                column(&by_reference, |(_, received)| escape_text(&received.receipt.reference)),
                 column(&by_reference, |(_, received)| provider_name(received)),
             ],
         )
         .await?;
-    let by_id = receipts
-        .iter()
-        .filter_map(|(index, received)| Some((limit_to_sql(*index), received.delivery?.0)));
+    let by_id =
+        receipts.iter().filter_map(|(index, received)| Some((limit_to_sql(*index), received.delivery?.0)));
     let (indexes, ids): (Vec<i64>, Vec<i64>) = by_id.unzip();
     if !ids.is_empty() {
         rows.extend(transaction.query(FIND_BY_ID, bind![indexes, ids]).await?);

@@ -24,27 +24,17 @@ static INSERT_OPT_MESSAGE: &str = sql!("postgres/recipients/insert_opt_message")
 impl RecipientStore for PostgresStore {
     async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>> {
         let context = "cannot read the recipient";
-        run_transaction!(self.begin_read, context, |transaction| recipient(
-            &transaction,
-            channel,
-            address
-        ))
+        run_transaction!(self.begin_read, context, |transaction| recipient(&transaction, channel, address))
     }
 
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
         let context = "cannot change the recipient";
-        run_transaction!(self.begin_write, context, |transaction| set_recipient(
-            &transaction,
-            &recipient
-        ))
+        run_transaction!(self.begin_write, context, |transaction| set_recipient(&transaction, &recipient))
     }
 
     async fn apply_opt_changes(&self, changes: Vec<OptChange>) -> Result<Vec<bool>> {
         let context = "cannot store opt-outs and opt-ins";
-        run_transaction!(self.begin_write, context, |transaction| apply_opt_changes(
-            &transaction,
-            &changes
-        ))
+        run_transaction!(self.begin_write, context, |transaction| apply_opt_changes(&transaction, &changes))
     }
 }
 
@@ -53,11 +43,8 @@ async fn recipient(
     channel: &ConfigName,
     address: &str,
 ) -> Result<Option<Recipient>, PgError> {
-    let row = transaction
-        .query_optional(READ, bind![channel.as_str(), escape_text(address)])
-        .await?;
-    row.map(|row| decode_recipient(&row, channel, address))
-        .transpose()
+    let row = transaction.query_optional(READ, bind![channel.as_str(), escape_text(address)]).await?;
+    row.map(|row| decode_recipient(&row, channel, address)).transpose()
 }
 
 async fn set_recipient(transaction: &PgTransaction, recipient: &Recipient) -> Result<(), PgError> {
@@ -77,13 +64,7 @@ async fn set_recipient(transaction: &PgTransaction, recipient: &Recipient) -> Re
     match recipient.status {
         RecipientStatus::Active => Ok(()),
         RecipientStatus::Inactive | RecipientStatus::OptedOut => {
-            suppress_waiting(
-                transaction,
-                &recipient.channel,
-                &recipient.address,
-                recipient.changed_at,
-            )
-            .await
+            suppress_waiting(transaction, &recipient.channel, &recipient.address, recipient.changed_at).await
         }
     }
 }

@@ -42,10 +42,7 @@ impl BatchOperation for RecordOperation {
         (): &mut (),
         operations: &[Self],
     ) -> Result<Vec<Vec<RecordResult>>, PgError> {
-        let rounds = operations
-            .iter()
-            .flat_map(|operation| &operation.0)
-            .collect::<Vec<_>>();
+        let rounds = operations.iter().flat_map(|operation| &operation.0).collect::<Vec<_>>();
         let mut results = vec![RecordResult::Superseded; rounds.len()];
         for wave in split_by_delivery(&rounds) {
             let stored = record_rounds(transaction, &column(&wave, |index| rounds[*index])).await?;
@@ -148,10 +145,7 @@ async fn record_late(
             superseded.insert(id);
         }
     }
-    let rounds = rounds
-        .iter()
-        .copied()
-        .filter(|round| superseded.contains(&round.id));
+    let rounds = rounds.iter().copied().filter(|round| superseded.contains(&round.id));
     insert_attempts(transaction, &rounds.collect::<Vec<_>>(), true).await?;
     Ok(recorded)
 }
@@ -168,18 +162,10 @@ async fn apply_side_effects(
         events.extend(NewEvent::from_round(round));
         let addresses = round.invalidated_addresses().into_iter();
         invalid.extend(addresses.map(|address| (round.id, address)));
-        if let DeliveryState::Sent {
-            provider,
-            reference: Some(reference),
-            ..
-        } = &round.state
+        if let DeliveryState::Sent { provider, reference: Some(reference), .. } = &round.state
             && with_receipts.contains(&round.id)
         {
-            sent.push(SentReference {
-                id: round.id,
-                provider: provider.as_str(),
-                reference,
-            });
+            sent.push(SentReference { id: round.id, provider: provider.as_str(), reference });
         }
     }
     insert_events(transaction, &events).await?;
@@ -219,14 +205,8 @@ async fn insert_attempts(
                     attempt.provider.as_ref().map(|name| name.as_str().to_owned())
                 }),
                 column(&attempts, |(.., attempt)| attempt.outcome.as_str()),
-                column(&attempts, |(.., attempt)| attempt
-                    .code
-                    .as_deref()
-                    .map(escape_text)),
-                column(&attempts, |(.., attempt)| attempt
-                    .outcome
-                    .reason()
-                    .map(escape_text)),
+                column(&attempts, |(.., attempt)| attempt.code.as_deref().map(escape_text)),
+                column(&attempts, |(.., attempt)| attempt.outcome.reason().map(escape_text)),
                 column(&attempts, |(.., attempt)| attempt.at.timestamp_millis()),
                 column(&attempts, |(.., attempt)| {
                     i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX)

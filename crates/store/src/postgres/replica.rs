@@ -52,15 +52,11 @@ pub async fn check_replica(url: &str) -> Result<(), Error> {
     let pool = PgPool::new(url, ServerRole::Replica, 1)?;
     let to_error = |error: PgError| error.to_error(context);
     let (row, transaction) = pool.query_then_begin_read(WAL_POSITION).await.map_err(to_error)?;
-    transaction
-        .finish(is_replica(&row))
-        .await
-        .map_err(to_error)?
-        .then_some(())
-        .ok_or_else(|| {
-            let remedy = "name a replica in store.replica_url, or remove that setting; until then reads go to the primary";
-            Error::usage(format!("{context}: the server is not a replica; {remedy}"))
-        })
+    transaction.finish(is_replica(&row)).await.map_err(to_error)?.then_some(()).ok_or_else(|| {
+        let remedy =
+            "name a replica in store.replica_url, or remove that setting; until then reads go to the primary";
+        Error::usage(format!("{context}: the server is not a replica; {remedy}"))
+    })
 }
 
 fn is_replica(row: &Row) -> Result<bool, PgError> {
@@ -85,8 +81,7 @@ struct ReplicaState {
 impl ReplicaState {
     /// Returns the oldest position that is fresh enough, or none if the position of the primary has to be read again.
     fn required_position(&mut self, now: Instant) -> Option<i64> {
-        self.primary_positions
-            .retain(|(at, _)| now.duration_since(*at) <= STALENESS_MAX);
+        self.primary_positions.retain(|(at, _)| now.duration_since(*at) <= STALENESS_MAX);
         let (newest, _) = self.primary_positions.back()?;
         if now.duration_since(*newest) > POSITION_INTERVAL {
             return None;
@@ -98,10 +93,7 @@ impl ReplicaState {
 impl Replica {
     /// Creates a replica.
     pub fn new(pool: PgPool) -> Self {
-        Self {
-            pool,
-            state: Mutex::default(),
-        }
+        Self { pool, state: Mutex::default() }
     }
 
     /// Begins a transaction on the replica if it is fresh enough.
@@ -173,10 +165,7 @@ impl Replica {
                     "store.replica_url names a server that is not a replica".to_owned(),
                 ));
             }
-            if row
-                .optional_integer("position")?
-                .is_some_and(|position| position >= target)
-            {
+            if row.optional_integer("position")?.is_some_and(|position| position >= target) {
                 return Ok(Some(transaction));
             }
             transaction.finish(Ok(())).await?;

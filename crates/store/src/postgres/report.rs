@@ -57,25 +57,17 @@ impl ReportStore for PostgresStore {
         let context = "cannot read the report";
         // The caller has just applied changes, which the report must contain.
         read_from_replica!(self, Freshness::Now, |transaction| report(&transaction, as_of));
-        run_transaction!(self.begin_read, context, |transaction| report(
-            &transaction,
-            as_of
-        ))
+        run_transaction!(self.begin_read, context, |transaction| report(&transaction, as_of))
     }
 
     async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
         let context = "cannot save the report snapshot";
-        run_transaction!(self.begin_write, context, |transaction| save_snapshot(
-            &transaction,
-            &snapshot
-        ))
+        run_transaction!(self.begin_write, context, |transaction| save_snapshot(&transaction, &snapshot))
     }
 
     async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
         let context = "cannot read the report snapshot";
-        run_transaction!(self.begin_read, context, |transaction| read_snapshot(
-            &transaction
-        ))
+        run_transaction!(self.begin_read, context, |transaction| read_snapshot(&transaction))
     }
 }
 
@@ -99,14 +91,10 @@ async fn apply_changes(
     limit: usize,
 ) -> Result<usize, PgError> {
     let position = lock_rollup_position(transaction).await?;
-    let mut rows = transaction
-        .query(SELECT_CHANGED, bind![position, limit_to_sql(limit)])
-        .await?;
+    let mut rows = transaction.query(SELECT_CHANGED, bind![position, limit_to_sql(limit)]).await?;
     if rows.len() < limit {
         let remaining = limit_to_sql(limit - rows.len());
-        let new = transaction
-            .query(SELECT_NEW, bind![position, remaining, last_committed])
-            .await?;
+        let new = transaction.query(SELECT_NEW, bind![position, remaining, last_committed]).await?;
         rows.extend(new);
     }
     let deliveries = rows.iter().map(|row| decode_reported_delivery(row, position));
@@ -125,9 +113,7 @@ async fn apply_changes(
             *addresses.entry(&delivery.address).or_default() += 1;
         }
     }
-    transaction
-        .execute(MARK_COUNTED, bind![ids, attempt_counts])
-        .await?;
+    transaction.execute(MARK_COUNTED, bind![ids, attempt_counts]).await?;
     rollups::save_changes(&changes, transaction, "live").await?;
     let (names, counts): (Vec<&str>, Vec<i64>) = addresses.into_iter().unzip();
     transaction.execute(ADD_ADDRESSES, bind![names, counts]).await?;
@@ -151,9 +137,7 @@ async fn begin_rebuild(transaction: &PgTransaction) -> Result<(), PgError> {
 async fn report(transaction: &PgTransaction, as_of: Timestamp) -> Result<Report, PgError> {
     let mut entries = RollupEntries::default();
     for (metric, from_group) in required_rollups(as_of) {
-        let rows = transaction
-            .query(READ_ROLLUPS, bind![metric, from_group.as_str()])
-            .await?;
+        let rows = transaction.query(READ_ROLLUPS, bind![metric, from_group.as_str()]).await?;
         let of_metric = rows.iter().map(decode_rollup_entry).collect::<Result<_, _>>()?;
         entries.insert(metric, of_metric);
     }
@@ -167,9 +151,7 @@ async fn top_addresses(transaction: &PgTransaction) -> Result<Vec<TopRecipientRo
 
 async fn save_snapshot(transaction: &PgTransaction, snapshot: &ReportSnapshot) -> Result<(), PgError> {
     let as_of = snapshot.as_of.timestamp_millis();
-    transaction
-        .execute(SAVE_SNAPSHOT, bind![snapshot.generation, as_of, snapshot.content])
-        .await?;
+    transaction.execute(SAVE_SNAPSHOT, bind![snapshot.generation, as_of, snapshot.content]).await?;
     transaction.execute(DELETE_OLD_SNAPSHOTS, &[]).await?;
     Ok(())
 }

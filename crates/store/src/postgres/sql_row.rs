@@ -40,6 +40,5 @@ fn get<'r, T: tokio_postgres::types::FromSql<'r>>(
     row: &'r tokio_postgres::Row,
     column: &str,
 ) -> Result<T, PgError> {
-    row.try_get(column)
-        .map_err(|error| PgError::InvalidRow(format!("column {column}: {error}")))
+    row.try_get(column).map_err(|error| PgError::InvalidRow(format!("column {column}: {error}")))
 }

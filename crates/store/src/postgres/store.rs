@@ -99,11 +99,7 @@ impl AcceptStore for PostgresStore {
 impl WorkStore for PostgresStore {
     async fn due(&self, now: Timestamp, capacity: &Capacity) -> Result<Vec<QueueEntry>> {
         let context = "cannot read due deliveries";
-        run_transaction!(self.begin_read, context, |transaction| claims::due(
-            &transaction,
-            now,
-            capacity
-        ))
+        run_transaction!(self.begin_read, context, |transaction| claims::due(&transaction, now, capacity))
     }
 
     async fn claim(
@@ -113,12 +109,7 @@ impl WorkStore for PostgresStore {
         lease: Duration,
     ) -> Result<Vec<ClaimedDelivery>> {
         let requested_at = Instant::now();
-        let operation = ClaimOperation {
-            ids,
-            now,
-            lease,
-            requested_at,
-        };
+        let operation = ClaimOperation { ids, now, lease, requested_at };
         self.claims.run(operation).await
     }
 
@@ -135,11 +126,7 @@ impl WorkStore for PostgresStore {
 impl CoordinationStore for PostgresStore {
     async fn current_time(&self) -> Result<Timestamp> {
         let context = "cannot read the time of the store";
-        run_transaction!(
-            self.begin_read,
-            context,
-            |transaction| coordination::current_time(&transaction)
-        )
+        run_transaction!(self.begin_read, context, |transaction| coordination::current_time(&transaction))
     }
 
     fn has_own_clock(&self) -> bool {
@@ -152,19 +139,13 @@ impl CoordinationStore for PostgresStore {
         now: Timestamp,
     ) -> Result<Vec<RatePermit>> {
         let requested_at = Instant::now();
-        let operation = RateOperation {
-            request,
-            now,
-            requested_at,
-        };
+        let operation = RateOperation { request, now, requested_at };
         self.rate_requests.run(operation).await
     }
 
     async fn load_health(&self) -> Result<Vec<SharedHealth>> {
         let context = "cannot read provider health";
-        run_transaction!(self.begin_read, context, |transaction| coordination::load_health(
-            &transaction
-        ))
+        run_transaction!(self.begin_read, context, |transaction| coordination::load_health(&transaction))
     }
 
     async fn report_health(&self, reports: Vec<HealthReport>, now: Timestamp) -> Result<Vec<ReportedHealth>> {
@@ -240,10 +221,6 @@ impl CoordinationStore for PostgresStore {
 
     async fn store_secret(&self) -> Result<[u8; 32]> {
         let context = "cannot read the store secret";
-        run_transaction!(
-            self.begin_read,
-            context,
-            |transaction| coordination::store_secret(&transaction)
-        )
+        run_transaction!(self.begin_read, context, |transaction| coordination::store_secret(&transaction))
     }
 }

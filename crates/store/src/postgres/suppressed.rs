@@ -29,9 +29,7 @@ impl SuppressedAddresses {
             return Ok(Self::default());
         }
         let (channels, addresses): (Vec<_>, Vec<_>) = recipients.into_iter().unzip();
-        let rows = transaction
-            .query(FIND_SUPPRESSED, bind![channels, addresses])
-            .await?;
+        let rows = transaction.query(FIND_SUPPRESSED, bind![channels, addresses]).await?;
         let decode = |row: &tokio_postgres::Row| {
             Ok((row.word("channel")?.to_owned(), row.word("address")?.to_owned()))
         };
@@ -75,13 +73,9 @@ pub async fn active_contacts(
     channel: &ConfigName,
     contacts: Vec<Contact>,
 ) -> Result<Vec<Contact>, PgError> {
-    let recipients = contacts
-        .iter()
-        .map(|contact| (channel.as_str(), contact.address.as_str()));
+    let recipients = contacts.iter().map(|contact| (channel.as_str(), contact.address.as_str()));
     let suppressed = SuppressedAddresses::load(transaction, recipients.collect()).await?;
-    let active = contacts
-        .into_iter()
-        .filter(|contact| !suppressed.contains(channel, &contact.address));
+    let active = contacts.into_iter().filter(|contact| !suppressed.contains(channel, &contact.address));
     Ok(active.collect())
 }
 

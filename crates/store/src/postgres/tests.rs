@@ -50,10 +50,7 @@ async fn ten_processes_can_start_at_once() {
     let applied = starts.into_iter().flat_map(|start| start.join().unwrap());
     let applied = applied.collect::<Vec<String>>();
     assert_eq!(applied.first().map(String::as_str), Some("0001_schema"));
-    assert!(
-        applied.is_sorted_by(|one, next| one < next),
-        "each migration is applied once: {applied:?}"
-    );
+    assert!(applied.is_sorted_by(|one, next| one < next), "each migration is applied once: {applied:?}");
 }
 
 #[tokio::test]
@@ -80,10 +77,7 @@ async fn a_dropped_transaction_is_rolled_back() {
     let transaction = store.pool.begin_write().await.unwrap();
     super::maintenance::ping(&transaction).await.unwrap();
     drop(transaction);
-    tokio::time::timeout(TIMEOUT, store.ping())
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(TIMEOUT, store.ping()).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -117,9 +111,7 @@ async fn a_database_of_another_program_is_refused() {
     let url = new_database();
     let pool = super::pool::PgPool::new(&url, ServerRole::Primary, 1).unwrap();
     let transaction = pool.begin_write().await.unwrap();
-    let created = transaction
-        .batch_execute("CREATE TABLE theirs (id INTEGER)")
-        .await;
+    let created = transaction.batch_execute("CREATE TABLE theirs (id INTEGER)").await;
     transaction.finish(created).await.unwrap();
     let refused = super::migrate(&url, TIMEOUT).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Usage);
@@ -129,26 +121,12 @@ async fn a_database_of_another_program_is_refused() {
 #[tokio::test]
 async fn an_unusable_url_is_refused_with_the_reason() {
     let url = new_database();
-    let nowhere = format!(
-        "postgres://127.0.0.1:{}/none",
-        postrider_core::testing::backend_server::free_port()
-    );
+    let nowhere =
+        format!("postgres://127.0.0.1:{}/none", postrider_core::testing::backend_server::free_port());
     for (url, kind, words) in [
-        (
-            format!("{url}?sslmode=require"),
-            ErrorKind::Usage,
-            "sslmode in the store's URL requires",
-        ),
-        (
-            "postgres://host:port/none".to_owned(),
-            ErrorKind::Usage,
-            "not a valid PostgreSQL URL",
-        ),
-        (
-            format!("{url}_not"),
-            ErrorKind::Usage,
-            "the database does not exist",
-        ),
+        (format!("{url}?sslmode=require"), ErrorKind::Usage, "sslmode in the store's URL requires"),
+        ("postgres://host:port/none".to_owned(), ErrorKind::Usage, "not a valid PostgreSQL URL"),
+        (format!("{url}_not"), ErrorKind::Usage, "the database does not exist"),
         (nowhere, ErrorKind::Unavailable, "cannot be reached"),
     ] {
         let refused = super::migrate(&url, TIMEOUT).unwrap_err();
@@ -160,10 +138,7 @@ async fn an_unusable_url_is_refused_with_the_reason() {
 #[tokio::test]
 async fn a_backup_is_refused_and_pg_dump_is_named() {
     let store = open(&new_database()).unwrap();
-    let refused = store
-        .backup("copy".into(), Box::new(|_, _| {}))
-        .await
-        .unwrap_err();
+    let refused = store.backup("copy".into(), Box::new(|_, _| {})).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Usage);
     assert!(refused.to_string().contains("pg_dump"), "{refused}");
 }
@@ -186,10 +161,7 @@ async fn count_statements(
     let receipt =
         |number: usize, status| received_receipt(Some("blue"), &format!("b-{first}-{number}"), status, at(3));
     let numbers = 0..claims.len();
-    let early = numbers
-        .clone()
-        .step_by(2)
-        .map(|number| receipt(number, ReceiptStatus::Delivered));
+    let early = numbers.clone().step_by(2).map(|number| receipt(number, ReceiptStatus::Delivered));
     store.apply_receipts(early.collect()).await.unwrap();
     let before = server.statements();
     let sends = claims.iter().zip(numbers.clone()).map(|(claim, number)| {
@@ -199,10 +171,7 @@ async fn count_statements(
     });
     store.record(sends.collect()).await.unwrap();
     let receipts = numbers.flat_map(|number| {
-        [
-            receipt(number, ReceiptStatus::Opened),
-            receipt(number + 1_000, bounced_status()),
-        ]
+        [receipt(number, ReceiptStatus::Opened), receipt(number + 1_000, bounced_status())]
     });
     store.apply_receipts(receipts.collect()).await.unwrap();
     server.statements() - before
@@ -226,9 +195,7 @@ async fn expired_user_throttles_are_deleted() {
     accepted(&store, question).await;
     let count = async || {
         let transaction = store.pool.begin_read().await.unwrap();
-        let row = transaction
-            .query_one("SELECT count(*) FROM user_throttles", &[])
-            .await;
+        let row = transaction.query_one("SELECT count(*) FROM user_throttles", &[]).await;
         let row = row.map(|row| row.get::<_, i64>(0));
         transaction.finish(row).await.unwrap()
     };

@@ -68,15 +68,11 @@ impl PgTls {
         let config = config.map_err(|error| {
             Error::with_source(ErrorKind::Internal, "cannot prepare TLS for the store", error)
         })?;
-        let mut config = config
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+        let mut config =
+            config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
         // PostgreSQL 17 and later requires it for direct TLS negotiation.
         config.alpn_protocols = vec![b"postgresql".to_vec()];
-        Ok(Self {
-            connector: TlsConnector::from(Arc::new(config)),
-        })
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
     }
 }
 
@@ -93,12 +89,7 @@ struct CertificateVerifier {
 
 impl CertificateVerifier {
     fn without_checks(provider: Arc<CryptoProvider>) -> Self {
-        Self {
-            provider,
-            issuer: None,
-            pinned: Vec::new(),
-            checks_host_name: false,
-        }
+        Self { provider, issuer: None, pinned: Vec::new(), checks_host_name: false }
     }
 
     fn with_roots(provider: Arc<CryptoProvider>, roots: &Roots, host: bool) -> Result<Self> {
@@ -127,27 +118,17 @@ impl CertificateVerifier {
         let verifier = verifier.map_err(|error| {
             Error::with_source(ErrorKind::Internal, "cannot prepare TLS for the store", error)
         })?;
-        Ok(Self {
-            provider,
-            issuer: Some(verifier),
-            pinned,
-            checks_host_name: host,
-        })
+        Ok(Self { provider, issuer: Some(verifier), pinned, checks_host_name: host })
     }
 }
 
 fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let read_error = |error| {
-        let act = format!(
-            "cannot read {}, named by sslrootcert in the store's URL",
-            file.display()
-        );
+        let act = format!("cannot read {}, named by sslrootcert in the store's URL", file.display());
         Error::with_source(ErrorKind::Usage, act, error)
     };
     let certificates = CertificateDer::pem_file_iter(file).map_err(read_error)?;
-    certificates
-        .collect::<std::result::Result<_, _>>()
-        .map_err(read_error)
+    certificates.collect::<std::result::Result<_, _>>().map_err(read_error)
 }
 
 impl ServerCertVerifier for CertificateVerifier {
@@ -198,9 +179,7 @@ impl ServerCertVerifier for CertificateVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -213,10 +192,7 @@ where
     type Error = io::Error;
 
     fn make_tls_connect(&mut self, host: &str) -> io::Result<Handshake> {
-        Ok(Handshake {
-            connector: self.connector.clone(),
-            host: host.to_owned(),
-        })
+        Ok(Handshake { connector: self.connector.clone(), host: host.to_owned() })
     }
 }
 

@@ -47,12 +47,8 @@ pub async fn save_unmatched(
     };
     let expired_before = newest.timestamp_millis() - UNMATCHED_KEPT_MS;
     let deleted_max = EXPIRED_DELETED_MAX.saturating_mul(limit_to_sql(receipts.len()));
-    transaction
-        .execute(DELETE_OLD, bind![expired_before, deleted_max])
-        .await?;
-    let row = transaction
-        .query_one(COUNT, bind![limit_to_sql(UNMATCHED_RECEIPTS_MAX)])
-        .await?;
+    transaction.execute(DELETE_OLD, bind![expired_before, deleted_max]).await?;
+    let row = transaction.query_one(COUNT, bind![limit_to_sql(UNMATCHED_RECEIPTS_MAX)]).await?;
     let capacity = UNMATCHED_RECEIPTS_MAX.saturating_sub(row.count("waiting")?);
     let stored_receipts = &receipts[..receipts.len().min(capacity)];
     if stored_receipts.is_empty() {
@@ -62,24 +58,12 @@ pub async fn save_unmatched(
         .execute(
             INSERT,
             bind![
-                column(stored_receipts, |(_, received)| escape_text(
-                    &received.receipt.reference
-                )),
-                column(stored_receipts, |(_, received)| provider_name(received)
-                    .unwrap_or_default()),
+                column(stored_receipts, |(_, received)| escape_text(&received.receipt.reference)),
+                column(stored_receipts, |(_, received)| provider_name(received).unwrap_or_default()),
                 column(stored_receipts, |(_, received)| received.receipt.status.as_str()),
-                column(stored_receipts, |(_, received)| received
-                    .receipt
-                    .status
-                    .reason()
-                    .map(escape_text)),
-                column(stored_receipts, |(_, received)| received
-                    .receipt
-                    .at
-                    .timestamp_millis()),
-                column(stored_receipts, |(_, received)| received
-                    .received_at
-                    .timestamp_millis()),
+                column(stored_receipts, |(_, received)| received.receipt.status.reason().map(escape_text)),
+                column(stored_receipts, |(_, received)| received.receipt.at.timestamp_millis()),
+                column(stored_receipts, |(_, received)| received.received_at.timestamp_millis()),
             ],
         )
         .await?;
@@ -103,9 +87,7 @@ pub async fn apply_unmatched(
     let ids = column(sent, |sent| sent.id.0);
     let providers = column(sent, |sent| sent.provider);
     let references = column(sent, |sent| escape_text(sent.reference));
-    let rows = transaction
-        .query(SELECT_FOR_SENT, bind![ids, references, providers])
-        .await?;
+    let rows = transaction.query(SELECT_FOR_SENT, bind![ids, references, providers]).await?;
     if rows.is_empty() {
         return Ok(HashMap::new());
     }
@@ -118,13 +100,8 @@ pub async fn apply_unmatched(
             delivery.apply_status(&receipt.status, receipt.at, receipt.received_at);
         }
     }
-    let states = deliveries
-        .iter()
-        .map(|(id, delivery)| (*id, delivery.state.kind()))
-        .collect();
+    let states = deliveries.iter().map(|(id, delivery)| (*id, delivery.state.kind())).collect();
     save_deliveries(transaction, deliveries.into_values()).await?;
-    transaction
-        .execute(DELETE_FOR_SENT, bind![references, providers])
-        .await?;
+    transaction.execute(DELETE_FOR_SENT, bind![references, providers]).await?;
     Ok(states)
 }

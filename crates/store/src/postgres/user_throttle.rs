@@ -43,10 +43,7 @@ pub async fn check_throttles(
         return Ok(vec![None; messages.len()]);
     }
     load_states(transaction, &mut states).await?;
-    let waits = messages
-        .iter()
-        .map(|message| record_in_all(message, &mut states))
-        .collect();
+    let waits = messages.iter().map(|message| record_in_all(message, &mut states)).collect();
     save_states(transaction, &states).await?;
     Ok(waits)
 }

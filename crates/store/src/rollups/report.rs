@@ -27,15 +27,7 @@ pub struct RollupEntry {
 /// Returns the metrics that the report needs, each with the first group to read.
 pub fn required_rollups(as_of: Timestamp) -> Vec<(&'static str, String)> {
     let newest_hour = as_of.timestamp_millis().div_euclid(HOUR_MS);
-    let complete = [
-        MESSAGES,
-        STATES,
-        OPENED,
-        OUTCOMES,
-        DURATIONS,
-        ATTEMPT_TIMES,
-        PROVIDER_DELIVERIES,
-    ];
+    let complete = [MESSAGES, STATES, OPENED, OUTCOMES, DURATIONS, ATTEMPT_TIMES, PROVIDER_DELIVERIES];
     let mut required = Vec::from(complete.map(|metric| (metric, String::new())));
     required.push((HOURS, hour_group(newest_hour - REPORT_HOURS + 1)));
     required
@@ -109,9 +101,7 @@ impl RollupEntries {
             let index = Outcome::NAMES.iter().position(|name| *name == key)?;
             row.outcomes.get_mut(index)
         });
-        fill(DURATIONS, |row, key| {
-            row.durations.get_mut(key.parse::<usize>().ok()?)
-        });
+        fill(DURATIONS, |row, key| row.durations.get_mut(key.parse::<usize>().ok()?));
         fill(ATTEMPT_TIMES, |row, key| match key {
             "attempts" => Some(&mut row.timed_attempts),
             "ms" => Some(&mut row.duration_sum_ms),
@@ -124,10 +114,7 @@ impl RollupEntries {
             _ => None,
         });
         rows.remove("");
-        let named = rows.into_iter().map(|(name, row)| ProviderReportRow {
-            name: name.to_owned(),
-            ..row
-        });
+        let named = rows.into_iter().map(|(name, row)| ProviderReportRow { name: name.to_owned(), ..row });
         named.collect()
     }
 

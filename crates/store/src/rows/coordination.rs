@@ -23,24 +23,13 @@ impl<'a> CircuitColumns<'a> {
     pub fn from_circuit(circuit: &'a CircuitState) -> Self {
         let (circuit, open_until, backoff_factor, reason) = match circuit {
             CircuitState::Closed => ("closed", None, None, None),
-            CircuitState::Open {
-                until,
-                backoff_factor,
-            } => (
-                "open",
-                Some(until.timestamp_millis()),
-                Some(*backoff_factor),
-                None,
-            ),
+            CircuitState::Open { until, backoff_factor } => {
+                ("open", Some(until.timestamp_millis()), Some(*backoff_factor), None)
+            }
             CircuitState::HalfOpen { backoff_factor, .. } => ("half_open", None, Some(*backoff_factor), None),
             CircuitState::Misconfigured { reason } => ("misconfigured", None, None, Some(reason.as_str())),
         };
-        Self {
-            circuit,
-            open_until,
-            backoff_factor: backoff_factor.map(i64::from),
-            reason,
-        }
+        Self { circuit, open_until, backoff_factor: backoff_factor.map(i64::from), reason }
     }
 }
 
@@ -63,13 +52,8 @@ fn decode_circuit<R: SqlRow>(row: &R, since: Timestamp) -> Result<CircuitState, 
             until: row.time("open_until")?,
             backoff_factor: row.count("backoff_factor")?,
         }),
-        "half_open" => Ok(CircuitState::HalfOpen {
-            since,
-            backoff_factor: row.count("backoff_factor")?,
-        }),
-        "misconfigured" => Ok(CircuitState::Misconfigured {
-            reason: row.text("reason")?,
-        }),
+        "half_open" => Ok(CircuitState::HalfOpen { since, backoff_factor: row.count("backoff_factor")? }),
+        "misconfigured" => Ok(CircuitState::Misconfigured { reason: row.text("reason")? }),
         other => Err(row.invalid_value("circuit", other)),
     }
 }

@@ -41,11 +41,7 @@ impl<'a> StateColumns<'a> {
                 columns.due_at = Some(due_at.timestamp_millis());
                 columns.reason = reason.as_deref();
             }
-            DeliveryState::Sent {
-                provider,
-                reference,
-                at,
-            } => {
+            DeliveryState::Sent { provider, reference, at } => {
                 columns.provider = Some(provider.as_str());
                 columns.reference = reference.as_deref();
                 columns.ended_at = Some(at.timestamp_millis());
@@ -64,18 +60,15 @@ impl<'a> StateColumns<'a> {
 /// Decodes `state`, `failure`, `reason`, `due_at`, `ended_at`, `provider` and `reference`.
 fn decode_state<R: SqlRow>(row: &R) -> Result<DeliveryState, R::Error> {
     Ok(match row.parsed("state", DeliveryStateKind::parse)? {
-        DeliveryStateKind::Waiting => DeliveryState::Waiting {
-            due_at: row.time("due_at")?,
-            reason: row.optional_text("reason")?,
-        },
+        DeliveryStateKind::Waiting => {
+            DeliveryState::Waiting { due_at: row.time("due_at")?, reason: row.optional_text("reason")? }
+        }
         DeliveryStateKind::Sent => DeliveryState::Sent {
             provider: row.name("provider")?,
             reference: row.optional_text("reference")?,
             at: row.time("ended_at")?,
         },
-        DeliveryStateKind::Delivered => DeliveryState::Delivered {
-            at: row.time("ended_at")?,
-        },
+        DeliveryStateKind::Delivered => DeliveryState::Delivered { at: row.time("ended_at")? },
         DeliveryStateKind::Failed => DeliveryState::Failed {
             failure: row.parsed("failure", Failure::parse)?,
             reason: row.text("reason")?,
@@ -255,8 +248,5 @@ pub fn decode_replay<R: SqlRow>(row: &R, key: &Idempotency) -> Result<Acceptance
     if row.bytes::<32>("request")? != key.request {
         return Ok(Acceptance::KeyReused);
     }
-    Ok(Acceptance::Replayed {
-        id: row.message_id("message")?,
-        number: row.integer("number")?,
-    })
+    Ok(Acceptance::Replayed { id: row.message_id("message")?, number: row.integer("number")? })
 }

@@ -11,10 +11,7 @@ use postrider_core::event::{
 pub fn decode_event<R: SqlRow>(row: &R) -> Result<Event, R::Error> {
     let status = row.parsed("state", EventStatusKind::parse)?;
     Ok(Event {
-        key: EventKey {
-            delivery: row.delivery_id("delivery")?,
-            sequence: row.count("sequence")?,
-        },
+        key: EventKey { delivery: row.delivery_id("delivery")?, sequence: row.count("sequence")? },
         message: row.message_id("message")?,
         target: row.parsed("event_target", EventTarget::decode)?,
         channel: row.name("channel")?,
@@ -32,16 +29,10 @@ pub fn decode_event<R: SqlRow>(row: &R) -> Result<Event, R::Error> {
 
 /// Decodes an event with the number of its claims, this one included.
 pub fn decode_claimed_event<R: SqlRow>(row: &R) -> Result<ClaimedEvent, R::Error> {
-    Ok(ClaimedEvent {
-        event: decode_event(row)?,
-        claims: row.count("claims")?,
-    })
+    Ok(ClaimedEvent { event: decode_event(row)?, claims: row.count("claims")? })
 }
 
 /// Decodes an endpoint and the due time of its first event.
 pub fn decode_waiting_endpoint<R: SqlRow>(row: &R) -> Result<WaitingEndpoint, R::Error> {
-    Ok(WaitingEndpoint {
-        name: row.word("endpoint")?.to_owned(),
-        due_at: row.time("due_at")?,
-    })
+    Ok(WaitingEndpoint { name: row.word("endpoint")?.to_owned(), due_at: row.time("due_at")? })
 }

@@ -24,11 +24,7 @@ pub fn decode_reported_delivery<R: SqlRow>(
             current: decode_current_state(row)?,
             counted: is_counted.then(|| decode_counted_state(row)).transpose()?,
         },
-        attempts_counted: if is_counted {
-            row.integer("counted_attempts")?
-        } else {
-            0
-        },
+        attempts_counted: if is_counted { row.integer("counted_attempts")? } else { 0 },
     })
 }
 
@@ -73,10 +69,7 @@ pub fn decode_rollup_entry<R: SqlRow>(row: &R) -> Result<RollupEntry, R::Error> 
 
 /// Decodes an address and the number of its deliveries.
 pub fn decode_top_recipient<R: SqlRow>(row: &R) -> Result<TopRecipientRow, R::Error> {
-    Ok(TopRecipientRow {
-        address: row.word("address")?.to_owned(),
-        count: row.count("count")?,
-    })
+    Ok(TopRecipientRow { address: row.word("address")?.to_owned(), count: row.count("count")? })
 }
 
 /// Decodes a row of `report_snapshots`.

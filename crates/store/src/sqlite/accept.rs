@@ -29,10 +29,7 @@ static INSERT_FAILED_DELIVERY: &str = sql!("sqlite/accept/insert_failed_delivery
 impl AcceptStore for SqliteStore {
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>> {
         check_delivery_counts(&messages)?;
-        self.write("cannot store messages", move |transaction| {
-            accept(transaction, &messages)
-        })
-        .await
+        self.write("cannot store messages", move |transaction| accept(transaction, &messages)).await
     }
 }
 
@@ -41,10 +38,7 @@ pub fn accept(
     transaction: &mut WriteTransaction<'_>,
     messages: &[NewMessage],
 ) -> rusqlite::Result<Vec<Acceptance>> {
-    messages
-        .iter()
-        .map(|message| accept_one(transaction, message))
-        .collect()
+    messages.iter().map(|message| accept_one(transaction, message)).collect()
 }
 
 fn accept_one(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> rusqlite::Result<Acceptance> {
@@ -161,9 +155,7 @@ pub fn find_replay(
 ) -> rusqlite::Result<Option<Acceptance>> {
     transaction
         .statement(FIND_KEY)?
-        .query_row(params![key.key, now.timestamp_millis()], |row| {
-            decode_replay(row, key)
-        })
+        .query_row(params![key.key, now.timestamp_millis()], |row| decode_replay(row, key))
         .optional()
 }
 

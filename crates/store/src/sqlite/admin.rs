@@ -22,10 +22,7 @@ static SELECT_FAILED: &str = sql!("sqlite/read/select_failed");
 #[async_trait]
 impl AdminStore for SqliteStore {
     async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
-        self.write("cannot cancel a message", move |transaction| {
-            cancel_message(transaction, id, now)
-        })
-        .await
+        self.write("cannot cancel a message", move |transaction| cancel_message(transaction, id, now)).await
     }
 
     async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
@@ -40,10 +37,8 @@ impl AdminStore for SqliteStore {
     }
 
     async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
-        self.read("cannot select deliveries", move |connection| {
-            select_deliveries(connection, &selection)
-        })
-        .await
+        self.read("cannot select deliveries", move |connection| select_deliveries(connection, &selection))
+            .await
     }
 
     async fn requeue(
@@ -73,11 +68,7 @@ fn cancel_message(
     };
     let (first, last) = delivery_id_range(number);
     let channels = cancel_range(transaction, first, last, now)?;
-    Ok(if channels.is_empty() {
-        Cancelled::TooLate
-    } else {
-        Cancelled::Done(channels)
-    })
+    Ok(if channels.is_empty() { Cancelled::TooLate } else { Cancelled::Done(channels) })
 }
 
 /// Cancels the deliveries with ids from `first` to `last` that can be cancelled; returns the channel of each.
@@ -112,10 +103,9 @@ fn select_deliveries(
     let provider = selection.provider.as_ref().map(|name| name.as_str());
     connection
         .prepare_cached(sql)?
-        .query_map(
-            params![first, since, provider, limit_to_sql(selection.limit)],
-            |row| row.delivery_id("id"),
-        )?
+        .query_map(params![first, since, provider, limit_to_sql(selection.limit)], |row| {
+            row.delivery_id("id")
+        })?
         .collect()
 }
 

@@ -55,10 +55,7 @@ fn copy_pages(from: &Path, to: &Path, lock_timeout: Duration, progress: &Progres
         let step = backup.step(STEP_PAGES)?;
         let state = backup.progress();
         let total = u64::try_from(state.pagecount).unwrap_or(0);
-        progress(
-            total - u64::try_from(state.remaining).unwrap_or(0).min(total),
-            total,
-        );
+        progress(total - u64::try_from(state.remaining).unwrap_or(0).min(total), total);
         match step {
             StepResult::Done => return Ok(()),
             StepResult::Busy | StepResult::Locked => sleep_thread(LOCK_RETRY_DELAY),

@@ -43,28 +43,20 @@ static BROADCAST_OF_MESSAGE: &str = sql!("sqlite/broadcasts/find_by_message");
 #[async_trait]
 impl BroadcastStore for SqliteStore {
     async fn register_users(&self, users: Vec<NewUser>) -> Result<Vec<UserRegistration>> {
-        self.write("cannot register users", move |transaction| {
-            register_users(transaction, &users)
-        })
-        .await
+        self.write("cannot register users", move |transaction| register_users(transaction, &users)).await
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>> {
         let id = id.to_owned();
         self.read("cannot read a user", move |connection| {
-            connection
-                .prepare_cached(FIND_USER)?
-                .query_row([&id], |row| decode_user(row))
-                .optional()
+            connection.prepare_cached(FIND_USER)?.query_row([&id], |row| decode_user(row)).optional()
         })
         .await
     }
 
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance> {
-        self.write("cannot store a broadcast", move |transaction| {
-            create_broadcast(transaction, &broadcast)
-        })
-        .await
+        self.write("cannot store a broadcast", move |transaction| create_broadcast(transaction, &broadcast))
+            .await
     }
 
     async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>> {
@@ -86,35 +78,26 @@ impl BroadcastStore for SqliteStore {
         self.read("cannot read the users of a broadcast", move |connection| {
             connection
                 .prepare_cached(sql)?
-                .query_map([values[0], values[1], limit_to_sql(limit)], |row| {
-                    decode_user(row)
-                })?
+                .query_map([values[0], values[1], limit_to_sql(limit)], |row| decode_user(row))?
                 .collect()
         })
         .await
     }
 
     async fn fan_out(&self, step: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
-        self.write("cannot fan out a broadcast", move |transaction| {
-            fan_out(transaction, &step, &messages)
-        })
-        .await
+        self.write("cannot fan out a broadcast", move |transaction| fan_out(transaction, &step, &messages))
+            .await
     }
 
     async fn broadcast(&self, id: BroadcastId) -> Result<Option<(Broadcast, BroadcastCounts)>> {
-        self.read("cannot read a broadcast", move |connection| {
-            find_with_counts(connection, id)
-        })
-        .await
+        self.read("cannot read a broadcast", move |connection| find_with_counts(connection, id)).await
     }
 
     async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
         self.read("cannot list broadcasts", move |connection| {
             connection
                 .prepare_cached(LIST_BROADCASTS)?
-                .query_map([before.unwrap_or(i64::MAX), limit_to_sql(limit)], |row| {
-                    decode_broadcast(row)
-                })?
+                .query_map([before.unwrap_or(i64::MAX), limit_to_sql(limit)], |row| decode_broadcast(row))?
                 .collect()
         })
         .await
@@ -122,10 +105,8 @@ impl BroadcastStore for SqliteStore {
 
     async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage> {
         let user = user.to_owned();
-        self.read("cannot read a user inbox", move |connection| {
-            user_inbox(connection, &user, before, limit)
-        })
-        .await
+        self.read("cannot read a user inbox", move |connection| user_inbox(connection, &user, before, limit))
+            .await
     }
 }
 
@@ -135,10 +116,8 @@ fn register_users(
 ) -> rusqlite::Result<Vec<UserRegistration>> {
     let mut stored_users = Vec::new();
     for user in users {
-        let stored_user = transaction
-            .statement(FIND_USER)?
-            .query_row([&user.id], |row| decode_user(row))
-            .optional()?;
+        let stored_user =
+            transaction.statement(FIND_USER)?.query_row([&user.id], |row| decode_user(row)).optional()?;
         stored_users.extend(stored_user);
     }
     let last = read_last_user_number(transaction)?;
@@ -163,9 +142,7 @@ fn register_users(
 }
 
 fn read_last_user_number(transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<i64> {
-    transaction
-        .statement(LAST_USER_NUMBER)?
-        .query_row([], |row| row.integer("number"))
+    transaction.statement(LAST_USER_NUMBER)?.query_row([], |row| row.integer("number"))
 }
 
 fn create_broadcast(
@@ -188,12 +165,8 @@ fn create_broadcast(
             Err(unknown) => return Ok(unknown),
         },
     };
-    let users = listed
-        .as_ref()
-        .map_or(last_user, |listed| limit_to_sql(listed.len()));
-    let number = transaction
-        .statement(NEXT_NUMBER)?
-        .query_row([], |row| row.integer("number"))?;
+    let users = listed.as_ref().map_or(last_user, |listed| limit_to_sql(listed.len()));
+    let number = transaction.statement(NEXT_NUMBER)?.query_row([], |row| row.integer("number"))?;
     transaction.statement(INSERT)?.execute(params![
         number,
         new.id.bytes(),
@@ -207,16 +180,12 @@ fn create_broadcast(
         i64::from(users == 0),
     ])?;
     for user in listed.into_iter().flatten() {
-        transaction
-            .statement(INSERT_LISTED_USER)?
-            .execute([number, user])?;
+        transaction.statement(INSERT_LISTED_USER)?.execute([number, user])?;
     }
     if let Some(key) = &new.idempotency {
         accept::save_idempotency_key(transaction, key, number, new.id)?;
     }
-    Ok(BroadcastAcceptance::Stored {
-        users: u64::try_from(users).unwrap_or_default(),
-    })
+    Ok(BroadcastAcceptance::Stored { users: u64::try_from(users).unwrap_or_default() })
 }
 
 /// Returns the numbers of users without repetitions, or the result that names the users that are not registered.
@@ -226,10 +195,8 @@ fn user_numbers(
 ) -> rusqlite::Result<std::result::Result<Vec<i64>, BroadcastAcceptance>> {
     let (mut numbers, mut first_unknown, mut count) = (Vec::with_capacity(ids.len()), Vec::new(), 0);
     for id in ids {
-        let stored_number = transaction
-            .statement(USER_NUMBER)?
-            .query_row([id], |row| row.integer("number"))
-            .optional()?;
+        let stored_number =
+            transaction.statement(USER_NUMBER)?.query_row([id], |row| row.integer("number")).optional()?;
         match stored_number {
             Some(number) => numbers.push(number),
             None => {
@@ -241,10 +208,7 @@ fn user_numbers(
         }
     }
     if count > 0 {
-        return Ok(Err(BroadcastAcceptance::UnknownUsers {
-            first: first_unknown,
-            count,
-        }));
+        return Ok(Err(BroadcastAcceptance::UnknownUsers { first: first_unknown, count }));
     }
     numbers.sort_unstable();
     numbers.dedup();
@@ -271,13 +235,9 @@ fn fan_out(
     let mut stored = 0;
     for (first, last) in ranges {
         stored += last - first + 1;
-        transaction
-            .statement(INSERT_NUMBER_RANGE)?
-            .execute([first, last, step.broadcast])?;
+        transaction.statement(INSERT_NUMBER_RANGE)?.execute([first, last, step.broadcast])?;
     }
-    transaction
-        .statement(ADD_MESSAGE_COUNTS)?
-        .execute([step.broadcast, stored, count_to_sql(refused)])?;
+    transaction.statement(ADD_MESSAGE_COUNTS)?.execute([step.broadcast, stored, count_to_sql(refused)])?;
     Ok(Some(accepted))
 }
 
@@ -307,21 +267,13 @@ fn user_inbox(
     let before = before.map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
     let numbers = connection
         .prepare_cached(INBOX)?
-        .query_map(
-            params![user, before, limit_to_sql(limit.saturating_add(1))],
-            |row| row.integer("number"),
-        )?
+        .query_map(params![user, before, limit_to_sql(limit.saturating_add(1))], |row| row.integer("number"))?
         .collect::<rusqlite::Result<_>>()?;
     let page = load_message_list(connection, numbers, limit)?;
     let mut statement = connection.prepare_cached(BROADCAST_OF_MESSAGE)?;
     let messages = page.messages.into_iter().map(|message| {
-        let broadcast = statement
-            .query_row([message.number], |row| row.message_id("id"))
-            .optional()?;
+        let broadcast = statement.query_row([message.number], |row| row.message_id("id")).optional()?;
         Ok((message, broadcast))
     });
-    Ok(UserInboxPage {
-        messages: messages.collect::<rusqlite::Result<_>>()?,
-        next: page.next,
-    })
+    Ok(UserInboxPage { messages: messages.collect::<rusqlite::Result<_>>()?, next: page.next })
 }

@@ -55,10 +55,7 @@ pub fn due(
 }
 
 fn waiting_channels(connection: &Connection) -> rusqlite::Result<Vec<ConfigName>> {
-    connection
-        .prepare_cached(WAITING_CHANNELS)?
-        .query_map([], |row| row.name("channel"))?
-        .collect()
+    connection.prepare_cached(WAITING_CHANNELS)?.query_map([], |row| row.name("channel"))?.collect()
 }
 
 fn due_on_channel(
@@ -71,12 +68,8 @@ fn due_on_channel(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let values = params![
-        channel.as_str(),
-        priority_rank(priority),
-        now.timestamp_millis(),
-        limit_to_sql(limit)
-    ];
+    let values =
+        params![channel.as_str(), priority_rank(priority), now.timestamp_millis(), limit_to_sql(limit)];
     connection
         .prepare_cached(DUE)?
         .query_map(values, |row| {
@@ -117,9 +110,7 @@ fn claim_one(
     let Some(mut claimed) = claimed else {
         return Ok(None);
     };
-    transaction
-        .statement(SAVE_LEASE)?
-        .execute([id.0, lease_expires_at.timestamp_millis()])?;
+    transaction.statement(SAVE_LEASE)?.execute([id.0, lease_expires_at.timestamp_millis()])?;
     if let Some(contacts) = claimed.contacts.take() {
         claimed.contacts = Some(active_contacts(transaction, &claimed.channel, contacts)?);
     }
@@ -131,10 +122,7 @@ pub fn record(
     transaction: &mut WriteTransaction<'_>,
     rounds: &[CompletedRound],
 ) -> rusqlite::Result<Vec<RecordResult>> {
-    rounds
-        .iter()
-        .map(|round| record_one(transaction, round))
-        .collect()
+    rounds.iter().map(|round| record_one(transaction, round)).collect()
 }
 
 fn record_one(
@@ -166,12 +154,7 @@ fn record_one(
     for invalidated in round.invalidated_addresses() {
         deactivate_address(transaction, round.id, &invalidated)?;
     }
-    if let DeliveryState::Sent {
-        provider,
-        reference: Some(reference),
-        ..
-    } = &round.state
-    {
+    if let DeliveryState::Sent { provider, reference: Some(reference), .. } = &round.state {
         let after = receipts::apply_unmatched(transaction, round.id, provider, reference)?;
         return Ok(RecordResult::from_states(DeliveryStateKind::Sent, after));
     }
@@ -193,9 +176,7 @@ fn record_late(
     match recorded {
         Some((true, _)) => return Ok(RecordResult::Stored),
         Some((false, false)) => {
-            transaction
-                .statement(MARK_SUPERSEDED)?
-                .execute([round.id.0, rollup_position])?;
+            transaction.statement(MARK_SUPERSEDED)?.execute([round.id.0, rollup_position])?;
             insert_attempts(transaction, round)?;
         }
         Some((false, true)) | None => {}

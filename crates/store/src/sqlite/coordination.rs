@@ -62,20 +62,14 @@ impl CoordinationStore for SqliteStore {
 
     async fn load_health(&self) -> Result<Vec<SharedHealth>> {
         self.read("cannot load provider health", |connection| {
-            connection
-                .prepare_cached(ALL_HEALTH)?
-                .query_map([], |row| decode_health(row))?
-                .collect()
+            connection.prepare_cached(ALL_HEALTH)?.query_map([], |row| decode_health(row))?.collect()
         })
         .await
     }
 
     async fn report_health(&self, reports: Vec<HealthReport>, now: Timestamp) -> Result<Vec<ReportedHealth>> {
         self.write("cannot report provider health", move |transaction| {
-            reports
-                .iter()
-                .map(|report| report_health(transaction, report, now))
-                .collect()
+            reports.iter().map(|report| report_health(transaction, report, now)).collect()
         })
         .await
     }
@@ -225,10 +219,7 @@ fn provider_health(
     transaction: &mut WriteTransaction<'_>,
     provider: &str,
 ) -> rusqlite::Result<Option<SharedHealth>> {
-    transaction
-        .statement(PROVIDER_HEALTH)?
-        .query_row([provider], |row| decode_health(row))
-        .optional()
+    transaction.statement(PROVIDER_HEALTH)?.query_row([provider], |row| decode_health(row)).optional()
 }
 
 fn save_health(transaction: &mut WriteTransaction<'_>, health: &SharedHealth) -> rusqlite::Result<()> {
@@ -265,7 +256,7 @@ fn acquire_job_lock(
     if acquired > 0 {
         return Ok(JobLockResult::Acquired);
     }
-    transaction.statement(JOB_LOCK)?.query_row([job.as_str()], |row| {
-        decode_job_lock_owner(row).map(JobLockResult::Busy)
-    })
+    transaction
+        .statement(JOB_LOCK)?
+        .query_row([job.as_str()], |row| decode_job_lock_owner(row).map(JobLockResult::Busy))
 }

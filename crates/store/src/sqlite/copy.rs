@@ -85,10 +85,7 @@ fn upsert_rows(connection: &Connection, table: &CopyTable, rows: &[CopyRow]) -> 
     let sql = match table.backend_column {
         None => SQLITE.with_placeholders(&SQLITE.for_table(statement, table), count),
         Some((backend_column, _)) => {
-            let sql = statement.replace(
-                "{columns}",
-                &format!("{{columns}}, \"{}\"", backend_column.column),
-            );
+            let sql = statement.replace("{columns}", &format!("{{columns}}, \"{}\"", backend_column.column));
             SQLITE.with_placeholders(&SQLITE.for_table(&sql, table), count + 1)
         }
     };
@@ -116,11 +113,7 @@ impl TableStore for SqliteTableStore {
     }
 
     async fn select(&mut self, sql: &str, values: &[CopyValue]) -> Result<Vec<CopyRow>> {
-        let connection = if self.writer.is_autocommit() {
-            &self.reader
-        } else {
-            &self.writer
-        };
+        let connection = if self.writer.is_autocommit() { &self.reader } else { &self.writer };
         select_rows(connection, sql, values).map_err(|error| to_error(ERROR_CONTEXT, error))
     }
 
@@ -150,9 +143,7 @@ impl TableStore for SqliteTableStore {
     }
 
     async fn execute_script(&mut self, sql: &str) -> Result<()> {
-        self.writer
-            .execute_batch(sql)
-            .map_err(|error| to_error(ERROR_CONTEXT, error))
+        self.writer.execute_batch(sql).map_err(|error| to_error(ERROR_CONTEXT, error))
     }
 
     async fn upsert_rows(&mut self, table: &CopyTable, rows: &[CopyRow]) -> Result<()> {

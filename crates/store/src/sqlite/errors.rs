@@ -59,9 +59,5 @@ fn write_guard(error: &rusqlite::Error) -> Option<WriteGuard> {
 
 /// Converts an error. `context` begins its message.
 pub fn to_error(context: &str, error: rusqlite::Error) -> Error {
-    Error::with_source(
-        error_kind(&error),
-        format!("{context}: {}", client_message(&error)),
-        error,
-    )
+    Error::with_source(error_kind(&error), format!("{context}: {}", client_message(&error)), error)
 }

@@ -38,9 +38,7 @@ impl EventStore for SqliteStore {
         self.read("cannot read endpoints with waiting events", move |connection| {
             connection
                 .prepare_cached(WAITING_ENDPOINTS)?
-                .query_map(params![after, limit_to_sql(limit)], |row| {
-                    decode_waiting_endpoint(row)
-                })?
+                .query_map(params![after, limit_to_sql(limit)], |row| decode_waiting_endpoint(row))?
                 .collect()
         })
         .await
@@ -70,15 +68,12 @@ impl EventStore for SqliteStore {
     }
 
     async fn dead_letter_events(&self, request: DeadLetterRequest) -> Result<usize> {
-        self.write("cannot make events dead letters", move |transaction| {
-            dead_letter(transaction, &request)
-        })
-        .await
+        self.write("cannot make events dead letters", move |transaction| dead_letter(transaction, &request))
+            .await
     }
 
     async fn events(&self, query: EventQuery) -> Result<Vec<Event>> {
-        self.read("cannot read events", move |connection| events(connection, &query))
-            .await
+        self.read("cannot read events", move |connection| events(connection, &query)).await
     }
 
     async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize> {
@@ -119,10 +114,9 @@ fn claim(
 ) -> rusqlite::Result<Vec<ClaimedEvent>> {
     let claimed = transaction
         .statement(DUE)?
-        .query_map(
-            params![endpoint, now.timestamp_millis(), limit_to_sql(capacity)],
-            |row| decode_claimed_event(row),
-        )?
+        .query_map(params![endpoint, now.timestamp_millis(), limit_to_sql(capacity)], |row| {
+            decode_claimed_event(row)
+        })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for ClaimedEvent { event, .. } in &claimed {
         transaction.statement(CLAIM)?.execute(params![

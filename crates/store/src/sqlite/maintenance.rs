@@ -19,10 +19,8 @@ static PING: &str = sql!("sqlite/maintenance/ping_store");
 #[async_trait]
 impl MaintenanceStore for SqliteStore {
     async fn prune(&self, before: Timestamp, _now: Timestamp, limit: usize) -> Result<usize> {
-        self.write("cannot delete old messages", move |transaction| {
-            prune::prune(transaction, before, limit)
-        })
-        .await
+        self.write("cannot delete old messages", move |transaction| prune::prune(transaction, before, limit))
+            .await
     }
 
     async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
@@ -59,10 +57,7 @@ impl MaintenanceStore for SqliteStore {
 
     async fn ping(&self) -> Result<()> {
         self.write("cannot write to the store", |transaction| {
-            transaction
-                .statement(PING)?
-                .query_row([], |row| row.integer("value"))
-                .map(drop)
+            transaction.statement(PING)?.query_row([], |row| row.integer("value")).map(drop)
         })
         .await
     }

@@ -36,10 +36,7 @@ pub fn find_message(connection: &Connection, id: MessageId) -> rusqlite::Result<
 
 /// Returns the number of the message with an id.
 pub fn message_number(connection: &Connection, id: MessageId) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached(MESSAGE_NUMBER)?
-        .query_row([id.bytes()], |row| row.integer("number"))
-        .optional()
+    connection.prepare_cached(MESSAGE_NUMBER)?.query_row([id.bytes()], |row| row.integer("number")).optional()
 }
 
 /// Returns a page of at most `limit` messages without attempts. `numbers` has one more if there is a next page.
@@ -50,21 +47,14 @@ pub fn load_message_list(
 ) -> rusqlite::Result<MessageList> {
     let has_more = numbers.len() > limit;
     numbers.truncate(limit);
-    let messages = numbers
-        .iter()
-        .map(|number| load_message(connection, *number))
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(MessageList {
-        messages,
-        next: numbers.last().copied().filter(|_| has_more),
-    })
+    let messages =
+        numbers.iter().map(|number| load_message(connection, *number)).collect::<rusqlite::Result<_>>()?;
+    Ok(MessageList { messages, next: numbers.last().copied().filter(|_| has_more) })
 }
 
 /// Returns a message with its deliveries, without their attempts.
 fn load_message(connection: &Connection, number: i64) -> rusqlite::Result<Message> {
-    let mut message = connection
-        .prepare_cached(MESSAGE)?
-        .query_row([number], |row| decode_message(row))?;
+    let mut message = connection.prepare_cached(MESSAGE)?.query_row([number], |row| decode_message(row))?;
     message.deliveries = connection
         .prepare_cached(DELIVERIES)?
         .query_map(delivery_id_range(number), |row| decode_delivery(row))?
@@ -81,7 +71,5 @@ pub fn first_number_since(
         return Ok(Some(0));
     };
     let hour = since.timestamp_millis().div_euclid(HOUR_MS);
-    connection
-        .prepare_cached(FIRST_NUMBER)?
-        .query_row([hour], |row| row.optional_integer("first_number"))
+    connection.prepare_cached(FIRST_NUMBER)?.query_row([hour], |row| row.optional_integer("first_number"))
 }

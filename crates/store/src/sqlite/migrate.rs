@@ -11,11 +11,8 @@ use crate::rows::SqlRow;
 use postrider_core::error::{Error, Result};
 
 /// All migrations, in order.
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "0001_schema",
-    sql: sql!("sqlite/migrations/0001_schema"),
-}];
+const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "0001_schema", sql: sql!("sqlite/migrations/0001_schema") }];
 
 const CREATE_TABLE: &str = sql!("sqlite/migrations/create_table");
 const APPLIED: &str = sql!("sqlite/migrations/read_applied");
@@ -36,9 +33,7 @@ pub fn apply(connection: &mut Connection) -> Result<Vec<String>> {
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|error| to_error(ERROR_CONTEXT, error))?;
     refuse_foreign_database(&transaction)?;
-    transaction
-        .execute(CREATE_TABLE, [])
-        .map_err(|error| to_error(ERROR_CONTEXT, error))?;
+    transaction.execute(CREATE_TABLE, []).map_err(|error| to_error(ERROR_CONTEXT, error))?;
     let applied = applied(&transaction).map_err(|error| to_error(ERROR_CONTEXT, error))?;
     migration::refuse_newer(applied, newest())?;
     let mut names = Vec::new();
@@ -47,9 +42,7 @@ pub fn apply(connection: &mut Connection) -> Result<Vec<String>> {
             .map_err(|error| to_error(&format!("{ERROR_CONTEXT}: {}", step.name), error))?;
         names.push(step.name.to_owned());
     }
-    transaction
-        .commit()
-        .map_err(|error| to_error(ERROR_CONTEXT, error))?;
+    transaction.commit().map_err(|error| to_error(ERROR_CONTEXT, error))?;
     Ok(names)
 }
 
@@ -101,7 +94,5 @@ fn refuse_foreign_database(connection: &Connection) -> Result<()> {
     if application_id == APPLICATION_ID || tables == 0 {
         return Ok(());
     }
-    Err(Error::usage(
-        "the database file belongs to another program: name another file in the store's URL",
-    ))
+    Err(Error::usage("the database file belongs to another program: name another file in the store's URL"))
 }

@@ -64,12 +64,8 @@ pub fn prune(
     rollups::save_changes(&live, transaction, "live")?;
     rollups::save_changes(&pruned, transaction, "pruned")?;
     for (address, counts) in addresses {
-        transaction
-            .statement(ADD_PRUNED_ADDRESS)?
-            .execute(params![address, counts.all])?;
-        transaction
-            .statement(CORRECT_ADDRESS_COUNT)?
-            .execute(params![address, counts.uncounted])?;
+        transaction.statement(ADD_PRUNED_ADDRESS)?.execute(params![address, counts.all])?;
+        transaction.statement(CORRECT_ADDRESS_COUNT)?.execute(params![address, counts.uncounted])?;
     }
     if let Some(number) = numbers.last() {
         transaction.statement(RAISE_PRUNED_NUMBER)?.execute([number])?;
@@ -86,9 +82,7 @@ fn ended_messages(
     let before = before.timestamp_millis();
     let last = transaction
         .statement(LAST_NUMBER)?
-        .query_row([before.div_euclid(HOUR_MS)], |row| {
-            row.optional_integer("last_number")
-        })?;
+        .query_row([before.div_euclid(HOUR_MS)], |row| row.optional_integer("last_number"))?;
     let Some(last) = last else {
         return Ok(Vec::new());
     };
@@ -105,9 +99,7 @@ fn reported_deliveries(
     let position = transaction.rollup_position()?;
     transaction
         .statement(REPORTED_DELIVERIES)?
-        .query_map(delivery_id_range(number), |row| {
-            decode_reported_delivery(row, position)
-        })?
+        .query_map(delivery_id_range(number), |row| decode_reported_delivery(row, position))?
         .collect()
 }
 
@@ -135,9 +127,7 @@ pub fn delete_expired(
         (DELETE_OPT_MESSAGES, before),
         (DELETE_EVENTS, before),
     ] {
-        deleted += transaction
-            .statement(sql)?
-            .execute([bound, limit_to_sql(limit)])?;
+        deleted += transaction.statement(sql)?.execute([bound, limit_to_sql(limit)])?;
     }
     Ok(deleted + delete_expired_broadcasts(transaction, before, limit)?)
 }
@@ -153,11 +143,7 @@ fn delete_expired_broadcasts(
         .query_map([before, limit_to_sql(limit)], |row| row.integer("number"))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for number in &numbers {
-        for sql in [
-            DELETE_BROADCAST_USERS,
-            DELETE_BROADCAST_MESSAGES,
-            DELETE_BROADCAST,
-        ] {
+        for sql in [DELETE_BROADCAST_USERS, DELETE_BROADCAST_MESSAGES, DELETE_BROADCAST] {
             transaction.statement(sql)?.execute([number])?;
         }
     }

@@ -31,38 +31,23 @@ const RECENT_SCANNED_MAX: i64 = 20_000;
 #[async_trait]
 impl ReadStore for SqliteStore {
     async fn find_message(&self, id: MessageId) -> Result<Option<Message>> {
-        self.read("cannot read a message", move |connection| {
-            find_message(connection, id)
-        })
-        .await
+        self.read("cannot read a message", move |connection| find_message(connection, id)).await
     }
 
     async fn search(&self, query: MessageQuery) -> Result<MessageList> {
-        self.read("cannot search messages", move |connection| {
-            search(connection, &query)
-        })
-        .await
+        self.read("cannot search messages", move |connection| search(connection, &query)).await
     }
 
     async fn last_attempts(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastAttempt>> {
-        self.read("cannot read the last attempts", move |connection| {
-            last_attempts(connection, &ids)
-        })
-        .await
+        self.read("cannot read the last attempts", move |connection| last_attempts(connection, &ids)).await
     }
 
     async fn usage(&self, query: UsageQuery) -> Result<MessageList> {
-        self.read("cannot read usage", move |connection| {
-            usage::usage(connection, &query)
-        })
-        .await
+        self.read("cannot read usage", move |connection| usage::usage(connection, &query)).await
     }
 
     async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
-        self.read("cannot count usage", move |connection| {
-            usage::usage_totals(connection, &query)
-        })
-        .await
+        self.read("cannot count usage", move |connection| usage::usage_totals(connection, &query)).await
     }
 
     async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
@@ -87,9 +72,7 @@ fn search(connection: &Connection, query: &MessageQuery) -> rusqlite::Result<Mes
 /// Returns the message numbers of one page and, if there is a next page, the first one of it.
 fn search_numbers(connection: &Connection, query: &MessageQuery, first: i64) -> rusqlite::Result<Vec<i64>> {
     let limit = query.limit.saturating_add(1);
-    let before = query
-        .before
-        .map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
+    let before = query.before.map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
     let since = query.since.map(|since| since.timestamp_millis());
     let state = query.state.map(DeliveryStateKind::as_str);
     // A message can be found once for each of its deliveries.

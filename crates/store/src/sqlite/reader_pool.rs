@@ -28,12 +28,7 @@ pub struct ReaderPool {
 impl ReaderPool {
     /// Creates a pool without connections.
     pub fn new(file: PathBuf, lock_timeout: Duration) -> Self {
-        Self {
-            file,
-            lock_timeout,
-            idle: Arc::default(),
-            permits: Arc::new(Semaphore::new(READERS_MAX)),
-        }
+        Self { file, lock_timeout, idle: Arc::default(), permits: Arc::new(Semaphore::new(READERS_MAX)) }
     }
 
     /// Runs a read in a read transaction on a blocking thread.
@@ -46,10 +41,7 @@ impl ReaderPool {
             let message = format!("{context}: the read was aborted");
             Error::with_source(ErrorKind::Internal, message, error.to_string())
         };
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(|error| aborted(&error))?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|error| aborted(&error))?;
         let (file, lock_timeout, idle) = (self.file.clone(), self.lock_timeout, Arc::clone(&self.idle));
         let read = tokio::task::spawn_blocking(move || {
             let _permit = permit;
@@ -64,9 +56,7 @@ impl ReaderPool {
             lock_idle(&idle).push(connection);
             Ok(outcome)
         });
-        read.await
-            .map_err(|error| aborted(&error))?
-            .map_err(|error| to_error(context, error))
+        read.await.map_err(|error| aborted(&error))?.map_err(|error| to_error(context, error))
     }
 
     /// Closes the idle connections, so that the writer closes last and deletes the write-ahead log.

@@ -32,10 +32,7 @@ pub fn apply_receipts(
     receipts: &[ReceivedReceipt],
 ) -> rusqlite::Result<Vec<ReceiptResult>> {
     let mut capacity = UnmatchedCapacity::default();
-    receipts
-        .iter()
-        .map(|received| apply_receipt(transaction, received, &mut capacity))
-        .collect()
+    receipts.iter().map(|received| apply_receipt(transaction, received, &mut capacity)).collect()
 }
 
 /// Number of receipts that may still be kept; counted once, because only this transaction adds any.
@@ -49,9 +46,7 @@ impl UnmatchedCapacity {
         }
         let stored_count = transaction
             .statement(COUNT_UNMATCHED)?
-            .query_row([limit_to_sql(UNMATCHED_RECEIPTS_MAX)], |row| {
-                row.count::<usize>("waiting")
-            })?;
+            .query_row([limit_to_sql(UNMATCHED_RECEIPTS_MAX)], |row| row.count::<usize>("waiting"))?;
         let room = UNMATCHED_RECEIPTS_MAX.saturating_sub(stored_count);
         self.0 = Some(room);
         Ok(room)
@@ -96,9 +91,7 @@ fn find_delivery(
 }
 
 fn load_delivery(transaction: &mut WriteTransaction<'_>, id: DeliveryId) -> rusqlite::Result<LoadedDelivery> {
-    let mut delivery = transaction
-        .statement(LOAD)?
-        .query_row([id.0], |row| decode_loaded_delivery(row))?;
+    let mut delivery = transaction.statement(LOAD)?.query_row([id.0], |row| decode_loaded_delivery(row))?;
     if let Some(others) = delivery.take_other_contacts() {
         delivery.other_addresses_left = active_contacts(transaction, &delivery.channel, others)?.len();
     }
@@ -147,9 +140,7 @@ fn save_unmatched(
         return Ok(ReceiptResult::Dropped);
     }
     let received_at = received.received_at.timestamp_millis();
-    transaction
-        .statement(DELETE_EXPIRED)?
-        .execute([received_at - UNMATCHED_KEPT_MS, EXPIRED_DELETED_MAX])?;
+    transaction.statement(DELETE_EXPIRED)?.execute([received_at - UNMATCHED_KEPT_MS, EXPIRED_DELETED_MAX])?;
     if capacity.left(transaction)? == 0 {
         return Ok(ReceiptResult::Dropped);
     }
@@ -176,9 +167,7 @@ pub fn apply_unmatched(
 ) -> rusqlite::Result<Option<DeliveryStateKind>> {
     let mut receipts = transaction
         .statement(FIND_UNMATCHED)?
-        .query_map([reference, provider.as_str()], |row| {
-            decode_unmatched_receipt(row)
-        })?
+        .query_map([reference, provider.as_str()], |row| decode_unmatched_receipt(row))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     if receipts.is_empty() {
         return Ok(None);
@@ -189,8 +178,6 @@ pub fn apply_unmatched(
         delivery.apply_status(&receipt.status, receipt.at, receipt.received_at);
     }
     save_changes(transaction, &mut delivery)?;
-    transaction
-        .statement(DELETE_UNMATCHED)?
-        .execute([reference, provider.as_str()])?;
+    transaction.statement(DELETE_UNMATCHED)?.execute([reference, provider.as_str()])?;
     Ok(Some(delivery.state.kind()))
 }

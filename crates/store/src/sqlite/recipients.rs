@@ -26,25 +26,18 @@ static INSERT_OPT_MESSAGE: &str = sql!("sqlite/recipients/insert_opt_message");
 impl RecipientStore for SqliteStore {
     async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>> {
         let (channel, address) = (channel.clone(), address.to_owned());
-        self.read("cannot read a recipient", move |connection| {
-            recipient(connection, &channel, &address)
-        })
-        .await
+        self.read("cannot read a recipient", move |connection| recipient(connection, &channel, &address))
+            .await
     }
 
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
-        self.write("cannot change a recipient", move |transaction| {
-            set_recipient(transaction, &recipient)
-        })
-        .await
+        self.write("cannot change a recipient", move |transaction| set_recipient(transaction, &recipient))
+            .await
     }
 
     async fn apply_opt_changes(&self, changes: Vec<OptChange>) -> Result<Vec<bool>> {
         self.write("cannot apply opt-outs and opt-ins", move |transaction| {
-            changes
-                .iter()
-                .map(|change| apply_opt_change(transaction, change))
-                .collect()
+            changes.iter().map(|change| apply_opt_change(transaction, change)).collect()
         })
         .await
     }
@@ -57,9 +50,7 @@ fn recipient(
 ) -> rusqlite::Result<Option<Recipient>> {
     connection
         .prepare_cached(RECIPIENT)?
-        .query_row([channel.as_str(), address], |row| {
-            decode_recipient(row, channel, address)
-        })
+        .query_row([channel.as_str(), address], |row| decode_recipient(row, channel, address))
         .optional()
 }
 

@@ -39,10 +39,7 @@ static DELETE_OLD_SNAPSHOTS: &str = sql!("sqlite/report/delete_old_snapshots");
 #[async_trait]
 impl ReportStore for SqliteStore {
     async fn apply_changes(&self, limit: usize) -> Result<usize> {
-        self.write("cannot update the rollups", move |transaction| {
-            apply_changes(transaction, limit)
-        })
-        .await
+        self.write("cannot update the rollups", move |transaction| apply_changes(transaction, limit)).await
     }
 
     async fn begin_rebuild(&self) -> Result<()> {
@@ -55,10 +52,7 @@ impl ReportStore for SqliteStore {
     }
 
     async fn report(&self, as_of: Timestamp) -> Result<Report> {
-        self.read("cannot read the report", move |connection| {
-            report(connection, as_of)
-        })
-        .await
+        self.read("cannot read the report", move |connection| report(connection, as_of)).await
     }
 
     async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
@@ -76,10 +70,7 @@ impl ReportStore for SqliteStore {
 
     async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
         self.read("cannot read the report snapshot", |connection| {
-            connection
-                .prepare_cached(SNAPSHOT)?
-                .query_row([], |row| decode_snapshot(row))
-                .optional()
+            connection.prepare_cached(SNAPSHOT)?.query_row([], |row| decode_snapshot(row)).optional()
         })
         .await
     }
@@ -97,18 +88,14 @@ fn apply_changes(transaction: &mut WriteTransaction<'_>, limit: usize) -> rusqli
     for delivery in &deliveries {
         let attempts = rollups::load_counted_attempts(transaction, delivery.id)?;
         let attempts_counted = delivery.apply_to(&attempts, &mut changes);
-        transaction
-            .statement(SAVE_COUNTED)?
-            .execute([delivery.id.0, attempts_counted])?;
+        transaction.statement(SAVE_COUNTED)?.execute([delivery.id.0, attempts_counted])?;
         if !delivery.is_counted() {
             *addresses.entry(&delivery.address).or_default() += 1;
         }
     }
     rollups::save_changes(&changes, transaction, "live")?;
     for (address, count) in addresses {
-        transaction
-            .statement(ADD_ADDRESS)?
-            .execute(params![address, count])?;
+        transaction.statement(ADD_ADDRESS)?.execute(params![address, count])?;
     }
     let new = deliveries.iter().filter(|delivery| !delivery.is_counted());
     if let Some(position) = new.map(|delivery| delivery.id.0).max() {
@@ -125,9 +112,7 @@ fn reported_deliveries(
     let position = transaction.rollup_position()?;
     transaction
         .statement(sql)?
-        .query_map(params![position, limit_to_sql(limit)], |row| {
-            decode_reported_delivery(row, position)
-        })?
+        .query_map(params![position, limit_to_sql(limit)], |row| decode_reported_delivery(row, position))?
         .collect()
 }
 

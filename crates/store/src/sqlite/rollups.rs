@@ -15,10 +15,7 @@ pub fn load_counted_attempts(
     transaction: &mut WriteTransaction<'_>,
     id: DeliveryId,
 ) -> rusqlite::Result<Vec<CountedAttempt>> {
-    transaction
-        .statement(ATTEMPTS)?
-        .query_map([id.0], |row| decode_counted_attempt(row))?
-        .collect()
+    transaction.statement(ATTEMPTS)?.query_map([id.0], |row| decode_counted_attempt(row))?.collect()
 }
 
 /// Adds changes to the rollups of an origin: `live` or `pruned`.
@@ -28,9 +25,7 @@ pub fn save_changes(
     origin: &str,
 ) -> rusqlite::Result<()> {
     for (metric, group, entry, count) in changes.changes() {
-        transaction
-            .statement(ADD_TO_ROLLUP)?
-            .execute(params![metric, group, entry, origin, count])?;
+        transaction.statement(ADD_TO_ROLLUP)?.execute(params![metric, group, entry, origin, count])?;
     }
     Ok(())
 }

@@ -86,10 +86,7 @@ fn check_folder_writable(file: &Path) -> std::io::Result<()> {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".check-{}", std::process::id()));
     let beside = file.with_file_name(name);
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&beside)?;
+    std::fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
     std::fs::remove_file(&beside)
 }
 
@@ -103,9 +100,8 @@ fn open_and_migrate(file: &Path, lock_timeout: Duration) -> Result<(Connection, 
 
 /// Refuses a store that was moved, or that a move is filling.
 fn refuse_moved(connection: &Connection) -> Result<()> {
-    let state = connection.query_row(MOVE_STATE, [], |row| {
-        Ok((row.optional_text("moved_to")?, row.bool("is_receiving")?))
-    });
+    let state = connection
+        .query_row(MOVE_STATE, [], |row| Ok((row.optional_text("moved_to")?, row.bool("is_receiving")?)));
     let (moved_to, is_receiving) =
         state.map_err(|error| to_error("cannot read the state of the store", error))?;
     require_open(moved_to.as_deref(), is_receiving)

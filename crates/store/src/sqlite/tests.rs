@@ -65,10 +65,7 @@ impl TestStore {
     }
 
     async fn count(&self) -> usize {
-        let query = MessageQuery {
-            limit: 10_000,
-            ..MessageQuery::default()
-        };
+        let query = MessageQuery { limit: 10_000, ..MessageQuery::default() };
         self.store.search(query).await.unwrap().messages.len()
     }
 }

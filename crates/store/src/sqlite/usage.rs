@@ -51,17 +51,11 @@ pub fn usage_totals(connection: &Connection, query: &UsageQuery) -> rusqlite::Re
     let rows = match &query.user {
         Some(user) => connection
             .prepare_cached(USER_USAGE_TOTALS)?
-            .query_map(
-                params![first, end, since, until, deliveries_max, rows_max, user],
-                decode,
-            )?
+            .query_map(params![first, end, since, until, deliveries_max, rows_max, user], decode)?
             .collect::<rusqlite::Result<_>>()?,
         None => connection
             .prepare_cached(USAGE_TOTALS)?
-            .query_map(
-                params![first, end, since, until, deliveries_max, rows_max],
-                decode,
-            )?
+            .query_map(params![first, end, since, until, deliveries_max, rows_max], decode)?
             .collect::<rusqlite::Result<_>>()?,
     };
     Ok(UsageTotals::from_rows(rows))

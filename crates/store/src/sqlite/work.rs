@@ -19,10 +19,8 @@ use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 impl WorkStore for SqliteStore {
     async fn due(&self, now: Timestamp, capacity: &Capacity) -> Result<Vec<QueueEntry>> {
         let capacity = capacity.clone();
-        self.read("cannot read due deliveries", move |connection| {
-            claims::due(connection, now, &capacity)
-        })
-        .await
+        self.read("cannot read due deliveries", move |connection| claims::due(connection, now, &capacity))
+            .await
     }
 
     async fn claim(
@@ -41,10 +39,7 @@ impl WorkStore for SqliteStore {
     }
 
     async fn record(&self, rounds: Vec<CompletedRound>) -> Result<Vec<RecordResult>> {
-        self.write("cannot record rounds", move |transaction| {
-            claims::record(transaction, &rounds)
-        })
-        .await
+        self.write("cannot record rounds", move |transaction| claims::record(transaction, &rounds)).await
     }
 
     async fn apply_receipts(&self, receipts: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>> {

@@ -48,11 +48,7 @@ impl WriteThread {
                 let message = "cannot start the write thread of the store";
                 Error::with_source(ErrorKind::Unavailable, message, error)
             })?;
-        Ok(Self {
-            operations: Some(operations),
-            thread: Some(thread),
-            stats,
-        })
+        Ok(Self { operations: Some(operations), thread: Some(thread), stats })
     }
 
     /// Runs an operation in the next transaction and returns its result after the commit. The operation may run more
@@ -63,12 +59,7 @@ impl WriteThread {
         F: FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, result) = oneshot::channel();
-        let operation = Box::new(PendingWrite {
-            context,
-            work,
-            outcome: None,
-            reply: Some(reply),
-        });
+        let operation = Box::new(PendingWrite { context, work, outcome: None, reply: Some(reply) });
         let closed = || Error::new(ErrorKind::Unavailable, format!("{context}: the store is closed"));
         let operations = self.operations.as_ref().ok_or_else(closed)?;
         operations.send(operation).await.map_err(|_| closed())?;

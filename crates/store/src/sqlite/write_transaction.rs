@@ -41,19 +41,12 @@ struct AcceptedHour {
 impl<'c> WriteTransaction<'c> {
     /// Wraps a connection, without prepared statements.
     pub fn new(connection: &'c Connection) -> Self {
-        Self {
-            connection,
-            statements: Vec::new(),
-            cache: TransactionCache::default(),
-        }
+        Self { connection, statements: Vec::new(), cache: TransactionCache::default() }
     }
 
     /// Returns a statement, prepared at its first use. The text must be a `static`, so that its address identifies it.
     pub fn statement(&mut self, sql: &'static str) -> rusqlite::Result<&mut Statement<'c>> {
-        let prepared = self
-            .statements
-            .iter()
-            .position(|(text, _)| std::ptr::eq(*text, sql));
+        let prepared = self.statements.iter().position(|(text, _)| std::ptr::eq(*text, sql));
         let index = if let Some(index) = prepared {
             index
         } else {
@@ -72,8 +65,7 @@ impl<'c> WriteTransaction<'c> {
     /// Commits everything since `begin`.
     pub fn commit(&mut self) -> rusqlite::Result<()> {
         for hour in std::mem::take(&mut self.cache.hours) {
-            self.statement(SAVE_HOUR)?
-                .execute([hour.hour, hour.first_number, hour.last_number])?;
+            self.statement(SAVE_HOUR)?.execute([hour.hour, hour.first_number, hour.last_number])?;
         }
         self.statement(COMMIT)?.execute([]).map(drop)
     }
@@ -90,24 +82,13 @@ impl<'c> WriteTransaction<'c> {
     pub fn next_message_number(&mut self, created_at_ms: i64) -> rusqlite::Result<i64> {
         let number = match self.cache.next_number {
             Some(number) => number,
-            None => self
-                .statement(NEXT_MESSAGE_NUMBER)?
-                .query_row([], |row| row.integer("number"))?,
+            None => self.statement(NEXT_MESSAGE_NUMBER)?.query_row([], |row| row.integer("number"))?,
         };
         self.cache.next_number = Some(number + 1);
         let hour = created_at_ms.div_euclid(HOUR_MS);
-        match self
-            .cache
-            .hours
-            .iter_mut()
-            .find(|accepted_hour| accepted_hour.hour == hour)
-        {
+        match self.cache.hours.iter_mut().find(|accepted_hour| accepted_hour.hour == hour) {
             Some(accepted_hour) => accepted_hour.last_number = number,
-            None => self.cache.hours.push(AcceptedHour {
-                hour,
-                first_number: number,
-                last_number: number,
-            }),
+            None => self.cache.hours.push(AcceptedHour { hour, first_number: number, last_number: number }),
         }
         Ok(number)
     }
@@ -117,9 +98,8 @@ impl<'c> WriteTransaction<'c> {
         if let Some(has_recipients) = self.cache.has_recipients {
             return Ok(has_recipients);
         }
-        let has_recipients = self
-            .statement(HAS_RECIPIENTS)?
-            .query_row([], |row| row.bool("has_recipients"))?;
+        let has_recipients =
+            self.statement(HAS_RECIPIENTS)?.query_row([], |row| row.bool("has_recipients"))?;
         self.cache.has_recipients = Some(has_recipients);
         Ok(has_recipients)
     }
@@ -134,9 +114,7 @@ impl<'c> WriteTransaction<'c> {
         if let Some(position) = self.cache.rollup_position {
             return Ok(position);
         }
-        let position = self
-            .statement(ROLLUP_POSITION)?
-            .query_row([], |row| row.integer("value"))?;
+        let position = self.statement(ROLLUP_POSITION)?.query_row([], |row| row.integer("value"))?;
         self.cache.rollup_position = Some(position);
         Ok(position)
     }

@@ -23,10 +23,7 @@ pub async fn a_message_is_found_as_it_was_accepted(open: OpenStore<'_>) {
         address: new.deliveries[position].address.clone(),
         spelling: new.deliveries[position].spelling.clone(),
         parts: 2,
-        state: DeliveryState::Waiting {
-            due_at: at(0),
-            reason: None,
-        },
+        state: DeliveryState::Waiting { due_at: at(0), reason: None },
         round: 0,
         tries: 0,
         provider: None,
@@ -74,14 +71,7 @@ pub async fn a_repeated_request_gets_the_first_result(open: OpenStore<'_>) {
     assert_eq!(results.first(), Some(&replayed));
     assert_eq!(store.find_message(id(2)).await.unwrap(), None);
     // Also within one batch, and after the first one has been sent.
-    claim_and_send(
-        &*store,
-        DeliveryId::from_position(number, 0),
-        "blue",
-        "b-1",
-        at(1),
-    )
-    .await;
+    claim_and_send(&*store, DeliveryId::from_position(number, 0), "blue", "b-1", at(1)).await;
     let results = store.accept(vec![again.clone(), again]).await.unwrap();
     assert_eq!(results, [replayed.clone(), replayed]);
 }
@@ -130,12 +120,7 @@ pub async fn a_delivery_to_a_suppressed_recipient_fails(open: OpenStore<'_>) {
     new.deliveries.push(new_delivery("email", "+989121111111"));
     accepted(&*store, new).await;
     let found = find_message(&*store, 1).await;
-    let DeliveryState::Failed {
-        failure,
-        at: failed_at,
-        ..
-    } = &found.deliveries[0].state
-    else {
+    let DeliveryState::Failed { failure, at: failed_at, .. } = &found.deliveries[0].state else {
         panic!("{found:?}");
     };
     assert_eq!((*failure, *failed_at), (Failure::Suppressed, at(0)));
@@ -182,10 +167,7 @@ pub async fn a_message_with_only_suppressed_recipients_is_not_stored(open: OpenS
     assert_eq!(results, [Acceptance::Suppressed]);
     assert_eq!(store.find_message(id(1)).await.unwrap(), None);
     // Its key is not stored either: the same request succeeds once the recipient is active again.
-    store
-        .set_recipient(recipient("sms", "+989121111111", RecipientStatus::Active))
-        .await
-        .unwrap();
+    store.set_recipient(recipient("sms", "+989121111111", RecipientStatus::Active)).await.unwrap();
     accepted(&*store, new).await;
 }
 
@@ -198,10 +180,7 @@ pub async fn a_repeated_message_id_fails_and_affects_no_other_message(open: Open
         tasks.spawn(async move { (number, store.accept(vec![sms(number)]).await.is_ok()) });
     }
     let outcomes = tasks.join_all().await;
-    assert!(
-        outcomes.iter().all(|(number, stored)| *stored == (*number != 1)),
-        "{outcomes:?}"
-    );
+    assert!(outcomes.iter().all(|(number, stored)| *stored == (*number != 1)), "{outcomes:?}");
     assert_eq!(find_message(&*store, 1).await.deliveries.len(), 1);
 }
 
@@ -216,13 +195,7 @@ pub async fn concurrent_accepts_are_all_stored(open: OpenStore<'_>) {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 300);
-    let page = store
-        .search(MessageQuery {
-            limit: 1000,
-            ..MessageQuery::default()
-        })
-        .await
-        .unwrap();
+    let page = store.search(MessageQuery { limit: 1000, ..MessageQuery::default() }).await.unwrap();
     assert_eq!(page.messages.len(), 300);
 }
 
@@ -249,10 +222,7 @@ pub async fn two_stores_on_one_database_see_the_same_messages(open: OpenStore<'_
 }
 
 async fn suppress(store: &dyn Store, channel: &str, address: &str) {
-    store
-        .set_recipient(recipient(channel, address, RecipientStatus::OptedOut))
-        .await
-        .unwrap();
+    store.set_recipient(recipient(channel, address, RecipientStatus::OptedOut)).await.unwrap();
 }
 
 fn recipient(channel: &str, address: &str, status: RecipientStatus) -> Recipient {

@@ -26,20 +26,12 @@ pub async fn a_message_with_waiting_deliveries_can_be_cancelled(open: OpenStore<
     let states: Vec<_> = find_message(&*store, 1).await.deliveries;
     assert_eq!(states[0].state, sent_state("blue", "b-1", at(1)));
     for delivery in &states[1..] {
-        let DeliveryState::Failed {
-            failure,
-            at: failed_at,
-            ..
-        } = delivery.state
-        else {
+        let DeliveryState::Failed { failure, at: failed_at, .. } = delivery.state else {
             panic!("{delivery:?}");
         };
         assert_eq!((failure, failed_at), (Failure::Cancelled, at(2)));
     }
-    assert_eq!(
-        store.cancel_message(id(1), at(3)).await.unwrap(),
-        Cancelled::TooLate
-    );
+    assert_eq!(store.cancel_message(id(1), at(3)).await.unwrap(), Cancelled::TooLate);
     assert!(store.due(at(9), &Capacity::total(9)).await.unwrap().is_empty());
 }
 
@@ -47,33 +39,17 @@ pub async fn a_claimed_delivery_cannot_be_cancelled(open: OpenStore<'_>) {
     let store = open();
     let delivery = accepted(&*store, sms(1)).await;
     let claim = claimed(&*store, delivery, at(1)).await;
-    assert_eq!(
-        store.cancel_message(id(1), at(2)).await.unwrap(),
-        Cancelled::TooLate
-    );
-    record(
-        &*store,
-        finished_round(&claim, vec![], waiting_state(at(50), "down"), at(3)),
-    )
-    .await;
-    assert_eq!(
-        store.cancel_message(id(1), at(4)).await.unwrap(),
-        Cancelled::Done(vec![name("sms")])
-    );
+    assert_eq!(store.cancel_message(id(1), at(2)).await.unwrap(), Cancelled::TooLate);
+    record(&*store, finished_round(&claim, vec![], waiting_state(at(50), "down"), at(3))).await;
+    assert_eq!(store.cancel_message(id(1), at(4)).await.unwrap(), Cancelled::Done(vec![name("sms")]));
 }
 
 pub async fn an_unknown_message_cannot_be_cancelled(open: OpenStore<'_>) {
-    assert_eq!(
-        open().cancel_message(id(1), at(2)).await.unwrap(),
-        Cancelled::NotFound
-    );
+    assert_eq!(open().cancel_message(id(1), at(2)).await.unwrap(), Cancelled::NotFound);
 }
 
 fn ids_of(page: &MessageList) -> Vec<String> {
-    page.messages
-        .iter()
-        .map(|message| message.id.to_string())
-        .collect()
+    page.messages.iter().map(|message| message.id.to_string()).collect()
 }
 
 fn id_strings(numbers: &[u64]) -> Vec<String> {
@@ -83,11 +59,7 @@ fn id_strings(numbers: &[u64]) -> Vec<String> {
 pub async fn search_pages_go_back_in_time(open: OpenStore<'_>) {
     let store = open();
     store.accept((1..=5).map(sms).collect()).await.unwrap();
-    let query = |before| MessageQuery {
-        before,
-        limit: 2,
-        ..MessageQuery::default()
-    };
+    let query = |before| MessageQuery { before, limit: 2, ..MessageQuery::default() };
     let first = store.search(query(None)).await.unwrap();
     assert_eq!(ids_of(&first), id_strings(&[5, 4]));
     let second = store.search(query(first.next)).await.unwrap();
@@ -112,48 +84,18 @@ pub async fn search_finds_by_address_state_and_time(open: OpenStore<'_>) {
     }
     let search = async |to: Option<&str>, state, since: Option<i64>| {
         let to = to.map(str::to_owned);
-        let query = MessageQuery {
-            to,
-            state,
-            since: since.map(at),
-            before: None,
-            limit: 9,
-        };
+        let query = MessageQuery { to, state, since: since.map(at), before: None, limit: 9 };
         ids_of(&store.search(query).await.unwrap())
     };
-    assert_eq!(
-        search(Some("+98odd"), None, None).await,
-        id_strings(&[7, 5, 3, 1])
-    );
-    assert_eq!(
-        search(Some("+98odd"), Some(DeliveryStateKind::Failed), None).await,
-        id_strings(&[3])
-    );
-    assert_eq!(
-        search(None, Some(DeliveryStateKind::Sent), None).await,
-        id_strings(&[2, 1])
-    );
-    assert_eq!(
-        search(None, Some(DeliveryStateKind::Waiting), None).await,
-        id_strings(&[8, 7, 6, 5])
-    );
-    assert_eq!(
-        search(None, Some(DeliveryStateKind::Delivered), None).await,
-        id_strings(&[])
-    );
+    assert_eq!(search(Some("+98odd"), None, None).await, id_strings(&[7, 5, 3, 1]));
+    assert_eq!(search(Some("+98odd"), Some(DeliveryStateKind::Failed), None).await, id_strings(&[3]));
+    assert_eq!(search(None, Some(DeliveryStateKind::Sent), None).await, id_strings(&[2, 1]));
+    assert_eq!(search(None, Some(DeliveryStateKind::Waiting), None).await, id_strings(&[8, 7, 6, 5]));
+    assert_eq!(search(None, Some(DeliveryStateKind::Delivered), None).await, id_strings(&[]));
     assert_eq!(search(None, None, Some(1800 * 7)).await, id_strings(&[8, 7]));
-    assert_eq!(
-        search(None, Some(DeliveryStateKind::Waiting), Some(1800 * 7 + 1)).await,
-        id_strings(&[8])
-    );
-    assert_eq!(
-        search(None, Some(DeliveryStateKind::Failed), Some(1800 * 4)).await,
-        id_strings(&[4])
-    );
-    assert_eq!(
-        search(Some("+98even"), None, Some(1800 * 6)).await,
-        id_strings(&[8, 6])
-    );
+    assert_eq!(search(None, Some(DeliveryStateKind::Waiting), Some(1800 * 7 + 1)).await, id_strings(&[8]));
+    assert_eq!(search(None, Some(DeliveryStateKind::Failed), Some(1800 * 4)).await, id_strings(&[4]));
+    assert_eq!(search(Some("+98even"), None, Some(1800 * 6)).await, id_strings(&[8, 6]));
     assert_eq!(search(None, None, Some(999_999)).await, id_strings(&[]));
     assert_eq!(search(Some("nobody"), None, None).await, id_strings(&[]));
 }
@@ -162,29 +104,15 @@ pub async fn a_search_counts_a_message_once(open: OpenStore<'_>) {
     let store = open();
     for number in 1..=3 {
         let mut new = sms(number);
-        new.deliveries = vec![
-            new_delivery("sms", "+981"),
-            new_delivery("voice", "+981"),
-            new_delivery("fax", "+981"),
-        ];
+        new.deliveries =
+            vec![new_delivery("sms", "+981"), new_delivery("voice", "+981"), new_delivery("fax", "+981")];
         accepted(&*store, new).await;
     }
     for (to, state) in [(Some("+981"), None), (None, Some(DeliveryStateKind::Waiting))] {
-        let query = MessageQuery {
-            to: to.map(str::to_owned),
-            state,
-            limit: 2,
-            ..MessageQuery::default()
-        };
+        let query = MessageQuery { to: to.map(str::to_owned), state, limit: 2, ..MessageQuery::default() };
         let page = store.search(query.clone()).await.unwrap();
         assert_eq!(ids_of(&page), id_strings(&[3, 2]));
-        let rest = store
-            .search(MessageQuery {
-                before: page.next,
-                ..query
-            })
-            .await
-            .unwrap();
+        let rest = store.search(MessageQuery { before: page.next, ..query }).await.unwrap();
         assert_eq!((ids_of(&rest), rest.next), (id_strings(&[1]), None));
     }
 }
@@ -201,41 +129,21 @@ pub async fn operators_select_failed_and_waiting_deliveries(open: OpenStore<'_>)
     claim_and_fail(&*store, ids[1], Failure::Rejected, at(1)).await;
     store.cancel_message(id(3), at(1)).await.unwrap();
     let claim = claimed(&*store, ids[3], at(1)).await;
-    let attempts = vec![
-        attempt("red", unavailable_outcome(), at(1)),
-        attempt("blue", unavailable_outcome(), at(2)),
-    ];
-    record(
-        &*store,
-        finished_round(&claim, attempts, waiting_state(at(99_999), "down"), at(3)),
-    )
-    .await;
+    let attempts =
+        vec![attempt("red", unavailable_outcome(), at(1)), attempt("blue", unavailable_outcome(), at(2))];
+    record(&*store, finished_round(&claim, attempts, waiting_state(at(99_999), "down"), at(3))).await;
     let select = async |select, provider: Option<&str>, since: Option<i64>, limit| {
         let provider = provider.map(name);
-        let selection = DeliverySelection {
-            status: select,
-            provider,
-            since: since.map(at),
-            limit,
-        };
+        let selection = DeliverySelection { status: select, provider, since: since.map(at), limit };
         store.select_deliveries(selection).await.unwrap()
     };
     assert_eq!(select(SelectableStatus::Failed, None, None, 9).await, ids[..2]);
     assert_eq!(select(SelectableStatus::Failed, None, None, 1).await, ids[..1]);
-    assert_eq!(
-        select(SelectableStatus::Failed, None, Some(3600), 9).await,
-        ids[1..2]
-    );
-    assert_eq!(
-        select(SelectableStatus::Failed, Some("red"), None, 9).await,
-        ids[..2]
-    );
+    assert_eq!(select(SelectableStatus::Failed, None, Some(3600), 9).await, ids[1..2]);
+    assert_eq!(select(SelectableStatus::Failed, Some("red"), None, 9).await, ids[..2]);
     assert_eq!(select(SelectableStatus::Failed, Some("blue"), None, 9).await, []);
     assert_eq!(select(SelectableStatus::Waiting, None, None, 9).await, ids[3..]);
-    assert_eq!(
-        select(SelectableStatus::Waiting, Some("blue"), None, 9).await,
-        ids[3..4]
-    );
+    assert_eq!(select(SelectableStatus::Waiting, Some("blue"), None, 9).await, ids[3..4]);
     assert_eq!(select(SelectableStatus::Waiting, Some("red"), None, 9).await, []);
 }
 
@@ -247,20 +155,12 @@ pub async fn requeued_deliveries_have_all_their_tries(open: OpenStore<'_>) {
     claim_and_send(&*store, sent_id, "blue", "b-1", at(1)).await;
     let ids = vec![failed, sent_id, DeliveryId(9_999)];
     let entries = store.requeue(ids, at(5), at(99_999)).await.unwrap();
-    let entry = QueueEntry {
-        id: failed,
-        channel: name("sms"),
-        due_at: at(5),
-        priority: Priority::Normal,
-    };
+    let entry = QueueEntry { id: failed, channel: name("sms"), due_at: at(5), priority: Priority::Normal };
     assert_eq!(entries, [entry]);
     let claim = claimed(&*store, failed, at(5)).await;
     assert_eq!((claim.round, claim.tries, claim.unrecorded_claims), (2, 0, 0));
     assert_eq!(claim.expires_at, at(99_999));
-    assert_eq!(
-        first_delivery(&*store, 2).await.state,
-        sent_state("blue", "b-1", at(1))
-    );
+    assert_eq!(first_delivery(&*store, 2).await.state, sent_state("blue", "b-1", at(1)));
 }
 
 pub async fn requeuing_makes_waiting_deliveries_due(open: OpenStore<'_>) {
@@ -301,10 +201,7 @@ pub async fn the_status_of_a_recipient_is_kept(open: OpenStore<'_>) {
     for status in recipient::RecipientStatus::ALL {
         known.status = status;
         store.set_recipient(known.clone()).await.unwrap();
-        assert_eq!(
-            store.recipient(&name("sms"), "+981").await.unwrap(),
-            Some(known.clone())
-        );
+        assert_eq!(store.recipient(&name("sms"), "+981").await.unwrap(), Some(known.clone()));
     }
     assert_eq!(store.recipient(&name("email"), "+981").await.unwrap(), None);
 }
@@ -326,28 +223,16 @@ pub async fn the_backlog_counts_waiting_deliveries(open: OpenStore<'_>) {
             claim_and_send(&*store, delivery, "blue", "b-1", at(1)).await;
         }
     }
-    let expected = Backlog {
-        waiting: 3,
-        due: 2,
-        oldest_due_at: Some(at(3)),
-    };
+    let expected = Backlog { waiting: 3, due: 2, oldest_due_at: Some(at(3)) };
     assert_eq!(store.backlog(at(9)).await.unwrap(), expected);
     let mut email = sms(5);
     email.deliveries[0].channel = name("email");
     email.deliveries[0].due_at = at(2);
     accepted(&*store, email).await;
-    let email_backlog = Backlog {
-        waiting: 1,
-        due: 1,
-        oldest_due_at: Some(at(2)),
-    };
+    let email_backlog = Backlog { waiting: 1, due: 1, oldest_due_at: Some(at(2)) };
     let both = vec![(name("email"), email_backlog), (name("sms"), expected)];
     assert_eq!(store.backlogs(at(9)).await.unwrap(), both);
-    let sum = Backlog {
-        waiting: 4,
-        due: 3,
-        oldest_due_at: Some(at(2)),
-    };
+    let sum = Backlog { waiting: 4, due: 3, oldest_due_at: Some(at(2)) };
     assert_eq!(store.backlog(at(9)).await.unwrap(), sum);
 }
 
@@ -356,11 +241,7 @@ pub async fn the_newest_snapshot_is_returned(open: OpenStore<'_>) {
     assert_eq!(store.snapshot().await.unwrap(), None);
     for generation in [1, 2, 3, 7, 8] {
         let content = vec![u8::try_from(generation).unwrap(); 9];
-        let snapshot = ReportSnapshot {
-            generation,
-            as_of: at(generation),
-            content,
-        };
+        let snapshot = ReportSnapshot { generation, as_of: at(generation), content };
         store.save_snapshot(snapshot.clone()).await.unwrap();
         assert_eq!(store.snapshot().await.unwrap(), Some(snapshot));
     }
@@ -382,18 +263,9 @@ pub async fn single_waiting_deliveries_can_be_cancelled(open: OpenStore<'_>) {
     claimed(&*store, claimed_id, at(1)).await;
     claim_and_send(&*store, sent_id, "blue", "b-1", at(1)).await;
     let ids = vec![first, claimed_id, sent_id, DeliveryId(9_999)];
-    assert_eq!(
-        store.cancel_deliveries(ids.clone(), at(2)).await.unwrap(),
-        [name("sms")]
-    );
+    assert_eq!(store.cancel_deliveries(ids.clone(), at(2)).await.unwrap(), [name("sms")]);
     let states: Vec<_> = find_message(&*store, 1).await.deliveries;
-    assert!(matches!(
-        states[0].state,
-        DeliveryState::Failed {
-            failure: Failure::Cancelled,
-            ..
-        }
-    ));
+    assert!(matches!(states[0].state, DeliveryState::Failed { failure: Failure::Cancelled, .. }));
     assert_eq!(states[1].state.kind(), DeliveryStateKind::Waiting);
     assert_eq!(store.cancel_deliveries(ids, at(3)).await.unwrap(), []);
     assert_eq!(store.cancel_deliveries(vec![], at(3)).await.unwrap(), []);
@@ -405,44 +277,25 @@ pub async fn the_last_attempt_of_each_delivery_is_returned(open: OpenStore<'_>) 
     let without_attempts = accepted(&*store, sms(2)).await;
     let with_unknown = accepted(&*store, sms(3)).await;
     let claim = claimed(&*store, with_attempts, at(1)).await;
-    let attempts = vec![
-        attempt("red", unavailable_outcome(), at(1)),
-        attempt("blue", unavailable_outcome(), at(2)),
-    ];
-    record(
-        &*store,
-        finished_round(&claim, attempts, waiting_state(at(50), "down"), at(3)),
-    )
-    .await;
+    let attempts =
+        vec![attempt("red", unavailable_outcome(), at(1)), attempt("blue", unavailable_outcome(), at(2))];
+    record(&*store, finished_round(&claim, attempts, waiting_state(at(50), "down"), at(3))).await;
     let claim = claimed(&*store, with_unknown, at(1)).await;
     let reason = "no answer".to_owned();
     let attempts = vec![
         attempt("red", Outcome::Unknown { reason }, at(1)),
         attempt("blue", unavailable_outcome(), at(2)),
     ];
-    record(
-        &*store,
-        finished_round(&claim, attempts, waiting_state(at(50), "down"), at(3)),
-    )
-    .await;
-    let mut attempts = store
-        .last_attempts(vec![with_attempts, without_attempts, with_unknown])
-        .await
-        .unwrap();
+    record(&*store, finished_round(&claim, attempts, waiting_state(at(50), "down"), at(3))).await;
+    let mut attempts =
+        store.last_attempts(vec![with_attempts, without_attempts, with_unknown]).await.unwrap();
     attempts.sort_by_key(|last_attempt| last_attempt.id);
     let found = attempts.iter().map(|last_attempt| {
-        (
-            last_attempt.id,
-            last_attempt.provider.clone(),
-            last_attempt.has_unknown_attempt,
-        )
+        (last_attempt.id, last_attempt.provider.clone(), last_attempt.has_unknown_attempt)
     });
     assert_eq!(
         found.collect::<Vec<_>>(),
-        [
-            (with_attempts, Some(name("blue")), false),
-            (with_unknown, Some(name("blue")), true)
-        ]
+        [(with_attempts, Some(name("blue")), false), (with_unknown, Some(name("blue")), true)]
     );
     assert_eq!(store.last_attempts(vec![]).await.unwrap(), []);
 }

@@ -13,21 +13,13 @@ use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::{Recipient, RecipientStatus};
 
 pub fn user(id: &str) -> NewUser {
-    NewUser {
-        id: id.to_owned(),
-        name: None,
-        contacts: None,
-        created_at: at(0),
-    }
+    NewUser { id: id.to_owned(), name: None, contacts: None, created_at: at(0) }
 }
 
 pub async fn register_all(store: &dyn Store, ids: &[&str]) {
     let users = ids.iter().map(|id| user(id)).collect();
     let results = store.register_users(users).await.unwrap();
-    assert!(
-        results.iter().all(|one| *one == UserRegistration::Added),
-        "{results:?}"
-    );
+    assert!(results.iter().all(|one| *one == UserRegistration::Added), "{results:?}");
 }
 
 pub fn broadcast_to(number: u64, audience: BroadcastAudience) -> NewBroadcast {
@@ -48,18 +40,11 @@ fn listed(ids: &[&str]) -> BroadcastAudience {
 
 /// Returns a message to a user.
 pub fn to_user(number: u64, id: &str) -> NewMessage {
-    NewMessage {
-        user: Some(id.to_owned()),
-        ..sms_to(number, &format!("address of {id}"))
-    }
+    NewMessage { user: Some(id.to_owned()), ..sms_to(number, &format!("address of {id}")) }
 }
 
 pub async fn unfinished_broadcast(store: &dyn Store) -> Broadcast {
-    store
-        .next_unfinished_broadcast(0)
-        .await
-        .unwrap()
-        .expect("a broadcast is unfinished")
+    store.next_unfinished_broadcast(0).await.unwrap().expect("a broadcast is unfinished")
 }
 
 /// Returns the ids of the users of the next step.
@@ -79,46 +64,27 @@ pub async fn fan_out_step(
     let step = FanOutStep {
         broadcast: broadcast.number,
         from: broadcast.fan_out_position,
-        to: users
-            .last()
-            .map_or(broadcast.fan_out_position, |user| user.number),
+        to: users.last().map_or(broadcast.fan_out_position, |user| user.number),
         unreachable: 0,
         is_last: users.len() < limit,
     };
-    let messages = users
-        .iter()
-        .zip(number..)
-        .map(|(user, number)| to_user(number, &user.id));
+    let messages = users.iter().zip(number..).map(|(user, number)| to_user(number, &user.id));
     store.fan_out(step, messages.collect()).await.unwrap()
 }
 
 async fn broadcast_counts(store: &dyn Store, number: u64) -> BroadcastCounts {
-    store
-        .broadcast(id(number))
-        .await
-        .unwrap()
-        .expect("the broadcast exists")
-        .1
+    store.broadcast(id(number)).await.unwrap().expect("the broadcast exists").1
 }
 
 pub async fn a_broadcast_to_all_goes_to_users_registered_before_it(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben", "cid"]).await;
-    let stored = store
-        .create_broadcast(broadcast_to(1, BroadcastAudience::All))
-        .await
-        .unwrap();
+    let stored = store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
     assert_eq!(stored, BroadcastAcceptance::Stored { users: 3 });
     register_all(&*store, &["dan"]).await;
     let broadcast = unfinished_broadcast(&*store).await;
-    assert_eq!(
-        (broadcast.id, broadcast.users, broadcast.is_to_all),
-        (id(1), 3, true)
-    );
-    assert_eq!(
-        (broadcast.body.as_str(), broadcast.caller.as_str()),
-        ("news 1 \u{1F600}", "shop")
-    );
+    assert_eq!((broadcast.id, broadcast.users, broadcast.is_to_all), (id(1), 3, true));
+    assert_eq!((broadcast.body.as_str(), broadcast.caller.as_str()), ("news 1 \u{1F600}", "shop"));
     assert_eq!(next_user_ids(&*store, &broadcast, 9).await, ["ana", "ben", "cid"]);
     assert_eq!(next_user_ids(&*store, &broadcast, 2).await, ["ana", "ben"]);
 }
@@ -140,10 +106,7 @@ pub async fn a_broadcast_to_unknown_users_is_rejected_with_their_ids(open: OpenS
     let unknown = (0..12).map(|number| format!("unknown {number}"));
     let mut users = unknown.collect::<Vec<_>>();
     users.insert(3, "ana".to_owned());
-    let refused = store
-        .create_broadcast(broadcast_to(1, BroadcastAudience::Listed(users)))
-        .await
-        .unwrap();
+    let refused = store.create_broadcast(broadcast_to(1, BroadcastAudience::Listed(users))).await.unwrap();
     let BroadcastAcceptance::UnknownUsers { first, count } = refused else {
         panic!("{refused:?}");
     };
@@ -172,31 +135,18 @@ pub async fn a_broadcast_can_be_skipped(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana"]).await;
     for number in 1..=2 {
-        store
-            .create_broadcast(broadcast_to(number, BroadcastAudience::All))
-            .await
-            .unwrap();
+        store.create_broadcast(broadcast_to(number, BroadcastAudience::All)).await.unwrap();
     }
     let first = unfinished_broadcast(&*store).await;
     assert_eq!(first.id, id(1));
-    let second = store
-        .next_unfinished_broadcast(first.number)
-        .await
-        .unwrap()
-        .unwrap();
+    let second = store.next_unfinished_broadcast(first.number).await.unwrap().unwrap();
     assert_eq!(second.id, id(2));
-    assert_eq!(
-        store.next_unfinished_broadcast(second.number).await.unwrap(),
-        None
-    );
+    assert_eq!(store.next_unfinished_broadcast(second.number).await.unwrap(), None);
 }
 
 pub async fn a_broadcast_without_users_is_complete_at_once(open: OpenStore<'_>) {
     let store = open();
-    let stored = store
-        .create_broadcast(broadcast_to(1, BroadcastAudience::All))
-        .await
-        .unwrap();
+    let stored = store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
     assert_eq!(stored, BroadcastAcceptance::Stored { users: 0 });
     assert_eq!(store.next_unfinished_broadcast(0).await.unwrap(), None);
     let (broadcast, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
@@ -208,25 +158,14 @@ pub async fn a_broadcast_without_users_is_complete_at_once(open: OpenStore<'_>) 
 pub async fn a_fan_out_step_is_done_once(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben", "cid"]).await;
-    store
-        .create_broadcast(broadcast_to(1, BroadcastAudience::All))
-        .await
-        .unwrap();
+    store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
     let before = unfinished_broadcast(&*store).await;
     assert_eq!(fan_out_step(&*store, &before, 2, 100).await.unwrap().len(), 2);
-    assert_eq!(
-        fan_out_step(&*store, &before, 2, 200).await,
-        None,
-        "the position has moved"
-    );
+    assert_eq!(fan_out_step(&*store, &before, 2, 200).await, None, "the position has moved");
     let between = unfinished_broadcast(&*store).await;
     assert_eq!((between.fan_out_position, between.messages), (2, 2));
     assert_eq!(fan_out_step(&*store, &between, 2, 300).await.unwrap().len(), 1);
-    assert_eq!(
-        fan_out_step(&*store, &between, 2, 400).await,
-        None,
-        "the fan-out is complete"
-    );
+    assert_eq!(fan_out_step(&*store, &between, 2, 400).await, None, "the fan-out is complete");
     assert_eq!(store.next_unfinished_broadcast(0).await.unwrap(), None);
     assert_eq!(broadcast_counts(&*store, 1).await.messages, 3);
     assert_eq!(find_message(&*store, 101).await.user.as_deref(), Some("ben"));
@@ -238,10 +177,7 @@ pub async fn two_stores_share_the_fan_out_of_a_broadcast(open: OpenStore<'_>) {
     let ids = (0..40).map(|number| format!("user {number}")).collect::<Vec<_>>();
     let ids = ids.iter().map(String::as_str).collect::<Vec<_>>();
     register_all(&*stores[0], &ids).await;
-    stores[0]
-        .create_broadcast(broadcast_to(1, BroadcastAudience::All))
-        .await
-        .unwrap();
+    stores[0].create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for (store, first) in stores.iter().cloned().zip([1_000, 2_000]) {
         tasks.spawn(async move {
@@ -261,11 +197,7 @@ pub async fn two_stores_share_the_fan_out_of_a_broadcast(open: OpenStore<'_>) {
 
 /// Sends the messages of a user and checks that there was exactly one.
 async fn send_only_message(store: &dyn Store, user: &str) {
-    let query = crate::UsageQuery {
-        user: Some(user.to_owned()),
-        limit: 9,
-        ..Default::default()
-    };
+    let query = crate::UsageQuery { user: Some(user.to_owned()), limit: 9, ..Default::default() };
     let messages = store.usage(query).await.unwrap().messages;
     assert_eq!(messages.len(), 1, "{user}");
     claim_and_send(store, messages[0].deliveries[0].id, "blue", user, at(1)).await;
@@ -275,20 +207,11 @@ pub async fn the_deliveries_of_a_broadcast_are_counted(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben", "cid", "dan", "eve", "fay"]).await;
     accepted(&*store, sms(900)).await;
-    store
-        .create_broadcast(broadcast_to(1, BroadcastAudience::All))
-        .await
-        .unwrap();
+    store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
     let broadcast = unfinished_broadcast(&*store).await;
     let stored = fan_out_step(&*store, &broadcast, 5, 1).await.unwrap();
     accepted(&*store, sms(901)).await;
-    let step = FanOutStep {
-        broadcast: broadcast.number,
-        from: 5,
-        to: 6,
-        unreachable: 1,
-        is_last: true,
-    };
+    let step = FanOutStep { broadcast: broadcast.number, from: 5, to: 6, unreachable: 1, is_last: true };
     assert_eq!(store.fan_out(step, vec![]).await.unwrap(), Some(vec![]));
     let delivery_of = |index: usize| match stored[index] {
         Acceptance::Stored { number } => DeliveryId::from_position(number, 0),
@@ -298,35 +221,14 @@ pub async fn the_deliveries_of_a_broadcast_are_counted(open: OpenStore<'_>) {
     claim_and_send(&*store, delivery_of(1), "blue", "b", at(1)).await;
     claim_and_send(&*store, delivery_of(2), "blue", "c", at(1)).await;
     claim_and_fail(&*store, delivery_of(3), Failure::Rejected, at(1)).await;
-    apply_receipt(
-        &*store,
-        received_receipt(Some("blue"), "a", ReceiptStatus::Delivered, at(2)),
-    )
-    .await;
-    apply_receipt(
-        &*store,
-        received_receipt(Some("blue"), "b", ReceiptStatus::Opened, at(2)),
-    )
-    .await;
-    apply_receipt(
-        &*store,
-        received_receipt(Some("blue"), "b", ReceiptStatus::Opened, at(3)),
-    )
-    .await;
+    apply_receipt(&*store, received_receipt(Some("blue"), "a", ReceiptStatus::Delivered, at(2))).await;
+    apply_receipt(&*store, received_receipt(Some("blue"), "b", ReceiptStatus::Opened, at(2))).await;
+    apply_receipt(&*store, received_receipt(Some("blue"), "b", ReceiptStatus::Opened, at(3))).await;
     let (broadcast, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
-    let expected = BroadcastCounts {
-        messages: 5,
-        waiting: 1,
-        unconfirmed: 1,
-        received: 2,
-        failed: 1,
-        opened: 1,
-    };
+    let expected =
+        BroadcastCounts { messages: 5, waiting: 1, unconfirmed: 1, received: 2, failed: 1, opened: 1 };
     assert_eq!(counts, expected);
-    assert_eq!(
-        (broadcast.messages, broadcast.unreachable, broadcast.users),
-        (5, 1, 6)
-    );
+    assert_eq!((broadcast.messages, broadcast.unreachable, broadcast.users), (5, 1, 6));
     assert!(broadcast.is_fanned_out);
 }
 
@@ -342,10 +244,7 @@ pub async fn suppressed_users_of_a_broadcast_count_as_refused(open: OpenStore<'_
         changed_at: at(0),
     };
     store.set_recipient(recipient).await.unwrap();
-    store
-        .create_broadcast(broadcast_to(1, BroadcastAudience::All))
-        .await
-        .unwrap();
+    store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
     let broadcast = unfinished_broadcast(&*store).await;
     let stored = fan_out_step(&*store, &broadcast, 9, 1).await.unwrap();
     assert_eq!(stored[0], Acceptance::Suppressed);
@@ -357,10 +256,7 @@ pub async fn suppressed_users_of_a_broadcast_count_as_refused(open: OpenStore<'_
 pub async fn broadcasts_are_listed_newest_first(open: OpenStore<'_>) {
     let store = open();
     for number in 1..=3 {
-        store
-            .create_broadcast(broadcast_to(number, BroadcastAudience::All))
-            .await
-            .unwrap();
+        store.create_broadcast(broadcast_to(number, BroadcastAudience::All)).await.unwrap();
     }
     let page = store.broadcasts(None, 2).await.unwrap();
     let ids = page.iter().map(|one| one.id).collect::<Vec<_>>();
@@ -372,35 +268,16 @@ pub async fn broadcasts_are_listed_newest_first(open: OpenStore<'_>) {
 pub async fn an_old_broadcast_is_deleted_after_its_messages(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben"]).await;
-    store
-        .create_broadcast(broadcast_to(1, listed(&["ana", "ben"])))
-        .await
-        .unwrap();
+    store.create_broadcast(broadcast_to(1, listed(&["ana", "ben"]))).await.unwrap();
     let broadcast = unfinished_broadcast(&*store).await;
-    assert_eq!(
-        delete_all_expired(&*store).await,
-        0,
-        "its fan-out is not complete"
-    );
+    assert_eq!(delete_all_expired(&*store).await, 0, "its fan-out is not complete");
     fan_out_step(&*store, &broadcast, 9, 10).await;
-    claim_and_fail(
-        &*store,
-        first_delivery(&*store, 10).await.id,
-        Failure::Rejected,
-        at(1),
-    )
-    .await;
+    claim_and_fail(&*store, first_delivery(&*store, 10).await.id, Failure::Rejected, at(1)).await;
     assert_eq!(store.prune(at(99_999), at(99_999), 9).await.unwrap(), 1);
     assert_eq!(delete_all_expired(&*store).await, 0, "one of its messages waits");
     let (half, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
     assert_eq!((half.messages, counts.messages), (2, 1));
-    claim_and_fail(
-        &*store,
-        first_delivery(&*store, 11).await.id,
-        Failure::Rejected,
-        at(1),
-    )
-    .await;
+    claim_and_fail(&*store, first_delivery(&*store, 11).await.id, Failure::Rejected, at(1)).await;
     assert_eq!(store.prune(at(99_999), at(99_999), 9).await.unwrap(), 1);
     assert_eq!(delete_all_expired(&*store).await, 1);
     assert_eq!(delete_all_expired(&*store).await, 0);

@@ -42,14 +42,8 @@ pub async fn due_deliveries_are_ordered_by_priority_and_due_time(open: OpenStore
         entry(0, 50, Priority::Normal),
     ];
     assert_eq!(store.due(at(50), &Capacity::total(9)).await.unwrap(), expected);
-    assert_eq!(
-        store.due(at(50), &Capacity::total(3)).await.unwrap(),
-        expected[..3]
-    );
-    assert_eq!(
-        store.due(at(50), &Capacity::total(1)).await.unwrap(),
-        expected[..1]
-    );
+    assert_eq!(store.due(at(50), &Capacity::total(3)).await.unwrap(), expected[..3]);
+    assert_eq!(store.due(at(50), &Capacity::total(1)).await.unwrap(), expected[..1]);
     assert!(store.due(at(19), &Capacity::total(9)).await.unwrap().is_empty());
 }
 
@@ -75,18 +69,13 @@ async fn due_channels(store: &dyn Store, capacity: &Capacity) -> Vec<String> {
 pub async fn due_deliveries_alternate_between_channels(open: OpenStore<'_>) {
     let store = open();
     accept_on_three_channels(&*store).await;
-    assert_eq!(
-        due_channels(&*store, &Capacity::total(5)).await,
-        ["sms", "email", "gone", "sms", "email"]
-    );
+    assert_eq!(due_channels(&*store, &Capacity::total(5)).await, ["sms", "email", "gone", "sms", "email"]);
 }
 
 pub async fn a_channel_without_capacity_is_skipped(open: OpenStore<'_>) {
     let store = open();
     accept_on_three_channels(&*store).await;
-    let capacity = Capacity::total(9)
-        .with_channel(name("sms"), 0)
-        .with_channel(name("email"), 1);
+    let capacity = Capacity::total(9).with_channel(name("sms"), 0).with_channel(name("email"), 1);
     assert_eq!(
         due_channels(&*store, &capacity).await,
         ["email", "gone", "gone", "gone"],
@@ -109,14 +98,8 @@ pub async fn a_claim_has_everything_that_sending_needs(open: OpenStore<'_>) {
     assert_eq!(claim.channel, name("sms"));
     assert_eq!(claim.address, "+989121111111");
     assert_eq!(claim.spelling, "as written +989121111111");
-    assert_eq!(
-        (claim.parts, claim.round, claim.tries, claim.unrecorded_claims),
-        (2, 1, 0, 0)
-    );
-    assert_eq!(
-        (claim.avoid, claim.priority, claim.expires_at),
-        (None, Priority::High, at(86_400))
-    );
+    assert_eq!((claim.parts, claim.round, claim.tries, claim.unrecorded_claims), (2, 1, 0, 0));
+    assert_eq!((claim.avoid, claim.priority, claim.expires_at), (None, Priority::High, at(86_400)));
 }
 
 pub async fn one_of_many_concurrent_claims_wins(open: OpenStore<'_>) {
@@ -129,13 +112,7 @@ pub async fn one_of_many_concurrent_claims_wins(open: OpenStore<'_>) {
     }
     let claimed_count: usize = claims.join_all().await.iter().map(Vec::len).sum();
     assert_eq!(claimed_count, 1);
-    assert!(
-        store
-            .claim(vec![DeliveryId(999)], at(1), LEASE)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(store.claim(vec![DeliveryId(999)], at(1), LEASE).await.unwrap().is_empty());
 }
 
 pub async fn an_expired_lease_makes_the_delivery_due_again(open: OpenStore<'_>) {
@@ -144,10 +121,7 @@ pub async fn an_expired_lease_makes_the_delivery_due_again(open: OpenStore<'_>) 
     claimed(&*store, delivery, at(1)).await;
     assert!(store.due(at(60), &Capacity::total(9)).await.unwrap().is_empty());
     assert!(is_not_claimable(&*store, delivery, at(60)).await);
-    assert_eq!(
-        store.due(at(61), &Capacity::total(9)).await.unwrap()[0].due_at,
-        at(61)
-    );
+    assert_eq!(store.due(at(61), &Capacity::total(9)).await.unwrap()[0].due_at, at(61));
     assert_eq!(claimed(&*store, delivery, at(61)).await.round, 2);
 }
 
@@ -183,17 +157,10 @@ pub async fn a_superseded_round_changes_no_state_but_keeps_its_attempts(open: Op
         attempt("red", unavailable_outcome(), at(101)),
         attempt("blue", accepted_outcome("b-2"), at(102)),
     ];
-    let newer = finished_round(
-        &second,
-        sent_attempts,
-        sent_state("blue", "b-2", at(103)),
-        at(103),
-    );
+    let newer = finished_round(&second, sent_attempts, sent_state("blue", "b-2", at(103)), at(103));
     assert_eq!(record(&*store, newer).await, RecordResult::Stored);
-    let sent_attempts = vec![
-        attempt("red", accepted_outcome("r-1"), at(2)),
-        attempt("red", unavailable_outcome(), at(3)),
-    ];
+    let sent_attempts =
+        vec![attempt("red", accepted_outcome("r-1"), at(2)), attempt("red", unavailable_outcome(), at(3))];
     let late = finished_round(&first, sent_attempts, sent_state("red", "r-1", at(104)), at(104));
     assert_eq!(record(&*store, late.clone()).await, RecordResult::Superseded);
     let found = first_delivery(&*store, 1).await;
@@ -202,11 +169,7 @@ pub async fn a_superseded_round_changes_no_state_but_keeps_its_attempts(open: Op
         .attempts
         .iter()
         .map(|recorded| {
-            (
-                recorded.round,
-                recorded.provider.as_ref().unwrap().as_str(),
-                recorded.outcome.as_str(),
-            )
+            (recorded.round, recorded.provider.as_ref().unwrap().as_str(), recorded.outcome.as_str())
         })
         .collect();
     let expected = [
@@ -226,10 +189,7 @@ pub async fn a_round_is_recorded_once(open: OpenStore<'_>) {
     let second = finished_round(&claim, vec![], sent_state("blue", "b-1", at(3)), at(3));
     let results = store.record(vec![first, second]).await.unwrap();
     assert_eq!(results, [RecordResult::Stored, RecordResult::Stored]);
-    assert_eq!(
-        first_delivery(&*store, 1).await.state,
-        waiting_state(at(50), "down")
-    );
+    assert_eq!(first_delivery(&*store, 1).await.state, waiting_state(at(50), "down"));
 }
 
 pub async fn repeating_a_record_changes_nothing(open: OpenStore<'_>) {
@@ -271,16 +231,8 @@ pub async fn a_retry_waits_with_its_reason(open: OpenStore<'_>) {
     let claim = claimed(&*store, id, at(1)).await;
     let mut sent_attempts = vec![attempt("red", unavailable_outcome(), at(1))];
     sent_attempts[0].provider = None;
-    record(
-        &*store,
-        finished_round(
-            &claim,
-            sent_attempts,
-            waiting_state(at(50), "all are down"),
-            at(2),
-        ),
-    )
-    .await;
+    record(&*store, finished_round(&claim, sent_attempts, waiting_state(at(50), "all are down"), at(2)))
+        .await;
     let found = first_delivery(&*store, 1).await;
     assert_eq!(found.state, waiting_state(at(50), "all are down"));
     assert_eq!((found.round, found.tries, found.provider), (1, 1, None));
@@ -302,11 +254,7 @@ pub async fn an_invalid_recipient_becomes_inactive(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, sms(1)).await;
     claim_and_fail(&*store, id, Failure::InvalidRecipient, at(5)).await;
-    let known = store
-        .recipient(&name("sms"), "+989121111111")
-        .await
-        .unwrap()
-        .unwrap();
+    let known = store.recipient(&name("sms"), "+989121111111").await.unwrap().unwrap();
     assert_eq!(known.status, RecipientStatus::Inactive);
     assert_eq!((known.changed_by.as_str(), known.changed_at), ("red", at(5)));
     let DeliveryState::Failed { failure, .. } = first_delivery(&*store, 1).await.state else {

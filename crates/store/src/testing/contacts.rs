@@ -15,18 +15,11 @@ const PUSH: &str = "token-1";
 const EMAIL: &str = "ada@example.org";
 
 fn contact(kind: AddressKind, address: &str) -> Contact {
-    Contact {
-        kind,
-        address: address.to_owned(),
-        spelling: format!(" {address}"),
-    }
+    Contact { kind, address: address.to_owned(), spelling: format!(" {address}") }
 }
 
 fn contacts() -> Vec<Contact> {
-    vec![
-        contact(AddressKind::Push, PUSH),
-        contact(AddressKind::Email, EMAIL),
-    ]
+    vec![contact(AddressKind::Push, PUSH), contact(AddressKind::Email, EMAIL)]
 }
 
 /// Returns a message to a push token and an e-mail address.
@@ -44,10 +37,7 @@ fn invalid_recipient_outcome() -> Outcome {
 }
 
 fn attempt_to(address: &str, provider: &str, outcome: Outcome, second: i64) -> Attempt {
-    Attempt {
-        address: Some(address.to_owned()),
-        ..attempt(provider, outcome, at(second))
-    }
+    Attempt { address: Some(address.to_owned()), ..attempt(provider, outcome, at(second)) }
 }
 
 async fn recipient_on_mix(store: &dyn Store, address: &str) -> Option<Recipient> {
@@ -71,14 +61,8 @@ pub async fn a_claim_has_contacts_and_subject(open: OpenStore<'_>) {
     let id = accepted(&*store, to_both(1)).await;
     let claim = claimed(&*store, id, at(1)).await;
     assert_eq!(claim.contacts, Some(contacts()));
-    assert_eq!(
-        (claim.address.as_str(), claim.subject.as_deref()),
-        (PUSH, Some("subject 1"))
-    );
-    assert_eq!(
-        find_message(&*store, 1).await.subject.as_deref(),
-        Some("subject 1")
-    );
+    assert_eq!((claim.address.as_str(), claim.subject.as_deref()), (PUSH, Some("subject 1")));
+    assert_eq!(find_message(&*store, 1).await.subject.as_deref(), Some("subject 1"));
 }
 
 pub async fn a_claim_with_one_address_has_no_contacts(open: OpenStore<'_>) {
@@ -121,11 +105,7 @@ pub async fn only_the_invalid_contact_becomes_inactive(open: OpenStore<'_>) {
     assert_eq!(record(&*store, round).await, RecordResult::Stored);
     let inactive = recipient_on_mix(&*store, EMAIL).await.unwrap();
     assert_eq!(
-        (
-            inactive.status,
-            inactive.reason.as_str(),
-            inactive.changed_by.as_str()
-        ),
+        (inactive.status, inactive.reason.as_str(), inactive.changed_by.as_str()),
         (RecipientStatus::Inactive, "no such device", "post")
     );
     assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
@@ -139,10 +119,7 @@ pub async fn a_recipient_that_was_never_called_stays_active(open: OpenStore<'_>)
     let id = accepted(&*store, to_both(1)).await;
     let claim = claimed(&*store, id, at(1)).await;
     let state = DeliveryState::failed(Failure::InvalidRecipient, "no address fits", at(1));
-    assert_eq!(
-        record(&*store, finished_round(&claim, vec![], state, at(1))).await,
-        RecordResult::Stored
-    );
+    assert_eq!(record(&*store, finished_round(&claim, vec![], state, at(1))).await, RecordResult::Stored);
     assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
 }
 
@@ -163,38 +140,22 @@ fn invalid_status() -> ReceiptStatus {
 pub async fn an_invalid_address_in_a_receipt_leads_to_the_other_contacts(open: OpenStore<'_>) {
     let store = open();
     send_to_email(&*store).await;
-    let outcome = apply_receipt(
-        &*store,
-        received_receipt(Some("post"), "m-1", invalid_status(), at(5)),
-    )
-    .await;
+    let outcome =
+        apply_receipt(&*store, received_receipt(Some("post"), "m-1", invalid_status(), at(5))).await;
     assert!(matches!(outcome, ReceiptResult::Applied(_)), "{outcome:?}");
-    assert_eq!(
-        recipient_on_mix(&*store, EMAIL).await.unwrap().status,
-        RecipientStatus::Inactive
-    );
+    assert_eq!(recipient_on_mix(&*store, EMAIL).await.unwrap().status, RecipientStatus::Inactive);
     assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
     let found = first_delivery(&*store, 1).await;
-    assert_eq!(
-        found.state,
-        waiting_state(at(6), "sent again to another address: no such mailbox")
-    );
+    assert_eq!(found.state, waiting_state(at(6), "sent again to another address: no such mailbox"));
     let claim = claimed(&*store, found.id, at(6)).await;
-    assert_eq!(
-        (claim.contacts, claim.avoid),
-        (Some(contacts()[..1].to_vec()), None)
-    );
+    assert_eq!((claim.contacts, claim.avoid), (Some(contacts()[..1].to_vec()), None));
 }
 
 pub async fn an_invalid_address_in_a_receipt_fails_without_other_contacts(open: OpenStore<'_>) {
     let store = open();
     send_to_email(&*store).await;
     deactivate(&*store, PUSH).await;
-    apply_receipt(
-        &*store,
-        received_receipt(Some("post"), "m-1", invalid_status(), at(5)),
-    )
-    .await;
+    apply_receipt(&*store, received_receipt(Some("post"), "m-1", invalid_status(), at(5))).await;
     let state = DeliveryState::failed(Failure::InvalidRecipient, "no such mailbox", at(5));
     assert_eq!(first_delivery(&*store, 1).await.state, state);
 }
@@ -204,10 +165,7 @@ pub async fn an_early_receipt_concerns_the_address_that_was_used(open: OpenStore
     let early = received_receipt(Some("post"), "m-1", invalid_status(), at(1));
     assert_eq!(apply_receipt(&*store, early).await, ReceiptResult::Unmatched);
     send_to_email(&*store).await;
-    assert_eq!(
-        recipient_on_mix(&*store, EMAIL).await.unwrap().status,
-        RecipientStatus::Inactive
-    );
+    assert_eq!(recipient_on_mix(&*store, EMAIL).await.unwrap().status, RecipientStatus::Inactive);
     assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
     assert_eq!(first_delivery(&*store, 1).await.state.kind().as_str(), "waiting");
 }

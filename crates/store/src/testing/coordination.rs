@@ -15,19 +15,11 @@ const LOCK_DURATION: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn rate_request(rate: f64, parts: &[u32]) -> RateLimitRequest {
-    RateLimitRequest {
-        provider: name("red"),
-        rate,
-        parts: parts.to_vec(),
-        cooldown_until: None,
-    }
+    RateLimitRequest { provider: name("red"), rate, parts: parts.to_vec(), cooldown_until: None }
 }
 
 async fn count_allowed(store: &dyn Store, rate: f64, count: usize, now: Timestamp) -> usize {
-    let permits = store
-        .acquire_rate_permits(rate_request(rate, &vec![1; count]), now)
-        .await
-        .unwrap();
+    let permits = store.acquire_rate_permits(rate_request(rate, &vec![1; count]), now).await.unwrap();
     assert_eq!(permits.len(), count);
     permits.iter().filter(|permit| permit.is_ok()).count()
 }
@@ -54,10 +46,7 @@ pub async fn all_processes_together_stay_within_the_rate(open: OpenStore<'_>) {
         });
     }
     let permitted = tasks.join_all().await.into_iter().sum::<usize>();
-    assert!(
-        (19..=29).contains(&permitted),
-        "{permitted} in 1.9 s at 10 a second"
-    );
+    assert!((19..=29).contains(&permitted), "{permitted} in 1.9 s at 10 a second");
 }
 
 pub async fn a_rate_limiter_never_goes_back_in_time(open: OpenStore<'_>) {
@@ -73,12 +62,7 @@ pub async fn each_rejected_call_gets_its_own_send_time(open: OpenStore<'_>) {
     assert_eq!(count_allowed(&*here, 2.0, 2, at(0)).await, 2);
     let mut waits = Vec::new();
     for store in [&here, &there, &here] {
-        waits.extend(
-            store
-                .acquire_rate_permits(rate_request(2.0, &[1, 2]), at(0))
-                .await
-                .unwrap(),
-        );
+        waits.extend(store.acquire_rate_permits(rate_request(2.0, &[1, 2]), at(0)).await.unwrap());
     }
     let waits = waits.into_iter().map(|wait| wait.unwrap_err().as_millis());
     assert_eq!(waits.collect::<Vec<_>>(), [500, 1000, 2000, 2500, 3500, 4000]);
@@ -94,33 +78,20 @@ fn health_report(circuit: CircuitState) -> HealthReport {
 }
 
 fn open_breaker(until: i64) -> CircuitState {
-    CircuitState::Open {
-        until: at(until),
-        backoff_factor: 2,
-    }
+    CircuitState::Open { until: at(until), backoff_factor: 2 }
 }
 
 async fn report_and_load(store: &dyn Store, report: HealthReport, now: Timestamp) -> SharedHealth {
-    store
-        .report_health(vec![report], now)
-        .await
-        .unwrap()
-        .remove(0)
-        .shared
+    store.report_health(vec![report], now).await.unwrap().remove(0).shared
 }
 
 pub async fn one_of_several_equal_reports_is_new(open: OpenStore<'_>) {
     let stores = [open(), open(), open()];
     let mut new_reports = 0;
     for store in &stores {
-        let misconfigured = CircuitState::Misconfigured {
-            reason: "no account".to_owned(),
-        };
-        let reported = store
-            .report_health(vec![health_report(misconfigured)], at(1))
-            .await
-            .unwrap()
-            .remove(0);
+        let misconfigured = CircuitState::Misconfigured { reason: "no account".to_owned() };
+        let reported =
+            store.report_health(vec![health_report(misconfigured)], at(1)).await.unwrap().remove(0);
         new_reports += usize::from(reported.is_new);
     }
     assert_eq!(new_reports, 1);
@@ -132,18 +103,13 @@ pub async fn reported_health_is_visible_to_all_processes(open: OpenStore<'_>) {
     for (step, what) in [
         open_breaker(60),
         CircuitState::Closed,
-        CircuitState::Misconfigured {
-            reason: "bad \0 word".to_owned(),
-        },
+        CircuitState::Misconfigured { reason: "bad \0 word".to_owned() },
     ]
     .into_iter()
     .enumerate()
     {
         let now = at(i64::try_from(step).unwrap());
-        let report = HealthReport {
-            cooldown_until: Some(at(99)),
-            ..health_report(what.clone())
-        };
+        let report = HealthReport { cooldown_until: Some(at(99)), ..health_report(what.clone()) };
         let after = report_and_load(&*here, report, now).await;
         let since = match &what {
             CircuitState::Misconfigured { .. } => at(0),
@@ -158,92 +124,49 @@ pub async fn reported_health_is_visible_to_all_processes(open: OpenStore<'_>) {
 pub async fn a_report_without_news_changes_nothing(open: OpenStore<'_>) {
     let store = open();
     let first = report_and_load(&*store, health_report(open_breaker(60)), at(1)).await;
-    assert_eq!(
-        report_and_load(&*store, health_report(open_breaker(50)), at(2)).await,
-        first
-    );
-    let without_circuit = HealthReport {
-        circuit: None,
-        ..health_report(CircuitState::Closed)
-    };
+    assert_eq!(report_and_load(&*store, health_report(open_breaker(50)), at(2)).await, first);
+    let without_circuit = HealthReport { circuit: None, ..health_report(CircuitState::Closed) };
     assert_eq!(report_and_load(&*store, without_circuit, at(3)).await, first);
 }
 
 pub async fn one_of_many_processes_gets_the_probe(open: OpenStore<'_>) {
     let first = open();
-    let before = first
-        .acquire_probe(&name("red"), PROBE_TIMEOUT, at(0))
-        .await
-        .unwrap();
+    let before = first.acquire_probe(&name("red"), PROBE_TIMEOUT, at(0)).await.unwrap();
     assert_eq!(before, ProbeDecision::Denied(None));
     report_and_load(&*first, health_report(open_breaker(30)), at(0)).await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..5 {
         let store = open();
-        tasks.spawn(async move {
-            store
-                .acquire_probe(&name("red"), PROBE_TIMEOUT, at(30))
-                .await
-                .unwrap()
-        });
+        tasks.spawn(async move { store.acquire_probe(&name("red"), PROBE_TIMEOUT, at(30)).await.unwrap() });
     }
     let results = tasks.join_all().await;
-    let granted = results
-        .iter()
-        .filter(|result| matches!(result, ProbeDecision::Granted(_)));
+    let granted = results.iter().filter(|result| matches!(result, ProbeDecision::Granted(_)));
     assert_eq!(granted.count(), 1, "{results:?}");
-    let again = first
-        .acquire_probe(&name("red"), PROBE_TIMEOUT, at(89))
-        .await
-        .unwrap();
+    let again = first.acquire_probe(&name("red"), PROBE_TIMEOUT, at(89)).await.unwrap();
     assert!(matches!(again, ProbeDecision::Denied(Some(_))), "{again:?}");
-    let after_timeout = first
-        .acquire_probe(&name("red"), PROBE_TIMEOUT, at(90))
-        .await
-        .unwrap();
-    assert!(
-        matches!(after_timeout, ProbeDecision::Granted(_)),
-        "{after_timeout:?}"
-    );
+    let after_timeout = first.acquire_probe(&name("red"), PROBE_TIMEOUT, at(90)).await.unwrap();
+    assert!(matches!(after_timeout, ProbeDecision::Granted(_)), "{after_timeout:?}");
     report_and_load(&*first, health_report(CircuitState::Closed), at(91)).await;
-    let closed = first
-        .acquire_probe(&name("red"), PROBE_TIMEOUT, at(999))
-        .await
-        .unwrap();
+    let closed = first.acquire_probe(&name("red"), PROBE_TIMEOUT, at(999)).await.unwrap();
     assert!(matches!(closed, ProbeDecision::Denied(Some(_))), "{closed:?}");
 }
 
 pub async fn misconfigured_ends_with_a_newer_configuration(open: OpenStore<'_>) {
     let store = open();
-    let misconfigured = CircuitState::Misconfigured {
-        reason: "no account".to_owned(),
-    };
-    let misconfigured_report = HealthReport {
-        config_loaded_at: at(4),
-        ..health_report(misconfigured.clone())
-    };
+    let misconfigured = CircuitState::Misconfigured { reason: "no account".to_owned() };
+    let misconfigured_report =
+        HealthReport { config_loaded_at: at(4), ..health_report(misconfigured.clone()) };
     report_and_load(&*store, misconfigured_report, at(5)).await;
     assert_eq!(
-        report_and_load(&*store, health_report(CircuitState::Closed), at(6))
-            .await
-            .circuit,
+        report_and_load(&*store, health_report(CircuitState::Closed), at(6)).await.circuit,
         misconfigured
     );
-    let corrected = HealthReport {
-        config_loaded_at: at(7),
-        ..health_report(CircuitState::Closed)
-    };
-    assert_eq!(
-        report_and_load(&*store, corrected, at(8)).await.circuit,
-        CircuitState::Closed
-    );
+    let corrected = HealthReport { config_loaded_at: at(7), ..health_report(CircuitState::Closed) };
+    assert_eq!(report_and_load(&*store, corrected, at(8)).await.circuit, CircuitState::Closed);
 }
 
 async fn try_acquire(store: &dyn Store, holder: &str, now: Timestamp) -> JobLockResult {
-    store
-        .acquire_job_lock(ScheduledJob::Report, holder, now, LOCK_DURATION)
-        .await
-        .unwrap()
+    store.acquire_job_lock(ScheduledJob::Report, holder, now, LOCK_DURATION).await.unwrap()
 }
 
 fn current_holder(result: JobLockResult) -> (String, bool) {
@@ -260,144 +183,75 @@ pub async fn one_of_many_processes_gets_the_job_lock(open: OpenStore<'_>) {
         tasks.spawn(async move { try_acquire(&*store, &format!("host-{number}"), at(0)).await });
     }
     let results = tasks.join_all().await;
-    let granted = results
-        .iter()
-        .filter(|result| **result == JobLockResult::Acquired);
+    let granted = results.iter().filter(|result| **result == JobLockResult::Acquired);
     assert_eq!(granted.count(), 1, "{results:?}");
-    let other = open()
-        .acquire_job_lock(ScheduledJob::Prune, "host-9", at(0), LOCK_DURATION)
-        .await;
+    let other = open().acquire_job_lock(ScheduledJob::Prune, "host-9", at(0), LOCK_DURATION).await;
     assert_eq!(other.unwrap(), JobLockResult::Acquired, "another job");
 }
 
 pub async fn a_job_lock_expires(open: OpenStore<'_>) {
     let (here, there) = (open(), open());
     assert_eq!(try_acquire(&*here, "here", at(0)).await, JobLockResult::Acquired);
-    assert_eq!(
-        current_holder(try_acquire(&*there, "there", at(9)).await),
-        ("here".to_owned(), false)
-    );
-    assert_eq!(
-        try_acquire(&*there, "there", at(10)).await,
-        JobLockResult::Acquired
-    );
-    assert!(
-        !here
-            .renew_job_lock(ScheduledJob::Report, "here", at(20))
-            .await
-            .unwrap()
-    );
-    here.release_job_lock(ScheduledJob::Report, "here", at(0))
-        .await
-        .unwrap();
-    assert_eq!(
-        current_holder(try_acquire(&*here, "here", at(11)).await),
-        ("there".to_owned(), false)
-    );
+    assert_eq!(current_holder(try_acquire(&*there, "there", at(9)).await), ("here".to_owned(), false));
+    assert_eq!(try_acquire(&*there, "there", at(10)).await, JobLockResult::Acquired);
+    assert!(!here.renew_job_lock(ScheduledJob::Report, "here", at(20)).await.unwrap());
+    here.release_job_lock(ScheduledJob::Report, "here", at(0)).await.unwrap();
+    assert_eq!(current_holder(try_acquire(&*here, "here", at(11)).await), ("there".to_owned(), false));
 }
 
 pub async fn a_renewed_job_lock_lasts_longer(open: OpenStore<'_>) {
     let (here, there) = (open(), open());
     assert_eq!(try_acquire(&*here, "here", at(0)).await, JobLockResult::Acquired);
-    assert!(
-        here.renew_job_lock(ScheduledJob::Report, "here", at(18))
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        current_holder(try_acquire(&*there, "there", at(17)).await),
-        ("here".to_owned(), false)
-    );
-    here.release_job_lock(ScheduledJob::Report, "here", at(17))
-        .await
-        .unwrap();
-    assert_eq!(
-        try_acquire(&*there, "there", at(17)).await,
-        JobLockResult::Acquired
-    );
+    assert!(here.renew_job_lock(ScheduledJob::Report, "here", at(18)).await.unwrap());
+    assert_eq!(current_holder(try_acquire(&*there, "there", at(17)).await), ("here".to_owned(), false));
+    here.release_job_lock(ScheduledJob::Report, "here", at(17)).await.unwrap();
+    assert_eq!(try_acquire(&*there, "there", at(17)).await, JobLockResult::Acquired);
 }
 
 pub async fn a_released_job_lock_can_stay_busy(open: OpenStore<'_>) {
     let (here, there) = (open(), open());
     assert_eq!(try_acquire(&*here, "here", at(0)).await, JobLockResult::Acquired);
-    here.release_job_lock(ScheduledJob::Report, "here", at(5))
-        .await
-        .unwrap();
-    assert!(
-        !here
-            .renew_job_lock(ScheduledJob::Report, "here", at(50))
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        current_holder(try_acquire(&*there, "there", at(4)).await),
-        ("here".to_owned(), true)
-    );
-    assert_eq!(
-        try_acquire(&*there, "there", at(5)).await,
-        JobLockResult::Acquired
-    );
+    here.release_job_lock(ScheduledJob::Report, "here", at(5)).await.unwrap();
+    assert!(!here.renew_job_lock(ScheduledJob::Report, "here", at(50)).await.unwrap());
+    assert_eq!(current_holder(try_acquire(&*there, "there", at(4)).await), ("here".to_owned(), true));
+    assert_eq!(try_acquire(&*there, "there", at(5)).await, JobLockResult::Acquired);
     // A lock that expires later than any lease can was set by a wrong clock and is free.
-    there
-        .renew_job_lock(ScheduledJob::Report, "there", at(9_999))
-        .await
-        .unwrap();
+    there.renew_job_lock(ScheduledJob::Report, "there", at(9_999)).await.unwrap();
     assert_eq!(try_acquire(&*here, "here", at(6)).await, JobLockResult::Acquired);
 }
 
 fn provider_control(action: ControlAction, seconds: i64) -> ProviderControl {
-    ProviderControl {
-        provider: name("red"),
-        action,
-        requested_by: "boss".to_owned(),
-        at: at(seconds),
-    }
+    ProviderControl { provider: name("red"), action, requested_by: "boss".to_owned(), at: at(seconds) }
 }
 
 pub async fn the_last_provider_control_is_kept(open: OpenStore<'_>) {
     let (here, there) = (open(), open());
     assert_eq!(there.provider_controls().await.unwrap(), []);
-    for (step, action) in [ControlAction::Pause, ControlAction::Resume, ControlAction::Pause]
-        .into_iter()
-        .enumerate()
+    for (step, action) in
+        [ControlAction::Pause, ControlAction::Resume, ControlAction::Pause].into_iter().enumerate()
     {
         let control = provider_control(action, i64::try_from(step).unwrap());
         here.save_provider_control(control.clone()).await.unwrap();
         assert_eq!(there.provider_controls().await.unwrap(), [control]);
     }
-    assert_eq!(
-        here.load_health().await.unwrap(),
-        [],
-        "a control is not a health report"
-    );
+    assert_eq!(here.load_health().await.unwrap(), [], "a control is not a health report");
 }
 
 pub async fn resuming_closes_the_circuit_breaker(open: OpenStore<'_>) {
     let store = open();
-    let misconfigured = CircuitState::Misconfigured {
-        reason: "no account".to_owned(),
-    };
+    let misconfigured = CircuitState::Misconfigured { reason: "no account".to_owned() };
     for (step, what) in [open_breaker(60), misconfigured].into_iter().enumerate() {
         let now = i64::try_from(step).unwrap() * 10;
         let before = report_and_load(&*store, health_report(what), at(now + 1)).await;
-        store
-            .save_provider_control(provider_control(ControlAction::Pause, now + 2))
-            .await
-            .unwrap();
+        store.save_provider_control(provider_control(ControlAction::Pause, now + 2)).await.unwrap();
         assert_eq!(
             store.load_health().await.unwrap(),
             std::slice::from_ref(&before),
             "pausing changes no health"
         );
-        store
-            .save_provider_control(provider_control(ControlAction::Resume, now + 3))
-            .await
-            .unwrap();
+        store.save_provider_control(provider_control(ControlAction::Resume, now + 3)).await.unwrap();
         let known = store.load_health().await.unwrap().remove(0);
-        assert_eq!(
-            (&known.circuit, known.since),
-            (&CircuitState::Closed, at(now + 3))
-        );
+        assert_eq!((&known.circuit, known.since), (&CircuitState::Closed, at(now + 3)));
         assert_eq!(known.version, before.version + 1);
     }
 }

@@ -14,10 +14,7 @@ use postrider_core::message::NewMessage;
 use postrider_core::receipt::ReceiptStatus;
 
 fn url_target(url: &str) -> Option<EventTarget> {
-    Some(EventTarget::Url {
-        url: url.to_owned(),
-        api_key: "shop".to_owned(),
-    })
+    Some(EventTarget::Url { url: url.to_owned(), api_key: "shop".to_owned() })
 }
 
 fn watched(number: u64) -> NewMessage {
@@ -25,34 +22,21 @@ fn watched(number: u64) -> NewMessage {
 }
 
 fn watched_by(number: u64, url: &str) -> NewMessage {
-    NewMessage {
-        event_target: url_target(url),
-        ..sms(number)
-    }
+    NewMessage { event_target: url_target(url), ..sms(number) }
 }
 
 async fn all_events(store: &dyn Store) -> Vec<Event> {
-    let query = EventQuery {
-        limit: 1_000,
-        ..EventQuery::default()
-    };
+    let query = EventQuery { limit: 1_000, ..EventQuery::default() };
     store.events(query).await.unwrap()
 }
 
 async fn events_of(store: &dyn Store, number: u64) -> Vec<Event> {
-    let query = EventQuery {
-        message: Some(id(number)),
-        limit: 1_000,
-        ..EventQuery::default()
-    };
+    let query = EventQuery { message: Some(id(number)), limit: 1_000, ..EventQuery::default() };
     store.events(query).await.unwrap()
 }
 
 fn sequences_and_types(events: &[Event]) -> Vec<(u32, EventType)> {
-    events
-        .iter()
-        .map(|event| (event.key.sequence, event.event_type))
-        .collect()
+    events.iter().map(|event| (event.key.sequence, event.event_type)).collect()
 }
 
 async fn claim(store: &dyn Store, endpoint: &str, capacity: usize, now: Timestamp) -> Vec<ClaimedEvent> {
@@ -74,14 +58,7 @@ fn event_end(claim: &ClaimedEvent, status: EventStatus, tries: u32) -> EventAtte
 async fn three_sent(store: &dyn Store) {
     for number in 1..=3 {
         let id = accepted(store, watched(number)).await;
-        claim_and_send(
-            store,
-            id,
-            "blue",
-            &format!("b-{number}"),
-            at(i64::try_from(number).unwrap()),
-        )
-        .await;
+        claim_and_send(store, id, "blue", &format!("b-{number}"), at(i64::try_from(number).unwrap())).await;
     }
 }
 
@@ -90,27 +67,17 @@ pub async fn a_watched_message_produces_events(open: OpenStore<'_>) {
     let delivery = accepted(&*store, watched(1)).await;
     assert_eq!(all_events(&*store).await, []);
     claim_and_send(&*store, delivery, "blue", "b-1", at(1)).await;
-    for status in [
-        ReceiptStatus::Delivered,
-        ReceiptStatus::Delivered,
-        ReceiptStatus::Opened,
-        ReceiptStatus::Opened,
-    ] {
+    for status in
+        [ReceiptStatus::Delivered, ReceiptStatus::Delivered, ReceiptStatus::Opened, ReceiptStatus::Opened]
+    {
         apply_receipt(&*store, received_receipt(Some("blue"), "b-1", status, at(9))).await;
     }
     let events = events_of(&*store, 1).await;
-    let expected = [
-        (1, EventType::Sent),
-        (2, EventType::Delivered),
-        (3, EventType::Opened),
-    ];
+    let expected = [(1, EventType::Sent), (2, EventType::Delivered), (3, EventType::Opened)];
     assert_eq!(sequences_and_types(&events), expected);
     let sent = &events[0];
     assert_eq!((sent.message, sent.key.delivery), (id(1), delivery));
-    assert_eq!(
-        (&sent.target, &sent.channel),
-        (&watched(1).event_target.unwrap(), &name("sms"))
-    );
+    assert_eq!((&sent.target, &sent.channel), (&watched(1).event_target.unwrap(), &name("sms")));
     assert_eq!(sent.spelling, sms(1).deliveries[0].spelling);
     assert_eq!((sent.at, sent.provider.clone()), (at(1), Some(name("blue"))));
     assert_eq!(sent.status, EventStatus::Waiting { due_at: at(1) });
@@ -121,11 +88,7 @@ pub async fn an_unwatched_message_produces_no_events(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, sms(1)).await;
     claim_and_send(&*store, id, "blue", "b-1", at(1)).await;
-    apply_receipt(
-        &*store,
-        received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9)),
-    )
-    .await;
+    apply_receipt(&*store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9))).await;
     assert_eq!(all_events(&*store).await, []);
     assert_eq!(store.waiting_endpoints("", 9).await.unwrap(), []);
 }
@@ -146,17 +109,9 @@ pub async fn a_failure_event_has_its_reason(open: OpenStore<'_>) {
         (3, Failure::InvalidRecipient, "no address", 1),
     ] {
         let events = events_of(&*store, number).await;
-        assert_eq!(
-            sequences_and_types(&events),
-            [(1, EventType::Failed)],
-            "message {number}"
-        );
+        assert_eq!(sequences_and_types(&events), [(1, EventType::Failed)], "message {number}");
         assert_eq!(events[0].failure, Some(failure));
-        assert!(
-            events[0].reason.as_ref().unwrap().contains(reason),
-            "{:?}",
-            events[0].reason
-        );
+        assert!(events[0].reason.as_ref().unwrap().contains(reason), "{:?}", events[0].reason);
         assert_eq!(events[0].id().delivery_index, index);
     }
 }
@@ -176,36 +131,20 @@ pub async fn a_resend_produces_an_event_and_a_retry_does_not(open: OpenStore<'_>
     record(&*store, retry).await;
     assert_eq!(all_events(&*store).await, []);
     claim_and_send(&*store, id, "blue", "b-1", at(1)).await;
-    apply_receipt(
-        &*store,
-        received_receipt(Some("blue"), "b-1", bounced_status(), at(9)),
-    )
-    .await;
+    apply_receipt(&*store, received_receipt(Some("blue"), "b-1", bounced_status(), at(9))).await;
     claim_and_fail(&*store, id, Failure::Rejected, at(20)).await;
     store.requeue(vec![id], at(30), at(99_999)).await.unwrap();
     store.requeue(vec![id], at(31), at(99_999)).await.unwrap();
-    let expected = [
-        (1, EventType::Sent),
-        (2, EventType::Waiting),
-        (3, EventType::Failed),
-        (4, EventType::Waiting),
-    ];
+    let expected =
+        [(1, EventType::Sent), (2, EventType::Waiting), (3, EventType::Failed), (4, EventType::Waiting)];
     assert_eq!(sequences_and_types(&events_of(&*store, 1).await), expected);
 }
 
 pub async fn the_event_of_an_early_receipt_follows_the_sent_event(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, watched(1)).await;
-    apply_receipt(
-        &*store,
-        received_receipt(Some("blue"), "b-1", ReceiptStatus::Opened, at(0)),
-    )
-    .await;
-    apply_receipt(
-        &*store,
-        received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(0)),
-    )
-    .await;
+    apply_receipt(&*store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Opened, at(0))).await;
+    apply_receipt(&*store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(0))).await;
     claim_and_send(&*store, id, "blue", "b-1", at(1)).await;
     let events = events_of(&*store, 1).await;
     let types = events.iter().map(|event| event.event_type).collect::<Vec<_>>();
@@ -229,38 +168,20 @@ pub async fn a_repeated_or_superseded_record_produces_no_event(open: OpenStore<'
     for round in [end(&old), end(&new), end(&new), end(&old)] {
         record(&*store, round).await;
     }
-    assert_eq!(
-        sequences_and_types(&events_of(&*store, 1).await),
-        [(1, EventType::Sent)]
-    );
+    assert_eq!(sequences_and_types(&events_of(&*store, 1).await), [(1, EventType::Sent)]);
 }
 
 pub async fn waiting_endpoints_are_ordered_by_name(open: OpenStore<'_>) {
     let store = open();
-    for (number, host) in [
-        (1, "c.example"),
-        (2, "a.example:8443"),
-        (3, "b.example"),
-        (4, "c.example"),
-    ] {
+    for (number, host) in [(1, "c.example"), (2, "a.example:8443"), (3, "b.example"), (4, "c.example")] {
         let id = accepted(&*store, watched_by(number, &format!("https://{host}/x"))).await;
-        claim_and_send(
-            &*store,
-            id,
-            "blue",
-            &format!("b-{number}"),
-            at(i64::try_from(number).unwrap()),
-        )
-        .await;
+        claim_and_send(&*store, id, "blue", &format!("b-{number}"), at(i64::try_from(number).unwrap())).await;
     }
     let endpoints = |after, limit| {
         let store = Arc::clone(&store);
         async move {
             let endpoints = store.waiting_endpoints(after, limit).await.unwrap();
-            endpoints
-                .into_iter()
-                .map(|endpoint| (endpoint.name, endpoint.due_at))
-                .collect::<Vec<_>>()
+            endpoints.into_iter().map(|endpoint| (endpoint.name, endpoint.due_at)).collect::<Vec<_>>()
         }
     };
     let [a, b, c] = [("a.example:8443", 2), ("b.example", 3), ("c.example", 1)]
@@ -277,10 +198,7 @@ pub async fn a_claimed_event_is_not_due_until_its_lease_ends(open: OpenStore<'_>
     let endpoint = "shop.example";
     assert_eq!(claim(&*store, endpoint, 9, at(0)).await, []);
     let first = claim(&*store, endpoint, 2, at(5)).await;
-    let messages = first
-        .iter()
-        .map(|claimed_event| claimed_event.event.message)
-        .collect::<Vec<_>>();
+    let messages = first.iter().map(|claimed_event| claimed_event.event.message).collect::<Vec<_>>();
     assert_eq!(messages.len(), 2);
     assert!(messages.contains(&id(1)) && messages.contains(&id(2)));
     let second = claim(&*other, endpoint, 9, at(5)).await;
@@ -316,43 +234,28 @@ pub async fn the_result_of_a_superseded_event_claim_is_ignored(open: OpenStore<'
         EventStatus::Waiting { due_at: at(99) },
         EventStatus::Dead { at: at(66) },
     ];
-    let superseded = old
-        .iter()
-        .map(|claimed_event| event_end(claimed_event, EventStatus::Delivered { at: at(64) }, 0));
+    let superseded =
+        old.iter().map(|claimed_event| event_end(claimed_event, EventStatus::Delivered { at: at(64) }, 0));
     store.record_events(superseded.collect()).await.unwrap();
-    let results = new
-        .iter()
-        .zip(statuses)
-        .map(|(claimed_event, status)| event_end(claimed_event, status, 4));
+    let results = new.iter().zip(statuses).map(|(claimed_event, status)| event_end(claimed_event, status, 4));
     store.record_events(results.collect()).await.unwrap();
     let stored = all_events(&*store).await;
     for (claimed_event, status) in new.iter().zip(statuses) {
-        let event = stored
-            .iter()
-            .find(|event| event.key == claimed_event.event.key)
-            .unwrap();
+        let event = stored.iter().find(|event| event.key == claimed_event.event.key).unwrap();
         assert_eq!((event.status, event.tries), (status, 4));
         assert_eq!(event.last_result.as_deref(), Some("HTTP 500"));
     }
     let endpoints = store.waiting_endpoints("", 9).await.unwrap();
     assert_eq!(endpoints[0].due_at, at(99));
-    let dead = EventQuery {
-        state: Some(EventStatusKind::Dead),
-        limit: 9,
-        ..EventQuery::default()
-    };
+    let dead = EventQuery { state: Some(EventStatusKind::Dead), limit: 9, ..EventQuery::default() };
     assert_eq!(store.events(dead).await.unwrap().len(), 1);
 }
 
 pub async fn events_are_listed_newest_first_by_state_and_time(open: OpenStore<'_>) {
     let store = open();
     three_sent(&*store).await;
-    let query_for = |state, since: Option<i64>, limit| EventQuery {
-        message: None,
-        state,
-        since: since.map(at),
-        limit,
-    };
+    let query_for =
+        |state, since: Option<i64>, limit| EventQuery { message: None, state, since: since.map(at), limit };
     for (query, found) in [
         (query_for(None, None, 9), vec![3, 2, 1]),
         (query_for(None, None, 2), vec![3, 2]),
@@ -381,20 +284,8 @@ pub async fn dead_letters_can_be_replayed(open: OpenStore<'_>) {
     };
     let other = url_target("https://shop.example/other");
     assert_eq!(store.dead_letter_events(request(other, 99)).await.unwrap(), 0);
-    assert_eq!(
-        store
-            .dead_letter_events(request(watched(1).event_target, 0))
-            .await
-            .unwrap(),
-        0
-    );
-    assert_eq!(
-        store
-            .dead_letter_events(request(watched(1).event_target, 99))
-            .await
-            .unwrap(),
-        2
-    );
+    assert_eq!(store.dead_letter_events(request(watched(1).event_target, 0)).await.unwrap(), 0);
+    assert_eq!(store.dead_letter_events(request(watched(1).event_target, 99)).await.unwrap(), 2);
     assert_eq!(store.dead_letter_events(request(None, 99)).await.unwrap(), 1);
     let delivered = event_end(&claimed[0], EventStatus::Delivered { at: at(7) }, 0);
     store.record_events(vec![delivered]).await.unwrap();
@@ -412,9 +303,8 @@ pub async fn old_events_are_deleted_unless_they_wait(open: OpenStore<'_>) {
     let store = open();
     three_sent(&*store).await;
     let two = claim(&*store, "shop.example", 2, at(5)).await;
-    let delivered = two
-        .iter()
-        .map(|claimed_event| event_end(claimed_event, EventStatus::Delivered { at: at(6) }, 0));
+    let delivered =
+        two.iter().map(|claimed_event| event_end(claimed_event, EventStatus::Delivered { at: at(6) }, 0));
     store.record_events(delivered.collect()).await.unwrap();
     store.delete_expired(at(1), at(50), 100).await.unwrap();
     assert_eq!(all_events(&*store).await.len(), 3);

@@ -64,11 +64,7 @@ pub fn sms_to(number: u64, address: &str) -> NewMessage {
 
 /// Returns a throttle of `limit` messages per hour for a user.
 pub fn hourly(user: u8, limit: u32) -> UserThrottle {
-    UserThrottle {
-        subject: [user; 32],
-        limit,
-        window: Duration::from_secs(3600),
-    }
+    UserThrottle { subject: [user; 32], limit, window: Duration::from_secs(3600) }
 }
 
 /// Returns a delivery.
@@ -89,11 +85,7 @@ pub fn new_delivery(channel: &str, address: &str) -> NewDelivery {
 
 /// Returns an idempotency key; key and request are made of one byte each.
 pub fn idempotency_key(key: u8, request: u8) -> Option<Idempotency> {
-    Some(Idempotency {
-        key: [key; 32],
-        request: [request; 32],
-        expires_at: at(1000),
-    })
+    Some(Idempotency { key: [key; 32], request: [request; 32], expires_at: at(1000) })
 }
 
 /// Stores one message and returns the id of its first delivery.
@@ -130,33 +122,22 @@ pub fn attempt(provider: &str, outcome: Outcome, now: Timestamp) -> Attempt {
 
 /// Returns the outcome `accepted`.
 pub fn accepted_outcome(reference: &str) -> Outcome {
-    Outcome::Accepted {
-        reference: Some(reference.to_owned()),
-    }
+    Outcome::Accepted { reference: Some(reference.to_owned()) }
 }
 
 /// Returns the outcome `unavailable`.
 pub fn unavailable_outcome() -> Outcome {
-    Outcome::Unavailable {
-        reason: "down".to_owned(),
-    }
+    Outcome::Unavailable { reason: "down".to_owned() }
 }
 
 /// Returns the state `sent`.
 pub fn sent_state(provider: &str, reference: &str, now: Timestamp) -> DeliveryState {
-    DeliveryState::Sent {
-        provider: name(provider),
-        reference: Some(reference.to_owned()),
-        at: now,
-    }
+    DeliveryState::Sent { provider: name(provider), reference: Some(reference.to_owned()), at: now }
 }
 
 /// Returns the state `waiting`.
 pub fn waiting_state(due_at: Timestamp, reason: &str) -> DeliveryState {
-    DeliveryState::Waiting {
-        due_at,
-        reason: Some(reason.to_owned()),
-    }
+    DeliveryState::Waiting { due_at, reason: Some(reason.to_owned()) }
 }
 
 /// Returns a round that ended in `state` and used up a try.
@@ -213,11 +194,7 @@ pub fn received_receipt(
 ) -> ReceivedReceipt {
     ReceivedReceipt {
         provider: provider.map(name),
-        receipt: Receipt {
-            reference: reference.to_owned(),
-            status,
-            at: now,
-        },
+        receipt: Receipt { reference: reference.to_owned(), status, at: now },
         delivery: None,
         received_at: now + Duration::from_secs(1),
         can_wait: true,
@@ -226,9 +203,7 @@ pub fn received_receipt(
 
 /// Returns the receipt status `bounced`.
 pub fn bounced_status() -> ReceiptStatus {
-    ReceiptStatus::Bounced {
-        reason: "handset gone".to_owned(),
-    }
+    ReceiptStatus::Bounced { reason: "handset gone".to_owned() }
 }
 
 /// Applies one receipt.
@@ -238,11 +213,7 @@ pub async fn apply_receipt(store: &dyn Store, received: ReceivedReceipt) -> Rece
 
 /// Returns a stored message.
 pub async fn find_message(store: &dyn Store, number: u64) -> Message {
-    store
-        .find_message(id(number))
-        .await
-        .unwrap()
-        .expect("the message exists")
+    store.find_message(id(number)).await.unwrap().expect("the message exists")
 }
 
 /// Returns the first delivery of a stored message.

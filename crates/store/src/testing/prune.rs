@@ -16,11 +16,7 @@ pub async fn prune_deletes_old_messages_that_have_ended(open: OpenStore<'_>) {
     assert_eq!(store.prune(before, before, 100).await.unwrap(), 0);
     for number in 1..=20 {
         let kept = store.find_message(id(number)).await.unwrap().is_some();
-        assert_eq!(
-            kept,
-            number > 12 || [5, 9, 10].contains(&number),
-            "message {number}"
-        );
+        assert_eq!(kept, number > 12 || [5, 9, 10].contains(&number), "message {number}");
     }
     assert_eq!(store.prune(at(-9_999), before, 100).await.unwrap(), 0);
 }
@@ -88,12 +84,7 @@ pub async fn expired_rows_are_deleted_in_batches(open: OpenStore<'_>) {
         message.idempotency = idempotency_key(number, 1);
         message.throttles = vec![hourly(number, 300)];
         accepted(&*store, message).await;
-        let early = received_receipt(
-            Some("blue"),
-            &format!("unknown-{number}"),
-            bounced_status(),
-            at(1),
-        );
+        let early = received_receipt(Some("blue"), &format!("unknown-{number}"), bounced_status(), at(1));
         apply_receipt(&*store, early).await;
     }
     let delete = async || store.delete_expired(at(9), at(7200), 3).await.unwrap();

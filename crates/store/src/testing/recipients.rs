@@ -52,17 +52,11 @@ pub async fn an_opted_out_recipient_gets_no_messages(open: OpenStore<'_>) {
 
 pub async fn an_opt_in_after_an_opt_out_makes_the_recipient_active(open: OpenStore<'_>) {
     let store = open();
-    assert!(
-        !apply_opt_change(&*store, opt_change(OptAction::OptIn, at(4))).await,
-        "there is no opt-out"
-    );
+    assert!(!apply_opt_change(&*store, opt_change(OptAction::OptIn, at(4))).await, "there is no opt-out");
     assert_eq!(find_recipient(&*store, ADDRESS).await, None);
     apply_opt_change(&*store, opt_change(OptAction::OptOut, at(5))).await;
     assert!(apply_opt_change(&*store, opt_change(OptAction::OptIn, at(6))).await);
-    assert_eq!(
-        find_recipient(&*store, ADDRESS).await.unwrap().status,
-        RecipientStatus::Active
-    );
+    assert_eq!(find_recipient(&*store, ADDRESS).await.unwrap().status, RecipientStatus::Active);
     assert!(is_accepted(&*store, 1).await);
 }
 
@@ -93,24 +87,15 @@ pub async fn a_repeated_opt_out_or_opt_in_changes_nothing(open: OpenStore<'_>) {
 
 pub async fn opt_changes_of_a_batch_are_applied_in_order(open: OpenStore<'_>) {
     let store = open();
-    let other = |number, now| OptChange {
-        address: "+989120000000".to_owned(),
-        ..opt_change(number, now)
-    };
+    let other = |number, now| OptChange { address: "+989120000000".to_owned(), ..opt_change(number, now) };
     let changes = vec![
         opt_change(OptAction::OptOut, at(1)),
         other(OptAction::OptIn, at(1)),
         opt_change(OptAction::OptIn, at(2)),
         other(OptAction::OptOut, at(2)),
     ];
-    assert_eq!(
-        store.apply_opt_changes(changes).await.unwrap(),
-        [true, false, true, true]
-    );
-    assert_eq!(
-        find_recipient(&*store, ADDRESS).await.unwrap().status,
-        RecipientStatus::Active
-    );
+    assert_eq!(store.apply_opt_changes(changes).await.unwrap(), [true, false, true, true]);
+    assert_eq!(find_recipient(&*store, ADDRESS).await.unwrap().status, RecipientStatus::Active);
     let other = find_recipient(&*store, "+989120000000").await.unwrap();
     assert_eq!(other.status, RecipientStatus::OptedOut);
 }
@@ -126,41 +111,19 @@ pub async fn a_redelivered_inbound_message_changes_nothing(open: OpenStore<'_>) 
     assert!(apply_opt_change(&*store, inbound(OptAction::OptOut, "t-3", at(3))).await);
     let opt_in = inbound(OptAction::OptIn, "t-2", at(4));
     assert!(!apply_opt_change(&*store, opt_in.clone()).await);
-    assert_eq!(
-        find_recipient(&*store, ADDRESS).await.unwrap().status,
-        RecipientStatus::OptedOut
-    );
-    let other_provider = OptChange {
-        provider: name("red"),
-        ..opt_in.clone()
-    };
-    assert!(
-        apply_opt_change(&*store, other_provider).await,
-        "references belong to one provider"
-    );
+    assert_eq!(find_recipient(&*store, ADDRESS).await.unwrap().status, RecipientStatus::OptedOut);
+    let other_provider = OptChange { provider: name("red"), ..opt_in.clone() };
+    assert!(apply_opt_change(&*store, other_provider).await, "references belong to one provider");
     store.delete_expired(at(100), at(100), 9).await.unwrap();
     apply_opt_change(&*store, opt_change(OptAction::OptOut, at(101))).await;
-    assert!(
-        apply_opt_change(
-            &*store,
-            OptChange {
-                at: at(102),
-                ..opt_in
-            }
-        )
-        .await,
-        "pruned"
-    );
+    assert!(apply_opt_change(&*store, OptChange { at: at(102), ..opt_in }).await, "pruned");
 }
 
 pub async fn an_opt_in_older_than_the_opt_out_changes_nothing(open: OpenStore<'_>) {
     let store = open();
     apply_opt_change(&*store, opt_change(OptAction::OptOut, at(5))).await;
     assert!(!apply_opt_change(&*store, opt_change(OptAction::OptIn, at(4))).await);
-    assert_eq!(
-        find_recipient(&*store, ADDRESS).await.unwrap().status,
-        RecipientStatus::OptedOut
-    );
+    assert_eq!(find_recipient(&*store, ADDRESS).await.unwrap().status, RecipientStatus::OptedOut);
 }
 
 pub async fn an_opt_out_cancels_waiting_deliveries(open: OpenStore<'_>) {
@@ -170,20 +133,12 @@ pub async fn an_opt_out_cancels_waiting_deliveries(open: OpenStore<'_>) {
     claimed(&*store, claimed_id, at(1)).await;
     accepted(&*store, sms_to(3, "+989120000000")).await;
     apply_opt_change(&*store, opt_change(OptAction::OptOut, at(5))).await;
-    let DeliveryState::Failed {
-        failure,
-        at: failed_at,
-        ..
-    } = first_delivery(&*store, 1).await.state
-    else {
+    let DeliveryState::Failed { failure, at: failed_at, .. } = first_delivery(&*store, 1).await.state else {
         panic!("still waiting");
     };
     assert_eq!((failure, failed_at), (Failure::Suppressed, at(5)));
     assert!(is_not_claimable(&*store, waiting_id, at(9)).await);
     for others in [2, 3] {
-        assert!(matches!(
-            first_delivery(&*store, others).await.state,
-            DeliveryState::Waiting { .. }
-        ));
+        assert!(matches!(first_delivery(&*store, others).await.state, DeliveryState::Waiting { .. }));
     }
 }

@@ -23,14 +23,8 @@ pub async fn first_day(store: &dyn Store) -> Vec<DeliveryId> {
         ids.push(accepted(store, new).await);
     }
     for (index, id) in ids.iter().enumerate().take(12) {
-        claim_and_send(
-            store,
-            *id,
-            if index % 2 == 0 { "blue" } else { "red" },
-            &format!("r-{index}"),
-            at(1),
-        )
-        .await;
+        claim_and_send(store, *id, if index % 2 == 0 { "blue" } else { "red" }, &format!("r-{index}"), at(1))
+            .await;
     }
     claim_and_fail(store, ids[12], Failure::Rejected, at(1)).await;
     claim_and_fail(store, ids[13], Failure::Exhausted, at(1)).await;
@@ -45,26 +39,13 @@ pub async fn first_night(store: &dyn Store, ids: &[DeliveryId]) {
         (2, bounced_status()),
         (8, bounced_status()),
     ] {
-        apply_receipt(
-            store,
-            received_receipt(None, &format!("r-{index}"), status, at(9)),
-        )
-        .await;
+        apply_receipt(store, received_receipt(None, &format!("r-{index}"), status, at(9))).await;
     }
     let claim = claimed(store, ids[14], at(10)).await;
-    let unknown = Outcome::Unknown {
-        reason: "silence".to_owned(),
-    };
-    let mut attempts = vec![
-        attempt("red", unavailable_outcome(), at(10)),
-        attempt("green", unknown, at(11)),
-    ];
+    let unknown = Outcome::Unknown { reason: "silence".to_owned() };
+    let mut attempts = vec![attempt("red", unavailable_outcome(), at(10)), attempt("green", unknown, at(11))];
     attempts[0].duration = Duration::from_secs(99);
-    record(
-        store,
-        finished_round(&claim, attempts, waiting_state(at(20), "silence"), at(12)),
-    )
-    .await;
+    record(store, finished_round(&claim, attempts, waiting_state(at(20), "silence"), at(12))).await;
     store.cancel_message(id(16), at(13)).await.unwrap();
 }
 
@@ -78,10 +59,7 @@ pub async fn rebuilt_report(store: &dyn Store) -> Report {
 pub async fn an_empty_store_reports_nothing(open: OpenStore<'_>) {
     let store = open();
     assert_eq!(store.apply_changes(9).await.unwrap(), 0);
-    let expected = Report {
-        as_of: at(5),
-        ..Report::default()
-    };
+    let expected = Report { as_of: at(5), ..Report::default() };
     assert_eq!(store.report(at(5)).await.unwrap(), expected);
     assert_eq!(rebuilt_report(&*store).await.messages, 0);
 }
@@ -90,11 +68,7 @@ pub async fn the_report_counts_everything(open: OpenStore<'_>) {
     let store = open();
     let ids = first_day(&*store).await;
     first_night(&*store, &ids).await;
-    assert_eq!(
-        store.report(at(20_000)).await.unwrap().messages,
-        0,
-        "nothing is counted yet"
-    );
+    assert_eq!(store.report(at(20_000)).await.unwrap().messages, 0, "nothing is counted yet");
     apply_all_changes(&*store).await;
     let report = store.report(at(20_000)).await.unwrap();
     assert_eq!((report.as_of, report.messages), (at(20_000), 20));
@@ -146,30 +120,14 @@ pub async fn incremental_rollups_equal_rebuilt_ones(open: OpenStore<'_>) {
     apply_all_changes(&*store).await;
     let incremental = store.report(at(20_000)).await.unwrap();
     assert_eq!(rebuilt_report(&*store).await, incremental);
-    let providers: Vec<_> = incremental
-        .providers
-        .iter()
-        .map(|row| row.name.as_str())
-        .collect();
+    let providers: Vec<_> = incremental.providers.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(providers, ["blue", "green", "red"]);
     let red = &incremental.providers[2];
-    assert_eq!(
-        (red.attempts(), red.faults(), red.sent, red.delivered),
-        (10, 4, 5, 1)
-    );
+    assert_eq!((red.attempts(), red.faults(), red.sent, red.delivered), (10, 4, 5, 1));
     assert_eq!(red.durations[duration_bucket(99_000)], 1);
-    let hours: Vec<_> = incremental
-        .hours
-        .iter()
-        .map(|row| (row.hour, row.accepted))
-        .collect();
+    let hours: Vec<_> = incremental.hours.iter().map(|row| (row.hour, row.accepted)).collect();
     assert_eq!(hours, [(at(0), 8), (at(3600), 8), (at(7200), 8)]);
-    let first = HourReportRow {
-        hour: at(0),
-        accepted: 8,
-        sent: 6,
-        failed: 1,
-    };
+    let first = HourReportRow { hour: at(0), accepted: 8, sent: 6, failed: 1 };
     assert_eq!(incremental.hours[0], first);
     let much_later = store.report(at(48 * 3600)).await.unwrap();
     assert_eq!(much_later.hours[0].hour, at(3600), "only the last 48 hours");
@@ -181,33 +139,16 @@ pub async fn late_attempts_are_counted_once(open: OpenStore<'_>) {
     let first = claimed(&*store, id, at(1)).await;
     let second = claimed(&*store, id, at(100)).await;
     let sent_attempts = vec![attempt("blue", accepted_outcome("b-1"), at(101))];
-    record(
-        &*store,
-        finished_round(
-            &second,
-            sent_attempts,
-            sent_state("blue", "b-1", at(101)),
-            at(101),
-        ),
-    )
-    .await;
+    record(&*store, finished_round(&second, sent_attempts, sent_state("blue", "b-1", at(101)), at(101)))
+        .await;
     apply_all_changes(&*store).await;
-    let sent_attempts = vec![
-        attempt("red", accepted_outcome("r-1"), at(2)),
-        attempt("red", unavailable_outcome(), at(3)),
-    ];
-    record(
-        &*store,
-        finished_round(&first, sent_attempts, sent_state("red", "r-1", at(2)), at(102)),
-    )
-    .await;
+    let sent_attempts =
+        vec![attempt("red", accepted_outcome("r-1"), at(2)), attempt("red", unavailable_outcome(), at(3))];
+    record(&*store, finished_round(&first, sent_attempts, sent_state("red", "r-1", at(2)), at(102))).await;
     apply_all_changes(&*store).await;
     let report = store.report(at(200)).await.unwrap();
-    let sent_attempts: Vec<_> = report
-        .providers
-        .iter()
-        .map(|row| (row.name.as_str(), row.attempts()))
-        .collect();
+    let sent_attempts: Vec<_> =
+        report.providers.iter().map(|row| (row.name.as_str(), row.attempts())).collect();
     assert_eq!(sent_attempts, [("blue", 1), ("red", 2)]);
     assert_eq!(rebuilt_report(&*store).await.providers, report.providers);
 }
@@ -225,10 +166,7 @@ pub async fn the_top_recipients_are_the_ten_with_the_most_deliveries(open: OpenS
     let top = store.report(at(9)).await.unwrap().top_recipients;
     let expected: Vec<_> = (5..=14)
         .rev()
-        .map(|address| TopRecipientRow {
-            address: format!("+98{address:02}"),
-            count: address,
-        })
+        .map(|address| TopRecipientRow { address: format!("+98{address:02}"), count: address })
         .collect();
     assert_eq!(top, expected);
 }

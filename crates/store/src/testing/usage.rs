@@ -18,18 +18,11 @@ fn message_to(user: Option<&str>, number: u64, now: Timestamp) -> NewMessage {
 }
 
 fn usage_of(user: &str) -> UsageQuery {
-    UsageQuery {
-        user: Some(user.to_owned()),
-        limit: 100,
-        ..UsageQuery::default()
-    }
+    UsageQuery { user: Some(user.to_owned()), limit: 100, ..UsageQuery::default() }
 }
 
 fn usage_of_all() -> UsageQuery {
-    UsageQuery {
-        limit: 100,
-        ..UsageQuery::default()
-    }
+    UsageQuery { limit: 100, ..UsageQuery::default() }
 }
 
 /// Returns the numbers of the found messages.
@@ -37,19 +30,13 @@ async fn found_messages(store: &dyn Store, query: UsageQuery) -> Vec<u64> {
     let page = store.usage(query).await.unwrap();
     assert_eq!(page.next, None);
     let number_of = |bytes: [u8; 16]| u64::from_be_bytes(bytes[8..].try_into().unwrap());
-    page.messages
-        .iter()
-        .map(|message| number_of(message.id.bytes()))
-        .collect()
+    page.messages.iter().map(|message| number_of(message.id.bytes())).collect()
 }
 
 pub async fn usage_lists_the_messages_of_a_user_newest_first(open: OpenStore<'_>) {
     let store = open();
     let odd = "0\u{0}\u{1A}; DROP";
-    for (number, user) in [Some("ann"), None, Some("bob"), Some("ann"), Some(odd)]
-        .iter()
-        .enumerate()
-    {
+    for (number, user) in [Some("ann"), None, Some("bob"), Some("ann"), Some(odd)].iter().enumerate() {
         let number = u64::try_from(number).unwrap();
         accepted(&*store, message_to(*user, number, at(number.cast_signed()))).await;
     }
@@ -67,11 +54,7 @@ pub async fn usage_is_limited_to_a_time_range(open: OpenStore<'_>) {
     let store = open();
     // Every half hour, so that hours begin and end between them.
     for number in 0..8_u64 {
-        accepted(
-            &*store,
-            message_to(Some("ann"), number, at(number.cast_signed() * 1_800)),
-        )
-        .await;
+        accepted(&*store, message_to(Some("ann"), number, at(number.cast_signed() * 1_800))).await;
     }
     let between = |since: Option<i64>, until: Option<i64>, user: Option<&str>| UsageQuery {
         user: user.map(str::to_owned),
@@ -95,11 +78,7 @@ pub async fn usage_is_limited_to_a_time_range(open: OpenStore<'_>) {
             let totals = store.usage_totals(query.clone()).await.unwrap();
             let sum = totals.rows.iter().map(|row| row.deliveries).sum::<u64>();
             assert_eq!(sum, u64::try_from(expected.len()).unwrap(), "{query:?}");
-            assert_eq!(
-                found_messages(&*store, query.clone()).await,
-                expected,
-                "{query:?}"
-            );
+            assert_eq!(found_messages(&*store, query.clone()).await, expected, "{query:?}");
         }
     }
 }
@@ -110,10 +89,7 @@ pub async fn usage_is_paged(open: OpenStore<'_>) {
         accepted(&*store, message_to(Some("ann"), number, at(0))).await;
         accepted(&*store, message_to(None, 10 + number, at(0))).await;
     }
-    let mut query = UsageQuery {
-        limit: 2,
-        ..usage_of("ann")
-    };
+    let mut query = UsageQuery { limit: 2, ..usage_of("ann") };
     let mut sizes = Vec::new();
     loop {
         let page = store.usage(query.clone()).await.unwrap();

@@ -34,10 +34,7 @@ fn which_stored(results: &[Acceptance]) -> Vec<bool> {
 }
 
 async fn count_messages(store: &dyn Store) -> usize {
-    let query = MessageQuery {
-        limit: 10_000,
-        ..MessageQuery::default()
-    };
+    let query = MessageQuery { limit: 10_000, ..MessageQuery::default() };
     store.search(query).await.unwrap().messages.len()
 }
 
@@ -64,10 +61,7 @@ pub async fn a_user_throttle_allows_exactly_its_limit_in_any_hour(open: OpenStor
 pub async fn users_have_separate_throttles(open: OpenStore<'_>) {
     let store = open();
     accepted(&*store, to_user(1, 1, 1, at(0))).await;
-    assert_eq!(
-        accept_one(&*store, to_user(2, 1, 1, at(0))).await,
-        throttled(HOUR)
-    );
+    assert_eq!(accept_one(&*store, to_user(2, 1, 1, at(0))).await, throttled(HOUR));
     accepted(&*store, to_user(3, 2, 1, at(0))).await;
     accepted(&*store, sms(4)).await;
 }
@@ -99,10 +93,7 @@ pub async fn a_replay_does_not_count_and_works_at_the_limit(open: OpenStore<'_>)
     assert_eq!(accept_one(&*store, again(2)).await, replayed);
     accepted(&*store, to_user(3, 1, 2, at(1))).await;
     assert_eq!(accept_one(&*store, again(4)).await, replayed);
-    assert!(matches!(
-        accept_one(&*store, to_user(5, 1, 2, at(1))).await,
-        Acceptance::Throttled { .. }
-    ));
+    assert!(matches!(accept_one(&*store, to_user(5, 1, 2, at(1))).await, Acceptance::Throttled { .. }));
 }
 
 pub async fn a_throttled_message_is_not_stored(open: OpenStore<'_>) {
@@ -118,42 +109,23 @@ pub async fn a_throttled_message_is_not_stored(open: OpenStore<'_>) {
     assert_eq!(results, [throttled(HOUR), throttled(HOUR)]);
     assert_eq!(count_messages(&*store).await, 1);
     assert_eq!(store.find_message(id(2)).await.unwrap(), None);
-    assert_eq!(
-        store
-            .due(at(1), &postrider_core::capacity::Capacity::total(9))
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(store.due(at(1), &postrider_core::capacity::Capacity::total(9)).await.unwrap().len(), 1);
     // Its key is not stored either: the same request succeeds after the wait.
     let mut second = late(4, at(3600));
     second.idempotency.as_mut().unwrap().expires_at = at(9999);
     accepted(&*store, second).await;
     // Throttled messages do not prolong the wait.
-    assert_eq!(
-        accept_one(&*store, to_user(5, 1, 1, at(3600))).await,
-        throttled(HOUR)
-    );
+    assert_eq!(accept_one(&*store, to_user(5, 1, 1, at(3600))).await, throttled(HOUR));
 }
 
 pub async fn a_throttled_message_affects_no_other_of_its_batch(open: OpenStore<'_>) {
     let store = open();
-    let batch = vec![
-        sms(1),
-        to_user(2, 1, 1, at(0)),
-        to_user(3, 1, 1, at(0)),
-        to_user(4, 2, 1, at(0)),
-        sms(5),
-    ];
+    let batch =
+        vec![sms(1), to_user(2, 1, 1, at(0)), to_user(3, 1, 1, at(0)), to_user(4, 2, 1, at(0)), sms(5)];
     let results = store.accept(batch).await.unwrap();
     assert_eq!(which_stored(&results), [true, true, false, true, true]);
     for (number, is_stored) in [(1, true), (2, true), (3, false), (4, true), (5, true)] {
-        assert_eq!(
-            store.find_message(id(number)).await.unwrap().is_some(),
-            is_stored,
-            "message {number}"
-        );
+        assert_eq!(store.find_message(id(number)).await.unwrap().is_some(), is_stored, "message {number}");
     }
 }
 
@@ -167,10 +139,7 @@ pub async fn a_message_counts_under_all_its_throttles_or_under_none(open: OpenSt
     accepted(&*store, both(1)).await;
     assert_eq!(accept_one(&*store, both(2)).await, throttled(HOUR));
     accepted(&*store, to_user(3, 1, 2, at(0))).await;
-    assert_eq!(
-        accept_one(&*store, to_user(4, 1, 2, at(0))).await,
-        throttled(HOUR)
-    );
+    assert_eq!(accept_one(&*store, to_user(4, 1, 2, at(0))).await, throttled(HOUR));
 }
 
 pub async fn concurrent_accepts_stay_within_the_limit(open: OpenStore<'_>) {
@@ -188,10 +157,8 @@ pub async fn concurrent_accepts_stay_within_the_limit(open: OpenStore<'_>) {
                 if number % 2 == 0 {
                     message.throttles.reverse();
                 }
-                stored += usize::from(matches!(
-                    accept_one(&*store, message).await,
-                    Acceptance::Stored { .. }
-                ));
+                stored +=
+                    usize::from(matches!(accept_one(&*store, message).await, Acceptance::Stored { .. }));
             }
             stored
         });

@@ -18,9 +18,7 @@ fn phone(address: &str) -> Contact {
 pub async fn a_user_registered_twice_exists_once(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben/1 \u{0}"]).await;
-    let again = store
-        .register_users(vec![user("ana"), user("cid"), user("cid")])
-        .await;
+    let again = store.register_users(vec![user("ana"), user("cid"), user("cid")]).await;
     use UserRegistration::{Added, Unchanged};
     assert_eq!(again.unwrap(), [Unchanged, Added, Unchanged]);
     let numbers = ["ana", "ben/1 \u{0}", "cid"];
@@ -32,35 +30,16 @@ pub async fn a_user_registered_twice_exists_once(open: OpenStore<'_>) {
 
 pub async fn registering_again_changes_only_given_fields(open: OpenStore<'_>) {
     let store = open();
-    let ana = NewUser {
-        name: Some("Ana".to_owned()),
-        contacts: Some(vec![phone("+989121111111")]),
-        ..user("ana")
-    };
+    let ana =
+        NewUser { name: Some("Ana".to_owned()), contacts: Some(vec![phone("+989121111111")]), ..user("ana") };
     store.register_users(vec![ana.clone()]).await.unwrap();
-    let renamed = NewUser {
-        name: Some("Anna".to_owned()),
-        created_at: at(9),
-        ..user("ana")
-    };
-    assert_eq!(
-        store.register_users(vec![renamed]).await.unwrap(),
-        [UserRegistration::Changed]
-    );
+    let renamed = NewUser { name: Some("Anna".to_owned()), created_at: at(9), ..user("ana") };
+    assert_eq!(store.register_users(vec![renamed]).await.unwrap(), [UserRegistration::Changed]);
     let kept = store.user("ana").await.unwrap().unwrap();
     assert_eq!(kept.name.as_deref(), Some("Anna"));
-    assert_eq!(
-        (kept.contacts, kept.created_at),
-        (vec![phone("+989121111111")], at(0))
-    );
-    let without_contacts = NewUser {
-        contacts: Some(vec![]),
-        ..user("ana")
-    };
-    assert_eq!(
-        store.register_users(vec![without_contacts]).await.unwrap(),
-        [UserRegistration::Changed]
-    );
+    assert_eq!((kept.contacts, kept.created_at), (vec![phone("+989121111111")], at(0)));
+    let without_contacts = NewUser { contacts: Some(vec![]), ..user("ana") };
+    assert_eq!(store.register_users(vec![without_contacts]).await.unwrap(), [UserRegistration::Changed]);
     assert_eq!(store.user("ana").await.unwrap().unwrap().contacts, []);
 }
 
@@ -68,10 +47,7 @@ pub async fn a_user_inbox_has_only_sent_messages(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben"]).await;
     let own = accepted(&*store, to_user(1, "ana")).await;
-    store
-        .create_broadcast(broadcast_to(9, BroadcastAudience::All))
-        .await
-        .unwrap();
+    store.create_broadcast(broadcast_to(9, BroadcastAudience::All)).await.unwrap();
     let broadcast = unfinished_broadcast(&*store).await;
     fan_out_step(&*store, &broadcast, 9, 2).await;
     let broadcast_delivery = first_delivery(&*store, 2).await.id;

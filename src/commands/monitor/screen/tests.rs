@@ -34,10 +34,7 @@ fn overview_at(second: u32, sent: u64, failed: u64) -> StatusOverview {
         oldest_due_at: Some(noon_plus(0)),
         provider_health: vec![SharedHealth {
             provider: "mock-red".parse().unwrap(),
-            circuit: CircuitState::Open {
-                until: noon_plus(59),
-                backoff_factor: 1,
-            },
+            circuit: CircuitState::Open { until: noon_plus(59), backoff_factor: 1 },
             cooldown_until: None,
             since: noon_plus(0),
             version: 1,
@@ -54,9 +51,7 @@ fn overview_at(second: u32, sent: u64, failed: u64) -> StatusOverview {
 
 fn render_to_string(state: &ScreenState, width: u16, height: u16) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal
-        .draw(|frame| draw(frame, state, &Config::test_mode()))
-        .unwrap();
+    terminal.draw(|frame| draw(frame, state, &Config::test_mode())).unwrap();
     terminal.backend().to_string()
 }
 
@@ -64,10 +59,7 @@ fn render_to_string(state: &ScreenState, width: u16, height: u16) -> String {
 fn the_screen_shows_counters_rates_circuits_and_failures() {
     let mut state = ScreenState::default();
     state.apply_poll_result(Ok(overview_at(10, 200, 100)));
-    assert!(
-        !render_to_string(&state, 100, 30).contains("/s"),
-        "no rate at the first poll"
-    );
+    assert!(!render_to_string(&state, 100, 30).contains("/s"), "no rate at the first poll");
     state.apply_poll_result(Ok(overview_at(20, 700, 150)));
     let screen = render_to_string(&state, 100, 30);
     for text in [
@@ -99,8 +91,5 @@ fn an_error_is_shown_above_the_last_values() {
     state.apply_poll_result(Ok(overview_at(10, 200, 100)));
     state.apply_poll_result(Err("cannot reach the store".to_owned()));
     let screen = render_to_string(&state, 100, 30);
-    assert!(
-        screen.contains("cannot reach") && screen.contains("sent       200"),
-        "{screen}"
-    );
+    assert!(screen.contains("cannot reach") && screen.contains("sent       200"), "{screen}");
 }

@@ -51,9 +51,7 @@ fn international_numbers_follow_their_own_numbering_plan() {
         (country::DE, "00989122222222", "+989122222222"),
     ] {
         assert_eq!(
-            rules(region, PhoneStrictness::Possible)
-                .parse_phone(text)
-                .as_deref(),
+            rules(region, PhoneStrictness::Possible).parse_phone(text).as_deref(),
             Ok(parsed),
             "{text}"
         );
@@ -101,12 +99,7 @@ fn an_unassigned_number_is_possible_but_not_valid() {
         ("0000000000", "+980000000000"),
     ] {
         assert_eq!(PhoneRules::default().parse_phone(text).as_deref(), Ok(parsed));
-        assert!(
-            rules(country::IR, PhoneStrictness::Valid)
-                .parse_phone(text)
-                .is_err(),
-            "{text}"
-        );
+        assert!(rules(country::IR, PhoneStrictness::Valid).parse_phone(text).is_err(), "{text}");
     }
     assert_eq!(
         rules(country::IR, PhoneStrictness::Valid).parse_phone("+985000000000"),
@@ -134,10 +127,7 @@ fn only_usual_spellings_are_parsed_without_the_library() {
     ] {
         assert_eq!(shortcut(region, text), None, "{text}");
     }
-    assert_eq!(
-        rules(country::IR, PhoneStrictness::Valid).parse_usual_spelling("09122222222"),
-        None
-    );
+    assert_eq!(rules(country::IR, PhoneStrictness::Valid).parse_usual_spelling("09122222222"), None);
 }
 
 proptest! {

@@ -7,10 +7,7 @@ fn environment_variables_follow_from_the_paths() {
     let name = |path| find_config_key(path).unwrap().environment_variable();
     assert_eq!(name("listen").as_deref(), Some("POSTRIDER_LISTEN"));
     assert_eq!(name("store.url").as_deref(), Some("POSTRIDER_STORE_URL"));
-    assert_eq!(
-        name("limits.body_bytes_max").as_deref(),
-        Some("POSTRIDER_LIMITS_BODY_BYTES_MAX")
-    );
+    assert_eq!(name("limits.body_bytes_max").as_deref(), Some("POSTRIDER_LIMITS_BODY_BYTES_MAX"));
     assert_eq!(name("channels.NAME.strategy"), None);
     assert_eq!(name("keys.name"), None);
 }

@@ -48,9 +48,7 @@ fn collect_text(text: &str, masked: &str, secrets: &mut Vec<String>) {
         secrets.extend(url_secrets(rest));
     } else {
         // `Bearer abc` is a secret, and so is `abc` alone.
-        let words = text
-            .split_whitespace()
-            .filter(|piece| piece.len() >= PIECE_BYTES_MIN);
+        let words = text.split_whitespace().filter(|piece| piece.len() >= PIECE_BYTES_MIN);
         secrets.extend(words.map(str::to_owned));
         secrets.push(text.to_owned());
     }
@@ -81,14 +79,10 @@ fn placeholder_contents(text: &str, written: &str) -> Vec<String> {
 fn url_secrets(rest: &str) -> Vec<String> {
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     let login = authority.rsplit_once('@').map(|(login, _)| login);
-    let password = login
-        .and_then(|login| login.split_once(':'))
-        .map(|(_, password)| password.to_owned());
+    let password = login.and_then(|login| login.split_once(':')).map(|(_, password)| password.to_owned());
     let query = rest.split_once('?').map_or("", |(_, query)| query);
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let values = pairs
-        .filter(|(name, _)| is_secret_name(name))
-        .map(|(_, value)| value.to_owned());
+    let values = pairs.filter(|(name, _)| is_secret_name(name)).map(|(_, value)| value.to_owned());
     password.into_iter().chain(values).collect()
 }
 

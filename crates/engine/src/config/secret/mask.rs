@@ -8,25 +8,13 @@ use super::placeholder::is_placeholder;
 const MASK: &str = "***";
 
 /// Values of keys with one of these parts in their name are masked.
-const SECRET_NAME_PARTS: [&str; 9] = [
-    "secret",
-    "pass",
-    "pwd",
-    "token",
-    "credential",
-    "service_account",
-    "auth",
-    "signature",
-    "key",
-];
+const SECRET_NAME_PARTS: [&str; 9] =
+    ["secret", "pass", "pwd", "token", "credential", "service_account", "auth", "signature", "key"];
 
 /// Returns the table with secrets masked: values of keys with a secret name, and passwords in URLs. A
 /// placeholder such as `${env:NAME}` is not masked.
 pub fn mask_table(table: &toml::Table) -> toml::Table {
-    table
-        .iter()
-        .map(|(key, value)| (key.clone(), mask_value(is_secret_name(key), value)))
-        .collect()
+    table.iter().map(|(key, value)| (key.clone(), mask_value(is_secret_name(key), value))).collect()
 }
 
 fn mask_value(is_secret: bool, value: &Value) -> Value {
@@ -64,15 +52,9 @@ pub fn mask_url(url: &str) -> String {
     };
     // As PostgreSQL parses it: the credentials end at the first `@`, even if the password contains `/`, `?`
     // or `#`.
-    let credentials = if scheme.starts_with("postgres") {
-        rest.find('@').unwrap_or(0)
-    } else {
-        0
-    };
+    let credentials = if scheme.starts_with("postgres") { rest.find('@').unwrap_or(0) } else { 0 };
     let (_, after) = rest.split_at(credentials);
-    let authority_end = after
-        .find(['/', '?', '#'])
-        .map_or(rest.len(), |end| credentials + end);
+    let authority_end = after.find(['/', '?', '#']).map_or(rest.len(), |end| credentials + end);
     let (authority, path) = rest.split_at(authority_end);
     let authority = match authority.rsplit_once('@') {
         Some((login, host)) => {

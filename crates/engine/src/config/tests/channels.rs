@@ -34,10 +34,7 @@ fn a_configured_address_kind_precedes_the_one_of_the_name() {
             "{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\"]\naddress = \"{address}\"\nsubject = \"News\"\n"
         );
         let channel = load(&channel).unwrap().channels.remove(0);
-        assert_eq!(
-            (channel.addressing, channel.subject.as_deref()),
-            (expected, Some("News"))
-        );
+        assert_eq!((channel.addressing, channel.subject.as_deref()), (expected, Some("News")));
     }
     let channel = format!("{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\"]\nsubject = \"a\\nb\"\n");
     let error = load(&channel).unwrap_err();

@@ -12,10 +12,7 @@ const LEGACY_VARIABLES: [(&str, &str); 6] = [
     ("CHANNEL_SMS", "TwilioSmsService,BackupSmsService"),
     ("CHANNEL_EMAIL", "AmazonSimpleEmailService, BackupEmailService"),
     ("CHANNEL_PUSH", "PushyService"),
-    (
-        "CHANNEL_MIX",
-        "PushyService,AmazonSimpleEmailService,TwilioSmsService",
-    ),
+    ("CHANNEL_MIX", "PushyService,AmazonSimpleEmailService,TwilioSmsService"),
     ("CHANNEL_FAIL", "AlwaysFailService"),
     ("USED_CHANNELS", " CHANNEL_SMS , CHANNEL_EMAIL,CHANNEL_FAIL"),
 ];
@@ -31,12 +28,8 @@ fn the_variables_of_the_notification_service_create_channels() {
     };
     assert_eq!(channel("sms").providers.len(), 2);
     assert_eq!(channel("sms").strategy, RoutingStrategy::Failover);
-    let address = |index: usize| {
-        config.providers[index]
-            .settings
-            .get("address")
-            .and_then(toml::Value::as_str)
-    };
+    let address =
+        |index: usize| config.providers[index].settings.get("address").and_then(toml::Value::as_str);
     let names = config.providers.iter().map(|provider| provider.name.as_str());
     assert_eq!(names.clone().next(), Some("AlwaysFailService"));
     let addresses = (0..names.count()).map(address).collect::<Vec<_>>();
@@ -51,10 +44,7 @@ fn the_variables_of_the_notification_service_create_channels() {
 fn a_provider_of_the_file_precedes_an_alias() {
     let file = "[providers.red]\nkind = \"mock\"\n[providers.TwilioSmsService]\nkind = \"mock\"\nrate = 3.0\n\
                 [channels.sms]\nproviders = [\"red\"]\nunknown = \"hold\"\n";
-    let variables = [
-        ("CHANNEL_SMS", "TwilioSmsService, red"),
-        ("USED_CHANNELS", "CHANNEL_SMS"),
-    ];
+    let variables = [("CHANNEL_SMS", "TwilioSmsService, red"), ("USED_CHANNELS", "CHANNEL_SMS")];
     let (config, warnings) = load_with(file, &Environment::from(variables)).unwrap();
     let names = config.channels[0].providers.iter().map(ConfigName::as_str);
     assert_eq!(names.collect::<Vec<_>>(), ["TwilioSmsService", "red"]);
@@ -68,17 +58,10 @@ fn a_channel_variable_may_mix_address_kinds() {
     variables[5].1 = "CHANNEL_MIX";
     let (config, _) = Config::load(None, &Environment::from(variables), &[]).unwrap();
     assert_eq!(config.channels[0].providers.len(), 3);
-    assert!(matches!(
-        config.channels[0].addressing,
-        Addressing::ByProviders(_)
-    ));
+    assert!(matches!(config.channels[0].addressing, Addressing::ByProviders(_)));
     let file = "[providers.PushyService]\nkind = \"http\"\nurl = \"https://push.example\"\n";
     let (config, _) = load_with(file, &Environment::from(variables)).unwrap();
-    let pushy = config
-        .providers
-        .iter()
-        .find(|provider| provider.kind == "http")
-        .unwrap();
+    let pushy = config.providers.iter().find(|provider| provider.kind == "http").unwrap();
     assert_eq!(pushy.settings.get("address"), Some(&toml::Value::from("push")));
 }
 
@@ -125,16 +108,12 @@ fn a_variable_with_an_unknown_name_prevents_the_start() {
 /// Returns the default variables with `more` added.
 fn with_variables(more: &[(&str, &str)]) -> Environment {
     let all = LEGACY_VARIABLES.iter().chain(more);
-    all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn find_provider(config: &Config, name: &str) -> ProviderConfig {
     let mut providers = config.providers.iter();
-    providers
-        .find(|provider| provider.name.as_str() == name)
-        .unwrap()
-        .clone()
+    providers.find(|provider| provider.name.as_str() == name).unwrap().clone()
 }
 
 #[test]
@@ -148,10 +127,7 @@ fn credentials_in_the_environment_turn_an_alias_into_a_real_provider() {
         ("AWS_SECRET_ACCESS_KEY", "hunter3"),
         ("AWS_DEFAULT_REGION", "eu-central-1"),
         ("SES_FROM", "shop@example.org"),
-        (
-            "SES_TOPICS",
-            "arn:aws:sns:eu-central-1:1:a, arn:aws:sns:eu-central-1:1:b",
-        ),
+        ("SES_TOPICS", "arn:aws:sns:eu-central-1:1:a, arn:aws:sns:eu-central-1:1:b"),
         ("SMTP_HOST", "mail.example.org"),
         ("SMTP_FROM", "shop@example.org"),
         ("SMTP_PORT", "2525"),
@@ -178,28 +154,13 @@ fn credentials_in_the_environment_turn_an_alias_into_a_real_provider() {
         ("PushyService", "pushy", "api_key = \"hunter4\""),
     ] {
         let provider = find_provider(&config, name);
-        assert_eq!(
-            (provider.kind.as_str(), provider.settings),
-            (kind, settings.parse().unwrap()),
-            "{name}"
-        );
+        assert_eq!((provider.kind.as_str(), provider.settings), (kind, settings.parse().unwrap()), "{name}");
     }
     assert_eq!(find_provider(&config, "BackupSmsService").kind, "mock");
-    let [warning] = warnings.as_slice() else {
-        panic!("{warnings:?}")
-    };
-    assert!(
-        warning.contains("BackupSmsService") && warning.contains("VONAGE_API_SECRET"),
-        "{warning}"
-    );
-    assert!(
-        !format!("{config:?}").contains("hunter"),
-        "secrets are not printed"
-    );
-    assert_eq!(
-        find_provider(&config, "TwilioSmsService").secret_values(),
-        ["hunter2"]
-    );
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert!(warning.contains("BackupSmsService") && warning.contains("VONAGE_API_SECRET"), "{warning}");
+    assert!(!format!("{config:?}").contains("hunter"), "secrets are not printed");
+    assert_eq!(find_provider(&config, "TwilioSmsService").secret_values(), ["hunter2"]);
 }
 
 #[test]
@@ -220,8 +181,5 @@ fn a_table_named_after_a_class_needs_no_kind() {
     let file = "[providers.TwilioSmsService]\naccount_sid = \"AC1\"\nauth_token = \"x\"\nfrom = \"+1\"\n";
     let (config, warnings) = load_with(file, &Environment::from(LEGACY_VARIABLES)).unwrap();
     assert_eq!(find_provider(&config, "TwilioSmsService").kind, "twilio");
-    assert!(
-        warnings.iter().all(|line| !line.contains("TwilioSmsService")),
-        "{warnings:?}"
-    );
+    assert!(warnings.iter().all(|line| !line.contains("TwilioSmsService")), "{warnings:?}");
 }

@@ -22,10 +22,7 @@ impl RateLimitHarness {
         let default = config.channels[0].clone();
         let channel = |(name, providers): &(&str, &[usize])| Channel {
             name: name.parse().unwrap(),
-            providers: providers
-                .iter()
-                .map(|index| config.providers[*index].name.clone())
-                .collect(),
+            providers: providers.iter().map(|index| config.providers[*index].name.clone()).collect(),
             ..default.clone()
         };
         config.channels = channels.iter().map(channel).collect();
@@ -36,19 +33,12 @@ impl RateLimitHarness {
             .providers(vec![slow.clone(), fast.clone()])
             .wire(&open_store(folder.path()))
             .await;
-        Self {
-            gateway,
-            slow,
-            fast,
-            _folder: folder,
-        }
+        Self { gateway, slow, fast, _folder: folder }
     }
 
     async fn accept(&self, channel: &str, count: usize) {
         for _ in 0..count {
-            accept::accept(&self.gateway, request_over(channel))
-                .await
-                .unwrap();
+            accept::accept(&self.gateway, request_over(channel)).await.unwrap();
         }
     }
 

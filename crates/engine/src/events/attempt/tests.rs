@@ -11,10 +11,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn claimed_event(tries: u32) -> ClaimedEvent {
     let event = Event {
-        key: EventKey {
-            delivery: DeliveryId::from_position(7, 1),
-            sequence: 2,
-        },
+        key: EventKey { delivery: DeliveryId::from_position(7, 1), sequence: 2 },
         message: MessageId::from_bytes([7; 16]),
         target: EventTarget::ApiKey("shop".to_owned()),
         channel: "sms".parse().unwrap(),
@@ -41,15 +38,7 @@ fn http_response(status: u16, retry_after: Option<u64>) -> WebhookResult {
 
 fn state_after(response: WebhookResult, tries: u32, now: Timestamp) -> EventStatus {
     let (outcome, description, _) = classify_response(response);
-    next_event_state(
-        &EventsConfig::default(),
-        &claimed_event(tries),
-        outcome,
-        description,
-        now,
-        0.5,
-    )
-    .status
+    next_event_state(&EventsConfig::default(), &claimed_event(tries), outcome, description, now, 0.5).status
 }
 
 #[test]
@@ -64,10 +53,7 @@ fn delays_follow_the_retry_schedule_and_end() {
         now = due_at;
     }
     assert_eq!(minutes, [0, 5, 30, 120, 300, 600, 840, 1_200, 1_440]);
-    assert_eq!(
-        state_after(http_response(500, None), 9, now),
-        EventStatus::Dead { at: now }
-    );
+    assert_eq!(state_after(http_response(500, None), 9, now), EventStatus::Dead { at: now });
 }
 
 #[test]
@@ -77,17 +63,9 @@ fn responses_are_classified() {
         assert!(is_retried(http_response(status, None)), "{status}");
     }
     assert!(is_retried(WebhookResult::Failed("refused".to_owned())));
-    assert!(is_retried(WebhookResult::UntrustedCertificate(
-        "expired".to_owned()
-    )));
-    assert_eq!(
-        state_after(http_response(202, None), 0, at(1)),
-        EventStatus::Delivered { at: at(1) }
-    );
-    assert_eq!(
-        state_after(http_response(410, None), 0, at(1)),
-        EventStatus::Dead { at: at(1) }
-    );
+    assert!(is_retried(WebhookResult::UntrustedCertificate("expired".to_owned())));
+    assert_eq!(state_after(http_response(202, None), 0, at(1)), EventStatus::Delivered { at: at(1) });
+    assert_eq!(state_after(http_response(410, None), 0, at(1)), EventStatus::Dead { at: at(1) });
     let forbidden = WebhookResult::Forbidden("private".to_owned());
     assert_eq!(state_after(forbidden, 0, at(1)), EventStatus::Dead { at: at(1) });
     let state = state_after(http_response(503, Some(90)), 0, at(1));
@@ -97,10 +75,7 @@ fn responses_are_classified() {
 #[test]
 fn an_event_past_its_maximum_age_is_dead_whatever_the_number_of_attempts() {
     let old = at(96 * 3_600);
-    assert_eq!(
-        state_after(http_response(500, None), 0, old),
-        EventStatus::Dead { at: old }
-    );
+    assert_eq!(state_after(http_response(500, None), 0, old), EventStatus::Dead { at: old });
 }
 
 #[test]
@@ -133,16 +108,11 @@ fn the_secrets_of_an_api_key_precede_those_of_the_events_section() {
         sha256: [0; 32],
         scopes: Vec::new(),
         user_per_hour: None,
-        events: crate::config::ApiKeyEvents {
-            url: None,
-            secrets: secrets.clone(),
-        },
+        events: crate::config::ApiKeyEvents { url: None, secrets: secrets.clone() },
     };
     let none = SigningSecrets::default();
-    let general = |secrets: &SigningSecrets| EventsConfig {
-        secrets: secrets.clone(),
-        ..EventsConfig::default()
-    };
+    let general =
+        |secrets: &SigningSecrets| EventsConfig { secrets: secrets.clone(), ..EventsConfig::default() };
     assert_eq!(signing_secrets(&general(&one), Some(&key(&other))), Some(&other));
     assert_eq!(signing_secrets(&general(&one), Some(&key(&none))), Some(&one));
     assert_eq!(signing_secrets(&general(&one), None), Some(&one));

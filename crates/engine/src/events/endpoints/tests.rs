@@ -6,30 +6,20 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn endpoint_names(names: &[&str]) -> std::vec::IntoIter<String> {
-    names
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .into_iter()
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().into_iter()
 }
 
 #[test]
 fn no_endpoint_exceeds_its_slots_and_a_new_endpoint_finds_some() {
     let mut table = EndpointTable::new(4, 8);
-    assert_eq!(
-        table.capacities(endpoint_names(&["a"]), at(0)),
-        [("a".to_owned(), 4)]
-    );
+    assert_eq!(table.capacities(endpoint_names(&["a"]), at(0)), [("a".to_owned(), 4)]);
     for _ in 0..4 {
         table.begin_attempt("a");
     }
     assert_eq!(table.capacities(endpoint_names(&["a"]), at(0)), []);
     table.finish_attempt("a", EndpointResult::Success, at(0));
     let capacities = table.capacities(endpoint_names(&["a", "b", "c"]), at(0));
-    assert_eq!(
-        capacities,
-        [("a".to_owned(), 1), ("b".to_owned(), 1), ("c".to_owned(), 1)]
-    );
+    assert_eq!(capacities, [("a".to_owned(), 1), ("b".to_owned(), 1), ("c".to_owned(), 1)]);
 }
 
 #[test]
@@ -47,16 +37,10 @@ fn a_failing_endpoint_is_backed_off_longer_each_time_and_then_gets_one_call() {
         backoffs.push((now - since).num_seconds());
     }
     assert_eq!(backoffs, [0, 0, 5, 10, 20, 40, 80, 160, 300, 300, 300, 300]);
-    assert_eq!(
-        table.capacities(endpoint_names(&["a"]), now),
-        [("a".to_owned(), 1)]
-    );
+    assert_eq!(table.capacities(endpoint_names(&["a"]), now), [("a".to_owned(), 1)]);
     table.begin_attempt("a");
     assert!(table.finish_attempt("a", EndpointResult::Success, now));
-    assert_eq!(
-        table.capacities(endpoint_names(&["a"]), now),
-        [("a".to_owned(), 4)]
-    );
+    assert_eq!(table.capacities(endpoint_names(&["a"]), now), [("a".to_owned(), 4)]);
     assert!(table.endpoints.is_empty());
 }
 

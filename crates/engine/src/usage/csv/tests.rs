@@ -26,12 +26,7 @@ fn sample(body: &str) -> UsageDeliveryRow {
 #[test]
 fn the_columns_are_the_json_fields() {
     let fields = |json: serde_json::Value| json.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-    let columns = |names: &[&str]| {
-        names
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect::<BTreeSet<_>>()
-    };
+    let columns = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     let row = serde_json::to_value(sample("")).unwrap();
     assert_eq!(fields(row), columns(&ROW_COLUMNS));
     let total = UsageTotalRow {
@@ -49,10 +44,7 @@ fn the_columns_are_the_json_fields() {
     };
     let json = serde_json::to_value(&total).unwrap();
     assert_eq!(fields(json), columns(&TOTAL_COLUMNS));
-    assert_eq!(
-        totals_to_csv(&[total]).lines().nth(1),
-        Some("2026-11-21,,sms,1,2,3,4,5,6,7,8")
-    );
+    assert_eq!(totals_to_csv(&[total]).lines().nth(1), Some("2026-11-21,,sms,1,2,3,4,5,6,7,8"));
 }
 
 #[test]
@@ -66,14 +58,11 @@ fn separators_are_quoted_and_a_phone_number_stays_unchanged() {
 
 #[test]
 fn no_cell_is_evaluated_as_a_formula() {
-    for body in [
-        "=1+1", "+1+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1", "+", "+1=2", "+98 912",
-    ] {
+    for body in
+        ["=1+1", "+1+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1", "+", "+1=2", "+98 912"]
+    {
         let cell = escape_formula(body);
-        assert!(
-            cell.starts_with('\'') && cell.ends_with(body),
-            "{body:?}: {cell:?}"
-        );
+        assert!(cell.starts_with('\'') && cell.ends_with(body), "{body:?}: {cell:?}");
     }
     for body in ["", "hello", "1-1", "a=b", "+989122222222", "'=1", "\"=1"] {
         assert_eq!(escape_formula(body), body);

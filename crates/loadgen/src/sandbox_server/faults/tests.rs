@@ -11,9 +11,7 @@ fn next_kind(faults: &FaultInjector, api: SandboxApi) -> Option<FaultKind> {
 #[test]
 fn a_fault_ends_after_its_calls_to_its_api() {
     let faults = new_injector();
-    faults
-        .set(br#"{"fault":"hang","calls":2,"api":"twilio"}"#)
-        .unwrap();
+    faults.set(br#"{"fault":"hang","calls":2,"api":"twilio"}"#).unwrap();
     assert_eq!(next_kind(&faults, SandboxApi::Simple), None);
     assert_eq!(next_kind(&faults, SandboxApi::Twilio), Some(FaultKind::Hang));
     assert_eq!(faults.to_json()["calls_left"], 1);
@@ -25,9 +23,7 @@ fn a_fault_ends_after_its_calls_to_its_api() {
 #[test]
 fn a_fault_ends_after_its_seconds_or_when_it_is_cleared() {
     let faults = new_injector();
-    faults
-        .set(br#"{"fault":"throttle","seconds":30,"retry_after":7}"#)
-        .unwrap();
+    faults.set(br#"{"fault":"throttle","seconds":30,"retry_after":7}"#).unwrap();
     let fault = faults.apply_next(SandboxApi::Texting).unwrap();
     assert_eq!((fault.kind, fault.retry_after_seconds), (FaultKind::Throttle, 7));
     faults.clock.advance(Duration::from_secs(29));

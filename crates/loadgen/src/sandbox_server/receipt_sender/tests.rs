@@ -21,11 +21,7 @@ async fn a_receipt_that_cannot_be_sent_is_given_up_and_counted() {
         sender.deliver(&counters, &receipt(url)).await;
     }
     let receipts = counters.to_json(0)["receipts"].clone();
-    assert_eq!(
-        (&receipts["retries"], &receipts["given_up"]),
-        (&8.into(), &2.into()),
-        "{receipts}"
-    );
+    assert_eq!((&receipts["retries"], &receipts["given_up"]), (&8.into(), &2.into()), "{receipts}");
 }
 
 #[tokio::test]

@@ -6,28 +6,15 @@ fn markdown_table() -> String {
     let mut table =
         String::from("| number | provider | outcome of the attempt | last state |\n|---|---|---|---|\n");
     for test_number in &TEST_NUMBERS {
-        let TestNumber {
-            number,
-            behavior,
-            outcome,
-            state,
-            ..
-        } = test_number;
-        table.push_str(&format!(
-            "| `{number}` | {behavior} | `{outcome}` | `{state}` |\n"
-        ));
+        let TestNumber { number, behavior, outcome, state, .. } = test_number;
+        table.push_str(&format!("| `{number}` | {behavior} | `{outcome}` | `{state}` |\n"));
     }
     table
 }
 
 #[test]
 fn a_test_number_is_recognised_in_every_spelling() {
-    for spelling in [
-        "+12025550101",
-        "12025550101",
-        "0012025550101",
-        "+1 (202) 555-0101",
-    ] {
+    for spelling in ["+12025550101", "12025550101", "0012025550101", "+1 (202) 555-0101"] {
         assert_eq!(
             find_test_number(spelling).map(|plan| plan.result),
             Some(CallResult::InvalidNumber),
@@ -44,15 +31,9 @@ fn a_test_number_is_recognised_in_every_spelling() {
 #[test]
 fn every_test_number_is_a_valid_phone_number() {
     for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
-        let rules = PhoneRules {
-            strictness,
-            ..PhoneRules::default()
-        };
+        let rules = PhoneRules { strictness, ..PhoneRules::default() };
         for test_number in &TEST_NUMBERS {
-            assert_eq!(
-                rules.parse_phone(test_number.number).as_deref(),
-                Ok(test_number.number)
-            );
+            assert_eq!(rules.parse_phone(test_number.number).as_deref(), Ok(test_number.number));
         }
     }
 }

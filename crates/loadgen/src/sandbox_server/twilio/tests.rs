@@ -21,26 +21,13 @@ const CALL: &str = "To=%2B989121234567&From=%2B12025550199&Body=Your+code+is+471
 #[test]
 fn requests_of_twilio_clients_are_parsed() {
     let message = parse_message(ACCOUNT_SID, &valid_headers(), CALL.as_bytes()).unwrap();
-    assert_eq!(
-        (message.number.as_str(), message.from.as_str()),
-        ("+989121234567", FROM)
-    );
-    assert_eq!(
-        message.callback_url.as_deref(),
-        Some("https://gw.example.org/v1/receipts/a")
-    );
+    assert_eq!((message.number.as_str(), message.from.as_str()), ("+989121234567", FROM));
+    assert_eq!(message.callback_url.as_deref(), Some("https://gw.example.org/v1/receipts/a"));
     let service = CALL.replace("From=%2B12025550199", "MessagingServiceSid=MG1");
     let message = parse_message(ACCOUNT_SID, &valid_headers(), service.as_bytes()).unwrap();
-    let accepted: Value = serde_json::from_str(
-        &response(CallResult::Accepted(None), "SM1", &message)
-            .unwrap()
-            .body,
-    )
-    .unwrap();
-    assert_eq!(
-        (&accepted["sid"], &accepted["status"]),
-        (&json!("SM1"), &json!("accepted"))
-    );
+    let accepted: Value =
+        serde_json::from_str(&response(CallResult::Accepted(None), "SM1", &message).unwrap().body).unwrap();
+    assert_eq!((&accepted["sid"], &accepted["status"]), (&json!("SM1"), &json!("accepted")));
 }
 
 #[test]
@@ -102,17 +89,8 @@ fn a_callback_has_a_status_and_an_error_code_for_undelivered_messages() {
             "{}",
             encoded.body
         );
-        assert!(
-            encoded
-                .body
-                .contains("MessageSid=SMabababababababababababababababab"),
-            "{}",
-            encoded.body
-        );
-        assert_eq!(
-            encoded.body.contains("ErrorCode"),
-            receipt_status != SandboxReceiptStatus::Delivered
-        );
+        assert!(encoded.body.contains("MessageSid=SMabababababababababababababababab"), "{}", encoded.body);
+        assert_eq!(encoded.body.contains("ErrorCode"), receipt_status != SandboxReceiptStatus::Delivered);
         assert_eq!(encoded.signature_header.unwrap().0, "x-twilio-signature");
     }
 }

@@ -4,14 +4,7 @@ use postrider_core::id::MessageId;
 use postrider_core::report::DeliveryTotals;
 
 fn audience(loss_ratio: f64, open_ratio: f64) -> SimulationAudience {
-    SimulationAudience {
-        users: 10,
-        broadcasts: 1,
-        receipt_ratios: ReceiptRatios {
-            loss_ratio,
-            open_ratio,
-        },
-    }
+    SimulationAudience { users: 10, broadcasts: 1, receipt_ratios: ReceiptRatios { loss_ratio, open_ratio } }
 }
 
 fn run_and_report(received: u64, opened: u64) -> (BroadcastRun, Report) {
@@ -68,35 +61,20 @@ fn the_reference_run_of_system_e_receives_4500_of_5000_and_opens_2700_within_fou
     let [received, opened] = broadcast_expectations(&audience(0.1, 0.6), &run);
     let (min, max) = received.range.unwrap();
     assert_eq!(received.expected, Some(4_500.0));
-    assert!(
-        (4_415.0..4_416.0).contains(&min) && (4_584.0..4_585.0).contains(&max),
-        "{min} {max}"
-    );
+    assert!((4_415.0..4_416.0).contains(&min) && (4_584.0..4_585.0).contains(&max), "{min} {max}");
     let (min, max) = opened.range.unwrap();
     assert_eq!(opened.expected, Some(2_700.0));
-    assert!(
-        (2_568.0..2_569.0).contains(&min) && (2_831.0..2_832.0).contains(&max),
-        "{min} {max}"
-    );
+    assert!((2_568.0..2_569.0).contains(&min) && (2_831.0..2_832.0).contains(&max), "{min} {max}");
 }
 
 #[test]
 fn a_run_without_receipts_or_messages_divides_nothing_by_zero() {
     let (run, report) = run_and_report(0, 0);
     let text = render_broadcast_result(&audience(1.0, 0.5), &run, &report, &[]);
-    assert!(
-        text.contains("\"received_ratio\": \"0.00\",\n  \"opened_ratio\": null"),
-        "{text}"
-    );
-    let no_users = SimulationAudience {
-        users: 0,
-        ..audience(0.1, 0.6)
-    };
+    assert!(text.contains("\"received_ratio\": \"0.00\",\n  \"opened_ratio\": null"), "{text}");
+    let no_users = SimulationAudience { users: 0, ..audience(0.1, 0.6) };
     let (run, report) = (BroadcastRun::default(), Report::default());
-    assert_eq!(
-        find_broadcast_faults(&no_users, &run, &report, 0),
-        Vec::<String>::new()
-    );
+    assert_eq!(find_broadcast_faults(&no_users, &run, &report, 0), Vec::<String>::new());
 }
 
 #[test]
@@ -110,10 +88,7 @@ fn an_interrupted_run_is_not_compared_with_the_expectation() {
 #[test]
 fn too_many_lost_messages_and_counts_that_disagree_are_reported() {
     let (run, mut report) = run_and_report(1, 1);
-    assert_eq!(
-        find_broadcast_faults(&audience(0.0, 1.0), &run, &report, 0),
-        ["received messages"]
-    );
+    assert_eq!(find_broadcast_faults(&audience(0.0, 1.0), &run, &report, 0), ["received messages"]);
     report.totals.delivered = 2;
     let text = find_broadcast_faults(&audience(0.5, 0.5), &run, &report, 3).join("; ");
     for fault in [

@@ -19,11 +19,7 @@ fn options(messages: u32, senders: &[(f64, f64)]) -> SimulateOptions {
 }
 
 fn stats(calls: u64, failed_calls: u64, mean: f64) -> SenderStats {
-    SenderStats {
-        calls,
-        failed_calls,
-        seconds: mean * to_f64(calls),
-    }
+    SenderStats { calls, failed_calls, seconds: mean * to_f64(calls) }
 }
 
 fn run(calls: u64, failed: u64, mean: f64, elapsed: f64) -> SimulationRun {
@@ -56,9 +52,7 @@ fn faults(options: &SimulateOptions, run: &SimulationRun) -> Vec<String> {
 
 fn find(options: &SimulateOptions, run: &SimulationRun, name: &str) -> Expectation {
     let expectations = expectations(options, run);
-    let found = expectations
-        .into_iter()
-        .find(|expectation| expectation.name == name);
+    let found = expectations.into_iter().find(|expectation| expectation.name == name);
     found.unwrap_or_else(|| panic!("no {name}"))
 }
 
@@ -69,10 +63,7 @@ fn the_reference_run_of_system_d_fails_200_messages_plus_or_minus_51() {
     let failed = find(&options, &run, "failed messages");
     let (min, max) = failed.range.unwrap();
     assert_eq!(failed.expected, Some(200.0));
-    assert!(
-        (149.0..150.0).contains(&min) && (250.0..251.0).contains(&max),
-        "{min} {max}"
-    );
+    assert!((149.0..150.0).contains(&min) && (250.0..251.0).contains(&max), "{min} {max}");
     let mean = find(&options, &run, "mean call time").expected.unwrap();
     assert!((0.099..0.101).contains(&mean), "{mean}");
     assert_eq!(faults(&options, &run), Vec::<String>::new());
@@ -94,14 +85,8 @@ fn k_senders_of_system_d_are_expected_to_need_100_seconds_divided_by_k() {
 #[test]
 fn a_count_outside_its_range_is_a_fault() {
     let options = options(1_000, &[(0.1, 0.2)]);
-    assert_eq!(
-        faults(&options, &run(1_000, 300, 0.1, 101.0)),
-        ["failed messages"]
-    );
-    assert_eq!(
-        faults(&options, &run(1_000, 100, 0.1, 101.0)),
-        ["failed messages"]
-    );
+    assert_eq!(faults(&options, &run(1_000, 300, 0.1, 101.0)), ["failed messages"]);
+    assert_eq!(faults(&options, &run(1_000, 100, 0.1, 101.0)), ["failed messages"]);
 }
 
 #[test]
@@ -192,11 +177,9 @@ fn counts_that_disagree_are_reported_with_both_sources() {
     let mut wrong = report(&run);
     wrong.totals.sent = 9;
     let text = find_faults(&options, &run, &wrong, 1).join("; ");
-    for fault in [
-        "accepted: report 10, sum of states 9",
-        "sent: metrics 10, report 9",
-        "waiting: store 1, report 0",
-    ] {
+    for fault in
+        ["accepted: report 10, sum of states 9", "sent: metrics 10, report 9", "waiting: store 1, report 0"]
+    {
         assert!(text.contains(fault), "{text}");
     }
 }

@@ -12,17 +12,9 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
     };
     let broken_key = whole.replace("BEGIN PRIVATE", "BEGIN BROKEN");
     for (account, overrides, expected) in [
-        (
-            "service-account.json".to_owned(),
-            "",
-            "service_account: is not JSON; write",
-        ),
+        ("service-account.json".to_owned(), "", "service_account: is not JSON; write"),
         (without("private_key"), "", "service_account: has no private_key"),
-        (
-            without("client_email"),
-            "",
-            "service_account: has no client_email",
-        ),
+        (without("client_email"), "", "service_account: has no client_email"),
         (without("project_id"), "", "service_account: has no project_id"),
         (without("token_uri"), "", "service_account: has no token_uri"),
         (broken_key, "", "its private_key is not a private key in PEM"),
@@ -39,14 +31,7 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
     }
     let shown = format!(
         "{:?}",
-        settings(
-            "http://127.0.0.1:9",
-            "http://127.0.0.1:9",
-            "receipts_token = \"0123456789abcdef\""
-        )
+        settings("http://127.0.0.1:9", "http://127.0.0.1:9", "receipts_token = \"0123456789abcdef\"")
     );
-    assert!(
-        shown.contains("demo") && !shown.contains("PRIVATE") && !shown.contains("0123456789"),
-        "{shown}"
-    );
+    assert!(shown.contains("demo") && !shown.contains("PRIVATE") && !shown.contains("0123456789"), "{shown}");
 }

@@ -7,11 +7,7 @@ use super::*;
 #[tokio::test]
 async fn a_refused_token_is_renewed_once_for_all_calls_and_no_message_is_lost() {
     let server = HttpStub::scripted(|_, request| {
-        if request.contains("Bearer t1\r\n") {
-            unauthenticated()
-        } else {
-            response(200, "", ACCEPTED_BODY)
-        }
+        if request.contains("Bearer t1\r\n") { unauthenticated() } else { response(200, "", ACCEPTED_BODY) }
     })
     .await;
     let tokens = token_server().await;
@@ -26,25 +22,16 @@ async fn a_refused_token_is_renewed_once_for_all_calls_and_no_message_is_lost() 
         assert!(is_accepted(&result), "{result:?}");
     }
     assert_eq!(tokens.requests().len(), 2, "one token and one renewal");
-    let sent_with_new_token = server
-        .requests()
-        .iter()
-        .filter(|request| request.contains("Bearer t2\r\n"))
-        .count();
+    let sent_with_new_token =
+        server.requests().iter().filter(|request| request.contains("Bearer t2\r\n")).count();
     assert_eq!(sent_with_new_token, 50);
 }
 
 #[tokio::test]
 async fn a_token_that_is_refused_twice_is_misconfigured() {
-    let (server, tokens) = (
-        HttpStub::start(vec![unauthenticated()]).await,
-        token_server().await,
-    );
+    let (server, tokens) = (HttpStub::start(vec![unauthenticated()]).await, token_server().await);
     let result = fcm(&server, &tokens).send(&push_message()).await;
-    assert_eq!(
-        (result.outcome.as_str(), result.code.as_deref()),
-        ("misconfigured", Some("UNAUTHENTICATED"))
-    );
+    assert_eq!((result.outcome.as_str(), result.code.as_deref()), ("misconfigured", Some("UNAUTHENTICATED")));
     assert_eq!((server.requests().len(), tokens.requests().len()), (2, 2));
 }
 
@@ -73,17 +60,10 @@ async fn a_failed_renewal_is_never_unknown() {
     };
     for (act, outcome) in [
         (
-            response(
-                400,
-                "",
-                r#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#,
-            ),
+            response(400, "", r#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#),
             "misconfigured",
         ),
-        (
-            response(401, "", r#"{"error":"invalid_client"}"#),
-            "misconfigured",
-        ),
+        (response(401, "", r#"{"error":"invalid_client"}"#), "misconfigured"),
         (response(500, "", ""), "unavailable"),
         (response(200, "", "<html>"), "unavailable"),
         (response(429, "", ""), "throttled"),

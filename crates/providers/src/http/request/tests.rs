@@ -12,10 +12,7 @@ fn constants() -> TemplateConstants {
 
 fn request(settings: &str) -> Request {
     let settings = read_settings(settings.parse().unwrap()).unwrap();
-    RequestTemplate::parse(&settings, &constants())
-        .unwrap()
-        .render(&sample_message())
-        .unwrap()
+    RequestTemplate::parse(&settings, &constants()).unwrap().render(&sample_message()).unwrap()
 }
 
 fn body(request: &Request) -> String {
@@ -36,10 +33,7 @@ fn variables_are_rendered_in_path_query_headers_and_body() {
     assert_eq!(request.url().as_str(), url);
     assert_eq!(request.headers()["idempotency-key"], "449-2");
     assert_eq!(request.headers()["x-api-key"], "hunter2");
-    assert_eq!(
-        request.headers()["content-type"],
-        "application/json; charset=utf-8"
-    );
+    assert_eq!(request.headers()["content-type"], "application/json; charset=utf-8");
     assert_eq!(body(&request), "{\"a\":{\"b\":[{\"to\":\"+989122222222\"},1]}}");
 }
 
@@ -61,16 +55,8 @@ fn a_json_table_keeps_its_types() {
 #[test]
 fn a_form_is_encoded_field_by_field() {
     let request = request("url = \"http://h\"\nform = { \"a b\" = \"1&2=3\", text = \"{body}\" }");
-    let read: Vec<_> = form_urlencoded::parse(body(&request).as_bytes())
-        .into_owned()
-        .collect();
-    assert_eq!(
-        read,
-        [
-            ("a b".to_owned(), "1&2=3".to_owned()),
-            ("text".to_owned(), sample_message().body)
-        ]
-    );
+    let read: Vec<_> = form_urlencoded::parse(body(&request).as_bytes()).into_owned().collect();
+    assert_eq!(read, [("a b".to_owned(), "1&2=3".to_owned()), ("text".to_owned(), sample_message().body)]);
 }
 
 #[test]
@@ -107,10 +93,7 @@ fn wrong_settings_name_the_key_and_the_remedy() {
             "url = \"http://h\"\nform = { a = \"{delivery_status_url}\" }",
             ["form.a:", "receipts = \"texting\""],
         ),
-        (
-            "url = \"http://h\"\nreceipts = \"text\"",
-            ["receipts", "expected \"texting\", or a table"],
-        ),
+        ("url = \"http://h\"\nreceipts = \"text\"", ["receipts", "expected \"texting\", or a table"]),
         (
             "url = \"http://h\"\nreceipts = { reference = \"any:id\", status = \"any:s\", word = 1 }",
             ["receipts", "word"],
@@ -124,55 +107,22 @@ fn wrong_settings_name_the_key_and_the_remedy() {
         ("url = \"http://h\"\nquery = { a = \"{b}\" }", ["query.a:", "{b}"]),
         ("url = \"http://h\"\nform = { a = \"{b}\" }", ["form.a:", "{b}"]),
         ("url = \"http://h\"\nform = { a = 1 }", ["form.a", "string"]),
-        (
-            "url = \"http://h\"\njson = { a = { b = [\"{c}\"] } }",
-            ["json.a.b[0]:", "{c}"],
-        ),
+        ("url = \"http://h\"\njson = { a = { b = [\"{c}\"] } }", ["json.a.b[0]:", "{c}"]),
         ("url = \"http://h\"\njson = { a = nan }", ["json.a:", "number"]),
-        (
-            "url = \"http://h\"\njson = {}\nform = {}",
-            ["form, json, body", "only one"],
-        ),
-        (
-            "url = \"http://h\"\nbody = \"{body}\"",
-            ["content_type:", "application/json"],
-        ),
-        (
-            "url = \"http://h\"\nbody = \"x\"\ncontent_type = \"image/png\"",
-            ["content_type:", "text/plain"],
-        ),
-        (
-            "url = \"http://h\"\ncontent_type = \"text/plain\"",
-            ["content_type:", "body"],
-        ),
+        ("url = \"http://h\"\njson = {}\nform = {}", ["form, json, body", "only one"]),
+        ("url = \"http://h\"\nbody = \"{body}\"", ["content_type:", "application/json"]),
+        ("url = \"http://h\"\nbody = \"x\"\ncontent_type = \"image/png\"", ["content_type:", "text/plain"]),
+        ("url = \"http://h\"\ncontent_type = \"text/plain\"", ["content_type:", "body"]),
         (
             "url = \"http://h\"\nbody = '{\"a\":{body}}'\ncontent_type = \"application/json\"",
             ["body:", "need quotes"],
         ),
-        (
-            "url = \"http://h\"\nheaders = { \"a b\" = \"c\" }",
-            ["headers.a b:", "name"],
-        ),
-        (
-            "url = \"http://h\"\nheaders = { a = \"b\\nc\" }",
-            ["headers.a:", "line break"],
-        ),
-        (
-            "url = \"http://h\"\nheaders = { Host = \"b\" }",
-            ["headers.Host:", "leave it out"],
-        ),
-        (
-            "url = \"http://h\"\nreference = \"xml:id\"",
-            ["reference:", "json:PATH"],
-        ),
-        (
-            "url = \"http://h\"\nreference = \"regex:(\"",
-            ["reference:", "regular expression"],
-        ),
-        (
-            "url = \"http://h\"\n[[rules]]\noutcome = \"rejected\"",
-            ["rules[0].status:", "which responses"],
-        ),
+        ("url = \"http://h\"\nheaders = { \"a b\" = \"c\" }", ["headers.a b:", "name"]),
+        ("url = \"http://h\"\nheaders = { a = \"b\\nc\" }", ["headers.a:", "line break"]),
+        ("url = \"http://h\"\nheaders = { Host = \"b\" }", ["headers.Host:", "leave it out"]),
+        ("url = \"http://h\"\nreference = \"xml:id\"", ["reference:", "json:PATH"]),
+        ("url = \"http://h\"\nreference = \"regex:(\"", ["reference:", "regular expression"]),
+        ("url = \"http://h\"\n[[rules]]\noutcome = \"rejected\"", ["rules[0].status:", "which responses"]),
         (
             "url = \"http://h\"\n[[rules]]\nstatus = \"20x\"\noutcome = \"rejected\"",
             ["rules[0].status:", "\"2xx\""],
@@ -191,9 +141,6 @@ fn wrong_settings_name_the_key_and_the_remedy() {
         ),
     ] {
         let error = read_settings(settings.parse().unwrap()).unwrap_err().to_string();
-        assert!(
-            parts.iter().all(|part| error.contains(part)),
-            "{settings}: {error}"
-        );
+        assert!(parts.iter().all(|part| error.contains(part)), "{settings}: {error}");
     }
 }

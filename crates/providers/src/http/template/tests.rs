@@ -12,9 +12,7 @@ fn constants() -> TemplateConstants {
 }
 
 fn rendered(text: &str) -> String {
-    Template::parse_document(text, TemplateEscape::None, &constants())
-        .unwrap()
-        .render(&sample_message())
+    Template::parse_document(text, TemplateEscape::None, &constants()).unwrap().render(&sample_message())
 }
 
 #[test]
@@ -35,25 +33,11 @@ fn every_variable_is_rendered() {
 
 #[test]
 fn other_braces_are_literal() {
-    for text in [
-        "{",
-        "}",
-        "{}",
-        "{\"a\":{\"b\":1}}",
-        "{ to }",
-        "{{}}",
-        "a{2}",
-        "{to",
-        "{{",
-        "{9x}",
-    ] {
+    for text in ["{", "}", "{}", "{\"a\":{\"b\":1}}", "{ to }", "{{}}", "a{2}", "{to", "{{", "{9x}"] {
         assert_eq!(rendered(text), text);
     }
     assert_eq!(rendered("{{to}}={parts}"), "{to}=1");
-    assert_eq!(
-        rendered("{\"x\":{\"to\":\"{to_digits}\"}}"),
-        "{\"x\":{\"to\":\"989122222222\"}}"
-    );
+    assert_eq!(rendered("{\"x\":{\"to\":\"{to_digits}\"}}"), "{\"x\":{\"to\":\"989122222222\"}}");
 }
 
 #[test]
@@ -61,10 +45,7 @@ fn an_unknown_variable_is_refused_by_name() {
     let error =
         Template::parse_document("{\"a\":\"{boddy}\"}", TemplateEscape::Json, &constants()).unwrap_err();
     let error = error.to_string();
-    assert!(
-        error.contains("{boddy}") && error.contains("{body}") && error.contains("{{boddy}}"),
-        "{error}"
-    );
+    assert!(error.contains("{boddy}") && error.contains("{body}") && error.contains("{{boddy}}"), "{error}");
 }
 
 proptest! {

@@ -6,19 +6,11 @@ use super::*;
 
 #[tokio::test]
 async fn a_provider_that_cannot_be_reached_is_unavailable() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     for host in [free.to_string(), "unknown-host.invalid".to_owned()] {
         let provider = http_provider(&format!("url = \"http://{host}/\""), &conformance::short_limits());
         assert_eq!(
-            provider
-                .send(&conformance::sample_message())
-                .await
-                .outcome
-                .as_str(),
+            provider.send(&conformance::sample_message()).await.outcome.as_str(),
             "unavailable",
             "{host}"
         );
@@ -31,22 +23,10 @@ async fn a_provider_that_accepts_no_connection_is_unavailable() {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(0).unwrap();
     let address = listener.local_addr().unwrap();
-    let _pending: Vec<_> = (0..4)
-        .map(|_| tokio::spawn(TcpStream::connect(address)))
-        .collect();
+    let _pending: Vec<_> = (0..4).map(|_| tokio::spawn(TcpStream::connect(address))).collect();
     postrider_core::clock::sleep(Duration::from_millis(50)).await;
-    let provider = http_provider(
-        &format!("url = \"http://{address}/\""),
-        &conformance::short_limits(),
-    );
-    assert_eq!(
-        provider
-            .send(&conformance::sample_message())
-            .await
-            .outcome
-            .as_str(),
-        "unavailable"
-    );
+    let provider = http_provider(&format!("url = \"http://{address}/\""), &conformance::short_limits());
+    assert_eq!(provider.send(&conformance::sample_message()).await.outcome.as_str(), "unavailable");
 }
 
 #[tokio::test]
@@ -70,10 +50,7 @@ async fn no_response_after_the_request_had_left_is_unknown() {
 #[tokio::test]
 async fn an_incomplete_error_response_is_still_a_failure() {
     let incomplete = b"HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\nno".to_vec();
-    assert_eq!(
-        outcome_of(StubAction::RespondAndClose(incomplete)).await.as_str(),
-        "unavailable"
-    );
+    assert_eq!(outcome_of(StubAction::RespondAndClose(incomplete)).await.as_str(), "unavailable");
 }
 
 #[tokio::test]
@@ -83,13 +60,7 @@ async fn a_response_is_read_up_to_the_limit() {
     assert_eq!(outcome_of(response(200, "", &huge)).await.as_str(), "accepted");
     let with_reference = "reference = \"json:id\"";
     assert_eq!(
-        outcome_with(
-            with_reference,
-            response(200, "", &huge),
-            &conformance::sample_limits()
-        )
-        .await
-        .as_str(),
+        outcome_with(with_reference, response(200, "", &huge), &conformance::sample_limits()).await.as_str(),
         "unknown"
     );
 }
@@ -97,11 +68,7 @@ async fn a_response_is_read_up_to_the_limit() {
 #[tokio::test]
 async fn every_status_has_the_shared_outcome_and_a_success_is_accepted() {
     for (status, outcome) in conformance::STATUS_OUTCOMES {
-        let expected = if (200..300).contains(&status) {
-            "accepted"
-        } else {
-            outcome
-        };
+        let expected = if (200..300).contains(&status) { "accepted" } else { outcome };
         let outcome = outcome_of(response(status, "", "")).await;
         assert_eq!(outcome.as_str(), expected, "{status}");
     }
@@ -141,102 +108,40 @@ async fn a_redirect_to_another_host_is_not_followed() {
 
 #[tokio::test]
 async fn a_redirect_on_the_same_host_repeats_the_request_unchanged() {
-    let stub = HttpStub::start(vec![
-        response(307, "location: /there\r\n", ""),
-        response(200, "", ""),
-    ])
-    .await;
-    let settings = format!(
-        "url = \"http://{}/here\"\nform = {{ text = \"hello\" }}",
-        stub.address
-    );
+    let stub = HttpStub::start(vec![response(307, "location: /there\r\n", ""), response(200, "", "")]).await;
+    let settings = format!("url = \"http://{}/here\"\nform = {{ text = \"hello\" }}", stub.address);
     let provider = http_provider(&settings, &conformance::sample_limits());
-    assert_eq!(
-        provider
-            .send(&conformance::sample_message())
-            .await
-            .outcome
-            .as_str(),
-        "accepted"
-    );
+    assert_eq!(provider.send(&conformance::sample_message()).await.outcome.as_str(), "accepted");
     let request = stub.requests();
-    assert!(
-        request[1].starts_with("POST /there") && request[1].ends_with("text=hello"),
-        "{request:?}"
-    );
+    assert!(request[1].starts_with("POST /there") && request[1].ends_with("text=hello"), "{request:?}");
 }
 
 #[tokio::test]
 async fn a_loop_of_redirects_ends() {
     let stub = HttpStub::start(vec![response(308, "location: /again\r\n", "")]).await;
-    let provider = http_provider(
-        &format!("url = \"http://{}/\"", stub.address),
-        &conformance::sample_limits(),
-    );
-    assert_eq!(
-        provider
-            .send(&conformance::sample_message())
-            .await
-            .outcome
-            .as_str(),
-        "unavailable"
-    );
+    let provider =
+        http_provider(&format!("url = \"http://{}/\"", stub.address), &conformance::sample_limits());
+    assert_eq!(provider.send(&conformance::sample_message()).await.outcome.as_str(), "unavailable");
     assert_eq!(stub.requests().len(), 4);
 }
 
 #[tokio::test]
 async fn an_idle_connection_that_breaks_during_a_request_is_unknown_and_not_repeated() {
-    let stub = HttpStub::start(vec![
-        response(200, "", ""),
-        StubAction::RespondAndClose(Vec::new()),
-    ])
-    .await;
-    let settings = format!(
-        "url = \"http://{}/\"\nform = {{ text = \"{{body}}\" }}",
-        stub.address
-    );
+    let stub = HttpStub::start(vec![response(200, "", ""), StubAction::RespondAndClose(Vec::new())]).await;
+    let settings = format!("url = \"http://{}/\"\nform = {{ text = \"{{body}}\" }}", stub.address);
     let provider = http_provider(&settings, &conformance::sample_limits());
-    assert_eq!(
-        provider
-            .send(&conformance::sample_message())
-            .await
-            .outcome
-            .as_str(),
-        "accepted"
-    );
-    assert_eq!(
-        provider
-            .send(&conformance::sample_message())
-            .await
-            .outcome
-            .as_str(),
-        "unknown"
-    );
+    assert_eq!(provider.send(&conformance::sample_message()).await.outcome.as_str(), "accepted");
+    assert_eq!(provider.send(&conformance::sample_message()).await.outcome.as_str(), "unknown");
     assert_eq!(stub.requests().len(), 2);
 }
 
 #[tokio::test]
 async fn a_late_response_is_not_taken_for_that_of_the_next_message() {
-    let stub = HttpStub::start(vec![
-        StubAction::RespondAndStall(Vec::new()),
-        response(200, "", "second"),
-    ])
-    .await;
+    let stub =
+        HttpStub::start(vec![StubAction::RespondAndStall(Vec::new()), response(200, "", "second")]).await;
     let settings = format!("url = \"http://{}/\"\nreference = \"body\"", stub.address);
     let provider = http_provider(&settings, &conformance::short_limits());
-    assert_eq!(
-        provider
-            .send(&conformance::sample_message())
-            .await
-            .outcome
-            .as_str(),
-        "unknown"
-    );
+    assert_eq!(provider.send(&conformance::sample_message()).await.outcome.as_str(), "unknown");
     let second = provider.send(&conformance::sample_message()).await.outcome;
-    assert_eq!(
-        second,
-        Outcome::Accepted {
-            reference: Some("second".to_owned())
-        }
-    );
+    assert_eq!(second, Outcome::Accepted { reference: Some("second".to_owned()) });
 }

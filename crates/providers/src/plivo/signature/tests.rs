@@ -4,18 +4,13 @@ use crate::testing::conformance;
 /// The worked example of the reference.
 fn example_callback() -> CallbackRequest {
     let headers = [
-        (
-            "x-plivo-signature-v2",
-            "VRIMOVUdu/qcQxVBnap2O4Y1ESIlUTmkX3TA2V3eQVs=",
-        ),
+        ("x-plivo-signature-v2", "VRIMOVUdu/qcQxVBnap2O4Y1ESIlUTmkX3TA2V3eQVs="),
         ("x-plivo-signature-v2-nonce", "05429567804466091622"),
     ];
     CallbackRequest {
         url: "https://gw.example.org/v1/callbacks/plivo?m=01J9ZC5T".to_owned(),
         query: "m=01J9ZC5T".to_owned(),
-        headers: headers
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         body: b"MessageUUID=a&Status=delivered".to_vec(),
         ..conformance::sample_callback()
     }
@@ -35,10 +30,7 @@ fn the_example_of_the_reference_is_valid_and_may_be_repeated() {
 fn other_content_under_the_same_nonce_is_invalid() {
     let nonces = NonceCache::default();
     is_valid(TOKEN, &example_callback(), &nonces);
-    let other = CallbackRequest {
-        body: b"MessageUUID=b&Status=delivered".to_vec(),
-        ..example_callback()
-    };
+    let other = CallbackRequest { body: b"MessageUUID=b&Status=delivered".to_vec(), ..example_callback() };
     assert!(!is_valid(TOKEN, &other, &nonces));
 }
 
@@ -46,23 +38,14 @@ fn other_content_under_the_same_nonce_is_invalid() {
 fn another_url_nonce_or_token_is_invalid() {
     let nonces = NonceCache::default();
     assert!(!is_valid("another", &example_callback(), &nonces));
-    let other_url = CallbackRequest {
-        url: "https://gw.example.org/v1/callbacks/other".to_owned(),
-        ..example_callback()
-    };
+    let other_url =
+        CallbackRequest { url: "https://gw.example.org/v1/callbacks/other".to_owned(), ..example_callback() };
     assert!(!is_valid(TOKEN, &other_url, &nonces));
     for header in ["x-plivo-signature-v2", "x-plivo-signature-v2-nonce"] {
-        for value in [
-            None,
-            Some(""),
-            Some("x"),
-            Some("VRIMOVUdu/qcQxVBnap2O4Y1ESIlUTmkX3TA2V3eQVt="),
-        ] {
+        for value in [None, Some(""), Some("x"), Some("VRIMOVUdu/qcQxVBnap2O4Y1ESIlUTmkX3TA2V3eQVt=")] {
             let mut request = example_callback();
             request.headers.remove(header);
-            request
-                .headers
-                .extend(value.map(|value| (header.to_owned(), value.to_owned())));
+            request.headers.extend(value.map(|value| (header.to_owned(), value.to_owned())));
             assert!(!is_valid(TOKEN, &request, &nonces), "{header}: {value:?}");
         }
     }
@@ -72,8 +55,6 @@ fn another_url_nonce_or_token_is_invalid() {
 fn one_of_several_signatures_is_enough() {
     let mut request = example_callback();
     let valid = request.headers.remove("x-plivo-signature-v2").unwrap();
-    request
-        .headers
-        .insert("x-plivo-signature-ma-v2".to_owned(), format!("AAAA, {valid}"));
+    request.headers.insert("x-plivo-signature-ma-v2".to_owned(), format!("AAAA, {valid}"));
     assert!(is_valid(TOKEN, &request, &NonceCache::default()));
 }

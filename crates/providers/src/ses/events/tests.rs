@@ -32,16 +32,10 @@ fn every_event_has_the_status_of_the_reference() {
             "\"eventType\":\"Bounce\",\"bounce\":{\"bounceType\":\"Transient\",\"bounceSubType\":\"MailboxFull\"}",
             Some("bounced"),
         ),
-        (
-            "\"eventType\":\"Bounce\",\"bounce\":{\"bounceType\":\"Undetermined\"}",
-            Some("bounced"),
-        ),
+        ("\"eventType\":\"Bounce\",\"bounce\":{\"bounceType\":\"Undetermined\"}", Some("bounced")),
         ("\"eventType\":\"Bounce\"", Some("bounced")),
         ("\"eventType\":\"Complaint\"", Some("delivered")),
-        (
-            "\"eventType\":\"Reject\",\"reject\":{\"reason\":\"Bad content\"}",
-            Some("bounced"),
-        ),
+        ("\"eventType\":\"Reject\",\"reject\":{\"reason\":\"Bad content\"}", Some("bounced")),
         ("\"eventType\":\"Rendering Failure\"", Some("bounced")),
         ("\"eventType\":\"Open\"", Some("opened")),
         ("\"eventType\":\"Click\"", Some("opened")),
@@ -62,10 +56,7 @@ fn a_receipt_has_reference_time_and_reason() {
     let receipt = parsed_receipt(&event(rest)).unwrap().unwrap();
     assert_eq!(receipt.reference, "0107-1");
     assert_eq!(receipt.at.to_rfc3339(), "2026-07-21T14:03:11+00:00");
-    assert_eq!(
-        receipt.status.reason(),
-        Some("Permanent General, 5.1.1, smtp; 550 5.1.1 user unknown")
-    );
+    assert_eq!(receipt.status.reason(), Some("Permanent General, 5.1.1, smtp; 550 5.1.1 user unknown"));
 }
 
 #[test]
@@ -81,22 +72,13 @@ fn a_spam_complaint_opts_out() {
     let [CallbackItem::Receipt(_), CallbackItem::OptedOut(out)] = items.as_slice() else {
         panic!("{items:?}")
     };
-    assert_eq!(
-        (out.address.as_str(), out.reason.as_str()),
-        ("user@example.com", "spam complaint: abuse")
-    );
+    assert_eq!((out.address.as_str(), out.reason.as_str()), ("user@example.com", "spam complaint: abuse"));
     assert_eq!(complaint("not-spam").len(), 1);
 }
 
 #[test]
 fn a_malformed_event_is_rejected_and_another_notification_ignored() {
     assert_eq!(parsed_receipt("{}"), Ok(None));
-    assert!(matches!(
-        parsed_receipt("hello"),
-        Err(CallbackError::Malformed(_))
-    ));
-    assert!(matches!(
-        parsed_receipt("{\"eventType\":\"Delivery\"}"),
-        Err(CallbackError::Malformed(_))
-    ));
+    assert!(matches!(parsed_receipt("hello"), Err(CallbackError::Malformed(_))));
+    assert!(matches!(parsed_receipt("{\"eventType\":\"Delivery\"}"), Err(CallbackError::Malformed(_))));
 }

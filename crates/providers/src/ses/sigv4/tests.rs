@@ -13,9 +13,7 @@ const BODY: &str = "{\"FromEmailAddress\":\"no-reply@example.org\",\"Destination
 fn authorization(session: Option<&str>) -> String {
     let url = "https://email.eu-central-1.amazonaws.com/v2/email/outbound-emails";
     let mut request = Request::new(Method::POST, url.parse().unwrap());
-    request
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *request.body_mut() = Some(BODY.into());
     let credentials = AwsCredentials {
         region: "eu-central-1".to_owned(),

@@ -35,10 +35,7 @@ fn vendor_statuses_are_configured() {
     assert_eq!(statuses.outcome_kind(0x412), OutcomeKind::InvalidRecipient);
     for invalid in ["", "0", "0x", "ESME", "0x1FFFFFFFF"] {
         let table = BTreeMap::from([(invalid.to_owned(), OutcomeKind::Rejected)]);
-        assert!(
-            StatusOutcomes::parse(&table).unwrap_err().contains("0x0411"),
-            "{invalid}"
-        );
+        assert!(StatusOutcomes::parse(&table).unwrap_err().contains("0x0411"), "{invalid}");
     }
 }
 

@@ -3,10 +3,7 @@
 use super::*;
 
 fn receipt(id: &str, status: Option<ReceiptStatus>) -> ReceiptUpdate {
-    ReceiptUpdate {
-        message_id: id.to_owned(),
-        status,
-    }
+    ReceiptUpdate { message_id: id.to_owned(), status }
 }
 
 fn delivered(id: &str) -> ReceiptUpdate {

@@ -45,29 +45,16 @@ fn every_state_has_the_status_of_the_reference() {
 
 #[test]
 fn an_intermediate_notification_has_no_status() {
-    let notification = DeliveryReceipt {
-        is_intermediate: true,
-        ..receipt("UNDELIV", "1")
-    };
+    let notification = DeliveryReceipt { is_intermediate: true, ..receipt("UNDELIV", "1") };
     assert_eq!(status_of(notification), None);
 }
 
 #[test]
 fn a_configured_network_error_means_an_invalid_number() {
     let invalid_errors = InvalidErrors::new(&["001".to_owned(), "0B".to_owned()]);
-    for (error, is_invalid) in [
-        ("1", true),
-        ("001", true),
-        ("b", true),
-        ("010", false),
-        ("", false),
-    ] {
+    for (error, is_invalid) in [("1", true), ("001", true), ("b", true), ("010", false), ("", false)] {
         let update = ReceiptUpdate::new(receipt("UNDELIV", error), &invalid_errors);
-        assert_eq!(
-            matches!(update.status, Some(ReceiptStatus::Invalid { .. })),
-            is_invalid,
-            "{error}"
-        );
+        assert_eq!(matches!(update.status, Some(ReceiptStatus::Invalid { .. })), is_invalid, "{error}");
         assert!(update.status.is_some(), "{error}");
     }
 }

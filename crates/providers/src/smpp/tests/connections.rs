@@ -12,9 +12,7 @@ async fn send_all(smpp: &Arc<Smpp>, count: usize) -> Vec<SendResult> {
     let mut tasks = Vec::new();
     for number in 1..=count {
         let smpp = Arc::clone(smpp);
-        tasks.push(tokio::spawn(async move {
-            smpp.send(&message(&number.to_string())).await
-        }));
+        tasks.push(tokio::spawn(async move { smpp.send(&message(&number.to_string())).await }));
         // Lets the task start, so that the messages are sent in order.
         tokio::task::yield_now().await;
     }
@@ -39,17 +37,11 @@ async fn bound_provider(peer: &SmscPeer, more: &str, limits: &CallLimits) -> Arc
 async fn throttled_messages_wait_and_keep_their_order() {
     let mut peer = SmscPeer::start(json!({})).await;
     let smpp = bound_provider(&peer, "window = 1", &conformance::sample_limits()).await;
-    peer.plan_responses(json!([{}, { "status": 0x58 }, { "status": 0x14 }]))
-        .await;
+    peer.plan_responses(json!([{}, { "status": 0x58 }, { "status": 0x14 }])).await;
     assert_eq!(outcome_words(&send_all(&smpp, 5).await), ["accepted"; 5]);
     let mut texts = Vec::new();
     for _ in 0..8 {
-        texts.push(
-            peer.next_event("submit").await["text"]
-                .as_str()
-                .unwrap()
-                .to_owned(),
-        );
+        texts.push(peer.next_event("submit").await["text"].as_str().unwrap().to_owned());
     }
     assert_eq!(texts[0], "first");
     let (refused, rest) = (texts[2].clone(), &texts[2..]);
@@ -69,10 +61,7 @@ async fn a_pause_longer_than_the_deadline_is_reported_with_its_length() {
     let smpp = bound_provider(&peer, "throttle_delay = \"1h\"", &conformance::sample_limits()).await;
     peer.plan_responses(json!([{ "status": 0x58 }])).await;
     let result = smpp.send(&message("a")).await;
-    let Outcome::Throttled {
-        retry_after: Some(retry_after),
-    } = result.outcome
-    else {
+    let Outcome::Throttled { retry_after: Some(retry_after) } = result.outcome else {
         panic!("not throttled: {result:?}");
     };
     assert!(retry_after > Duration::from_secs(3_000), "{retry_after:?}");
@@ -103,13 +92,9 @@ async fn the_window_is_never_exceeded_and_responses_arrive_in_any_order() {
 async fn a_lost_connection_makes_unanswered_messages_unknown_and_is_opened_again() {
     let mut peer = SmscPeer::start(json!({})).await;
     let smpp = bound_provider(&peer, "window = 2", &conformance::sample_limits()).await;
-    peer.plan_responses(json!([{ "silent": true }, { "drop": true }]))
-        .await;
+    peer.plan_responses(json!([{ "silent": true }, { "drop": true }])).await;
     let results = send_all(&smpp, 4).await;
-    assert_eq!(
-        outcome_words(&results),
-        ["unknown", "unknown", "unavailable", "unavailable"]
-    );
+    assert_eq!(outcome_words(&results), ["unknown", "unknown", "unavailable", "unavailable"]);
     expect_reconnect(&smpp).await;
     assert_eq!(peer.next_event("bind").await["session"], json!(0));
     assert_eq!(peer.next_event("bind").await["session"], json!(1));
@@ -152,12 +137,8 @@ async fn no_response_is_unknown_after_the_call_timeout() {
 #[tokio::test]
 async fn a_silent_connection_is_detected_and_opened_again() {
     let mut peer = SmscPeer::start(json!({})).await;
-    let smpp = bound_provider(
-        &peer,
-        "enquire_link_interval = \"100ms\"",
-        &limits_with_call_timeout(3_000),
-    )
-    .await;
+    let smpp =
+        bound_provider(&peer, "enquire_link_interval = \"100ms\"", &limits_with_call_timeout(3_000)).await;
     for _ in 0..2 {
         peer.next_event("enquire").await;
     }
@@ -190,11 +171,7 @@ async fn a_refused_part_ends_its_message() {
     for _ in 0..5 {
         peer.next_event("submit").await;
     }
-    assert_eq!(
-        peer.pending_count("submit"),
-        0,
-        "no part is sent after a refused one"
-    );
+    assert_eq!(peer.pending_count("submit"), 0, "no part is sent after a refused one");
 }
 
 #[tokio::test]
@@ -202,8 +179,7 @@ async fn unsupported_pdus_are_refused_and_malformed_ones_end_the_session() {
     let mut peer = SmscPeer::start(json!({})).await;
     let smpp = bound_provider(&peer, "", &conformance::sample_limits()).await;
     // query_sm, which the client does not support.
-    peer.run_command(json!({ "do": "raw", "hex": "00000013000000030000000000000007000000" }))
-        .await;
+    peer.run_command(json!({ "do": "raw", "hex": "00000013000000030000000000000007000000" })).await;
     assert_eq!(peer.next_event("generic_nack").await["status"], json!(3));
     // A response to no request, and a deliver_sm that ends after its first field.
     peer.run_command(
@@ -212,8 +188,7 @@ async fn unsupported_pdus_are_refused_and_malformed_ones_end_the_session() {
     .await;
     peer.next_event("deliver_sm_resp").await;
     assert_eq!(smpp.send(&message("a")).await.outcome.as_str(), "accepted");
-    peer.run_command(json!({ "do": "raw", "hex": "0000000f8000000400000000000099" }))
-        .await;
+    peer.run_command(json!({ "do": "raw", "hex": "0000000f8000000400000000000099" })).await;
     peer.next_event("bind").await;
     peer.next_event("bind").await;
     expect_reconnect(&smpp).await;
@@ -234,11 +209,7 @@ async fn a_connection_is_encrypted_and_its_certificate_verified() {
     let mut peer = SmscPeer::start(json!({ "key": key, "cert": cert })).await;
     let untrusting = provider(&peer, "");
     let result = untrusting.send(&message("a")).await;
-    assert_eq!(
-        result.outcome.as_str(),
-        "unavailable",
-        "the certificate is not signed by a root"
-    );
+    assert_eq!(result.outcome.as_str(), "unavailable", "the certificate is not signed by a root");
     let pem = std::fs::read_to_string(ca.certificate_path()).unwrap();
     let smpp = bound_provider(&peer, &format!("ca = '''{pem}'''"), &conformance::sample_limits()).await;
     assert_eq!(outcome_words(&send_all(&smpp, 20).await), ["accepted"; 20]);

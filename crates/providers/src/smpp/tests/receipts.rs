@@ -22,11 +22,7 @@ async fn a_receipt_is_acknowledged_after_it_is_stored() {
     // A response to the receipt would arrive before this one, because both use the same session.
     peer.run_command(json!({ "do": "enquire" })).await;
     peer.next_event("enquire_link_resp").await;
-    assert_eq!(
-        peer.pending_count("deliver_sm_resp"),
-        0,
-        "the receipt is not stored yet"
-    );
+    assert_eq!(peer.pending_count("deliver_sm_resp"), 0, "the receipt is not stored yet");
     let again = smpp.receive();
     tokio::select! {
         items = again => panic!("there is no second receipt: {items:?}"),
@@ -86,8 +82,7 @@ async fn a_receipt_that_changes_nothing_is_acknowledged_at_once() {
     let (mut peer, smpp) = provider_after_send("").await;
     peer.send_receipt(0, "4B2F10A7", "ENROUTE").await;
     assert_eq!(peer.next_event("deliver_sm_resp").await["status"], json!(0));
-    peer.send_deliver_sm(0, json!({ "esm_class": 4, "short_message": "no receipt at all" }))
-        .await;
+    peer.send_deliver_sm(0, json!({ "esm_class": 4, "short_message": "no receipt at all" })).await;
     assert_eq!(peer.next_event("deliver_sm_resp").await["status"], json!(0));
     peer.send_receipt(0, "4B2F10A7", "DELIVRD").await;
     smsc_peer::expect_delivered(&smpp.receive().await, "4b2f10a7");

@@ -50,9 +50,7 @@ impl SmscPeer {
         let (event_sender, events) = unbounded_channel();
         std::thread::spawn(move || {
             let lines = output.lines().map_while(Result::ok);
-            lines
-                .map_while(|line| event_sender.send(serde_json::from_str(&line).unwrap()).ok())
-                .count();
+            lines.map_while(|line| event_sender.send(serde_json::from_str(&line).unwrap()).ok()).count();
         });
         let mut peer = Self {
             child,
@@ -97,10 +95,7 @@ impl SmscPeer {
         while let Ok(received) = self.events.try_recv() {
             self.pending.push_back(received);
         }
-        self.pending
-            .iter()
-            .filter(|pending| pending["event"] == event)
-            .count()
+        self.pending.iter().filter(|pending| pending["event"] == event).count()
     }
 
     /// Runs a command and waits until it is done.
@@ -119,13 +114,11 @@ impl SmscPeer {
         let text = format!(
             "id:{id} sub:001 dlvrd:001 submit date:2607211403 done date:2607211404 stat:{stat} err:000 text:"
         );
-        self.send_deliver_sm(session, json!({ "esm_class": 4, "short_message": text }))
-            .await;
+        self.send_deliver_sm(session, json!({ "esm_class": 4, "short_message": text })).await;
     }
 
     pub async fn send_deliver_sm(&mut self, session: usize, pdu: Value) {
-        self.run_command(json!({ "do": "deliver", "session": session, "pdu": pdu }))
-            .await;
+        self.run_command(json!({ "do": "deliver", "session": session, "pdu": pdu })).await;
     }
 }
 
@@ -133,8 +126,5 @@ pub(super) fn expect_delivered(items: &[CallbackItem], reference: &str) {
     let [CallbackItem::Receipt(receipt)] = items else {
         panic!("expected one receipt: {items:?}");
     };
-    assert_eq!(
-        (receipt.reference.as_str(), &receipt.status),
-        (reference, &ReceiptStatus::Delivered)
-    );
+    assert_eq!((receipt.reference.as_str(), &receipt.status), (reference, &ReceiptStatus::Delivered));
 }

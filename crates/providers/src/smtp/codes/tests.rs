@@ -15,18 +15,8 @@ fn every_refusal_has_the_outcome_of_the_reference() {
         (Opening, 421, "too many connections from your host", "throttled"),
         (Opening, 421, "closing", "unavailable"),
         (Opening, 535, "5.7.8 wrong password", "misconfigured"),
-        (
-            Opening,
-            454,
-            "4.7.0 temporary authentication failure",
-            "throttled",
-        ),
-        (
-            Opening,
-            454,
-            "Throttling failure: maximum sending rate exceeded",
-            "throttled",
-        ),
+        (Opening, 454, "4.7.0 temporary authentication failure", "throttled"),
+        (Opening, 454, "Throttling failure: maximum sending rate exceeded", "throttled"),
         (Sender, 550, "5.7.1 not allowed to send as this", "misconfigured"),
         (Sender, 553, "5.1.8 sender domain unknown", "misconfigured"),
         (Sender, 452, "4.3.1 insufficient storage", "unavailable"),
@@ -47,12 +37,7 @@ fn every_refusal_has_the_outcome_of_the_reference() {
         (Recipient, 554, "5.7.1 relay access denied", "misconfigured"),
         (Recipient, 556, "5.1.10 null MX", "invalid_recipient"),
         (Recipient, 501, "bad address", "invalid_recipient"),
-        (
-            Recipient,
-            530,
-            "5.7.0 Must issue a STARTTLS command first",
-            "misconfigured",
-        ),
+        (Recipient, 530, "5.7.0 Must issue a STARTTLS command first", "misconfigured"),
         (Recipient, 450, "5.1.1 user unknown", "deferred"),
         (Content, 550, "not liked", "rejected"),
         (Content, 554, "5.6.0 bad content", "rejected"),
@@ -61,41 +46,24 @@ fn every_refusal_has_the_outcome_of_the_reference() {
         (Content, 451, "local error", "deferred"),
         (Content, 554, "5.5.1 no valid recipients", "misconfigured"),
     ] {
-        assert_eq!(
-            outcome_word(stage, code, text),
-            expected,
-            "{stage:?} {code} {text}"
-        );
+        assert_eq!(outcome_word(stage, code, text), expected, "{stage:?} {code} {text}");
     }
 }
 
 #[test]
 fn the_code_is_kept_as_it_came_but_for_a_class_that_contradicts_it() {
-    let reply = |code, text: &str| SmtpReply {
-        code,
-        lines: vec![text.to_owned()],
-    };
+    let reply = |code, text: &str| SmtpReply { code, lines: vec![text.to_owned()] };
     assert_eq!(reply(550, "5.1.1 no").code_text(), "550 5.1.1");
     assert_eq!(reply(450, "5.1.1 no").code_text(), "450 4.1.1");
     assert_eq!(reply(550, "5.1 no").code_text(), "550");
     assert_eq!(reply(550, "127.0.0.1 is blocked").code_text(), "550");
-    assert_eq!(
-        SmtpReply {
-            code: 550,
-            lines: vec![]
-        }
-        .code_text(),
-        "550"
-    );
+    assert_eq!(SmtpReply { code: 550, lines: vec![] }.code_text(), "550");
 }
 
 #[test]
 fn no_code_is_in_a_table_twice() {
     for (at, (code, ..)) in ENHANCED_CODES.iter().enumerate() {
-        assert!(
-            ENHANCED_CODES[..at].iter().all(|(other, ..)| other != code),
-            "{code}"
-        );
+        assert!(ENHANCED_CODES[..at].iter().all(|(other, ..)| other != code), "{code}");
     }
     for (at, (code, _)) in BASIC_CODES.iter().enumerate() {
         assert!(BASIC_CODES[..at].iter().all(|(other, _)| other != code), "{code}");

@@ -16,10 +16,7 @@ fn composed_text(message: &OutboundMessage) -> String {
 }
 
 fn message_to(address: &str) -> OutboundMessage {
-    OutboundMessage {
-        to: address.to_owned(),
-        ..sample_message()
-    }
+    OutboundMessage { to: address.to_owned(), ..sample_message() }
 }
 
 #[test]
@@ -40,10 +37,7 @@ fn a_mail_has_all_headers() {
         "Content-Type: text/plain; charset=utf-8",
         "Content-Transfer-Encoding: 7bit",
         "MIME-Version: 1.0",
-        &format!(
-            "Message-ID: <{}.{}@example.org>",
-            message.message_id, message.delivery_id
-        ),
+        &format!("Message-ID: <{}.{}@example.org>", message.message_id, message.delivery_id),
     ] {
         assert!(text.contains(&format!("{line}\r\n")), "{line} is not in:\n{text}");
     }
@@ -60,16 +54,7 @@ fn a_message_cannot_add_a_header_or_a_recipient() {
     let head = text.split("\r\n\r\n").next().unwrap();
     assert!(!head.contains("\nBcc"), "{text}");
     assert!(head.contains("Subject: a  Bcc: x@example.org    b\r\n"), "{text}");
-    for address in [
-        "",
-        "a",
-        "a@b@c",
-        "<a@b.c>",
-        "a@b.c>",
-        "a\r\nRCPT TO:<x@y.z>@b.c",
-        "a b@c.d",
-        "a@b c",
-    ] {
+    for address in ["", "a", "a@b@c", "<a@b.c>", "a@b.c>", "a\r\nRCPT TO:<x@y.z>@b.c", "a b@c.d", "a@b c"] {
         let error = compose(&message_to(address), &settings(), from_millis(0)).err();
         assert_eq!(error, Some(ComposeError::InvalidAddress), "{address:?}");
     }
@@ -77,26 +62,14 @@ fn a_message_cannot_add_a_header_or_a_recipient() {
 
 #[test]
 fn every_text_is_encoded_for_any_server() {
-    for body in [
-        "Grüße — سلام 👋".to_owned(),
-        "سلام ".repeat(400),
-        "\0\u{1b}x".to_owned(),
-        "x".repeat(2_000),
-    ] {
-        let text = composed_text(&OutboundMessage {
-            body,
-            ..message_to("user@example.com")
-        });
+    for body in ["Grüße — سلام 👋".to_owned(), "سلام ".repeat(400), "\0\u{1b}x".to_owned(), "x".repeat(2_000)]
+    {
+        let text = composed_text(&OutboundMessage { body, ..message_to("user@example.com") });
         assert!(text.is_ascii(), "{text}");
         assert!(text.lines().all(|line| line.len() <= LINE_BYTES_MAX), "{text}");
     }
     let subject = "Ваш код — سلام".repeat(9);
-    let text = composed_text(&OutboundMessage {
-        subject: Some(subject),
-        ..message_to("user@bücher.example")
-    });
-    assert!(
-        text.contains("To: user@xn--bcher-kva.example\r\n") && text.is_ascii(),
-        "{text}"
-    );
+    let text =
+        composed_text(&OutboundMessage { subject: Some(subject), ..message_to("user@bücher.example") });
+    assert!(text.contains("To: user@xn--bcher-kva.example\r\n") && text.is_ascii(), "{text}");
 }

@@ -19,11 +19,7 @@ fn the_example_of_the_reference_is_signed_with_one_and_with_two_secrets() {
 #[test]
 fn the_example_of_the_reference_libraries_is_signed() {
     let secrets = SigningSecrets::parse(&["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]).unwrap();
-    let signature = secrets.sign(
-        "msg_p5jXN8AQM9LWM0D4loKWxJek",
-        1_614_265_330,
-        br#"{"test": 2432232314}"#,
-    );
+    let signature = secrets.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
     assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 }
 
@@ -31,21 +27,9 @@ fn the_example_of_the_reference_libraries_is_signed() {
 fn prefix_and_padding_are_optional_and_an_invalid_secret_is_not_shown() {
     let bare = SECRET.trim_start_matches(SECRET_PREFIX).trim_end_matches('=');
     assert_eq!(SigningSecrets::parse(&[bare]), SigningSecrets::parse(&[SECRET]));
-    for wrong in [
-        "",
-        "whsec_",
-        "whsec_c2hvcnQ=",
-        "whsec_hunter2!",
-        &format!("whsec_{}", "A".repeat(200)),
-    ] {
+    for wrong in ["", "whsec_", "whsec_c2hvcnQ=", "whsec_hunter2!", &format!("whsec_{}", "A".repeat(200))] {
         let error = SigningSecrets::parse(&[SECRET, wrong]).unwrap_err();
-        assert!(
-            error.contains("number 2") && !error.contains("hunter2"),
-            "{error}"
-        );
+        assert!(error.contains("number 2") && !error.contains("hunter2"), "{error}");
     }
-    assert_eq!(
-        format!("{:?}", SigningSecrets::parse(&[SECRET, NEW_SECRET])),
-        "Ok(SigningSecrets(2))"
-    );
+    assert_eq!(format!("{:?}", SigningSecrets::parse(&[SECRET, NEW_SECRET])), "Ok(SigningSecrets(2))");
 }

@@ -27,13 +27,7 @@ async fn wait_until(what: &str, holds: impl Fn() -> bool) {
 /// Writes the certificate authority `NAME.pem`, and `NAME-server.pem` and `NAME-server.key` for a server on 127.0.0.1.
 fn write_certificates(folder: &Path, name: &str) {
     let file = |ending: &str| folder.join(format!("{name}{ending}")).display().to_string();
-    let new_key = [
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ];
+    let new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
     let with = |more: &[&str]| {
         let mut arguments = vec!["req"];
         arguments.extend(new_key);
@@ -41,25 +35,12 @@ fn write_certificates(folder: &Path, name: &str) {
         run_command("openssl", &arguments);
     };
     let (ca, ca_key) = (file(".pem"), file(".key"));
-    with(&[
-        "-x509",
-        "-subj",
-        "/CN=authority",
-        "-days",
-        "2",
-        "-keyout",
-        &ca_key,
-        "-out",
-        &ca,
-    ]);
+    with(&["-x509", "-subj", "/CN=authority", "-days", "2", "-keyout", &ca_key, "-out", &ca]);
     let (request, key) = (file("-server.csr"), file("-server.key"));
     with(&["-subj", "/CN=server", "-keyout", &key, "-out", &request]);
     let extensions = file(".ext");
     std::fs::write(&extensions, "subjectAltName=IP:127.0.0.1").expect("a folder to write to");
-    let (signed, server) = (
-        ["x509", "-req", "-days", "2", "-CAcreateserial"],
-        file("-server.pem"),
-    );
+    let (signed, server) = (["x509", "-req", "-days", "2", "-CAcreateserial"], file("-server.pem"));
     let mut arguments = signed.to_vec();
     arguments.extend(["-in", &request, "-CA", &ca, "-CAkey", &ca_key]);
     arguments.extend(["-extfile", &extensions, "-out", &server]);
@@ -84,11 +65,8 @@ async fn tls_checks_the_authority_and_sends_the_client_certificate() {
         &file("ours.pem"),
     ]);
     let url = |authority: &str, own: &str| {
-        let (ca, cert, key) = (
-            file(authority),
-            file(&format!("{own}-server.pem")),
-            file(&format!("{own}-server.key")),
-        );
+        let (ca, cert, key) =
+            (file(authority), file(&format!("{own}-server.pem")), file(&format!("{own}-server.key")));
         format!("rediss://127.0.0.1:{port}?ca={ca}&cert={cert}&key={key}")
     };
     let queue = open(&url("ours.pem", "ours"), 100).await;
@@ -107,26 +85,13 @@ impl RedisCluster {
     async fn start() -> Self {
         let buses = [free_port(), free_port(), free_port()].map(|port| port.to_string());
         let member = |bus: &String| {
-            let settings = [
-                "--cluster-enabled",
-                "yes",
-                "--cluster-node-timeout",
-                "2000",
-                "--cluster-port",
-            ];
+            let settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port"];
             BackendServer::redis_with(&[&settings[..], &[bus]].concat())
         };
         let cluster = Self(buses.iter().map(member).collect());
         for (index, range) in ["0 5460", "5461 10922", "10923 16383"].iter().enumerate() {
-            assert_eq!(
-                cluster.0[index].send_command(&format!("CLUSTER ADDSLOTSRANGE {range}")),
-                "+OK"
-            );
-            let meet = format!(
-                "CLUSTER MEET 127.0.0.1 {} {}",
-                cluster.0[index].port(),
-                buses[index]
-            );
+            assert_eq!(cluster.0[index].send_command(&format!("CLUSTER ADDSLOTSRANGE {range}")), "+OK");
+            let meet = format!("CLUSTER MEET 127.0.0.1 {} {}", cluster.0[index].port(), buses[index]);
             assert_eq!(cluster.0[0].send_command(&meet), "+OK");
         }
         for index in 0..3 {
@@ -152,11 +117,8 @@ impl RedisCluster {
     }
 
     fn slot_owner(&self) -> usize {
-        let is_owner = |index: &usize| {
-            self.0[*index]
-                .send_command("SCARD {postrider:}channels")
-                .starts_with(':')
-        };
+        let is_owner =
+            |index: &usize| self.0[*index].send_command("SCARD {postrider:}channels").starts_with(':');
         (0..3).find(is_owner).expect("a member owns the slot")
     }
 
@@ -180,11 +142,7 @@ async fn a_cluster_serves_the_queue_from_any_slot_owner() {
     wait_until_working(&*first, 1).await;
     let worker = tokio::spawn(async move { second.pop(&10, test_start(), TEST_TIMEOUT).await });
     first.push(&[entry_due_now(2)]);
-    assert_eq!(
-        worker.await.expect("the other one"),
-        [DeliveryId(2)],
-        "the worker is notified"
-    );
+    assert_eq!(worker.await.expect("the other one"), [DeliveryId(2)], "the worker is notified");
     cluster.move_slot();
     wait_until_working(&*first, 3).await;
 }
@@ -196,11 +154,7 @@ async fn an_unreachable_member_is_not_needed_to_find_the_slot_owner() {
     cluster.0.swap(0, killed);
     cluster.0[0].kill();
     let queue = open(&cluster.url(), 100).await;
-    assert_eq!(
-        queue.depth().await,
-        Some(0),
-        "found before the cluster noticed the failure"
-    );
+    assert_eq!(queue.depth().await, Some(0), "found before the cluster noticed the failure");
 }
 
 #[tokio::test]
@@ -209,30 +163,19 @@ async fn sentinels_lead_to_the_next_master() {
     let replica = BackendServer::redis_with(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
     let sentinel = BackendServer::sentinel(master.port());
     let unused = free_port();
-    let url = format!(
-        "redis+sentinel://127.0.0.1:{unused},127.0.0.1:{}/main/0",
-        sentinel.port()
-    );
+    let url = format!("redis+sentinel://127.0.0.1:{unused},127.0.0.1:{}/main/0", sentinel.port());
     let queue = open(&url, 100).await;
     wait_until_working(&*queue, 1).await;
-    wait_until("the sentinel knows the replica", || {
-        sentinel.send_command("SENTINEL REPLICAS main") == "*1"
-    })
-    .await;
+    wait_until("the sentinel knows the replica", || sentinel.send_command("SENTINEL REPLICAS main") == "*1")
+        .await;
     wait_until("the replica is in step", || {
-        run_command(
-            "redis-cli",
-            &["-p", &replica.port().to_string(), "INFO", "replication"],
-        )
-        .contains("master_link_status:up")
+        run_command("redis-cli", &["-p", &replica.port().to_string(), "INFO", "replication"])
+            .contains("master_link_status:up")
     })
     .await;
     master.kill();
     wait_until_working(&*queue, 2).await;
-    assert_eq!(
-        sentinel.send_command("SENTINEL GET-MASTER-ADDR-BY-NAME main"),
-        "*2"
-    );
+    assert_eq!(sentinel.send_command("SENTINEL GET-MASTER-ADDR-BY-NAME main"), "*2");
     assert!(
         run_command("redis-cli", &["-p", &replica.port().to_string(), "ROLE"]).starts_with("master"),
         "the replica has become the master"

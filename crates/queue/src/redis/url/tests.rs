@@ -27,11 +27,7 @@ fn one_host_can_be_written_in_many_ways() {
 
 #[test]
 fn all_keys_in_a_cluster_are_in_one_slot() {
-    for url in [
-        "redis-cluster://a:1,b:2",
-        "redis://a:1?cluster=true",
-        "rediss-cluster://:pw@a:1,b:2",
-    ] {
+    for url in ["redis-cluster://a:1,b:2", "redis://a:1?cluster=true", "rediss-cluster://:pw@a:1,b:2"] {
         let parsed_url = parsed(url);
         assert!(matches!(parsed_url.topology, Topology::Cluster), "{url}");
         assert_eq!(parsed_url.prefix, "{postrider:}");
@@ -59,10 +55,7 @@ fn an_invalid_url_is_an_error_that_does_not_repeat_it() {
         ("redis+magic://:secret@a", "unknown scheme"),
         ("rediss://:secret@a#insecure", "the text after it"),
         ("redis://:secret@a?ca=/x.pem", "use rediss://"),
-        (
-            "rediss://:secret@a?ca=/nowhere/x.pem",
-            "/nowhere/x.pem cannot be read",
-        ),
+        ("rediss://:secret@a?ca=/nowhere/x.pem", "/nowhere/x.pem cannot be read"),
         ("redis-cluster://:secret@a,", "invalid queue url"),
     ] {
         let error = RedisUrl::parse(url).err().expect(url).chain();

@@ -89,8 +89,7 @@ impl ObjectReader<'_> {
             }
             Some(text) => events::validate_callback_url(gateway, text),
         };
-        url.map_err(|detail| self.add_violation("callback_url", detail))
-            .ok()
+        url.map_err(|detail| self.add_violation("callback_url", detail)).ok()
     }
 
     pub(super) fn timestamp(&mut self, name: &str) -> Option<Timestamp> {

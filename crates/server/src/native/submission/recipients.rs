@@ -58,11 +58,7 @@ fn request_for_address(gateway: &Gateway, address: &str, channels: Option<Vec<St
     };
     let channels = channels.unwrap_or_else(|| default_channels(gateway));
     let addresses = channels.into_iter().map(|channel| (channel, address.to_owned()));
-    AcceptRequest {
-        addresses: addresses.collect(),
-        on_missing_address,
-        ..AcceptRequest::default()
-    }
+    AcceptRequest { addresses: addresses.collect(), on_missing_address, ..AcceptRequest::default() }
 }
 
 /// Gives each channel the address under its own name, else the one of a kind that it can use.
@@ -72,10 +68,8 @@ fn request_by_channel(
     to: &Map<String, Value>,
     channels: Vec<String>,
 ) -> AcceptRequest {
-    let mut request = AcceptRequest {
-        contacts: read_contacts(fields, gateway, to),
-        ..AcceptRequest::default()
-    };
+    let mut request =
+        AcceptRequest { contacts: read_contacts(fields, gateway, to), ..AcceptRequest::default() };
     for channel in channels {
         match to.get(&channel).and_then(Value::as_str) {
             Some(address) => request.addresses.push((channel, address.to_owned())),
@@ -142,11 +136,6 @@ fn read_channels(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<Vec
 }
 
 fn unknown_channel_message(gateway: &Gateway) -> String {
-    let names: Vec<&str> = gateway
-        .config
-        .channels
-        .iter()
-        .map(|channel| channel.name.as_str())
-        .collect();
+    let names: Vec<&str> = gateway.config.channels.iter().map(|channel| channel.name.as_str()).collect();
     format!("must name configured channels: {}", names.join(", "))
 }

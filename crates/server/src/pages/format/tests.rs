@@ -15,19 +15,7 @@ fn a_small_share_is_never_shown_as_zero() {
 #[test]
 fn a_duration_has_its_unit() {
     let read = [0, 120, 1_000, 1_250, 30_000, 60_000, 1_200_000, 90_000].map(duration);
-    assert_eq!(
-        read,
-        [
-            "0 ms",
-            "120 ms",
-            "1 s",
-            "1.2 s",
-            "30 s",
-            "1 min",
-            "20 min",
-            "1 min 30 s"
-        ]
-    );
+    assert_eq!(read, ["0 ms", "120 ms", "1 s", "1.2 s", "30 s", "1 min", "20 min", "1 min 30 s"]);
 }
 
 #[test]

@@ -103,10 +103,7 @@ pub(super) async fn control_provider(
     provider: &str,
     action: &str,
 ) -> Result<Response<Body>> {
-    let provider = provider
-        .parse::<ConfigName>()
-        .ok()
-        .and_then(|name| gateway.provider(&name));
+    let provider = provider.parse::<ConfigName>().ok().and_then(|name| gateway.provider(&name));
     let (Some(provider), Some(action)) = (provider, ControlAction::parse(action)) else {
         return Ok(invalid_form_page());
     };
@@ -125,20 +122,13 @@ pub(super) async fn control_provider(
             error.chain()
         );
     }
-    log::info!(
-        "provider control: provider={name} action={action_name} by={}",
-        operator_name(operator)
-    );
+    log::info!("provider control: provider={name} action={action_name} by={}", operator_name(operator));
     let path = format!("/operate?done={action_name}&provider={name}#providers");
     Ok(session::see_other(&path))
 }
 
 fn operator_name<'a>(operator: &Operator<'a>) -> &'a str {
-    if operator.name.is_empty() {
-        "anonymous"
-    } else {
-        operator.name
-    }
+    if operator.name.is_empty() { "anonymous" } else { operator.name }
 }
 
 /// Parses the value of a button: `resend:selected`, `cancel:all`, `resend:123`.

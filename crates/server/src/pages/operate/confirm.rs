@@ -80,11 +80,7 @@ pub(super) async fn confirm_page(
     };
     if targets.ids.is_empty() {
         let examined_max = SEARCH_PAGES_MAX * search::MESSAGES_EXAMINED_MAX;
-        let done = if targets.has_more {
-            "nothing-in-newest"
-        } else {
-            "nothing"
-        };
+        let done = if targets.has_more { "nothing-in-newest" } else { "nothing" };
         return Ok(session::see_other(&list_path(&typed, done, 0, examined_max)));
     }
     let report = state.reports.report_if_known(gateway).await;
@@ -119,9 +115,7 @@ async fn selected_deliveries(
     hits.retain(|hit| action.applies_to(hit, gateway));
     let previewed_hits = hits.iter().take(PREVIEW_ROWS_MAX);
     Ok(Targets {
-        rows: previewed_hits
-            .map(|hit| DeliveryRow::of(hit, mask, now))
-            .collect(),
+        rows: previewed_hits.map(|hit| DeliveryRow::of(hit, mask, now)).collect(),
         ids: hits.iter().map(|hit| hit.delivery.id).collect(),
         has_more: false,
     })

@@ -54,17 +54,12 @@ pub(super) async fn delivery_list_page(
     let before = before.and_then(|before| before.parse().ok());
     let now = gateway.clock.now();
     let (results, errors) = match filter {
-        Ok(filter) => (
-            search::search_deliveries(gateway, &filter, before, PAGE_DELIVERIES).await?,
-            Vec::new(),
-        ),
+        Ok(filter) => {
+            (search::search_deliveries(gateway, &filter, before, PAGE_DELIVERIES).await?, Vec::new())
+        }
         Err(errors) => (search::DeliverySearchResults::default(), errors),
     };
-    let status = if errors.is_empty() {
-        StatusCode::OK
-    } else {
-        StatusCode::BAD_REQUEST
-    };
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let report = state.reports.report_if_known(gateway).await;
     let mask = gateway.config.mask_numbers;
     let page = DeliveryListPage {
@@ -80,11 +75,7 @@ pub(super) async fn delivery_list_page(
         typed: typed.chars().take(search_query::SEARCH_CHARS_MAX).collect(),
         before,
         errors,
-        rows: results
-            .hits
-            .iter()
-            .map(|hit| DeliveryRow::of(hit, mask, now))
-            .collect(),
+        rows: results.hits.iter().map(|hit| DeliveryRow::of(hit, mask, now)).collect(),
         next: results.next,
         is_truncated: results.is_truncated,
         examined_max: format::count(u64::try_from(MESSAGES_EXAMINED_MAX).unwrap_or(u64::MAX)),
@@ -104,9 +95,6 @@ fn parse_typed_search(
             let filter = search_query::parse_search(gateway, &typed);
             (typed, filter)
         }
-        Err(error) => (
-            String::new(),
-            Err(vec![format!("The search cannot be read: {error}.")]),
-        ),
+        Err(error) => (String::new(), Err(vec![format!("The search cannot be read: {error}.")])),
     }
 }

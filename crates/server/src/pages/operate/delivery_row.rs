@@ -52,9 +52,7 @@ impl DeliveryRow {
             address: format::address(&delivery.address, mask),
             user: hit.user.clone().unwrap_or_default(),
             provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
-            code: attempt
-                .and_then(|attempt| attempt.code.clone())
-                .unwrap_or_default(),
+            code: attempt.and_then(|attempt| attempt.code.clone()).unwrap_or_default(),
             maybe_sent_twice: attempt.is_some_and(|attempt| attempt.has_unknown_attempt),
             tries: delivery.tries,
             body: format::body_preview(&hit.body),

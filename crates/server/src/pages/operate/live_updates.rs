@@ -176,10 +176,9 @@ pub(super) fn backlog_values(
     now: postrider_core::clock::Timestamp,
 ) -> [(&'static str, String); 3] {
     let count = |number: fn(&Backlog) -> u64| {
-        backlog.as_ref().map_or_else(
-            || format::NOT_AVAILABLE.to_owned(),
-            |backlog| format::count(number(backlog)),
-        )
+        backlog
+            .as_ref()
+            .map_or_else(|| format::NOT_AVAILABLE.to_owned(), |backlog| format::count(number(backlog)))
     };
     let oldest = backlog.and_then(|backlog| backlog.oldest_due_at);
     let overdue = oldest.map_or(0, |due_at| (now - due_at).num_seconds().max(0));
@@ -187,14 +186,7 @@ pub(super) fn backlog_values(
     [
         ("waiting", count(|backlog| backlog.waiting)),
         ("due", count(|backlog| backlog.due)),
-        (
-            "overdue",
-            if backlog.is_none() {
-                format::NOT_AVAILABLE.to_owned()
-            } else {
-                overdue
-            },
-        ),
+        ("overdue", if backlog.is_none() { format::NOT_AVAILABLE.to_owned() } else { overdue }),
     ]
 }
 
@@ -209,9 +201,7 @@ impl hyper::body::Body for EventStream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0
-            .poll_recv(context)
-            .map(|event| event.map(|event| Ok(Frame::data(event))))
+        self.0.poll_recv(context).map(|event| event.map(|event| Ok(Frame::data(event))))
     }
 }
 
@@ -225,9 +215,7 @@ pub(super) fn event_stream(
     let Ok(permit) = Arc::clone(&live.watchers).try_acquire_owned() else {
         let mut response = Response::new(Body::from("too many live pages; reload the page instead"));
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static("30"));
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("30"));
         return response;
     };
     let (sender, events) = mpsc::channel(1);

@@ -32,12 +32,7 @@ impl Notice {
     pub(super) fn from_query(query: &str) -> Option<Self> {
         let text = |name| form::field(query.as_bytes(), name).unwrap_or_default();
         let number = |name| text(name).parse::<u64>().unwrap_or_default();
-        let provider = || {
-            text("provider")
-                .parse::<ConfigName>()
-                .ok()
-                .map(|name| name.to_string())
-        };
+        let provider = || text("provider").parse::<ConfigName>().ok().map(|name| name.to_string());
         match text("done").as_ref() {
             action @ ("resend" | "cancel") => Some(Self::Changed {
                 resent: action == "resend",

@@ -42,11 +42,7 @@ pub(super) async fn read_form(
 ) -> OperatePageResult<Bytes> {
     let content = body::read(headers, content, &gateway.config.limits).await;
     content.map_err(|error| {
-        Box::new(layout::error_page(
-            error.status(),
-            "The form cannot be read",
-            &error.message(),
-        ))
+        Box::new(layout::error_page(error.status(), "The form cannot be read", &error.message()))
     })
 }
 

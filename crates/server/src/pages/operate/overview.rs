@@ -88,11 +88,7 @@ pub(super) async fn overview_page(
             .iter()
             .map(|provider| OperateProviderRow::of(gateway, provider, report))
             .collect(),
-        failures: failures
-            .hits
-            .iter()
-            .map(|hit| DeliveryRow::of(hit, mask, now))
-            .collect(),
+        failures: failures.hits.iter().map(|hit| DeliveryRow::of(hit, mask, now)).collect(),
     };
     layout::operator_page(StatusCode::OK, &page)
 }
@@ -110,15 +106,11 @@ impl OperateProviderRow {
             can_resume: status.can_resume(),
             detail: status.detail,
             shares: channel_shares(gateway, provider),
-            rate: provider
-                .rate
-                .map_or_else(|| "no limit".to_owned(), |rate| format!("{rate} per second")),
+            rate: provider.rate.map_or_else(|| "no limit".to_owned(), |rate| format!("{rate} per second")),
             in_flight: status.in_flight,
             concurrency: provider.concurrency,
-            attempts: numbers.map_or_else(
-                || format::NOT_AVAILABLE.to_owned(),
-                |numbers| format::count(numbers.attempts),
-            ),
+            attempts: numbers
+                .map_or_else(|| format::NOT_AVAILABLE.to_owned(), |numbers| format::count(numbers.attempts)),
             share: format::percent(numbers.and_then(|numbers| numbers.share_percent)),
             fault: format::percent(numbers.and_then(|numbers| numbers.fault_percent)),
             can_pause: !status.is_paused,
@@ -131,9 +123,7 @@ fn channel_shares(gateway: &Gateway, provider: &ProviderRuntime) -> String {
     let channels = gateway.config.channels.iter();
     let parts = channels.filter_map(|channel| native::provider_channel(channel, &provider.name));
     let texts = parts.map(|part| {
-        let native::ProviderChannelView {
-            channel, strategy, ..
-        } = &part;
+        let native::ProviderChannelView { channel, strategy, .. } = &part;
         match (*strategy, part.share_percent) {
             ("failover", Some(share)) if share > 0.0 => format!("{channel}: first"),
             ("failover", _) => format!("{channel}: standby"),

@@ -22,20 +22,14 @@ pub(super) fn parse_search(gateway: &Gateway, typed: &str) -> Result<DeliverySea
     let mut filter = DeliverySearchFilter::default();
     let mut errors = Vec::new();
     if typed.chars().count() > SEARCH_CHARS_MAX {
-        return Err(vec![format!(
-            "A search may have at most {SEARCH_CHARS_MAX} characters."
-        )]);
+        return Err(vec![format!("A search may have at most {SEARCH_CHARS_MAX} characters.")]);
     }
     for term in split_terms(typed) {
         if let Err(error) = set_filter(gateway, &mut filter, &term) {
             errors.push(error);
         }
     }
-    if errors.is_empty() {
-        Ok(filter)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(filter) } else { Err(errors) }
 }
 
 fn set_filter(gateway: &Gateway, filter: &mut DeliverySearchFilter, term: &str) -> Result<(), String> {
@@ -60,15 +54,11 @@ fn set_filter(gateway: &Gateway, filter: &mut DeliverySearchFilter, term: &str) 
         "user" => set_once(&mut filter.user, value.to_owned(), name),
         "state" => set_once(&mut filter.state, parse_state(value)?, name),
         "provider" => {
-            let provider = value
-                .parse()
-                .map_err(|_| format!("“{value}” is not a provider name."))?;
+            let provider = value.parse().map_err(|_| format!("“{value}” is not a provider name."))?;
             set_once(&mut filter.provider, provider, name)
         }
         "since" => set_once(&mut filter.since, parse_since(value, gateway.clock.now())?, name),
-        _ => Err(format!(
-            "“{name}:” is unknown; write to:, user:, state:, provider: or since:."
-        )),
+        _ => Err(format!("“{name}:” is unknown; write to:, user:, state:, provider: or since:.")),
     }
 }
 
@@ -99,10 +89,7 @@ fn parse_since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(time.to_utc());
     }
-    let day = text
-        .parse::<NaiveDate>()
-        .ok()
-        .and_then(|day| day.and_hms_opt(0, 0, 0));
+    let day = text.parse::<NaiveDate>().ok().and_then(|day| day.and_hms_opt(0, 0, 0));
     if let Some(day) = day {
         return Ok(day.and_utc());
     }

@@ -40,18 +40,13 @@ async fn send_form(server: &TestServer, path: &str, headers: &[(&str, &str)], fo
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    server
-        .request(request.body(Body::from(form.to_owned())).unwrap())
-        .await
+    server.request(request.body(Body::from(form.to_owned())).unwrap()).await
 }
 
 /// Signs in and returns the cookie as the browser sends it back.
 async fn sign_in(server: &TestServer, key: &str) -> String {
     let response = send_form(server, "/sign-in", &[], &format!("key={key}&next=%2Foperate")).await;
-    assert_eq!(
-        (response.status.as_u16(), response.header("location")),
-        (303, Some("/operate"))
-    );
+    assert_eq!((response.status.as_u16(), response.header("location")), (303, Some("/operate")));
     let cookie = response.header("set-cookie").unwrap();
     for part in ["HttpOnly", "SameSite=Strict", "Path=/"] {
         assert!(cookie.contains(part), "{cookie}");
@@ -72,12 +67,7 @@ async fn a_browser_signs_in_and_out() {
     for path in ["/operate", "/", "/operate/messages?q=state%3Afailed"] {
         let response = browse(&server, path, None).await;
         assert_eq!(response.status, 303, "{path}");
-        assert!(
-            response
-                .header("location")
-                .unwrap()
-                .starts_with("/sign-in?next=%2F")
-        );
+        assert!(response.header("location").unwrap().starts_with("/sign-in?next=%2F"));
     }
     let wrong = send_form(&server, "/sign-in", &[], "key=wrong").await;
     assert_eq!((wrong.status.as_u16(), wrong.header("set-cookie")), (401, None));
@@ -102,11 +92,7 @@ async fn operators_need_the_scope_admin() {
     }
     let send_only = send_form(&server, "/sign-in", &[], "key=s3nd").await;
     assert_eq!(send_only.status, 401, "a key that only sends opens no page");
-    for path in [
-        "/operate/confirm",
-        "/operate/apply",
-        "/operate/providers/mock-red/pause",
-    ] {
+    for path in ["/operate/confirm", "/operate/apply", "/operate/providers/mock-red/pause"] {
         assert_eq!(send_form(&server, path, &[], "").await.status, 401, "{path}");
         let response = send_form(&server, path, &[("cookie", &cookie)], "").await;
         assert_eq!(response.status, 403, "{path}");
@@ -123,29 +109,14 @@ async fn a_form_of_another_site_changes_nothing() {
     let server = TestServer::with(add_keys).await;
     let cookie = sign_in(&server, "all").await;
     let pause = "/operate/providers/mock-red/pause";
-    let valid_form = format!(
-        "token={}",
-        form_token(&browse(&server, "/operate", Some(&cookie)).await)
-    );
+    let valid_form = format!("token={}", form_token(&browse(&server, "/operate", Some(&cookie)).await));
     for (headers, form) in [
         (vec![("cookie", cookie.as_str())], "token="),
         (vec![("cookie", &cookie)], "token=1.x"),
-        (
-            vec![("cookie", &cookie), ("sec-fetch-site", "cross-site")],
-            &valid_form,
-        ),
-        (
-            vec![("cookie", &cookie), ("sec-fetch-site", "same-site")],
-            &valid_form,
-        ),
-        (
-            vec![("cookie", &cookie), ("host", "a"), ("origin", "http://b")],
-            &valid_form,
-        ),
-        (
-            vec![("cookie", &cookie), ("host", "a"), ("origin", "null")],
-            &valid_form,
-        ),
+        (vec![("cookie", &cookie), ("sec-fetch-site", "cross-site")], &valid_form),
+        (vec![("cookie", &cookie), ("sec-fetch-site", "same-site")], &valid_form),
+        (vec![("cookie", &cookie), ("host", "a"), ("origin", "http://b")], &valid_form),
+        (vec![("cookie", &cookie), ("host", "a"), ("origin", "null")], &valid_form),
     ] {
         let response = send_form(&server, pause, &headers, form).await;
         assert_eq!(response.status, 403, "{headers:?} {form}");
@@ -166,11 +137,7 @@ async fn without_keys_a_foreign_host_name_is_refused() {
     let server = TestServer::new().await;
     let status_for = async |host: &str| {
         let request = Request::get("/operate").header("host", host);
-        server
-            .request(request.body(Body::empty()).unwrap())
-            .await
-            .status
-            .as_u16()
+        server.request(request.body(Body::empty()).unwrap()).await.status.as_u16()
     };
     for (host, status) in [
         ("127.0.0.1:8080", 200),
@@ -188,34 +155,15 @@ async fn a_provider_is_paused_and_resumed() {
     let server = TestServer::new().await;
     let name: ConfigName = "mock-red".parse().unwrap();
     let form = format!("token={}", form_token(&server.get("/operate").await));
-    let is_available = || {
-        server
-            .gateway
-            .provider(&name)
-            .unwrap()
-            .is_available(server.gateway.clock.now())
-    };
-    let paused = server
-        .post("/operate/providers/mock-red/pause", FORM_URLENCODED, form.clone())
-        .await;
+    let is_available = || server.gateway.provider(&name).unwrap().is_available(server.gateway.clock.now());
+    let paused = server.post("/operate/providers/mock-red/pause", FORM_URLENCODED, form.clone()).await;
     assert_eq!(paused.status, 303);
     assert!(!is_available());
     let page = server.get(paused.header("location").unwrap()).await.text();
-    assert!(
-        page.contains("</strong> is paused.") && page.contains("class=\"state paused\""),
-        "{page}"
-    );
-    server
-        .post(
-            "/operate/providers/mock-red/resume",
-            FORM_URLENCODED,
-            form.clone(),
-        )
-        .await;
+    assert!(page.contains("</strong> is paused.") && page.contains("class=\"state paused\""), "{page}");
+    server.post("/operate/providers/mock-red/resume", FORM_URLENCODED, form.clone()).await;
     assert!(is_available());
-    let unknown = server
-        .post("/operate/providers/unknown/pause", FORM_URLENCODED, form)
-        .await;
+    let unknown = server.post("/operate/providers/unknown/pause", FORM_URLENCODED, form).await;
     assert_eq!(unknown.status, 400);
 }
 
@@ -250,20 +198,11 @@ async fn an_invalid_search_gets_the_valid_terms() {
     for text in ["“colour:” is unknown", "“lost” is not a state"] {
         assert!(response.text().contains(text), "{}", response.text());
     }
-    let twice = server
-        .get("/operate/messages?q=state%3Afailed+State%3Awaiting")
-        .await;
+    let twice = server.get("/operate/messages?q=state%3Afailed+State%3Awaiting").await;
     assert_eq!(twice.status, 400);
-    assert!(
-        twice.text().contains("“state:” is given twice"),
-        "{}",
-        twice.text()
-    );
+    assert!(twice.text().contains("“state:” is given twice"), "{}", twice.text());
     let hostile = server.get("/operate/messages?q=%3Cscript%3E").await.text();
-    assert!(
-        !hostile.contains("<script>") && hostile.contains("&#60;script&#62;"),
-        "{hostile}"
-    );
+    assert!(!hostile.contains("<script>") && hostile.contains("&#60;script&#62;"), "{hostile}");
 }
 
 #[tokio::test]
@@ -271,23 +210,10 @@ async fn only_the_script_of_the_gateway_may_run() {
     let server = TestServer::new().await;
     let page = server.get("/operate").await;
     let policy = page.header("content-security-policy").unwrap();
-    assert!(
-        policy.contains("script-src 'self'") && !policy.contains("unsafe"),
-        "{policy}"
-    );
+    assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
     assert!(!page.text().contains(" style=") && !page.text().contains(" onclick="));
     let report = server.get("/").await;
-    assert!(
-        !report
-            .header("content-security-policy")
-            .unwrap()
-            .contains("script-src")
-    );
+    assert!(!report.header("content-security-policy").unwrap().contains("script-src"));
     let script = server.get("/operate.js").await;
-    assert!(
-        script
-            .header("content-type")
-            .unwrap()
-            .starts_with("text/javascript")
-    );
+    assert!(script.header("content-type").unwrap().starts_with("text/javascript"));
 }

@@ -7,12 +7,7 @@ fn at(day: u32, hour: u32, minute: u32) -> Timestamp {
 }
 
 fn hour(day: u32, hour: u32, accepted: u64, sent: u64, failed: u64) -> HourReportRow {
-    HourReportRow {
-        hour: at(day, hour, 0),
-        accepted,
-        sent,
-        failed,
-    }
+    HourReportRow { hour: at(day, hour, 0), accepted, sent, failed }
 }
 
 #[test]
@@ -34,12 +29,7 @@ fn a_path_contains_only_the_coordinates_that_change() {
 
 #[test]
 fn hours_outside_the_two_days_are_left_out() {
-    let counted = [
-        hour(18, 9, 5, 5, 0),
-        hour(20, 9, 3, 3, 0),
-        hour(21, 9, 2, 1, 1),
-        hour(22, 9, 9, 9, 0),
-    ];
+    let counted = [hour(18, 9, 5, 5, 0), hour(20, 9, 3, 3, 0), hour(21, 9, 2, 1, 1), hour(22, 9, 9, 9, 0)];
     assert_eq!(HourlyPlot::until(at(21, 9, 30), &counted).accepted(), 5);
 }
 

@@ -14,18 +14,9 @@ fn settings() -> PageSettings {
 fn every_setting_of_the_page_changes_its_fingerprint() {
     let fingerprints = [
         settings(),
-        PageSettings {
-            mask_numbers: false,
-            ..settings()
-        },
-        PageSettings {
-            test_mode: false,
-            ..settings()
-        },
-        PageSettings {
-            interval: None,
-            ..settings()
-        },
+        PageSettings { mask_numbers: false, ..settings() },
+        PageSettings { test_mode: false, ..settings() },
+        PageSettings { interval: None, ..settings() },
     ]
     .map(|settings| page_fingerprint(&settings));
     for (index, one) in fingerprints.iter().enumerate() {

@@ -48,10 +48,7 @@ impl FakeStore {
 }
 
 fn unexpected_call<T>() -> Result<T> {
-    Err(Error::new(
-        ErrorKind::Internal,
-        "a method that no page uses was called",
-    ))
+    Err(Error::new(ErrorKind::Internal, "a method that no page uses was called"))
 }
 
 #[async_trait]

@@ -78,12 +78,7 @@ impl PagesFixture {
         };
         let gateway = Arc::new(Gateway::wire(config, backends, Vec::new()));
         let pages = routes(&Arc::default()).with_state(Arc::clone(&gateway));
-        Self {
-            store,
-            cache,
-            gateway,
-            pages,
-        }
+        Self { store, cache, gateway, pages }
     }
 
     async fn with_report() -> Self {
@@ -119,10 +114,7 @@ impl PagesFixture {
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = self.pages.clone().oneshot(request).await.unwrap();
         let status = response.status();
-        assert!(
-            response.headers().contains_key("content-security-policy"),
-            "{path}"
-        );
+        assert!(response.headers().contains_key("content-security-policy"), "{path}");
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
@@ -156,11 +148,8 @@ async fn garbage_in_the_cache_changes_nothing() {
 async fn a_report_of_another_process_is_shown_after_the_next_lookup() {
     let fixture = PagesFixture::with_report().await;
     fixture.get("/").await;
-    let newer = Report {
-        as_of: full_report().as_of + Duration::from_secs(1),
-        messages: 31_337,
-        ..full_report()
-    };
+    let newer =
+        Report { as_of: full_report().as_of + Duration::from_secs(1), messages: 31_337, ..full_report() };
     fixture.store.set_report(&newer);
     let (_, page) = fixture.get_after_store_read("/").await;
     assert!(page.contains("31,337"), "{page}");
@@ -178,11 +167,7 @@ async fn without_the_store_the_last_known_report_is_shown() {
 async fn without_the_store_and_a_known_report_the_page_explains_the_error() {
     let fixture = PagesFixture::with_report().await;
     fixture.make_store_unavailable();
-    for path in [
-        "/",
-        "/?search=09122222222",
-        "/messages/07070707-0707-0707-0707-070707070707",
-    ] {
+    for path in ["/", "/?search=09122222222", "/messages/07070707-0707-0707-0707-070707070707"] {
         let (status, page) = fixture.get(path).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
         assert!(page.contains("The store is unavailable"), "{page}");
@@ -202,23 +187,12 @@ async fn without_a_report_the_page_is_shown() {
 async fn a_number_is_found_in_any_spelling() {
     let fixture = PagesFixture::with_report().await;
     fixture.store.messages.lock().unwrap().push(hostile_message());
-    for typed in [
-        "09122222222",
-        "+09122222222+",
-        "%2B98+912+222+2222",
-        "+98+912+222+2222",
-        "00989122222222",
-    ] {
+    for typed in ["09122222222", "+09122222222+", "%2B98+912+222+2222", "+98+912+222+2222", "00989122222222"]
+    {
         let (status, page) = fixture.get(&format!("/?search={typed}")).await;
         assert_eq!(status, StatusCode::OK);
-        assert!(
-            page.contains("/messages/07070707-0707-0707-0707-070707070707"),
-            "{typed}: {page}"
-        );
-        assert!(
-            page.contains("&#38;before=1\"") || page.contains("&amp;before=1\""),
-            "{page}"
-        );
+        assert!(page.contains("/messages/07070707-0707-0707-0707-070707070707"), "{typed}: {page}");
+        assert!(page.contains("&#38;before=1\"") || page.contains("&amp;before=1\""), "{page}");
         assert!(page.contains("84,213"), "the report is there as well: {page}");
     }
 }
@@ -229,25 +203,13 @@ async fn an_unsuccessful_search_gets_an_explanation() {
     let cases = [
         ("/?search=%3Cscript%3E", StatusCode::OK, "Invalid phone number"),
         ("/?search=12", StatusCode::OK, "Invalid phone number"),
-        (
-            "/?search=09350000000",
-            StatusCode::OK,
-            "No messages to this number",
-        ),
-        (
-            "/?search=09350000000&before=x",
-            StatusCode::OK,
-            "No messages to this number",
-        ),
+        ("/?search=09350000000", StatusCode::OK, "No messages to this number"),
+        ("/?search=09350000000&before=x", StatusCode::OK, "No messages to this number"),
         ("/?search=%FF", StatusCode::OK, "Invalid phone number"),
         ("/?search=1&search=2", StatusCode::BAD_REQUEST, "Invalid address"),
         ("/messages/7", StatusCode::NOT_FOUND, "Message not found"),
         ("/messages/%FF", StatusCode::NOT_FOUND, "Message not found"),
-        (
-            "/messages/07070707-0707-0707-0707-070707070708",
-            StatusCode::NOT_FOUND,
-            "Message not found",
-        ),
+        ("/messages/07070707-0707-0707-0707-070707070708", StatusCode::NOT_FOUND, "Message not found"),
     ];
     for (path, status, text) in cases {
         let (got, page) = fixture.get(path).await;
@@ -261,9 +223,7 @@ async fn an_unsuccessful_search_gets_an_explanation() {
 async fn a_message_has_a_page() {
     let fixture = PagesFixture::with_report().await;
     fixture.store.messages.lock().unwrap().push(hostile_message());
-    let (status, page) = fixture
-        .get("/messages/07070707-0707-0707-0707-070707070707")
-        .await;
+    let (status, page) = fixture.get("/messages/07070707-0707-0707-0707-070707070707").await;
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("failed: exhausted"), "{page}");
     assert!(!page.contains("<script"), "{page}");

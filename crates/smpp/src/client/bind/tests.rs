@@ -29,13 +29,7 @@ async fn an_enquire_link_before_the_bind_response_is_answered() {
     let (result, received) = bind_with(&[(command::ENQUIRE_LINK, 0), (BIND_RESPONSE, ESME_ROK)]).await;
     assert_eq!(result, Ok(()));
     let mut expected = Vec::new();
-    pdu::encode_pdu(
-        &mut expected,
-        command::BIND_TRANSCEIVER,
-        0,
-        BIND_SEQUENCE,
-        b"body",
-    );
+    pdu::encode_pdu(&mut expected, command::BIND_TRANSCEIVER, 0, BIND_SEQUENCE, b"body");
     let response = pdu::response_id(command::ENQUIRE_LINK);
     pdu::encode_pdu(&mut expected, response, 0, BIND_SEQUENCE, &[]);
     assert_eq!(received, expected);

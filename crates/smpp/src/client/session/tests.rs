@@ -58,11 +58,7 @@ impl ClientHandler for RecordingHandler {
 fn config() -> ClientConfig {
     ClientConfig {
         name: "blue".to_owned(),
-        endpoint: crate::client::SmppEndpoint {
-            host: "localhost".to_owned(),
-            port: 2775,
-            is_tls: false,
-        },
+        endpoint: crate::client::SmppEndpoint { host: "localhost".to_owned(), port: 2775, is_tls: false },
         tls: None,
         bind_body: Vec::new(),
         binds: 1,
@@ -109,10 +105,7 @@ async fn run_with<F: Future<Output = ()>>(
 ) -> SessionEnd {
     let (stream, smsc) = tokio::io::duplex(64 * 1024);
     let (job_sender, mut jobs) = unbounded_channel();
-    let smsc = Smsc {
-        stream: smsc,
-        received: Vec::new(),
-    };
+    let smsc = Smsc { stream: smsc, received: Vec::new() };
     let session = run_session(config, handler, Box::new(stream), &mut jobs);
     tokio::join!(session, smsc_task(smsc, job_sender.clone())).0
 }
@@ -147,12 +140,7 @@ async fn a_message_is_accepted_when_all_its_parts_are() {
             assert_eq!((command, status), (command::SUBMIT_SM, ESME_ROK));
             smsc.send(SUBMIT_RESPONSE, ESME_ROK, sequence, id).await;
         }
-        assert_eq!(
-            outcome.await.unwrap(),
-            SubmitOutcome::Accepted {
-                message_id: b"b".to_vec()
-            }
-        );
+        assert_eq!(outcome.await.unwrap(), SubmitOutcome::Accepted { message_id: b"b".to_vec() });
     })
     .await;
     assert_eq!(lost_reason(&end), "connection closed by the SMSC");
@@ -168,10 +156,7 @@ async fn a_lost_connection_ends_messages_in_flight() {
         smsc.receive().await;
     })
     .await;
-    let SubmitOutcome::SessionLost {
-        may_have_been_sent, ..
-    } = outcome.await.unwrap()
-    else {
+    let SubmitOutcome::SessionLost { may_have_been_sent, .. } = outcome.await.unwrap() else {
         panic!("the session was lost");
     };
     assert!(may_have_been_sent);
@@ -184,32 +169,20 @@ async fn a_delivery_is_answered_when_its_response_is_released() {
     run_with(&config(), handler, |mut smsc, _jobs| async move {
         smsc.send(command::DELIVER_SM, ESME_ROK, 5, &[]).await;
         smsc.send(command::ENQUIRE_LINK, ESME_ROK, 6, &[]).await;
-        assert_eq!(
-            smsc.receive().await,
-            (pdu::response_id(command::ENQUIRE_LINK), ESME_ROK, 6)
-        );
+        assert_eq!(smsc.receive().await, (pdu::response_id(command::ENQUIRE_LINK), ESME_ROK, 6));
         let response = handler.responses.lock().unwrap().pop().unwrap();
         response.send();
-        assert_eq!(
-            smsc.receive().await,
-            (pdu::response_id(command::DELIVER_SM), ESME_ROK, 5)
-        );
+        assert_eq!(smsc.receive().await, (pdu::response_id(command::DELIVER_SM), ESME_ROK, 5));
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_full_handler_asks_for_a_later_delivery() {
-    let handler = RecordingHandler {
-        immediate_status: Some(ESME_RX_T_APPN),
-        ..RecordingHandler::default()
-    };
+    let handler = RecordingHandler { immediate_status: Some(ESME_RX_T_APPN), ..RecordingHandler::default() };
     run_with(&config(), &handler, |mut smsc, _jobs| async move {
         smsc.send(command::DATA_SM, ESME_ROK, 5, &[]).await;
-        assert_eq!(
-            smsc.receive().await,
-            (pdu::response_id(command::DATA_SM), ESME_RX_T_APPN, 5)
-        );
+        assert_eq!(smsc.receive().await, (pdu::response_id(command::DATA_SM), ESME_RX_T_APPN, 5));
     })
     .await;
 }
@@ -219,10 +192,7 @@ async fn an_unbind_is_answered_and_ends_the_session() {
     let handler = RecordingHandler::default();
     let end = run_with(&config(), &handler, |mut smsc, _jobs| async move {
         smsc.send(command::UNBIND, ESME_ROK, 9, &[]).await;
-        assert_eq!(
-            smsc.receive().await,
-            (pdu::response_id(command::UNBIND), ESME_ROK, 9)
-        );
+        assert_eq!(smsc.receive().await, (pdu::response_id(command::UNBIND), ESME_ROK, 9));
     })
     .await;
     assert!(matches!(end, SessionEnd::Unbound));
@@ -261,10 +231,7 @@ async fn an_invalid_length_ends_the_session() {
 #[tokio::test]
 async fn a_dropped_connection_handle_unbinds() {
     let (stream, smsc) = tokio::io::duplex(64 * 1024);
-    let mut smsc = Smsc {
-        stream: smsc,
-        received: Vec::new(),
-    };
+    let mut smsc = Smsc { stream: smsc, received: Vec::new() };
     let (job_sender, mut jobs) = unbounded_channel();
     drop(job_sender);
     let handler = RecordingHandler::default();

@@ -15,10 +15,7 @@ impl PendingOutcomes {
             Ok(SubmitOutcome::Throttled { .. }) => "throttled",
             Ok(SubmitOutcome::ResponseTimeout) => "timeout",
             Ok(SubmitOutcome::PartlyAccepted { .. }) => "partly",
-            Ok(SubmitOutcome::SessionLost {
-                may_have_been_sent: true,
-                ..
-            }) => "unknown",
+            Ok(SubmitOutcome::SessionLost { may_have_been_sent: true, .. }) => "unknown",
             Ok(SubmitOutcome::SessionLost { .. }) => "unsent",
             Ok(SubmitOutcome::Refused { .. }) => "refused",
             Ok(SubmitOutcome::NotBound(_)) => "not bound",
@@ -89,11 +86,7 @@ fn pauses_double_and_a_full_queue_takes_longer() {
         let sequences = send_ready(&mut window, now);
         now += Duration::from_millis(1);
         throttle(&mut window, sequences[0], status, now);
-        assert_eq!(
-            window.paused_until,
-            Some(now + Duration::from_secs(seconds)),
-            "{status:x}"
-        );
+        assert_eq!(window.paused_until, Some(now + Duration::from_secs(seconds)), "{status:x}");
         now += Duration::from_secs(seconds);
     }
     let (mut window, _pending) = window_with_messages(1, &[1], now);
@@ -124,20 +117,13 @@ fn no_message_waits_past_its_deadline() {
     assert_eq!(window.expire(now + Duration::from_secs(10)), [7]);
     assert_eq!(pending.words(), ["timeout", "partly", "throttled"]);
     assert!(window.in_flight.is_empty() && window.ready.is_empty());
-    assert_eq!(
-        window.part_accepted(1, b""),
-        None,
-        "a late response changes nothing"
-    );
+    assert_eq!(window.part_accepted(1, b""), None, "a late response changes nothing");
 }
 
 #[test]
 fn a_refused_part_ends_its_message() {
     let now = Instant::now();
-    for (action, word) in [
-        (StatusAction::FailPart, "partly"),
-        (StatusAction::FailMessage, "refused"),
-    ] {
+    for (action, word) in [(StatusAction::FailPart, "partly"), (StatusAction::FailMessage, "refused")] {
         let (mut window, mut pending) = window_with_messages(1, &[2], now);
         send_ready(&mut window, now);
         window.part_accepted(1, b"a");

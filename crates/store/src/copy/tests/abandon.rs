@@ -30,10 +30,7 @@ async fn a_run_of_an_abandoned_move_does_not_read_the_log_of_the_next_one() {
         StoreMove::abandon(pair.route(), 9).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let other = format!("sqlite:{}", folder.path().join("other.db").display());
-        let route = MoveOptions {
-            to: &other,
-            ..pair.route()
-        };
+        let route = MoveOptions { to: &other, ..pair.route() };
         let mut second = StoreMove::open(route, [2, 2]).await.unwrap();
         second.copy(|_| {}).await.unwrap();
         let late = accepted(&*old, sms(60)).await;
@@ -54,17 +51,12 @@ async fn a_move_can_be_abandoned_without_its_target() {
         let old = pair.open_old();
         fill_store(&*old).await;
         drop(begin(&pair, 1).await);
-        let unreachable = format!(
-            "postgres://127.0.0.1:{}/none",
-            postrider_core::testing::backend_server::free_port()
-        );
+        let unreachable =
+            format!("postgres://127.0.0.1:{}/none", postrider_core::testing::backend_server::free_port());
         let folder = tempfile::tempdir().unwrap();
         let missing = format!("sqlite:{}", folder.path().join("none.db").display());
         for to in [missing, unreachable] {
-            let route = MoveOptions {
-                to: &to,
-                ..pair.route()
-            };
+            let route = MoveOptions { to: &to, ..pair.route() };
             StoreMove::abandon(route, 9).await.unwrap();
             let error = StoreMove::abandon(route, 9).await.unwrap_err();
             assert!(error.to_string().contains("no move"), "{error}");

@@ -17,13 +17,7 @@ fn the_digest_uses_the_hash_of_the_signature() {
 
 #[test]
 fn other_bytes_have_no_digest() {
-    for bytes in [
-        &b""[..],
-        b"\x30",
-        b"\x30\x84\xFF\xFF\xFF\xFF",
-        b"\x30\x05abcde",
-        b"GET /",
-    ] {
+    for bytes in [&b""[..], b"\x30", b"\x30\x84\xFF\xFF\xFF\xFF", b"\x30\x05abcde", b"GET /"] {
         assert_eq!(certificate_digest(bytes), None);
     }
 }

@@ -22,28 +22,15 @@ fn each_host_has_its_own_configuration() {
 #[test]
 fn a_single_host_may_be_primary_or_replica_unless_the_url_restricts_it() {
     let target = |url: &str, role| parse(url, role).unwrap().hosts[0].get_target_session_attrs();
-    assert_eq!(
-        target("postgres://a/db", ServerRole::Primary),
-        TargetSessionAttrs::Any
-    );
-    assert_eq!(
-        target("postgres://a,b/db", ServerRole::Replica),
-        TargetSessionAttrs::ReadOnly
-    );
+    assert_eq!(target("postgres://a/db", ServerRole::Primary), TargetSessionAttrs::Any);
+    assert_eq!(target("postgres://a,b/db", ServerRole::Replica), TargetSessionAttrs::ReadOnly);
     let restricted = "postgres://a/db?target_session_attrs=primary";
-    assert_eq!(
-        target(restricted, ServerRole::Replica),
-        TargetSessionAttrs::ReadWrite
-    );
+    assert_eq!(target(restricted, ServerRole::Replica), TargetSessionAttrs::ReadWrite);
 }
 
 #[test]
 fn a_socket_and_a_url_without_a_database_are_valid() {
-    for url in [
-        "postgres://host",
-        "postgres://host?connect_timeout=2",
-        "postgres:///db?host=/run",
-    ] {
+    for url in ["postgres://host", "postgres://host?connect_timeout=2", "postgres:///db?host=/run"] {
         assert_eq!(parse(url, ServerRole::Primary).unwrap().hosts.len(), 1, "{url}");
     }
 }
@@ -53,30 +40,15 @@ fn ssl_modes_have_the_meaning_of_libpq() {
     let of = |mode, roots| parse_ssl_mode(mode, roots).unwrap();
     let file = || Roots::File("ca.pem".into());
     assert_eq!(of(None, None), (SslMode::Prefer, CertificateCheck::Unverified));
-    assert_eq!(
-        of(Some("disable"), Some("ca.pem")),
-        (SslMode::Disable, CertificateCheck::Unverified)
-    );
-    assert_eq!(
-        of(Some("require"), None),
-        (SslMode::Require, CertificateCheck::Unverified)
-    );
-    assert_eq!(
-        of(Some("require"), Some("ca.pem")),
-        (SslMode::Require, CertificateCheck::Issuer(file()))
-    );
-    assert_eq!(
-        of(Some("verify-ca"), Some("ca.pem")),
-        (SslMode::Require, CertificateCheck::Issuer(file()))
-    );
+    assert_eq!(of(Some("disable"), Some("ca.pem")), (SslMode::Disable, CertificateCheck::Unverified));
+    assert_eq!(of(Some("require"), None), (SslMode::Require, CertificateCheck::Unverified));
+    assert_eq!(of(Some("require"), Some("ca.pem")), (SslMode::Require, CertificateCheck::Issuer(file())));
+    assert_eq!(of(Some("verify-ca"), Some("ca.pem")), (SslMode::Require, CertificateCheck::Issuer(file())));
     assert_eq!(
         of(Some("verify-full"), Some("ca.pem")),
         (SslMode::Require, CertificateCheck::HostName(file()))
     );
-    assert_eq!(
-        of(Some("verify-full"), None),
-        (SslMode::Require, CertificateCheck::HostName(Roots::System))
-    );
+    assert_eq!(of(Some("verify-full"), None), (SslMode::Require, CertificateCheck::HostName(Roots::System)));
     assert!(parse_ssl_mode(Some("allow"), None).is_err());
     assert!(parse_ssl_mode(Some("require"), Some("system")).is_err());
 }

@@ -20,16 +20,11 @@ const FILL_TABLES: &str = "
 
 /// Returns the number of pages that a statement reads, as `EXPLAIN` reports it.
 async fn pages_read(transaction: &PgTransaction, sql: &str, binds: &[TypedValue<'_>]) -> i64 {
-    let rows = transaction
-        .query(&format!("EXPLAIN (ANALYZE, BUFFERS) {sql}"), binds)
-        .await;
+    let rows = transaction.query(&format!("EXPLAIN (ANALYZE, BUFFERS) {sql}"), binds).await;
     let lines: Vec<String> = rows.unwrap().iter().map(|row| row.get(0)).collect();
     assert!(!lines.iter().any(|line| line.contains("Seq Scan")), "{lines:#?}");
     let first = lines.iter().find(|line| line.contains("Buffers:")).unwrap();
-    let number = |part: &str| {
-        part.split_once('=')
-            .and_then(|(_, count)| count.parse::<i64>().ok())
-    };
+    let number = |part: &str| part.split_once('=').and_then(|(_, count)| count.parse::<i64>().ok());
     first.split_whitespace().filter_map(number).sum()
 }
 

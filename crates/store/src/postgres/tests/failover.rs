@@ -15,11 +15,7 @@ const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 const HUNG_RECOVERY_TIMEOUT: Duration = Duration::from_secs(40);
 
 fn url_of_both(first: &PostgresServer, second: &PostgresServer) -> String {
-    format!(
-        "postgres://postgres@{},{}/postgres",
-        first.host_and_port(),
-        second.host_and_port()
-    )
+    format!("postgres://postgres@{},{}/postgres", first.host_and_port(), second.host_and_port())
 }
 
 /// Accepts messages until one succeeds that was sent after `promoted` fired. Returns the acknowledged messages and the
@@ -63,26 +59,17 @@ async fn lose_and_promote(lose: impl FnOnce(&mut PostgresServer), limit: Duratio
         let store = Arc::clone(&store);
         async move { store.ping().await.unwrap() }
     };
-    (0..8)
-        .map(ping)
-        .collect::<tokio::task::JoinSet<_>>()
-        .join_all()
-        .await;
+    (0..8).map(ping).collect::<tokio::task::JoinSet<_>>().join_all().await;
     let (sender, promoted) = tokio::sync::oneshot::channel();
     let writing = tokio::spawn(accept_until_back(Arc::clone(&store), 1_000, promoted));
-    wait_until("some messages are stored", || {
-        primary.psql("SELECT count(*) > 20 FROM messages") == "t"
-    });
+    wait_until("some messages are stored", || primary.psql("SELECT count(*) > 20 FROM messages") == "t");
     lose(&mut primary);
     replica.promote();
     sender.send(Instant::now()).unwrap();
     let (acknowledged, recovery) = writing.await.unwrap();
     assert!(recovery < limit, "recovered after {recovery:?}");
     for id in acknowledged {
-        assert!(
-            store.find_message(id).await.unwrap().is_some(),
-            "{id} was acknowledged and lost"
-        );
+        assert!(store.find_message(id).await.unwrap().is_some(), "{id} was acknowledged and lost");
     }
 }
 
@@ -115,21 +102,14 @@ async fn a_commit_is_on_disk_whatever_the_server_settings() {
         transaction.finish(row).await.unwrap().get::<_, String>(0)
     };
     assert_eq!(setting(store.pool.begin_write().await).await, "on");
-    assert_eq!(
-        setting(store.pool.begin_read().await).await,
-        "off",
-        "the setting ends with the transaction"
-    );
+    assert_eq!(setting(store.pool.begin_read().await).await, "off", "the setting ends with the transaction");
     server.psql("ALTER DATABASE postgres SET synchronous_commit = remote_apply");
     let store = open(&server.url()).unwrap();
     assert_eq!(setting(store.pool.begin_write().await).await, "remote_apply");
 }
 
 async fn count_messages(store: &PostgresStore) -> usize {
-    let query = MessageQuery {
-        limit: 10,
-        ..MessageQuery::default()
-    };
+    let query = MessageQuery { limit: 10, ..MessageQuery::default() };
     store.search(query).await.unwrap().messages.len()
 }
 
@@ -156,29 +136,18 @@ async fn reads_go_to_the_replica_or_to_the_primary_if_it_is_not_usable() {
 
     crate::check_replica(&replica_url).await.unwrap();
     let refused = crate::check_replica(&url).await.unwrap_err();
-    assert!(
-        refused.to_string().contains("the server is not a replica"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("the server is not a replica"), "{refused}");
 
     replica.psql("SELECT pg_wal_replay_pause()");
     accepted(&store, sms(2)).await;
     apply_all_changes(&store).await;
-    assert_eq!(
-        store.report(at(9)).await.unwrap().messages,
-        2,
-        "the replica is too far behind"
-    );
+    assert_eq!(store.report(at(9)).await.unwrap().messages, 2, "the replica is too far behind");
     assert_eq!(count_messages(&store).await, 2, "the replica is disabled");
 
     replica.kill();
     accepted(&store, sms(3)).await;
     apply_all_changes(&store).await;
-    assert_eq!(
-        store.report(at(9)).await.unwrap().messages,
-        3,
-        "the replica is down"
-    );
+    assert_eq!(store.report(at(9)).await.unwrap().messages, 3, "the replica is down");
     assert_eq!(count_messages(&store).await, 3);
 }
 

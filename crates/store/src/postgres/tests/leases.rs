@@ -32,18 +32,11 @@ async fn a_claim_does_not_write_the_delivery_and_a_record_deletes_the_lease() {
     assert_eq!(first_delivery(&store, 1).await.round, 1);
     assert_eq!(
         first_delivery(&store, 1).await.state,
-        DeliveryState::Waiting {
-            due_at: at(61),
-            reason: None
-        }
+        DeliveryState::Waiting { due_at: at(61), reason: None }
     );
     assert_eq!(store.backlog(at(9)).await.unwrap().due, 0);
     assert_eq!(store.backlog(at(61)).await.unwrap().oldest_due_at, Some(at(61)));
-    record(
-        &store,
-        finished_round(&claim, vec![], waiting_state(at(50), "down"), at(2)),
-    )
-    .await;
+    record(&store, finished_round(&claim, vec![], waiting_state(at(50), "down"), at(2))).await;
     assert_eq!(query_number(&store, "SELECT count(*) FROM leases").await, 0);
     assert!(is_not_claimable(&store, id, at(49)).await);
     assert_eq!(
@@ -67,10 +60,7 @@ async fn claim_concurrently(store: &Arc<PostgresStore>, transaction: PgTransacti
     let worker = Arc::clone(store);
     let claim = tokio::spawn(async move { worker.claim(vec![id], at(1), LEASE).await.unwrap().len() });
     wait_for_blocked_session(store).await;
-    transaction
-        .finish(Ok::<_, crate::postgres::errors::PgError>(()))
-        .await
-        .unwrap();
+    transaction.finish(Ok::<_, crate::postgres::errors::PgError>(())).await.unwrap();
     claim.await.unwrap()
 }
 
@@ -92,9 +82,7 @@ async fn a_delivery_that_is_requeued_at_the_same_time_is_claimed() {
     new.deliveries[0].due_at = at(500);
     let delivery = accepted(&*store, new).await;
     let transaction = store.pool.begin_write().await.unwrap();
-    let entries = admin::requeue(&transaction, &[delivery], at(1), at(0))
-        .await
-        .unwrap();
+    let entries = admin::requeue(&transaction, &[delivery], at(1), at(0)).await.unwrap();
     assert_eq!(entries.len(), 1);
     assert_eq!(claim_concurrently(&store, transaction, delivery).await, 1);
 }
@@ -123,9 +111,7 @@ async fn concurrent_claims_records_and_cancellations_never_share_a_round() {
                     .map(|claim| finished_round(claim, vec![], waiting_state(now, "down"), now))
                     .collect::<Vec<_>>();
                 host.record(ends).await.unwrap();
-                host.cancel_message(id(u64::try_from(time).unwrap() * 3), now)
-                    .await
-                    .unwrap();
+                host.cancel_message(id(u64::try_from(time).unwrap() * 3), now).await.unwrap();
             }
             rounds
         });
@@ -142,10 +128,7 @@ async fn concurrent_claims_records_and_cancellations_never_share_a_round() {
 /// Accepts two deliveries and leaves each in a round without a lease, as a move from SQLite copies them.
 async fn accept_copied_rounds(store: &PostgresStore) -> [DeliveryId; 2] {
     let ids = [accepted(store, sms(1)).await, accepted(store, sms(2)).await];
-    let claim = format!(
-        "UPDATE deliveries SET round = 1, due_at = {}",
-        at(61).timestamp_millis()
-    );
+    let claim = format!("UPDATE deliveries SET round = 1, due_at = {}", at(61).timestamp_millis());
     run_script(store, &claim).await;
     ids
 }
@@ -155,35 +138,16 @@ async fn a_copied_round_without_a_lease_can_be_recorded_or_claimed_again() {
     let store = open(&new_database()).unwrap();
     let [recorded, lost] = accept_copied_rounds(&store).await;
     assert!(is_not_claimable(&store, recorded, at(60)).await);
-    assert_eq!(
-        store.cancel_message(id(1), at(2)).await.unwrap(),
-        Cancelled::TooLate
-    );
+    assert_eq!(store.cancel_message(id(1), at(2)).await.unwrap(), Cancelled::TooLate);
     let again = claimed(&store, lost, at(61)).await;
     assert_eq!((again.round, again.unrecorded_claims), (2, 1));
     let end = |id, number, now| {
-        let of = postrider_core::round::ClaimedDelivery {
-            id,
-            round: number,
-            ..again.clone()
-        };
+        let of = postrider_core::round::ClaimedDelivery { id, round: number, ..again.clone() };
         finished_round(&of, vec![], sent_state("blue", "b", now), now)
     };
-    assert_eq!(
-        record(&store, end(recorded, 1, at(62))).await,
-        RecordResult::Stored
-    );
-    assert_eq!(
-        record(&store, end(lost, 1, at(62))).await,
-        RecordResult::Superseded
-    );
+    assert_eq!(record(&store, end(recorded, 1, at(62))).await, RecordResult::Stored);
+    assert_eq!(record(&store, end(lost, 1, at(62))).await, RecordResult::Superseded);
     assert_eq!(record(&store, end(lost, 2, at(63))).await, RecordResult::Stored);
-    assert_eq!(
-        first_delivery(&store, 1).await.state,
-        sent_state("blue", "b", at(62))
-    );
-    assert_eq!(
-        first_delivery(&store, 2).await.state,
-        sent_state("blue", "b", at(63))
-    );
+    assert_eq!(first_delivery(&store, 1).await.state, sent_state("blue", "b", at(62)));
+    assert_eq!(first_delivery(&store, 2).await.state, sent_state("blue", "b", at(63)));
 }

@@ -23,49 +23,26 @@ async fn is_row_free_while_blocked(transaction: &PgTransaction, row: &str) -> bo
     let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let deadline = Instant::now() + TIMEOUT;
-    while transaction
-        .query_one(waiting, &[])
-        .await
-        .unwrap()
-        .get::<_, i64>(0)
-        == 0
-    {
+    while transaction.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
         assert!(Instant::now() < deadline, "no session waits");
         tokio::task::yield_now().await;
     }
-    transaction
-        .query(&format!("{row} FOR UPDATE NOWAIT"), &[])
-        .await
-        .is_ok()
+    transaction.query(&format!("{row} FOR UPDATE NOWAIT"), &[]).await.is_ok()
 }
 
 fn rate_operation(provider: &str) -> RateOperation {
-    let request = RateLimitRequest {
-        provider: name(provider),
-        rate: 10.0,
-        parts: vec![1],
-        cooldown_until: None,
-    };
-    RateOperation {
-        request,
-        now: at(1),
-        requested_at: Instant::now(),
-    }
+    let request =
+        RateLimitRequest { provider: name(provider), rate: 10.0, parts: vec![1], cooldown_until: None };
+    RateOperation { request, now: at(1), requested_at: Instant::now() }
 }
 
 #[tokio::test]
 async fn a_session_that_waits_for_the_coordination_lock_holds_no_rate_limiter() {
     let store = open(&new_database()).unwrap();
-    store
-        .acquire_rate_permits(rate_operation("a").request, at(1))
-        .await
-        .unwrap();
+    store.acquire_rate_permits(rate_operation("a").request, at(1)).await.unwrap();
     let transaction = hold_lock(&store, AdvisoryLock::Coordination).await;
     let other = store.pool.begin_write().await.unwrap();
-    let (mut seen, pieces) = (
-        HashSet::from([name("a")]),
-        [rate_operation("a"), rate_operation("b")],
-    );
+    let (mut seen, pieces) = (HashSet::from([name("a")]), [rate_operation("a"), rate_operation("b")]);
     let acquiring = async {
         let outcome = RateOperation::run(&other, &mut seen, &pieces).await.map(drop);
         other.finish(outcome).await.unwrap();
@@ -108,25 +85,17 @@ async fn a_migration_waits_for_a_locked_table_without_blocking_other_sessions() 
     let url = new_database();
     let pool = PgPool::new(&url, ServerRole::Primary, 2).unwrap();
     let setup = pool.begin_write().await.unwrap();
-    let created = setup
-        .batch_execute(sql!("postgres/migrations/create_table"))
-        .await;
+    let created = setup.batch_execute(sql!("postgres/migrations/create_table")).await;
     setup.finish(created).await.unwrap();
     let reader = pool.begin_write().await.unwrap();
-    reader
-        .batch_execute("LOCK TABLE migrations IN SHARE MODE")
-        .await
-        .unwrap();
+    reader.batch_execute("LOCK TABLE migrations IN SHARE MODE").await.unwrap();
     let migration = std::thread::spawn(move || super::super::migrate(&url, TIMEOUT));
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'migrations'::regclass";
     let deadline = Instant::now() + TIMEOUT;
     // The migration first waits for the table, then gives up its position in the lock queue.
     for expected in [true, false] {
         while (reader.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0) != expected {
-            assert!(
-                Instant::now() < deadline,
-                "waiting did not become {expected} in time"
-            );
+            assert!(Instant::now() < deadline, "waiting did not become {expected} in time");
             tokio::task::yield_now().await;
         }
     }

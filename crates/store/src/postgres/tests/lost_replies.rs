@@ -36,10 +36,7 @@ impl CommitReplyDropper {
                 tokio::spawn(relay(client, server, Arc::clone(&armed)));
             }
         });
-        Self {
-            url: format!("{front}@{own}/{name}?sslmode=disable"),
-            is_armed,
-        }
+        Self { url: format!("{front}@{own}/{name}?sslmode=disable"), is_armed }
     }
 
     fn arm(&self) {
@@ -86,20 +83,14 @@ async fn an_accept_whose_reply_was_lost_fails_and_can_be_repeated() {
     assert_eq!(lost.kind(), ErrorKind::Unavailable, "{}", lost.chain());
     let again = NewMessage { id: id(2), ..new };
     let answer = store.accept(vec![again]).await.unwrap().remove(0);
-    assert!(
-        matches!(answer, Acceptance::Replayed { id: first, .. } if first == id(1)),
-        "{answer:?}"
-    );
+    assert!(matches!(answer, Acceptance::Replayed { id: first, .. } if first == id(1)), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_round_whose_reply_was_lost_can_be_recorded_again() {
     let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
     let store = open(&proxy.url).unwrap();
-    for (number, end) in [
-        (1, sent_state("blue", "b-1", at(2))),
-        (2, waiting_state(at(50), "down")),
-    ] {
+    for (number, end) in [(1, sent_state("blue", "b-1", at(2))), (2, waiting_state(at(50), "down"))] {
         let id = accepted(&store, sms(number)).await;
         let claim = claimed(&store, id, at(1)).await;
         let attempts = vec![
@@ -131,17 +122,10 @@ async fn a_recorded_round_that_a_receipt_has_changed_can_be_recorded_again() {
     );
     proxy.arm();
     store.record(vec![finished.clone()]).await.unwrap_err();
-    apply_receipt(
-        &store,
-        received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(3)),
-    )
-    .await;
+    apply_receipt(&store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(3))).await;
     assert_eq!(record(&store, finished).await, RecordResult::Stored);
     let found = first_delivery(&store, 1).await;
-    assert_eq!(
-        (found.state, found.attempts.len()),
-        (DeliveryState::Delivered { at: at(3) }, 1)
-    );
+    assert_eq!((found.state, found.attempts.len()), (DeliveryState::Delivered { at: at(3) }, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

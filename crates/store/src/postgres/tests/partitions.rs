@@ -66,10 +66,7 @@ async fn an_expired_month_is_dropped_as_a_whole_and_stays_counted() {
     store.apply_changes(8).await.unwrap();
     first_night(&*store, &ids).await;
     store.prune(nothing_old, next_month(), 10).await.unwrap();
-    assert!(
-        accept_next_month(&store, 90).await.0 >= 1 << 42,
-        "the numbers skipped to the next partition"
-    );
+    assert!(accept_next_month(&store, 90).await.0 >= 1 << 42, "the numbers skipped to the next partition");
     for id in store.due(at(2 * DAY), &Capacity::total(100)).await.unwrap() {
         if id.id.0 < 1 << 42 {
             fail_now(&store, id.id).await;
@@ -77,10 +74,7 @@ async fn an_expired_month_is_dropped_as_a_whole_and_stays_counted() {
     }
     let whole = up_to_date_report(&store).await;
     store.prune(next_month(), next_month(), 10).await.unwrap();
-    assert_eq!(
-        partitions(&store).await,
-        ["deliveries_1", "deliveries_2", "deliveries_3"]
-    );
+    assert_eq!(partitions(&store).await, ["deliveries_1", "deliveries_2", "deliveries_3"]);
     assert_eq!(up_to_date_report(&store).await, whole);
     assert_eq!(rebuilt_report(&*store).await, whole);
     assert!(store.find_message(id(1)).await.unwrap().is_none());
@@ -88,13 +82,7 @@ async fn an_expired_month_is_dropped_as_a_whole_and_stays_counted() {
 }
 
 async fn fail_now(store: &PostgresStore, id: DeliveryId) {
-    claim_and_fail(
-        store,
-        id,
-        postrider_core::delivery::Failure::Exhausted,
-        at(3 * DAY),
-    )
-    .await;
+    claim_and_fail(store, id, postrider_core::delivery::Failure::Exhausted, at(3 * DAY)).await;
 }
 
 #[tokio::test]
@@ -201,13 +189,7 @@ async fn a_daily_prune_keeps_a_month_until_it_can_be_dropped_as_a_whole() {
     }
     // The first month began in the middle of a calendar month.
     assert_eq!(sizes.len(), 4, "{sizes:?}");
-    assert!(
-        sizes.iter().all(|size| *size >= 5),
-        "whole months, not single days: {sizes:?}"
-    );
+    assert!(sizes.iter().all(|size| *size >= 5), "whole months, not single days: {sizes:?}");
     let due = store.due(at(220 * DAY), &Capacity::total(10)).await.unwrap();
-    assert!(
-        due.iter().any(|entry| Some(entry.id) == waiting),
-        "a waiting delivery stays"
-    );
+    assert!(due.iter().any(|entry| Some(entry.id) == waiting), "a waiting delivery stays");
 }

@@ -40,41 +40,20 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/postgres");
 /// Statements without an expectation, by path or by subject, with the reason.
 const EXEMPTIONS: [(&str, &str); 30] = [
     ("accept/allocate_message_number", "reads a sequence"),
-    (
-        "accept/lock_user_throttles",
-        "primary key of a table that is empty here",
-    ),
-    (
-        "accept/read_user_throttle",
-        "primary key of a table that is empty here",
-    ),
-    (
-        "accept/save_user_throttle",
-        "primary key of a table that is empty here",
-    ),
+    ("accept/lock_user_throttles", "primary key of a table that is empty here"),
+    ("accept/read_user_throttle", "primary key of a table that is empty here"),
+    ("accept/save_user_throttle", "primary key of a table that is empty here"),
     ("broadcasts/insert_broadcast", "inserts one row"),
     ("coordination/", "tables with a row for each provider or job"),
     ("copy/", "reads whole tables, or creates and drops objects"),
-    (
-        "maintenance/add_partition_pruned_address_count",
-        "reads a whole partition",
-    ),
+    ("maintenance/add_partition_pruned_address_count", "reads a whole partition"),
     ("maintenance/begin_read", "no plan"),
     ("maintenance/begin_write", "no plan"),
-    (
-        "maintenance/correct_partition_address_count",
-        "reads a whole partition",
-    ),
+    ("maintenance/correct_partition_address_count", "reads a whole partition"),
     ("maintenance/count_partition_attempts", "reads a whole partition"),
-    (
-        "maintenance/count_partition_deliveries",
-        "reads a whole partition",
-    ),
+    ("maintenance/count_partition_deliveries", "reads a whole partition"),
     ("maintenance/create_partition", "no plan"),
-    (
-        "maintenance/delete_expired_user_throttles",
-        "table that is empty here",
-    ),
+    ("maintenance/delete_expired_user_throttles", "table that is empty here"),
     ("maintenance/delete_old_opt_messages", "table that is empty here"),
     ("maintenance/detach_partition", "no plan"),
     ("maintenance/drop_partition", "no plan"),
@@ -113,11 +92,7 @@ struct PlanChecker {
 
 impl PlanChecker {
     fn new(transaction: PgTransaction) -> Self {
-        Self {
-            transaction,
-            checked: RefCell::default(),
-            problems: RefCell::default(),
-        }
+        Self { transaction, checked: RefCell::default(), problems: RefCell::default() }
     }
 
     /// Runs a statement that is about `rows` rows, checks what it read, and rolls it back.
@@ -127,16 +102,11 @@ impl PlanChecker {
         let explain = format!("EXPLAIN (ANALYZE, BUFFERS, COSTS FALSE, TIMING FALSE)\n{sql}");
         let lines = self.transaction.query(&explain, values).await;
         let lines = lines.unwrap_or_else(|error| panic!("{name}: {error}"));
-        self.transaction
-            .batch_execute("ROLLBACK TO SAVEPOINT before")
-            .await
-            .unwrap();
+        self.transaction.batch_execute("ROLLBACK TO SAVEPOINT before").await.unwrap();
         let lines = lines.iter().map(|row| row.get::<_, String>(0));
         let text = lines.collect::<Vec<_>>().join("\n");
         self.checked.borrow_mut().insert(name.to_owned());
-        self.problems
-            .borrow_mut()
-            .extend(QueryPlan { name, text }.problem(rows));
+        self.problems.borrow_mut().extend(QueryPlan { name, text }.problem(rows));
     }
 
     fn assert_no_problems(&self) {
@@ -152,20 +122,15 @@ impl PlanChecker {
             exempt.any(|(exempt, _)| name == exempt || exempt.ends_with('/') && name.starts_with(exempt))
                 || SMALL_REPORT_TABLES.contains(&name.as_str())
         };
-        let forgotten = statement_names()
-            .into_iter()
-            .filter(|name| !checked.contains(name) && !is_exempt(name));
+        let forgotten =
+            statement_names().into_iter().filter(|name| !checked.contains(name) && !is_exempt(name));
         assert_eq!(forgotten.collect::<Vec<_>>(), Vec::<String>::new());
     }
 }
 
 /// Returns every file below `sql/postgres` as `<subject>/<name>`.
 fn statement_names() -> Vec<String> {
-    let entries = |folder: &Path| {
-        std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-    };
+    let entries = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files = entries(Path::new(FOLDER)).flat_map(|subject| entries(&subject).collect::<Vec<_>>());
     let mut names = files
         .map(|file| {
@@ -191,10 +156,7 @@ async fn filled_store() -> PlanChecker {
     partitions::create_ahead(&transaction).await.unwrap();
     for index in 3..12 {
         let create = sql!("postgres/maintenance/create_partition");
-        transaction
-            .batch_execute(&partitions::partition_script(create, index))
-            .await
-            .unwrap();
+        transaction.batch_execute(&partitions::partition_script(create, index)).await.unwrap();
     }
     let filled = include_str!("plans.sql").replace("{rows}", &message_count().to_string());
     transaction.batch_execute(&filled).await.unwrap();

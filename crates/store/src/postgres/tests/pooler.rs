@@ -36,10 +36,9 @@ fn start_pooler(url: &str) -> u16 {
         let ended = command.status();
         panic!("pgbouncer ended, {ended:?}: `apt-get install pgbouncer`, or `./start.sh test`");
     });
-    wait_until(
-        "pgbouncer answers (`apt-get install pgbouncer`, or `./start.sh test`)",
-        || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok(),
-    );
+    wait_until("pgbouncer answers (`apt-get install pgbouncer`, or `./start.sh test`)", || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
     port
 }
 
@@ -89,13 +88,6 @@ async fn several_processes_share_few_connections() {
     assert_eq!((report.messages, report.totals.sent), (200, 200));
     let transaction = store.pool.begin_read().await.unwrap();
     let clients = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()";
-    let clients = transaction
-        .query_one(clients, &[])
-        .await
-        .unwrap()
-        .get::<_, i64>(0);
-    assert!(
-        clients <= 1 + i64::try_from(SERVER_CONNECTIONS).unwrap(),
-        "{clients} connections"
-    );
+    let clients = transaction.query_one(clients, &[]).await.unwrap().get::<_, i64>(0);
+    assert!(clients <= 1 + i64::try_from(SERVER_CONNECTIONS).unwrap(), "{clients} connections");
 }

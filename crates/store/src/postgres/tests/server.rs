@@ -31,18 +31,8 @@ impl PostgresServer {
     pub fn new(settings: &[&str]) -> Self {
         let mut server = Self::prepare(settings);
         let files = server.cluster_directory();
-        let arguments = [
-            "-D",
-            &files,
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-sync",
-        ];
+        let arguments =
+            ["-D", &files, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
         run(server.owner_command("initdb").args(arguments));
         server.start();
         server
@@ -51,29 +41,14 @@ impl PostgresServer {
     /// Starts a server with this certificate that accepts only TLS connections with the password `secret`.
     pub fn with_tls(certificate: &ServerCertificate) -> Self {
         let mut server = Self::prepare(&["ssl=on"]);
-        let (files, password) = (
-            server.cluster_directory(),
-            server.directory.path().join("password"),
-        );
+        let (files, password) = (server.cluster_directory(), server.directory.path().join("password"));
         fs::write(&password, "secret").unwrap();
         let password = format!("--pwfile={}", password.display());
-        let arguments = [
-            "-D",
-            &files,
-            "-U",
-            "postgres",
-            "-A",
-            "scram-sha-256",
-            "--no-sync",
-            &password,
-        ];
+        let arguments = ["-D", &files, "-U", "postgres", "-A", "scram-sha-256", "--no-sync", &password];
         run(server.owner_command("initdb").args(arguments));
         let access = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
         fs::write(Path::new(&files).join("pg_hba.conf"), access).unwrap();
-        for (from, to) in [
-            (&certificate.file, "server.crt"),
-            (&certificate.key, "server.key"),
-        ] {
+        for (from, to) in [(&certificate.file, "server.crt"), (&certificate.key, "server.key")] {
             let to = Path::new(&files).join(to);
             fs::copy(from, &to).unwrap();
             let owner = fs::metadata(&files).unwrap();
@@ -88,19 +63,7 @@ impl PostgresServer {
     pub fn replica_of(leader: &Self) -> Self {
         let mut server = Self::prepare(&["hot_standby_feedback=on"]);
         let (files, port) = (server.cluster_directory(), leader.port.to_string());
-        let arguments = [
-            "-h",
-            "127.0.0.1",
-            "-p",
-            &port,
-            "-U",
-            "postgres",
-            "-D",
-            &files,
-            "-R",
-            "-c",
-            "fast",
-        ];
+        let arguments = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-D", &files, "-R", "-c", "fast"];
         run(server.owner_command("pg_basebackup").args(arguments));
         server.start();
         server
@@ -136,9 +99,7 @@ impl PostgresServer {
     /// Returns the number of statements that it has run. Needs `log_statement=all`.
     pub fn statements(&self) -> usize {
         let log = fs::read_to_string(self.directory.path().join("log")).unwrap();
-        log.lines()
-            .filter(|line| line.contains("execute ") || line.contains("statement: "))
-            .count()
+        log.lines().filter(|line| line.contains("execute ") || line.contains("statement: ")).count()
     }
 
     /// Promotes a replica.
@@ -163,10 +124,7 @@ impl PostgresServer {
         let bin = find_postgres_programs().unwrap_or_else(|| {
             panic!("postgres is not installed: `apt-get install postgresql`, or `./start.sh test`")
         });
-        let directory = tempfile::Builder::new()
-            .prefix("postrider-cluster-")
-            .tempdir()
-            .unwrap();
+        let directory = tempfile::Builder::new().prefix("postrider-cluster-").tempdir().unwrap();
         // The server runs as a different user.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
         Self {
@@ -196,22 +154,14 @@ impl PostgresServer {
         ];
         let mut command = self.owner_command("postgres");
         command.args(["-D", &self.cluster_directory(), "-p", &port]);
-        let settings = fixed
-            .iter()
-            .copied()
-            .chain(self.settings.iter().map(String::as_str));
+        let settings = fixed.iter().copied().chain(self.settings.iter().map(String::as_str));
         command.args(settings.flat_map(|setting| ["-c", setting]));
-        command
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&log).unwrap());
+        command.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
         self.child = Some(command.spawn().expect("postgres starts"));
         wait_until("the server answers", || {
             let mut client = Command::new(self.bin.join("pg_isready"));
             let answer = client.args(["-q", "-h", "127.0.0.1", "-p", &port]).status();
-            let ended = self
-                .child
-                .as_mut()
-                .is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
+            let ended = self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
             assert!(!ended, "{}", fs::read_to_string(&log).unwrap_or_default());
             answer.is_ok_and(|status| status.success())
         });
@@ -228,11 +178,8 @@ impl Drop for PostgresServer {
 
 #[test]
 fn a_server_leaves_no_process_and_no_shared_memory() {
-    let (dropped, mut killed, stopped) = (
-        PostgresServer::new(&[]),
-        PostgresServer::new(&[]),
-        PostgresServer::new(&[]),
-    );
+    let (dropped, mut killed, stopped) =
+        (PostgresServer::new(&[]), PostgresServer::new(&[]), PostgresServer::new(&[]));
     stopped.stop();
     let servers = [&dropped, &killed, &stopped];
     let segments = servers.map(|server| {
@@ -300,22 +247,8 @@ impl ServerCertificate {
         let certificate = Self::in_new_directory();
         let (authority, key) = (self.file.to_string_lossy(), self.key.to_string_lossy());
         certificate.openssl(
-            &[
-                "req",
-                "-x509",
-                "-CA",
-                &authority,
-                "-CAkey",
-                &key,
-                "-subj",
-                "/CN=server",
-            ],
-            &[
-                "-addext",
-                &format!("subjectAltName={names}"),
-                "-addext",
-                "basicConstraints=critical,CA:FALSE",
-            ],
+            &["req", "-x509", "-CA", &authority, "-CAkey", &key, "-subj", "/CN=server"],
+            &["-addext", &format!("subjectAltName={names}"), "-addext", "basicConstraints=critical,CA:FALSE"],
         );
         certificate
     }

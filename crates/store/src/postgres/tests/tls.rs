@@ -10,19 +10,15 @@ async fn open_encrypted(url: &str) -> Result<(), String> {
     let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
     let encrypted = transaction.query_one(sql, &[]).await.unwrap().get::<_, bool>(0);
     assert!(encrypted, "{url}");
-    let truncated = transaction
-        .batch_execute("ROLLBACK; TRUNCATE messages, deliveries; BEGIN")
-        .await;
+    let truncated = transaction.batch_execute("ROLLBACK; TRUNCATE messages, deliveries; BEGIN").await;
     transaction.finish(truncated).await.unwrap();
     Ok(())
 }
 
 #[tokio::test]
 async fn a_certificate_is_checked_as_the_url_requires() {
-    let (ours, theirs) = (
-        ServerCertificate::self_signed_authority(),
-        ServerCertificate::self_signed_authority(),
-    );
+    let (ours, theirs) =
+        (ServerCertificate::self_signed_authority(), ServerCertificate::self_signed_authority());
     let server = PostgresServer::with_tls(&ours.sign("DNS:db.example.org"));
     let elsewhere = PostgresServer::with_tls(&ours.sign("IP:127.0.0.1"));
     let url = |server: &PostgresServer, mode: &str, roots: Option<&ServerCertificate>| {
@@ -50,10 +46,7 @@ async fn a_certificate_is_checked_as_the_url_requires() {
         let refused = open_encrypted(&url).await.unwrap_err();
         let message =
             "Usage: cannot bring the database up to date: the database server's certificate is not trusted";
-        assert!(
-            refused.starts_with(message) && refused.contains(words),
-            "{url}: {refused}"
-        );
+        assert!(refused.starts_with(message) && refused.contains(words), "{url}: {refused}");
     }
     let refused = open_encrypted(&url(&server, "disable", None)).await.unwrap_err();
     assert!(refused.contains("rejects the user or password"), "{refused}");
@@ -63,10 +56,7 @@ async fn a_certificate_is_checked_as_the_url_requires() {
 async fn a_self_signed_certificate_is_trusted_if_it_is_the_root_file() {
     let alone = ServerCertificate::self_signed_server("IP:127.0.0.1");
     let server = PostgresServer::with_tls(&alone);
-    let url = format!(
-        "postgres://postgres:secret@{}/postgres?sslmode=verify-full",
-        server.host_and_port()
-    );
+    let url = format!("postgres://postgres:secret@{}/postgres?sslmode=verify-full", server.host_and_port());
     let named = format!("{url}&sslrootcert={}", alone.file.display());
     assert_eq!(open_encrypted(&named).await, Ok(()));
     let refused = open_encrypted(&url).await.unwrap_err();
@@ -76,10 +66,9 @@ async fn a_self_signed_certificate_is_trusted_if_it_is_the_root_file() {
 #[tokio::test]
 async fn an_unreadable_root_file_is_refused_with_the_reason() {
     let empty = tempfile::NamedTempFile::new().unwrap();
-    for (file, words) in [
-        ("/no/such.pem", "cannot read /no/such.pem"),
-        (empty.path().to_str().unwrap(), "no certificate in"),
-    ] {
+    for (file, words) in
+        [("/no/such.pem", "cannot read /no/such.pem"), (empty.path().to_str().unwrap(), "no certificate in")]
+    {
         let url = format!("postgres://postgres@127.0.0.1/none?sslmode=verify-full&sslrootcert={file}");
         let refused = super::super::migrate(&url, TIMEOUT).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Usage);

@@ -18,15 +18,9 @@ fn waiting_deliveries_of_other_channels_are_not_scanned() {
     let fixture = TestStore::new();
     let due = query_plan(&fixture.foreign_connection(), DUE);
     assert_eq!(due.len(), 1, "one search, no sorting: {due:?}");
-    assert!(
-        due[0].ends_with("INDEX deliveries_due (channel=? AND priority=? AND due_at<?)"),
-        "{due:?}"
-    );
+    assert!(due[0].ends_with("INDEX deliveries_due (channel=? AND priority=? AND due_at<?)"), "{due:?}");
     let channels = query_plan(&fixture.foreign_connection(), WAITING_CHANNELS);
-    assert!(
-        channels.iter().any(|line| line.ends_with("(channel>?)")),
-        "{channels:?}"
-    );
+    assert!(channels.iter().any(|line| line.ends_with("(channel>?)")), "{channels:?}");
     let sorts = |line: &String| line.contains("TEMP B-TREE");
     assert!(!channels.iter().any(sorts), "{channels:?}");
 }

@@ -59,10 +59,7 @@ async fn a_lock_timeout_fails_writes_until_the_lock_is_free() {
     other_program.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = fixture.store.accept(vec![sms(1)]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert_eq!(
-        fixture.store.ping().await.unwrap_err().kind(),
-        ErrorKind::Unavailable
-    );
+    assert_eq!(fixture.store.ping().await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(fixture.count().await, 0, "reads still work");
     other_program.execute_batch("COMMIT").unwrap();
     accepted(&fixture.store, sms(1)).await;
@@ -116,20 +113,15 @@ async fn a_panic_in_one_operation_affects_no_other_of_its_batch() {
     });
     let runs = Arc::new(AtomicUsize::new(0));
     let counted_runs = Arc::clone(&runs);
-    let broken = fixture
-        .store
-        .write("panic", move |transaction| -> rusqlite::Result<()> {
-            counted_runs.fetch_add(1, Ordering::SeqCst);
-            accept::accept(transaction, &[sms(99)])?;
-            panic!("a defect");
-        });
+    let broken = fixture.store.write("panic", move |transaction| -> rusqlite::Result<()> {
+        counted_runs.fetch_add(1, Ordering::SeqCst);
+        accept::accept(transaction, &[sms(99)])?;
+        panic!("a defect");
+    });
     let batch = async {
         has_started.await.unwrap();
         let open_gate = async { open_gate.send(()).unwrap() };
-        let (first, second) = (
-            fixture.store.accept(vec![sms(1)]),
-            fixture.store.accept(vec![sms(2)]),
-        );
+        let (first, second) = (fixture.store.accept(vec![sms(1)]), fixture.store.accept(vec![sms(2)]));
         tokio::join!(first, broken, second, open_gate)
     };
     let (blocked, (first, broken, second, ())) = tokio::join!(blocker, batch);
@@ -151,15 +143,9 @@ async fn closing_finishes_queued_operations() {
         assert!(!matches!(first_poll, Poll::Ready(Err(_))), "{first_poll:?}");
     }
     drop(store);
-    assert!(
-        !folder.path().join("postrider.db-wal").exists(),
-        "the write-ahead log is deleted"
-    );
+    assert!(!folder.path().join("postrider.db-wal").exists(), "the write-ahead log is deleted");
     let store = SqliteStore::open(&file, Duration::from_secs(30)).unwrap();
-    let query = MessageQuery {
-        limit: 100,
-        ..MessageQuery::default()
-    };
+    let query = MessageQuery { limit: 100, ..MessageQuery::default() };
     assert_eq!(store.search(query).await.unwrap().messages.len(), 50);
 }
 
@@ -182,8 +168,5 @@ async fn a_recipient_status_applies_to_the_rest_of_the_transaction() {
         Ok(results)
     };
     let results = fixture.store.write("accept around an opt-out", work).await;
-    assert!(matches!(
-        results.unwrap()[..],
-        [Acceptance::Stored { .. }, Acceptance::Suppressed]
-    ));
+    assert!(matches!(results.unwrap()[..], [Acceptance::Stored { .. }, Acceptance::Suppressed]));
 }

@@ -72,9 +72,7 @@ fn no_statement_scans_a_growing_table() {
     drop(SqliteStore::open(&file, Duration::from_secs(30)).unwrap());
     let connection = rusqlite::Connection::open(&file).unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sql/sqlite");
-    let subjects = std::fs::read_dir(&root)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let subjects = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
     let statements = subjects.flat_map(|subject| std::fs::read_dir(subject).unwrap());
     let mut seen = 0;
     let mut scans = Vec::new();

@@ -11,11 +11,7 @@ fn secrets_are_collected_from_every_kind_of_value() {
         ("api_key = \"abc\"", "api_key = \"abc\"", vec!["abc"]),
         ("host = \"a\"", "host = \"a\"", vec![]),
         ("a = \"${env:A}\"", "a = \"x1\"", vec!["x1"]),
-        (
-            "a = \"x/${env:A}/y${env:B}\"",
-            "a = \"x/12/y34\"",
-            vec!["12", "34"],
-        ),
+        ("a = \"x/${env:A}/y${env:B}\"", "a = \"x/12/y34\"", vec!["12", "34"]),
         (
             "url = \"https://u:pw@h/?token=t1&x=2\"",
             "url = \"https://u:pw@h/?token=t1&x=2\"",

@@ -2,18 +2,9 @@ use super::*;
 
 #[test]
 fn a_button_names_an_action_and_its_target() {
-    assert_eq!(
-        parse_action("resend:selected"),
-        Some((DeliveryAction::Resend, ActionTarget::Selected))
-    );
-    assert_eq!(
-        parse_action("cancel:all"),
-        Some((DeliveryAction::Cancel, ActionTarget::All))
-    );
-    assert_eq!(
-        parse_action("cancel:64"),
-        Some((DeliveryAction::Cancel, ActionTarget::One(DeliveryId(64))))
-    );
+    assert_eq!(parse_action("resend:selected"), Some((DeliveryAction::Resend, ActionTarget::Selected)));
+    assert_eq!(parse_action("cancel:all"), Some((DeliveryAction::Cancel, ActionTarget::All)));
+    assert_eq!(parse_action("cancel:64"), Some((DeliveryAction::Cancel, ActionTarget::One(DeliveryId(64)))));
     for word in ["", "resend", "resend:", "drop:all", "cancel:x"] {
         assert_eq!(parse_action(word), None, "{word}");
     }

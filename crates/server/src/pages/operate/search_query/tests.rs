@@ -2,19 +2,13 @@ use super::*;
 
 #[test]
 fn quotes_keep_words_together() {
-    assert_eq!(
-        split_terms("  state:failed user:\"a b\"\tx "),
-        ["state:failed", "user:a b", "x"]
-    );
+    assert_eq!(split_terms("  state:failed user:\"a b\"\tx "), ["state:failed", "user:a b", "x"]);
     assert_eq!(split_terms(" \" "), [" "]);
 }
 
 #[test]
 fn states_and_kinds_of_failure_are_distinguished() {
-    assert_eq!(
-        parse_state("sent"),
-        Ok(StateFilter::State(DeliveryStateKind::Sent))
-    );
+    assert_eq!(parse_state("sent"), Ok(StateFilter::State(DeliveryStateKind::Sent)));
     assert_eq!(parse_state("expired"), Ok(StateFilter::Failure(Failure::Expired)));
     assert_eq!(parse_state("unknown"), Ok(StateFilter::MaybeDuplicate));
     assert!(parse_state("lost").unwrap_err().contains("invalid_recipient"));

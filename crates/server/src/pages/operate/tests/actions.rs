@@ -13,10 +13,7 @@ async fn accept_messages(server: &TestServer, count: usize) {
 }
 
 async fn delivery_states(server: &TestServer) -> Vec<DeliveryStateKind> {
-    let query = postrider_store::MessageQuery {
-        limit: 100,
-        ..postrider_store::MessageQuery::default()
-    };
+    let query = postrider_store::MessageQuery { limit: 100, ..postrider_store::MessageQuery::default() };
     let page = server.gateway.store.search(query).await.unwrap();
     let deliveries = page.messages.iter().flat_map(|message| &message.deliveries);
     deliveries.map(|delivery| delivery.state.kind()).collect()
@@ -28,11 +25,8 @@ async fn selected_deliveries_are_cancelled_after_a_confirmation() {
     accept_messages(&server, 3).await;
     let list = server.get("/operate/messages?q=state%3Awaiting").await;
     let text = list.text();
-    let ids: Vec<&str> = text
-        .split("name=\"id\" value=\"")
-        .skip(1)
-        .map(|rest| rest.split('"').next().unwrap())
-        .collect();
+    let ids: Vec<&str> =
+        text.split("name=\"id\" value=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(ids.len(), 3, "{text}");
     let form = format!(
         "token={}&q=state%3Awaiting&id={}&id={}&action=cancel%3Aselected",
@@ -41,36 +35,17 @@ async fn selected_deliveries_are_cancelled_after_a_confirmation() {
         ids[1]
     );
     let confirm = server.post("/operate/confirm", FORM_URLENCODED, form).await;
-    assert!(
-        confirm.text().contains("Cancel 2 deliveries?"),
-        "{}",
-        confirm.text()
-    );
+    assert!(confirm.text().contains("Cancel 2 deliveries?"), "{}", confirm.text());
     assert_eq!(confirm.text().matches("<li>").count(), 2, "both are shown");
-    assert_eq!(
-        delivery_states(&server).await,
-        [DeliveryStateKind::Waiting; 3],
-        "nothing is changed before"
-    );
-    let form = format!(
-        "token={}&q=state%3Awaiting&ids={},{}&action=cancel",
-        form_token(&confirm),
-        ids[0],
-        ids[1]
-    );
+    assert_eq!(delivery_states(&server).await, [DeliveryStateKind::Waiting; 3], "nothing is changed before");
+    let form =
+        format!("token={}&q=state%3Awaiting&ids={},{}&action=cancel", form_token(&confirm), ids[0], ids[1]);
     let done = server.post("/operate/apply", FORM_URLENCODED, form).await;
     let page = server.get(done.header("location").unwrap()).await.text();
     assert!(page.contains("<strong>2</strong> were cancelled"), "{page}");
-    let failed = delivery_states(&server)
-        .await
-        .into_iter()
-        .filter(|one| *one == DeliveryStateKind::Failed);
+    let failed = delivery_states(&server).await.into_iter().filter(|one| *one == DeliveryStateKind::Failed);
     assert_eq!(failed.count(), 2);
-    let form = format!(
-        "token={}&q=&id={}&action=cancel%3Aselected",
-        form_token(&list),
-        ids[0]
-    );
+    let form = format!("token={}&q=&id={}&action=cancel%3Aselected", form_token(&list), ids[0]);
     let repeated = server.post("/operate/confirm", FORM_URLENCODED, form).await;
     assert!(
         repeated.header("location").unwrap().contains("done=nothing&"),
@@ -84,10 +59,7 @@ async fn all_found_deliveries_are_changed_and_no_others() {
     accept_messages(&server, 30).await;
     server.get("/sms/send?number=09123333333&body=other").await;
     let list = server.get("/operate/messages?q=to%3A09122222222").await;
-    let form = format!(
-        "token={}&q=to%3A09122222222&action=cancel%3Aall",
-        form_token(&list)
-    );
+    let form = format!("token={}&q=to%3A09122222222&action=cancel%3Aall", form_token(&list));
     let confirm = server.post("/operate/confirm", FORM_URLENCODED, form).await;
     let text = confirm.text();
     assert!(text.contains("Cancel 30 deliveries?"), "{text}");
@@ -96,15 +68,8 @@ async fn all_found_deliveries_are_changed_and_no_others() {
     let ids = rest.split('"').next().unwrap();
     let form = format!("token={}&q=&ids={ids}&action=cancel", form_token(&confirm));
     let done = server.post("/operate/apply", FORM_URLENCODED, form).await;
-    assert!(
-        done.header("location")
-            .unwrap()
-            .ends_with("done=cancel&changed=30&of=30")
-    );
-    let waiting = delivery_states(&server)
-        .await
-        .into_iter()
-        .filter(|one| *one == DeliveryStateKind::Waiting);
+    assert!(done.header("location").unwrap().ends_with("done=cancel&changed=30&of=30"));
+    let waiting = delivery_states(&server).await.into_iter().filter(|one| *one == DeliveryStateKind::Waiting);
     assert_eq!(waiting.count(), 1);
 }
 
@@ -116,18 +81,8 @@ async fn an_unreadable_search_is_not_treated_as_an_empty_one() {
     assert_eq!(list.status, 400);
     assert!(!list.text().contains("name=\"id\""), "{}", list.text());
     let token = form_token(&server.get("/operate").await);
-    for form in [
-        "action=cancel%3Aall",
-        "q=%ZZ&action=cancel%3Aall",
-        "q=state%3Alost&action=cancel%3Aall",
-    ] {
+    for form in ["action=cancel%3Aall", "q=%ZZ&action=cancel%3Aall", "q=state%3Alost&action=cancel%3Aall"] {
         let form = format!("token={token}&{form}");
-        assert_eq!(
-            server
-                .post("/operate/confirm", FORM_URLENCODED, form)
-                .await
-                .status,
-            400
-        );
+        assert_eq!(server.post("/operate/confirm", FORM_URLENCODED, form).await.status, 400);
     }
 }

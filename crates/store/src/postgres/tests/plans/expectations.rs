@@ -23,36 +23,16 @@ pub async fn expect_all(checker: &PlanChecker) {
 pub async fn expect_first_rounds(checker: &PlanChecker) {
     let numbers = (1..=BATCH).collect::<Vec<_>>();
     let ids = numbers.iter().map(|number| number << 6).collect::<Vec<_>>();
-    let (ones, nows, sent, none) = (
-        repeated(&1_i64),
-        repeated(&NOW),
-        repeated(&"sent"),
-        repeated(&None::<&str>),
-    );
+    let (ones, nows, sent, none) =
+        (repeated(&1_i64), repeated(&NOW), repeated(&"sent"), repeated(&None::<&str>));
     expect_plan!(checker, BATCH, "claim/acquire_lease", bind![ids, nows, nows]);
-    expect_plan!(
-        checker,
-        BATCH,
-        "claim/load_claimed_deliveries",
-        bind![ids, ones, nows, numbers]
-    );
+    expect_plan!(checker, BATCH, "claim/load_claimed_deliveries", bind![ids, ones, nows, numbers]);
     let never = repeated(&None::<i64>);
     expect_plan!(
         checker,
         BATCH,
         "claim/record_round",
-        bind![
-            ids,
-            ones,
-            sent,
-            none,
-            none,
-            never,
-            nows,
-            repeated(&"blue"),
-            none,
-            ones
-        ]
+        bind![ids, ones, sent, none, none, never, nows, repeated(&"blue"), none, ones]
     );
 }
 
@@ -63,9 +43,7 @@ pub(super) fn numbers() -> Vec<i64> {
 }
 
 pub(super) fn ids() -> Vec<i64> {
-    let ids = numbers()
-        .into_iter()
-        .map(|number| DeliveryId::from_position(number, 0).0);
+    let ids = numbers().into_iter().map(|number| DeliveryId::from_position(number, 0).0);
     ids.collect()
 }
 
@@ -82,12 +60,7 @@ async fn expect_accept(checker: &PlanChecker) {
     let keys = keys.collect::<Vec<_>>();
     expect_plan!(checker, BATCH, "accept/find_idempotency_key", bind![keys, NOW]);
     let sms = repeated(&"sms");
-    expect_plan!(
-        checker,
-        BATCH,
-        "accept/find_suppressed_recipients",
-        bind![sms, texts(BATCH, "+98")]
-    );
+    expect_plan!(checker, BATCH, "accept/find_suppressed_recipients", bind![sms, texts(BATCH, "+98")]);
     let new = (0..BATCH).map(|number| (11 << 36) + message_count() + number);
     let new = new.collect::<Vec<_>>();
     let names = new.iter().map(|number| uuid_bytes(*number)).collect::<Vec<_>>();
@@ -110,12 +83,7 @@ async fn expect_accept(checker: &PlanChecker) {
     let (addresses, ones) = (texts(BATCH, "+98"), repeated(&1_i64));
     let (nows, never) = (repeated(&NOW), repeated(&None::<i64>));
     expect_plan!(checker, BATCH, "accept/delete_idempotency_keys", bind![keys]);
-    expect_plan!(
-        checker,
-        1,
-        "accept/save_hour",
-        bind![vec![472_222_i64], vec![1_i64]]
-    );
+    expect_plan!(checker, 1, "accept/save_hour", bind![vec![472_222_i64], vec![1_i64]]);
     expect_plan!(
         checker,
         BATCH,
@@ -148,23 +116,13 @@ async fn expect_rounds(checker: &PlanChecker) {
     let (channels, capacities) = (texts(3, "channel"), vec![BATCH; 4]);
     let channels = [channels, vec!["sms".to_owned()]].concat();
     // Deliveries with a lease are skipped and read as well.
-    expect_plan!(
-        checker,
-        2 * BATCH + 200,
-        "claim/select_due",
-        bind![NOW, channels, capacities]
-    );
+    expect_plan!(checker, 2 * BATCH + 200, "claim/select_due", bind![NOW, channels, capacities]);
     expect_plan!(checker, 2, "claim/list_waiting_channels", &[]);
     expect_plan!(checker, BATCH, "copy/count_open_rounds", &[]);
     let (ids, numbers, nows) = (ids(), numbers(), repeated(&NOW));
     expect_plan!(checker, BATCH, "claim/acquire_lease", bind![ids, nows, nows]);
     let ones = repeated(&1_i64);
-    expect_plan!(
-        checker,
-        BATCH,
-        "claim/load_claimed_deliveries",
-        bind![ids, ones, nows, numbers]
-    );
+    expect_plan!(checker, BATCH, "claim/load_claimed_deliveries", bind![ids, ones, nows, numbers]);
     expect_plan!(checker, BATCH, "claim/release_lease", bind![ids]);
     let (rounds, waiting, none) = (repeated(&1_i64), repeated(&"waiting"), repeated(&None::<&str>));
     let never = repeated(&None::<i64>);
@@ -179,9 +137,7 @@ async fn expect_rounds(checker: &PlanChecker) {
         checker,
         BATCH,
         "claim/insert_attempt",
-        bind![
-            ids, rounds, rounds, none, waiting, none, none, nows, nows, none, first, last
-        ]
+        bind![ids, rounds, rounds, none, waiting, none, none, nows, nows, none, first, last]
     );
     let new = ids.iter().map(|id| id + 63).collect::<Vec<_>>();
     expect_plan!(
@@ -193,53 +149,21 @@ async fn expect_rounds(checker: &PlanChecker) {
     expect_plan!(checker, BATCH, "claim/mark_superseded_round", bind![ids]);
     expect_plan!(checker, BATCH, "claim/check_recorded_round", bind![ids, rounds]);
     let (references, blue) = (texts(BATCH, "early-"), repeated(&"blue"));
-    expect_plan!(
-        checker,
-        BATCH,
-        "receipts/select_unmatched_receipts",
-        bind![ids, references, blue]
-    );
-    expect_plan!(
-        checker,
-        BATCH,
-        "receipts/delete_unmatched_receipts",
-        bind![references, blue]
-    );
+    expect_plan!(checker, BATCH, "receipts/select_unmatched_receipts", bind![ids, references, blue]);
+    expect_plan!(checker, BATCH, "receipts/delete_unmatched_receipts", bind![references, blue]);
     expect_plan!(checker, BATCH, "claim/block_claims", bind![ids]);
     expect_plan!(checker, BATCH, "claim/unblock_claims", bind![ids]);
     expect_plan!(checker, BATCH, "claim/load_for_change", bind![ids]);
-    expect_plan!(
-        checker,
-        BATCH,
-        "claim/apply_change",
-        bind![ids, waiting, none, none, nows, never, NOW]
-    );
+    expect_plan!(checker, BATCH, "claim/apply_change", bind![ids, waiting, none, none, nows, never, NOW]);
 }
 
 async fn expect_receipts(checker: &PlanChecker) {
     expect_plan!(checker, BATCH, "receipts/count_unmatched_receipts", bind![BATCH]);
     let (indexes, ids, nows) = (repeated(&0_i64), ids(), repeated(&NOW));
-    let references = numbers()
-        .iter()
-        .map(|number| format!("ref-{number}"))
-        .collect::<Vec<_>>();
-    let (blue, none, never) = (
-        repeated(&Some("blue")),
-        repeated(&None::<&str>),
-        repeated(&None::<i64>),
-    );
-    expect_plan!(
-        checker,
-        BATCH,
-        "receipts/find_by_reference",
-        bind![indexes, references, blue]
-    );
-    expect_plan!(
-        checker,
-        BATCH,
-        "receipts/find_by_reference",
-        bind![indexes, texts(BATCH, "unknown"), none]
-    );
+    let references = numbers().iter().map(|number| format!("ref-{number}")).collect::<Vec<_>>();
+    let (blue, none, never) = (repeated(&Some("blue")), repeated(&None::<&str>), repeated(&None::<i64>));
+    expect_plan!(checker, BATCH, "receipts/find_by_reference", bind![indexes, references, blue]);
+    expect_plan!(checker, BATCH, "receipts/find_by_reference", bind![indexes, texts(BATCH, "unknown"), none]);
     expect_plan!(checker, BATCH, "receipts/load_delivery", bind![ids]);
     let (failed, bounced, delivered) = (repeated(&"failed"), repeated(&"bounced"), repeated(&"delivered"));
     expect_plan!(
@@ -271,28 +195,8 @@ async fn expect_recipients(checker: &PlanChecker) {
         "recipients/save_recipient",
         bind![channel, address, "inactive", "test", provider, NOW]
     );
-    expect_plan!(
-        checker,
-        1,
-        "recipients/opt_out_recipient",
-        bind![channel, address, "test", provider, NOW]
-    );
-    expect_plan!(
-        checker,
-        1,
-        "recipients/opt_in_recipient",
-        bind![channel, address, "test", provider, NOW]
-    );
-    expect_plan!(
-        checker,
-        1,
-        "recipients/insert_opt_message",
-        bind![provider, "ref", channel, address, NOW]
-    );
-    expect_plan!(
-        checker,
-        BATCH,
-        "recipients/select_waiting_deliveries",
-        bind![address, channel]
-    );
+    expect_plan!(checker, 1, "recipients/opt_out_recipient", bind![channel, address, "test", provider, NOW]);
+    expect_plan!(checker, 1, "recipients/opt_in_recipient", bind![channel, address, "test", provider, NOW]);
+    expect_plan!(checker, 1, "recipients/insert_opt_message", bind![provider, "ref", channel, address, NOW]);
+    expect_plan!(checker, BATCH, "recipients/select_waiting_deliveries", bind![address, channel]);
 }

@@ -43,38 +43,27 @@ impl QueryPlan {
 
     /// Returns the number of index entries in bitmap scans.
     fn bitmap_entries(&self) -> u64 {
-        let lists = self
-            .text
-            .lines()
-            .filter(|line| line.contains("Bitmap Index Scan on "));
+        let lists = self.text.lines().filter(|line| line.contains("Bitmap Index Scan on "));
         lists.map(|line| number_after(line, "rows=")).sum()
     }
 
     /// Returns the number of pairs that joins rejected.
     fn rejected_joins(&self) -> u64 {
         let lines = self.text.lines();
-        lines
-            .map(|line| number_after(line, "Rows Removed by Join Filter: "))
-            .sum()
+        lines.map(|line| number_after(line, "Rows Removed by Join Filter: ")).sum()
     }
 
     /// Returns the problem of a statement that is about `rows` rows and read too much.
     pub fn problem(&self, rows: i64) -> Option<String> {
         let pages_max = PAGES_FOR_ALL + PAGES_FOR_A_ROW * u64::try_from(rows).unwrap();
         let pages = self.pages();
-        let most = self
-            .scanned_rows()
-            .max(self.bitmap_entries())
-            .max(self.rejected_joins());
+        let most = self.scanned_rows().max(self.bitmap_entries()).max(self.rejected_joins());
         // A scan of many rows is fine if it reads less than a page per row: an index would cost more.
         let is_wasteful = most > SCANNED_ROWS_MAX && pages > u64::try_from(rows).unwrap();
         let fits = !is_wasteful && (1..=pages_max).contains(&pages);
         (!fits).then(|| {
             let name = self.name;
-            format!(
-                "{name} reads {pages} pages, more than {pages_max}:\n{}",
-                self.text
-            )
+            format!("{name} reads {pages} pages, more than {pages_max}:\n{}", self.text)
         })
     }
 }
