@@ -50,7 +50,7 @@ async fn run_plain(
             Ok(overview) if !try_print(format_status_lines(&overview))? => return Ok(()),
             Ok(_) => {}
             Err(problem) => {
-                log::warn!("cannot read the store: error={problem} retry_in={}", format_duration(delay))
+                log::warn!("cannot read the store: error={problem} retry_in={}", format_duration(delay));
             }
         }
         tokio::select! {

@@ -64,7 +64,7 @@ impl Addressing {
             match self {
                 Self::Only(kind) | Self::ByProviders(kind) => kinds.push(kind),
                 Self::Mixed => {
-                    kinds.extend(AddressKind::ALL.into_iter().filter(|kind| *kind != AddressKind::Any))
+                    kinds.extend(AddressKind::ALL.into_iter().filter(|kind| *kind != AddressKind::Any));
                 }
             }
         }

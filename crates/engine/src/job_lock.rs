@@ -97,7 +97,7 @@ async fn run_with_renewal<T>(
             match gateway.store.renew_job_lock(job, &gateway.process_name, expires_at).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    log::warn!("job lock lost: another process runs the same job; job={}", job.as_str())
+                    log::warn!("job lock lost: another process runs the same job; job={}", job.as_str());
                 }
                 Err(error) => log::error!("job lock: renewal failed: error={}", error.chain()),
             }
