@@ -1,12 +1,13 @@
 //! `console backup FILE`: copies the store to a new file while it is in use.
 //!
-//! Never overwrites a file: a cron line without a date would otherwise replace its last backup.
+//! Never overwrites a file: a cron job whose file name contains no date would otherwise overwrite its previous
+//! backup.
 
 use super::{open_gateway, print_line, progress_bar};
 use crate::cli::{BackupArgs, Cli};
 use postrider_core::error::{Error, Result};
 
-/// Copies the store and prints the file.
+/// Copies the store and prints the file's name and size.
 pub async fn run(cli: &Cli, arguments: &BackupArgs) -> Result<()> {
     let file = &arguments.file;
     if file.exists() {

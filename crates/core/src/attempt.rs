@@ -28,7 +28,7 @@ pub enum Outcome {
         /// The cause.
         reason: String,
     },
-    /// Too fast for this provider: it gets a cooldown, and no try is used up.
+    /// The provider refused the call because the rate is too high. A cooldown of the provider begins; no try is used up.
     Throttled {
         /// The delay that the provider requested.
         retry_after: Option<Duration>,
@@ -43,14 +43,15 @@ pub enum Outcome {
         /// The reason that the provider gave.
         reason: String,
     },
-    /// Our account or settings are wrong; the provider gets no calls until the configuration is loaded again.
+    /// Our account or settings are wrong; the provider gets no calls until the configuration is
+    /// loaded again or an operator resumes it.
     Misconfigured {
         /// The reason that the provider gave.
         reason: String,
     },
     /// No answer after the request had left: the message may or may not have been sent.
     Unknown {
-        /// The circumstances of the missing answer.
+        /// Why there was no answer.
         reason: String,
     },
 }

@@ -126,6 +126,7 @@ impl RateLimiter {
     /// Allows a message of `parts` parts, or returns how long it has to wait. Each refused message gets a later slot than
     /// the one before. A message with more parts than the bucket holds is allowed when the bucket is full.
     pub fn try_acquire(&mut self, parts: u32, now: DateTime<Utc>) -> Result<(), Duration> {
+        // The provider asked for a pause: no tokens before the cooldown ends.
         if let Some(until) = self.cooldown_until.filter(|until| *until > now) {
             return Err(self.reserve_slot(parts, until, now));
         }

@@ -1,6 +1,7 @@
 //! `produce`: generates messages into the store and the queue of a configured gateway.
 //!
-//! The messages wait there until a worker on the same store delivers them. Refuses a channel with a real provider.
+//! The messages wait there until a worker on the same store delivers them. Refuses a channel
+//! with a provider that is neither a mock nor on this host.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use postrider_providers::Provider;
 pub struct ProduceResult {
     /// Number of messages stored.
     pub stored: u64,
-    /// Time from the first batch to the last.
+    /// Duration of the run.
     pub elapsed: Duration,
     /// True if an interrupt ended the run early.
     pub is_interrupted: bool,

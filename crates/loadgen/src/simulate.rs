@@ -38,18 +38,18 @@ pub async fn simulate(
     interrupts: &Interrupts,
     on_progress: ProgressFn<'_>,
 ) -> Result<SimulationOutcome> {
-    let environment = tokio::select! {
-        environment = SimulationEnvironment::open(configured, options) => environment?,
+    let simulation = tokio::select! {
+        simulation = SimulationEnvironment::open(configured, options) => simulation?,
         () = interrupts.wait_for_first() => {
             return Err(Error::new(ErrorKind::Unavailable, "interrupted before the start"));
         }
     };
     let mut outcome = match &options.audience {
         Some(audience) => {
-            broadcast_run::run(&environment, audience, options.seed, interrupts, on_progress).await?
+            broadcast_run::run(&simulation, audience, options.seed, interrupts, on_progress).await?
         }
-        None => message_run::run(&environment, options, interrupts, on_progress).await?,
+        None => message_run::run(&simulation, options, interrupts, on_progress).await?,
     };
-    outcome.text.push_str(&environment.kept_store_hint());
+    outcome.text.push_str(&simulation.kept_store_hint());
     Ok(outcome)
 }

@@ -26,7 +26,7 @@ impl JsonPath {
         })
     }
 
-    /// Returns the value at the path as text; None for null, lists and objects.
+    /// Returns the JSON value at this path as text; None for null, arrays and objects.
     pub fn text(&self, document: &Value) -> Option<String> {
         match self.find(document)? {
             Value::String(text) => Some(text.clone()),

@@ -73,8 +73,8 @@ pub struct StoreMove {
 
 impl StoreMove {
     /// Starts a move, or continues the one between these stores. `random` provides the ids of the move and of this run.
-    pub async fn open(route: MoveOptions<'_>, random: [i64; 2]) -> Result<Self> {
-        let (mut source, mut target) = open_stores(route).await?;
+    pub async fn open(options: MoveOptions<'_>, random: [i64; 2]) -> Result<Self> {
+        let (mut source, mut target) = open_stores(options).await?;
         let [id, run] = random.map(positive_id);
         let (old, new) = (source.marks().await?, target.marks().await?);
         if old.receiving_run.is_some() {
@@ -102,21 +102,21 @@ impl StoreMove {
                 }
             }
         }
-        Ok(Self { source, target, stage, batch: route.batch_rows.max(1), changes: 0 })
+        Ok(Self { source, target, stage, batch: options.batch_rows.max(1), changes: 0 })
     }
 
     /// Abandons a move: removes its state from the old store, and opens that store again if it was closed and the new
     /// one is not open. A run that is still in progress can neither continue nor open the new store. `random` provides
     /// the id of this run.
-    pub async fn abandon(route: MoveOptions<'_>, random: i64) -> Result<()> {
-        require_existing(route.from)?;
-        let mut from = open_table_store(route.from, route.lock_timeout)?;
+    pub async fn abandon(options: MoveOptions<'_>, random: i64) -> Result<()> {
+        require_existing(options.from)?;
+        let mut from = open_table_store(options.from, options.lock_timeout)?;
         let tables = schema::read_tables(from.as_mut()).await?;
         let mut source = CopySource::new(from, tables);
         let old = source.marks().await?;
         let id = old.id.ok_or_else(source::no_move_error)?;
         source.resume(id);
-        let may_reopen = match take_over_target(route, id, positive_id(random)).await {
+        let may_reopen = match take_over_target(options, id, positive_id(random)).await {
             Ok(is_taken_over) => is_taken_over,
             Err(error) if old.moved_to.is_some() => return Err(error),
             Err(error) => {
@@ -265,27 +265,29 @@ fn positive_id(random: i64) -> i64 {
 
 /// Makes the run of this id the only one that may fill the new store. Returns false if the new store is not being
 /// filled.
-async fn take_over_target(route: MoveOptions<'_>, id: i64, run: i64) -> Result<bool> {
-    if !exists(route.to)? {
+async fn take_over_target(options: MoveOptions<'_>, id: i64, run: i64) -> Result<bool> {
+    if !exists(options.to)? {
         return Err(Error::usage("the store to move to does not exist"));
     }
-    let mut to = open_table_store(route.to, route.lock_timeout)?;
+    let mut to = open_table_store(options.to, options.lock_timeout)?;
     // Fails at once if the server is down; otherwise the error would be retried like a locked table.
     meta::read_marks(to.as_mut()).await?;
     target::take_over(to.as_mut(), id, run).await
 }
 
 /// Migrates and opens both stores.
-async fn open_stores(route: MoveOptions<'_>) -> Result<(CopySource, CopyTarget)> {
-    require_existing(route.from)?;
-    if route.from == route.to {
+async fn open_stores(options: MoveOptions<'_>) -> Result<(CopySource, CopyTarget)> {
+    require_existing(options.from)?;
+    if options.from == options.to {
         return Err(same_store_error());
     }
-    for url in [route.from, route.to] {
-        migrate(url, route.lock_timeout)?;
+    for url in [options.from, options.to] {
+        migrate(url, options.lock_timeout)?;
     }
-    let (mut from, mut to) =
-        (open_table_store(route.from, route.lock_timeout)?, open_table_store(route.to, route.lock_timeout)?);
+    let (mut from, mut to) = (
+        open_table_store(options.from, options.lock_timeout)?,
+        open_table_store(options.to, options.lock_timeout)?,
+    );
     let (old, new) = schema::matching_tables(from.as_mut(), to.as_mut()).await?;
     Ok((CopySource::new(from, old), CopyTarget::new(to, new)))
 }

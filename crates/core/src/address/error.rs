@@ -1,8 +1,8 @@
-//! Reasons why a text is not an address.
+//! Reasons why a text is not a valid recipient address (phone number, email address, …).
 
 use std::fmt;
 
-/// The reason why a text is not an address.
+/// The reason why a text is not a valid recipient address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
     /// The text is empty.

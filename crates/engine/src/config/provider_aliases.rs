@@ -1,9 +1,10 @@
 //! Maps the class names of the replaced notification service to the accounts that they stand for.
 //!
 //! An alias becomes a real provider as soon as its credentials are set: in a table `[providers.NAME]` of the
-//! file, or in the variables that are customary for such an account. An incomplete account prevents the
-//! start, because messages sent silently to a mock provider would be lost. This module refers to secrets by
-//! variable name and does not read them.
+//! file, or in the variables that are customary for such an account. Without credentials an
+//! alias is a mock provider, with a warning. If the marker variable is set and a required one is missing, the program
+//! does not start, because a mock would silently lose the messages. Settings refer to secrets by variable name and
+//! never contain their values.
 
 use postrider_core::error::{Error, Result};
 use toml::{Table, Value};
@@ -44,7 +45,7 @@ struct AccountKey {
 #[derive(Clone, Copy)]
 enum AccountKeyKind {
     Text,
-    /// A text that is never copied: the setting refers to the variable by name.
+    /// A secret: the setting becomes `${env:NAME}` instead of the value.
     Secret,
     Number,
     List,
@@ -152,7 +153,7 @@ impl AccountVariables {
                 None if key.is_required => {
                     let (marker, missing) = (self.marker_variable, key.variables.join(" or "));
                     return Err(Error::usage(format!(
-                        "{marker} is set, so that {alias} needs an account, but {missing} is not set: set it, or unset {marker}"
+                        "{marker} is set but {missing} is not: set {missing} to use {alias}, or unset {marker}"
                     )));
                 }
                 None => {}

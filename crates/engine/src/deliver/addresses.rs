@@ -15,7 +15,7 @@ pub(super) struct DeliveryAddresses<'c> {
     invalid: Vec<&'c str>,
 }
 
-/// The address chosen for a provider.
+/// The recipient's address that one provider gets in this round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ChosenAddress<'c> {
     /// Normalised address.

@@ -57,10 +57,10 @@ pub(super) fn duration(millis: u64) -> String {
 }
 
 /// Formats the upper bound of the bucket of a percentile.
-pub(super) fn percentile(millis: Option<u64>, slowest_bound: u64) -> String {
+pub(super) fn percentile(millis: Option<u64>, largest_bucket_bound: u64) -> String {
     match millis {
         None => NOT_AVAILABLE.to_owned(),
-        Some(millis) if millis > slowest_bound => format!("> {}", duration(slowest_bound)),
+        Some(millis) if millis > largest_bucket_bound => format!("> {}", duration(largest_bucket_bound)),
         Some(millis) => format!("≤ {}", duration(millis)),
     }
 }

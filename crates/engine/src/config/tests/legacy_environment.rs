@@ -168,8 +168,8 @@ fn an_incomplete_account_prevents_the_start_and_general_variables_create_none() 
     let error = Config::load(None, &with_variables(&[("SES_FROM", "shop@example.org")]), &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "SES_FROM is set, so that AmazonSimpleEmailService needs an account, but AWS_ACCESS_KEY_ID is not set: set it, or \
-         unset SES_FROM"
+        "SES_FROM is set but AWS_ACCESS_KEY_ID is not: set AWS_ACCESS_KEY_ID to use AmazonSimpleEmailService, or unset \
+         SES_FROM"
     );
     let environment = with_variables(&[("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_REGION", "eu-central-1")]);
     let (config, _) = Config::load(None, &environment, &[]).unwrap();
