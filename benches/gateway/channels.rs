@@ -83,7 +83,7 @@ fn inbox_request(n: u64) -> String {
          \"email\":\"a{n}@example.org\",\"pushToken\":\"token-{n}\"}}"
     );
     format!(
-        "POST /inbox/send HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /inbox/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }

@@ -19,12 +19,12 @@ const REPETITIONS: usize = 3;
 /// Returns the request that sends the message with number `n`.
 pub fn send_request(n: u64) -> String {
     let number = 9_120_000_000 + n % 10_000_000;
-    format!("GET /sms/send?number=0{number}&body=hello+{n} HTTP/1.1\r\nHost: bench\r\n\r\n")
+    format!("GET /sms/send?number=0{number}&body=hello+{n} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
 /// Returns the request for the report page, and for the bare server.
 pub fn report_request(_: u64) -> String {
-    "GET / HTTP/1.1\r\nHost: bench\r\n\r\n".to_owned()
+    "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned()
 }
 
 /// Returns a load of `seconds` on a process.
