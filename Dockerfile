@@ -10,15 +10,21 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
-RUN cargo build --release --locked --bin console \
-    && strip target/release/console
+# Commit and date for `console --version`: --build-arg POSTRIDER_COMMIT=$(git rev-parse --short HEAD)
+ARG POSTRIDER_COMMIT=""
+ARG POSTRIDER_COMMIT_DATE=""
+# The caches keep downloaded and compiled dependencies between builds (BuildKit).
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/source/target \
+    cargo install --locked --path . --bin console --root /install --no-track \
+    && strip /install/bin/console
 
 FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates busybox \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /var/lib/postrider --create-home postrider
-COPY --from=build /source/target/release/console /usr/local/bin/console
+COPY --from=build /install/bin/console /usr/local/bin/console
 USER postrider
 WORKDIR /var/lib/postrider
 VOLUME /var/lib/postrider

@@ -9,6 +9,9 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# Version of cargo-deny that checks the dependencies.
+CARGO_DENY_VERSION=0.20.2
+
 say() { printf '%s\n' "$*"; }
 
 fail() {
@@ -210,6 +213,26 @@ has_component() {
     has rustup && rustup component add "$1" >/dev/null 2>&1
 }
 
+# check_dependencies: holds the dependencies to deny.toml. Advisories need a database from the network; without it the
+# other checks still run.
+check_dependencies() {
+    local tools="${CARGO_TARGET_DIR:-target}/tools" deny
+    deny="$tools/bin/cargo-deny"
+    if ! [ "$("$deny" --version 2>/dev/null)" = "cargo-deny $CARGO_DENY_VERSION" ]; then
+        say "Installing cargo-deny $CARGO_DENY_VERSION ..."
+        cargo install --quiet --locked --root "$tools" "cargo-deny@$CARGO_DENY_VERSION" ||
+            fail "cargo-deny could not be installed: run cargo install --locked cargo-deny@$CARGO_DENY_VERSION"
+    fi
+    say "== cargo deny check bans licenses sources"
+    "$deny" --locked --log-level error check bans licenses sources
+    if "$deny" fetch db >/dev/null 2>&1; then
+        say "== cargo deny check advisories"
+        "$deny" --locked --log-level error check advisories
+    else
+        say "Note: the advisory database cannot be fetched; advisories are not checked."
+    fi
+}
+
 run_tests() {
     find_cargo
     install_test_peers
@@ -225,6 +248,7 @@ run_tests() {
     else
         say "Note: clippy is not installed (rustup component add clippy); lints are not checked."
     fi
+    check_dependencies
     say "== cargo test --workspace"
     exec cargo test --locked --workspace --no-fail-fast </dev/null
 }

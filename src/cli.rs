@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::version::VERSION_LINE;
 use postrider_core::duration::parse_duration;
 use postrider_core::id::MessageId;
 use postrider_core::name::ConfigName;
@@ -38,7 +39,7 @@ const GLOBAL_OPTIONS_HEADING: &str = "Global options";
 #[derive(Debug, Parser)]
 #[command(
     name = "console",
-    version,
+    version = VERSION_LINE,
     max_term_width = 100,
     about = "Message gateway: accepts messages durably and delivers them through the first provider that works",
     after_help = "Examples:\n  \
@@ -48,7 +49,8 @@ const GLOBAL_OPTIONS_HEADING: &str = "Global options";
         Exit status: 0 success, 1 failure, 2 invalid usage or configuration."
 )]
 pub struct Cli {
-    /// Configuration file [default: console.toml in the working directory, if it exists]
+    /// Configuration file [default: console.toml in the working directory, else in $XDG_CONFIG_HOME/postrider, else in
+    /// /etc/postrider]
     #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL_OPTIONS_HEADING)]
     #[arg(env = "POSTRIDER_CONFIG", hide_env_values = true)]
     config: Option<OsString>,
@@ -197,6 +199,10 @@ pub enum Command {
     /// Check the configuration and every connection, and print what to fix
     #[command(after_help = "Example:\n  console check --config console.toml && console serve")]
     Check,
+
+    /// Print the commented example configuration
+    #[command(after_help = "Example:\n  console config > console.toml")]
+    Config,
 
     /// Apply schema migrations (every other command does this automatically)
     #[command(after_help = "Example:\n  console migrate")]

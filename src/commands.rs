@@ -5,6 +5,7 @@
 pub mod backup;
 pub mod check;
 pub mod completions;
+pub mod config;
 pub mod events;
 mod http_server;
 mod lifecycle;
@@ -22,6 +23,7 @@ pub mod sandbox;
 pub mod send;
 mod send_via;
 pub mod serve;
+mod service_manager;
 mod signals;
 pub mod simulate;
 pub mod status;
@@ -30,12 +32,14 @@ pub mod usage;
 pub mod work;
 
 use std::io::Write;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Cli;
+use crate::logging;
 use postrider_core::address::mask_address;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind, Result};
@@ -43,8 +47,8 @@ use postrider_core::job::JobLockOwner;
 use postrider_engine::config::{Config, Environment};
 use postrider_engine::gateway::Gateway;
 
-/// Configuration file that is read by default, if it exists.
-const DEFAULT_CONFIG_FILE: &str = "console.toml";
+/// Name of the configuration file in each of the folders of [`config_folders`].
+const CONFIG_FILE: &str = "console.toml";
 
 /// Maximum time for a remote queue to accept pushed entries.
 const QUEUE_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,16 +59,30 @@ const TEST_MODE_NOTICE: &str = "test mode: only mock providers are configured, n
 /// A configuration key and the value from the command line that replaces it.
 type ConfigOverride = (&'static str, String);
 
-/// Returns the configuration file to read, if there is one.
+/// Returns the configuration file to read: that of `--config`, else the first that exists in [`config_folders`].
 fn find_config_file(cli: &Cli) -> Option<PathBuf> {
-    cli.config()
-        .or_else(|| Path::new(DEFAULT_CONFIG_FILE).exists().then(|| PathBuf::from(DEFAULT_CONFIG_FILE)))
+    let default = || {
+        let mut files =
+            config_folders(&Environment::from_process()).into_iter().map(|folder| folder.join(CONFIG_FILE));
+        files.find(|file| file.exists())
+    };
+    cli.config().or_else(default)
 }
 
-/// Loads and checks the configuration from file, environment and command line; logs its warnings.
+/// Returns the folders in which a configuration file is looked for: the working directory, the folder of the user (XDG
+/// base directories) and that of the system.
+fn config_folders(environment: &Environment) -> Vec<PathBuf> {
+    let home_config = || environment.get("HOME").map(|home| Path::new(home).join(".config"));
+    let user_config = environment.get("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home_config);
+    let user_folder = user_config.map(|folder| folder.join("postrider"));
+    iter::once(PathBuf::new()).chain(user_folder).chain([PathBuf::from("/etc/postrider")]).collect()
+}
+
+/// Loads and checks the configuration from file, environment and command line; applies `[log]` and logs the warnings.
 fn load_config(cli: &Cli, overrides: &[ConfigOverride]) -> Result<Config> {
     let file = find_config_file(cli);
     let (config, warnings) = Config::load(file.as_deref(), &Environment::from_process(), overrides)?;
+    logging::configure(cli, &config.log);
     for warning in warnings {
         log::warn!("{warning}");
     }

@@ -3,24 +3,20 @@
 //! Exit status: 0 success, 1 failure, 2 invalid usage or configuration. An error is printed once, on stderr, in one line;
 //! with -v together with its causes.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use env_logger::Builder;
 use postrider::cli::{Cli, Command};
-use postrider::commands;
+use postrider::{commands, logging};
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_engine::config::Environment;
-use postrider_engine::config::keys::LOG_VARIABLES;
 
 /// Maximum time at exit for blocking threads, which may wait for a network.
 const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    init_logging(&cli);
+    logging::init(&cli);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -29,31 +25,6 @@ fn main() -> ExitCode {
             ExitCode::from(if error.kind() == ErrorKind::Usage { 2 } else { 1 })
         }
     }
-}
-
-fn init_logging(cli: &Cli) {
-    let mut log = Builder::new();
-    log.parse_filters(log_filter(cli, &Environment::from_process()));
-    if !is_long_running(&cli.command) && std::io::stderr().is_terminal() {
-        log.format_timestamp(None).format_target(false);
-    }
-    log.init();
-}
-
-/// Returns the log filter: that of the options, else of the environment, else the default of the command.
-fn log_filter<'a>(cli: &Cli, environment: &'a Environment) -> &'a str {
-    let default = if is_long_running(&cli.command) { "warn,postrider=info" } else { "warn" };
-    let from_environment = || LOG_VARIABLES.iter().find_map(|name| environment.get(name));
-    match (cli.quiet, cli.verbose) {
-        (true, _) => "error",
-        (false, 0) => from_environment().unwrap_or(default),
-        (false, 1) => "info,postrider=debug",
-        (false, _) => "debug,postrider=trace",
-    }
-}
-
-fn is_long_running(command: &Command) -> bool {
-    matches!(command, Command::Serve(_) | Command::Work(_) | Command::Sandbox(_))
 }
 
 fn run(cli: &Cli) -> Result<()> {
@@ -86,11 +57,9 @@ async fn dispatch(cli: &Cli) -> Result<()> {
         Command::Backup(arguments) => commands::backup::run(cli, arguments).await,
         Command::Move(arguments) => commands::move_store::run(cli, arguments).await,
         Command::Check => commands::check::run(cli).await,
+        Command::Config => commands::config::run(),
         Command::Migrate => commands::migrate::run(cli).await,
         Command::Completions(arguments) => commands::completions::run(arguments),
         Command::Man(arguments) => commands::man::run(arguments),
     }
 }
-
-#[cfg(test)]
-mod tests;

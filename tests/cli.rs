@@ -111,12 +111,64 @@ fn check_prints_a_configuration_error_and_exits_with_1() {
 
 #[test]
 fn version_completions_and_manual_need_no_configuration() {
-    assert!(utf8(&console(&["--version"]).stdout).starts_with("console "));
     for shell in ["bash", "zsh", "fish"] {
         let script = utf8(&console(&["completions", shell, "--config", "missing.toml"]).stdout);
         assert!(script.contains("resend:msg") || script.contains("resend\\:msg"), "{shell}");
     }
     assert!(utf8(&console(&["man"]).stdout).contains(".TH console"));
+}
+
+#[test]
+fn the_version_names_the_commit_and_its_date() {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).current_dir(repository_root()).output().ok();
+        output.filter(|output| output.status.success()).map(|output| utf8(&output.stdout).trim().to_owned())
+    };
+    let version = concat!("console ", env!("CARGO_PKG_VERSION"));
+    let expected = match (git(&["rev-parse", "--short=10", "HEAD"]), git(&["log", "-1", "--format=%cs"])) {
+        (Some(commit), Some(date)) => format!("{version} ({commit} {date})\n"),
+        _ => format!("{version}\n"),
+    };
+    assert_eq!(utf8(&console(&["--version"]).stdout), expected);
+}
+
+#[test]
+fn the_example_configuration_is_printed_and_valid() {
+    let example = utf8(&console(&["config"]).stdout);
+    assert_eq!(example, std::fs::read_to_string(repository_root().join("console.example.toml")).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("console.toml");
+    std::fs::write(&file, example).unwrap();
+    let check = utf8(&console(&["check", "--config", file.to_str().unwrap()]).stdout);
+    assert!(check.starts_with("ok: configuration "), "{check}");
+}
+
+#[test]
+fn the_configuration_is_found_in_the_working_directory_and_then_in_the_folder_of_the_user() {
+    let (working, user) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let user_folder = user.path().join("postrider");
+    std::fs::create_dir(&user_folder).unwrap();
+    let read_file = |variable: &str, value: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
+        command.arg("check").current_dir(working.path()).env_clear().env(variable, value);
+        let line = utf8(&command.stdin(Stdio::null()).output().unwrap().stdout);
+        line.lines().next().unwrap().to_owned()
+    };
+    let user_file = user_folder.join("console.toml");
+    std::fs::write(&user_file, "region = \"DE\"\n").unwrap();
+    let expected = format!("ok: configuration {} ", user_file.display());
+    let found = read_file("XDG_CONFIG_HOME", user.path());
+    assert!(found.starts_with(&expected), "{found}");
+
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".config")).unwrap();
+    std::fs::rename(&user_folder, home.path().join(".config/postrider")).unwrap();
+    let found = read_file("HOME", home.path());
+    assert!(found.contains("/.config/postrider/console.toml "), "{found}");
+
+    std::fs::write(working.path().join("console.toml"), "region = \"FR\"\n").unwrap();
+    let found = read_file("HOME", home.path());
+    assert!(found.starts_with("ok: configuration console.toml "), "{found}");
 }
 
 #[test]

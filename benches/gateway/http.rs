@@ -9,27 +9,38 @@ use crate::processes;
 use crate::row::BenchRow;
 use crate::workload::{
     MOCK_CONFIG, Measurement, SENT_METRIC, compare_with_bare_server, http_load, measure_state_changes,
-    report_request, send_request,
+    mixed_countries_request, report_request, send_request,
 };
 
 /// Accepts messages with 64 connections.
 pub async fn intake() -> Vec<BenchRow> {
-    vec![intake_row("intake, on disk", 64, 0.40, false).await]
+    vec![intake_row("intake, on disk", 64, 0.45, false, send_request).await]
+}
+
+/// Accepts messages to numbers of 44 countries in turn.
+pub async fn intake_mixed_countries() -> Vec<BenchRow> {
+    vec![intake_row("intake, 44 countries mixed", 64, 0.40, false, mixed_countries_request).await]
 }
 
 /// Accepts messages with 256 connections while every fsync takes 5 ms longer.
 pub async fn intake_slow_fsync() -> Vec<BenchRow> {
     let name = "intake, every fsync 5 ms slower, 256 connections";
-    vec![intake_row(name, 256, 0.10, true).await]
+    vec![intake_row(name, 256, 0.10, true, send_request).await]
 }
 
-async fn intake_row(name: &str, connections: usize, floor: f64, is_fsync_slow: bool) -> BenchRow {
+async fn intake_row(
+    name: &str,
+    connections: usize,
+    floor: f64,
+    is_fsync_slow: bool,
+    request: fn(u64) -> String,
+) -> BenchRow {
     compare_with_bare_server(name, connections, floor, async || {
         let folder = tempfile::tempdir().expect("a folder");
         let arguments = ["--concurrency", "0"];
         let gateway = processes::spawn_gateway(folder.path(), MOCK_CONFIG, &arguments, is_fsync_slow);
-        http_load::run(http_load(&gateway, connections, 2, send_request)).await;
-        Measurement::new(http_load::run(http_load(&gateway, connections, 10, send_request)).await)
+        http_load::run(http_load(&gateway, connections, 2, request)).await;
+        Measurement::new(http_load::run(http_load(&gateway, connections, 10, request)).await)
     })
     .await
 }

@@ -34,8 +34,9 @@ use row::BenchRow;
 type BenchFn = fn() -> Pin<Box<dyn Future<Output = Vec<BenchRow>>>>;
 
 /// All benchmarks by name.
-const BENCHMARKS: [(&str, BenchFn); 20] = [
+const BENCHMARKS: [(&str, BenchFn); 21] = [
     ("intake", || Box::pin(http::intake())),
+    ("countries", || Box::pin(http::intake_mixed_countries())),
     ("through", || Box::pin(http::end_to_end())),
     ("http", || Box::pin(http::end_to_end_http())),
     ("smpp", || Box::pin(channels::smpp())),

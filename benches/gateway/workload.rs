@@ -22,6 +22,61 @@ pub fn send_request(n: u64) -> String {
     format!("GET /sms/send?number=0{number}&body=hello+{n} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
+/// Country code with the first digit of its mobile numbers, and the number of digits that follow, for 44 countries.
+const MOBILE_RANGES: [(&str, u32); 44] = [
+    ("989", 9),
+    ("491", 9),
+    ("447", 9),
+    ("336", 8),
+    ("346", 8),
+    ("393", 9),
+    ("316", 8),
+    ("324", 8),
+    ("417", 8),
+    ("436", 9),
+    ("467", 8),
+    ("474", 7),
+    ("452", 7),
+    ("358", 9),
+    ("487", 8),
+    ("420", 9),
+    ("407", 8),
+    ("306", 9),
+    ("905", 9),
+    ("380", 9),
+    ("799", 8),
+    ("770", 8),
+    ("919", 9),
+    ("923", 9),
+    ("880", 10),
+    ("947", 8),
+    ("861", 10),
+    ("819", 9),
+    ("821", 9),
+    ("849", 8),
+    ("668", 8),
+    ("601", 8),
+    ("628", 9),
+    ("639", 9),
+    ("614", 8),
+    ("642", 8),
+    ("201", 9),
+    ("234", 10),
+    ("254", 9),
+    ("278", 8),
+    ("521", 10),
+    ("571", 9),
+    ("541", 9),
+    ("569", 8),
+];
+
+/// Returns the request that sends the message with number `n`, each to another country than the one before.
+pub fn mixed_countries_request(n: u64) -> String {
+    let (prefix, digits) = MOBILE_RANGES[usize::try_from(n % 44).unwrap_or(0)];
+    let subscriber = 10_u64.pow(digits - 1) * 5 + n % 10_000_000;
+    format!("GET /sms/send?number=%2B{prefix}{subscriber}&body=hello+{n} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}
+
 /// Returns the request for the report page, and for the bare server.
 pub fn report_request(_: u64) -> String {
     "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned()

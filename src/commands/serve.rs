@@ -1,17 +1,19 @@
 //! `console serve`: HTTP server, worker pool, background tasks and schedule in one process.
 //!
 //! At a signal, requests and calls in flight may finish within `work.grace`, and the exit status is 0. If the HTTP server
-//! or a background task stops unexpectedly, the process shuts down and exits with 1.
+//! or a background task stops unexpectedly, the process shuts down and exits with 1. SIGHUP reloads API keys, secrets of
+//! providers and the log settings; other changes need a restart.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
-
-use tokio::net::TcpListener;
 
 use super::http_server::{HttpServer, bind_listener, local_address};
 use super::lifecycle::wait_until_stopped;
-use super::signals::TerminationSignals;
-use super::{ConfigOverride, TEST_MODE_NOTICE, load_config, print_line};
+use super::signals::{ReloadSignal, TerminationSignals};
+use super::{ConfigOverride, TEST_MODE_NOTICE, load_config, print_line, service_manager};
 use crate::cli::{Cli, ServeArgs};
+use crate::version::{COMMIT, COMMIT_DATE, VERSION};
 use postrider_core::address::preload_phone_metadata;
 use postrider_core::error::Result;
 use postrider_engine::background::BackgroundTasks;
@@ -20,14 +22,19 @@ use postrider_engine::gateway::Gateway;
 
 /// Serves until a signal.
 pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
-    let mut signals = TerminationSignals::new()?;
+    let (mut signals, mut reload_signal) = TerminationSignals::with_reload()?;
     let mut config = load_config(cli, &overrides(arguments))?;
+    let passed_listener = service_manager::passed_listener()?;
+    if let Some(listener) = &passed_listener {
+        set_listen_address(&mut config, local_address(listener)?);
+    }
     check_listen_address(&config, config.listen)?;
     // The first message does not wait for the tables of the phone number library.
     std::thread::spawn(preload_phone_metadata);
-    let listener = bind_listener(config.listen)?;
-    resolve_listen_address(&mut config, &listener)?;
+    let listener = passed_listener.map_or_else(|| bind_listener(config.listen), Ok)?;
+    set_listen_address(&mut config, local_address(&listener)?);
     let gateway = Arc::new(Gateway::open(config).await?);
+    gateway.metrics.register_build_info(VERSION, COMMIT, COMMIT_DATE);
     log_startup(&gateway);
 
     let mut tasks = BackgroundTasks::new();
@@ -38,9 +45,13 @@ pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
     }
     tasks.start_schedule(&gateway);
     let mut server = HttpServer::start(Arc::clone(&gateway), listener);
+    service_manager::notify_ready();
     print_line(format_args!("listening on http://{}", gateway.config.listen))?;
 
-    let failure = wait_until_stopped(&mut signals, &mut tasks, Some(&mut server)).await;
+    let failure = tokio::select! {
+        failure = wait_until_stopped(&mut signals, &mut tasks, Some(&mut server)) => failure,
+        never = reload_at_signal(cli, arguments, &gateway, &mut reload_signal) => match never {},
+    };
     let shutdown = async { tokio::join!(server.shut_down(), tasks.stop()).1 };
     signals.abort_on_next(shutdown).await?;
     log::info!("stopped");
@@ -56,13 +67,36 @@ fn overrides(arguments: &ServeArgs) -> Vec<ConfigOverride> {
     listen.into_iter().chain(concurrency).collect()
 }
 
-/// Replaces port 0 by the port that the kernel chose, also in the default public URL.
-fn resolve_listen_address(config: &mut Config, listener: &TcpListener) -> Result<()> {
-    let configured = std::mem::replace(&mut config.listen, local_address(listener)?);
-    if config.public_url == format!("http://{configured}") {
-        config.public_url = format!("http://{}", config.listen);
+/// Reloads the configuration at every SIGHUP.
+async fn reload_at_signal(
+    cli: &Cli,
+    arguments: &ServeArgs,
+    gateway: &Gateway,
+    reload_signal: &mut ReloadSignal,
+) -> Infallible {
+    loop {
+        reload_signal.recv().await;
+        service_manager::notify_reloading();
+        let reload = || {
+            let mut config = load_config(cli, &overrides(arguments))?;
+            set_listen_address(&mut config, gateway.config.listen);
+            gateway.reload(&config)
+        };
+        match reload() {
+            Ok(result) => log::info!("configuration reloaded: {result}"),
+            Err(error) => log::error!("cannot reload, the running configuration stays: error={error}"),
+        }
+        service_manager::notify_ready();
     }
-    Ok(())
+}
+
+/// Replaces the configured address by that of the listener, also in the default public URL. They differ for port 0, where
+/// the kernel chooses, and for a listener that the service manager passed.
+fn set_listen_address(config: &mut Config, actual: SocketAddr) {
+    let configured = std::mem::replace(&mut config.listen, actual);
+    if config.public_url == format!("http://{configured}") {
+        config.public_url = format!("http://{actual}");
+    }
 }
 
 fn log_startup(gateway: &Gateway) {

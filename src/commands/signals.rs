@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks a command to finish, the second to abort.
+//! Signals: SIGTERM, SIGINT and SIGHUP ask a command to finish, a second one to abort. For `serve` SIGHUP means a reload.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -10,27 +10,49 @@ use postrider_loadgen::interrupts::Interrupts;
 pub struct TerminationSignals {
     terminate: Signal,
     interrupt: Signal,
+    /// SIGHUP, which the kernel sends when a terminal closes; `None` if it does not end this command.
+    hangup: Option<Signal>,
+}
+
+/// Receives SIGHUP as the request to reload the configuration.
+pub struct ReloadSignal(Signal);
+
+impl ReloadSignal {
+    /// Waits for the next request.
+    pub async fn recv(&mut self) {
+        self.0.recv().await;
+    }
 }
 
 impl TerminationSignals {
     /// Starts to receive. From here on the signals no longer kill the process.
     pub fn new() -> Result<Self> {
-        let receive = |kind| {
-            signal(kind).map_err(|cause| {
-                Error::with_source(ErrorKind::Internal, "cannot install a signal handler", cause)
-            })
-        };
-        Ok(Self {
-            terminate: receive(SignalKind::terminate())?,
-            interrupt: receive(SignalKind::interrupt())?,
-        })
+        let hangup = Some(receive(SignalKind::hangup())?);
+        Ok(Self { hangup, ..Self::without_hangup()? })
+    }
+
+    /// Starts to receive, with SIGHUP as a request to reload.
+    pub fn with_reload() -> Result<(Self, ReloadSignal)> {
+        Ok((Self::without_hangup()?, ReloadSignal(receive(SignalKind::hangup())?)))
+    }
+
+    fn without_hangup() -> Result<Self> {
+        let terminate = receive(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: receive(SignalKind::interrupt())?, hangup: None })
     }
 
     /// Waits for the next signal.
     pub async fn recv(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = hangup => {}
         }
     }
 
@@ -56,4 +78,9 @@ impl TerminationSignals {
         });
         Interrupts::new(receiver)
     }
+}
+
+fn receive(kind: SignalKind) -> Result<Signal> {
+    signal(kind)
+        .map_err(|cause| Error::with_source(ErrorKind::Internal, "cannot install a signal handler", cause))
 }

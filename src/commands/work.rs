@@ -11,8 +11,9 @@ use tokio::net::TcpListener;
 use super::http_server::{HttpServer, bind_listener, local_address};
 use super::lifecycle::wait_until_stopped;
 use super::signals::TerminationSignals;
-use super::{TEST_MODE_NOTICE, load_config, print_line};
+use super::{TEST_MODE_NOTICE, load_config, print_line, service_manager};
 use crate::cli::{Cli, WorkArgs};
+use crate::version::{COMMIT, COMMIT_DATE, VERSION};
 use postrider_core::error::Result;
 use postrider_engine::background::BackgroundTasks;
 use postrider_engine::config::{Config, Environment, check_listen_address, mask_url};
@@ -25,6 +26,7 @@ pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
     let config = config(cli, arguments)?;
     let listener = arguments.listen.map(|address| bind_monitoring_listener(&config, address)).transpose()?;
     let gateway = Arc::new(Gateway::open(config).await?);
+    gateway.metrics.register_build_info(VERSION, COMMIT, COMMIT_DATE);
     log::info!(
         "worker started store={} queue={}",
         mask_url(&gateway.config.store_url),
@@ -39,6 +41,7 @@ pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
     tasks.start_delivery(&gateway);
     let mut server =
         listener.map(|listener| HttpServer::start_monitoring_only(Arc::clone(&gateway), listener));
+    service_manager::notify_ready();
     print_line("worker started")?;
     let failure = wait_until_stopped(&mut signals, &mut tasks, server.as_mut()).await;
     signals.abort_on_next(tasks.stop()).await?;

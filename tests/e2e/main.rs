@@ -25,6 +25,7 @@ mod providers;
 mod queue_and_cache_outages;
 mod raw_http;
 mod sandbox_server;
+mod service_manager;
 mod shared_postgres;
 mod shutdown;
 mod simulate;

@@ -90,7 +90,7 @@ fn opt_changes(
     route: &Route,
     request: &ProviderOptRequest,
 ) -> Vec<OptChange> {
-    let usable_kind = runtime.provider.address_kind();
+    let usable_kind = runtime.adapter().address_kind();
     let kinds = route.address_kinds().iter().filter(|kind| kind.is_usable_by(usable_kind));
     let mut addresses = kinds
         .filter_map(|kind| parse_address(*kind, &request.address, &gateway.config.phone).ok())

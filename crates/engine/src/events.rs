@@ -95,7 +95,7 @@ pub fn validate_callback_url(gateway: &Gateway, text: &str) -> Result<String, St
 
 /// Returns whether events of messages with this API key can be signed.
 pub fn can_sign(gateway: &Gateway, key: &str) -> bool {
-    attempt::signing_secrets(&gateway.config.events, gateway.config.api_key(key)).is_some()
+    attempt::signing_secrets(&gateway.config.events, gateway.api_key(key).as_deref()).is_some()
 }
 
 /// Polls the endpoints with waiting events, again and again.

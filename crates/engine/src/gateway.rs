@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::RwLock;
 use tokio::sync::Notify;
 
-use crate::config::{Config, ProviderConfig};
+use crate::config::{ApiKey, Config, ProviderConfig};
 use crate::metrics::Metrics;
 use postrider_cache::{Cache, SignedCache, StoreSecret};
 use postrider_providers::{AdapterContext, CallLimits, CallbackMode, HttpClientPool, Provider};
@@ -70,6 +71,7 @@ pub struct Gateway {
     pub(crate) health_changed: Arc<Notify>,
     /// Time of the last log line about dropped receipts, in Unix seconds.
     dropped_receipts_logged_at: AtomicI64,
+    api_keys: RwLock<Arc<[Arc<ApiKey>]>>,
     providers: Vec<Arc<ProviderRuntime>>,
     routes: HashMap<String, Route>,
 }
@@ -119,6 +121,7 @@ impl Gateway {
             .map(|channel| (channel.name.to_string(), Route::new(channel.clone(), &runtimes, &metrics)))
             .collect();
         Self {
+            api_keys: RwLock::new(share_keys(config.keys.clone())),
             process_name: describe_process(random.bytes()),
             config,
             clock,
@@ -135,6 +138,21 @@ impl Gateway {
             providers: runtimes,
             routes,
         }
+    }
+
+    /// Returns the API keys in use. If empty, requests need no key.
+    pub fn api_keys(&self) -> Arc<[Arc<ApiKey>]> {
+        Arc::clone(&self.api_keys.read())
+    }
+
+    /// Returns the API key with that name.
+    pub fn api_key(&self, name: &str) -> Option<Arc<ApiKey>> {
+        self.api_keys.read().iter().find(|key| key.name == name).cloned()
+    }
+
+    /// Uses other API keys for the requests from here on.
+    pub(crate) fn replace_api_keys(&self, keys: Vec<ApiKey>) {
+        *self.api_keys.write() = share_keys(keys);
     }
 
     /// Returns the route of the channel with that name.
@@ -159,7 +177,7 @@ impl Gateway {
 
     /// Returns whether all providers are mocks, so that nothing is really sent.
     pub fn is_test_mode(&self) -> bool {
-        self.providers.iter().all(|runtime| runtime.provider.is_mock())
+        self.providers.iter().all(|runtime| runtime.adapter().is_mock())
     }
 
     /// Counts a delivery that changed its state.
@@ -197,13 +215,17 @@ impl Gateway {
         let signature = URL_SAFE_NO_PAD.decode(token).ok()?;
         self.providers
             .iter()
-            .filter(|runtime| runtime.provider.callback_mode() == CallbackMode::Texting)
+            .filter(|runtime| runtime.adapter().callback_mode() == CallbackMode::Texting)
             .filter(|runtime| {
                 let name = runtime.name.as_str().as_bytes();
                 self.secret.verify(CALLBACK_PURPOSE, name, &signature)
             })
             .last()
     }
+}
+
+fn share_keys(keys: Vec<ApiKey>) -> Arc<[Arc<ApiKey>]> {
+    keys.into_iter().map(Arc::new).collect()
 }
 
 /// Returns the name of this process: host, process id, and a random suffix for containers with equal hosts

@@ -22,6 +22,7 @@ pub mod provider_runtime;
 pub mod prune;
 pub mod receipts;
 pub mod recipient;
+mod reload;
 pub mod resend;
 mod response_times;
 mod route;

@@ -217,6 +217,15 @@ impl Metrics {
         registry.register_with_unit("commit_duration", help, Unit::Seconds, seconds);
     }
 
+    /// Registers `build_info`, a gauge that is always 1: its labels name the program that runs.
+    pub fn register_build_info(&self, version: &str, commit: &str, commit_date: &str) {
+        let labels = [("version", version), ("commit", commit), ("commit_date", commit_date)];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let build_info = Family::<Vec<(String, String)>, Gauge>::default();
+        build_info.get_or_create(&labels).set(1);
+        lock(&self.registry).register("build_info", "Version and commit of the program", build_info);
+    }
+
     /// Returns the counter of attempts for one provider and outcome.
     pub fn attempt_counter(&self, provider: &str, outcome: &'static str) -> Counter {
         let labels = OutcomeLabels { provider: provider.to_owned(), outcome };

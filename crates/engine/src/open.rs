@@ -51,7 +51,7 @@ impl Gateway {
         let channels = self.config.channels.iter();
         for route in channels.filter_map(|channel| self.route(channel.name.as_str())) {
             for runtime in route.unusable_providers() {
-                let kind = runtime.provider.address_kind().description();
+                let kind = runtime.adapter().address_kind().description();
                 log::warn!(
                     "provider is never used, its channel takes no address of kind {kind}: remove it from the channel, \
                      or correct channels.{channel}.address; provider={provider} channel={channel}",
@@ -64,7 +64,7 @@ impl Gateway {
 
     fn warn_of_unsigned_receipts(&self) {
         for runtime in self.providers() {
-            if runtime.provider.callback_mode() == CallbackMode::Unsigned {
+            if runtime.adapter().callback_mode() == CallbackMode::Unsigned {
                 log::warn!("{UNSIGNED_RECEIPTS}; provider={}", runtime.name);
             }
         }
@@ -72,7 +72,7 @@ impl Gateway {
 
     fn provider_endpoints(&self) -> Vec<ProviderEndpoint> {
         let to_endpoint = |runtime: &Arc<ProviderRuntime>| {
-            let (host, port) = runtime.provider.endpoint();
+            let (host, port) = runtime.adapter().endpoint();
             ProviderEndpoint { name: runtime.name.clone(), host, port }
         };
         self.providers().iter().map(to_endpoint).collect()

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use tokio::sync::Notify;
 
 mod busy;
@@ -43,8 +44,7 @@ const CALL_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 pub struct ProviderRuntime {
     /// Name in the configuration.
     pub name: ConfigName,
-    /// The adapter.
-    pub provider: Arc<dyn Provider>,
+    active: RwLock<ActiveAdapter>,
     /// Maximum number of calls in flight.
     pub concurrency: usize,
     /// Maximum number of message parts per second, for all processes together.
@@ -59,6 +59,12 @@ pub struct ProviderRuntime {
     /// allocation.
     unresponsive_limit: AtomicUsize,
     call_metrics: CallMetrics,
+}
+
+/// The adapter in use, and the settings from which it was built.
+struct ActiveAdapter {
+    adapter: Arc<dyn Provider>,
+    settings: toml::Table,
 }
 
 /// Dependencies that all provider runtimes of a process share.
@@ -89,7 +95,7 @@ impl ProviderRuntime {
     /// Creates a runtime with a closed circuit breaker.
     pub fn new(
         config: &ProviderConfig,
-        provider: Arc<dyn Provider>,
+        adapter: Arc<dyn Provider>,
         metrics: &Metrics,
         context: RuntimeContext,
     ) -> Self {
@@ -97,7 +103,7 @@ impl ProviderRuntime {
         metrics.set_provider_available(name, true, 0);
         Self {
             name: config.name.clone(),
-            provider,
+            active: RwLock::new(ActiveAdapter { adapter, settings: config.settings.clone() }),
             concurrency: config.concurrency,
             rate: config.rate,
             call_timeout: config.timeout + CALL_TIMEOUT_MARGIN,
@@ -111,6 +117,27 @@ impl ProviderRuntime {
             unresponsive_limit: AtomicUsize::new(usize::MAX),
             call_metrics: CallMetrics::new(name, metrics),
         }
+    }
+
+    /// Returns the adapter in use.
+    pub fn adapter(&self) -> Arc<dyn Provider> {
+        Arc::clone(&self.active.read().adapter)
+    }
+
+    /// Returns the settings of the adapter in use, with secrets.
+    pub(crate) fn active_settings(&self) -> toml::Table {
+        self.active.read().settings.clone()
+    }
+
+    /// Returns whether `adapter` can take over without a restart.
+    pub(crate) fn can_replace_adapter(&self, adapter: &dyn Provider) -> bool {
+        let active = self.adapter();
+        active.is_replaceable() && active.address_kind() == adapter.address_kind()
+    }
+
+    /// Uses another adapter for the calls from here on.
+    pub(crate) fn replace_adapter(&self, adapter: Arc<dyn Provider>, settings: toml::Table) {
+        *self.active.write() = ActiveAdapter { adapter, settings };
     }
 
     /// Returns the number of calls so far and their total duration.
@@ -295,7 +322,8 @@ impl ProviderRuntime {
     /// plus a margin.
     pub async fn call(&self, _permit: CallPermit<'_>, message: &OutboundMessage, clock: &Clock) -> Attempt {
         let (at, stopwatch, _guard) = (clock.now(), clock.stopwatch(), self.response_times.start_call(clock));
-        let result = match tokio::time::timeout(self.call_timeout, self.provider.send(message)).await {
+        let adapter = self.adapter();
+        let result = match tokio::time::timeout(self.call_timeout, adapter.send(message)).await {
             Ok(result) => result,
             Err(_) => {
                 SendResult::from(Outcome::Unknown { reason: "no response within the timeout".to_owned() })

@@ -27,7 +27,7 @@ pub async fn apply_receipts(
 ) -> Result<Vec<ReceiptResult>> {
     let received_at = gateway.clock.now();
     let runtime = gateway.provider(provider);
-    let can_wait = runtime.is_some_and(|runtime| runtime.provider.callback_mode() != CallbackMode::Unsigned);
+    let can_wait = runtime.is_some_and(|runtime| runtime.adapter().callback_mode() != CallbackMode::Unsigned);
     let received = receipts
         .into_iter()
         .map(|receipt| ReceivedReceipt {

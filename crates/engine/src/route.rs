@@ -34,7 +34,7 @@ impl Route {
     pub fn new(channel: Channel, runtimes: &[Arc<ProviderRuntime>], metrics: &Metrics) -> Self {
         let find = |name: &ConfigName| runtimes.iter().find(|runtime| runtime.name == *name).cloned();
         let runtimes: Vec<Arc<ProviderRuntime>> = channel.providers.iter().filter_map(find).collect();
-        let wanted = runtimes.iter().map(|runtime| runtime.provider.address_kind());
+        let wanted = runtimes.iter().map(|runtime| runtime.adapter().address_kind());
         let kinds = channel.addressing.kinds(wanted);
         let state_changes = DeliveryStateKind::ALL
             .map(|state| metrics.state_change_counter(channel.name.as_str(), state.as_str()));
@@ -94,7 +94,7 @@ impl Route {
             Addressing::ByProviders(_) | Addressing::Mixed => true,
         };
         let mut runtimes = self.providers.iter();
-        is_open && runtimes.all(|runtime| runtime.provider.address_kind() == AddressKind::Any)
+        is_open && runtimes.all(|runtime| runtime.adapter().address_kind() == AddressKind::Any)
     }
 
     /// Returns whether a delivery over this route carries several addresses.
@@ -105,7 +105,7 @@ impl Route {
     /// Returns the providers that can use none of the channel's address kinds.
     pub fn unusable_providers(&self) -> impl Iterator<Item = &ProviderRuntime> {
         let cannot_be_used = |runtime: &&ProviderRuntime| {
-            let wanted = runtime.provider.address_kind();
+            let wanted = runtime.adapter().address_kind();
             !self.address_kinds.iter().any(|kind| kind.is_usable_by(wanted))
         };
         self.providers.iter().map(Arc::as_ref).filter(cannot_be_used)

@@ -65,9 +65,11 @@ async fn wait_for_due(
 
 /// Ingests what a provider sends over its own connection, until the stop signal.
 pub async fn receive_incoming(gateway: Arc<Gateway>, runtime: Arc<ProviderRuntime>, mut stop: StopSignal) {
+    // An adapter that receives is never replaced by a reload.
+    let adapter = runtime.adapter();
     loop {
         let items = tokio::select! {
-            items = runtime.provider.receive() => items,
+            items = adapter.receive() => items,
             _ = stop.changed() => return,
         };
         while let Err(error) = callbacks::ingest(&gateway, &runtime, items.clone()).await {

@@ -59,7 +59,7 @@ fn reject_real_providers(gateway: &Gateway, channel: &str) -> Result<()> {
         return Ok(());
     };
     let real = gateway.providers().iter().find(|provider| {
-        route.channel.providers.contains(&provider.name) && !is_mock_or_loopback(&*provider.provider)
+        route.channel.providers.contains(&provider.name) && !is_mock_or_loopback(provider.adapter().as_ref())
     });
     let Some(real) = real else {
         return Ok(());

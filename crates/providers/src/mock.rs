@@ -211,6 +211,10 @@ impl Provider for MockProvider {
         self.address_kind
     }
 
+    fn is_replaceable(&self) -> bool {
+        false
+    }
+
     fn endpoint(&self) -> (String, u16) {
         ("mock".to_owned(), 0)
     }

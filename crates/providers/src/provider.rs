@@ -81,6 +81,12 @@ pub trait Provider: Send + Sync {
         AccountCheck::Untested("its account cannot be tested without sending".to_owned())
     }
 
+    /// Returns whether another adapter for the same provider can take over while the program runs: this one has no
+    /// connection of its own and no pending receipts.
+    fn is_replaceable(&self) -> bool {
+        true
+    }
+
     /// Returns whether the provider sends nothing over a network.
     fn is_mock(&self) -> bool {
         false

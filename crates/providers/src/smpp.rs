@@ -136,6 +136,10 @@ impl Provider for Smpp {
         AddressKind::Phone
     }
 
+    fn is_replaceable(&self) -> bool {
+        false
+    }
+
     fn endpoint(&self) -> (String, u16) {
         let endpoint = &self.connections.config().endpoint;
         (endpoint.host.clone(), endpoint.port)

@@ -100,13 +100,9 @@ impl IntoResponse for AuthError {
 ///
 /// Browsers add Basic credentials to requests by themselves, also for a form or an image of another site. A Basic key
 /// therefore authorizes no change (any scope but `read`) in a cross-site request.
-pub(super) fn authorize<'a>(
-    gateway: &'a Gateway,
-    headers: &HeaderMap,
-    scope: Scope,
-) -> Result<&'a str, AuthError> {
+pub(super) fn authorize(gateway: &Gateway, headers: &HeaderMap, scope: Scope) -> Result<String, AuthError> {
     let is_basic = presented_key(headers).is_some_and(|presented| presented.is_basic);
-    let keyless = gateway.config.keys.is_empty();
+    let keyless = gateway.api_keys().is_empty();
     if !keyless && is_basic && scope != Scope::Read && request_origin::is_cross_site(headers) {
         return Err(AuthError::CrossSite);
     }
@@ -114,44 +110,32 @@ pub(super) fn authorize<'a>(
 }
 
 /// Like [`authorize`], for requests that change nothing or carry a form token that proves which page sent them.
-fn authorize_any_origin<'a>(
-    gateway: &'a Gateway,
-    headers: &HeaderMap,
-    scope: Scope,
-) -> Result<&'a str, AuthError> {
-    let keys = &gateway.config.keys;
-    if keys.is_empty() {
-        return Ok("");
+fn authorize_any_origin(gateway: &Gateway, headers: &HeaderMap, scope: Scope) -> Result<String, AuthError> {
+    if gateway.api_keys().is_empty() {
+        return Ok(String::new());
     }
     let key = match presented_key(headers) {
-        Some(presented) => find_matching_key(keys, &presented.secret).ok_or(AuthError::UnknownKey)?,
+        Some(presented) => find_key(gateway, &presented.secret).ok_or(AuthError::UnknownKey)?,
         None if scope == Scope::Read => {
             session::session_key(gateway, headers).ok_or(AuthError::MissingKey)?
         }
         None => return Err(AuthError::MissingKey),
     };
-    if key.allows(scope) { Ok(&key.name) } else { Err(AuthError::InsufficientScope(scope)) }
+    require_key_scope(&key, scope)
 }
 
-/// Returns the key with this secret.
-pub(super) fn find_key<'a>(gateway: &'a Gateway, secret: &str) -> Option<&'a ApiKey> {
-    find_matching_key(&gateway.config.keys, secret.as_bytes())
+/// Returns the name of the key if it has the scope.
+fn require_key_scope(key: &ApiKey, scope: Scope) -> Result<String, AuthError> {
+    if key.allows(scope) { Ok(key.name.clone()) } else { Err(AuthError::InsufficientScope(scope)) }
 }
 
 /// Returns the name of the key, or of the session's key, of an operator; empty when no keys are configured. Forms need
 /// a form token in addition.
-pub(super) fn authorize_operator<'a>(
-    gateway: &'a Gateway,
-    headers: &HeaderMap,
-) -> Result<&'a str, AuthError> {
+pub(super) fn authorize_operator(gateway: &Gateway, headers: &HeaderMap) -> Result<String, AuthError> {
     match authorize_any_origin(gateway, headers, Scope::Admin) {
         Err(AuthError::MissingKey) => {
             let key = session::session_key(gateway, headers).ok_or(AuthError::MissingKey)?;
-            if key.allows(Scope::Admin) {
-                Ok(&key.name)
-            } else {
-                Err(AuthError::InsufficientScope(Scope::Admin))
-            }
+            require_key_scope(&key, Scope::Admin)
         }
         result => result,
     }
@@ -225,14 +209,19 @@ fn basic_password(encoded: &str) -> Option<Vec<u8>> {
     decoded.get(colon + 1..).map(<[u8]>::to_vec)
 }
 
+/// Returns the key of the gateway with this secret.
+pub(super) fn find_key(gateway: &Gateway, secret: &[u8]) -> Option<Arc<ApiKey>> {
+    find_matching_key(&gateway.api_keys(), secret)
+}
+
 /// Compares with every key, so that the duration does not depend on which key matches.
-fn find_matching_key<'a>(keys: &'a [ApiKey], presented: &[u8]) -> Option<&'a ApiKey> {
-    let digest: [u8; 32] = Sha256::digest(presented).into();
+fn find_matching_key(keys: &[Arc<ApiKey>], secret: &[u8]) -> Option<Arc<ApiKey>> {
+    let digest: [u8; 32] = Sha256::digest(secret).into();
     let mut matching_key = None;
     for key in keys {
         let is_match: Choice = key.sha256.ct_eq(&digest);
         if bool::from(is_match) {
-            matching_key = Some(key);
+            matching_key = Some(Arc::clone(key));
         }
     }
     matching_key

@@ -97,7 +97,7 @@ async fn send(
 
 async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Problem> {
     let (head, content) = request.into_parts();
-    let key_name = auth::authorize(gateway, &head.headers, Scope::Send)?;
+    let key_name = &auth::authorize(gateway, &head.headers, Scope::Send)?;
     let object = body::json_object(gateway, &head.headers, content).await?;
     let mut accept_request =
         parse_request(gateway, &object).map_err(|violations| validation_problem(&violations))?;

@@ -59,7 +59,7 @@ pub(crate) fn monitoring_routes(gateway: &Arc<Gateway>) -> Router {
 ///
 /// Only without configured API keys: with keys, a request needs a credential that other sites do not have.
 fn same_site_only(gateway: &Gateway, router: Router) -> Router {
-    if !gateway.config.keys.is_empty() {
+    if !gateway.api_keys().is_empty() {
         return router;
     }
     let public_host: Arc<Option<String>> = Arc::new(request_origin::host_of_url(&gateway.config.public_url));

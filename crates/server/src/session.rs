@@ -4,6 +4,8 @@
 //! and removing a key from the configuration ends its sessions. The cookie alone only grants reading; a change also
 //! needs a form token, which only pages of this gateway contain.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -39,7 +41,7 @@ fn session_cookie(gateway: &Gateway, value: &str, seconds: i64) -> String {
 }
 
 /// Returns the API key of the session; `None` without a valid, unexpired cookie.
-pub(super) fn session_key<'a>(gateway: &'a Gateway, headers: &HeaderMap) -> Option<&'a ApiKey> {
+pub(super) fn session_key(gateway: &Gateway, headers: &HeaderMap) -> Option<Arc<ApiKey>> {
     let (expires_at, signature) = session_cookie_value(headers)?.split_once('.')?;
     let expires_at = expires_at.parse::<i64>().ok()?;
     let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
@@ -47,8 +49,11 @@ pub(super) fn session_key<'a>(gateway: &'a Gateway, headers: &HeaderMap) -> Opti
     if expires_at <= now || expires_at > now + 2 * SESSION_SECONDS {
         return None;
     }
-    let keys = gateway.config.keys.iter();
-    keys.filter(|key| gateway.secret.verify("session", &session_payload(key, expires_at), &signature)).last()
+    let keys = gateway.api_keys();
+    let keys = keys.iter();
+    keys.filter(|key| gateway.secret.verify("session", &session_payload(key, expires_at), &signature))
+        .last()
+        .cloned()
 }
 
 /// Returns the value of the session cookie.

@@ -94,7 +94,7 @@ async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Re
 
 async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Box<Response<Body>>> {
     let (head, content) = request.into_parts();
-    let key_name = auth::authorize(gateway, &head.headers, Scope::Send)
+    let key_name = &auth::authorize(gateway, &head.headers, Scope::Send)
         .map_err(|error| Box::new(error.challenge(error_response(error.status(), &error.message()))))?;
     let content = if head.method == Method::POST {
         Some(read_form(gateway, &head.headers, content).await?)

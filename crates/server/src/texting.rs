@@ -88,7 +88,7 @@ async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Re
 
 async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, TextingErrorResponse> {
     let (head, content) = request.into_parts();
-    let key_name = auth::authorize(gateway, &head.headers, Scope::Send).map_err(|error| {
+    let key_name = &auth::authorize(gateway, &head.headers, Scope::Send).map_err(|error| {
         let message = capitalize(&error.message());
         Box::new(error.challenge(error_response(error.status(), &message)))
     })?;
@@ -194,7 +194,7 @@ fn invalid_token_response() -> TextingErrorResponse {
 /// Returns whether the caller sends an API key that may read messages. Without configured keys it is `false`, because
 /// then any caller could read them.
 fn can_read_messages(gateway: &Gateway, head: &Parts) -> bool {
-    !gateway.config.keys.is_empty() && auth::authorize(gateway, &head.headers, Scope::Read).is_ok()
+    !gateway.api_keys().is_empty() && auth::authorize(gateway, &head.headers, Scope::Read).is_ok()
 }
 
 /// Parses the status values of the callback.

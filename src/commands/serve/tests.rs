@@ -7,7 +7,7 @@ async fn resolved_config(public_url: &str) -> Config {
     config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.public_url = public_url.to_owned();
     let listener = bind_listener(config.listen).unwrap();
-    resolve_listen_address(&mut config, &listener).unwrap();
+    set_listen_address(&mut config, local_address(&listener).unwrap());
     config
 }
 

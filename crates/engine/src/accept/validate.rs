@@ -99,7 +99,7 @@ fn find_event_target(gateway: &Gateway, request: &mut AcceptRequest) -> Option<E
         let key = request.api_key_name.clone();
         return Some(EventTarget::Url { url, api_key: key });
     }
-    let key = gateway.config.api_key(&request.api_key_name)?;
+    let key = gateway.api_key(&request.api_key_name)?;
     key.events.url.as_ref()?;
     Some(EventTarget::ApiKey(key.name.clone()))
 }

@@ -21,7 +21,7 @@ use super::retry::read_retry;
 use super::source::ConfigSource;
 use super::table_reader::TableReader;
 use super::test_mode::mock_providers;
-use super::types::{Config, LimitsConfig, ScheduleConfig, WorkConfig};
+use super::types::{Config, LimitsConfig, LogConfig, LogFormat, ScheduleConfig, WorkConfig};
 
 impl Config {
     /// Reads the file, applies the environment and then the `overrides` of the command line (by path, as in
@@ -93,6 +93,7 @@ impl Config {
         self.insecure = top.flag("insecure")?.unwrap_or(self.insecure);
         self.mask_numbers = top.flag("mask_numbers")?.unwrap_or(self.mask_numbers);
         self.phone = read_phone_rules(top)?;
+        self.log = read_log(&top.section("log")?)?;
         Ok(())
     }
 
@@ -115,6 +116,16 @@ impl Config {
         self.queue_window = queue.count("window")?.unwrap_or(self.queue_window);
         Ok(())
     }
+}
+
+fn read_log(values: &TableReader<'_>) -> Result<LogConfig> {
+    values.reject_unknown_keys()?;
+    let format = match values.choice("format")? {
+        Some("json") => LogFormat::Json,
+        _ => LogFormat::Text,
+    };
+    let filter = values.text("filter")?.filter(|filter| !filter.is_empty()).map(str::to_owned);
+    Ok(LogConfig { format, filter })
 }
 
 fn read_phone_rules(top: &TableReader<'_>) -> Result<PhoneRules> {

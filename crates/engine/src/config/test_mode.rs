@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 
 use toml::Value;
 
-use super::types::{Config, EventsConfig, LimitsConfig, ProviderConfig, ScheduleConfig, WorkConfig};
+use super::types::{
+    Config, EventsConfig, LimitsConfig, LogConfig, ProviderConfig, ScheduleConfig, WorkConfig,
+};
 
 /// Returns two mock providers with a failure rate that makes failover visible.
 pub(super) fn mock_providers() -> Vec<ProviderConfig> {
@@ -61,6 +63,7 @@ impl Config {
             insecure: false,
             phone: PhoneRules::default(),
             mask_numbers: true,
+            log: LogConfig::default(),
             store_url: "sqlite:postrider.db".to_owned(),
             store_replica_url: None,
             store_connections: 16,

@@ -26,6 +26,8 @@ pub struct Config {
     pub phone: PhoneRules,
     /// True if pages show `+98912***2222` instead of the whole number.
     pub mask_numbers: bool,
+    /// Settings of the log.
+    pub log: LogConfig,
     /// `sqlite:PATH` or `postgres://HOST:PORT/DATABASE`.
     pub store_url: String,
     /// URL of a replica for reads that may be stale; `None` reads from the store itself.
@@ -57,10 +59,30 @@ pub struct Config {
     pub has_used_channels: bool,
     /// Enabled providers, ordered by name.
     pub providers: Vec<ProviderConfig>,
-    /// API keys. If empty, requests need no key.
+    /// API keys. If empty, requests need no key. A running gateway uses `Gateway::api_keys`, because a reload
+    /// replaces them.
     pub keys: Vec<ApiKey>,
     /// True if no provider is configured, so that two mock providers are used and nothing is really sent.
     pub is_test_mode: bool,
+}
+
+/// Settings of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Format of a record.
+    pub format: LogFormat,
+    /// Filter by level and module, such as `warn,postrider=debug`; `None` means the default of the command.
+    pub filter: Option<String>,
+}
+
+/// Format of a log record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line of text.
+    #[default]
+    Text,
+    /// A JSON object on one line.
+    Json,
 }
 
 /// Worker settings.
@@ -154,6 +176,16 @@ impl ProviderConfig {
     /// Returns the maximum duration of a call, connecting included.
     pub fn call_duration_max(&self) -> Duration {
         self.connect_timeout + self.timeout
+    }
+
+    /// Returns whether kind and limits are equal; the settings of the adapter may differ.
+    pub fn has_same_limits(&self, other: &Self) -> bool {
+        let without_settings = |config: &Self| Self {
+            settings: toml::Table::new(),
+            masked_settings: toml::Table::new(),
+            ..config.clone()
+        };
+        without_settings(self) == without_settings(other)
     }
 
     /// Returns every secret text in the settings, for callers that mask their output.
@@ -282,13 +314,6 @@ impl Default for LimitsConfig {
     }
 }
 
-impl Config {
-    /// Returns the API key with that name.
-    pub fn api_key(&self, name: &str) -> Option<&ApiKey> {
-        self.keys.iter().find(|key| key.name == name)
-    }
-}
-
 impl fmt::Debug for Config {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Config")
@@ -297,6 +322,7 @@ impl fmt::Debug for Config {
             .field("insecure", &self.insecure)
             .field("phone", &self.phone)
             .field("mask_numbers", &self.mask_numbers)
+            .field("log", &self.log)
             .field("store_url", &mask_url(&self.store_url))
             .field("store_replica_url", &self.store_replica_url.as_deref().map(mask_url))
             .field("store_connections", &self.store_connections)

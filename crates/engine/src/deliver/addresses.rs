@@ -43,11 +43,11 @@ impl<'c> DeliveryAddresses<'c> {
 
     /// Returns the address for a provider, if it can use one.
     pub fn address_for(&self, runtime: &ProviderRuntime) -> Option<ChosenAddress<'c>> {
-        let kind = runtime.provider.address_kind();
+        let kind = runtime.adapter().address_kind();
         let Some(contacts) = &self.claimed.contacts else {
             let is_usable = self.invalid.is_empty()
                 && self.kind.is_usable_by(kind)
-                && runtime.provider.can_send_to(&self.claimed.address);
+                && runtime.adapter().can_send_to(&self.claimed.address);
             return is_usable.then_some(ChosenAddress {
                 address: &self.claimed.address,
                 spelling: &self.claimed.spelling,
@@ -55,7 +55,7 @@ impl<'c> DeliveryAddresses<'c> {
         };
         let mut usable = contacts.iter().filter(|contact| {
             let is_invalid = self.invalid.contains(&contact.address.as_str());
-            contact.kind.is_usable_by(kind) && !is_invalid && runtime.provider.can_send_to(&contact.address)
+            contact.kind.is_usable_by(kind) && !is_invalid && runtime.adapter().can_send_to(&contact.address)
         });
         usable.next().map(|contact| ChosenAddress { address: &contact.address, spelling: &contact.spelling })
     }
@@ -73,7 +73,7 @@ impl<'c> DeliveryAddresses<'c> {
 
 /// Returns the reason why a provider is skipped.
 pub(super) fn skip_reason(runtime: &ProviderRuntime) -> String {
-    let kind = runtime.provider.address_kind().description();
+    let kind = runtime.adapter().address_kind().description();
     format!("{}: skipped, the recipient has no {kind}", runtime.name)
 }
 

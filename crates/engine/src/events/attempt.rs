@@ -12,7 +12,7 @@ use reqwest::Url;
 use serde_json::json;
 
 use super::endpoints::EndpointResult;
-use crate::config::{ApiKey, Config, EventsConfig};
+use crate::config::{ApiKey, EventsConfig};
 use crate::gateway::Gateway;
 use postrider_providers::webhook::{SigningSecrets, WebhookClient, WebhookRequest, WebhookResult};
 
@@ -37,12 +37,12 @@ enum EventOutcome {
 /// Sends a claimed event once.
 pub async fn send_event(gateway: &Gateway, client: &WebhookClient, claimed: &ClaimedEvent) -> EventAttempt {
     let event = &claimed.event;
-    let (outcome, description, is_gone) = match resolve_endpoint(&gateway.config, client, event) {
+    let (outcome, description, is_gone) = match resolve_endpoint(gateway, client, event) {
         Err(reason) => (EventOutcome::Dead, reason, false),
         Ok((url, secrets)) => {
             let request = WebhookRequest {
                 url: &url,
-                secrets,
+                secrets: &secrets,
                 id: &event.id().to_string(),
                 body: render_payload(event).into_bytes(),
                 now: gateway.clock.now(),
@@ -69,23 +69,22 @@ pub async fn send_event(gateway: &Gateway, client: &WebhookClient, claimed: &Cla
 }
 
 /// Returns the URL and the signing secrets of an event, according to the current configuration.
-fn resolve_endpoint<'c>(
-    config: &'c Config,
+fn resolve_endpoint(
+    gateway: &Gateway,
     client: &WebhookClient,
     event: &Event,
-) -> Result<(Url, &'c SigningSecrets), String> {
-    let (text, key) = match &event.target {
-        EventTarget::Url { url, api_key: key } => (url.as_str(), config.api_key(key)),
+) -> Result<(Url, SigningSecrets), String> {
+    let (url, key) = match &event.target {
+        EventTarget::Url { url, api_key } => (url.clone(), gateway.api_key(api_key)),
         EventTarget::ApiKey(name) => {
-            let key = config.api_key(name).ok_or_else(|| format!("API key {name} is not configured"))?;
-            let url = key.events.url.as_deref();
+            let key = gateway.api_key(name).ok_or_else(|| format!("API key {name} is not configured"))?;
             let missing = || format!("API key {name} has no events_url");
-            (url.ok_or_else(missing)?, Some(key))
+            (key.events.url.clone().ok_or_else(missing)?, Some(key))
         }
     };
-    let secrets =
-        signing_secrets(&config.events, key).ok_or("no signing secrets for events are configured")?;
-    Ok((client.parse_url(text)?, secrets))
+    let secrets = signing_secrets(&gateway.config.events, key.as_deref())
+        .ok_or("no signing secrets for events are configured")?;
+    Ok((client.parse_url(&url)?, secrets.clone()))
 }
 
 /// Returns the secrets of the API key, otherwise those of `[events]`.

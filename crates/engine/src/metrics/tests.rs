@@ -16,6 +16,17 @@ fn the_older_text_format_names_counter_families_like_their_samples() {
 }
 
 #[test]
+fn the_build_is_a_gauge_with_the_value_1() {
+    let metrics = Metrics::default();
+    metrics.register_build_info("1.2.3", "0123456789", "2026-05-01");
+    let sample =
+        "postrider_build_info{version=\"1.2.3\",commit=\"0123456789\",commit_date=\"2026-05-01\"} 1\n";
+    for text in [metrics.openmetrics_text(), metrics.prometheus_text()] {
+        assert!(text.contains(sample), "{text}");
+    }
+}
+
+#[test]
 fn a_channel_that_is_not_configured_any_more_is_removed() {
     let metrics = Metrics::default();
     let backlog = |channel: &str| ChannelBacklog {

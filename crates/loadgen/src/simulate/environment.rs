@@ -118,7 +118,7 @@ impl SimulationEnvironment {
             expected += sender
                 .providers()
                 .iter()
-                .map(|provider| provider.provider.expected_receipt_count())
+                .map(|provider| provider.adapter().expected_receipt_count())
                 .sum::<u64>();
             received += sender.metrics.receipt_count();
         }

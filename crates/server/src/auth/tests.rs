@@ -1,12 +1,14 @@
 use super::*;
 
-fn keys() -> Vec<ApiKey> {
-    let key = |name: &str, secret: &str, scopes: &[Scope]| ApiKey {
-        name: name.to_owned(),
-        sha256: Sha256::digest(secret).into(),
-        scopes: scopes.to_vec(),
-        user_per_hour: None,
-        events: Default::default(),
+fn keys() -> Vec<Arc<ApiKey>> {
+    let key = |name: &str, secret: &str, scopes: &[Scope]| {
+        Arc::new(ApiKey {
+            name: name.to_owned(),
+            sha256: Sha256::digest(secret).into(),
+            scopes: scopes.to_vec(),
+            user_per_hour: None,
+            events: Default::default(),
+        })
     };
     vec![key("shop", "sesame", &[Scope::Send]), key("admin", "open:all", &[Scope::Admin])]
 }

@@ -142,7 +142,7 @@ pub(super) async fn publish(
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
     let (head, content) = request.into_parts();
-    let key_name = auth::authorize(&gateway, &head.headers, Scope::Send)?;
+    let key_name = &auth::authorize(&gateway, &head.headers, Scope::Send)?;
     let object = body::json_object(&gateway, &head.headers, content).await?;
     let mut broadcast_request =
         parse_broadcast(&gateway, &object).map_err(|violations| invalid_fields(&violations))?;

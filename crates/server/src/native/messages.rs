@@ -92,7 +92,7 @@ pub(super) async fn submit(
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
     let (head, content) = request.into_parts();
-    let key_name = auth::authorize(&gateway, &head.headers, Scope::Send)?;
+    let key_name = &auth::authorize(&gateway, &head.headers, Scope::Send)?;
     let object = body::json_object(&gateway, &head.headers, content).await?;
     let mut accept_request =
         submission::parse_submission(&gateway, &object).map_err(|violations| invalid_fields(&violations))?;

@@ -141,7 +141,7 @@ fn provider_view(
         circuit: status.state,
         detail: status.detail,
         available: status.is_available,
-        mock: provider.provider.is_mock(),
+        mock: provider.adapter().is_mock(),
         rate: provider.rate,
         concurrency: provider.concurrency,
         in_flight: status.in_flight,

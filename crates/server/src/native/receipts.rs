@@ -62,7 +62,7 @@ pub(super) async fn receive(
     let not_found = || Problem::not_found(format!("there is no provider \"{provider}\""));
     let name: ConfigName = provider.parse().map_err(|_| not_found())?;
     let runtime = gateway.provider(&name).ok_or_else(not_found)?;
-    match runtime.provider.callback_mode() {
+    match runtime.adapter().callback_mode() {
         CallbackMode::Disabled | CallbackMode::Texting => {
             return Err(callback_problem(&name, CallbackError::NotSupported));
         }
@@ -73,14 +73,14 @@ pub(super) async fn receive(
         body::read(&head.headers, content, &gateway.config.limits).await.map_err(BodyError::problem)?;
     let callback = provider_callback(&gateway, &head, content.to_vec());
     let incoming =
-        runtime.provider.parse_callback(&callback).await.map_err(|error| callback_problem(&name, error))?;
+        runtime.adapter().parse_callback(&callback).await.map_err(|error| callback_problem(&name, error))?;
     let received = incoming.len();
     if received > 0 {
         callbacks::ingest(&gateway, runtime, incoming)
             .await
             .map_err(|error| Problem::from_error(&gateway, "store the receipts", &error))?;
     }
-    Ok(match runtime.provider.callback_response(&callback) {
+    Ok(match runtime.adapter().callback_response(&callback) {
         Some(response) => acknowledgement_response(response),
         None => Json(Received { received }).into_response(),
     })

@@ -123,7 +123,7 @@ pub(super) async fn change(
     request: Request<Body>,
 ) -> JsonResult<RecipientView> {
     let (head, content) = request.into_parts();
-    let key_name = auth::authorize(&gateway, &head.headers, Scope::Admin)?;
+    let key_name = &auth::authorize(&gateway, &head.headers, Scope::Admin)?;
     let object = body::json_object(&gateway, &head.headers, content).await?;
     let address = parse_address(&gateway, &path)?;
     let change = parse_change(&object, key_name).map_err(|violations| invalid_fields(&violations))?;

@@ -37,7 +37,7 @@ impl PageSettings {
         Self {
             mask_numbers: gateway.config.mask_numbers,
             test_mode: gateway.is_test_mode(),
-            needs_key: !gateway.config.keys.is_empty(),
+            needs_key: !gateway.api_keys().is_empty(),
             interval: gateway.config.schedule.report,
             public_url: gateway.config.public_url.clone(),
         }

@@ -35,7 +35,7 @@ pub(crate) fn routes() -> Router<Arc<Gateway>> {
 
 async fn sign_in_form(State(gateway): State<Arc<Gateway>>, uri: Uri) -> Response<Body> {
     let next = form::field(uri.query().unwrap_or_default().as_bytes(), "next").unwrap_or_default();
-    if gateway.config.keys.is_empty() {
+    if gateway.api_keys().is_empty() {
         return session::see_other(session::local_path(&next));
     }
     sign_in_page(StatusCode::OK, &next, false)
@@ -63,10 +63,10 @@ async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
     }
     let next = form::field(&content, "next").unwrap_or_default();
     let secret = form::field(&content, "key").unwrap_or_default();
-    match auth::find_key(&gateway, secret.trim()) {
+    match auth::find_key(&gateway, secret.trim().as_bytes()) {
         Some(key) if key.allows(Scope::Read) => session::see_other_with_cookie(
             session::local_path(&next),
-            &session::sign_in_cookie(&gateway, key),
+            &session::sign_in_cookie(&gateway, &key),
         ),
         Some(_) | None => sign_in_page(StatusCode::UNAUTHORIZED, &next, true),
     }

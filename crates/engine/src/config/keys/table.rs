@@ -34,6 +34,9 @@ config_keys! {
     "mask_numbers", Flag, "true", "show `+98912***2222` on pages instead of whole numbers";
     USED_CHANNELS, List, "",
         "channels of messages that name none: of `POST /inbox/send` (default all) and of `POST /v1/messages` (default `sms`, or the first that takes phone numbers)";
+    "log.format", Choice(&["text", "json"]), "text", "format of the log on stderr: lines of text, or one JSON object per line";
+    "log.filter", Text, "",
+        "which records are logged, by level and module (`info`, `warn,postrider=debug`); `POSTRIDER_LOG` and `-v` override it";
     "store.url", Text, "sqlite:postrider.db",
         "store: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?sslmode=MODE`";
     "store.replica_url", Text, "", "PostgreSQL replica for searches and the report; its data may be seconds old";

@@ -70,7 +70,7 @@ impl DeliveryAction {
 /// Applies a confirmed action.
 pub(super) async fn apply_action(
     gateway: &Gateway,
-    operator: &Operator<'_>,
+    operator: &Operator,
     form: &[u8],
 ) -> Result<Response<Body>> {
     let typed = form::field(form, "q").unwrap_or_default();
@@ -99,7 +99,7 @@ pub(super) async fn apply_action(
 /// Pauses or resumes a provider for every process on the store.
 pub(super) async fn control_provider(
     gateway: &Gateway,
-    operator: &Operator<'_>,
+    operator: &Operator,
     provider: &str,
     action: &str,
 ) -> Result<Response<Body>> {
@@ -111,7 +111,7 @@ pub(super) async fn control_provider(
     let control = ProviderControl {
         provider: name.clone(),
         action,
-        requested_by: operator.name.to_owned(),
+        requested_by: operator.name.clone(),
         at: gateway.clock.now(),
     };
     gateway.store.save_provider_control(control).await?;
@@ -127,8 +127,8 @@ pub(super) async fn control_provider(
     Ok(session::see_other(&path))
 }
 
-fn operator_name<'a>(operator: &Operator<'a>) -> &'a str {
-    if operator.name.is_empty() { "anonymous" } else { operator.name }
+fn operator_name(operator: &Operator) -> &str {
+    if operator.name.is_empty() { "anonymous" } else { &operator.name }
 }
 
 /// Parses the value of a button: `resend:selected`, `cancel:all`, `resend:123`.

@@ -60,7 +60,7 @@ struct Targets {
 pub(super) async fn confirm_page(
     gateway: &Gateway,
     state: &OperateState,
-    operator: &Operator<'_>,
+    operator: &Operator,
     form: &[u8],
 ) -> Result<Response<Body>> {
     // An empty search finds everything, so a search that cannot be decoded must not become an empty one.

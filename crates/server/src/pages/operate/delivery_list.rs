@@ -45,7 +45,7 @@ struct DeliveryListPage {
 pub(super) async fn delivery_list_page(
     gateway: &Gateway,
     state: &OperateState,
-    operator: &Operator<'_>,
+    operator: &Operator,
     query: &str,
 ) -> Result<Response<Body>> {
     let encoded = query.as_bytes();
@@ -69,7 +69,7 @@ pub(super) async fn delivery_list_page(
             report.as_deref().map(|cached| &cached.report),
         ),
         token: operator.token.clone(),
-        operator: operator.name.to_owned(),
+        operator: operator.name.clone(),
         notice: Notice::from_query(query),
         now: format::time(now),
         typed: typed.chars().take(search_query::SEARCH_CHARS_MAX).collect(),

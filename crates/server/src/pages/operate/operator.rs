@@ -11,9 +11,9 @@ use postrider_core::request_origin;
 use postrider_engine::gateway::Gateway;
 
 /// An operator and the token of the forms on the page.
-pub(super) struct Operator<'a> {
+pub(super) struct Operator {
     /// Name of the API key; empty without configured keys.
-    pub(super) name: &'a str,
+    pub(super) name: String,
     /// Form token.
     pub(super) token: String,
 }
@@ -46,10 +46,10 @@ pub(super) async fn read_form(
     })
 }
 
-impl<'a> Operator<'a> {
+impl Operator {
     /// Authorizes a request for a page. A browser without a key is redirected to the sign-in page.
     pub(super) fn from_page_request(
-        gateway: &'a Gateway,
+        gateway: &Gateway,
         uri: &Uri,
         headers: &HeaderMap,
     ) -> OperatePageResult<Self> {
@@ -60,21 +60,17 @@ impl<'a> Operator<'a> {
             };
             Box::new(redirect.unwrap_or_else(|| auth_error_page(error)))
         })?;
-        let token = session::form_token(gateway, name, headers);
+        let token = session::form_token(gateway, &name, headers);
         Ok(Self { name, token })
     }
 
     /// Authorizes a form, which must carry a token that this gateway made for this operator.
-    pub(super) fn from_form(
-        gateway: &'a Gateway,
-        headers: &HeaderMap,
-        form: &[u8],
-    ) -> OperatePageResult<Self> {
+    pub(super) fn from_form(gateway: &Gateway, headers: &HeaderMap, form: &[u8]) -> OperatePageResult<Self> {
         let name =
             auth::authorize_operator(gateway, headers).map_err(|error| Box::new(form_error_page(error)))?;
         let token = form::field(form, "token").unwrap_or_default().into_owned();
         if request_origin::is_cross_site(headers)
-            || !session::is_valid_form_token(gateway, name, headers, &token)
+            || !session::is_valid_form_token(gateway, &name, headers, &token)
         {
             return Err(Box::new(layout::error_page(
                 StatusCode::FORBIDDEN,

@@ -61,7 +61,7 @@ struct OperateProviderRow {
 pub(super) async fn overview_page(
     gateway: &Gateway,
     state: &OperateState,
-    operator: &Operator<'_>,
+    operator: &Operator,
     notice: Option<Notice>,
 ) -> Result<Response<Body>> {
     let cached = state.reports.report_if_known(gateway).await;
@@ -79,7 +79,7 @@ pub(super) async fn overview_page(
             ..PageLayout::new_live("Operate", gateway.is_test_mode(), report)
         },
         token: operator.token.clone(),
-        operator: operator.name.to_owned(),
+        operator: operator.name.clone(),
         notice,
         now: format::time(now),
         waiting: live_updates::backlog_values(state.live.backlog(gateway).await, now),

@@ -1,0 +1,124 @@
+//! Reload of the configuration in a running process: replaces what can change safely and names what needs a restart.
+//!
+//! Replaced are the API keys, and the adapter of a provider whose settings (credentials, URLs) differ. Calls in flight end
+//! with the adapter that they began with. Everything else, also a provider that keeps a connection or has other limits,
+//! stays as it was until the next start.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::{Config, ProviderConfig};
+use crate::gateway::{Gateway, ProviderRuntime, build_provider, callback_token};
+use postrider_core::error::Result;
+use postrider_providers::{HttpClientPool, Provider};
+
+/// Changes of a reload. The `Display` form is for the log and contains no values.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ReloadResult {
+    /// Configuration sections that are in use now.
+    pub applied: Vec<String>,
+    /// Configuration sections whose change needs a restart.
+    pub restart_needed: Vec<String>,
+}
+
+impl fmt::Display for ReloadResult {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |sections: &[String]| match sections {
+            [] => "none".to_owned(),
+            sections => sections.join(","),
+        };
+        write!(out, "applied={} restart_needed={}", names(&self.applied), names(&self.restart_needed))
+    }
+}
+
+impl Gateway {
+    /// Applies a newly loaded configuration. Either everything that can be replaced is replaced, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// The settings of a provider are invalid; then nothing has changed.
+    pub fn reload(&self, new: &Config) -> Result<ReloadResult> {
+        let mut result =
+            ReloadResult { restart_needed: self.sections_for_restart(new), ..Default::default() };
+        let clients = HttpClientPool::new()?;
+        let mut replacements: Vec<(&ProviderRuntime, Arc<dyn Provider>, &ProviderConfig)> = Vec::new();
+        for (runtime, provider) in self.common_providers(new) {
+            if runtime.active_settings() == provider.settings {
+                continue;
+            }
+            let section = format!("providers.{}", provider.name);
+            let token = callback_token(&self.secret, &provider.name);
+            let adapter = build_provider(provider, &self.config.public_url, &token, &clients)?;
+            if runtime.can_replace_adapter(adapter.as_ref()) {
+                result.applied.push(section);
+                replacements.push((runtime, adapter, provider));
+            } else {
+                result.restart_needed.push(section);
+            }
+        }
+        for (runtime, adapter, provider) in replacements {
+            runtime.replace_adapter(adapter, provider.settings.clone());
+        }
+        if !self.api_keys().iter().map(Arc::as_ref).eq(&new.keys) {
+            // Without keys other rules protect the routes, and they are chosen at the start.
+            if self.config.keys.is_empty() || new.keys.is_empty() {
+                result.restart_needed.push("keys".to_owned());
+            } else {
+                self.replace_api_keys(new.keys.clone());
+                result.applied.push("keys".to_owned());
+            }
+        }
+        Ok(result)
+    }
+
+    /// Returns the providers that both configurations have with the same kind and limits.
+    fn common_providers<'a>(
+        &'a self,
+        new: &'a Config,
+    ) -> impl Iterator<Item = (&'a ProviderRuntime, &'a ProviderConfig)> {
+        new.providers.iter().filter_map(|provider| {
+            let started = self.config.providers.iter().find(|started| started.name == provider.name)?;
+            let runtime = self.provider(&provider.name)?;
+            started.has_same_limits(provider).then_some((runtime.as_ref(), provider))
+        })
+    }
+
+    /// Returns the sections whose values differ from those at the start, without the settings of common providers.
+    fn sections_for_restart(&self, new: &Config) -> Vec<String> {
+        let started = &self.config;
+        let common_count = self.common_providers(new).count();
+        let has_other_providers =
+            common_count != new.providers.len() || common_count != started.providers.len();
+        let sections = [
+            ("listen", started.listen != new.listen),
+            ("public_url", started.public_url != new.public_url),
+            ("insecure", started.insecure != new.insecure),
+            ("region or numbers", started.phone != new.phone),
+            ("mask_numbers", started.mask_numbers != new.mask_numbers),
+            (
+                "used_channels",
+                started.used_channels != new.used_channels
+                    || started.has_used_channels != new.has_used_channels,
+            ),
+            (
+                "store",
+                started.store_url != new.store_url
+                    || started.store_replica_url != new.store_replica_url
+                    || started.store_connections != new.store_connections,
+            ),
+            ("queue", started.queue_url != new.queue_url || started.queue_window != new.queue_window),
+            ("cache", started.cache_url != new.cache_url),
+            ("work", started.work != new.work),
+            ("schedule", started.schedule != new.schedule),
+            ("limits", started.limits != new.limits),
+            ("throttle", started.user_per_hour != new.user_per_hour),
+            ("events", started.events != new.events),
+            ("channels", started.channels != new.channels),
+            ("providers", has_other_providers),
+        ];
+        sections.into_iter().filter(|(_, is_changed)| *is_changed).map(|(name, _)| name.to_owned()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
