@@ -30,7 +30,7 @@ pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
     let gateway = Arc::new(Gateway::open(config).await?);
     log_startup(&gateway);
 
-    let mut tasks = BackgroundTasks::new();
+    let mut tasks = BackgroundTasks::default();
     tasks.start_health_sync(&gateway);
     tasks.start_fan_out(&gateway);
     if arguments.concurrency != Some(0) {

@@ -31,6 +31,7 @@ const JOB_INTERVAL_MIN: Duration = Duration::from_secs(1);
 const REPORT_RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
 
 /// The running tasks of a process and the sender that stops them.
+#[derive(Default)]
 pub struct BackgroundTasks {
     stop_sender: watch::Sender<bool>,
     workers: Option<JoinHandle<u32>>,
@@ -38,23 +39,7 @@ pub struct BackgroundTasks {
     health_sync: Option<Arc<Gateway>>,
 }
 
-impl Default for BackgroundTasks {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl BackgroundTasks {
-    /// Creates an empty set of tasks.
-    pub fn new() -> Self {
-        Self {
-            stop_sender: watch::Sender::new(false),
-            workers: None,
-            tasks: JoinSet::new(),
-            health_sync: None,
-        }
-    }
-
     /// Starts the worker pool, event delivery and receipt polling: a provider reports to the process that sent.
     pub fn start_delivery(&mut self, gateway: &Arc<Gateway>) {
         self.workers = Some(tokio::spawn(worker::run(Arc::clone(gateway), self.stop_signal())));
@@ -106,18 +91,18 @@ impl BackgroundTasks {
         let task_end = async {
             match tasks.join_next().await {
                 None => std::future::pending().await,
-                Some(ended) => ended,
+                Some(end) => end,
             }
         };
-        let (name, ended) = tokio::select! {
-            ended = worker_end => ("worker pool", ended),
-            ended = task_end => ("background task", ended),
+        let (task_name, end) = tokio::select! {
+            end = worker_end => ("worker pool", end),
+            end = task_end => ("background task", end),
         };
         if self.workers.as_ref().is_some_and(JoinHandle::is_finished) {
             self.workers = None;
         }
-        let cause = ended.map_or_else(|panic| panic.to_string(), |()| "it returned".to_owned());
-        Error::with_source(ErrorKind::Internal, format!("{name} stopped unexpectedly"), cause)
+        let cause = end.map_or_else(|panic| panic.to_string(), |()| "the task returned".to_owned());
+        Error::with_source(ErrorKind::Internal, format!("{task_name} stopped unexpectedly"), cause)
     }
 
     /// Stops every task and waits for calls in flight, at most `work.grace`.
@@ -169,7 +154,7 @@ async fn run_resend_job(gateway: Arc<Gateway>, interval: Duration) {
         clock::sleep(interval).await;
         match resend::enqueue_if_due(&gateway, interval).await {
             Ok(None) => {}
-            Ok(Some(result)) => log::debug!("resend job done queued={}", result.enqueued),
+            Ok(Some(resend)) => log::debug!("resend job done queued={}", resend.enqueued),
             Err(error) => log::error!("resend job failed: error={}", error.chain()),
         }
     }
@@ -181,8 +166,8 @@ async fn run_report_job(gateway: Arc<Gateway>, interval: Duration) {
     loop {
         clock::sleep(delay).await;
         delay = match sync_report::sync_if_due(&gateway, interval).await {
-            Ok(result) => {
-                let changes = result.map_or(0, |result| result.changes_applied);
+            Ok(sync_result) => {
+                let changes = sync_result.map_or(0, |result| result.changes_applied);
                 log::debug!("report job done changes={changes}");
                 time_until_report_due(&gateway, interval).await.max(JOB_INTERVAL_MIN)
             }
@@ -201,11 +186,11 @@ async fn time_until_report_due(gateway: &Gateway, interval: Duration) -> Duratio
     }
 }
 
-/// Returns the time until something made at `made_at` is `interval` old; at most `interval`, also after the clock was set
+/// Returns the time until a report of `report_time` is `interval` old; at most `interval`, also after the clock was set
 /// back.
-fn time_until_due(made_at: Timestamp, interval: Duration, now: Timestamp) -> Duration {
-    let age = (now - made_at).to_std().unwrap_or_default();
-    interval.saturating_sub(age)
+fn time_until_due(report_time: Timestamp, interval: Duration, now: Timestamp) -> Duration {
+    let report_age = (now - report_time).to_std().unwrap_or_default();
+    interval.saturating_sub(report_age)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ impl Gateway {
         let secret = StoreSecret::new(store.store_secret().await?);
         let adapters = build_providers(&config, &secret)?;
         let backends = Backends {
-            clock: shared_health::store_clock(&store).await?,
+            clock: shared_health::store_clock(&*store).await?,
             random: Random::default(),
             store,
             queue,
@@ -36,7 +36,7 @@ impl Gateway {
         let gateway = Self::wire(config, backends, adapters);
         gateway.warn_of_unusable_providers();
         gateway.warn_of_unsigned_receipts();
-        // Only the compatibility view needs it, and a store that is read-only now may be writable later.
+        // Only the compatibility view needs the endpoints, so a read-only store does not prevent the start.
         let endpoints = gateway.provider_endpoints();
         if let Err(error) = gateway.store.save_provider_endpoints(endpoints).await {
             log::error!("start: saving provider endpoints failed: error={}", error.chain());

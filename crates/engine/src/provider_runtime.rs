@@ -5,16 +5,17 @@
 //! deliveries. A provider with a closed breaker and no `rate` needs no store access.
 
 use postrider_core::attempt::{Attempt, Outcome, SendResult};
-use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitStatus};
+use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitState};
 use postrider_core::clock::{Clock, Timestamp, saturating_add};
 use postrider_core::name::ConfigName;
 use postrider_core::provider_control::ProviderControl;
 use postrider_core::rate_limit::RateLimitRequest;
 use postrider_core::shared_health::{COOLDOWN_MAX, HealthReport, ReportedHealth, SharedHealth};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 mod busy;
@@ -31,7 +32,7 @@ use crate::response_times::ResponseTimes;
 use busy::STORE_ERROR_RETRY;
 use call_metrics::CallMetrics;
 use postrider_providers::{OutboundMessage, Provider};
-use postrider_store::{ProbeDecision, Store};
+use postrider_store::{CoordinationStore, ProbeDecision};
 
 /// Cooldown after outcome `throttled` without a `retry_after`.
 const THROTTLED_COOLDOWN: Duration = Duration::from_secs(1);
@@ -64,8 +65,8 @@ pub struct ProviderRuntime {
 /// Dependencies that all provider runtimes of a process share.
 #[derive(Clone)]
 pub struct RuntimeContext {
-    /// The store.
-    pub store: Arc<dyn Store>,
+    /// Store for rate permits, probes and shared health.
+    pub store: Arc<dyn CoordinationStore>,
     /// Notified when health must be reported.
     pub health_changed: Arc<Notify>,
     /// Time at which this process read its configuration.
@@ -143,8 +144,8 @@ impl ProviderRuntime {
     /// paused the provider.
     pub fn has_unknown_recovery(&self, now: Timestamp) -> bool {
         let circuit = self.circuit();
-        let is_probed = !circuit.is_available(now) && circuit.breaker.status() == CircuitStatus::HalfOpen;
-        is_probed || circuit.active_pause().is_some()
+        let is_probe_in_flight = !circuit.is_available(now) && circuit.breaker.is_half_open();
+        is_probe_in_flight || circuit.active_pause().is_some()
     }
 
     /// Acquires a permit for a call with this number of message parts.
@@ -154,8 +155,8 @@ impl ProviderRuntime {
     /// Returns [`ProviderBusy`] if the circuit breaker, the rate limiter, a pause, a cooldown or the
     /// concurrency does not allow a call.
     pub async fn acquire(&self, parts: u32, now: Timestamp) -> Result<CallPermit<'_>, ProviderBusy> {
-        let limit = self.in_flight_max();
-        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= limit {
+        let calls_max = self.in_flight_max();
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= calls_max {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
             return Err(ProviderBusy::at_concurrency_limit(&self.name));
         }
@@ -171,7 +172,7 @@ impl ProviderRuntime {
             Admission::Allowed => Ok(permit),
             Admission::Probe => {
                 self.acquire_probe(now).await?;
-                permit.is_probe = self.circuit().breaker.status() == CircuitStatus::HalfOpen;
+                permit.is_probe = self.circuit().breaker.is_half_open();
                 Ok(permit)
             }
             // Another task became the probe while this one waited for the rate limiter.
@@ -205,39 +206,33 @@ impl ProviderRuntime {
             parts: vec![parts],
             cooldown_until: self.circuit().cooldown_until(now),
         };
-        let decision = match self.context.store.acquire_rate_permits(request, now).await {
-            Ok(decisions) => decisions.into_iter().next(),
-            Err(error) => {
-                log::error!(
-                    "rate limiter: store error, no calls are made: {}; provider={}",
-                    error.chain(),
-                    self.name
-                );
-                None
-            }
-        };
-        decision.unwrap_or(Err(STORE_ERROR_RETRY)).map_err(|wait| {
+        let permits = self.context.store.acquire_rate_permits(request, now).await.unwrap_or_else(|error| {
+            let (error, provider) = (error.chain(), &self.name);
+            log::error!("rate limiter: store error, no calls are made: {error}; provider={provider}");
+            Vec::new()
+        });
+        permits.into_iter().next().unwrap_or(Err(STORE_ERROR_RETRY)).map_err(|retry_after| {
             self.call_metrics.rate_limited.inc();
-            ProviderBusy::at_rate_limit(&self.name, wait)
+            ProviderBusy::at_rate_limit(&self.name, retry_after)
         })
     }
 
     /// Acquires the right to probe; only one process at a time gets it.
     async fn acquire_probe(&self, now: Timestamp) -> Result<(), ProviderBusy> {
-        let Ok(probe) = self.request_probe(now).await else {
+        let Ok(decision) = self.request_probe(now).await else {
             self.circuit().reopen(saturating_add(now, STORE_ERROR_RETRY));
             return Err(ProviderBusy::probe_unavailable(&self.name));
         };
-        match probe {
-            ProbeDecision::Granted(shared) => self.load_health(&shared, now),
+        match decision {
+            ProbeDecision::Granted(shared_health) => self.load_health(&shared_health, now),
             // The shared health does not contain the open breaker yet.
             ProbeDecision::Denied(None) => {}
             // The shared health does not apply to this configuration.
-            ProbeDecision::Denied(Some(shared)) if !shared.applies_to(self.context.config_loaded_at, now) => {
-            }
-            ProbeDecision::Denied(Some(shared)) => {
-                self.load_health(&shared, now);
-                if self.circuit().breaker.status() != CircuitStatus::Closed {
+            ProbeDecision::Denied(Some(shared_health))
+                if !shared_health.applies_to(self.context.config_loaded_at, now) => {}
+            ProbeDecision::Denied(Some(shared_health)) => {
+                self.load_health(&shared_health, now);
+                if *self.circuit().breaker.state() != CircuitState::Closed {
                     return Err(ProviderBusy::half_open(&self.name));
                 }
             }
@@ -294,24 +289,23 @@ impl ProviderRuntime {
     /// Calls the provider and updates the circuit breaker. Never takes longer than the provider's timeout
     /// plus a margin.
     pub async fn call(&self, _permit: CallPermit<'_>, message: &OutboundMessage, clock: &Clock) -> Attempt {
-        let (at, stopwatch, _guard) = (clock.now(), clock.stopwatch(), self.response_times.start_call(clock));
-        let result = match tokio::time::timeout(self.call_timeout, self.provider.send(message)).await {
-            Ok(result) => result,
-            Err(_) => {
-                SendResult::from(Outcome::Unknown { reason: "no response within the timeout".to_owned() })
-            }
-        };
-        if !matches!(result.outcome, Outcome::Unknown { .. } | Outcome::Unavailable { .. }) {
+        let (started_at, stopwatch) = (clock.now(), clock.stopwatch());
+        let _call_guard = self.response_times.start_call(clock);
+        let send_result = tokio::time::timeout(self.call_timeout, self.provider.send(message)).await;
+        let send_result = send_result.unwrap_or_else(|_| {
+            Outcome::Unknown { reason: "no response within the timeout".to_owned() }.into()
+        });
+        if !matches!(send_result.outcome, Outcome::Unknown { .. } | Outcome::Unavailable { .. }) {
             self.response_times.record_response(clock);
         }
         let duration = stopwatch.elapsed();
-        self.complete(&result, at + duration);
+        self.complete(&send_result, started_at + duration);
         self.call_metrics.record_duration(duration);
         Attempt {
             provider: Some(self.name.clone()),
-            outcome: result.outcome,
-            code: result.code,
-            at,
+            outcome: send_result.outcome,
+            code: send_result.code,
+            at: started_at,
             duration,
             address: None,
         }
@@ -319,10 +313,9 @@ impl ProviderRuntime {
 
     /// Updates counters and circuit breaker with the result of a call. The provider's response text is not
     /// logged, because it may repeat the request with number and body.
-    pub(crate) fn complete(&self, result: &SendResult, now: Timestamp) {
-        let outcome = &result.outcome;
-        self.call_metrics.count_outcome(outcome);
-        match outcome {
+    pub(crate) fn complete(&self, send_result: &SendResult, now: Timestamp) {
+        self.call_metrics.count_outcome(&send_result.outcome);
+        match &send_result.outcome {
             Outcome::Accepted { .. }
             | Outcome::Deferred { .. }
             | Outcome::Rejected { .. }
@@ -337,13 +330,15 @@ impl ProviderRuntime {
                 self.update_circuit(|circuit| {
                     circuit.start_cooldown(until);
                     // A provider that answers "too fast" is reachable.
-                    if matches!(circuit.breaker.status(), CircuitStatus::HalfOpen) {
+                    if circuit.breaker.is_half_open() {
                         circuit.breaker.record_success();
                     }
                 });
             }
             Outcome::Misconfigured { reason } => {
-                self.update_circuit(|circuit| circuit.record_misconfigured(reason, result.code.as_deref()));
+                self.update_circuit(|circuit| {
+                    circuit.record_misconfigured(reason, send_result.code.as_deref())
+                });
             }
         }
     }
@@ -371,6 +366,6 @@ impl ProviderRuntime {
     }
 
     fn circuit(&self) -> MutexGuard<'_, ProviderCircuit> {
-        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
+        self.circuit.lock()
     }
 }

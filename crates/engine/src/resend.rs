@@ -1,6 +1,6 @@
 //! Pushes due deliveries to the queue, and requeues or cancels deliveries for an operator.
 //!
-//! Never calls a provider, and running it twice sends nothing twice.
+//! This module never calls a provider. Running a function twice sends nothing twice.
 
 use postrider_core::capacity::Capacity;
 use postrider_core::clock::Timestamp;
@@ -11,9 +11,9 @@ use postrider_core::job::ScheduledJob;
 use postrider_core::queue_entry::QueueEntry;
 use std::time::Duration;
 
-use super::job_lock;
 use crate::gateway::Gateway;
-use postrider_store::{Backlog, DeliverySelection};
+use crate::job_lock;
+use postrider_store::Backlog;
 
 /// Maximum number of entries pushed in one run.
 pub const ENTRIES_PUSHED_MAX: usize = 100_000;
@@ -59,11 +59,6 @@ pub async fn enqueue_if_due(gateway: &Gateway, interval: Duration) -> Result<Opt
     }
 }
 
-/// Returns the ids of the selected deliveries.
-pub async fn select_deliveries(gateway: &Gateway, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
-    gateway.store.select_deliveries(selection).await
-}
-
 /// Returns the longest `retry.max_age` of all channels, which a requeued message gets.
 pub fn age_max(gateway: &Gateway) -> Duration {
     let channels = gateway.config.channels.iter();
@@ -73,12 +68,12 @@ pub fn age_max(gateway: &Gateway) -> Duration {
 /// Cancels waiting deliveries that are not claimed, and returns how many.
 pub async fn cancel(gateway: &Gateway, ids: &[DeliveryId]) -> Result<usize> {
     let mut cancelled = 0;
-    for chunk in ids.chunks(DELIVERIES_PER_TRANSACTION) {
-        let channels = gateway.store.cancel_deliveries(chunk.to_vec(), gateway.clock.now()).await?;
-        for channel in &channels {
+    for batch in ids.chunks(DELIVERIES_PER_TRANSACTION) {
+        let cancelled_channels = gateway.store.cancel_deliveries(batch.to_vec(), gateway.clock.now()).await?;
+        for channel in &cancelled_channels {
             gateway.count_state_change(channel, DeliveryStateKind::Failed);
         }
-        cancelled += channels.len();
+        cancelled += cancelled_channels.len();
     }
     Ok(cancelled)
 }
@@ -92,15 +87,15 @@ pub async fn requeue(
     progress: impl Fn(usize),
 ) -> Result<usize> {
     let mut requeued = 0;
-    for chunk in ids.chunks(DELIVERIES_PER_TRANSACTION) {
+    for batch in ids.chunks(DELIVERIES_PER_TRANSACTION) {
         let now = gateway.clock.now();
-        let entries: Vec<QueueEntry> = gateway.store.requeue(chunk.to_vec(), now, expires_at).await?;
+        let entries: Vec<QueueEntry> = gateway.store.requeue(batch.to_vec(), now, expires_at).await?;
         gateway.queue.push(&entries);
         for entry in &entries {
             gateway.count_state_change(&entry.channel, DeliveryStateKind::Waiting);
         }
         requeued += entries.len();
-        progress(chunk.len());
+        progress(batch.len());
     }
     Ok(requeued)
 }

@@ -9,10 +9,11 @@ use postrider_core::clock::{self, Clock};
 use postrider_core::inbound::CallbackItem;
 use postrider_core::random::Random;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use crate::accept::AcceptRequest;
 use crate::config::Config;
@@ -154,19 +155,19 @@ impl FixedOutcomeProvider {
 
     /// Returns the messages of all calls so far.
     pub fn received(&self) -> Vec<OutboundMessage> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.received.lock().clone()
     }
 
     /// Returns the number of calls so far.
     pub fn call_count(&self) -> usize {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.received.lock().len()
     }
 }
 
 #[async_trait]
 impl Provider for FixedOutcomeProvider {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
+        self.received.lock().push(message.clone());
         if !self.delay.is_zero() {
             clock::sleep(self.delay).await;
         }

@@ -15,7 +15,7 @@ use postrider_core::usage::UsageRow;
 use postrider_store::UsageTotals;
 
 /// One delivery with its message.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = UsageRow)]
 pub struct UsageDeliveryRow {
     /// Time of acceptance.
@@ -67,7 +67,7 @@ pub struct UsageTotalsView {
 }
 
 /// Deliveries to one user over one channel on one day.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = UsageTotal)]
 pub struct UsageTotalRow {
     /// The day in UTC on which the messages were accepted.

@@ -1,10 +1,10 @@
 //! Inbox of a registered user: marks messages as read and summarises their state.
 //!
-//! Reading a message is recorded as a receipt. A message that was not sent cannot be read.
+//! Reading a message is recorded as a receipt. A message that was not sent cannot be marked as read.
 
-use super::receipts;
 use crate::gateway::Gateway;
-use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
+use crate::receipts;
+use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::Result;
 use postrider_core::id::MessageId;
 use postrider_core::message::{Delivery, Message};
@@ -33,17 +33,14 @@ fn unread_delivery(message: &Message) -> Option<&Delivery> {
     if message.deliveries.iter().any(|delivery| delivery.opened_at.is_some()) {
         return None;
     }
-    let mut deliveries = message.deliveries.iter();
-    let delivered = deliveries.find(|delivery| matches!(delivery.state, DeliveryState::Delivered { .. }));
-    let mut deliveries = message.deliveries.iter();
-    delivered.or_else(|| deliveries.find(|delivery| matches!(delivery.state, DeliveryState::Sent { .. })))
+    let delivery_in = |kind| message.deliveries.iter().find(|delivery| delivery.state.kind() == kind);
+    delivery_in(DeliveryStateKind::Delivered).or_else(|| delivery_in(DeliveryStateKind::Sent))
 }
 
 /// Returns the state of a message for its user: the best state of its deliveries.
 pub fn message_state(message: &Message) -> DeliveryStateKind {
     let has_state = |wanted: &DeliveryStateKind| {
-        let mut deliveries = message.deliveries.iter();
-        deliveries.any(|delivery| delivery.state.kind() == *wanted)
+        message.deliveries.iter().any(|delivery| delivery.state.kind() == *wanted)
     };
     let best_first = [DeliveryStateKind::Delivered, DeliveryStateKind::Sent, DeliveryStateKind::Waiting];
     best_first.into_iter().find(has_state).unwrap_or(DeliveryStateKind::Failed)

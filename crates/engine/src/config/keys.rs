@@ -10,6 +10,7 @@ mod value_kind;
 
 pub use config_key::ConfigKey;
 pub use table::CONFIG_KEYS;
+pub(super) use value_kind::NEVER;
 pub use value_kind::ValueKind;
 
 /// Variables of the program that are not configuration keys: path of the file and log filter.

@@ -30,25 +30,25 @@ pub(super) fn apply_channel_variables(
     source: &mut ConfigSource,
     environment: &Environment,
 ) -> Result<Vec<String>> {
-    let used = source.table.get("used_channels").and_then(Value::as_array);
-    let names = used.into_iter().flatten().filter_map(Value::as_str);
-    let names = names.map(str::to_owned).collect::<Vec<_>>();
+    let used_channels = source.table.get("used_channels").and_then(Value::as_array);
+    let listed = used_channels.into_iter().flatten().filter_map(Value::as_str);
+    let variables = listed.filter(|name| name.starts_with(CHANNEL_VARIABLE_PREFIX)).map(str::to_owned);
+    let variables = variables.collect::<Vec<_>>();
     for alias in &PROVIDER_ALIASES {
         set_default_kind(source, alias);
     }
     let mut warnings = Vec::new();
-    for name in names.iter().filter(|name| name.starts_with(CHANNEL_VARIABLE_PREFIX)) {
-        match environment.get(name) {
-            Some(text) => apply_channel_variable(source, environment, (name, text), &mut warnings)?,
-            None if has_table(source, "channels", &channel_name(name)) => {}
+    for variable in &variables {
+        match environment.get(variable) {
+            Some(text) => apply_channel_variable(source, environment, (variable, text), &mut warnings)?,
+            None if has_table(source, "channels", &channel_name(variable)) => {}
             None => {
-                let set =
-                    environment.names_with_prefix(CHANNEL_VARIABLE_PREFIX).filter(|other| other != name);
-                let remedy = format!(
-                    "lists {name}, but no such environment variable is set: set it to its providers, or correct the name{}",
-                    did_you_mean(name, set)
+                let set_variables = environment.names_with_prefix(CHANNEL_VARIABLE_PREFIX);
+                let suggestion = did_you_mean(variable, set_variables.filter(|other| other != variable));
+                let problem = format!(
+                    "lists {variable}, but no such environment variable is set: set it to its providers, or correct the name{suggestion}"
                 );
-                return Err(source.error_at("used_channels", &remedy));
+                return Err(source.error_at("used_channels", &problem));
             }
         }
     }
@@ -72,10 +72,9 @@ fn apply_channel_variable(
         let alias = alias.ok_or_else(|| unknown_provider(source, variable, provider))?;
         warnings.extend(add_alias_provider(source, environment, alias)?);
     }
-    let providers = split_list(text).map(Value::from).collect::<Vec<_>>();
     let name = channel_name(variable);
     let channel = table_entry(source, "channels", &name)?;
-    channel.insert("providers".to_owned(), Value::from(providers));
+    channel.insert("providers".to_owned(), split_list(text).collect::<Vec<_>>().into());
     channel.entry("strategy").or_insert_with(|| Value::from("failover"));
     source.set_origin(format!("channels.{name}.providers"), variable);
     Ok(())

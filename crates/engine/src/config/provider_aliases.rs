@@ -33,10 +33,13 @@ pub(super) struct AccountVariables {
     keys: &'static [AccountKey],
 }
 
+/// Names of environment variables, in the order of lookup.
+type VariableNames = &'static [&'static str];
+
 /// A setting of an adapter.
 struct AccountKey {
     name: &'static str,
-    variables: &'static [&'static str],
+    variables: VariableNames,
     kind: AccountKeyKind,
     is_required: bool,
 }
@@ -51,19 +54,11 @@ enum AccountKeyKind {
     List,
 }
 
-const fn required(
-    name: &'static str,
-    variables: &'static [&'static str],
-    kind: AccountKeyKind,
-) -> AccountKey {
+const fn required(name: &'static str, variables: VariableNames, kind: AccountKeyKind) -> AccountKey {
     AccountKey { name, variables, kind, is_required: true }
 }
 
-const fn optional(
-    name: &'static str,
-    variables: &'static [&'static str],
-    kind: AccountKeyKind,
-) -> AccountKey {
+const fn optional(name: &'static str, variables: VariableNames, kind: AccountKeyKind) -> AccountKey {
     AccountKey { name, variables, kind, is_required: false }
 }
 
@@ -145,8 +140,8 @@ impl AccountVariables {
         }
         let mut table = Table::from_iter([("kind".to_owned(), Value::from(self.kind))]);
         for key in self.keys {
-            let value = key.variables.iter().find_map(|name| Some((*name, environment.get(name)?)));
-            match value {
+            let set_variable = key.variables.iter().find_map(|name| Some((*name, environment.get(name)?)));
+            match set_variable {
                 Some((variable, text)) => {
                     table.insert(key.name.to_owned(), key.kind.parse(variable, text)?);
                 }
@@ -174,16 +169,10 @@ impl AccountKeyKind {
         Ok(match self {
             Self::Text => Value::from(text),
             Self::Secret => Value::from(format!("${{env:{variable}}}")),
-            Self::Number => {
-                let number = text.parse::<i64>();
-                let number =
-                    number.map_err(|_| Error::usage(format!("{variable}: must be a whole number")))?;
-                Value::from(number)
-            }
-            Self::List => {
-                let values = split_list(text).map(Value::from);
-                Value::from(values.collect::<Vec<_>>())
-            }
+            Self::Number => Value::Integer(
+                text.parse().map_err(|_| Error::usage(format!("{variable}: must be a whole number")))?,
+            ),
+            Self::List => split_list(text).collect::<Vec<_>>().into(),
         })
     }
 }

@@ -393,7 +393,7 @@ fn the_admin_scope_includes_all_others() {
         user_per_hour: None,
         events: Default::default(),
     };
-    assert!(Scope::ALL.iter().all(|scope| key(&[Scope::Admin]).allows(*scope)));
+    assert!([Scope::Send, Scope::Read, Scope::Admin].iter().all(|scope| key(&[Scope::Admin]).allows(*scope)));
     assert!(key(&[Scope::Send]).allows(Scope::Send));
     assert!(!key(&[Scope::Send]).allows(Scope::Read));
     assert!(!key(&[Scope::Send, Scope::Read]).allows(Scope::Admin));

@@ -7,6 +7,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::Deserialize;
+use strum::{EnumString, IntoStaticStr};
+
 use super::secret::collect::collect_secrets;
 use super::secret::mask::{mask_table, mask_url};
 use postrider_providers::EgressPolicy;
@@ -64,7 +67,8 @@ pub struct Config {
 }
 
 /// Worker settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct WorkConfig {
     /// Maximum number of calls to providers in flight.
     pub concurrency: usize,
@@ -84,7 +88,8 @@ pub struct ScheduleConfig {
 }
 
 /// Limits of requests and connections.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct LimitsConfig {
     /// Maximum size of a request body.
     pub body_bytes_max: usize,
@@ -230,7 +235,8 @@ impl ApiKey {
 }
 
 /// A permission of an API key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Scope {
     /// Send messages.
     Send,
@@ -241,16 +247,9 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// All scopes, in the order of the enum.
-    pub const ALL: [Self; 3] = [Self::Send, Self::Read, Self::Admin];
-
     /// Returns the name in the configuration.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Send => "send",
-            Self::Read => "read",
-            Self::Admin => "admin",
-        }
+        self.into()
     }
 }
 

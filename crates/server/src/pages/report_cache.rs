@@ -125,7 +125,7 @@ impl ReportCache {
             Ok(None) => ReportLookup::NoReport,
             Ok(Some((generation, report))) => {
                 let overdue =
-                    is_overdue(report.as_of, sync_report::sync_interval(gateway), gateway.clock.now());
+                    is_overdue(report.as_of, gateway.config.schedule.report, gateway.clock.now());
                 ReportLookup::Report(Arc::new(CachedReport {
                     cache_key: self.cache_key(generation, overdue, gateway),
                     report,
