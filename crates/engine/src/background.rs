@@ -4,17 +4,14 @@
 //! loops themselves live in the modules that they belong to. Every step of a loop is one transaction, so a task that is
 //! dropped leaves nothing half-done.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::gateway::Gateway;
-use crate::shared_health;
-use crate::stop::StopSignal;
-use crate::worker;
-use crate::{events, fan_out, resend, sync_report};
+use crate::{
+    events, fan_out, gateway::Gateway, resend, shared_health, stop::StopSignal, sync_report, worker,
+};
 use postrider_core::clock::{self, Timestamp};
 use postrider_core::error::{Error, ErrorKind, Result};
 

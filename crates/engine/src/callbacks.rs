@@ -5,10 +5,8 @@
 
 use crate::gateway::{Gateway, ProviderRuntime, Route};
 use crate::receipts;
-use postrider_core::address::parse_address;
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage, OptAction, OptChange};
+use postrider_core::{address::parse_address, clock::Timestamp, error::Result};
 
 /// Applies all items of one callback.
 pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<CallbackItem>) -> Result<()> {

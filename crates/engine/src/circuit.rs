@@ -4,10 +4,9 @@
 //! store.
 
 use postrider_core::circuit_breaker::{CircuitBreaker, CircuitState};
-use postrider_core::clock::Timestamp;
-use postrider_core::name::ConfigName;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth, is_cooldown_active};
+use postrider_core::{clock::Timestamp, name::ConfigName};
 
 /// State of a provider that an operator has paused, shown instead of the state of its circuit breaker.
 pub const PAUSED: &str = "paused";

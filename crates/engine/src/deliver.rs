@@ -7,17 +7,13 @@ use postrider_core::attempt::{Attempt, Outcome};
 use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::delivery::{DeliveryRules, DeliveryState, DeliveryTransition, RoundEnd};
 use postrider_core::error::{Error, ErrorKind};
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
-use postrider_core::queue_entry::QueueEntry;
 use postrider_core::retry::{RetryPolicy, UnknownPolicy};
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
-use std::sync::LazyLock;
-use std::time::Duration;
+use postrider_core::{id::DeliveryId, name::ConfigName, queue_entry::QueueEntry};
+use std::{sync::LazyLock, time::Duration};
 
-use crate::due::find_due;
 use crate::gateway::{Gateway, ProviderBusy, ProviderRuntime, Route, STORE_RETRY_DELAY};
-use crate::provider_runtime::CallPermit;
+use crate::{due::find_due, provider_runtime::CallPermit};
 use addresses::{ChosenAddress, DeliveryAddresses};
 use postrider_providers::OutboundMessage;
 

@@ -3,9 +3,8 @@
 //! An event is sent at least once, always with the same id. A slow or failing endpoint has few slots and is
 //! backed off; other endpoints do not wait for it. This module never changes a message.
 
-use postrider_core::clock::saturating_add;
-use postrider_core::error::Error;
 use postrider_core::event::{ClaimedEvent, EventAttemptResult};
+use postrider_core::{clock::saturating_add, error::Error};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

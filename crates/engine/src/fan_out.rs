@@ -5,16 +5,11 @@
 //! processes try is done once. The job lock only avoids duplicate effort.
 
 use postrider_core::broadcast::{Broadcast, FanOutStep, User};
-use postrider_core::error::Result;
-use postrider_core::job::ScheduledJob;
-use postrider_core::priority::Priority;
-use std::sync::Arc;
-use std::time::Duration;
+use postrider_core::{error::Result, job::ScheduledJob, priority::Priority};
+use std::{sync::Arc, time::Duration};
 
 use crate::accept::{AcceptBatch, AcceptRequest};
-use crate::gateway::Gateway;
-use crate::job_lock;
-use crate::stop::StopSignal;
+use crate::{gateway::Gateway, job_lock, stop::StopSignal};
 
 /// Maximum number of users in one transaction.
 const USERS_PER_STEP: usize = 1_000;

@@ -2,15 +2,10 @@
 //!
 //! Only [`Gateway::open`] (module `open`) names backends; other modules get a `&Gateway` and use traits.
 
-use postrider_core::clock::Clock;
-use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::{Error, Result};
-use postrider_core::name::ConfigName;
-use postrider_core::random::Random;
-use std::collections::HashMap;
-use std::sync::Arc;
+use postrider_core::{clock::Clock, delivery::DeliveryStateKind, name::ConfigName, random::Random};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use data_encoding::BASE64URL_NOPAD;
 use tokio::sync::Notify;

@@ -6,16 +6,14 @@
 
 mod prometheus_text;
 
-use std::borrow::Cow;
-use std::sync::atomic::AtomicU64;
+use std::{borrow::Cow, sync::atomic::AtomicU64};
 
 use parking_lot::Mutex;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry, Unit};
+use prometheus_client::{
+    encoding::text::encode, metrics::counter::Counter, metrics::family::Family, metrics::gauge::Gauge,
+    metrics::histogram::Histogram,
+};
 
 use crate::circuit::PAUSED;
 use postrider_core::circuit_breaker::CircuitState;

@@ -1,14 +1,12 @@
 //! Opens a gateway: store, queue, cache and adapters of the configuration, wired together.
 
-use postrider_core::error::Result;
-use postrider_core::random::Random;
+use postrider_core::{error::Result, random::Random};
 use std::sync::Arc;
 
-use crate::config::Config;
 use crate::gateway::{
     Backends, Gateway, ProviderRuntime, UNSIGNED_RECEIPTS, build_providers, store_location,
 };
-use crate::shared_health;
+use crate::{config::Config, shared_health};
 use postrider_cache::StoreSecret;
 use postrider_providers::CallbackMode;
 use postrider_store::ProviderEndpoint;

@@ -7,13 +7,10 @@
 use postrider_core::attempt::{Attempt, Outcome, SendResult};
 use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitState};
 use postrider_core::clock::{Clock, Timestamp, saturating_add};
-use postrider_core::name::ConfigName;
-use postrider_core::provider_control::ProviderControl;
-use postrider_core::rate_limit::RateLimitRequest;
 use postrider_core::shared_health::{COOLDOWN_MAX, HealthReport, ReportedHealth, SharedHealth};
-use std::sync::Arc;
+use postrider_core::{name::ConfigName, provider_control::ProviderControl, rate_limit::RateLimitRequest};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -25,10 +22,9 @@ mod status;
 pub use busy::ProviderBusy;
 pub use status::ProviderRuntimeStatus;
 
-use crate::circuit::ProviderCircuit;
-use crate::config::ProviderConfig;
-use crate::metrics::Metrics;
-use crate::response_times::ResponseTimes;
+use crate::{
+    circuit::ProviderCircuit, config::ProviderConfig, metrics::Metrics, response_times::ResponseTimes,
+};
 use busy::STORE_ERROR_RETRY;
 use call_metrics::CallMetrics;
 use postrider_providers::{OutboundMessage, Provider};

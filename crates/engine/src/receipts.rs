@@ -3,12 +3,10 @@
 //! Applying the same receipt again changes nothing.
 
 use crate::gateway::Gateway;
-use postrider_core::delivery::DeliveryState;
-use postrider_core::error::Result;
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
-use postrider_core::queue_entry::QueueEntry;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
+use postrider_core::{
+    delivery::DeliveryState, error::Result, id::DeliveryId, name::ConfigName, queue_entry::QueueEntry,
+};
 use postrider_providers::CallbackMode;
 use postrider_store::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
 

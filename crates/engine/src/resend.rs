@@ -2,17 +2,13 @@
 //!
 //! This module never calls a provider. Running a function twice sends nothing twice.
 
-use postrider_core::capacity::Capacity;
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
-use postrider_core::id::DeliveryId;
-use postrider_core::job::ScheduledJob;
-use postrider_core::queue_entry::QueueEntry;
+use postrider_core::{
+    capacity::Capacity, clock::Timestamp, delivery::DeliveryStateKind, error::Result, id::DeliveryId,
+    job::ScheduledJob, queue_entry::QueueEntry,
+};
 use std::time::Duration;
 
-use crate::gateway::Gateway;
-use crate::job_lock;
+use crate::{gateway::Gateway, job_lock};
 use postrider_store::Backlog;
 
 /// Maximum number of entries pushed in one run.

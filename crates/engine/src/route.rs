@@ -2,14 +2,10 @@
 //!
 //! Determines the order of providers; makes no calls.
 
-use postrider_core::address::AddressKind;
 use postrider_core::channel::{Addressing, Channel};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::name::ConfigName;
 use postrider_core::routing::{RouteBalancer, RouteCandidate};
-use std::sync::Arc;
-use std::time::Duration;
+use postrider_core::{address::AddressKind, clock::Timestamp, delivery::DeliveryStateKind, name::ConfigName};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;

@@ -4,12 +4,10 @@
 //! therefore examines a bounded number of messages and returns the position at which the next search continues.
 
 use crate::gateway::Gateway;
-use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
-use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Delivery, Message};
-use postrider_core::name::ConfigName;
+use postrider_core::{clock::Timestamp, error::Result, name::ConfigName};
 use std::collections::HashMap;
 
 use postrider_store::{LastAttempt, MessageList, MessageQuery, UsageQuery};

@@ -5,11 +5,9 @@
 
 use postrider_core::clock::{self, Clock};
 use postrider_core::error::Result;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::gateway::Gateway;
-use crate::provider_runtime::ProviderRuntime;
+use crate::{gateway::Gateway, provider_runtime::ProviderRuntime};
 use postrider_store::CoordinationStore;
 
 /// Maximum age of the health that other processes have reported.

@@ -6,10 +6,8 @@
 use postrider_core::capacity::{Capacity, CapacitySource};
 use postrider_core::name::ConfigName;
 use postrider_core::slots::{ChannelLoad, ProviderLoad, share_slots};
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;

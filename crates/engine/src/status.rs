@@ -4,12 +4,9 @@
 //! on the number of messages. Needs only the store.
 
 use crate::sync_report::{CHANGES_PER_TRANSACTION, apply_all_changes};
-use postrider_core::capacity::Capacity;
-use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
-use postrider_core::error::Result;
 use postrider_core::report::{Report, mean_seconds};
-use postrider_core::shared_health::SharedHealth;
+use postrider_core::{capacity::Capacity, clock::Timestamp, error::Result, shared_health::SharedHealth};
 use postrider_store::{CoordinationStore, MessageQuery, ReadStore, ReportStore, WorkStore};
 
 /// Maximum number of channels for the search of the oldest due delivery.

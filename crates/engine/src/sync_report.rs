@@ -3,14 +3,12 @@
 //! Pages read only the newest snapshot, so that their cost does not depend on the number of messages. One
 //! process at a time runs it.
 
-use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::job::{JobLockOwner, ScheduledJob};
-use postrider_core::report::Report;
+use postrider_core::{clock::Timestamp, report::Report};
 use std::time::Duration;
 
-use crate::gateway::Gateway;
-use crate::job_lock;
+use crate::{gateway::Gateway, job_lock};
 use postrider_store::{ReportSnapshot, ReportStore};
 
 /// Number of changed deliveries applied in one transaction, so that other writers do not wait long.

@@ -3,21 +3,16 @@
 //! Available to tests of this crate and, with feature `testing`, to tests of other crates.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{self, Clock};
-use postrider_core::inbound::CallbackItem;
-use postrider_core::random::Random;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use postrider_core::{address::AddressKind, inbound::CallbackItem, random::Random};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use crate::accept::AcceptRequest;
-use crate::config::Config;
 use crate::gateway::{Backends, Gateway, build_providers};
+use crate::{accept::AcceptRequest, config::Config};
 use postrider_cache::StoreSecret;
 use postrider_providers::{CallbackError, CallbackRequest, OutboundMessage, Provider};
 use postrider_queue::Queue;

@@ -8,10 +8,8 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryState;
 use postrider_core::message::{Delivery, Message};
-use postrider_core::usage::UsageRow;
+use postrider_core::{clock::Timestamp, delivery::DeliveryState, usage::UsageRow};
 use postrider_store::UsageTotals;
 
 /// One delivery with its message.

@@ -2,12 +2,9 @@
 //!
 //! Reading a message is recorded as a receipt. A message that was not sent cannot be marked as read.
 
-use crate::gateway::Gateway;
-use crate::receipts;
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
-use postrider_core::id::MessageId;
+use crate::{gateway::Gateway, receipts};
 use postrider_core::message::{Delivery, Message};
+use postrider_core::{delivery::DeliveryStateKind, error::Result, id::MessageId};
 
 /// Records that the user has read the message and returns the message. Changes nothing if it was read before or
 /// the message was not sent. Returns `None` if the user has no such message.

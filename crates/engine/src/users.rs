@@ -5,9 +5,8 @@
 use crate::gateway::Gateway;
 use postrider_core::address::{AddressError, AddressKind, PhoneRules, parse_address};
 use postrider_core::broadcast::{NewUser, USER_CHARS_MAX, UserRegistration};
-use postrider_core::clock::Timestamp;
 use postrider_core::contact::{self, Contact};
-use postrider_core::error::Result;
+use postrider_core::{clock::Timestamp, error::Result};
 
 /// The reason why a user cannot be registered.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,14 +3,11 @@
 //! A worker claims no more than it can call at once, so that a crash leaves few rounds with outcome
 //! `unknown`, and no more of a channel than its share, so that a slow channel cannot block the others.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::due::{DueDeliveries, MoreDue, find_due, find_more_due};
 use crate::gateway::{Gateway, ProviderRuntime, STORE_RETRY_DELAY};
-use crate::slots::WorkerSlots;
-use crate::stop::StopSignal;
-use crate::{callbacks, deliver};
+use crate::{callbacks, deliver, slots::WorkerSlots, stop::StopSignal};
 
 /// Maximum time to wait for the queue before the store is polled.
 const QUEUE_POLL_TIMEOUT: Duration = Duration::from_millis(1_000);

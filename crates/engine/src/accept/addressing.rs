@@ -6,11 +6,9 @@
 use super::request::{AcceptError, AcceptRequest, MissingAddressPolicy};
 use crate::gateway::{Gateway, Route};
 use postrider_core::address::{self, AddressKind, PhoneRules};
-use postrider_core::channel::Channel;
-use postrider_core::clock::Timestamp;
-use postrider_core::contact::Contact;
-use postrider_core::id::DeliveryId;
-use postrider_core::message::NewDelivery;
+use postrider_core::{
+    channel::Channel, clock::Timestamp, contact::Contact, id::DeliveryId, message::NewDelivery,
+};
 
 /// Order in which a channel that takes any text chooses a contact: first the kinds that only a provider can validate.
 const ANY_ADDRESS_PREFERENCE: [AddressKind; 6] = [

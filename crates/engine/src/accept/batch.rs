@@ -6,9 +6,8 @@
 use super::request::{AcceptError, AcceptRequest};
 use super::validate::{PendingAcceptance, validate};
 use crate::gateway::Gateway;
-use postrider_core::broadcast::FanOutStep;
-use postrider_core::error::Result;
 use postrider_core::message::{Acceptance, NewMessage};
+use postrider_core::{broadcast::FanOutStep, error::Result};
 
 /// Validated messages that can be stored together.
 #[derive(Default)]

@@ -1,11 +1,7 @@
 //! Types of a request to send a message and of its result.
 
 use postrider_core::address::{AddressError, AddressKind};
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Error;
-use postrider_core::id::MessageId;
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
+use postrider_core::{clock::Timestamp, error::Error, id::MessageId, name::ConfigName, priority::Priority};
 use std::time::Duration;
 
 /// A request to send one message, as an API has parsed it.

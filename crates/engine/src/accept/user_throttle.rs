@@ -3,9 +3,7 @@
 //! The limit of the API key precedes the limit of the channel, which precedes the general limit; each scope is counted
 //! separately. The store counts the messages.
 
-use postrider_core::channel::Channel;
-use postrider_core::message::NewDelivery;
-use postrider_core::user_throttle::UserThrottle;
+use postrider_core::{channel::Channel, message::NewDelivery, user_throttle::UserThrottle};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};

@@ -1,12 +1,9 @@
 //! Validates a request and builds the message and queue entries from it. Stores nothing.
 
-use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind};
-use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
-use postrider_core::name::ConfigName;
-use postrider_core::queue_entry::QueueEntry;
+use postrider_core::{clock::Timestamp, event::EventTarget, name::ConfigName, queue_entry::QueueEntry};
 
 use sha2::{Digest, Sha256};
 

@@ -1,18 +1,13 @@
 //! Reads `[channels.NAME]` and `used_channels`, and checks the names of channels and providers against each other.
 
-use super::legacy_environment::channel_name;
-use super::providers::ConfiguredProviders;
-use super::retry::read_retry;
-use super::table_reader::TableReader;
-use super::test_mode::default_channel;
-use super::text::did_you_mean;
-use postrider_core::address::AddressKind;
+use super::{
+    legacy_environment::channel_name, providers::ConfiguredProviders, retry::read_retry,
+    table_reader::TableReader, test_mode::default_channel, text::did_you_mean,
+};
 use postrider_core::channel::{Addressing, Channel};
 use postrider_core::error::{Error, Result};
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
 use postrider_core::retry::{RetryPolicy, UnknownPolicy};
-use postrider_core::routing::RoutingStrategy;
+use postrider_core::{address::AddressKind, name::ConfigName, priority::Priority, routing::RoutingStrategy};
 use std::collections::BTreeMap;
 
 /// Reads `[channels.NAME]`; without any, returns the default channel.

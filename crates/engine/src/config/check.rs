@@ -2,12 +2,9 @@
 //!
 //! Works on values that were read already; does not access the file or the environment.
 
-use postrider_core::channel::Channel;
-use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, Result};
-use postrider_core::name::ConfigName;
-use std::net::SocketAddr;
-use std::time::Duration;
+use postrider_core::{channel::Channel, duration::format_duration, name::ConfigName};
+use std::{net::SocketAddr, time::Duration};
 
 use super::source::ConfigSource;
 use super::types::{Config, ProviderConfig};

@@ -3,12 +3,9 @@
 //! Secrets and URLs are validated here, so that invalid ones are reported at the start and not at the first
 //! call.
 
-use super::environment::Environment;
-use super::secret::resolve_text;
-use super::table_reader::TableReader;
 use super::types::{ApiKeyEvents, EventsConfig};
-use postrider_core::duration::parse_duration;
-use postrider_core::error::Result;
+use super::{environment::Environment, secret::resolve_text, table_reader::TableReader};
+use postrider_core::{duration::parse_duration, error::Result};
 use postrider_providers::EgressPolicy;
 use postrider_providers::webhook::{self, SigningSecrets};
 

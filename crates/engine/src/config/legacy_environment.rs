@@ -8,10 +8,9 @@
 use postrider_core::error::{Error, Result};
 use toml::Value;
 
-use super::environment::Environment;
 use super::provider_aliases::{PROVIDER_ALIASES, ProviderAlias};
-use super::source::ConfigSource;
 use super::text::{did_you_mean, split_list};
+use super::{environment::Environment, source::ConfigSource};
 
 /// Prefix of a channel variable, before the name of the channel.
 const CHANNEL_VARIABLE_PREFIX: &str = "CHANNEL_";

@@ -3,25 +3,19 @@
 //! Opens nothing, so that an invalid configuration prevents the start before anything is changed.
 
 use postrider_core::address::{PhoneRules, PhoneStrictness};
-use postrider_core::error::Result;
-use postrider_core::retry::RetryPolicy;
-use std::net::SocketAddr;
-use std::path::Path;
+use postrider_core::{error::Result, retry::RetryPolicy};
+use std::{net::SocketAddr, path::Path};
 
 use phonenumber::country;
 
-use super::api_keys::read_api_keys;
 use super::channels::{read_channels, read_used_channels};
 use super::check::{check_relations, collect_warnings};
-use super::environment::Environment;
-use super::events::read_events;
-use super::legacy_environment::apply_channel_variables;
-use super::providers::read_providers;
-use super::retry::read_retry;
-use super::source::ConfigSource;
-use super::table_reader::TableReader;
-use super::test_mode::mock_providers;
 use super::types::{Config, ScheduleConfig};
+use super::{
+    api_keys::read_api_keys, environment::Environment, events::read_events,
+    legacy_environment::apply_channel_variables, providers::read_providers, retry::read_retry,
+    source::ConfigSource, table_reader::TableReader, test_mode::mock_providers,
+};
 
 impl Config {
     /// Reads the file, applies the environment and then the `overrides` of the command line (by path, as in

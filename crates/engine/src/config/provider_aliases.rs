@@ -9,8 +9,7 @@
 use postrider_core::error::{Error, Result};
 use toml::{Table, Value};
 
-use super::environment::Environment;
-use super::text::split_list;
+use super::{environment::Environment, text::split_list};
 
 /// A class name of the replaced notification service.
 pub(super) struct ProviderAlias {

@@ -1,12 +1,10 @@
 //! Reads `[providers.NAME]`. The settings of an adapter are checked by the adapter.
 
-use super::environment::Environment;
-use super::secret::mask::mask_table;
-use super::secret::resolve_table;
-use super::table_reader::TableReader;
-use super::types::ProviderConfig;
-use postrider_core::error::Result;
-use postrider_core::name::ConfigName;
+use super::{
+    environment::Environment, secret::mask::mask_table, secret::resolve_table, table_reader::TableReader,
+    types::ProviderConfig,
+};
+use postrider_core::{error::Result, name::ConfigName};
 
 /// Configured providers, and the names of the disabled ones.
 pub(super) struct ConfiguredProviders {

@@ -1,8 +1,7 @@
 //! Reads `[retry]` and `[channels.NAME.retry]`.
 
 use super::table_reader::TableReader;
-use postrider_core::error::Result;
-use postrider_core::retry::RetryPolicy;
+use postrider_core::{error::Result, retry::RetryPolicy};
 
 /// Reads a retry policy; missing keys keep the value of `defaults`.
 pub(super) fn read_retry(section: &TableReader<'_>, defaults: &RetryPolicy) -> Result<RetryPolicy> {

@@ -10,8 +10,7 @@ pub(super) mod collect;
 pub(super) mod mask;
 mod placeholder;
 
-use super::environment::Environment;
-use super::table_reader::TableReader;
+use super::{environment::Environment, table_reader::TableReader};
 use placeholder::next_placeholder;
 
 /// Returns the table with all placeholders resolved.

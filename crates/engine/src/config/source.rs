@@ -4,8 +4,7 @@
 //! for error messages.
 
 use postrider_core::error::{Error, ErrorKind, Result};
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 use toml::Value;

@@ -5,15 +5,13 @@
 
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::name::ConfigName;
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde::de::DeserializeOwned;
 use toml::Value;
 
 use super::keys::{ConfigKey, NEVER, find_config_key, key_names_under};
-use super::source::ConfigSource;
-use super::text::did_you_mean;
+use super::{source::ConfigSource, text::did_you_mean};
 
 /// A table and its path.
 pub(super) struct TableReader<'a> {

@@ -2,9 +2,8 @@
 
 use postrider_core::address::{AddressKind, PhoneRules};
 use postrider_core::channel::{Addressing, Channel};
-use postrider_core::priority::Priority;
 use postrider_core::retry::{RetryPolicy, UnknownPolicy};
-use postrider_core::routing::RoutingStrategy;
+use postrider_core::{priority::Priority, routing::RoutingStrategy};
 use std::net::SocketAddr;
 
 use toml::Value;

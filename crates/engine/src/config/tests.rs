@@ -1,12 +1,10 @@
 //! Tests of loading: accepted forms and error messages.
 
 use postrider_core::address::{AddressKind, PhoneStrictness};
-use postrider_core::channel::Addressing;
-use postrider_core::priority::Priority;
-use postrider_core::retry::UnknownPolicy;
-use postrider_core::routing::RoutingStrategy;
-use std::path::PathBuf;
-use std::time::Duration;
+use postrider_core::{
+    channel::Addressing, priority::Priority, retry::UnknownPolicy, routing::RoutingStrategy,
+};
+use std::{path::PathBuf, time::Duration};
 
 use super::keys::CONFIG_KEYS;
 use super::*;

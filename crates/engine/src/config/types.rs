@@ -1,11 +1,8 @@
 //! Types of the configuration. Their `Debug` output never contains a secret.
 
-use postrider_core::address::PhoneRules;
-use postrider_core::channel::Channel;
-use postrider_core::name::ConfigName;
+use postrider_core::{address::PhoneRules, channel::Channel, name::ConfigName};
 use std::fmt;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
 use strum::{EnumString, IntoStaticStr};

@@ -3,13 +3,10 @@
 mod mixed_addresses;
 mod rate_limits;
 
-use postrider_core::attempt::SendResult;
 use postrider_core::clock::{Clock, sleep_thread};
-use postrider_core::id::MessageId;
-use postrider_core::inbound::CallbackItem;
+use postrider_core::{attempt::SendResult, id::MessageId, inbound::CallbackItem};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 

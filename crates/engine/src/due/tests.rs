@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::accept;
-use crate::config::Config;
-use crate::deliver::claim;
 use crate::testing::{GatewayBuilder, open_store, request_over};
+use crate::{accept, config::Config, deliver::claim};
 
 /// Returns two gateways on one store, each with its own queue in memory.
 async fn two_gateways(folder: &tempfile::TempDir) -> (Gateway, Gateway) {

@@ -12,8 +12,7 @@ use serde_json::json;
 
 use super::endpoints::EndpointResult;
 use crate::config::{ApiKey, Config, EventsConfig};
-use crate::gateway::Gateway;
-use crate::usage::rfc3339;
+use crate::{gateway::Gateway, usage::rfc3339};
 use postrider_providers::webhook::{SigningSecrets, WebhookClient, WebhookRequest, WebhookResult};
 
 /// Result of an attempt.

@@ -4,8 +4,7 @@
 //! calls.
 
 use postrider_core::clock::{Timestamp, saturating_add};
-use std::collections::HashMap;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 /// Consecutive failures after which an endpoint is backed off, with one call at a time until one succeeds.
 const FAILURES_BEFORE_BACKOFF: u32 = 3;

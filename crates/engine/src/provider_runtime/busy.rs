@@ -1,8 +1,6 @@
 //! The reasons why a provider cannot be called now, and when to try it again.
 
-use postrider_core::circuit_breaker::CircuitState;
-use postrider_core::clock::Timestamp;
-use postrider_core::name::ConfigName;
+use postrider_core::{circuit_breaker::CircuitState, clock::Timestamp, name::ConfigName};
 use std::time::Duration;
 
 use crate::circuit::ProviderCircuit;

@@ -1,9 +1,7 @@
 //! Status of a provider for pages and metrics.
 
 use crate::circuit::{PAUSED, ProviderCircuit};
-use postrider_core::circuit_breaker::CircuitState;
-use postrider_core::clock::Timestamp;
-use postrider_core::provider_control::ProviderControl;
+use postrider_core::{circuit_breaker::CircuitState, clock::Timestamp, provider_control::ProviderControl};
 
 /// Status of a provider, for pages and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]

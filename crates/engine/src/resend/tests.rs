@@ -1,7 +1,6 @@
 use super::*;
-use crate::accept;
-use crate::config::Config;
 use crate::testing::{GatewayBuilder, open_store, request_over};
+use crate::{accept, config::Config};
 
 #[tokio::test]
 async fn a_run_pushes_no_more_entries_than_the_queue_holds() {

@@ -1,9 +1,7 @@
 //! Tests of searches and their limits.
 
-use postrider_core::attempt::Outcome;
-use postrider_core::routing::RoutingStrategy;
-use std::sync::Arc;
-use std::time::Duration;
+use postrider_core::{attempt::Outcome, routing::RoutingStrategy};
+use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::accept::{self, AcceptRequest};

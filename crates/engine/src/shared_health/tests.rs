@@ -1,12 +1,10 @@
 //! Tests of the health that provider runtimes of several processes share.
 
 use super::*;
-use crate::config::Config;
-use crate::gateway::ProviderRuntime;
 use crate::testing::{GatewayBuilder, open_store};
-use postrider_core::attempt::Outcome;
-use postrider_core::clock::from_millis;
+use crate::{config::Config, gateway::ProviderRuntime};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
+use postrider_core::{attempt::Outcome, clock::from_millis};
 
 /// Returns gateways on one store and one clock; their first provider has a rate of two parts a second.
 async fn gateways(folder: &tempfile::TempDir, count: u64) -> Vec<Gateway> {

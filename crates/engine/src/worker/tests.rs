@@ -1,14 +1,13 @@
 //! Tests of a worker with a hanging provider beside quick ones, on another channel and on the same, and with more
 //! work than slots.
 
-use postrider_core::attempt::Outcome;
-use postrider_core::capacity::CapacitySource;
-use postrider_core::channel::Channel;
 use postrider_core::clock::{Clock, Timestamp};
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
-use postrider_core::queue_entry::QueueEntry;
-use postrider_core::routing::RoutingStrategy;
+use postrider_core::{
+    attempt::Outcome, capacity::CapacitySource, channel::Channel, queue_entry::QueueEntry,
+    routing::RoutingStrategy,
+};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -16,9 +15,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::*;
-use crate::accept;
-use crate::config::Config;
 use crate::testing::{FixedOutcomeProvider, GatewayBuilder, open_store, request_over};
+use crate::{accept, config::Config};
 use postrider_providers::Provider;
 use postrider_queue::Queue;
 

@@ -6,8 +6,7 @@
 
 use toml::{Table, Value};
 
-use super::mask::is_secret_name;
-use super::placeholder::next_placeholder;
+use super::{mask::is_secret_name, placeholder::next_placeholder};
 
 /// Minimum length of a word of a secret text that is masked separately, in bytes.
 const PIECE_BYTES_MIN: usize = 8;

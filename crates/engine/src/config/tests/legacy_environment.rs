@@ -2,10 +2,7 @@
 
 use super::super::*;
 use super::{TWO_PROVIDERS, load, load_with};
-use postrider_core::channel::Addressing;
-use postrider_core::name::ConfigName;
-use postrider_core::retry::UnknownPolicy;
-use postrider_core::routing::RoutingStrategy;
+use postrider_core::{channel::Addressing, name::ConfigName, retry::UnknownPolicy, routing::RoutingStrategy};
 
 /// Default configuration of the notification service.
 const LEGACY_VARIABLES: [(&str, &str); 6] = [

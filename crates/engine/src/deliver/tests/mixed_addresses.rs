@@ -1,19 +1,16 @@
 //! Tests of a round over a channel with providers that need different address kinds.
 
-use postrider_core::address::AddressKind;
-use postrider_core::channel::Addressing;
-use postrider_core::clock::Timestamp;
-use postrider_core::message::Delivery;
-use postrider_core::name::ConfigName;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_core::recipient::{Recipient, RecipientStatus};
-use postrider_core::routing::RoutingStrategy;
+use postrider_core::{
+    address::AddressKind, channel::Addressing, clock::Timestamp, message::Delivery, name::ConfigName,
+    routing::RoutingStrategy,
+};
 use tempfile::TempDir;
 
 use super::*;
 use crate::accept::{AcceptError, MissingAddressPolicy};
-use crate::config::ProviderConfig;
-use crate::receipts;
+use crate::{config::ProviderConfig, receipts};
 
 const PUSH: &str = "token-1";
 const EMAIL: &str = "ada@example.org";
