@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::environment::Environment;
 use super::events::read_api_key_events;
-use super::secret::resolve_text;
+use super::secret::SecretResolver;
 use super::table_reader::TableReader;
 use super::types::{ApiKey, EventsConfig, Scope};
 
@@ -63,7 +63,7 @@ fn read_key_digest(key_table: &TableReader<'_>, environment: &Environment) -> Re
             }
         },
         (None, Some(text)) => {
-            let key = resolve_text(&text, "key", key_table, environment)?;
+            let key = SecretResolver::new(key_table, environment).resolve_text(&text, "key")?;
             if key.len() < KEY_BYTES_MIN {
                 return error("key", "is shorter than 16 characters; create one with: openssl rand -hex 32");
             }

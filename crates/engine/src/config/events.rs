@@ -4,7 +4,7 @@
 //! call.
 
 use super::types::{ApiKeyEvents, EventsConfig};
-use super::{environment::Environment, secret::resolve_text, table_reader::TableReader};
+use super::{environment::Environment, secret::SecretResolver, table_reader::TableReader};
 use postrider_core::{duration::parse_duration, error::Result};
 use postrider_providers::EgressPolicy;
 use postrider_providers::webhook::{self, SigningSecrets};
@@ -56,10 +56,10 @@ pub(super) fn read_api_key_events(
 }
 
 fn read_secrets(key: &str, reader: &TableReader<'_>, environment: &Environment) -> Result<SigningSecrets> {
-    let written = reader.list(key)?;
-    let resolved = written.iter().map(|text| resolve_text(text, key, reader, environment));
-    let resolved = resolved.collect::<Result<Vec<_>>>()?;
-    SigningSecrets::parse(&resolved).map_err(|cause| reader.error_at(key, &cause))
+    let mut resolver = SecretResolver::new(reader, environment);
+    let written_secrets = reader.list(key)?;
+    let secrets = written_secrets.iter().map(|text| resolver.resolve_text(text, key));
+    SigningSecrets::parse(&secrets.collect::<Result<Vec<_>>>()?).map_err(|cause| reader.error_at(key, &cause))
 }
 
 /// Parses every text of a list; `None` if the list is missing or empty.

@@ -1,7 +1,7 @@
 //! Reads `[providers.NAME]`. The settings of an adapter are checked by the adapter.
 
 use super::{
-    environment::Environment, secret::mask::mask_table, secret::resolve_table, table_reader::TableReader,
+    environment::Environment, secret::SecretResolver, secret::mask::mask_table, table_reader::TableReader,
     types::ProviderConfig,
 };
 use postrider_core::{error::Result, name::ConfigName};
@@ -39,7 +39,8 @@ fn read_provider(
     };
     let written_settings =
         table.other_entries().map(|(key, value)| (key.clone(), value.clone())).collect::<toml::Table>();
-    let settings = resolve_table(&written_settings, table, environment)?;
+    let mut resolver = SecretResolver::new(table, environment);
+    let settings = resolver.resolve_table(&written_settings, "")?;
     let rate = table.get::<f64>("rate")?;
     if rate.is_some_and(|rate| rate <= 0.0) {
         let problem = "must be greater than 0 parts per second; omit it for no limit, or set enabled = false";
@@ -56,6 +57,7 @@ fn read_provider(
         breaker_failure_threshold: failure_threshold.unwrap_or(defaults.breaker_failure_threshold),
         breaker_open_duration: open_duration.unwrap_or(defaults.breaker_open_duration),
         masked_settings: mask_table(&written_settings),
+        placeholder_values: resolver.resolved_values,
         ..defaults
     })
 }

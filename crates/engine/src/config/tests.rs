@@ -360,9 +360,22 @@ fn secrets_come_from_variables_and_files_and_are_never_printed() {
     let settings = &config.providers[0].settings;
     assert_eq!(settings["url"].as_str(), Some("http://red/?to={to}&who=hunter2"));
     assert_eq!(settings["headers"]["X"].as_str(), Some("a hunter2 b"));
+    assert_eq!(config.providers[0].secret_values(), ["hunter2"]);
     let printed = format!("{config:?} {config:#?}");
     assert!(!printed.contains("hunter2"), "{printed}");
     assert!(printed.contains("${env:RED}"), "{printed}");
+}
+
+#[test]
+fn the_values_of_placeholders_are_secrets_under_any_name() {
+    let environment = Environment::from([("A", "x1"), ("B", "12"), ("C", "34")]);
+    for (setting, expected) in
+        [("a = \"${env:A}\"", vec!["x1"]), ("a = \"x/${env:B}/y${env:C}\"", vec!["12", "34"])]
+    {
+        let text = format!("[providers.red]\nkind = \"http\"\n{setting}\n");
+        let (config, _) = load_with(&text, &environment).unwrap();
+        assert_eq!(config.providers[0].secret_values(), expected, "{setting}");
+    }
 }
 
 #[test]

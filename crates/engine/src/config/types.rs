@@ -132,6 +132,8 @@ pub struct ProviderConfig {
     pub settings: toml::Table,
     /// Settings of the adapter with secrets masked.
     pub(super) masked_settings: toml::Table,
+    /// Values of the placeholders in the settings.
+    pub(super) placeholder_values: Vec<String>,
 }
 
 impl ProviderConfig {
@@ -150,6 +152,7 @@ impl ProviderConfig {
             kind: kind.to_owned(),
             settings,
             masked_settings,
+            placeholder_values: Vec::new(),
         }
     }
 
@@ -160,7 +163,9 @@ impl ProviderConfig {
 
     /// Returns every secret text in the settings, for callers that mask their output.
     pub fn secret_values(&self) -> Vec<String> {
-        collect_secrets(&self.settings, &self.masked_settings)
+        let mut secrets = self.placeholder_values.iter().cloned().collect();
+        collect_secrets(&self.settings, &mut secrets);
+        secrets.into_iter().collect()
     }
 }
 
