@@ -74,7 +74,7 @@ impl ProviderCircuit {
         self.control = Some(control.clone());
     }
 
-    /// Starts a cooldown; a longer one stays.
+    /// Starts a cooldown until `until`; a longer cooldown stays.
     pub fn start_cooldown(&mut self, until: Timestamp) {
         if self.cooldown_until.is_none_or(|current_end| current_end < until) {
             self.cooldown_until = Some(until);
@@ -114,7 +114,7 @@ impl ProviderCircuit {
         is_state_changed || self.cooldown_until != cooldown_before
     }
 
-    /// Returns what other processes do not know yet.
+    /// Returns the health that other processes do not know yet.
     pub fn unreported_health(&self, provider: &ConfigName, loaded_at: Timestamp) -> Option<HealthReport> {
         (self.unreported.is_some() || self.is_cooldown_unreported).then(|| HealthReport {
             provider: provider.clone(),
@@ -136,7 +136,7 @@ impl ProviderCircuit {
         }
     }
 
-    /// Loads shared health, unless it is older than what is known, no longer applies, or a local change is
+    /// Loads shared health, unless a newer version was loaded, the health does not apply any more, or a local change is
     /// unreported.
     pub fn load_health(&mut self, shared: &SharedHealth, loaded_at: Timestamp, now: Timestamp) {
         self.cooldown_until = self.cooldown_until.max(shared.cooldown_until);

@@ -1,7 +1,6 @@
 //! Delivers messages: claims due deliveries, tries the providers of the channel, and records the round.
 //!
-//! Each step returns what it did and may be repeated: only one claim of a delivery succeeds, and only the
-//! newest claim can record its round.
+//! Each step may be repeated: only one claim of a delivery succeeds, and only the newest claim can record a round.
 
 use postrider_core::attempt::{Attempt, Outcome};
 use postrider_core::clock::{Timestamp, saturating_add};
@@ -104,14 +103,14 @@ pub async fn run_round(gateway: &Gateway, claim: LeasedDelivery) {
             log::warn!("deliver: round not recorded, delivery was claimed by another worker; delivery={id}");
         }
         Err(error) => {
-            let message = "deliver: recording a round failed, the attempt will count as unknown";
-            gateway.back_off_after_store_error(message, &error).await;
+            let log_message = "deliver: recording a round failed, the attempt will count as unknown";
+            gateway.back_off_after_store_error(log_message, &error).await;
         }
     }
 }
 
-/// Records a round. While the store is unavailable it retries until the lease may end, because an unrecorded
-/// send is sent again.
+/// Records a round. While the store is unavailable, retries until the lease may end, because a message whose round is not
+/// recorded is sent again.
 async fn record_round(gateway: &Gateway, round: CompletedRound) -> Result<Option<RecordResult>, Error> {
     let stopwatch = gateway.clock.stopwatch();
     let mut is_logged = false;
@@ -168,7 +167,7 @@ async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Att
 ///
 /// Stops at the first outcome that concerns the message or its last usable address; after an outcome that concerns the
 /// provider, the next provider is tried. A provider is skipped if its call could outlast the lease, because another
-/// worker may claim the delivery before that call returns and send it a second time.
+/// worker may claim the delivery before that call returns and send the message a second time.
 async fn try_providers(
     gateway: &Gateway,
     route: &Route,
@@ -255,7 +254,7 @@ fn ends_round(outcome: &Outcome, addresses: &DeliveryAddresses<'_>, route: &Rout
     }
 }
 
-/// Returns the provider to avoid, unless it is the only one that can use an address of the recipient.
+/// Returns the provider that the delivery avoids, unless no other provider can use an address of the recipient.
 fn provider_to_avoid<'c>(
     route: &Route,
     claimed: &'c ClaimedDelivery,
@@ -323,7 +322,7 @@ fn build_outbound_message(claimed: &ClaimedDelivery, route: &Route) -> OutboundM
     }
 }
 
-/// Returns rules for a delivery of an unconfigured channel: it waits, in case the channel is configured
+/// Returns the rules of a delivery over an unconfigured channel: the delivery waits, because the channel may be configured
 /// again.
 fn rules_without_channel(claimed: &ClaimedDelivery) -> DeliveryRules<'static> {
     static RETRY: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);

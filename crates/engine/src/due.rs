@@ -16,8 +16,8 @@ const QUEUE_REFILL_MAX: usize = 1_000;
 /// Maximum time to wait for entries that were pushed to the queue.
 const REFILLED_QUEUE_WAIT: Duration = Duration::from_millis(20);
 
-/// Number of reads from the store that replace the queue when its entries are outdated, before the queue is
-/// tried again.
+/// Number of reads from the store instead of the queue after the queue's entries were outdated; then the queue is read
+/// again.
 const STORE_POLLS_WHEN_BEHIND: u32 = 64;
 
 /// Result of a search for due deliveries.
@@ -116,8 +116,8 @@ async fn poll_store(gateway: &Gateway, capacity: &Capacity, refill_capacity: &Ca
     let due = match gateway.store.due(gateway.clock.now(), refill_capacity).await {
         Ok(due) => due,
         Err(error) => {
-            let message = "deliver: reading due deliveries failed";
-            gateway.back_off_after_store_error(message, &error).await;
+            let log_message = "deliver: reading due deliveries failed";
+            gateway.back_off_after_store_error(log_message, &error).await;
             return DueDeliveries::default();
         }
     };

@@ -59,7 +59,7 @@ struct EventDispatcher {
 /// Sends events until the stop signal. Calls in flight end before this function returns; a result that is not
 /// recorded leads to another attempt after the lease.
 pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
-    let (results, receiver) = mpsc::channel(RESULTS_PER_TRANSACTION);
+    let (results, result_receiver) = mpsc::channel(RESULTS_PER_TRANSACTION);
     let concurrency = gateway.config.events.concurrency;
     let dispatcher = Arc::new(EventDispatcher {
         endpoints: Mutex::new(EndpointTable::new(
@@ -72,7 +72,7 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
         gateway: Arc::clone(&gateway),
         results,
     });
-    let recorder = tokio::spawn(record_results(gateway, receiver));
+    let recorder = tokio::spawn(record_results(gateway, result_receiver));
     tokio::select! {
         () = poll_endpoints(&dispatcher) => {}
         _ = stop.wait_for(|stop| *stop) => {}
@@ -110,8 +110,8 @@ async fn poll_endpoints(dispatcher: &Arc<EventDispatcher>) {
         match dispatch_due(dispatcher, &mut last_endpoint).await {
             Ok(event_count) => has_sent |= event_count > 0,
             Err(error) => {
-                let message = "events: store error, retrying";
-                dispatcher.gateway.back_off_after_store_error(message, &error).await;
+                let log_message = "events: store error, retrying";
+                dispatcher.gateway.back_off_after_store_error(log_message, &error).await;
             }
         }
         if last_endpoint.is_empty() && !std::mem::take(&mut has_sent) {
@@ -154,7 +154,7 @@ async fn dispatch_due(dispatcher: &Arc<EventDispatcher>, last_endpoint: &mut Str
 }
 
 impl EventDispatcher {
-    /// Returns whether the HTTP client exists; creates it for the first event.
+    /// Returns whether the HTTP client exists; creates the client for the first event.
     async fn ensure_client(&self) -> bool {
         if self.client.get().is_some() {
             return true;

@@ -187,16 +187,16 @@ impl Gateway {
         true
     }
 
-    /// Returns the provider with this token in its callback URL, if there is one that reports to
-    /// `/messages/delivery_status`. The comparison takes the same time for every wrong token.
+    /// Returns the provider that reports to `/messages/delivery_status` and has this token in its callback URL. The
+    /// comparison takes the same time for every wrong token.
     pub fn provider_of_callback_token(&self, token: &str) -> Option<&Arc<ProviderRuntime>> {
         let signature = BASE64URL_NOPAD.decode(token.as_bytes()).ok()?;
         self.providers
             .iter()
             .filter(|runtime| runtime.provider.callback_mode() == CallbackMode::Texting)
             .filter(|runtime| {
-                let name = runtime.name.as_str().as_bytes();
-                self.secret.verify(CALLBACK_PURPOSE, name, &signature)
+                let provider_name = runtime.name.as_str().as_bytes();
+                self.secret.verify(CALLBACK_PURPOSE, provider_name, &signature)
             })
             .last()
     }

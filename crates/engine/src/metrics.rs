@@ -92,8 +92,8 @@ fn register_seconds<M: Metric + Clone>(registry: &mut Registry, name: &str, help
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("postrider");
-        let all = &mut registry;
+        let mut new_registry = Registry::with_prefix("postrider");
+        let registry = &mut new_registry;
         let histogram = || Histogram::new(DURATION_BOUNDS_SECONDS);
         let oldest_help = "Time for which the oldest due delivery has been due";
         let age_help = "Age of the newest report, or of this process while there is none";
@@ -101,50 +101,54 @@ impl Default for Metrics {
         let available_help = "1 when calls to a provider are allowed, 0 otherwise";
         let attempt_durations = Family::new_with_constructor(histogram as fn() -> Histogram);
         let metrics = Self {
-            accepted: register(all, "accepted", "Messages stored"),
-            attempts: register(all, "attempts", "Attempts by provider and outcome"),
-            state_changes: register(all, "state_changes", "Delivery state changes by channel and new state"),
-            refused: register(all, "refused", "Messages that were not accepted, by reason"),
-            receipts: register(all, "receipts", "Receipts by result"),
-            inbound_messages: register(all, "inbound_messages", "Inbound messages by result"),
+            accepted: register(registry, "accepted", "Messages stored"),
+            attempts: register(registry, "attempts", "Attempts by provider and outcome"),
+            state_changes: register(
+                registry,
+                "state_changes",
+                "Delivery state changes by channel and new state",
+            ),
+            refused: register(registry, "refused", "Messages that were not accepted, by reason"),
+            receipts: register(registry, "receipts", "Receipts by result"),
+            inbound_messages: register(registry, "inbound_messages", "Inbound messages by result"),
             event_attempts: register(
-                all,
+                registry,
                 "event_attempts",
                 "Webhook delivery attempts by resulting event state",
             ),
-            store_errors: register(all, "store_errors", "Store operations that failed"),
-            rate_limited: register(all, "rate_limited", "Calls postponed by the provider rate limiter"),
+            store_errors: register(registry, "store_errors", "Store operations that failed"),
+            rate_limited: register(registry, "rate_limited", "Calls postponed by the provider rate limiter"),
             clock_offset_seconds: register_seconds(
-                all,
+                registry,
                 "clock_offset",
                 "Store clock minus local clock",
                 Gauge::default(),
             ),
-            breaker_states: register(all, "provider_circuit", breaker_help),
-            provider_available: register(all, "provider_available", available_help),
-            calls_in_flight: register(all, "calls_in_flight", "Calls to a provider in flight"),
-            waiting: register(all, "waiting", "Waiting deliveries, due or not"),
-            due: register(all, "due", "Waiting deliveries that are due"),
+            breaker_states: register(registry, "provider_circuit", breaker_help),
+            provider_available: register(registry, "provider_available", available_help),
+            calls_in_flight: register(registry, "calls_in_flight", "Calls to a provider in flight"),
+            waiting: register(registry, "waiting", "Waiting deliveries, due or not"),
+            due: register(registry, "due", "Waiting deliveries that are due"),
             providers_available: register(
-                all,
+                registry,
                 "providers_available",
                 "Providers of a channel to which calls are allowed",
             ),
-            oldest_waiting: register_seconds(all, "oldest_waiting", oldest_help, Family::default()),
-            report_age_seconds: register_seconds(all, "report_age", age_help, Gauge::default()),
+            oldest_waiting: register_seconds(registry, "oldest_waiting", oldest_help, Family::default()),
+            report_age_seconds: register_seconds(registry, "report_age", age_help, Gauge::default()),
             attempt_durations: register_seconds(
-                all,
+                registry,
                 "attempt_duration",
                 "Duration of an attempt",
                 attempt_durations,
             ),
             accept_duration: register_seconds(
-                all,
+                registry,
                 "accept_duration",
                 "Duration of accepting a message, including refusals",
                 histogram(),
             ),
-            registry: Mutex::new(registry),
+            registry: Mutex::new(new_registry),
         };
         for (family, results) in [
             (&metrics.receipts, &RECEIPT_RESULTS[..]),

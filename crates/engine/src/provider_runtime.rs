@@ -1,8 +1,7 @@
 //! Runtime state of one provider: circuit breaker, rate limiter, and calls in flight.
 //!
-//! [`ProviderRuntime::acquire`] decides whether a call may start now; [`ProviderRuntime::call`] makes it and
-//! updates the circuit breaker with its result. Runtimes are independent of each other and know nothing about
-//! deliveries. A provider with a closed breaker and no `rate` needs no store access.
+//! [`ProviderRuntime::acquire`] decides whether a call may start now; [`ProviderRuntime::call`] makes the call and updates
+//! the circuit breaker with its result. Runtimes are independent of each other and know nothing about deliveries. A provider with a closed breaker and no `rate` needs no store access.
 
 use postrider_core::attempt::{Attempt, Outcome, SendResult};
 use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitState};
@@ -90,8 +89,8 @@ impl ProviderRuntime {
         metrics: &Metrics,
         context: RuntimeContext,
     ) -> Self {
-        let name = config.name.as_str();
-        metrics.set_provider_available(name, true, 0);
+        let provider_name = config.name.as_str();
+        metrics.set_provider_available(provider_name, true, 0);
         Self {
             name: config.name.clone(),
             provider,
@@ -106,7 +105,7 @@ impl ProviderRuntime {
             in_flight: AtomicUsize::new(0),
             response_times: ResponseTimes::default(),
             unresponsive_limit: AtomicUsize::new(usize::MAX),
-            call_metrics: CallMetrics::new(name, metrics),
+            call_metrics: CallMetrics::new(provider_name, metrics),
         }
     }
 
@@ -125,8 +124,8 @@ impl ProviderRuntime {
         self.response_times.is_unresponsive()
     }
 
-    /// Limits the calls in flight while the provider is unresponsive, so that it cannot occupy worker slots
-    /// that other providers need.
+    /// Limits the calls in flight while the provider is unresponsive, so that its calls leave worker slots for other
+    /// providers.
     pub fn set_unresponsive_limit(&self, calls: usize) {
         self.unresponsive_limit.store(calls, Ordering::Release);
     }
@@ -248,7 +247,7 @@ impl ProviderRuntime {
         store.acquire_probe(&self.name, timeout, now).await
     }
 
-    /// Returns what other processes do not know yet.
+    /// Returns the health that other processes do not know yet.
     pub fn unreported_health(&self) -> Option<HealthReport> {
         self.circuit().unreported_health(&self.name, self.context.config_loaded_at)
     }
@@ -272,7 +271,7 @@ impl ProviderRuntime {
         self.circuit().mark_report_uncertain();
     }
 
-    /// Loads what other processes have reported.
+    /// Loads the health that other processes have reported.
     pub fn load_health(&self, shared: &SharedHealth, now: Timestamp) {
         self.circuit().load_health(shared, self.context.config_loaded_at, now);
     }
@@ -308,7 +307,7 @@ impl ProviderRuntime {
     }
 
     /// Updates counters and circuit breaker with the result of a call. The provider's response text is not
-    /// logged, because it may repeat the request with number and body.
+    /// logged, because the response may repeat the request with number and body.
     pub(crate) fn complete(&self, send_result: &SendResult, now: Timestamp) {
         self.call_metrics.count_outcome(&send_result.outcome);
         match &send_result.outcome {
@@ -322,9 +321,9 @@ impl ProviderRuntime {
                 self.update_circuit(|circuit| circuit.breaker.record_failure(now));
             }
             Outcome::Throttled { retry_after } => {
-                let until = saturating_add(now, retry_after.unwrap_or(THROTTLED_COOLDOWN).min(COOLDOWN_MAX));
+                let cooldown = retry_after.unwrap_or(THROTTLED_COOLDOWN).min(COOLDOWN_MAX);
                 self.update_circuit(|circuit| {
-                    circuit.start_cooldown(until);
+                    circuit.start_cooldown(saturating_add(now, cooldown));
                     // A provider that answers "too fast" is reachable.
                     if circuit.breaker.is_half_open() {
                         circuit.breaker.record_success();

@@ -35,7 +35,7 @@ pub enum RecipientError {
     InvalidAddress(AddressError),
 }
 
-/// Parses an address in any form that its channel accepts.
+/// Parses an address in any form that the channel accepts.
 pub fn parse_recipient(
     gateway: &Gateway,
     channel: &str,

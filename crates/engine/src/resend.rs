@@ -4,7 +4,7 @@
 
 use postrider_core::{
     capacity::Capacity, clock::Timestamp, delivery::DeliveryStateKind, error::Result, id::DeliveryId,
-    job::ScheduledJob, queue_entry::QueueEntry,
+    job::ScheduledJob,
 };
 use std::time::Duration;
 
@@ -32,17 +32,17 @@ pub struct ResendResult {
     pub backlog: Backlog,
 }
 
-/// Pushes all due deliveries to the queue. Running it twice is harmless: a delivery is in the queue at most
-/// once, and only one worker can claim it.
+/// Pushes all due deliveries to the queue. A second run is harmless: a delivery is in the queue at most once, and only one
+/// worker can claim the delivery.
 pub async fn enqueue_due(gateway: &Gateway) -> Result<ResendResult> {
     let now = gateway.clock.now();
-    let entries = gateway.store.due(now, &Capacity::total(entries_pushed_max(gateway))).await?;
-    gateway.queue.push(&entries);
-    Ok(ResendResult { enqueued: entries.len(), backlog: gateway.store.backlog(now).await? })
+    let due_entries = gateway.store.due(now, &Capacity::total(entries_pushed_max(gateway))).await?;
+    gateway.queue.push(&due_entries);
+    Ok(ResendResult { enqueued: due_entries.len(), backlog: gateway.store.backlog(now).await? })
 }
 
-/// Runs [`enqueue_due`] for the built-in schedule. Returns `None` if nothing is due, or if another process
-/// runs it or has run it within half an interval. Writes nothing while nothing is due.
+/// Runs [`enqueue_due`] for the built-in schedule. Returns `None` if nothing is due, or if another process runs this job or
+/// has run the job within half an interval. Writes nothing while nothing is due.
 pub async fn enqueue_if_due(gateway: &Gateway, interval: Duration) -> Result<Option<ResendResult>> {
     if gateway.store.due(gateway.clock.now(), &Capacity::total(1)).await?.is_empty() {
         return Ok(None);
@@ -74,8 +74,8 @@ pub async fn cancel(gateway: &Gateway, ids: &[DeliveryId]) -> Result<usize> {
     Ok(cancelled)
 }
 
-/// Makes deliveries due now and pushes them to the queue. Claimed and delivered ones are not changed. Returns
-/// how many were changed; calls `progress` after each transaction.
+/// Makes deliveries due now and pushes them to the queue. Claimed and delivered deliveries are not changed. Returns the
+/// number of changed deliveries; calls `progress` after each transaction.
 pub async fn requeue(
     gateway: &Gateway,
     ids: &[DeliveryId],
@@ -85,12 +85,12 @@ pub async fn requeue(
     let mut requeued = 0;
     for batch in ids.chunks(DELIVERIES_PER_TRANSACTION) {
         let now = gateway.clock.now();
-        let entries: Vec<QueueEntry> = gateway.store.requeue(batch.to_vec(), now, expires_at).await?;
-        gateway.queue.push(&entries);
-        for entry in &entries {
+        let requeued_entries = gateway.store.requeue(batch.to_vec(), now, expires_at).await?;
+        gateway.queue.push(&requeued_entries);
+        for entry in &requeued_entries {
             gateway.count_state_change(&entry.channel, DeliveryStateKind::Waiting);
         }
-        requeued += entries.len();
+        requeued += requeued_entries.len();
         progress(batch.len());
     }
     Ok(requeued)

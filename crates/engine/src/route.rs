@@ -39,8 +39,8 @@ impl Route {
         Self { balancer: Mutex::default(), providers, address_kinds, channel, state_changes }
     }
 
-    /// Returns the providers to try in one round, in order. Unavailable providers are left out, and so is
-    /// `avoid` unless it is the only one.
+    /// Returns the providers to try in one round, in order: without unavailable providers, and without `avoid` unless the
+    /// channel has no other provider.
     pub fn order(&self, avoid: Option<&ConfigName>, now: Timestamp) -> Vec<&ProviderRuntime> {
         let candidates: Vec<RouteCandidate> = self
             .providers
@@ -58,8 +58,8 @@ impl Route {
         self.providers.len() > 1 && avoid == Some(&runtime.name)
     }
 
-    /// Returns the provider that will be available first, among those for which `is_usable` holds; `avoid` as
-    /// in [`Route::order`].
+    /// Returns why the provider that will be available first is busy. Considers providers for which `is_usable` holds;
+    /// `avoid` as in [`Route::order`].
     pub fn soonest_available(
         &self,
         avoid: Option<&ConfigName>,

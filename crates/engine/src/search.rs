@@ -44,7 +44,7 @@ pub enum StateFilter {
     MaybeDuplicate,
 }
 
-/// A delivery that was found, with data of its message.
+/// A delivery that a search found, with data of its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliverySearchHit {
     /// Id of the message.

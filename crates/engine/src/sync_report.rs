@@ -86,8 +86,7 @@ pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option
         if !is_due {
             return Ok(None);
         }
-        let result = apply_and_save(gateway, now, CHANGES_PER_TRANSACTION, |_| ()).await?;
-        Ok(Some(result))
+        apply_and_save(gateway, now, CHANGES_PER_TRANSACTION, |_| ()).await.map(Some)
     };
     match job_lock::run_unless_locked(gateway, ScheduledJob::Report, Duration::ZERO, job).await? {
         job_lock::JobRun::Ran(result) => Ok(result),

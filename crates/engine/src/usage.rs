@@ -1,6 +1,6 @@
 //! Usage rows, as the native API and `console usage` write them: one per delivery, and totals by day, user and channel.
 //!
-//! Every field is present, null where there is no value. [`csv`] writes the same fields as columns.
+//! Every field is present; a missing value is null. [`csv`] writes the same fields as columns.
 
 pub mod csv;
 

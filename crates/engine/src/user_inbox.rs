@@ -6,8 +6,8 @@ use crate::{gateway::Gateway, receipts};
 use postrider_core::message::{Delivery, Message};
 use postrider_core::{delivery::DeliveryStateKind, error::Result, id::MessageId};
 
-/// Records that the user has read the message and returns the message. Changes nothing if it was read before or
-/// the message was not sent. Returns `None` if the user has no such message.
+/// Records that the user has read the message and returns the message. Changes nothing if the message was read before or
+/// was not sent. Returns `None` if the user has no such message.
 pub async fn mark_read(gateway: &Gateway, user: &str, id: MessageId) -> Result<Option<Message>> {
     let Some(message) = find_for_user(gateway, user, id).await? else {
         return Ok(None);

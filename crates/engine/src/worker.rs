@@ -1,7 +1,7 @@
 //! The worker loop: claims as many deliveries as it has free slots, until the stop signal.
 //!
-//! A worker claims no more than it can call at once, so that a crash leaves few rounds with outcome
-//! `unknown`, and no more of a channel than its share, so that a slow channel cannot block the others.
+//! A worker claims no more deliveries than it has slots, so that a crash leaves few rounds with outcome `unknown`, and no
+//! more deliveries of a channel than the channel's share, so that a slow channel cannot block the others.
 
 use std::{sync::Arc, time::Duration};
 

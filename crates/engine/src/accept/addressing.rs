@@ -61,7 +61,7 @@ pub(super) fn build_deliveries(
     }
 }
 
-/// The address of a delivery, or the reason why it has none.
+/// The address of a delivery, or the reason why the delivery has no address.
 struct ResolvedAddress {
     address: String,
     spelling: String,

@@ -56,18 +56,21 @@ fn read_scopes(key_table: &TableReader<'_>) -> Result<Vec<Scope>> {
 fn read_key_digest(key_table: &TableReader<'_>, environment: &Environment) -> Result<[u8; 32]> {
     let error = |name, problem| Err(key_table.error_at(name, problem));
     match (key_table.get::<String>("sha256")?, key_table.get::<String>("key")?) {
-        (Some(hex), None) => match HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).map(<[u8; 32]>::try_from) {
-            Ok(Ok(digest)) => Ok(digest),
-            _ => {
-                error("sha256", "must be 64 hexadecimal digits; create them with: printf %s KEY | sha256sum")
+        (Some(hex_digest), None) => {
+            match HEXLOWER_PERMISSIVE.decode(hex_digest.as_bytes()).map(<[u8; 32]>::try_from) {
+                Ok(Ok(digest)) => Ok(digest),
+                _ => error(
+                    "sha256",
+                    "must be 64 hexadecimal digits; create them with: printf %s KEY | sha256sum",
+                ),
             }
-        },
-        (None, Some(text)) => {
-            let key = SecretResolver::new(key_table, environment).resolve_text(&text, "key")?;
-            if key.len() < KEY_BYTES_MIN {
+        }
+        (None, Some(written_key)) => {
+            let api_key = SecretResolver::new(key_table, environment).resolve_text(&written_key, "key")?;
+            if api_key.len() < KEY_BYTES_MIN {
                 return error("key", "is shorter than 16 characters; create one with: openssl rand -hex 32");
             }
-            Ok(Sha256::digest(key.as_bytes()).into())
+            Ok(Sha256::digest(api_key.as_bytes()).into())
         }
         (Some(_), Some(_)) => error("key", "and sha256 are both set; keep one of them"),
         (None, None) => error("sha256", "is missing; set sha256, or key = \"${env:NAME}\""),

@@ -36,7 +36,7 @@ pub(super) fn read_channels(
     }
 }
 
-/// Reads `used_channels` without disabled channels; returns all channels if it is not set.
+/// Reads `used_channels` without disabled channels; returns all channels if `used_channels` is not set.
 pub(super) fn read_used_channels(top: &TableReader<'_>, channels: &[Channel]) -> Result<Vec<ConfigName>> {
     let listed = top.list("used_channels")?;
     let tables = top.section("channels")?.named_tables()?;

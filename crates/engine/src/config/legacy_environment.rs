@@ -1,9 +1,8 @@
 //! Reads the environment variables of the replaced notification service: `USED_CHANNELS` and `CHANNEL_…`.
 //!
-//! They are converted to channels and providers as in the file, so that later code treats both alike. A
-//! provider is named by a table of the file or by a class name of that service. A class name stands for an
-//! account if its credentials are set ([`super::provider_aliases`]), otherwise for a mock provider, which is
-//! logged.
+//! The variables are converted to channels and providers as in the file, so that later code treats both alike. A variable
+//! names a provider by its table in the file or by a class name of that service. A class name stands for an account if the
+//! credentials of the account are set ([`super::provider_aliases`]), otherwise for a mock provider, with a warning.
 
 use postrider_core::error::{Error, Result};
 use toml::Value;
@@ -71,11 +70,11 @@ fn apply_channel_variable(
         let alias = alias.ok_or_else(|| unknown_provider(source, variable, provider))?;
         warnings.extend(add_alias_provider(source, environment, alias)?);
     }
-    let name = channel_name(variable);
-    let channel = table_entry(source, "channels", &name)?;
+    let channel_name = channel_name(variable);
+    let channel = table_entry(source, "channels", &channel_name)?;
     channel.insert("providers".to_owned(), split_list(text).collect::<Vec<_>>().into());
     channel.entry("strategy").or_insert_with(|| Value::from("failover"));
-    source.set_origin(format!("channels.{name}.providers"), variable);
+    source.set_origin(format!("channels.{channel_name}.providers"), variable);
     Ok(())
 }
 
@@ -86,27 +85,29 @@ fn add_alias_provider(
     environment: &Environment,
     alias: &ProviderAlias,
 ) -> Result<Option<String>> {
-    let name = alias.name;
+    let provider = alias.name;
     let account = match &alias.account {
-        Some(variables) => variables.read_account(name, environment)?,
+        Some(variables) => variables.read_account(provider, environment)?,
         None => None,
     };
     let warning = account.is_none().then(|| {
         let remedy = alias.account.as_ref().map_or_else(String::new, |variables| {
             format!(" (set {} in the environment, or add that table)", variables.required_variables())
         });
-        format!("{name} has no [providers.{name}] and no credentials: using a mock, nothing is sent{remedy}")
+        format!(
+            "{provider} has no [providers.{provider}] and no credentials: using a mock, nothing is sent{remedy}"
+        )
     });
-    let table = table_entry(source, "providers", name)?;
+    let provider_table = table_entry(source, "providers", provider)?;
     match account {
-        Some(account) => table.extend(account),
-        None => table.extend([
+        Some(account) => provider_table.extend(account),
+        None => provider_table.extend([
             ("kind".to_owned(), Value::from("mock")),
             ("failure_rate".to_owned(), Value::from(alias.failure_rate)),
         ]),
     }
     if let Some(address) = alias.address {
-        set_default_address(table, address);
+        set_default_address(provider_table, address);
     }
     Ok(warning)
 }
@@ -114,16 +115,16 @@ fn add_alias_provider(
 /// Sets the `kind` of a table that is named after a class name and has none.
 fn set_default_kind(source: &mut ConfigSource, alias: &ProviderAlias) {
     let providers = source.table.get_mut("providers").and_then(Value::as_table_mut);
-    let table = providers.and_then(|providers| providers.get_mut(alias.name)?.as_table_mut());
-    if let (Some(table), Some(variables)) = (table, &alias.account) {
-        table.entry("kind").or_insert_with(|| Value::from(variables.kind));
+    let provider = providers.and_then(|providers| providers.get_mut(alias.name)?.as_table_mut());
+    if let (Some(provider), Some(variables)) = (provider, &alias.account) {
+        provider.entry("kind").or_insert_with(|| Value::from(variables.kind));
     }
 }
 
 /// Sets the address kind of the class, if the adapter would take any address.
 fn set_default_address(provider: &mut toml::Table, address: &str) {
-    let kind = provider.get("kind").and_then(Value::as_str);
-    if matches!(kind, Some("mock" | "http")) {
+    let adapter = provider.get("kind").and_then(Value::as_str);
+    if matches!(adapter, Some("mock" | "http")) {
         provider.entry("address").or_insert_with(|| Value::from(address));
     }
 }
@@ -140,15 +141,15 @@ fn unknown_provider(source: &ConfigSource, variable: &str, provider: &str) -> Er
 }
 
 fn has_table(source: &ConfigSource, section: &str, name: &str) -> bool {
-    let section = source.table.get(section).and_then(Value::as_table);
-    section.is_some_and(|section| section.contains_key(name))
+    let tables = source.table.get(section).and_then(Value::as_table);
+    tables.is_some_and(|tables| tables.contains_key(name))
 }
 
 /// Returns the table `[section.name]`; creates it if it is missing.
 fn table_entry<'s>(source: &'s mut ConfigSource, section: &str, name: &str) -> Result<&'s mut toml::Table> {
     let error = source.error_at(section, &format!("must be a table: write [{section}.{name}]"));
-    let empty = || Value::Table(toml::Table::new());
-    let section = source.table.entry(section).or_insert_with(empty).as_table_mut();
-    let named = section.and_then(|section| section.entry(name).or_insert_with(empty).as_table_mut());
-    named.ok_or(error)
+    let empty_table = || Value::Table(toml::Table::new());
+    let tables = source.table.entry(section).or_insert_with(empty_table).as_table_mut();
+    let named_table = tables.and_then(|tables| tables.entry(name).or_insert_with(empty_table).as_table_mut());
+    named_table.ok_or(error)
 }

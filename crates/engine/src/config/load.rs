@@ -19,7 +19,8 @@ use super::{
 
 impl Config {
     /// Reads the file, applies the environment and then the `overrides` of the command line (by path, as in
-    /// `("listen", "0.0.0.0:80")`), and checks the result. Without any of them it is [`Config::test_mode`].
+    /// `("listen", "0.0.0.0:80")`), and checks the result. Without file, environment and overrides the result is
+    /// [`Config::test_mode`].
     ///
     /// Also returns warnings for the log: settings that are unusual but do not prevent the start.
     ///

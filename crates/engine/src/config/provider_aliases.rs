@@ -1,10 +1,9 @@
 //! Maps the class names of the replaced notification service to the accounts that they stand for.
 //!
-//! An alias becomes a real provider as soon as its credentials are set: in a table `[providers.NAME]` of the
-//! file, or in the variables that are customary for such an account. Without credentials an
-//! alias is a mock provider, with a warning. If the marker variable is set and a required one is missing, the program
-//! does not start, because a mock would silently lose the messages. Settings refer to secrets by variable name and
-//! never contain their values.
+//! An alias is a real provider if its credentials are set: in a table `[providers.NAME]` of the file, or in the variables
+//! that are customary for such an account. Without credentials an alias is a mock provider, with a warning. If the marker
+//! variable is set and a required variable is missing, the program does not start, because a mock would silently lose the
+//! messages. Settings refer to secrets by variable name and never contain the secrets.
 
 use postrider_core::error::{Error, Result};
 use toml::{Table, Value};
@@ -16,9 +15,9 @@ pub(super) struct ProviderAlias {
     pub name: &'static str,
     /// Kind of address; `None` for the class that never sends.
     pub address: Option<&'static str>,
-    /// Failure rate of its mock provider, from 0 to 1.
+    /// Failure rate of the mock provider, from 0 to 1.
     pub failure_rate: f64,
-    /// The account that it stands for.
+    /// The account that the class name stands for.
     pub account: Option<AccountVariables>,
 }
 
@@ -26,7 +25,7 @@ pub(super) struct ProviderAlias {
 pub(super) struct AccountVariables {
     /// Name of the adapter.
     pub kind: &'static str,
-    /// Variable that identifies this account; if it is set, all required variables must be set.
+    /// Variable that identifies this account; if this variable is set, all required variables must be set.
     pub marker_variable: &'static str,
     /// Settings of the adapter and their variables, in the order of lookup.
     keys: &'static [AccountKey],
@@ -137,12 +136,12 @@ impl AccountVariables {
         if environment.get(self.marker_variable).is_none() {
             return Ok(None);
         }
-        let mut table = Table::from_iter([("kind".to_owned(), Value::from(self.kind))]);
+        let mut account = Table::from_iter([("kind".to_owned(), Value::from(self.kind))]);
         for key in self.keys {
             let set_variable = key.variables.iter().find_map(|name| Some((*name, environment.get(name)?)));
             match set_variable {
                 Some((variable, text)) => {
-                    table.insert(key.name.to_owned(), key.kind.parse(variable, text)?);
+                    account.insert(key.name.to_owned(), key.kind.parse(variable, text)?);
                 }
                 None if key.is_required => {
                     let (marker, missing) = (self.marker_variable, key.variables.join(" or "));
@@ -153,13 +152,13 @@ impl AccountVariables {
                 None => {}
             }
         }
-        Ok(Some(table))
+        Ok(Some(account))
     }
 
     /// Returns the names of the required variables, for messages.
     pub fn required_variables(&self) -> String {
-        let required = self.keys.iter().filter(|key| key.is_required);
-        required.map(|key| key.variables[0]).collect::<Vec<_>>().join(", ")
+        let required_keys = self.keys.iter().filter(|key| key.is_required);
+        required_keys.map(|key| key.variables[0]).collect::<Vec<_>>().join(", ")
     }
 }
 

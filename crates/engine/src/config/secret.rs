@@ -76,9 +76,9 @@ impl<'a> SecretResolver<'a> {
             return self.environment.get(variable).map(str::to_owned).ok_or_else(not_set);
         }
         let file = placeholder.strip_prefix("${file:").unwrap_or(placeholder);
-        let content = std::fs::read_to_string(self.reader.folder().join(file))
+        let secret_file = std::fs::read_to_string(self.reader.folder().join(file))
             .map_err(|cause| error(format!("needs file {file}, which cannot be read: {cause}")))?;
-        let line = content.strip_suffix('\n').unwrap_or(&content);
-        Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+        let secret = secret_file.strip_suffix('\n').unwrap_or(&secret_file);
+        Ok(secret.strip_suffix('\r').unwrap_or(secret).to_owned())
     }
 }

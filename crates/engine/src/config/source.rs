@@ -52,39 +52,39 @@ impl ConfigSource {
     }
 
     fn from_file(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
+        let file_name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|cause| {
             let message = format!(
-                "cannot read the configuration file {name}: {cause}; check --config and the file permissions"
+                "cannot read the configuration file {file_name}: {cause}; check --config and the file permissions"
             );
             Error::with_source(ErrorKind::Usage, message, cause)
         })?;
         let tree = DeTable::parse(&text).map_err(|cause| {
             let line = line_number(&text, cause.span().map_or(0, |span| span.start));
             let problem = cause.message();
-            Error::usage(format!("{name} line {line}: not valid TOML: {problem}"))
+            Error::usage(format!("{file_name} line {line}: not valid TOML: {problem}"))
         })?;
         let mut origins = BTreeMap::new();
-        let line_at = |byte| format!("{name} line {}", line_number(&text, byte));
+        let line_at = |byte| format!("{file_name} line {}", line_number(&text, byte));
         collect_origins(tree.get_ref(), "", &line_at, &mut origins);
         let table = toml::Table::deserialize(toml::Deserializer::from(tree))
-            .map_err(|cause| Error::usage(format!("{name}: not valid TOML: {}", cause.message())))?;
-        Ok(Self { table, file: Some(name), text, origins })
+            .map_err(|cause| Error::usage(format!("{file_name}: not valid TOML: {}", cause.message())))?;
+        Ok(Self { table, file: Some(file_name), text, origins })
     }
 
     fn set_override(&mut self, key: &ConfigKey, text: &str, origin: String) -> Result<()> {
         let value = parse_value(key.kind, text).ok_or_else(|| {
             Error::usage(format!("{origin}: must be {}, but is \"{text}\"", key.kind.expected()))
         })?;
-        let (section, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
-        let table = match section {
+        let (section, key_name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+        let section_table = match section {
             "" => &mut self.table,
             section => match self.table.entry(section).or_insert_with(|| Value::Table(toml::Table::new())) {
                 Value::Table(table) => table,
                 _ => return Err(self.error_at(section, "must be a table, such as [work]")),
             },
         };
-        table.insert(name.to_owned(), value);
+        section_table.insert(key_name.to_owned(), value);
         self.origins.insert(key.path.to_owned(), origin);
         Ok(())
     }

@@ -13,7 +13,7 @@ use toml::Value;
 use super::keys::{ConfigKey, NEVER, find_config_key, key_names_under};
 use super::{source::ConfigSource, text::did_you_mean};
 
-/// A table and its path.
+/// Reader of one table, with the path of the table.
 pub(super) struct TableReader<'a> {
     source: &'a ConfigSource,
     table: Option<&'a toml::Table>,
@@ -47,7 +47,7 @@ impl<'a> TableReader<'a> {
         })
     }
 
-    /// Returns the tables below this one with their names.
+    /// Returns the tables in this table with their names.
     pub fn named_tables(&self) -> Result<Vec<(&'a str, Self)>> {
         let key_pattern = format!("{}NAME.", self.key_pattern);
         let read_section = |name: &'a String| {
@@ -60,14 +60,14 @@ impl<'a> TableReader<'a> {
     pub fn table_list(&self, name: &str) -> Result<Vec<Self>> {
         let not_tables =
             |path: &str| self.source.error_at(path, &format!("must be tables: write [[{name}]]"));
-        let values = match self.raw(name) {
+        let elements = match self.raw(name) {
             None => return Ok(Vec::new()),
-            Some(Value::Array(values)) => values,
+            Some(Value::Array(elements)) => elements,
             Some(_) => return Err(not_tables(name)),
         };
-        let table_at = |(index, value): (usize, &'a Value)| {
+        let read_element = |(index, element): (usize, &'a Value)| {
             let path = format!("{}{name}[{index}]", self.path);
-            match value {
+            match element {
                 Value::Table(table) => Ok(Self {
                     source: self.source,
                     table: Some(table),
@@ -77,7 +77,7 @@ impl<'a> TableReader<'a> {
                 _ => Err(not_tables(&path)),
             }
         };
-        values.iter().enumerate().map(table_at).collect()
+        elements.iter().enumerate().map(read_element).collect()
     }
 
     /// Returns an error for an unknown key.
@@ -94,8 +94,8 @@ impl<'a> TableReader<'a> {
 
     /// Returns the entries that are not in the table of keys: the settings of an adapter.
     pub fn other_entries(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
-        let table = self.table.into_iter().flatten();
-        table.filter(|(name, _)| !key_names_under(&self.key_pattern).any(|known_name| known_name == *name))
+        let entries = self.table.into_iter().flatten();
+        entries.filter(|(name, _)| !key_names_under(&self.key_pattern).any(|known_name| known_name == *name))
     }
 
     /// Returns an error about the value `name`.
@@ -121,7 +121,7 @@ impl<'a> TableReader<'a> {
         self.source.folder()
     }
 
-    /// Reads a value; `None` if it is missing.
+    /// Reads the value of a key; `None` if the key is missing.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         if self.raw(name).is_none() {
             return Ok(None);
@@ -132,9 +132,12 @@ impl<'a> TableReader<'a> {
     /// Reads all values of this table into a struct whose fields are named like the keys.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         self.reject_unknown_keys()?;
-        let names = self.table.into_iter().flat_map(toml::Table::keys);
-        let values = names.map(|name| Ok((name.clone(), self.read_value(name)?)));
-        values.collect::<Result<toml::Table>>()?.try_into().map_err(|error| self.type_error("", error))
+        let key_names = self.table.into_iter().flat_map(toml::Table::keys);
+        let checked_values = key_names.map(|name| Ok((name.clone(), self.read_value(name)?)));
+        checked_values
+            .collect::<Result<toml::Table>>()?
+            .try_into()
+            .map_err(|error| self.type_error("", error))
     }
 
     /// Reads a duration or `never`; `Some(None)` is `never`.
@@ -151,11 +154,11 @@ impl<'a> TableReader<'a> {
         Ok(self.get(name)?.unwrap_or_default())
     }
 
-    /// Returns a value in the form that serde reads, after checking it against the table of keys.
+    /// Checks the value of a key against the table of keys and returns the value in the form that serde reads.
     fn read_value(&self, name: &str) -> Result<Value> {
-        let (key, value) = (self.config_key(name)?, self.raw(name));
-        let value = value.ok_or_else(|| self.error_at(name, "is missing"))?;
-        key.kind.read(value).map_err(|problem| self.error_at(name, &problem))
+        let config_key = self.config_key(name)?;
+        let raw_value = self.raw(name).ok_or_else(|| self.error_at(name, "is missing"))?;
+        config_key.kind.read(raw_value).map_err(|problem| self.error_at(name, &problem))
     }
 
     /// Returns the error for a value that the table of keys allows and the program cannot hold: a defect of the program.
@@ -164,9 +167,9 @@ impl<'a> TableReader<'a> {
     }
 
     fn config_key(&self, name: &str) -> Result<&'static ConfigKey> {
-        let path = format!("{}{name}", self.key_pattern);
-        find_config_key(&path).ok_or_else(|| {
-            Error::new(ErrorKind::Internal, format!("key {path} is missing in the table of keys"))
+        let key_path = format!("{}{name}", self.key_pattern);
+        find_config_key(&key_path).ok_or_else(|| {
+            Error::new(ErrorKind::Internal, format!("key {key_path} is missing in the table of keys"))
         })
     }
 

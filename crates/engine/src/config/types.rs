@@ -26,17 +26,17 @@ pub struct Config {
     pub phone: PhoneRules,
     /// True if pages show `+98912***2222` instead of the whole number.
     pub mask_numbers: bool,
-    /// `sqlite:PATH` or `postgres://HOST:PORT/DATABASE`.
+    /// URL of the store: `sqlite:PATH` or `postgres://HOST:PORT/DATABASE`.
     pub store_url: String,
     /// URL of a replica for reads that may be stale; `None` reads from the store itself.
     pub store_replica_url: Option<String>,
     /// Maximum number of connections to each PostgreSQL server.
     pub store_connections: usize,
-    /// `memory:` or one of the Redis URL forms.
+    /// URL of the queue: `memory:` or a Redis URL.
     pub queue_url: String,
     /// Maximum number of entries in the queue; the store keeps the remaining deliveries.
     pub queue_window: usize,
-    /// `memory:` or `memcache://HOST:PORT`.
+    /// URL of the cache: `memory:` or `memcache://HOST:PORT`.
     pub cache_url: String,
     /// Worker settings.
     pub work: WorkConfig,
@@ -50,10 +50,10 @@ pub struct Config {
     pub events: EventsConfig,
     /// Channels, ordered by name.
     pub channels: Vec<Channel>,
-    /// Channels of messages that name none; empty only if there are no channels.
+    /// Channels of messages that name no channel; empty only if no channel is configured.
     pub used_channels: Vec<ConfigName>,
-    /// True if `used_channels` is configured. If not, it contains all channels, and only the inbox API sends
-    /// over all of them.
+    /// True if `used_channels` is configured. Otherwise `used_channels` contains all channels, and only the inbox API sends
+    /// over all channels.
     pub has_used_channels: bool,
     /// Enabled providers, ordered by name.
     pub providers: Vec<ProviderConfig>,
@@ -100,8 +100,8 @@ pub struct LimitsConfig {
     pub body_timeout: Duration,
     /// Time that a connection may be idle between two requests.
     pub idle_timeout: Duration,
-    /// Maximum length of a message body, in characters. The default is what large SMS providers take in one
-    /// call: ten parts of plain text and a little more.
+    /// Maximum length of a message body, in characters. Large SMS providers take the default in one call: ten parts of
+    /// plain text and a little more.
     pub message_chars_max: usize,
     /// Maximum number of items on one page of a list.
     pub page_limit_max: usize,
@@ -143,7 +143,7 @@ impl ProviderConfig {
         Self {
             name,
             rate: None,
-            // Each call in flight needs a connection of its own, and many mail servers allow few.
+            // Each call to a mail server needs its own connection, and many mail servers allow few connections.
             concurrency: if kind == "smtp" { 8 } else { 256 },
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(10),
@@ -172,7 +172,7 @@ impl ProviderConfig {
 /// Settings of webhook events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventsConfig {
-    /// Signing secrets for calls to a `callback_url`; without them no message can have one.
+    /// Signing secrets for calls to a `callback_url`; without signing secrets no message can have a `callback_url`.
     pub secrets: SigningSecrets,
     /// Allowed targets of calls.
     pub egress_policy: EgressPolicy,
@@ -190,15 +190,15 @@ pub struct EventsConfig {
 
 impl Default for EventsConfig {
     fn default() -> Self {
-        let minutes = [5, 30, 120, 300, 600, 840, 1_200, 1_440];
-        let schedule = minutes.map(|minutes| Duration::from_secs(minutes * 60));
+        let retry_minutes = [5, 30, 120, 300, 600, 840, 1_200, 1_440];
+        let retry_delays = retry_minutes.map(|minutes| Duration::from_secs(minutes * 60));
         Self {
             secrets: SigningSecrets::default(),
             egress_policy: EgressPolicy::new(Vec::new(), vec![443]),
             concurrency: 32,
             concurrency_per_endpoint: 4,
             timeout: Duration::from_secs(15),
-            retry_schedule: [&[Duration::from_secs(5)], schedule.as_slice()].concat(),
+            retry_schedule: [&[Duration::from_secs(5)], retry_delays.as_slice()].concat(),
             age_max: Duration::from_secs(96 * 3600),
         }
     }
@@ -209,7 +209,7 @@ impl Default for EventsConfig {
 pub struct ApiKeyEvents {
     /// Webhook endpoint for the events of messages without a `callback_url`.
     pub url: Option<String>,
-    /// Signing secrets for the events of this key; if empty, those of `[events]` are used.
+    /// Signing secrets for the events of this key; if empty, the signing secrets of `[events]` are used.
     pub secrets: SigningSecrets,
 }
 

@@ -1,7 +1,7 @@
 //! Chooses the address that a provider gets during a round.
 //!
-//! Most deliveries have one address for all providers. An address that a provider reports as invalid is
-//! skipped for the rest of the round; recording the round makes it inactive.
+//! Most deliveries have one address for all providers. An address that a provider reports as invalid is skipped for the
+//! rest of the round; recording the round makes the address inactive.
 
 use crate::gateway::{ProviderRuntime, Route};
 use postrider_core::address::{AddressKind, guess_address_kind};

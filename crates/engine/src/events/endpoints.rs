@@ -23,7 +23,7 @@ const ENDPOINTS_TRACKED_MAX: usize = 10_000;
 pub enum EndpointResult {
     /// The endpoint took the event, or the event is final.
     Success,
-    /// The endpoint failed; with the delay that it asked for, if any.
+    /// The endpoint failed. Contains the delay that the endpoint asked for.
     Failure(Option<Duration>),
 }
 

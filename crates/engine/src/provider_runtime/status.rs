@@ -32,8 +32,11 @@ impl ProviderRuntimeStatus {
         let (state, detail) = match (pause, cooldown_until) {
             (Some(control), _) => (PAUSED, pause_description(control)),
             (None, Some(until)) => {
-                let until = until.format("%H:%M:%S UTC");
-                (circuit_state.as_str(), format!("in cooldown (throttled); gets no calls until {until}"))
+                let cooldown_end = until.format("%H:%M:%S UTC");
+                (
+                    circuit_state.as_str(),
+                    format!("in cooldown (throttled); gets no calls until {cooldown_end}"),
+                )
             }
             (None, None) => (circuit_state.as_str(), circuit_state.description()),
         };

@@ -39,7 +39,7 @@ fn collect_value(value: &Value, is_secret: bool, secrets: &mut BTreeSet<String>)
     }
 }
 
-/// Returns the password of a URL and the secret values of its query; none for a text that is no URL.
+/// Returns the password of a URL and the secret values in the query of the URL.
 fn url_secrets(url: &str) -> Vec<String> {
     let after_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
     let authority = after_scheme.split(['/', '?', '#']).next().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Masks secrets in settings and URLs.
 //!
-//! URLs are split here and not by the `url` crate: it rejects a PostgreSQL URL with several hosts or with `/`, `?` or `#`
-//! in the password, and a URL with a placeholder must stay as written.
+//! URLs are not parsed by the `url` crate, because the crate rejects a PostgreSQL URL with several hosts or with `/`, `?`
+//! or `#` in the password, and because a URL with a placeholder must stay as written.
 
 use toml::Value;
 
@@ -10,7 +10,7 @@ use super::placeholder::is_placeholder;
 /// Replacement for a secret in output.
 const MASK: &str = "***";
 
-/// Values of keys with one of these parts in their name are masked.
+/// Parts of the names of secret keys: the value of a key whose name contains one of these parts is masked.
 const SECRET_NAME_PARTS: [&str; 9] =
     ["secret", "pass", "pwd", "token", "credential", "service_account", "auth", "signature", "key"];
 
@@ -40,8 +40,8 @@ fn mask_value(is_secret: bool, value: &Value) -> Value {
 
 /// Returns whether the name of a key suggests a secret.
 pub(super) fn is_secret_name(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    SECRET_NAME_PARTS.iter().any(|name_part| key.contains(name_part))
+    let lowercase_key = key.to_ascii_lowercase();
+    SECRET_NAME_PARTS.iter().any(|name_part| lowercase_key.contains(name_part))
 }
 
 /// Returns the URL with the password and secret query values masked: `redis://:hunter2@host/0` becomes
