@@ -25,7 +25,7 @@ type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 const DURATION_BOUNDS_SECONDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
-/// Results of a receipt; exported from the start, so that the first one is seen as an increase.
+/// Results of a receipt.
 const RECEIPT_RESULTS: [&str; 4] = ["applied", "unchanged", "unmatched", "dropped"];
 
 /// Results of an inbound message.
@@ -150,20 +150,25 @@ impl Default for Metrics {
             ),
             registry: Mutex::new(new_registry),
         };
-        for (family, results) in [
-            (&metrics.receipts, &RECEIPT_RESULTS[..]),
-            (&metrics.inbound_messages, &INBOUND_MESSAGE_RESULTS[..]),
-            (&metrics.event_attempts, &EVENT_ATTEMPT_RESULTS[..]),
-        ] {
-            for result in results {
-                drop(family.get_or_create_owned(&[("result", (*result).into())]));
-            }
-        }
+        metrics.create_result_counters();
         metrics
     }
 }
 
 impl Metrics {
+    /// Creates the counters of all results, so that the first increase of a counter is seen as an increase.
+    fn create_result_counters(&self) {
+        for (family, results) in [
+            (&self.receipts, &RECEIPT_RESULTS[..]),
+            (&self.inbound_messages, &INBOUND_MESSAGE_RESULTS[..]),
+            (&self.event_attempts, &EVENT_ATTEMPT_RESULTS[..]),
+        ] {
+            for result in results {
+                drop(family.get_or_create_owned(&[("result", (*result).into())]));
+            }
+        }
+    }
+
     /// Registers the error counters of queue and cache.
     pub fn register_backend_errors(&self, queue_errors: Counter, cache_errors: Counter) {
         let mut registry = self.registry.lock();

@@ -34,19 +34,5 @@ pub fn key_names_under(prefix: &str) -> impl Iterator<Item = &'static str> {
         .filter(move |name| std::mem::replace(&mut previous_name, name) != *name)
 }
 
-/// Returns the configuration table of docs/src/configuration.md, in Markdown.
-pub fn markdown_table() -> String {
-    let code = |cell: &str| if cell.is_empty() { String::new() } else { format!("`{cell}`") };
-    let mut markdown =
-        String::from("| key | environment | default | unit | meaning |\n|---|---|---|---|---|\n");
-    for key in CONFIG_KEYS {
-        let (path, default) = (code(key.path), code(key.default));
-        let variable = code(&key.environment_variable().unwrap_or_default());
-        let (unit, description) = (key.kind.unit(), key.description);
-        markdown.push_str(&format!("| {path} | {variable} | {default} | {unit} | {description} |\n"));
-    }
-    markdown
-}
-
 #[cfg(test)]
 mod tests;

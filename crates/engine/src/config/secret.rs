@@ -1,7 +1,8 @@
 //! Resolves placeholders for secrets: `${env:NAME}` and `${file:PATH}`.
 //!
 //! A text may contain several placeholders at any position. A relative path starts from the folder of the configuration
-//! file; one line end at the end of the file is removed.
+//! file; one line end at the end of the file is removed. The crate `shellexpand` is not used: it knows no files, and it
+//! would expand a `$` in a password.
 
 use postrider_core::error::Result;
 use toml::Value;

@@ -1,7 +1,7 @@
 //! Merged configuration values with their origin: a line of the file, a variable, or the command line.
 //!
-//! The environment overrides the file and the command line overrides both. The origin of each value is kept
-//! for error messages.
+//! The environment overrides the file and the command line overrides both. The origin of each value is kept for error
+//! messages; the crates `figment` and `config` merge such sources too, but do not know the line of a value.
 
 use postrider_core::error::{Error, ErrorKind, Result};
 use std::{collections::BTreeMap, path::Path};

@@ -83,13 +83,13 @@ fn the_example_file_unchanged_equals_the_defaults() {
 
 #[test]
 fn the_example_file_contains_every_key_and_no_other() {
-    let mut shown = Vec::new();
-    collect_key_paths(&uncommented_example().parse().unwrap(), "", &mut shown);
-    shown.sort();
-    shown.dedup();
-    let mut known = CONFIG_KEYS.iter().map(|key| key.path.to_owned()).collect::<Vec<_>>();
-    known.sort();
-    assert_eq!(shown, known);
+    let mut example_paths = Vec::new();
+    collect_key_paths(&uncommented_example().parse().unwrap(), "", &mut example_paths);
+    example_paths.sort();
+    example_paths.dedup();
+    let mut key_paths = CONFIG_KEYS.iter().map(|key| key.path.to_owned()).collect::<Vec<_>>();
+    key_paths.sort();
+    assert_eq!(example_paths, key_paths);
 }
 
 #[test]
@@ -177,9 +177,9 @@ fn a_channel_is_read_with_all_its_settings() {
 
 #[test]
 fn a_disabled_provider_is_left_out_of_every_channel() {
-    let off = TWO_PROVIDERS.replace("[providers.blue]\n", "[providers.blue]\nenabled = false\n");
+    let blue_disabled = TWO_PROVIDERS.replace("[providers.blue]\n", "[providers.blue]\nenabled = false\n");
     let channel = "[channels.sms]\nproviders = [\"red\", \"blue\"]\nstrategy = \"weighted\"\nweights = {red=1, blue=9}\n";
-    let config = load(&format!("{off}{channel}")).unwrap();
+    let config = load(&format!("{blue_disabled}{channel}")).unwrap();
     assert_eq!(config.providers.len(), 1);
     assert_eq!(config.channels[0].providers.len(), 1);
     assert_eq!(config.channels[0].strategy, RoutingStrategy::Weighted(vec![1]));
@@ -314,18 +314,18 @@ fn an_error_names_its_origin_and_its_remedy() {
         ("listen = ".to_owned(), "line 1: not valid TOML: "),
     ] {
         let error = load(&text).unwrap_err();
-        let plain = error.trim_start_matches("console.toml").trim_start_matches([':', ' ']);
-        assert!(plain.starts_with(expected), "\n  actual: {error}\nexpected: {expected}");
+        let error_without_file = error.trim_start_matches("console.toml").trim_start_matches([':', ' ']);
+        assert!(error_without_file.starts_with(expected), "\n  actual: {error}\nexpected: {expected}");
     }
 }
 
 #[test]
 fn a_wrong_variable_is_named_and_a_strange_one_only_warned_of() {
-    let wrong = Environment::from([("POSTRIDER_WORK_LEASE", "soon")]);
-    let error = load_with("", &wrong).unwrap_err();
+    let invalid_environment = Environment::from([("POSTRIDER_WORK_LEASE", "soon")]);
+    let error = load_with("", &invalid_environment).unwrap_err();
     assert!(error.starts_with("POSTRIDER_WORK_LEASE: work.lease must be a duration"), "{error}");
-    let wrong = Environment::from([("POSTRIDER_WORK_CONCURRENCY", "many")]);
-    let error = load_with("", &wrong).unwrap_err();
+    let invalid_environment = Environment::from([("POSTRIDER_WORK_CONCURRENCY", "many")]);
+    let error = load_with("", &invalid_environment).unwrap_err();
     assert!(error.starts_with("POSTRIDER_WORK_CONCURRENCY: must be a whole number"), "{error}");
 
     let environment = Environment::from([

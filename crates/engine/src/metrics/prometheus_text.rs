@@ -1,7 +1,7 @@
 //! Converts OpenMetrics text to the older Prometheus text format, for readers such as `promtool check
 //! metrics`.
 //!
-//! The samples are the same; only the metadata of a family differs.
+//! The samples are the same; only the metadata of a family differs. The crate `prometheus-client` writes only OpenMetrics.
 
 /// Converts OpenMetrics text to the Prometheus text format.
 pub(super) fn to_prometheus_text(openmetrics: &str) -> String {

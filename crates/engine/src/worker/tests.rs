@@ -116,10 +116,10 @@ fn config(channels: &[(&str, &[usize])]) -> Config {
         provider.timeout = LONGER_THAN_TEST;
     }
     let default = config.channels[0].clone();
-    let names: Vec<_> = config.providers.iter().map(|provider| provider.name.clone()).collect();
+    let provider_names: Vec<_> = config.providers.iter().map(|provider| provider.name.clone()).collect();
     let channel = |(name, providers): &(&str, &[usize])| Channel {
         name: name.parse().unwrap(),
-        providers: providers.iter().map(|index| names[*index].clone()).collect(),
+        providers: providers.iter().map(|index| provider_names[*index].clone()).collect(),
         ..default.clone()
     };
     config.channels = channels.iter().map(channel).collect();
@@ -138,12 +138,12 @@ async fn wait_until(condition: impl Fn() -> bool, description: &str) {
 async fn a_channel_keeps_its_speed_beside_a_channel_whose_provider_hangs() {
     let harness = WorkerHarness::with_hanging_provider(config(&[("slow", &[0]), ("quick", &[1])])).await;
     harness.time_to_send("quick", 40).await;
-    let alone = harness.time_to_send("quick", 200).await;
+    let time_alone = harness.time_to_send("quick", 200).await;
     harness.accept("slow", 500).await;
     let uses_most_slots = || harness.first.call_count() > 40;
     wait_until(uses_most_slots, "the slow channel uses most slots").await;
-    let beside = harness.time_to_send("quick", 200).await;
-    assert!(beside < alone * 5, "{beside:?} beside the slow channel, {alone:?} alone");
+    let time_beside = harness.time_to_send("quick", 200).await;
+    assert!(time_beside < time_alone * 5, "{time_beside:?} beside the slow channel, {time_alone:?} alone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! Kinds of configuration values: what is valid, and how messages and the documentation describe it.
+//! Kinds of configuration values: which values are valid, and how error messages describe them.
 
 use postrider_core::duration::parse_duration;
 use std::time::Duration;
@@ -40,22 +40,6 @@ pub enum ValueKind {
 }
 
 impl ValueKind {
-    /// Returns the unit or the choices, for the documentation.
-    pub fn unit(self) -> String {
-        match self {
-            Self::Text => "text".to_owned(),
-            Self::Choice(words) => words.join(", "),
-            Self::Flag => "true, false".to_owned(),
-            Self::Count(..) => "count".to_owned(),
-            Self::Bytes(..) => "bytes".to_owned(),
-            Self::Number => "number".to_owned(),
-            Self::Duration => "duration".to_owned(),
-            Self::DurationOrNever => "duration, never".to_owned(),
-            Self::List => "list".to_owned(),
-            Self::Weights => "table".to_owned(),
-        }
-    }
-
     /// Returns the value in the form that serde reads. A duration becomes the table of [`std::time::Duration`].
     ///
     /// # Errors
