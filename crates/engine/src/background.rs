@@ -1,7 +1,7 @@
 //! The background tasks of one process: worker pool, receipt polling, event delivery, fan-out, health sync, schedule.
 //!
-//! [`BackgroundTasks`] starts and stops them together, so that `serve`, `work` and a simulation behave the same. The
-//! loops themselves live in the modules that they belong to. Every step of a loop is one transaction, so a task that is
+//! [`BackgroundTasks`] starts and stops the tasks together, so that `serve`, `work` and a simulation behave the same. The
+//! loops are in the modules of their subjects. Every step of a loop is one transaction, so a task that is
 //! dropped leaves nothing half-done.
 
 use std::{sync::Arc, time::Duration};
@@ -128,8 +128,8 @@ impl BackgroundTasks {
     }
 }
 
-/// Publishes the result of a probe that ended during the shutdown, which other processes would otherwise wait for, and
-/// pushes pending queue entries, which otherwise wait for the next sweep.
+/// Pushes pending queue entries and reports provider health. Without the push, the entries wait for the next resend job;
+/// without the report, other processes wait for the result of a probe that ended during the shutdown.
 async fn flush_before_exit(gateway: &Gateway) {
     gateway.queue.flush(SHUTDOWN_FLUSH_TIMEOUT).await;
     match tokio::time::timeout(SHUTDOWN_FLUSH_TIMEOUT, shared_health::sync_health(gateway)).await {
@@ -157,7 +157,7 @@ async fn run_resend_job(gateway: Arc<Gateway>, interval: Duration) {
     }
 }
 
-/// Updates the report when the newest one, made by any process, is `interval` old.
+/// Updates the report when the newest report of any process is `interval` old.
 async fn run_report_job(gateway: Arc<Gateway>, interval: Duration) {
     let mut delay = time_until_report_due(&gateway, interval).await;
     loop {

@@ -28,7 +28,7 @@ pub struct BroadcastRequest {
 /// A broadcast that was accepted and is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedBroadcast {
-    /// Public id.
+    /// Public id of the broadcast.
     pub id: BroadcastId,
     /// True if an earlier request with the same idempotency key had been accepted.
     pub is_replay: bool,
@@ -45,7 +45,7 @@ pub enum BroadcastError {
     TooManyUsers(usize),
     /// Some listed users are not registered.
     UnknownUsers {
-        /// The first few of them.
+        /// The first few unregistered users.
         first: Vec<String>,
         /// Number of unregistered users.
         count: usize,

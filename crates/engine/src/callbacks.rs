@@ -94,7 +94,7 @@ fn opt_changes(
         .filter_map(|kind| parse_address(*kind, &request.address, &gateway.config.phone).ok())
         .collect::<Vec<_>>();
     addresses.dedup();
-    let change_of_address = |address| OptChange {
+    let opt_change_of = |address| OptChange {
         channel: route.channel.name.clone(),
         address,
         action: request.action,
@@ -103,5 +103,5 @@ fn opt_changes(
         reference: request.reference.clone(),
         at: request.at,
     };
-    addresses.into_iter().map(change_of_address).collect()
+    addresses.into_iter().map(opt_change_of).collect()
 }

@@ -26,7 +26,7 @@ const NO_PROVIDER_RETRY_DELAY_MIN: Duration = Duration::from_millis(250);
 
 /// A claimed delivery and the end of its lease.
 pub struct LeasedDelivery {
-    /// The delivery.
+    /// The claimed delivery.
     pub claimed: ClaimedDelivery,
     /// No other worker can claim the delivery before this time.
     pub lease_expires_at: Timestamp,

@@ -40,7 +40,7 @@ pub const UNSIGNED_RECEIPTS: &str = "receipts are not authenticated (unsigned = 
 
 /// All parts of a running process.
 pub struct Gateway {
-    /// The configuration.
+    /// Configuration of this process.
     pub config: Config,
     /// Source of the current time.
     pub clock: Clock,
@@ -54,7 +54,7 @@ pub struct Gateway {
     pub cache: SignedCache,
     /// Key that signs cookies, callback tokens and cache entries.
     pub secret: StoreSecret,
-    /// The metrics.
+    /// Metrics of this process.
     pub metrics: Metrics,
     /// Name of this process for other processes on the store and for operators.
     pub process_name: String,

@@ -332,7 +332,7 @@ impl ProviderRuntime {
             }
             Outcome::Misconfigured { reason } => {
                 self.update_circuit(|circuit| {
-                    circuit.record_misconfigured(reason, send_result.code.as_deref())
+                    circuit.record_misconfigured(reason, send_result.code.as_deref());
                 });
             }
         }

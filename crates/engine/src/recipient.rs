@@ -20,9 +20,9 @@ pub const DEFAULT_REASON: &str = "changed manually";
 /// A normalised address on a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientAddress {
-    /// The channel.
+    /// Channel of the recipient.
     pub channel: ConfigName,
-    /// The normalised address.
+    /// Normalised address of the recipient.
     pub address: String,
 }
 
@@ -50,9 +50,9 @@ pub fn parse_recipient(
 /// A change of a recipient's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientStatusChange {
-    /// New status.
+    /// New status of the recipient.
     pub status: RecipientStatus,
-    /// Reason; if empty, [`DEFAULT_REASON`].
+    /// Reason for the change; if empty, [`DEFAULT_REASON`].
     pub reason: String,
     /// Author of the change; if empty, [`DEFAULT_CHANGED_BY`].
     pub changed_by: String,

@@ -23,7 +23,7 @@ pub fn entries_pushed_max(gateway: &Gateway) -> usize {
     ENTRIES_PUSHED_MAX.min(gateway.config.queue_window)
 }
 
-/// Result of a run.
+/// Result of a resend run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResendResult {
     /// Number of entries pushed to the queue.
@@ -50,7 +50,7 @@ pub async fn enqueue_if_due(gateway: &Gateway, interval: Duration) -> Result<Opt
     let same_run_window = job_lock::SAME_RUN_WINDOW.min(interval / 2);
     let run = enqueue_due(gateway);
     match job_lock::run_unless_locked(gateway, ScheduledJob::Resend, same_run_window, run).await? {
-        job_lock::JobRun::Ran(result) => Ok(Some(result)),
+        job_lock::JobRun::Ran(resend_result) => Ok(Some(resend_result)),
         job_lock::JobRun::Skipped(_) => Ok(None),
     }
 }

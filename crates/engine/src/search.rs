@@ -25,7 +25,7 @@ pub struct DeliverySearchFilter {
     pub to: Option<String>,
     /// The client's id of the recipient.
     pub user: Option<String>,
-    /// State.
+    /// State of the delivery.
     pub state: Option<StateFilter>,
     /// Provider that accepted the delivery or made its last attempt.
     pub provider: Option<ConfigName>,
@@ -55,7 +55,7 @@ pub struct DeliverySearchHit {
     pub user: Option<String>,
     /// Time of acceptance.
     pub created_at: Timestamp,
-    /// The delivery.
+    /// The delivery that matches.
     pub delivery: Delivery,
     /// The last attempt.
     pub last_attempt: Option<LastAttempt>,
@@ -92,12 +92,13 @@ pub async fn search_deliveries(
         let page = read_page(gateway, filter, &query).await?;
         examined += page.messages.len();
         let next_page = page.next;
-        let mut groups = match_messages(gateway, filter, page.messages).await?.into_iter().peekable();
-        while let Some((message_number, hits)) = groups.next() {
+        let mut matching_messages =
+            match_messages(gateway, filter, page.messages).await?.into_iter().peekable();
+        while let Some((message_number, hits)) = matching_messages.next() {
             results.hits.extend(hits);
             if results.hits.len() >= limit {
-                results.next =
-                    Some(message_number).filter(|_| next_page.is_some() || groups.peek().is_some());
+                results.next = Some(message_number)
+                    .filter(|_| next_page.is_some() || matching_messages.peek().is_some());
                 return Ok(results);
             }
         }
@@ -151,24 +152,24 @@ async fn match_messages(
     filter: &DeliverySearchFilter,
     messages: Vec<Message>,
 ) -> Result<Vec<(i64, Vec<DeliverySearchHit>)>> {
-    let mut groups: Vec<_> =
+    let mut hits_by_message: Vec<_> =
         messages.into_iter().map(|message| (message.number, filter.hits_in(message))).collect();
     let ids: Vec<DeliveryId> =
-        groups.iter().flat_map(|(_, hits)| hits.iter().map(|hit| hit.delivery.id)).collect();
+        hits_by_message.iter().flat_map(|(_, hits)| hits.iter().map(|hit| hit.delivery.id)).collect();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let last_attempts = gateway.store.last_attempts(ids).await?;
     let mut attempts_by_id: HashMap<_, _> =
         last_attempts.into_iter().map(|attempt| (attempt.id, attempt)).collect();
-    for (_, hits) in &mut groups {
+    for (_, hits) in &mut hits_by_message {
         for hit in hits.iter_mut() {
             hit.last_attempt = attempts_by_id.remove(&hit.delivery.id);
         }
         hits.retain(|hit| filter.matches_last_attempt(hit));
     }
-    groups.retain(|(_, hits)| !hits.is_empty());
-    Ok(groups)
+    hits_by_message.retain(|(_, hits)| !hits.is_empty());
+    Ok(hits_by_message)
 }
 
 impl DeliverySearchFilter {

@@ -12,7 +12,7 @@ use postrider_store::{CoordinationStore, MessageQuery, ReadStore, ReportStore, W
 /// Maximum number of channels for the search of the oldest due delivery.
 const CHANNELS_MAX: usize = 64;
 
-/// Maximum number of failures shown.
+/// Maximum number of failures in the status.
 const FAILURES_SHOWN_MAX: usize = 10;
 
 /// Status at one moment.
@@ -54,7 +54,7 @@ impl StatusOverview {
         self.report.totals.failed_sum()
     }
 
-    /// Returns the mean duration of an attempt in seconds; `None` before the first.
+    /// Returns the mean duration of an attempt in seconds; `None` before the first attempt.
     pub fn mean_seconds(&self) -> Option<f64> {
         mean_seconds(&self.report.providers)
     }

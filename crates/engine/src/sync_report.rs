@@ -21,10 +21,10 @@ const CHANGES_PER_TRANSACTION_EXCLUSIVE: usize = 32_000;
 /// Age at which a report is saved again although its numbers have not changed.
 const REPORT_REUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Result of a run.
+/// Result of a synchronisation of the report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncResult {
-    /// True if a new report was saved; otherwise the newest one is still current.
+    /// True if a new report was saved; otherwise the newest saved report is still current.
     pub is_new: bool,
     /// Number of changes that were applied.
     pub changes_applied: usize,
@@ -89,7 +89,7 @@ pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option
         apply_and_save(gateway, now, CHANGES_PER_TRANSACTION, |_| ()).await.map(Some)
     };
     match job_lock::run_unless_locked(gateway, ScheduledJob::Report, Duration::ZERO, job).await? {
-        job_lock::JobRun::Ran(result) => Ok(result),
+        job_lock::JobRun::Ran(sync_result) => Ok(sync_result),
         job_lock::JobRun::Skipped(_) => Ok(None),
     }
 }

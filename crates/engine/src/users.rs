@@ -17,9 +17,9 @@ pub enum InvalidUser {
     Name,
     /// A contact is not valid for its kind.
     Contact {
-        /// Kind that the client stated.
+        /// Address kind that the client stated.
         kind: AddressKind,
-        /// The validation error.
+        /// Why the contact is invalid.
         cause: AddressError,
     },
 }

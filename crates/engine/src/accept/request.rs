@@ -20,11 +20,11 @@ pub struct AcceptRequest {
     /// Uses `user` as the address if no contact is usable and the channel's providers take any text as an
     /// address.
     pub can_use_user_as_address: bool,
-    /// Subject, for providers that support one.
+    /// Subject of the message, for providers that support subjects.
     pub subject: Option<String>,
     /// The client's own id of the recipient.
     pub user: Option<String>,
-    /// Priority; `None` uses the channel's.
+    /// Priority of the message; `None` uses the priority of the channel.
     pub priority: Option<Priority>,
     /// Earliest time to send.
     pub send_at: Option<Timestamp>,
@@ -55,11 +55,11 @@ pub struct RequestIdempotencyKey {
 /// A message that was accepted and is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Public id.
+    /// Public id of the message.
     pub id: MessageId,
-    /// Running number.
+    /// Running number of the message.
     pub number: i64,
-    /// Number of text parts of the body.
+    /// Number of text parts of the message body.
     pub parts: u32,
     /// Channels of the message, in the order of its deliveries.
     pub channels: Vec<ConfigName>,
@@ -82,21 +82,21 @@ pub enum AcceptError {
     UnknownChannel(String),
     /// An address is not valid on its channel.
     InvalidAddress {
-        /// The channel.
+        /// Channel of the address.
         channel: ConfigName,
-        /// The validation error.
+        /// Why the address is invalid.
         cause: AddressError,
     },
     /// A contact is not valid for its kind.
     InvalidContact {
-        /// Kind that the client stated.
+        /// Address kind that the client stated.
         kind: AddressKind,
-        /// The validation error.
+        /// Why the contact is invalid.
         cause: AddressError,
     },
     /// The channel cannot use any of the contacts.
     NoUsableContact {
-        /// The channel.
+        /// Channel without a usable contact.
         channel: ConfigName,
         /// Kinds of address that the channel can use, for people.
         expected: String,
@@ -114,7 +114,7 @@ pub enum AcceptError {
     },
     /// The idempotency key was used for a different request.
     IdempotencyKeyReused,
-    /// The store failed.
+    /// The store failed to store the message.
     Store(Error),
 }
 

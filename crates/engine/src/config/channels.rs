@@ -21,17 +21,15 @@ pub(super) fn read_channels(
         return Ok(default_channel(&providers.enabled, retry).into_iter().collect());
     }
     let mut enabled_channels = Vec::with_capacity(tables.len());
-    for (name, table) in &tables {
-        let channel = read_channel(table.parse_name(name)?, table, providers, retry)?;
-        if table.get("enabled")?.unwrap_or(true) {
+    for (name, channel_table) in &tables {
+        let channel = read_channel(channel_table.parse_name(name)?, channel_table, providers, retry)?;
+        if channel_table.get("enabled")?.unwrap_or(true) {
             enabled_channels.push(channel);
         }
     }
     match tables.first() {
-        Some((_, table)) if enabled_channels.is_empty() => {
-            Err(table
-                .error_at("enabled", "is false for every channel; enable at least one, or remove them all"))
-        }
+        Some((_, channel_table)) if enabled_channels.is_empty() => Err(channel_table
+            .error_at("enabled", "is false for every channel; enable at least one, or remove them all")),
         _ => Ok(enabled_channels),
     }
 }
@@ -67,28 +65,28 @@ pub(super) fn read_used_channels(top: &TableReader<'_>, channels: &[Channel]) ->
 
 fn read_channel(
     name: ConfigName,
-    table: &TableReader<'_>,
+    channel_table: &TableReader<'_>,
     providers: &ConfiguredProviders,
     default_retry: &RetryPolicy,
 ) -> Result<Channel> {
-    table.reject_unknown_keys()?;
-    let channel_providers = read_channel_providers(table, providers)?;
-    let strategy = read_strategy(table, &channel_providers, providers)?;
-    let addressing = match table.get::<String>("address")?.as_deref() {
+    channel_table.reject_unknown_keys()?;
+    let channel_providers = read_channel_providers(channel_table, providers)?;
+    let strategy = read_strategy(channel_table, &channel_providers, providers)?;
+    let addressing = match channel_table.get::<String>("address")?.as_deref() {
         Some("mixed") => Addressing::Mixed,
         Some(kind) => Addressing::Only(AddressKind::parse(kind).unwrap_or(AddressKind::Any)),
         None => Addressing::ByProviders(default_address_kind(&name)),
     };
-    let subject = table.get::<String>("subject")?.filter(|subject| !subject.is_empty());
+    let subject = channel_table.get::<String>("subject")?.filter(|subject| !subject.is_empty());
     if subject.as_ref().is_some_and(|subject| subject.contains(char::is_control)) {
-        return Err(table.error_at("subject", "must be one line without control characters"));
+        return Err(channel_table.error_at("subject", "must be one line without control characters"));
     }
-    let has_word = |key, word| Ok::<_, Error>(table.get::<String>(key)?.as_deref() == Some(word));
+    let has_word = |key, word| Ok::<_, Error>(channel_table.get::<String>(key)?.as_deref() == Some(word));
     Ok(Channel {
         name,
         providers: channel_providers,
         strategy,
-        retry: read_retry(&table.section("retry")?, default_retry)?,
+        retry: read_retry(&channel_table.section("retry")?, default_retry)?,
         unknown_policy: if has_word("unknown", "hold")? {
             UnknownPolicy::Hold
         } else {
@@ -98,23 +96,23 @@ fn read_channel(
         priority: if has_word("priority", "high")? { Priority::High } else { Priority::Normal },
         addressing,
         subject,
-        expects_reply: table.get("expects_reply")?.unwrap_or(false),
-        user_per_hour: table.get("user_per_hour")?,
+        expects_reply: channel_table.get("expects_reply")?.unwrap_or(false),
+        user_per_hour: channel_table.get("user_per_hour")?,
     })
 }
 
 /// Reads the enabled providers of a channel, in order.
 fn read_channel_providers(
-    table: &TableReader<'_>,
+    channel_table: &TableReader<'_>,
     providers: &ConfiguredProviders,
 ) -> Result<Vec<ConfigName>> {
     let mut channel_providers: Vec<ConfigName> = Vec::new();
     let enabled_names = || providers.enabled.iter().map(|provider| &provider.name);
-    for text in table.list("providers")? {
+    for text in channel_table.list("providers")? {
         let is_disabled = providers.disabled.iter().any(|name| name.as_str() == text);
         match enabled_names().find(|name| name.as_str() == text) {
             Some(name) if channel_providers.contains(name) => {
-                return Err(table.error_at("providers", &format!("lists provider {text} twice")));
+                return Err(channel_table.error_at("providers", &format!("lists provider {text} twice")));
             }
             Some(name) => channel_providers.push(name.clone()),
             None if is_disabled => {}
@@ -123,34 +121,35 @@ fn read_channel_providers(
                 let problem = format!(
                     "lists unknown provider {text}: add [providers.{text}] or correct the name{suggestion}"
                 );
-                return Err(table.error_at("providers", &problem));
+                return Err(channel_table.error_at("providers", &problem));
             }
         }
     }
     if channel_providers.is_empty() {
         let problem = "has no enabled provider; list at least one, such as providers = [\"red\"]";
-        return Err(table.error_at("providers", problem));
+        return Err(channel_table.error_at("providers", problem));
     }
     Ok(channel_providers)
 }
 
 fn read_strategy(
-    table: &TableReader<'_>,
+    channel_table: &TableReader<'_>,
     channel_providers: &[ConfigName],
     providers: &ConfiguredProviders,
 ) -> Result<RoutingStrategy> {
-    let weights = table.get::<BTreeMap<String, u32>>("weights")?;
-    let strategy = table.get::<String>("strategy")?;
+    let weights = channel_table.get::<BTreeMap<String, u32>>("weights")?;
+    let strategy = channel_table.get::<String>("strategy")?;
     if strategy.as_deref() != Some("weighted") && weights.is_some() {
         let problem = "is only for strategy = \"weighted\"; set that or remove the weights";
-        return Err(table.error_at("weights", problem));
+        return Err(channel_table.error_at("weights", problem));
     }
     match strategy.as_deref() {
         Some("failover") => Ok(RoutingStrategy::Failover),
         Some("least_busy") => Ok(RoutingStrategy::LeastBusy),
         Some("weighted") => {
             let weights = weights.unwrap_or_default();
-            weights_in_order(table, &weights, channel_providers, providers).map(RoutingStrategy::Weighted)
+            weights_in_order(channel_table, &weights, channel_providers, providers)
+                .map(RoutingStrategy::Weighted)
         }
         _ => Ok(RoutingStrategy::RoundRobin),
     }
@@ -158,12 +157,12 @@ fn read_strategy(
 
 /// Returns one weight for each provider of the channel, in their order.
 fn weights_in_order(
-    table: &TableReader<'_>,
+    channel_table: &TableReader<'_>,
     weights: &BTreeMap<String, u32>,
     channel_providers: &[ConfigName],
     providers: &ConfiguredProviders,
 ) -> Result<Vec<u32>> {
-    let error = |problem: String| table.error_at("weights", &problem);
+    let error = |problem: String| channel_table.error_at("weights", &problem);
     let is_known =
         |text: &str| channel_providers.iter().chain(&providers.disabled).any(|name| name.as_str() == text);
     if let Some(unknown) = weights.keys().find(|text| !is_known(text)) {

@@ -31,29 +31,31 @@ pub(super) fn read_providers(
 
 fn read_provider(
     name: ConfigName,
-    table: &TableReader<'_>,
+    provider_table: &TableReader<'_>,
     environment: &Environment,
 ) -> Result<ProviderConfig> {
-    let Some(kind) = table.get::<String>("kind")? else {
-        return Err(table.error_at("kind", "is missing; set the adapter, such as \"http\""));
+    let Some(kind) = provider_table.get::<String>("kind")? else {
+        return Err(provider_table.error_at("kind", "is missing; set the adapter, such as \"http\""));
     };
-    let written_settings =
-        table.other_entries().map(|(key, value)| (key.clone(), value.clone())).collect::<toml::Table>();
-    let mut resolver = SecretResolver::new(table, environment);
+    let written_settings = provider_table
+        .other_entries()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect::<toml::Table>();
+    let mut resolver = SecretResolver::new(provider_table, environment);
     let settings = resolver.resolve_table(&written_settings, "")?;
-    let rate = table.get::<f64>("rate")?;
+    let rate = provider_table.get::<f64>("rate")?;
     if rate.is_some_and(|rate| rate <= 0.0) {
         let problem = "must be greater than 0 parts per second; omit it for no limit, or set enabled = false";
-        return Err(table.error_at("rate", problem));
+        return Err(provider_table.error_at("rate", problem));
     }
     let defaults = ProviderConfig::new(name, &kind, settings);
-    let failure_threshold = table.get("breaker_failure_threshold")?;
-    let open_duration = table.get("breaker_open_duration")?;
+    let failure_threshold = provider_table.get("breaker_failure_threshold")?;
+    let open_duration = provider_table.get("breaker_open_duration")?;
     Ok(ProviderConfig {
         rate,
-        concurrency: table.get("concurrency")?.unwrap_or(defaults.concurrency),
-        connect_timeout: table.get("connect_timeout")?.unwrap_or(defaults.connect_timeout),
-        timeout: table.get("timeout")?.unwrap_or(defaults.timeout),
+        concurrency: provider_table.get("concurrency")?.unwrap_or(defaults.concurrency),
+        connect_timeout: provider_table.get("connect_timeout")?.unwrap_or(defaults.connect_timeout),
+        timeout: provider_table.get("timeout")?.unwrap_or(defaults.timeout),
         breaker_failure_threshold: failure_threshold.unwrap_or(defaults.breaker_failure_threshold),
         breaker_open_duration: open_duration.unwrap_or(defaults.breaker_open_duration),
         masked_settings: mask_table(&written_settings),
