@@ -187,9 +187,6 @@ pub fn is_probe_expired(since: DateTime<Utc>, probe_timeout: Duration, now: Date
 }
 
 impl CircuitState {
-    /// Every value of [`CircuitState::as_str`].
-    pub const NAMES: [&'static str; 4] = ["closed", "open", "half_open", "misconfigured"];
-
     /// Returns the name in APIs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {

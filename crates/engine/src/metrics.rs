@@ -16,7 +16,6 @@ use prometheus_client::{
 };
 
 use crate::circuit::PAUSED;
-use postrider_core::circuit_breaker::CircuitState;
 
 /// Names and values of the labels of a metric. Values are bounded by the configuration or by enums of the domain.
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
@@ -33,6 +32,9 @@ const INBOUND_MESSAGE_RESULTS: [&str; 4] = ["opted_out", "opted_in", "unchanged"
 
 /// States of an event after an attempt.
 const EVENT_ATTEMPT_RESULTS: [&str; 3] = ["waiting", "delivered", "dead"];
+
+/// States of a provider: the states of its circuit breaker, and paused by an operator.
+const PROVIDER_STATES: [&str; 5] = ["closed", "open", "half_open", "misconfigured", PAUSED];
 
 /// Waiting deliveries of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,7 +241,7 @@ impl Metrics {
 
     /// Sets the gauge of the current circuit state to 1 and those of the other states to 0.
     pub fn set_breaker_state(&self, provider: &str, current_state: &str) {
-        for state in CircuitState::NAMES.into_iter().chain([PAUSED]) {
+        for state in PROVIDER_STATES {
             let gauge =
                 self.breaker_states.get_or_create(&[provider_label(provider), ("state", state.into())]);
             gauge.set(i64::from(state == current_state));
