@@ -95,8 +95,8 @@ impl ProviderCircuit {
         self.is_report_uncertain = true;
     }
 
-    /// Returns whether the operator should see a log line about `report`: if no other process has reported
-    /// the same, and if that is uncertain (a duplicate line is better than none).
+    /// Returns whether `report` is worth a log line: a misconfiguration that no other process has reported, or may not
+    /// have reported (a duplicate line is better than a missing line).
     pub fn is_worth_logging(&mut self, report: &HealthReport, response: &ReportedHealth) -> bool {
         let was_uncertain = std::mem::take(&mut self.is_report_uncertain);
         matches!(report.circuit, Some(CircuitState::Misconfigured { .. }))

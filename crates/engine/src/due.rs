@@ -1,6 +1,6 @@
 //! Finds due deliveries: in the queue, or in the store when the queue has none.
 //!
-//! The queue is a hint and may lack entries or hold outdated ones. [`MoreDue`] tells the worker loop whether the next
+//! The queue is a hint and may lack entries or hold outdated entries. [`MoreDue`] tells the worker loop whether the next
 //! search waits for the queue, or reads the store at once. Nothing is claimed here.
 
 use postrider_core::capacity::{Capacity, CapacitySource};

@@ -83,7 +83,7 @@ async fn acquire(gateway: &Gateway, job: ScheduledJob) -> Result<JobLockResult> 
     gateway.store.acquire_job_lock(job, &gateway.process_name, now, LOCK_TTL).await
 }
 
-/// Runs the job and renews the lock meanwhile.
+/// Runs the job and renews the lock until the job ends.
 async fn run_with_renewal<T>(
     gateway: &Gateway,
     job: ScheduledJob,

@@ -119,7 +119,7 @@ impl ProviderRuntime {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    /// Returns whether calls are in flight and none was answered recently.
+    /// Returns whether calls are in flight and the provider has not responded for a second.
     pub fn is_unresponsive(&self) -> bool {
         self.response_times.is_unresponsive()
     }
@@ -192,8 +192,8 @@ impl ProviderRuntime {
         }
     }
 
-    /// Acquires rate permits from the store, which counts for all processes. Permits are never cached here,
-    /// so that none outlives a failure: while the store is unavailable, no call passes.
+    /// Acquires rate permits from the store, which counts for all processes. Permits are never cached
+    /// here, because a cached permit would outlive a failure: while the store is unavailable, no call is made.
     async fn acquire_rate(&self, rate: f64, parts: u32, now: Timestamp) -> Result<(), ProviderBusy> {
         let request = RateLimitRequest {
             provider: self.name.clone(),

@@ -15,7 +15,7 @@ const CHANNELS_MAX: usize = 64;
 /// Maximum number of failures in the status.
 const FAILURES_SHOWN_MAX: usize = 10;
 
-/// Status at one moment.
+/// Status of all processes on the store at the time of the report.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusOverview {
     /// All counters.

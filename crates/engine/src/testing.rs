@@ -59,7 +59,7 @@ impl GatewayBuilder {
         self
     }
 
-    /// Replaces the seed of the random numbers; gateways on one store need different ones.
+    /// Replaces the seed of the random numbers; gateways on one store need different seeds.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self

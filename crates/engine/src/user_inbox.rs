@@ -24,7 +24,7 @@ async fn find_for_user(gateway: &Gateway, user: &str, id: MessageId) -> Result<O
     Ok(message.filter(|message| message.user.as_deref() == Some(user)))
 }
 
-/// Returns the delivery to mark as read: a delivered one, otherwise a sent one. Returns `None` if the message
+/// Returns the delivery to mark as read: a delivered delivery, otherwise a sent delivery. Returns `None` if the message
 /// was read before or was not sent.
 fn unread_delivery(message: &Message) -> Option<&Delivery> {
     if message.deliveries.iter().any(|delivery| delivery.opened_at.is_some()) {

@@ -14,8 +14,8 @@ use crate::gateway::Gateway;
 /// Time for which a message counts for the throttle.
 const THROTTLE_WINDOW: Duration = Duration::from_secs(3600);
 
-/// Returns the throttles of a message with these deliveries, each subject once; none if no answer is
-/// expected.
+/// Returns the throttles of a message with these deliveries: each subject once, and no throttle if the message expects no
+/// answer.
 pub(super) fn user_throttles(
     gateway: &Gateway,
     request: &AcceptRequest,

@@ -1,6 +1,6 @@
 //! Reads `[events]` and the event settings of `[[keys]]`: signing secrets, allowed endpoints, retries.
 //!
-//! Secrets and URLs are validated here, so that invalid ones are reported at the start and not at the first
+//! Secrets and URLs are validated here, so that an invalid secret or URL is reported at the start and not at the first
 //! call.
 
 use super::types::{ApiKeyEvents, EventsConfig};

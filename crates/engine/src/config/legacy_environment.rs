@@ -112,7 +112,7 @@ fn add_alias_provider(
     Ok(warning)
 }
 
-/// Sets the `kind` of a table that is named after a class name and has none.
+/// Sets the `kind` of a provider table that is named after a class name and has no `kind`.
 fn set_default_kind(source: &mut ConfigSource, alias: &ProviderAlias) {
     let providers = source.table.get_mut("providers").and_then(Value::as_table_mut);
     let provider = providers.and_then(|providers| providers.get_mut(alias.name)?.as_table_mut());

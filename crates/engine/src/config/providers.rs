@@ -6,7 +6,7 @@ use super::{
 };
 use postrider_core::{error::Result, name::ConfigName};
 
-/// Configured providers, and the names of the disabled ones.
+/// Enabled providers, and the names of the disabled providers.
 pub(super) struct ConfiguredProviders {
     pub enabled: Vec<ProviderConfig>,
     pub disabled: Vec<ConfigName>,

@@ -109,7 +109,7 @@ impl ConfigSource {
         self.file.as_deref().and_then(|file| Path::new(file).parent()).unwrap_or_else(|| Path::new(""))
     }
 
-    /// Returns a warning for each variable with the prefix `POSTRIDER_` that is not a known one.
+    /// Returns a warning for each variable with the prefix `POSTRIDER_` that the program does not know.
     pub fn unknown_variables(&self, environment: &Environment) -> Vec<String> {
         let key_variables =
             CONFIG_KEYS.iter().filter_map(ConfigKey::environment_variable).collect::<Vec<_>>();

@@ -121,23 +121,24 @@ impl<'a> TableReader<'a> {
         self.source.folder()
     }
 
-    /// Reads the value of a key; `None` if the key is missing.
+    /// Reads the value of a key; `None` if the value is missing.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        if self.raw(name).is_none() {
+        let config_key = self.config_key(name)?;
+        let Some(raw_value) = self.raw(name) else {
             return Ok(None);
-        }
-        self.read_value(name)?.try_into().map(Some).map_err(|error| self.type_error(name, error))
+        };
+        let value = self.read_value(config_key, name, raw_value)?;
+        value.try_into().map(Some).map_err(|error| self.type_error(name, error))
     }
 
     /// Reads all values of this table into a struct whose fields are named like the keys.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         self.reject_unknown_keys()?;
-        let key_names = self.table.into_iter().flat_map(toml::Table::keys);
-        let checked_values = key_names.map(|name| Ok((name.clone(), self.read_value(name)?)));
-        checked_values
-            .collect::<Result<toml::Table>>()?
-            .try_into()
-            .map_err(|error| self.type_error("", error))
+        let mut values = toml::Table::new();
+        for (name, raw_value) in self.table.into_iter().flatten() {
+            values.insert(name.clone(), self.read_value(self.config_key(name)?, name, raw_value)?);
+        }
+        values.try_into().map_err(|error| self.type_error("", error))
     }
 
     /// Reads a duration or `never`; `Some(None)` is `never`.
@@ -154,10 +155,8 @@ impl<'a> TableReader<'a> {
         Ok(self.get(name)?.unwrap_or_default())
     }
 
-    /// Checks the value of a key against the table of keys and returns the value in the form that serde reads.
-    fn read_value(&self, name: &str) -> Result<Value> {
-        let config_key = self.config_key(name)?;
-        let raw_value = self.raw(name).ok_or_else(|| self.error_at(name, "is missing"))?;
+    /// Checks the value of a key and returns the value in the form that serde reads.
+    fn read_value(&self, config_key: &ConfigKey, name: &str, raw_value: &Value) -> Result<Value> {
         config_key.kind.read(raw_value).map_err(|problem| self.error_at(name, &problem))
     }
 

@@ -182,7 +182,7 @@ pub struct EventsConfig {
     pub concurrency_per_endpoint: usize,
     /// Timeout of a whole call.
     pub timeout: Duration,
-    /// Delay after each failed delivery attempt; after the last one the event becomes a dead letter.
+    /// Delay after each failed delivery attempt; after the last delay the event becomes a dead letter.
     pub retry_schedule: Vec<Duration>,
     /// Age at which an event becomes a dead letter, even if attempts remain.
     pub age_max: Duration,

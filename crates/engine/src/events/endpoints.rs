@@ -6,7 +6,8 @@
 use postrider_core::clock::{Timestamp, saturating_add};
 use std::{collections::HashMap, time::Duration};
 
-/// Consecutive failures after which an endpoint is backed off, with one call at a time until one succeeds.
+/// Number of consecutive failures after which an endpoint is backed off and gets one call at a time until a call
+/// succeeds.
 const FAILURES_BEFORE_BACKOFF: u32 = 3;
 
 /// First backoff of a failing endpoint.
@@ -48,7 +49,7 @@ impl EndpointTable {
         Self { concurrency_per_endpoint, slots, in_use: 0, endpoints: HashMap::new() }
     }
 
-    /// Returns the number of events that each endpoint can take now, without endpoints that can take none.
+    /// Returns the number of events that each endpoint can take now, without endpoints that can take no event.
     /// The second half of all slots is reserved for endpoints without calls in flight.
     pub fn capacities(
         &self,
