@@ -1,4 +1,4 @@
-//! The documents match the program: configuration table, example configurations, commands, links and anchors.
+//! The documents match the program: example configurations, commands, links and anchors.
 //!
 //! `tests/e2e/docs_walkthrough.rs` runs the commands of the quick start and the tutorials.
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use postrider::cli::Cli;
-use postrider_engine::config::{Config, Environment, keys};
+use postrider_engine::config::{Config, Environment};
 use postrider_providers::ProviderSettings;
 
 fn root() -> &'static Path {
@@ -45,15 +45,6 @@ fn code_blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let block = |part: &str| part.split("```").next().unwrap_or_default().to_owned();
     text.split(&fence).skip(1).map(block).collect()
-}
-
-#[test]
-fn the_configuration_table_equals_the_code() {
-    let table = keys::markdown_table();
-    assert!(
-        read(&root().join("docs/src/configuration.md")).contains(table.trim()),
-        "docs/src/configuration.md must contain:\n{table}"
-    );
 }
 
 /// Returns a value for each variable that a configuration block reads.

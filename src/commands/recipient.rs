@@ -22,7 +22,7 @@ pub async fn run(cli: &Cli, arguments: &RecipientArgs) -> Result<()> {
         };
         recipient::set_status(&gateway, &address, change).await?;
     }
-    let recipient = recipient::find_recipient(&gateway, &address).await?;
+    let recipient = gateway.store.recipient(&address.channel, &address.address).await?;
     let displayed = displayed_address(&address.address, &gateway.config);
     print_line(format_recipient_status(&displayed, recipient.as_ref()))
 }

@@ -56,8 +56,7 @@ async fn enqueue_selected(gateway: &Gateway, options: &ResendArgs) -> Result<()>
     let now = gateway.clock.now();
     let waiting =
         DeliverySelection { limit: ENTRIES_PUSHED_MAX, ..selection(options, SelectableStatus::Waiting, now) };
-    let selected: HashSet<DeliveryId> =
-        resend::select_deliveries(gateway, waiting).await?.into_iter().collect();
+    let selected: HashSet<DeliveryId> = gateway.store.select_deliveries(waiting).await?.into_iter().collect();
     let mut due: Vec<QueueEntry> = gateway.store.due(now, &Capacity::total(ENTRIES_PUSHED_MAX)).await?;
     due.retain(|entry| selected.contains(&entry.id));
     due.truncate(limit(options).min(entries_pushed_max(gateway)));
@@ -76,7 +75,7 @@ async fn requeue(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let statuses = [(options.now, SelectableStatus::Waiting), (options.failed, SelectableStatus::Failed)];
     let mut ids = Vec::new();
     for (_, status) in statuses.into_iter().filter(|(is_selected, _)| *is_selected) {
-        ids.extend(resend::select_deliveries(gateway, selection(options, status, now)).await?);
+        ids.extend(gateway.store.select_deliveries(selection(options, status, now)).await?);
     }
     ids.truncate(limit(options));
     if ids.is_empty() {

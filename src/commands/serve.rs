@@ -37,7 +37,7 @@ pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
     gateway.metrics.register_build_info(VERSION, COMMIT, COMMIT_DATE);
     log_startup(&gateway);
 
-    let mut tasks = BackgroundTasks::new();
+    let mut tasks = BackgroundTasks::default();
     tasks.start_health_sync(&gateway);
     tasks.start_fan_out(&gateway);
     if arguments.concurrency != Some(0) {

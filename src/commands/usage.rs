@@ -49,13 +49,13 @@ async fn print_deliveries(
 ) -> Result<()> {
     let is_csv = format == OutputFormat::Csv;
     if is_csv {
-        print_text(csv::rows_to_csv(true, &[]))?;
+        print_text(csv::rows_to_csv(&[]))?;
     }
     let mut pages = UsageReader::new(query, arguments);
     while let Some(messages) = pages.next_page(gateway).await? {
         let rows = usage_rows(&messages);
         if is_csv {
-            print_text(csv::rows_to_csv(false, &rows))?;
+            print_text(csv::rows_to_csv_without_header(&rows))?;
         } else {
             rows.iter().try_for_each(print_json)?;
         }

@@ -35,7 +35,7 @@ pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
     if gateway.is_test_mode() {
         log::warn!("{TEST_MODE_NOTICE}");
     }
-    let mut tasks = BackgroundTasks::new();
+    let mut tasks = BackgroundTasks::default();
     tasks.start_health_sync(&gateway);
     tasks.start_fan_out(&gateway);
     tasks.start_delivery(&gateway);

@@ -351,7 +351,7 @@ impl FaultScenario {
         };
         self.spawn_task(host, "requeue", move |gateway| async move {
             let expires_at = gateway.clock.now() + Duration::from_secs(3_600);
-            if let Ok(ids) = resend::select_deliveries(&gateway, selection).await {
+            if let Ok(ids) = gateway.store.select_deliveries(selection).await {
                 let _ = resend::requeue(&gateway, &ids, expires_at, |_| {}).await;
             }
             TaskResult::Finished

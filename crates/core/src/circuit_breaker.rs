@@ -28,7 +28,7 @@ pub struct CircuitBreaker {
     state: CircuitState,
 }
 
-/// The state of a circuit, as processes share it.
+/// The state of a circuit, as processes share it and as pages and `console status` show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CircuitState {
     /// Calls are allowed.
@@ -68,25 +68,6 @@ pub enum Admission {
     },
     /// No calls before the configuration is loaded again.
     Misconfigured,
-}
-
-/// The state of a circuit as pages and `console status` show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CircuitStatus {
-    /// See [`CircuitState::Closed`].
-    Closed,
-    /// See [`CircuitState::Open`].
-    Open {
-        /// The time of the next probe.
-        until: DateTime<Utc>,
-    },
-    /// See [`CircuitState::HalfOpen`].
-    HalfOpen,
-    /// See [`CircuitState::Misconfigured`].
-    Misconfigured {
-        /// The reason that the provider gave.
-        reason: String,
-    },
 }
 
 impl CircuitBreaker {
@@ -158,9 +139,14 @@ impl CircuitBreaker {
         self.failures = 0;
     }
 
-    /// Returns the state for the other processes.
-    pub fn state_to_share(&self) -> CircuitState {
-        self.state.clone()
+    /// Returns the state, which processes share and pages show.
+    pub fn state(&self) -> &CircuitState {
+        &self.state
+    }
+
+    /// Returns whether a probe is in flight.
+    pub fn is_half_open(&self) -> bool {
+        matches!(self.state, CircuitState::HalfOpen { .. })
     }
 
     /// Takes over the state that the processes share. A closed circuit keeps its own count of failures. A misconfigured
@@ -173,16 +159,6 @@ impl CircuitBreaker {
             self.failures = 0;
         }
         self.state = shared.clone();
-    }
-
-    /// Returns the state for people.
-    pub fn status(&self) -> CircuitStatus {
-        match &self.state {
-            CircuitState::Closed => CircuitStatus::Closed,
-            CircuitState::Open { until, .. } => CircuitStatus::Open { until: *until },
-            CircuitState::HalfOpen { .. } => CircuitStatus::HalfOpen,
-            CircuitState::Misconfigured { reason } => CircuitStatus::Misconfigured { reason: reason.clone() },
-        }
     }
 
     fn open(&mut self, backoff_factor: u32, now: DateTime<Utc>) {
@@ -210,29 +186,26 @@ pub fn is_probe_expired(since: DateTime<Utc>, probe_timeout: Duration, now: Date
     saturating_add(since, probe_timeout) <= now || since > saturating_add(now, CLOCK_SKEW_MAX)
 }
 
-impl CircuitStatus {
-    /// Every value of [`CircuitStatus::as_str`].
-    pub const NAMES: [&'static str; 4] = ["closed", "open", "half_open", "misconfigured"];
-
+impl CircuitState {
     /// Returns the name in APIs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Open { .. } => "open",
-            Self::HalfOpen => "half_open",
+            Self::HalfOpen { .. } => "half_open",
             Self::Misconfigured { .. } => "misconfigured",
         }
     }
 
-    /// Returns the status in words for people.
+    /// Returns the state in words for people.
     pub fn description(&self) -> String {
         match self {
             Self::Closed => "circuit closed".to_owned(),
-            Self::Open { until } => {
+            Self::Open { until, .. } => {
                 let until = until.format("%H:%M:%S UTC");
                 format!("circuit open after repeated failures until {until}")
             }
-            Self::HalfOpen => "circuit half-open; one probe call is running".to_owned(),
+            Self::HalfOpen { .. } => "circuit half-open; one probe call is running".to_owned(),
             Self::Misconfigured { reason } => {
                 format!("misconfigured: the provider rejects our account or settings: {reason}")
             }

@@ -27,10 +27,10 @@ pub async fn accept(gateway: &Gateway, request: AcceptRequest) -> Result<Accepte
     let accepted = validate_and_store(gateway, request).await;
     gateway.metrics.accept_duration.observe(stopwatch.elapsed().as_secs_f64());
     match &accepted {
-        Ok(accepted) if !accepted.is_replay => {
+        Ok(accepted) if accepted.is_replay => {}
+        Ok(_) => {
             gateway.metrics.accepted.inc();
         }
-        Ok(_) => {}
         Err(error) => {
             if let AcceptError::Store(error) = error {
                 gateway.record_store_error("accept: store error", error);
@@ -43,8 +43,8 @@ pub async fn accept(gateway: &Gateway, request: AcceptRequest) -> Result<Accepte
 
 async fn validate_and_store(gateway: &Gateway, request: AcceptRequest) -> Result<Accepted, AcceptError> {
     let (message, pending) = validate(gateway, request)?;
-    let stored = gateway.store.accept(vec![message]).await;
-    let (accepted, entries) = pending.complete(stored.map_err(AcceptError::Store)?.first())?;
-    gateway.queue.push(&entries);
+    let acceptances = gateway.store.accept(vec![message]).await.map_err(AcceptError::Store)?;
+    let (accepted, queue_entries) = pending.complete(acceptances.first())?;
+    gateway.queue.push(&queue_entries);
     Ok(accepted)
 }

@@ -1,20 +1,17 @@
 //! The background tasks of one process: worker pool, receipt polling, event delivery, fan-out, health sync, schedule.
 //!
-//! [`BackgroundTasks`] starts and stops them together, so that `serve`, `work` and a simulation behave the same. The
-//! loops themselves live in the modules that they belong to. Every step of a loop is one transaction, so a task that is
+//! [`BackgroundTasks`] starts and stops the tasks together, so that `serve`, `work` and a simulation behave the same. The
+//! loops are in the modules of their subjects. Every step of a loop is one transaction, so a task that is
 //! dropped leaves nothing half-done.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::gateway::Gateway;
-use crate::shared_health;
-use crate::stop::StopSignal;
-use crate::worker;
-use crate::{events, fan_out, resend, sync_report};
+use crate::{
+    events, fan_out, gateway::Gateway, resend, shared_health, stop::StopSignal, sync_report, worker,
+};
 use postrider_core::clock::{self, Timestamp};
 use postrider_core::error::{Error, ErrorKind, Result};
 
@@ -31,6 +28,7 @@ const JOB_INTERVAL_MIN: Duration = Duration::from_secs(1);
 const REPORT_RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
 
 /// The running tasks of a process and the sender that stops them.
+#[derive(Default)]
 pub struct BackgroundTasks {
     stop_sender: watch::Sender<bool>,
     workers: Option<JoinHandle<u32>>,
@@ -38,23 +36,7 @@ pub struct BackgroundTasks {
     health_sync: Option<Arc<Gateway>>,
 }
 
-impl Default for BackgroundTasks {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl BackgroundTasks {
-    /// Creates an empty set of tasks.
-    pub fn new() -> Self {
-        Self {
-            stop_sender: watch::Sender::new(false),
-            workers: None,
-            tasks: JoinSet::new(),
-            health_sync: None,
-        }
-    }
-
     /// Starts the worker pool, event delivery and receipt polling: a provider reports to the process that sent.
     pub fn start_delivery(&mut self, gateway: &Arc<Gateway>) {
         self.workers = Some(tokio::spawn(worker::run(Arc::clone(gateway), self.stop_signal())));
@@ -106,18 +88,18 @@ impl BackgroundTasks {
         let task_end = async {
             match tasks.join_next().await {
                 None => std::future::pending().await,
-                Some(ended) => ended,
+                Some(end) => end,
             }
         };
-        let (name, ended) = tokio::select! {
-            ended = worker_end => ("worker pool", ended),
-            ended = task_end => ("background task", ended),
+        let (task_name, end) = tokio::select! {
+            end = worker_end => ("worker pool", end),
+            end = task_end => ("background task", end),
         };
         if self.workers.as_ref().is_some_and(JoinHandle::is_finished) {
             self.workers = None;
         }
-        let cause = ended.map_or_else(|panic| panic.to_string(), |()| "it returned".to_owned());
-        Error::with_source(ErrorKind::Internal, format!("{name} stopped unexpectedly"), cause)
+        let cause = end.map_or_else(|panic| panic.to_string(), |()| "the task returned".to_owned());
+        Error::with_source(ErrorKind::Internal, format!("{task_name} stopped unexpectedly"), cause)
     }
 
     /// Stops every task and waits for calls in flight, at most `work.grace`.
@@ -146,8 +128,8 @@ impl BackgroundTasks {
     }
 }
 
-/// Publishes the result of a probe that ended during the shutdown, which other processes would otherwise wait for, and
-/// pushes pending queue entries, which otherwise wait for the next sweep.
+/// Pushes pending queue entries and reports provider health. Without the push, the entries wait for the next resend job;
+/// without the report, other processes wait for the result of a probe that ended during the shutdown.
 async fn flush_before_exit(gateway: &Gateway) {
     gateway.queue.flush(SHUTDOWN_FLUSH_TIMEOUT).await;
     match tokio::time::timeout(SHUTDOWN_FLUSH_TIMEOUT, shared_health::sync_health(gateway)).await {
@@ -169,20 +151,20 @@ async fn run_resend_job(gateway: Arc<Gateway>, interval: Duration) {
         clock::sleep(interval).await;
         match resend::enqueue_if_due(&gateway, interval).await {
             Ok(None) => {}
-            Ok(Some(result)) => log::debug!("resend job done queued={}", result.enqueued),
+            Ok(Some(resend)) => log::debug!("resend job done queued={}", resend.enqueued),
             Err(error) => log::error!("resend job failed: error={}", error.chain()),
         }
     }
 }
 
-/// Updates the report when the newest one, made by any process, is `interval` old.
+/// Updates the report when the newest report of any process is `interval` old.
 async fn run_report_job(gateway: Arc<Gateway>, interval: Duration) {
     let mut delay = time_until_report_due(&gateway, interval).await;
     loop {
         clock::sleep(delay).await;
         delay = match sync_report::sync_if_due(&gateway, interval).await {
-            Ok(result) => {
-                let changes = result.map_or(0, |result| result.changes_applied);
+            Ok(sync_result) => {
+                let changes = sync_result.map_or(0, |result| result.changes_applied);
                 log::debug!("report job done changes={changes}");
                 time_until_report_due(&gateway, interval).await.max(JOB_INTERVAL_MIN)
             }
@@ -201,11 +183,11 @@ async fn time_until_report_due(gateway: &Gateway, interval: Duration) -> Duratio
     }
 }
 
-/// Returns the time until something made at `made_at` is `interval` old; at most `interval`, also after the clock was set
+/// Returns the time until a report of `report_time` is `interval` old; at most `interval`, also after the clock was set
 /// back.
-fn time_until_due(made_at: Timestamp, interval: Duration, now: Timestamp) -> Duration {
-    let age = (now - made_at).to_std().unwrap_or_default();
-    interval.saturating_sub(age)
+fn time_until_due(report_time: Timestamp, interval: Duration, now: Timestamp) -> Duration {
+    let report_age = (now - report_time).to_std().unwrap_or_default();
+    interval.saturating_sub(report_age)
 }
 
 #[cfg(test)]

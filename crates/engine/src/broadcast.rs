@@ -28,7 +28,7 @@ pub struct BroadcastRequest {
 /// A broadcast that was accepted and is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedBroadcast {
-    /// Public id.
+    /// Public id of the broadcast.
     pub id: BroadcastId,
     /// True if an earlier request with the same idempotency key had been accepted.
     pub is_replay: bool,
@@ -45,7 +45,7 @@ pub enum BroadcastError {
     TooManyUsers(usize),
     /// Some listed users are not registered.
     UnknownUsers {
-        /// The first few of them.
+        /// The first few unregistered users.
         first: Vec<String>,
         /// Number of unregistered users.
         count: usize,
@@ -64,11 +64,11 @@ pub async fn publish(
 ) -> Result<PublishedBroadcast, BroadcastError> {
     let broadcast = validate(gateway, request)?;
     let id = broadcast.id;
-    let created = gateway.store.create_broadcast(broadcast).await.map_err(|error| {
+    let acceptance = gateway.store.create_broadcast(broadcast).await.map_err(|error| {
         gateway.record_store_error("broadcast: store error", &error);
         BroadcastError::Accept(AcceptError::Store(error))
     })?;
-    match created {
+    match acceptance {
         BroadcastAcceptance::Stored { .. } => {
             gateway.fan_out_pending.notify_one();
             Ok(PublishedBroadcast { id, is_replay: false })
@@ -83,9 +83,8 @@ pub async fn publish(
 
 fn validate(gateway: &Gateway, request: BroadcastRequest) -> Result<NewBroadcast, BroadcastError> {
     accept::validate_body(gateway, &request.body).map_err(BroadcastError::Accept)?;
-    let route = gateway.route(&request.channel);
-    let route =
-        route.ok_or_else(|| BroadcastError::Accept(AcceptError::UnknownChannel(request.channel.clone())))?;
+    let unknown_channel = || BroadcastError::Accept(AcceptError::UnknownChannel(request.channel.clone()));
+    let route = gateway.route(&request.channel).ok_or_else(unknown_channel)?;
     match &request.audience {
         BroadcastAudience::Listed(users) if users.is_empty() => return Err(BroadcastError::NoUsers),
         BroadcastAudience::Listed(users) if users.len() > LISTED_USERS_MAX => {
@@ -94,11 +93,10 @@ fn validate(gateway: &Gateway, request: BroadcastRequest) -> Result<NewBroadcast
         BroadcastAudience::Listed(_) | BroadcastAudience::All => {}
     }
     let now = gateway.clock.now();
-    let hash_key = |key: &RequestIdempotencyKey| accept::hash_idempotency_key(gateway, key, now);
     Ok(NewBroadcast {
         id: MessageId::new(now, gateway.random.bytes()),
         channel: route.channel.name.clone(),
-        idempotency: request.idempotency_key.as_ref().map(hash_key),
+        idempotency: request.idempotency_key.map(|key| accept::hash_idempotency_key(gateway, &key, now)),
         body: request.body,
         audience: request.audience,
         caller: request.api_key_name,

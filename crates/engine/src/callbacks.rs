@@ -1,27 +1,25 @@
 //! Ingests the items of a provider callback: receipts, inbound messages and opt-outs.
 //!
-//! Inbound messages that are no opt-in or opt-out keyword are counted and not kept. Ingesting the same items
-//! again changes nothing.
+//! An inbound message without an opt-in or opt-out keyword is counted and not kept. Ingesting the same items again changes
+//! nothing.
 
 use crate::gateway::{Gateway, ProviderRuntime, Route};
 use crate::receipts;
-use postrider_core::address::parse_address;
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage, OptAction, OptChange};
+use postrider_core::{address::parse_address, clock::Timestamp, error::Result};
 
 /// Applies all items of one callback.
 pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<CallbackItem>) -> Result<()> {
     let mut receipts = Vec::new();
-    let mut requests = Vec::new();
-    for request in items {
-        match request {
+    let mut opt_requests = Vec::new();
+    for item in items {
+        match item {
             CallbackItem::Receipt(receipt) => receipts.push(receipt),
             CallbackItem::InboundMessage(message) => match ProviderOptRequest::from_inbound(message) {
-                Some(request) => requests.push(request),
+                Some(request) => opt_requests.push(request),
                 None => gateway.metrics.count_inbound_message("ignored"),
             },
-            CallbackItem::OptedOut(opt_out) => requests.push(ProviderOptRequest {
+            CallbackItem::OptedOut(opt_out) => opt_requests.push(ProviderOptRequest {
                 action: OptAction::OptOut,
                 address: opt_out.address,
                 reason: opt_out.reason,
@@ -33,7 +31,7 @@ pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<Cal
     if !receipts.is_empty() {
         receipts::apply_receipts(gateway, &runtime.name, receipts).await?;
     }
-    apply_opt_requests(gateway, runtime, &requests).await
+    apply_opt_requests(gateway, runtime, &opt_requests).await
 }
 
 /// A request of a person to receive no more messages, or to receive them again.
@@ -61,20 +59,20 @@ impl ProviderOptRequest {
 async fn apply_opt_requests(
     gateway: &Gateway,
     runtime: &ProviderRuntime,
-    requests: &[ProviderOptRequest],
+    opt_requests: &[ProviderOptRequest],
 ) -> Result<()> {
-    let changes_for = |request| {
+    let changes_of = |request| {
         let routes = gateway.routes_of_provider(&runtime.name);
         routes.flat_map(move |route| opt_changes(gateway, runtime, route, request))
     };
-    let changes = requests.iter().flat_map(changes_for).collect::<Vec<_>>();
+    let changes = opt_requests.iter().flat_map(changes_of).collect::<Vec<_>>();
     if changes.is_empty() {
         return Ok(());
     }
     let actions = changes.iter().map(|change| change.action).collect::<Vec<_>>();
-    let changed = gateway.store.apply_opt_changes(changes).await?;
-    for (action, changed) in actions.into_iter().zip(changed) {
-        gateway.metrics.count_inbound_message(match (action, changed) {
+    let are_applied = gateway.store.apply_opt_changes(changes).await?;
+    for (action, is_applied) in actions.into_iter().zip(are_applied) {
+        gateway.metrics.count_inbound_message(match (action, is_applied) {
             (OptAction::OptOut, true) => "opted_out",
             (OptAction::OptIn, true) => "opted_in",
             (OptAction::OptOut | OptAction::OptIn, false) => "unchanged",
@@ -90,13 +88,13 @@ fn opt_changes(
     route: &Route,
     request: &ProviderOptRequest,
 ) -> Vec<OptChange> {
-    let usable_kind = runtime.adapter().address_kind();
-    let kinds = route.address_kinds().iter().filter(|kind| kind.is_usable_by(usable_kind));
-    let mut addresses = kinds
+    let provider_kind = runtime.provider.address_kind();
+    let usable_kinds = route.address_kinds().iter().filter(|kind| kind.is_usable_by(provider_kind));
+    let mut addresses = usable_kinds
         .filter_map(|kind| parse_address(*kind, &request.address, &gateway.config.phone).ok())
         .collect::<Vec<_>>();
     addresses.dedup();
-    let to_change = |address| OptChange {
+    let opt_change_of = |address| OptChange {
         channel: route.channel.name.clone(),
         address,
         action: request.action,
@@ -105,5 +103,5 @@ fn opt_changes(
         reference: request.reference.clone(),
         at: request.at,
     };
-    addresses.into_iter().map(to_change).collect()
+    addresses.into_iter().map(opt_change_of).collect()
 }

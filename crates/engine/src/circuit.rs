@@ -1,12 +1,15 @@
 //! Circuit breaker of a provider in this process, with the changes that other processes do not know yet.
 //!
-//! A change that was found here and is not reported yet is never overwritten by shared health. This module
-//! neither reads nor writes the store.
+//! Shared health never overwrites a change that this process has not reported yet. This module has no access to the
+//! store.
+
 use postrider_core::circuit_breaker::{CircuitBreaker, CircuitState};
-use postrider_core::clock::Timestamp;
-use postrider_core::name::ConfigName;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth, is_cooldown_active};
+use postrider_core::{clock::Timestamp, name::ConfigName};
+
+/// State of a provider that an operator has paused, shown instead of the state of its circuit breaker.
+pub const PAUSED: &str = "paused";
 
 /// Circuit breaker, cooldown and pause of one provider.
 pub struct ProviderCircuit {
@@ -15,7 +18,7 @@ pub struct ProviderCircuit {
     cooldown_until: Option<Timestamp>,
     /// Provider code of the response that opened the breaker as misconfigured.
     pub misconfigured_code: Option<String>,
-    /// State that was found here and is not reported yet.
+    /// New circuit state, found by this process and not reported yet.
     unreported: Option<CircuitState>,
     /// True if a report was sent without an answer from the store.
     is_report_uncertain: bool,
@@ -27,7 +30,7 @@ pub struct ProviderCircuit {
 }
 
 impl ProviderCircuit {
-    /// Creates the state of a provider about which nothing is known yet.
+    /// Creates the state of a provider without cooldown, pause and unreported changes.
     pub fn new(breaker: CircuitBreaker) -> Self {
         Self {
             breaker,
@@ -71,9 +74,9 @@ impl ProviderCircuit {
         self.control = Some(control.clone());
     }
 
-    /// Starts a cooldown; a longer one stays.
+    /// Starts a cooldown until `until`; a longer cooldown stays.
     pub fn start_cooldown(&mut self, until: Timestamp) {
-        if self.cooldown_until.is_none_or(|shared| shared < until) {
+        if self.cooldown_until.is_none_or(|current_end| current_end < until) {
             self.cooldown_until = Some(until);
             self.is_cooldown_unreported = true;
         }
@@ -81,37 +84,37 @@ impl ProviderCircuit {
 
     /// Opens the breaker as misconfigured. The first reason is kept; calls that were in flight add nothing.
     pub fn record_misconfigured(&mut self, reason: &str, code: Option<&str>) {
-        if !matches!(self.breaker.state_to_share(), CircuitState::Misconfigured { .. }) {
+        if !matches!(self.breaker.state(), CircuitState::Misconfigured { .. }) {
             self.misconfigured_code = code.map(str::to_owned);
             self.breaker.record_misconfigured(reason);
         }
     }
 
-    /// Notes that it is not known whether the report was stored.
+    /// Records that a report was sent and the store has not confirmed it.
     pub fn mark_report_uncertain(&mut self) {
         self.is_report_uncertain = true;
     }
 
-    /// Returns whether the operator should see a log line about `report`: if no other process has reported
-    /// the same, and if that is uncertain (a duplicate line is better than none).
+    /// Returns whether `report` is worth a log line: a misconfiguration that no other process has reported, or may not
+    /// have reported (a duplicate line is better than a missing line).
     pub fn is_worth_logging(&mut self, report: &HealthReport, response: &ReportedHealth) -> bool {
-        let in_doubt = std::mem::take(&mut self.is_report_uncertain);
-        matches!(report.circuit, Some(CircuitState::Misconfigured { .. })) && (response.is_new || in_doubt)
+        let was_uncertain = std::mem::take(&mut self.is_report_uncertain);
+        matches!(report.circuit, Some(CircuitState::Misconfigured { .. }))
+            && (response.is_new || was_uncertain)
     }
 
     /// Applies a change and returns whether there is something new to report.
     pub fn update(&mut self, change: impl FnOnce(&mut Self)) -> bool {
-        let (before, cooldown_before) = (self.breaker.state_to_share(), self.cooldown_until);
+        let (state_before, cooldown_before) = (self.breaker.state().clone(), self.cooldown_until);
         change(self);
-        let after = self.breaker.state_to_share();
-        let is_changed = after != before;
-        if is_changed {
-            self.unreported = Some(after);
+        let is_state_changed = *self.breaker.state() != state_before;
+        if is_state_changed {
+            self.unreported = Some(self.breaker.state().clone());
         }
-        is_changed || self.cooldown_until != cooldown_before
+        is_state_changed || self.cooldown_until != cooldown_before
     }
 
-    /// Returns what other processes do not know yet.
+    /// Returns the health that other processes do not know yet.
     pub fn unreported_health(&self, provider: &ConfigName, loaded_at: Timestamp) -> Option<HealthReport> {
         (self.unreported.is_some() || self.is_cooldown_unreported).then(|| HealthReport {
             provider: provider.clone(),
@@ -121,7 +124,7 @@ impl ProviderCircuit {
         })
     }
 
-    /// Notes that the report was stored, and loads the shared health. Changes made since the report stay
+    /// Records that the report was stored, and loads the shared health. Changes made since the report stay
     /// unreported.
     pub fn confirm_reported(&mut self, report: &HealthReport, shared: &SharedHealth, now: Timestamp) {
         if self.cooldown_until == report.cooldown_until {
@@ -133,7 +136,7 @@ impl ProviderCircuit {
         }
     }
 
-    /// Loads shared health, unless it is older than what is known, no longer applies, or a local change is
+    /// Loads shared health, unless a newer version was loaded, the health does not apply any more, or a local change is
     /// unreported.
     pub fn load_health(&mut self, shared: &SharedHealth, loaded_at: Timestamp, now: Timestamp) {
         self.cooldown_until = self.cooldown_until.max(shared.cooldown_until);
@@ -145,9 +148,9 @@ impl ProviderCircuit {
         }
     }
 
-    /// Returns to `open` until then, because the probe could not be made.
+    /// Opens the circuit again until `until`, because the probe could not be made.
     pub fn reopen(&mut self, until: Timestamp) {
-        if let CircuitState::HalfOpen { backoff_factor, .. } = self.breaker.state_to_share() {
+        if let CircuitState::HalfOpen { backoff_factor, .. } = *self.breaker.state() {
             self.breaker.load_shared(&CircuitState::Open { until, backoff_factor });
         }
     }

@@ -1,23 +1,18 @@
 //! Delivers messages: claims due deliveries, tries the providers of the channel, and records the round.
 //!
-//! Each step returns what it did and may be repeated: only one claim of a delivery succeeds, and only the
-//! newest claim can record its round.
+//! Each step may be repeated: only one claim of a delivery succeeds, and only the newest claim can record a round.
 
 use postrider_core::attempt::{Attempt, Outcome};
 use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::delivery::{DeliveryRules, DeliveryState, DeliveryTransition, RoundEnd};
 use postrider_core::error::{Error, ErrorKind};
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
-use postrider_core::queue_entry::QueueEntry;
 use postrider_core::retry::{RetryPolicy, UnknownPolicy};
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
-use std::sync::LazyLock;
-use std::time::Duration;
+use postrider_core::{id::DeliveryId, name::ConfigName, queue_entry::QueueEntry};
+use std::{sync::LazyLock, time::Duration};
 
-use crate::due::find_due;
 use crate::gateway::{Gateway, ProviderBusy, ProviderRuntime, Route, STORE_RETRY_DELAY};
-use crate::provider_runtime::CallPermit;
+use crate::{due::find_due, provider_runtime::CallPermit};
 use addresses::{ChosenAddress, DeliveryAddresses};
 use postrider_providers::OutboundMessage;
 
@@ -31,7 +26,7 @@ const NO_PROVIDER_RETRY_DELAY_MIN: Duration = Duration::from_millis(250);
 
 /// A claimed delivery and the end of its lease.
 pub struct LeasedDelivery {
-    /// The delivery.
+    /// The claimed delivery.
     pub claimed: ClaimedDelivery,
     /// No other worker can claim the delivery before this time.
     pub lease_expires_at: Timestamp,
@@ -46,19 +41,19 @@ pub enum DeliverStep {
     Idle,
 }
 
-/// Claims at most `limit` deliveries, waits up to `wait` for some, and takes each through one round.
+/// Claims at most `limit` deliveries and takes each through one round. Waits up to `wait` for a due delivery.
 pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> DeliverStep {
     let due = find_due(gateway, &limit, wait).await;
-    let claimed = claim(gateway, due.ids).await;
-    let count = claimed.len();
-    for delivery in claimed {
+    let claims = claim(gateway, due.ids).await;
+    let claim_count = claims.len();
+    for delivery in claims {
         run_round(gateway, delivery).await;
     }
-    if count == 0 { DeliverStep::Idle } else { DeliverStep::Processed(count) }
+    if claim_count == 0 { DeliverStep::Idle } else { DeliverStep::Processed(claim_count) }
 }
 
-/// Claims these ids and returns the deliveries that this worker won. The caller must take each through a
-/// round; a dropped claim counts as outcome `unknown`.
+/// Claims the deliveries with these ids and returns those that this worker won. The caller must take each delivery
+/// through a round; a dropped claim counts as outcome `unknown`.
 pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<LeasedDelivery> {
     if ids.is_empty() {
         return Vec::new();
@@ -66,8 +61,8 @@ pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<LeasedDeliver
     let (now, lease) = (gateway.clock.now(), gateway.config.work.lease);
     let lease_expires_at = saturating_add(now, lease);
     match gateway.store.claim(ids, now, lease).await {
-        Ok(claimed) => {
-            claimed.into_iter().map(|claimed| LeasedDelivery { claimed, lease_expires_at }).collect()
+        Ok(deliveries) => {
+            deliveries.into_iter().map(|claimed| LeasedDelivery { claimed, lease_expires_at }).collect()
         }
         Err(error) => {
             gateway.back_off_after_store_error("deliver: claim failed", &error).await;
@@ -78,47 +73,44 @@ pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<LeasedDeliver
 
 /// Takes a claimed delivery through one round over the providers of its channel and records the result.
 pub async fn run_round(gateway: &Gateway, claim: LeasedDelivery) {
-    let claimed = &claim.claimed;
-    let id = claimed.id;
-    let (channel, priority) = (claimed.channel.clone(), claimed.priority);
     let (attempts, transition) = attempt_delivery(gateway, &claim).await;
-    let state = transition.state.clone();
-    let has_event_target = claimed.event_target.is_some();
-    let round = CompletedRound {
+    let ClaimedDelivery { id, channel, priority, event_target, round, .. } = claim.claimed;
+    let new_state = transition.state.clone();
+    let has_event_target = event_target.is_some();
+    let completed_round = CompletedRound {
         id,
-        round: claimed.round,
+        round,
         attempts,
         state: transition.state,
         tries: transition.tries,
         at: gateway.clock.now(),
-        event_target: claimed.event_target.clone(),
+        event_target,
     };
-    match record_round(gateway, round).await {
+    match record_round(gateway, completed_round).await {
         Ok(Some(recorded @ (RecordResult::Stored | RecordResult::MovedByReceipt(_)))) => {
-            gateway.count_state_change(&channel, state.kind());
+            gateway.count_state_change(&channel, new_state.kind());
             if let RecordResult::MovedByReceipt(receipt_state) = recorded {
                 gateway.count_state_change(&channel, receipt_state);
             }
             if has_event_target {
                 gateway.events_pending.notify_one();
             }
-            if let DeliveryState::Waiting { due_at, .. } = state {
-                let entry = QueueEntry { id, channel, due_at, priority };
-                gateway.queue.push(&[entry]);
+            if let DeliveryState::Waiting { due_at, .. } = new_state {
+                gateway.queue.push(&[QueueEntry { id, channel, due_at, priority }]);
             }
         }
         Ok(_) => {
             log::warn!("deliver: round not recorded, delivery was claimed by another worker; delivery={id}");
         }
         Err(error) => {
-            let message = "deliver: recording a round failed, the attempt will count as unknown";
-            gateway.back_off_after_store_error(message, &error).await;
+            let log_message = "deliver: recording a round failed, the attempt will count as unknown";
+            gateway.back_off_after_store_error(log_message, &error).await;
         }
     }
 }
 
-/// Records a round. While the store is unavailable it retries until the lease may end, because an unrecorded
-/// send is sent again.
+/// Records a round. While the store is unavailable, retries until the lease may end, because a message whose round is not
+/// recorded is sent again.
 async fn record_round(gateway: &Gateway, round: CompletedRound) -> Result<Option<RecordResult>, Error> {
     let stopwatch = gateway.clock.stopwatch();
     let mut is_logged = false;
@@ -145,8 +137,8 @@ async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Att
     let (now, claimed) = (gateway.clock.now(), &claim.claimed);
     let Some(route) = gateway.route(claimed.channel.as_str()) else {
         let reason = format!("channel {} is not configured", claimed.channel);
-        let end = RoundEnd::NoProviderAvailable { retry_after: NOT_CONFIGURED_RETRY_DELAY, reason };
-        return (Vec::new(), DeliveryState::after(end, &rules_without_channel(claimed), now, 1.0));
+        let round_end = RoundEnd::NoProviderAvailable { retry_after: NOT_CONFIGURED_RETRY_DELAY, reason };
+        return (Vec::new(), DeliveryState::after(round_end, &rules_without_channel(claimed), now, 1.0));
     };
     let mut rules = DeliveryRules {
         tries: claimed.tries,
@@ -163,19 +155,19 @@ async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Att
             return (attempts, transition);
         }
     }
-    let end = if now >= claimed.expires_at {
+    let round_end = if now >= claimed.expires_at {
         RoundEnd::Expired
     } else {
         try_providers(gateway, route, claim, &mut attempts).await
     };
-    (attempts, DeliveryState::after(end, &rules, gateway.clock.now(), gateway.random.fraction()))
+    (attempts, DeliveryState::after(round_end, &rules, gateway.clock.now(), gateway.random.fraction()))
 }
 
 /// Tries the providers of the channel in routing order and returns how the round ended.
 ///
-/// Stops at the first outcome that concerns the message or its last usable address; outcomes that concern the
-/// provider lead to the next one. A provider is skipped if its call could outlast the lease, because another
-/// worker may claim the delivery before that call returns and send it a second time.
+/// Stops at the first outcome that concerns the message or its last usable address; after an outcome that concerns the
+/// provider, the next provider is tried. A provider is skipped if its call could outlast the lease, because another
+/// worker may claim the delivery before that call returns and send the message a second time.
 async fn try_providers(
     gateway: &Gateway,
     route: &Route,
@@ -190,17 +182,17 @@ async fn try_providers(
     }
     let avoid = provider_to_avoid(route, claimed, &addresses);
     let mut message = build_outbound_message(claimed, route);
-    let mut soonest: Option<ProviderBusy> = None;
-    let (mut failure, mut skipped) = (None, Vec::new());
+    let mut soonest_available: Option<ProviderBusy> = None;
+    let (mut last_failure, mut skip_reasons) = (None, Vec::new());
     for runtime in route.order(avoid, now) {
         let Some(to) = addresses.address_for(runtime) else {
-            skipped.push(addresses::skip_reason(runtime));
+            skip_reasons.push(addresses::skip_reason(runtime));
             continue;
         };
         let permit = match acquire_within_lease(gateway, runtime, claim).await {
             Ok(permit) => permit,
             Err(busy) => {
-                keep_soonest(&mut soonest, busy);
+                keep_soonest(&mut soonest_available, busy);
                 continue;
             }
         };
@@ -217,15 +209,15 @@ async fn try_providers(
         }
         match outcome {
             Outcome::Throttled { .. } => {
-                keep_soonest(&mut soonest, runtime.unavailability(gateway.clock.now()));
+                keep_soonest(&mut soonest_available, runtime.unavailability(gateway.clock.now()));
             }
-            other => failure = Some(describe_failure(runtime, &other)),
+            outcome => last_failure = Some(describe_failure(runtime, &outcome)),
         }
     }
-    match failure {
-        Some(reason) => RoundEnd::AllFailed { reason: [vec![reason], skipped].concat().join("; ") },
+    match last_failure {
+        Some(reason) => RoundEnd::AllFailed { reason: [vec![reason], skip_reasons].concat().join("; ") },
         None => no_provider_available(
-            soonest.unwrap_or_else(|| {
+            soonest_available.unwrap_or_else(|| {
                 route.soonest_available(avoid, now, |runtime| addresses.address_for(runtime).is_some())
             }),
             gateway.random.fraction(),
@@ -253,24 +245,24 @@ async fn acquire_within_lease<'r>(
     Ok(permit)
 }
 
-/// Returns whether no further provider is tried in this round. An invalid address ends it only if no provider
-/// can use another address.
+/// Returns whether no further provider is tried in this round. An invalid address ends the round only if no provider
+/// can use another address of the recipient.
 fn ends_round(outcome: &Outcome, addresses: &DeliveryAddresses<'_>, route: &Route) -> bool {
     match outcome {
         Outcome::InvalidRecipient { .. } => !addresses.has_usable_address(route),
-        other => !other.is_about_provider(),
+        outcome => !outcome.is_about_provider(),
     }
 }
 
-/// Returns the provider to avoid, unless it is the only one that can use an address of the recipient.
+/// Returns the provider that the delivery avoids, unless no other provider can use an address of the recipient.
 fn provider_to_avoid<'c>(
     route: &Route,
     claimed: &'c ClaimedDelivery,
     addresses: &DeliveryAddresses<'_>,
 ) -> Option<&'c ConfigName> {
     let avoid = claimed.avoid.as_ref()?;
-    let mut others = route.providers().iter().filter(|runtime| runtime.name != *avoid);
-    others.any(|runtime| addresses.address_for(runtime).is_some()).then_some(avoid)
+    let mut other_runtimes = route.providers().iter().filter(|runtime| runtime.name != *avoid);
+    other_runtimes.any(|runtime| addresses.address_for(runtime).is_some()).then_some(avoid)
 }
 
 fn lease_too_short(runtime: &ProviderRuntime) -> ProviderBusy {
@@ -281,15 +273,16 @@ fn lease_too_short(runtime: &ProviderRuntime) -> ProviderBusy {
     }
 }
 
-fn no_provider_available(busy: ProviderBusy, fraction: f64) -> RoundEnd {
+fn no_provider_available(busy: ProviderBusy, jitter_fraction: f64) -> RoundEnd {
     RoundEnd::NoProviderAvailable {
-        retry_after: busy.retry_after.max(NO_PROVIDER_RETRY_DELAY_MIN) + busy.jitter_max.mul_f64(fraction),
+        retry_after: busy.retry_after.max(NO_PROVIDER_RETRY_DELAY_MIN)
+            + busy.jitter_max.mul_f64(jitter_fraction),
         reason: busy.reason,
     }
 }
 
 fn keep_soonest(soonest: &mut Option<ProviderBusy>, busy: ProviderBusy) {
-    if soonest.as_ref().is_none_or(|other| busy.retry_after < other.retry_after) {
+    if soonest.as_ref().is_none_or(|current| busy.retry_after < current.retry_after) {
         *soonest = Some(busy);
     }
 }
@@ -329,7 +322,7 @@ fn build_outbound_message(claimed: &ClaimedDelivery, route: &Route) -> OutboundM
     }
 }
 
-/// Returns rules for a delivery of an unconfigured channel: it waits, in case the channel is configured
+/// Returns the rules of a delivery over an unconfigured channel: the delivery waits, because the channel may be configured
 /// again.
 fn rules_without_channel(claimed: &ClaimedDelivery) -> DeliveryRules<'static> {
     static RETRY: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);

@@ -1,6 +1,6 @@
 //! Finds due deliveries: in the queue, or in the store when the queue has none.
 //!
-//! The queue is a hint and may lack entries or hold outdated ones. [`MoreDue`] tells the worker loop whether the next
+//! The queue is a hint and may lack entries or hold outdated entries. [`MoreDue`] tells the worker loop whether the next
 //! search waits for the queue, or reads the store at once. Nothing is claimed here.
 
 use postrider_core::capacity::{Capacity, CapacitySource};
@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use crate::gateway::Gateway;
 
-/// Maximum number of due deliveries that are pushed from the store into an empty queue at a time, beyond
-/// those that are claimed at once.
+/// Maximum number of due deliveries that are pushed from the store to an empty queue at a time, beyond the deliveries
+/// that are claimed at once.
 const QUEUE_REFILL_MAX: usize = 1_000;
 
-/// Time that the queue has to return entries that were pushed to it.
+/// Maximum time to wait for entries that were pushed to the queue.
 const REFILLED_QUEUE_WAIT: Duration = Duration::from_millis(20);
 
-/// Number of reads from the store that replace the queue when its entries are outdated, before the queue is
-/// tried again.
+/// Number of reads from the store instead of the queue after the queue's entries were outdated; then the queue is read
+/// again.
 const STORE_POLLS_WHEN_BEHIND: u32 = 64;
 
 /// Result of a search for due deliveries.
@@ -29,7 +29,7 @@ pub struct DueDeliveries {
     pub more: MoreDue,
 }
 
-/// State of due deliveries beyond those that were found.
+/// Knowledge about due deliveries beyond the ids that a search returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MoreDue {
     /// No further deliveries are known.
@@ -37,17 +37,17 @@ pub enum MoreDue {
     NoneKnown,
     /// The store has more, and they were pushed to the queue.
     PushedToQueue,
-    /// The rest was pushed to the queue, and the queue is delivering it.
+    /// Further due deliveries were pushed to the queue, and the queue returns them.
     DeliveredByQueue,
-    /// Other workers had claimed most of the entries: the queue of this process is outdated, so the store is
-    /// read instead, this many more times.
+    /// Other workers had claimed most of the queue's entries: the queue of this process is outdated, so the next reads,
+    /// this many, are from the store.
     QueueBehind(u32),
 }
 
 impl MoreDue {
-    /// Returns the state after `won` of `tried` ids were claimed.
-    pub fn after_claim(self, won: usize, tried: usize) -> Self {
-        let is_overtaken = won < tried && 2 * won <= tried;
+    /// Returns the state after a claim of `requested` ids of which this worker won `won`.
+    pub fn after_claim(self, won: usize, requested: usize) -> Self {
+        let is_overtaken = won < requested && 2 * won <= requested;
         if is_overtaken && !matches!(self, Self::QueueBehind(_)) {
             return Self::QueueBehind(STORE_POLLS_WHEN_BEHIND);
         }
@@ -64,17 +64,16 @@ pub async fn find_due(
 ) -> DueDeliveries {
     let ids = gateway.queue.pop(capacity_source, gateway.clock.now(), wait).await;
     if !ids.is_empty() {
-        let more = MoreDue::NoneKnown;
-        return DueDeliveries { ids, more };
+        return DueDeliveries { ids, more: MoreDue::NoneKnown };
     }
     let capacity = capacity_source.capacity();
     let refill_capacity = capacity.clone().increased_by(QUEUE_REFILL_MAX);
     poll_store(gateway, &capacity, &refill_capacity).await
 }
 
-/// Returns ids to claim after a search that left more in the store. A queue that does not return the pushed
-/// entries is unavailable, so it is neither waited for nor refilled. A queue that returned them and is empty
-/// again is refilled.
+/// Returns ids to claim after a search that left due deliveries in the store. A queue that does not return the pushed
+/// entries is unavailable, so this function neither waits for the queue nor refills it. A queue that returned the entries
+/// and is empty again is refilled.
 pub async fn find_more_due(
     gateway: &Gateway,
     capacity_source: &dyn CapacitySource,
@@ -87,8 +86,7 @@ pub async fn find_more_due(
     };
     let ids = gateway.queue.pop(capacity_source, gateway.clock.now(), wait).await;
     if !ids.is_empty() {
-        let more = MoreDue::DeliveredByQueue;
-        return DueDeliveries { ids, more };
+        return DueDeliveries { ids, more: MoreDue::DeliveredByQueue };
     }
     let capacity = capacity_source.capacity();
     let refill_capacity = capacity.clone().increased_by(refill_max);
@@ -118,16 +116,16 @@ async fn poll_store(gateway: &Gateway, capacity: &Capacity, refill_capacity: &Ca
     let due = match gateway.store.due(gateway.clock.now(), refill_capacity).await {
         Ok(due) => due,
         Err(error) => {
-            let message = "deliver: reading due deliveries failed";
-            gateway.back_off_after_store_error(message, &error).await;
+            let log_message = "deliver: reading due deliveries failed";
+            gateway.back_off_after_store_error(log_message, &error).await;
             return DueDeliveries::default();
         }
     };
-    let (now_due, rest) = capacity.split(due, |entry| &entry.channel);
-    gateway.queue.push(&rest);
+    let (taken_entries, remaining_entries) = capacity.split(due, |entry| &entry.channel);
+    gateway.queue.push(&remaining_entries);
     DueDeliveries {
-        ids: now_due.into_iter().map(|entry| entry.id).collect(),
-        more: if rest.is_empty() { MoreDue::NoneKnown } else { MoreDue::PushedToQueue },
+        ids: taken_entries.into_iter().map(|entry| entry.id).collect(),
+        more: if remaining_entries.is_empty() { MoreDue::NoneKnown } else { MoreDue::PushedToQueue },
     }
 }
 

@@ -3,13 +3,13 @@
 //! An event is sent at least once, always with the same id. A slow or failing endpoint has few slots and is
 //! backed off; other endpoints do not wait for it. This module never changes a message.
 
-use postrider_core::clock::saturating_add;
-use postrider_core::error::Error;
 use postrider_core::event::{ClaimedEvent, EventAttemptResult};
+use postrider_core::{clock::saturating_add, error::Error};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::gateway::{Gateway, STORE_RETRY_DELAY};
@@ -27,20 +27,22 @@ pub use attempt::render_payload;
 /// Interval at which the store is polled without a notification.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Delay after the HTTPS client could not be created.
+/// Delay before the HTTPS client is created again after a failure.
 const CLIENT_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// Maximum time for connecting, within the timeout of a call.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
 
-/// Time by which a lease outlasts the call, for recording the result.
+/// Time by which the lease of an event outlasts the call: time to record the result.
 const EVENT_LEASE_MARGIN: Duration = Duration::from_secs(30);
 
-/// Number of endpoints read, and of results recorded, in one statement.
+/// Maximum number of endpoints read in one statement.
 const ENDPOINTS_PER_POLL: usize = 64;
+
+/// Maximum number of attempt results recorded in one transaction.
 const RESULTS_PER_TRANSACTION: usize = 128;
 
-/// Number of events moved to dead letters in one transaction.
+/// Maximum number of events moved to dead letters in one transaction.
 const DEAD_PER_TRANSACTION: usize = 500;
 
 /// Event delivery of one process.
@@ -57,7 +59,7 @@ struct EventDispatcher {
 /// Sends events until the stop signal. Calls in flight end before this function returns; a result that is not
 /// recorded leads to another attempt after the lease.
 pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
-    let (results, receiver) = mpsc::channel(RESULTS_PER_TRANSACTION);
+    let (results, result_receiver) = mpsc::channel(RESULTS_PER_TRANSACTION);
     let concurrency = gateway.config.events.concurrency;
     let dispatcher = Arc::new(EventDispatcher {
         endpoints: Mutex::new(EndpointTable::new(
@@ -70,7 +72,7 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
         gateway: Arc::clone(&gateway),
         results,
     });
-    let recorder = tokio::spawn(record_results(gateway, receiver));
+    let recorder = tokio::spawn(record_results(gateway, result_receiver));
     tokio::select! {
         () = poll_endpoints(&dispatcher) => {}
         _ = stop.wait_for(|stop| *stop) => {}
@@ -94,25 +96,25 @@ pub fn validate_callback_url(gateway: &Gateway, text: &str) -> Result<String, St
 }
 
 /// Returns whether events of messages with this API key can be signed.
-pub fn can_sign(gateway: &Gateway, key: &str) -> bool {
-    attempt::signing_secrets(&gateway.config.events, gateway.api_key(key).as_deref()).is_some()
+pub fn can_sign(gateway: &Gateway, api_key_name: &str) -> bool {
+    attempt::signing_secrets(&gateway.config.events, gateway.config.api_key(api_key_name)).is_some()
 }
 
-/// Polls the endpoints with waiting events, again and again.
+/// Polls the endpoints with waiting events; never returns.
 async fn poll_endpoints(dispatcher: &Arc<EventDispatcher>) {
-    let mut after = String::new();
+    let mut last_endpoint = String::new();
     let mut has_sent = false;
     loop {
         // Only waits for a free slot; the slot is acquired when an event is sent.
         drop(dispatcher.slots.acquire().await);
-        match dispatch_due(dispatcher, &mut after).await {
-            Ok(count) => has_sent |= count > 0,
+        match dispatch_due(dispatcher, &mut last_endpoint).await {
+            Ok(event_count) => has_sent |= event_count > 0,
             Err(error) => {
-                let message = "events: store error, retrying";
-                dispatcher.gateway.back_off_after_store_error(message, &error).await;
+                let log_message = "events: store error, retrying";
+                dispatcher.gateway.back_off_after_store_error(log_message, &error).await;
             }
         }
-        if after.is_empty() && !std::mem::take(&mut has_sent) {
+        if last_endpoint.is_empty() && !std::mem::take(&mut has_sent) {
             wait_for_events(dispatcher).await;
         }
     }
@@ -125,42 +127,41 @@ async fn wait_for_events(dispatcher: &EventDispatcher) {
     }
 }
 
-/// Claims the events that some endpoints can take now and starts to send them. `after` is the last endpoint
-/// of the page; it is empty after the last page.
-async fn dispatch_due(dispatcher: &Arc<EventDispatcher>, after: &mut String) -> Result<usize, Error> {
+/// Claims the events that the next page of endpoints can take now, starts to send them, and returns their number.
+/// `last_endpoint` is the last endpoint of the page; it is empty after the last page.
+async fn dispatch_due(dispatcher: &Arc<EventDispatcher>, last_endpoint: &mut String) -> Result<usize, Error> {
     let gateway = &dispatcher.gateway;
-    let endpoints = gateway.store.waiting_endpoints(after, ENDPOINTS_PER_POLL).await?;
-    *after = match endpoints.last() {
+    let endpoints = gateway.store.waiting_endpoints(last_endpoint, ENDPOINTS_PER_POLL).await?;
+    *last_endpoint = match endpoints.last() {
         Some(last) if endpoints.len() == ENDPOINTS_PER_POLL => last.name.clone(),
         _ => String::new(),
     };
     let now = gateway.clock.now();
     let due = endpoints.into_iter().filter(|endpoint| endpoint.due_at <= now);
-    let capacities =
-        dispatcher.with_endpoints(|table| table.capacities(due.map(|endpoint| endpoint.name), now));
+    let capacities = dispatcher.endpoints.lock().capacities(due.map(|endpoint| endpoint.name), now);
     if capacities.is_empty() || !dispatcher.ensure_client().await {
         return Ok(0);
     }
     let lease = gateway.config.events.timeout + EVENT_LEASE_MARGIN;
-    let capacity = capacities.iter().map(|(_, capacity)| capacity).sum::<usize>();
-    let claimed = gateway.store.claim_events(capacities, now, lease).await?;
-    let count = claimed.len();
-    dispatcher.is_endpoint_full.store(count == capacity, Ordering::SeqCst);
-    for event in claimed {
+    let total_capacity = capacities.iter().map(|(_, capacity)| capacity).sum::<usize>();
+    let claimed_events = gateway.store.claim_events(capacities, now, lease).await?;
+    let claimed_count = claimed_events.len();
+    dispatcher.is_endpoint_full.store(claimed_count == total_capacity, Ordering::SeqCst);
+    for event in claimed_events {
         dispatcher.start_attempt(event).await;
     }
-    Ok(count)
+    Ok(claimed_count)
 }
 
 impl EventDispatcher {
-    /// Returns whether the HTTP client exists; creates it for the first event.
+    /// Returns whether the HTTP client exists; creates the client for the first event.
     async fn ensure_client(&self) -> bool {
         if self.client.get().is_some() {
             return true;
         }
         let events = &self.gateway.config.events;
-        let connect = CONNECT_TIMEOUT_MAX.min(events.timeout);
-        match WebhookClient::new(events.egress_policy.clone(), connect, events.timeout) {
+        let connect_timeout = CONNECT_TIMEOUT_MAX.min(events.timeout);
+        match WebhookClient::new(events.egress_policy.clone(), connect_timeout, events.timeout) {
             Ok(client) => self.client.set(client).is_ok(),
             Err(error) => {
                 log::error!("events: HTTP client could not be created, retrying: {}", error.chain());
@@ -172,7 +173,7 @@ impl EventDispatcher {
 
     async fn start_attempt(self: &Arc<Self>, claimed: ClaimedEvent) {
         let endpoint = claimed.event.target.queue_name();
-        self.with_endpoints(|table| table.begin_attempt(&endpoint));
+        self.endpoints.lock().begin_attempt(&endpoint);
         let slot = Arc::clone(&self.slots).acquire_owned().await;
         let dispatcher = Arc::clone(self);
         tokio::spawn(async move {
@@ -188,10 +189,10 @@ impl EventDispatcher {
         let Some(client) = self.client.get() else {
             return;
         };
-        let attempt = attempt::send_event(&self.gateway, client, &claimed).await;
-        let EventAttempt { result, endpoint_result, is_gone } = attempt;
+        let EventAttempt { result, endpoint_result, is_gone } =
+            attempt::send_event(&self.gateway, client, &claimed).await;
         let now = self.gateway.clock.now();
-        let is_healthy = self.with_endpoints(|table| table.finish_attempt(&endpoint, endpoint_result, now));
+        let is_healthy = self.endpoints.lock().finish_attempt(&endpoint, endpoint_result, now);
         self.gateway.metrics.count_event_attempt(result.status.kind().as_str());
         if self.results.send(result).await.is_err() {
             log::error!("events: attempt not recorded, the event will be sent again");
@@ -201,8 +202,8 @@ impl EventDispatcher {
         }
     }
 
-    /// Moves other events of the endpoint to dead letters: all of them if it is gone, those past the maximum
-    /// age if it fails.
+    /// Moves other events of the endpoint to dead letters: all events if the endpoint is gone, events past the maximum
+    /// age if the endpoint fails.
     async fn mark_dead(&self, claimed: ClaimedEvent, endpoint: String, is_gone: bool) {
         let now = self.gateway.clock.now();
         let age_max = self.gateway.config.events.age_max;
@@ -221,13 +222,9 @@ impl EventDispatcher {
         };
         match self.gateway.store.dead_letter_events(request).await {
             Ok(0) => {}
-            Ok(count) => log::warn!("events: moved to dead letters; count={count}"),
+            Ok(event_count) => log::warn!("events: moved to dead letters; count={event_count}"),
             Err(error) => log::error!("events: moving to dead letters failed: error={}", error.chain()),
         }
-    }
-
-    fn with_endpoints<T>(&self, access: impl FnOnce(&mut EndpointTable) -> T) -> T {
-        access(&mut self.endpoints.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

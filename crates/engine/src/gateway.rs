@@ -2,25 +2,20 @@
 //!
 //! Only [`Gateway::open`] (module `open`) names backends; other modules get a `&Gateway` and use traits.
 
-use postrider_core::clock::Clock;
-use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::{Error, Result};
-use postrider_core::name::ConfigName;
-use postrider_core::random::Random;
-use std::collections::HashMap;
-use std::sync::Arc;
+use postrider_core::{clock::Clock, delivery::DeliveryStateKind, name::ConfigName, random::Random};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use parking_lot::RwLock;
+use data_encoding::BASE64URL_NOPAD;
 use tokio::sync::Notify;
 
 use crate::config::{ApiKey, Config, ProviderConfig};
 use crate::metrics::Metrics;
 use postrider_cache::{Cache, SignedCache, StoreSecret};
-use postrider_providers::{AdapterContext, CallLimits, CallbackMode, HttpClientPool, Provider};
+use postrider_providers::{
+    AdapterContext, CallLimits, CallbackMode, HttpClientPool, Provider, ProviderSettings,
+};
 use postrider_queue::Queue;
 use postrider_store::{CommitStats, Store, StoreOptions};
 
@@ -45,7 +40,7 @@ pub const UNSIGNED_RECEIPTS: &str = "receipts are not authenticated (unsigned = 
 
 /// All parts of a running process.
 pub struct Gateway {
-    /// The configuration.
+    /// Configuration of this process.
     pub config: Config,
     /// Source of the current time.
     pub clock: Clock,
@@ -59,7 +54,7 @@ pub struct Gateway {
     pub cache: SignedCache,
     /// Key that signs cookies, callback tokens and cache entries.
     pub secret: StoreSecret,
-    /// The metrics.
+    /// Metrics of this process.
     pub metrics: Metrics,
     /// Name of this process for other processes on the store and for operators.
     pub process_name: String,
@@ -99,11 +94,11 @@ impl Gateway {
         let Backends { clock, random, store, queue, cache, secret } = backends;
         let metrics = Metrics::default();
         metrics.register_backend_errors(queue.errors(), cache.errors());
-        if let Some((sizes, seconds)) = store.commit_stats().map(CommitStats::histograms) {
-            metrics.register_commits(sizes, seconds);
+        if let Some((commit_sizes, commit_seconds)) = store.commit_stats().map(CommitStats::histograms) {
+            metrics.register_commits(commit_sizes, commit_seconds);
         }
         let context = RuntimeContext {
-            store: Arc::clone(&store),
+            store: store.clone(),
             health_changed: Arc::default(),
             config_loaded_at: clock.now(),
         };
@@ -199,26 +194,26 @@ impl Gateway {
         self.clock.sleep(STORE_RETRY_DELAY).await;
     }
 
-    /// Returns whether dropped receipts may be logged now, at most once in `interval` seconds.
+    /// Returns whether a line about dropped receipts may be logged at `now`: at most one line in `interval` seconds.
     pub(crate) fn may_log_dropped_receipts(&self, now: i64, interval: i64) -> bool {
-        let last = self.dropped_receipts_logged_at.load(Ordering::Relaxed);
-        if now.saturating_sub(last) < interval && now >= last {
+        let last_logged_at = self.dropped_receipts_logged_at.load(Ordering::Relaxed);
+        if now.saturating_sub(last_logged_at) < interval && now >= last_logged_at {
             return false;
         }
         self.dropped_receipts_logged_at.store(now, Ordering::Relaxed);
         true
     }
 
-    /// Returns the provider with this token in its callback URL, if there is one that reports to
-    /// `/messages/delivery_status`. The comparison takes the same time for every wrong token.
+    /// Returns the provider that reports to `/messages/delivery_status` and has this token in its callback URL. The
+    /// comparison takes the same time for every wrong token.
     pub fn provider_of_callback_token(&self, token: &str) -> Option<&Arc<ProviderRuntime>> {
-        let signature = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let signature = BASE64URL_NOPAD.decode(token.as_bytes()).ok()?;
         self.providers
             .iter()
             .filter(|runtime| runtime.adapter().callback_mode() == CallbackMode::Texting)
             .filter(|runtime| {
-                let name = runtime.name.as_str().as_bytes();
-                self.secret.verify(CALLBACK_PURPOSE, name, &signature)
+                let provider_name = runtime.name.as_str().as_bytes();
+                self.secret.verify(CALLBACK_PURPOSE, provider_name, &signature)
             })
             .last()
     }
@@ -231,8 +226,8 @@ fn share_keys(keys: Vec<ApiKey>) -> Arc<[Arc<ApiKey>]> {
 /// Returns the name of this process: host, process id, and a random suffix for containers with equal hosts
 /// and ids.
 fn describe_process(suffix: [u8; 2]) -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = match host.trim() {
+    let host_file = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host_file.trim() {
         "" => "unnamed host",
         host => host,
     };
@@ -265,41 +260,33 @@ pub fn build_providers(config: &Config, secret: &StoreSecret) -> Result<Vec<Arc<
 /// Returns the token in the callback URL of a provider with `receipts = "texting"`. It is the same in every
 /// process on the store and different for each provider.
 pub fn callback_token(secret: &StoreSecret, provider: &ConfigName) -> String {
-    URL_SAFE_NO_PAD.encode(secret.sign(CALLBACK_PURPOSE, provider.as_str().as_bytes()))
+    BASE64URL_NOPAD.encode(&secret.sign(CALLBACK_PURPOSE, provider.as_str().as_bytes()))
 }
 
 /// Builds the adapter of a provider and validates its settings; an error names the table. Opens no
-/// connection. For `callback_token` see [`callback_token`]; without a running gateway any text will do.
+/// connection. [`callback_token`] returns the token; without a running gateway any text will do.
 pub fn build_provider(
     config: &ProviderConfig,
     public_url: &str,
     callback_token: &str,
     clients: &HttpClientPool,
 ) -> Result<Arc<dyn Provider>> {
-    build_adapter(config, public_url, callback_token, clients)
-        .map_err(|error| error.with_context(&format!("[providers.{}]", config.name)))
-}
-
-fn build_adapter(
-    config: &ProviderConfig,
-    public_url: &str,
-    callback_token: &str,
-    clients: &HttpClientPool,
-) -> Result<Arc<dyn Provider>> {
-    let settings = postrider_providers::ProviderSettings::read(&config.kind, config.settings.clone())?;
     let limits = CallLimits {
         connect_timeout: config.connect_timeout.min(config.timeout.mul_f64(CONNECT_SHARE_MAX)),
         call_timeout: config.timeout,
         response_bytes_max: RESPONSE_BYTES_MAX,
     };
-    settings.build(&AdapterContext {
+    let context = AdapterContext {
         name: config.name.clone(),
         limits,
         public_url: public_url.to_owned(),
         callback_token: callback_token.to_owned(),
         http_clients: clients.clone(),
         clock: Clock::System,
-    })
+    };
+    ProviderSettings::read(&config.kind, config.settings.clone())
+        .and_then(|settings| settings.build(&context))
+        .map_err(|error| error.with_context(&format!("[providers.{}]", config.name)))
 }
 
 #[cfg(test)]

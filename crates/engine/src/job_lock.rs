@@ -1,8 +1,7 @@
-//! Runs a scheduled job in one process at a time, although cron on every host may start it at the same
-//! second.
+//! Runs a scheduled job in one process at a time, although cron on every host may start the job at the same second.
 //!
-//! The lock is renewed while the job runs and expires soon after its process has stopped. Jobs are safe to
-//! run twice; the lock only avoids duplicate effort.
+//! The lock is renewed while the job runs and expires within 10 s after its process has stopped. Jobs are safe to run
+//! twice; the lock only avoids duplicate effort.
 
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::job::{JobLockOwner, JobLockResult, ScheduledJob};
@@ -35,7 +34,7 @@ pub enum JobRun<T> {
     Skipped(JobLockOwner),
 }
 
-/// Runs the job unless another process runs it now, or started it less than `same_run_window` ago.
+/// Runs the job unless another process runs it now, or started the job less than `same_run_window` ago.
 pub async fn run_unless_locked<T>(
     gateway: &Gateway,
     job: ScheduledJob,
@@ -46,37 +45,37 @@ pub async fn run_unless_locked<T>(
         JobLockResult::Busy(owner) => Ok(JobRun::Skipped(owner)),
         JobLockResult::Acquired => {
             let window_end = gateway.clock.now() + same_run_window;
-            let result = run_with_renewal(gateway, job, run).await;
+            let job_result = run_with_renewal(gateway, job, run).await;
             let finished_at = gateway.clock.now();
-            let expires_at = if result.is_ok() { window_end.max(finished_at) } else { finished_at };
+            let expires_at = if job_result.is_ok() { window_end.max(finished_at) } else { finished_at };
             release(gateway, job, expires_at).await;
-            result.map(JobRun::Ran)
+            job_result.map(JobRun::Ran)
         }
     }
 }
 
-/// Waits for the lock and runs the job; calls `on_wait` once with the owner of the lock if it has to wait.
+/// Waits for the lock and runs the job. If another process holds the lock, calls `on_wait` once with its owner.
 pub async fn wait_and_run<T>(
     gateway: &Gateway,
     job: ScheduledJob,
     on_wait: impl Fn(&JobLockOwner),
     run: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let mut waited = Duration::ZERO;
+    let mut time_waited = Duration::ZERO;
     while let JobLockResult::Busy(owner) = acquire(gateway, job).await? {
-        if waited.is_zero() {
+        if time_waited.is_zero() {
             on_wait(&owner);
         }
-        if waited >= LOCK_WAIT_MAX {
+        if time_waited >= LOCK_WAIT_MAX {
             let message = format!("job lock not acquired within 15 minutes; held by {}", owner.process_name);
             return Err(Error::new(ErrorKind::Unavailable, message));
         }
         clock::sleep(LOCK_POLL_INTERVAL).await;
-        waited += LOCK_POLL_INTERVAL;
+        time_waited += LOCK_POLL_INTERVAL;
     }
-    let result = run_with_renewal(gateway, job, run).await;
+    let job_result = run_with_renewal(gateway, job, run).await;
     release(gateway, job, gateway.clock.now()).await;
-    result
+    job_result
 }
 
 async fn acquire(gateway: &Gateway, job: ScheduledJob) -> Result<JobLockResult> {
@@ -84,7 +83,7 @@ async fn acquire(gateway: &Gateway, job: ScheduledJob) -> Result<JobLockResult> 
     gateway.store.acquire_job_lock(job, &gateway.process_name, now, LOCK_TTL).await
 }
 
-/// Runs the job and renews the lock meanwhile.
+/// Runs the job and renews the lock until the job ends.
 async fn run_with_renewal<T>(
     gateway: &Gateway,
     job: ScheduledJob,
@@ -104,7 +103,7 @@ async fn run_with_renewal<T>(
         }
     };
     tokio::select! {
-        result = run => result,
+        job_result = run => job_result,
         () = renewal => Err(Error::new(ErrorKind::Internal, "job lock renewal ended unexpectedly")),
     }
 }

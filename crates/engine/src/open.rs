@@ -1,14 +1,12 @@
 //! Opens a gateway: store, queue, cache and adapters of the configuration, wired together.
 
-use postrider_core::error::Result;
-use postrider_core::random::Random;
+use postrider_core::{error::Result, random::Random};
 use std::sync::Arc;
 
-use crate::config::Config;
 use crate::gateway::{
     Backends, Gateway, ProviderRuntime, UNSIGNED_RECEIPTS, build_providers, store_location,
 };
-use crate::shared_health;
+use crate::{config::Config, shared_health};
 use postrider_cache::StoreSecret;
 use postrider_providers::CallbackMode;
 use postrider_store::ProviderEndpoint;
@@ -26,7 +24,7 @@ impl Gateway {
         let secret = StoreSecret::new(store.store_secret().await?);
         let adapters = build_providers(&config, &secret)?;
         let backends = Backends {
-            clock: shared_health::store_clock(&store).await?,
+            clock: shared_health::store_clock(&*store).await?,
             random: Random::default(),
             store,
             queue,
@@ -36,7 +34,7 @@ impl Gateway {
         let gateway = Self::wire(config, backends, adapters);
         gateway.warn_of_unusable_providers();
         gateway.warn_of_unsigned_receipts();
-        // Only the compatibility view needs it, and a store that is read-only now may be writable later.
+        // Only the compatibility view needs the endpoints, so a read-only store does not prevent the start.
         let endpoints = gateway.provider_endpoints();
         if let Err(error) = gateway.store.save_provider_endpoints(endpoints).await {
             log::error!("start: saving provider endpoints failed: error={}", error.chain());
@@ -51,9 +49,9 @@ impl Gateway {
         let channels = self.config.channels.iter();
         for route in channels.filter_map(|channel| self.route(channel.name.as_str())) {
             for runtime in route.unusable_providers() {
-                let kind = runtime.adapter().address_kind().description();
+                let needed_kind = runtime.provider.address_kind().description();
                 log::warn!(
-                    "provider is never used, its channel takes no address of kind {kind}: remove it from the channel, \
+                    "provider is never used, its channel takes no address of kind {needed_kind}: remove it from the channel, \
                      or correct channels.{channel}.address; provider={provider} channel={channel}",
                     provider = runtime.name,
                     channel = route.channel.name

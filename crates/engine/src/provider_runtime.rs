@@ -1,21 +1,17 @@
 //! Runtime state of one provider: circuit breaker, rate limiter, and calls in flight.
 //!
-//! [`ProviderRuntime::acquire`] decides whether a call may start now; [`ProviderRuntime::call`] makes it and
-//! updates the circuit breaker with its result. Runtimes are independent of each other and know nothing about
-//! deliveries. A provider with a closed breaker and no `rate` needs no store access.
+//! [`ProviderRuntime::acquire`] decides whether a call may start now; [`ProviderRuntime::call`] makes the call and updates
+//! the circuit breaker with its result. Runtimes are independent of each other and know nothing about deliveries. A provider with a closed breaker and no `rate` needs no store access.
 
 use postrider_core::attempt::{Attempt, Outcome, SendResult};
-use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitStatus};
+use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitState};
 use postrider_core::clock::{Clock, Timestamp, saturating_add};
-use postrider_core::name::ConfigName;
-use postrider_core::provider_control::ProviderControl;
-use postrider_core::rate_limit::RateLimitRequest;
 use postrider_core::shared_health::{COOLDOWN_MAX, HealthReport, ReportedHealth, SharedHealth};
+use postrider_core::{name::ConfigName, provider_control::ProviderControl, rate_limit::RateLimitRequest};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 mod busy;
@@ -25,14 +21,13 @@ mod status;
 pub use busy::ProviderBusy;
 pub use status::ProviderRuntimeStatus;
 
-use crate::circuit::ProviderCircuit;
-use crate::config::ProviderConfig;
-use crate::metrics::Metrics;
-use crate::response_times::ResponseTimes;
+use crate::{
+    circuit::ProviderCircuit, config::ProviderConfig, metrics::Metrics, response_times::ResponseTimes,
+};
 use busy::STORE_ERROR_RETRY;
 use call_metrics::CallMetrics;
 use postrider_providers::{OutboundMessage, Provider};
-use postrider_store::{ProbeDecision, Store};
+use postrider_store::{CoordinationStore, ProbeDecision};
 
 /// Cooldown after outcome `throttled` without a `retry_after`.
 const THROTTLED_COOLDOWN: Duration = Duration::from_secs(1);
@@ -70,8 +65,8 @@ struct ActiveAdapter {
 /// Dependencies that all provider runtimes of a process share.
 #[derive(Clone)]
 pub struct RuntimeContext {
-    /// The store.
-    pub store: Arc<dyn Store>,
+    /// Store for rate permits, probes and shared health.
+    pub store: Arc<dyn CoordinationStore>,
     /// Notified when health must be reported.
     pub health_changed: Arc<Notify>,
     /// Time at which this process read its configuration.
@@ -99,8 +94,8 @@ impl ProviderRuntime {
         metrics: &Metrics,
         context: RuntimeContext,
     ) -> Self {
-        let name = config.name.as_str();
-        metrics.set_provider_available(name, true, 0);
+        let provider_name = config.name.as_str();
+        metrics.set_provider_available(provider_name, true, 0);
         Self {
             name: config.name.clone(),
             active: RwLock::new(ActiveAdapter { adapter, settings: config.settings.clone() }),
@@ -115,7 +110,7 @@ impl ProviderRuntime {
             in_flight: AtomicUsize::new(0),
             response_times: ResponseTimes::default(),
             unresponsive_limit: AtomicUsize::new(usize::MAX),
-            call_metrics: CallMetrics::new(name, metrics),
+            call_metrics: CallMetrics::new(provider_name, metrics),
         }
     }
 
@@ -150,13 +145,13 @@ impl ProviderRuntime {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    /// Returns whether calls are in flight and none was answered recently.
+    /// Returns whether calls are in flight and the provider has not responded for a second.
     pub fn is_unresponsive(&self) -> bool {
         self.response_times.is_unresponsive()
     }
 
-    /// Limits the calls in flight while the provider is unresponsive, so that it cannot occupy worker slots
-    /// that other providers need.
+    /// Limits the calls in flight while the provider is unresponsive, so that its calls leave worker slots for other
+    /// providers.
     pub fn set_unresponsive_limit(&self, calls: usize) {
         self.unresponsive_limit.store(calls, Ordering::Release);
     }
@@ -170,8 +165,8 @@ impl ProviderRuntime {
     /// paused the provider.
     pub fn has_unknown_recovery(&self, now: Timestamp) -> bool {
         let circuit = self.circuit();
-        let is_probed = !circuit.is_available(now) && circuit.breaker.status() == CircuitStatus::HalfOpen;
-        is_probed || circuit.active_pause().is_some()
+        let is_probe_in_flight = !circuit.is_available(now) && circuit.breaker.is_half_open();
+        is_probe_in_flight || circuit.active_pause().is_some()
     }
 
     /// Acquires a permit for a call with this number of message parts.
@@ -181,8 +176,8 @@ impl ProviderRuntime {
     /// Returns [`ProviderBusy`] if the circuit breaker, the rate limiter, a pause, a cooldown or the
     /// concurrency does not allow a call.
     pub async fn acquire(&self, parts: u32, now: Timestamp) -> Result<CallPermit<'_>, ProviderBusy> {
-        let limit = self.in_flight_max();
-        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= limit {
+        let calls_max = self.in_flight_max();
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= calls_max {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
             return Err(ProviderBusy::at_concurrency_limit(&self.name));
         }
@@ -198,7 +193,7 @@ impl ProviderRuntime {
             Admission::Allowed => Ok(permit),
             Admission::Probe => {
                 self.acquire_probe(now).await?;
-                permit.is_probe = self.circuit().breaker.status() == CircuitStatus::HalfOpen;
+                permit.is_probe = self.circuit().breaker.is_half_open();
                 Ok(permit)
             }
             // Another task became the probe while this one waited for the rate limiter.
@@ -223,8 +218,8 @@ impl ProviderRuntime {
         }
     }
 
-    /// Acquires rate permits from the store, which counts for all processes. Permits are never cached here,
-    /// so that none outlives a failure: while the store is unavailable, no call passes.
+    /// Acquires rate permits from the store, which counts for all processes. Permits are never cached
+    /// here, because a cached permit would outlive a failure: while the store is unavailable, no call is made.
     async fn acquire_rate(&self, rate: f64, parts: u32, now: Timestamp) -> Result<(), ProviderBusy> {
         let request = RateLimitRequest {
             provider: self.name.clone(),
@@ -232,39 +227,33 @@ impl ProviderRuntime {
             parts: vec![parts],
             cooldown_until: self.circuit().cooldown_until(now),
         };
-        let decision = match self.context.store.acquire_rate_permits(request, now).await {
-            Ok(decisions) => decisions.into_iter().next(),
-            Err(error) => {
-                log::error!(
-                    "rate limiter: store error, no calls are made: {}; provider={}",
-                    error.chain(),
-                    self.name
-                );
-                None
-            }
-        };
-        decision.unwrap_or(Err(STORE_ERROR_RETRY)).map_err(|wait| {
+        let permits = self.context.store.acquire_rate_permits(request, now).await.unwrap_or_else(|error| {
+            let (error, provider) = (error.chain(), &self.name);
+            log::error!("rate limiter: store error, no calls are made: {error}; provider={provider}");
+            Vec::new()
+        });
+        permits.into_iter().next().unwrap_or(Err(STORE_ERROR_RETRY)).map_err(|retry_after| {
             self.call_metrics.rate_limited.inc();
-            ProviderBusy::at_rate_limit(&self.name, wait)
+            ProviderBusy::at_rate_limit(&self.name, retry_after)
         })
     }
 
     /// Acquires the right to probe; only one process at a time gets it.
     async fn acquire_probe(&self, now: Timestamp) -> Result<(), ProviderBusy> {
-        let Ok(probe) = self.request_probe(now).await else {
+        let Ok(decision) = self.request_probe(now).await else {
             self.circuit().reopen(saturating_add(now, STORE_ERROR_RETRY));
             return Err(ProviderBusy::probe_unavailable(&self.name));
         };
-        match probe {
-            ProbeDecision::Granted(shared) => self.load_health(&shared, now),
+        match decision {
+            ProbeDecision::Granted(shared_health) => self.load_health(&shared_health, now),
             // The shared health does not contain the open breaker yet.
             ProbeDecision::Denied(None) => {}
             // The shared health does not apply to this configuration.
-            ProbeDecision::Denied(Some(shared)) if !shared.applies_to(self.context.config_loaded_at, now) => {
-            }
-            ProbeDecision::Denied(Some(shared)) => {
-                self.load_health(&shared, now);
-                if self.circuit().breaker.status() != CircuitStatus::Closed {
+            ProbeDecision::Denied(Some(shared_health))
+                if !shared_health.applies_to(self.context.config_loaded_at, now) => {}
+            ProbeDecision::Denied(Some(shared_health)) => {
+                self.load_health(&shared_health, now);
+                if *self.circuit().breaker.state() != CircuitState::Closed {
                     return Err(ProviderBusy::half_open(&self.name));
                 }
             }
@@ -284,7 +273,7 @@ impl ProviderRuntime {
         store.acquire_probe(&self.name, timeout, now).await
     }
 
-    /// Returns what other processes do not know yet.
+    /// Returns the health that other processes do not know yet.
     pub fn unreported_health(&self) -> Option<HealthReport> {
         self.circuit().unreported_health(&self.name, self.context.config_loaded_at)
     }
@@ -308,7 +297,7 @@ impl ProviderRuntime {
         self.circuit().mark_report_uncertain();
     }
 
-    /// Loads what other processes have reported.
+    /// Loads the health that other processes have reported.
     pub fn load_health(&self, shared: &SharedHealth, now: Timestamp) {
         self.circuit().load_health(shared, self.context.config_loaded_at, now);
     }
@@ -321,36 +310,33 @@ impl ProviderRuntime {
     /// Calls the provider and updates the circuit breaker. Never takes longer than the provider's timeout
     /// plus a margin.
     pub async fn call(&self, _permit: CallPermit<'_>, message: &OutboundMessage, clock: &Clock) -> Attempt {
-        let (at, stopwatch, _guard) = (clock.now(), clock.stopwatch(), self.response_times.start_call(clock));
-        let adapter = self.adapter();
-        let result = match tokio::time::timeout(self.call_timeout, adapter.send(message)).await {
-            Ok(result) => result,
-            Err(_) => {
-                SendResult::from(Outcome::Unknown { reason: "no response within the timeout".to_owned() })
-            }
-        };
-        if !matches!(result.outcome, Outcome::Unknown { .. } | Outcome::Unavailable { .. }) {
+        let (started_at, stopwatch) = (clock.now(), clock.stopwatch());
+        let _call_guard = self.response_times.start_call(clock);
+        let send_result = tokio::time::timeout(self.call_timeout, self.provider.send(message)).await;
+        let send_result = send_result.unwrap_or_else(|_| {
+            Outcome::Unknown { reason: "no response within the timeout".to_owned() }.into()
+        });
+        if !matches!(send_result.outcome, Outcome::Unknown { .. } | Outcome::Unavailable { .. }) {
             self.response_times.record_response(clock);
         }
         let duration = stopwatch.elapsed();
-        self.complete(&result, at + duration);
+        self.complete(&send_result, started_at + duration);
         self.call_metrics.record_duration(duration);
         Attempt {
             provider: Some(self.name.clone()),
-            outcome: result.outcome,
-            code: result.code,
-            at,
+            outcome: send_result.outcome,
+            code: send_result.code,
+            at: started_at,
             duration,
             address: None,
         }
     }
 
     /// Updates counters and circuit breaker with the result of a call. The provider's response text is not
-    /// logged, because it may repeat the request with number and body.
-    pub(crate) fn complete(&self, result: &SendResult, now: Timestamp) {
-        let outcome = &result.outcome;
-        self.call_metrics.count_outcome(outcome);
-        match outcome {
+    /// logged, because the response may repeat the request with number and body.
+    pub(crate) fn complete(&self, send_result: &SendResult, now: Timestamp) {
+        self.call_metrics.count_outcome(&send_result.outcome);
+        match &send_result.outcome {
             Outcome::Accepted { .. }
             | Outcome::Deferred { .. }
             | Outcome::Rejected { .. }
@@ -361,17 +347,19 @@ impl ProviderRuntime {
                 self.update_circuit(|circuit| circuit.breaker.record_failure(now));
             }
             Outcome::Throttled { retry_after } => {
-                let until = saturating_add(now, retry_after.unwrap_or(THROTTLED_COOLDOWN).min(COOLDOWN_MAX));
+                let cooldown = retry_after.unwrap_or(THROTTLED_COOLDOWN).min(COOLDOWN_MAX);
                 self.update_circuit(|circuit| {
-                    circuit.start_cooldown(until);
+                    circuit.start_cooldown(saturating_add(now, cooldown));
                     // A provider that answers "too fast" is reachable.
-                    if matches!(circuit.breaker.status(), CircuitStatus::HalfOpen) {
+                    if circuit.breaker.is_half_open() {
                         circuit.breaker.record_success();
                     }
                 });
             }
             Outcome::Misconfigured { reason } => {
-                self.update_circuit(|circuit| circuit.record_misconfigured(reason, result.code.as_deref()));
+                self.update_circuit(|circuit| {
+                    circuit.record_misconfigured(reason, send_result.code.as_deref());
+                });
             }
         }
     }
@@ -399,6 +387,6 @@ impl ProviderRuntime {
     }
 
     fn circuit(&self) -> MutexGuard<'_, ProviderCircuit> {
-        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
+        self.circuit.lock()
     }
 }

@@ -1,4 +1,4 @@
-//! Deletes old messages that have ended, a few at a time, so that other writers do not wait long.
+//! Deletes old messages that have ended, 100 in a transaction, so that other writers do not wait long.
 //!
 //! Waiting messages are never deleted, and the report keeps its counts.
 
@@ -31,16 +31,16 @@ pub async fn prune(gateway: &Gateway, options: PruneOptions, progress: impl Fn(u
     let before = now - options.older_than;
     let mut pruned = 0;
     loop {
-        let count = if options.is_by_month {
+        let batch_count = if options.is_by_month {
             gateway.store.prune_by_month(before, now, MESSAGES_PER_TRANSACTION).await?
         } else {
             gateway.store.prune(before, now, MESSAGES_PER_TRANSACTION).await?
         };
-        if count == 0 {
+        if batch_count == 0 {
             break;
         }
-        pruned += count;
-        progress(count);
+        pruned += batch_count;
+        progress(batch_count);
     }
     while gateway.store.delete_expired(before, now, EXPIRED_ROWS_PER_TRANSACTION).await? > 0 {}
     Ok(pruned)

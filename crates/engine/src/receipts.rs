@@ -1,14 +1,12 @@
-//! Applies receipts: a receipt changes the state of its delivery, or is kept until the delivery is recorded.
+//! Applies receipts: a receipt changes the state of its delivery, or waits in the store until the delivery is recorded.
 //!
 //! Applying the same receipt again changes nothing.
 
 use crate::gateway::Gateway;
-use postrider_core::delivery::DeliveryState;
-use postrider_core::error::Result;
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
-use postrider_core::queue_entry::QueueEntry;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
+use postrider_core::{
+    delivery::DeliveryState, error::Result, id::DeliveryId, name::ConfigName, queue_entry::QueueEntry,
+};
 use postrider_providers::CallbackMode;
 use postrider_store::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
 
@@ -41,7 +39,7 @@ pub async fn apply_receipts(
     apply(gateway, received).await
 }
 
-/// Records that the recipient opened a delivery, which implies that it was delivered. Repeating it changes nothing.
+/// Records that the recipient opened a delivery, which implies that the delivery arrived. Repeating it changes nothing.
 pub async fn mark_opened(gateway: &Gateway, delivery: DeliveryId) -> Result<Option<ReceiptResult>> {
     let now = gateway.clock.now();
     let received = ReceivedReceipt {
@@ -62,20 +60,20 @@ async fn apply(gateway: &Gateway, received: Vec<ReceivedReceipt>) -> Result<Vec<
             follow_up(gateway, delivery, &received.receipt.status);
         }
     }
-    let is_dropped = |result: &&ReceiptResult| **result == ReceiptResult::Dropped;
-    log_dropped(gateway, results.iter().filter(is_dropped).count());
+    let dropped = results.iter().filter(|result| **result == ReceiptResult::Dropped);
+    log_dropped(gateway, dropped.count());
     Ok(results)
 }
 
 /// Logs dropped receipts at most once a minute, because a caller can repeat them without limit.
-fn log_dropped(gateway: &Gateway, dropped: usize) {
+fn log_dropped(gateway: &Gateway, dropped_count: usize) {
     let now = gateway.clock.now().timestamp();
-    if dropped == 0 || !gateway.may_log_dropped_receipts(now, DROPPED_LOG_SECONDS) {
+    if dropped_count == 0 || !gateway.may_log_dropped_receipts(now, DROPPED_LOG_SECONDS) {
         return;
     }
     log::warn!(
         "receipts: dropped, unknown reference (unauthenticated provider, or more than {UNMATCHED_RECEIPTS_MAX} \
-         waiting); dropped={dropped}"
+         waiting); dropped={dropped_count}"
     );
 }
 
@@ -91,9 +89,9 @@ fn metric_label(result: &ReceiptResult) -> &'static str {
 /// Enqueues a delivery that is to be sent again, and counts a bounce as a failure of its provider; an invalid
 /// address is no such failure.
 fn follow_up(gateway: &Gateway, delivery: &MatchedDelivery, status: &ReceiptStatus) {
-    let kind = delivery.state.kind();
-    if kind != delivery.previous_kind {
-        gateway.count_state_change(&delivery.channel, kind);
+    let new_kind = delivery.state.kind();
+    if new_kind != delivery.previous_kind {
+        gateway.count_state_change(&delivery.channel, new_kind);
     }
     if let DeliveryState::Waiting { due_at, .. } = &delivery.state {
         gateway.queue.push(&[QueueEntry {

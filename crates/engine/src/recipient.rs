@@ -1,6 +1,6 @@
 //! Reads and changes the status of recipients.
 //!
-//! A change does not send messages that were refused before it.
+//! Messages that were refused before a change are not sent after it.
 
 use crate::gateway::Gateway;
 use postrider_core::address::{AddressError, parse_address_of_kinds};
@@ -11,18 +11,18 @@ use postrider_core::recipient::{Recipient, RecipientStatus};
 /// Maximum length of a reason or an author, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
 
-/// Author of a change that names none.
+/// Author of a change that names no author.
 pub const DEFAULT_CHANGED_BY: &str = "operator";
 
-/// Reason of a change that names none.
+/// Reason of a change that names no reason.
 pub const DEFAULT_REASON: &str = "changed manually";
 
 /// A normalised address on a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientAddress {
-    /// The channel.
+    /// Channel of the recipient.
     pub channel: ConfigName,
-    /// The normalised address.
+    /// Normalised address of the recipient.
     pub address: String,
 }
 
@@ -35,29 +35,24 @@ pub enum RecipientError {
     InvalidAddress(AddressError),
 }
 
-/// Parses an address in any form that its channel accepts.
+/// Parses an address in any form that the channel accepts.
 pub fn parse_recipient(
     gateway: &Gateway,
     channel: &str,
     text: &str,
 ) -> std::result::Result<RecipientAddress, RecipientError> {
     let route = gateway.route(channel).ok_or(RecipientError::UnknownChannel)?;
-    let parsed = parse_address_of_kinds(route.address_kinds(), text, &gateway.config.phone);
-    let (_, normalised) = parsed.map_err(RecipientError::InvalidAddress)?;
-    Ok(RecipientAddress { channel: route.channel.name.clone(), address: normalised })
-}
-
-/// Returns the stored status of an address; `None` if it was never changed, which means active.
-pub async fn find_recipient(gateway: &Gateway, address: &RecipientAddress) -> Result<Option<Recipient>> {
-    gateway.store.recipient(&address.channel, &address.address).await
+    let (_, address) = parse_address_of_kinds(route.address_kinds(), text, &gateway.config.phone)
+        .map_err(RecipientError::InvalidAddress)?;
+    Ok(RecipientAddress { channel: route.channel.name.clone(), address })
 }
 
 /// A change of a recipient's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientStatusChange {
-    /// New status.
+    /// New status of the recipient.
     pub status: RecipientStatus,
-    /// Reason; if empty, [`DEFAULT_REASON`].
+    /// Reason for the change; if empty, [`DEFAULT_REASON`].
     pub reason: String,
     /// Author of the change; if empty, [`DEFAULT_CHANGED_BY`].
     pub changed_by: String,
@@ -81,12 +76,12 @@ pub async fn set_status(
     Ok(recipient)
 }
 
-fn validate_line(text: &str, label: &str, default: &str) -> Result<String> {
-    let text = text.trim();
-    if text.chars().count() > REASON_CHARS_MAX || text.contains(char::is_control) {
+fn validate_line(line: &str, label: &str, default_line: &str) -> Result<String> {
+    let line = line.trim();
+    if line.chars().count() > REASON_CHARS_MAX || line.contains(char::is_control) {
         return Err(Error::usage(format!(
             "{label} must be at most {REASON_CHARS_MAX} characters on one line"
         )));
     }
-    Ok(if text.is_empty() { default } else { text }.to_owned())
+    Ok(if line.is_empty() { default_line } else { line }.to_owned())
 }

@@ -1,19 +1,15 @@
 //! Pushes due deliveries to the queue, and requeues or cancels deliveries for an operator.
 //!
-//! Never calls a provider, and running it twice sends nothing twice.
+//! This module never calls a provider. Running a function twice sends nothing twice.
 
-use postrider_core::capacity::Capacity;
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
-use postrider_core::id::DeliveryId;
-use postrider_core::job::ScheduledJob;
-use postrider_core::queue_entry::QueueEntry;
+use postrider_core::{
+    capacity::Capacity, clock::Timestamp, delivery::DeliveryStateKind, error::Result, id::DeliveryId,
+    job::ScheduledJob,
+};
 use std::time::Duration;
 
-use super::job_lock;
-use crate::gateway::Gateway;
-use postrider_store::{Backlog, DeliverySelection};
+use crate::{gateway::Gateway, job_lock};
+use postrider_store::Backlog;
 
 /// Maximum number of entries pushed in one run.
 pub const ENTRIES_PUSHED_MAX: usize = 100_000;
@@ -27,7 +23,7 @@ pub fn entries_pushed_max(gateway: &Gateway) -> usize {
     ENTRIES_PUSHED_MAX.min(gateway.config.queue_window)
 }
 
-/// Result of a run.
+/// Result of a resend run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResendResult {
     /// Number of entries pushed to the queue.
@@ -36,17 +32,17 @@ pub struct ResendResult {
     pub backlog: Backlog,
 }
 
-/// Pushes all due deliveries to the queue. Running it twice is harmless: a delivery is in the queue at most
-/// once, and only one worker can claim it.
+/// Pushes all due deliveries to the queue. A second run is harmless: a delivery is in the queue at most once, and only one
+/// worker can claim the delivery.
 pub async fn enqueue_due(gateway: &Gateway) -> Result<ResendResult> {
     let now = gateway.clock.now();
-    let entries = gateway.store.due(now, &Capacity::total(entries_pushed_max(gateway))).await?;
-    gateway.queue.push(&entries);
-    Ok(ResendResult { enqueued: entries.len(), backlog: gateway.store.backlog(now).await? })
+    let due_entries = gateway.store.due(now, &Capacity::total(entries_pushed_max(gateway))).await?;
+    gateway.queue.push(&due_entries);
+    Ok(ResendResult { enqueued: due_entries.len(), backlog: gateway.store.backlog(now).await? })
 }
 
-/// Runs [`enqueue_due`] for the built-in schedule. Returns `None` if nothing is due, or if another process
-/// runs it or has run it within half an interval. Writes nothing while nothing is due.
+/// Runs [`enqueue_due`] for the built-in schedule. Returns `None` if nothing is due, or if another process runs this job or
+/// has run the job within half an interval. Writes nothing while nothing is due.
 pub async fn enqueue_if_due(gateway: &Gateway, interval: Duration) -> Result<Option<ResendResult>> {
     if gateway.store.due(gateway.clock.now(), &Capacity::total(1)).await?.is_empty() {
         return Ok(None);
@@ -54,14 +50,9 @@ pub async fn enqueue_if_due(gateway: &Gateway, interval: Duration) -> Result<Opt
     let same_run_window = job_lock::SAME_RUN_WINDOW.min(interval / 2);
     let run = enqueue_due(gateway);
     match job_lock::run_unless_locked(gateway, ScheduledJob::Resend, same_run_window, run).await? {
-        job_lock::JobRun::Ran(result) => Ok(Some(result)),
+        job_lock::JobRun::Ran(resend_result) => Ok(Some(resend_result)),
         job_lock::JobRun::Skipped(_) => Ok(None),
     }
-}
-
-/// Returns the ids of the selected deliveries.
-pub async fn select_deliveries(gateway: &Gateway, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
-    gateway.store.select_deliveries(selection).await
 }
 
 /// Returns the longest `retry.max_age` of all channels, which a requeued message gets.
@@ -73,18 +64,18 @@ pub fn age_max(gateway: &Gateway) -> Duration {
 /// Cancels waiting deliveries that are not claimed, and returns how many.
 pub async fn cancel(gateway: &Gateway, ids: &[DeliveryId]) -> Result<usize> {
     let mut cancelled = 0;
-    for chunk in ids.chunks(DELIVERIES_PER_TRANSACTION) {
-        let channels = gateway.store.cancel_deliveries(chunk.to_vec(), gateway.clock.now()).await?;
-        for channel in &channels {
+    for batch in ids.chunks(DELIVERIES_PER_TRANSACTION) {
+        let cancelled_channels = gateway.store.cancel_deliveries(batch.to_vec(), gateway.clock.now()).await?;
+        for channel in &cancelled_channels {
             gateway.count_state_change(channel, DeliveryStateKind::Failed);
         }
-        cancelled += channels.len();
+        cancelled += cancelled_channels.len();
     }
     Ok(cancelled)
 }
 
-/// Makes deliveries due now and pushes them to the queue. Claimed and delivered ones are not changed. Returns
-/// how many were changed; calls `progress` after each transaction.
+/// Makes deliveries due now and pushes them to the queue. Claimed and delivered deliveries are not changed. Returns the
+/// number of changed deliveries; calls `progress` after each transaction.
 pub async fn requeue(
     gateway: &Gateway,
     ids: &[DeliveryId],
@@ -92,15 +83,15 @@ pub async fn requeue(
     progress: impl Fn(usize),
 ) -> Result<usize> {
     let mut requeued = 0;
-    for chunk in ids.chunks(DELIVERIES_PER_TRANSACTION) {
+    for batch in ids.chunks(DELIVERIES_PER_TRANSACTION) {
         let now = gateway.clock.now();
-        let entries: Vec<QueueEntry> = gateway.store.requeue(chunk.to_vec(), now, expires_at).await?;
-        gateway.queue.push(&entries);
-        for entry in &entries {
+        let requeued_entries = gateway.store.requeue(batch.to_vec(), now, expires_at).await?;
+        gateway.queue.push(&requeued_entries);
+        for entry in &requeued_entries {
             gateway.count_state_change(&entry.channel, DeliveryStateKind::Waiting);
         }
-        requeued += entries.len();
-        progress(chunk.len());
+        requeued += requeued_entries.len();
+        progress(batch.len());
     }
     Ok(requeued)
 }

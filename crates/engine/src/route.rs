@@ -2,19 +2,16 @@
 //!
 //! Determines the order of providers; makes no calls.
 
-use postrider_core::address::AddressKind;
 use postrider_core::channel::{Addressing, Channel};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::name::ConfigName;
 use postrider_core::routing::{RouteBalancer, RouteCandidate};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use postrider_core::{address::AddressKind, clock::Timestamp, delivery::DeliveryStateKind, name::ConfigName};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 
-use super::provider_runtime::{ProviderBusy, ProviderRuntime};
 use crate::metrics::Metrics;
+use crate::provider_runtime::{ProviderBusy, ProviderRuntime};
 
 /// Delay before a delivery is tried again if the channel has no usable provider.
 const NO_PROVIDER_RETRY_DELAY: Duration = Duration::from_secs(60);
@@ -30,19 +27,20 @@ pub struct Route {
 }
 
 impl Route {
-    /// Creates a route over those of the `providers` that the channel names.
+    /// Creates a route over the runtimes that the channel names as its providers.
     pub fn new(channel: Channel, runtimes: &[Arc<ProviderRuntime>], metrics: &Metrics) -> Self {
-        let find = |name: &ConfigName| runtimes.iter().find(|runtime| runtime.name == *name).cloned();
-        let runtimes: Vec<Arc<ProviderRuntime>> = channel.providers.iter().filter_map(find).collect();
-        let wanted = runtimes.iter().map(|runtime| runtime.adapter().address_kind());
-        let kinds = channel.addressing.kinds(wanted);
+        let find_runtime = |name: &ConfigName| runtimes.iter().find(|runtime| runtime.name == *name).cloned();
+        let providers: Vec<Arc<ProviderRuntime>> =
+            channel.providers.iter().filter_map(find_runtime).collect();
+        let provider_kinds = providers.iter().map(|runtime| runtime.provider.address_kind());
+        let address_kinds = channel.addressing.kinds(provider_kinds);
         let state_changes = DeliveryStateKind::ALL
             .map(|state| metrics.state_change_counter(channel.name.as_str(), state.as_str()));
-        Self { balancer: Mutex::default(), providers: runtimes, address_kinds: kinds, channel, state_changes }
+        Self { balancer: Mutex::default(), providers, address_kinds, channel, state_changes }
     }
 
-    /// Returns the providers to try in one round, in order. Unavailable providers are left out, and so is
-    /// `avoid` unless it is the only one.
+    /// Returns the providers to try in one round, in order: without unavailable providers, and without `avoid` unless the
+    /// channel has no other provider.
     pub fn order(&self, avoid: Option<&ConfigName>, now: Timestamp) -> Vec<&ProviderRuntime> {
         let candidates: Vec<RouteCandidate> = self
             .providers
@@ -52,30 +50,29 @@ impl Route {
                 is_available: runtime.is_available(now) && !self.is_avoided(runtime, avoid),
             })
             .collect();
-        let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner);
-        let order = balancer.order(&self.channel.strategy, &candidates);
-        order.into_iter().filter_map(|index| self.providers.get(index).map(Arc::as_ref)).collect()
+        let provider_indexes = self.balancer.lock().order(&self.channel.strategy, &candidates);
+        provider_indexes.into_iter().filter_map(|index| self.providers.get(index).map(Arc::as_ref)).collect()
     }
 
     fn is_avoided(&self, runtime: &ProviderRuntime, avoid: Option<&ConfigName>) -> bool {
         self.providers.len() > 1 && avoid == Some(&runtime.name)
     }
 
-    /// Returns the provider that will be available first, among those for which `is_usable` holds; `avoid` as
-    /// in [`Route::order`].
+    /// Returns why the provider that will be available first is busy. Considers providers for which `is_usable` holds;
+    /// `avoid` as in [`Route::order`].
     pub fn soonest_available(
         &self,
         avoid: Option<&ConfigName>,
         now: Timestamp,
         is_usable: impl Fn(&ProviderRuntime) -> bool,
     ) -> ProviderBusy {
-        let busy = self
+        let soonest = self
             .providers
             .iter()
             .filter(|runtime| !self.is_avoided(runtime, avoid) && is_usable(runtime))
             .map(|runtime| runtime.unavailability(now))
             .min_by_key(|busy| busy.retry_after);
-        busy.unwrap_or_else(|| ProviderBusy {
+        soonest.unwrap_or_else(|| ProviderBusy {
             retry_after: NO_PROVIDER_RETRY_DELAY,
             jitter_max: Duration::ZERO,
             reason: format!("channel {} has no usable provider", self.channel.name),
@@ -89,12 +86,12 @@ impl Route {
 
     /// Returns whether all providers take any text as an address and the configuration does not restrict it.
     pub fn can_use_any_text(&self) -> bool {
-        let is_open = match self.channel.addressing {
-            Addressing::Only(kind) => kind == AddressKind::Any,
+        let is_unrestricted = match self.channel.addressing {
+            Addressing::Only(address_kind) => address_kind == AddressKind::Any,
             Addressing::ByProviders(_) | Addressing::Mixed => true,
         };
         let mut runtimes = self.providers.iter();
-        is_open && runtimes.all(|runtime| runtime.adapter().address_kind() == AddressKind::Any)
+        is_unrestricted && runtimes.all(|runtime| runtime.provider.address_kind() == AddressKind::Any)
     }
 
     /// Returns whether a delivery over this route carries several addresses.
@@ -104,11 +101,11 @@ impl Route {
 
     /// Returns the providers that can use none of the channel's address kinds.
     pub fn unusable_providers(&self) -> impl Iterator<Item = &ProviderRuntime> {
-        let cannot_be_used = |runtime: &&ProviderRuntime| {
-            let wanted = runtime.adapter().address_kind();
-            !self.address_kinds.iter().any(|kind| kind.is_usable_by(wanted))
+        let is_unusable = |runtime: &&ProviderRuntime| {
+            let provider_kind = runtime.provider.address_kind();
+            !self.address_kinds.iter().any(|kind| kind.is_usable_by(provider_kind))
         };
-        self.providers.iter().map(Arc::as_ref).filter(cannot_be_used)
+        self.providers.iter().map(Arc::as_ref).filter(is_unusable)
     }
 
     /// Returns the providers in the configured order.
@@ -118,8 +115,8 @@ impl Route {
 
     /// Counts a delivery that changed its state.
     pub fn count_state_change(&self, state: DeliveryStateKind) {
-        if let Some(index) = DeliveryStateKind::ALL.iter().position(|other| *other == state) {
-            self.state_changes[index].inc();
+        if let Some(state_index) = DeliveryStateKind::ALL.iter().position(|kind| *kind == state) {
+            self.state_changes[state_index].inc();
         }
     }
 }

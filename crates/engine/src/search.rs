@@ -1,15 +1,15 @@
 //! Searches deliveries by address, user, state, provider and time, newest first.
 //!
-//! The store finds by address, state and time, or by user; other conditions are filtered here. One search
-//! therefore examines a bounded number of messages and returns where the next one continues.
+//! The store evaluates conditions on address, state and time, or on the user; this module evaluates the others. One search
+//! therefore examines a bounded number of messages and returns the position at which the next search continues.
 
 use crate::gateway::Gateway;
-use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
-use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Delivery, Message};
-use postrider_core::name::ConfigName;
+use postrider_core::{clock::Timestamp, error::Result, name::ConfigName};
+use std::collections::HashMap;
+
 use postrider_store::{LastAttempt, MessageList, MessageQuery, UsageQuery};
 
 /// Maximum number of messages that one search examines, so that no page keeps the store busy for long.
@@ -25,7 +25,7 @@ pub struct DeliverySearchFilter {
     pub to: Option<String>,
     /// The client's id of the recipient.
     pub user: Option<String>,
-    /// State.
+    /// State of the delivery.
     pub state: Option<StateFilter>,
     /// Provider that accepted the delivery or made its last attempt.
     pub provider: Option<ConfigName>,
@@ -44,7 +44,7 @@ pub enum StateFilter {
     MaybeDuplicate,
 }
 
-/// A delivery that was found, with data of its message.
+/// A delivery that a search found, with data of its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliverySearchHit {
     /// Id of the message.
@@ -55,7 +55,7 @@ pub struct DeliverySearchHit {
     pub user: Option<String>,
     /// Time of acceptance.
     pub created_at: Timestamp,
-    /// The delivery.
+    /// The delivery that matches.
     pub delivery: Delivery,
     /// The last attempt.
     pub last_attempt: Option<LastAttempt>,
@@ -91,28 +91,27 @@ pub async fn search_deliveries(
     loop {
         let page = read_page(gateway, filter, &query).await?;
         examined += page.messages.len();
-        let next = page.next;
-        let mut groups = match_messages(gateway, filter, page.messages).await?.into_iter().peekable();
-        while let Some((number, hits)) = groups.next() {
+        let next_page = page.next;
+        let mut matching_messages =
+            match_messages(gateway, filter, page.messages).await?.into_iter().peekable();
+        while let Some((message_number, hits)) = matching_messages.next() {
             results.hits.extend(hits);
             if results.hits.len() >= limit {
-                results.next = Some(number).filter(|_| next.is_some() || groups.peek().is_some());
+                results.next = Some(message_number)
+                    .filter(|_| next_page.is_some() || matching_messages.peek().is_some());
                 return Ok(results);
             }
         }
-        let Some(next) = next else {
-            return Ok(results);
-        };
-        if examined >= MESSAGES_EXAMINED_MAX {
-            (results.next, results.is_truncated) = (Some(next), true);
+        if next_page.is_none() || examined >= MESSAGES_EXAMINED_MAX {
+            (results.next, results.is_truncated) = (next_page, next_page.is_some());
             return Ok(results);
         }
-        query.before = Some(next);
+        query.before = next_page;
         query.limit = MESSAGES_PER_READ.min(MESSAGES_EXAMINED_MAX - examined);
     }
 }
 
-/// Returns the deliveries with these ids, in their order; pruned ones are left out.
+/// Returns the deliveries with these ids, in the order of the ids, without pruned deliveries.
 pub async fn find_by_ids(gateway: &Gateway, ids: &[DeliveryId]) -> Result<Vec<DeliverySearchHit>> {
     let mut hits = Vec::new();
     for id in ids {
@@ -122,13 +121,13 @@ pub async fn find_by_ids(gateway: &Gateway, ids: &[DeliveryId]) -> Result<Vec<De
             ..MessageQuery::default()
         };
         let messages = gateway.store.search(query).await?.messages.into_iter();
-        let all = messages.flat_map(|message| DeliverySearchFilter::default().hits_in(message));
-        hits.extend(all.filter(|hit| hit.delivery.id == *id));
+        let message_hits = messages.flat_map(|message| DeliverySearchFilter::default().hits_in(message));
+        hits.extend(message_hits.filter(|hit| hit.delivery.id == *id));
     }
     Ok(hits)
 }
 
-/// Reads a page of candidate messages; messages of one user are found by their own index.
+/// Reads a page of candidate messages; the store has an index of the messages of one user.
 async fn read_page(
     gateway: &Gateway,
     filter: &DeliverySearchFilter,
@@ -137,14 +136,14 @@ async fn read_page(
     if query.to.is_some() || filter.user.is_none() {
         return gateway.store.search(query.clone()).await;
     }
-    let of_user = UsageQuery {
+    let user_query = UsageQuery {
         user: filter.user.clone(),
         since: query.since,
         until: None,
         before: query.before,
         limit: query.limit,
     };
-    gateway.store.usage(of_user).await
+    gateway.store.usage(user_query).await
 }
 
 /// Returns the matching deliveries, grouped by message.
@@ -153,30 +152,24 @@ async fn match_messages(
     filter: &DeliverySearchFilter,
     messages: Vec<Message>,
 ) -> Result<Vec<(i64, Vec<DeliverySearchHit>)>> {
-    let mut groups = Vec::new();
-    for message in messages {
-        let number = message.number;
-        let hits = filter.hits_in(message);
-        if !hits.is_empty() {
-            groups.push((number, hits));
-        }
-    }
+    let mut hits_by_message: Vec<_> =
+        messages.into_iter().map(|message| (message.number, filter.hits_in(message))).collect();
     let ids: Vec<DeliveryId> =
-        groups.iter().flat_map(|(_, hits)| hits.iter().map(|hit| hit.delivery.id)).collect();
+        hits_by_message.iter().flat_map(|(_, hits)| hits.iter().map(|hit| hit.delivery.id)).collect();
     if ids.is_empty() {
-        return Ok(groups);
+        return Ok(Vec::new());
     }
-    let mut attempts = gateway.store.last_attempts(ids).await?;
-    attempts.sort_by_key(|attempt| attempt.id);
-    for (_, hits) in &mut groups {
+    let last_attempts = gateway.store.last_attempts(ids).await?;
+    let mut attempts_by_id: HashMap<_, _> =
+        last_attempts.into_iter().map(|attempt| (attempt.id, attempt)).collect();
+    for (_, hits) in &mut hits_by_message {
         for hit in hits.iter_mut() {
-            let index = attempts.binary_search_by_key(&hit.delivery.id, |attempt| attempt.id);
-            hit.last_attempt = index.ok().and_then(|index| attempts.get(index).cloned());
+            hit.last_attempt = attempts_by_id.remove(&hit.delivery.id);
         }
         hits.retain(|hit| filter.matches_last_attempt(hit));
     }
-    groups.retain(|(_, hits)| !hits.is_empty());
-    Ok(groups)
+    hits_by_message.retain(|(_, hits)| !hits.is_empty());
+    Ok(hits_by_message)
 }
 
 impl DeliverySearchFilter {
@@ -194,38 +187,36 @@ impl DeliverySearchFilter {
         if self.user.is_some() && message.user != self.user {
             return Vec::new();
         }
-        let (id, body, user, created_at) = (message.id, message.body, message.user, message.created_at);
-        let matching = message.deliveries.into_iter().filter(|delivery| self.matches(delivery));
-        matching
-            .map(|delivery| DeliverySearchHit {
-                message: id,
-                body: body.clone(),
-                user: user.clone(),
-                created_at,
-                delivery,
-                last_attempt: None,
-            })
-            .collect()
+        let Message { id, body, user, created_at, deliveries, .. } = message;
+        let to_hit = |delivery| DeliverySearchHit {
+            message: id,
+            body: body.clone(),
+            user: user.clone(),
+            created_at,
+            delivery,
+            last_attempt: None,
+        };
+        deliveries.into_iter().filter(|delivery| self.matches(delivery)).map(to_hit).collect()
     }
 
     fn matches(&self, delivery: &Delivery) -> bool {
         let is_failure =
             |wanted| matches!(&delivery.state, DeliveryState::Failed { failure, .. } if *failure == wanted);
-        let state = match self.state {
+        let has_wanted_state = match self.state {
             None | Some(StateFilter::MaybeDuplicate) => true,
             Some(StateFilter::State(kind)) => delivery.state.kind() == kind,
             Some(StateFilter::Failure(failure)) => is_failure(failure),
         };
-        state && self.to.as_ref().is_none_or(|to| *to == delivery.address)
+        has_wanted_state && self.to.as_ref().is_none_or(|to| *to == delivery.address)
     }
 
     fn matches_last_attempt(&self, hit: &DeliverySearchHit) -> bool {
         let attempted_by = hit.last_attempt.as_ref().and_then(|attempt| attempt.provider.as_ref());
         let accepted_by = hit.delivery.provider.as_ref();
-        let is_of = |provider| attempted_by == Some(provider) || accepted_by == Some(provider);
+        let is_handled_by = |provider| attempted_by == Some(provider) || accepted_by == Some(provider);
         let has_unknown_attempt =
             || hit.last_attempt.as_ref().is_some_and(|attempt| attempt.has_unknown_attempt);
-        self.provider.as_ref().is_none_or(is_of)
+        self.provider.as_ref().is_none_or(is_handled_by)
             && (self.state != Some(StateFilter::MaybeDuplicate) || has_unknown_attempt())
     }
 }

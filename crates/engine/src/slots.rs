@@ -1,16 +1,15 @@
 //! Slots of a worker: their use by channel and the free capacity.
 //!
-//! Only counts; `postrider_core::slots` decides how slots are shared between channels and providers. A released slot
-//! wakes the worker if a channel had no free slot.
+//! This module counts slots; `postrider_core::slots` decides how channels and providers share them. A released slot wakes
+//! the worker if a channel had no free slot.
 
 use postrider_core::capacity::{Capacity, CapacitySource};
 use postrider_core::name::ConfigName;
 use postrider_core::slots::{ChannelLoad, ProviderLoad, share_slots};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::gateway::{Gateway, ProviderRuntime};
@@ -50,12 +49,12 @@ impl WorkerSlots {
     /// Creates the slots of a worker, all free.
     pub fn new(gateway: Arc<Gateway>) -> Arc<Self> {
         let runtimes = gateway.providers();
-        let index =
+        let runtime_index =
             |runtime: &Arc<ProviderRuntime>| runtimes.iter().position(|other| Arc::ptr_eq(runtime, other));
         let channels = gateway.config.channels.iter().map(|channel| {
             let route = gateway.route(channel.name.as_str());
             let channel_providers = route.map_or(&[][..], |route| route.providers());
-            (channel.name.clone(), channel_providers.iter().filter_map(index).collect())
+            (channel.name.clone(), channel_providers.iter().filter_map(runtime_index).collect())
         });
         Arc::new(Self {
             channels: channels.collect(),
@@ -69,36 +68,32 @@ impl WorkerSlots {
 
     /// Acquires a slot for a claimed delivery.
     pub fn acquire(self: &Arc<Self>, channel: &ConfigName) -> WorkerSlot {
-        let mut counts = self.lock_counts();
+        let mut counts = self.counts.lock();
         counts.total += 1;
-        match counts.by_channel.get_mut(channel) {
-            Some(count) => *count += 1,
-            None => drop(counts.by_channel.insert(channel.clone(), 1)),
-        }
+        *counts.by_channel.entry(channel.clone()).or_default() += 1;
         WorkerSlot { slots: Arc::clone(self), channel: channel.clone() }
     }
 
     /// Returns the number of slots in use.
     pub fn in_use(&self) -> usize {
-        self.lock_counts().total
+        self.counts.lock().total
     }
 
     /// Records the duration of a claim.
     pub fn record_claim_duration(&self, duration: Duration) {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        self.last_claim_micros.store(micros, Ordering::Relaxed);
+        let claim_micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.last_claim_micros.store(claim_micros, Ordering::Relaxed);
     }
 
-    /// Returns when a slot is free. If few are free, waits up to 5 ms (at most the duration of the last claim) for more,
-    /// because claiming one delivery costs the store nearly as much as claiming many.
+    /// Returns when a slot is free. If few slots are free, waits up to 5 ms (at most the duration of the last claim) for
+    /// more, because claiming one delivery costs the store nearly as much as claiming many.
     pub async fn wait_for_free_slots(&self) {
         self.wait_until(|in_use| in_use < self.total()).await;
-        let batch = self.total() / CLAIM_BATCH_FRACTION;
-        let enough_free = self.wait_until(|in_use| in_use + batch <= self.total());
-        let wait =
-            FREE_SLOTS_WAIT_MAX.min(Duration::from_micros(self.last_claim_micros.load(Ordering::Relaxed)));
+        let batch_size = self.total() / CLAIM_BATCH_FRACTION;
+        let batch_is_free = self.wait_until(|in_use| in_use + batch_size <= self.total());
+        let last_claim = Duration::from_micros(self.last_claim_micros.load(Ordering::Relaxed));
         // On a timeout, the caller claims with the free slots, even if they are few.
-        drop(tokio::time::timeout(wait, enough_free).await);
+        drop(tokio::time::timeout(FREE_SLOTS_WAIT_MAX.min(last_claim), batch_is_free).await);
     }
 
     /// Returns when all slots are free.
@@ -117,11 +112,11 @@ impl WorkerSlots {
     }
 
     fn release(&self, channel: &ConfigName) {
-        let mut counts = self.lock_counts();
+        let mut counts = self.counts.lock();
         counts.total = counts.total.saturating_sub(1);
-        if let Some(count) = counts.by_channel.get_mut(channel) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(channel_slots) = counts.by_channel.get_mut(channel) {
+            *channel_slots -= 1;
+            if *channel_slots == 0 {
                 counts.by_channel.remove(channel);
             }
         }
@@ -134,18 +129,14 @@ impl WorkerSlots {
 
     fn provider_loads(&self) -> Vec<ProviderLoad> {
         let now = self.gateway.clock.now();
-        let load = |runtime: &Arc<ProviderRuntime>| ProviderLoad {
+        let provider_load = |runtime: &Arc<ProviderRuntime>| ProviderLoad {
             in_flight: runtime.in_flight(),
             concurrency: runtime.concurrency,
             is_available: runtime.is_available(now),
             is_unresponsive: runtime.is_unresponsive(),
             has_unknown_recovery: runtime.has_unknown_recovery(now),
         };
-        self.gateway.providers().iter().map(load).collect()
-    }
-
-    fn lock_counts(&self) -> MutexGuard<'_, SlotCounts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.gateway.providers().iter().map(provider_load).collect()
     }
 }
 
@@ -153,24 +144,25 @@ impl CapacitySource for WorkerSlots {
     fn capacity(&self) -> Capacity {
         // Set before the counts are read, so that a slot released meanwhile is noticed.
         self.is_channel_full.store(true, Ordering::SeqCst);
-        let counts = self.lock_counts();
+        let counts = self.counts.lock();
         let in_use = counts.total;
-        let to_load = |(name, providers): &(ConfigName, Vec<usize>)| ChannelLoad {
+        let channel_load = |(name, providers): &(ConfigName, Vec<usize>)| ChannelLoad {
             slots_used: counts.by_channel.get(name).copied().unwrap_or(0),
             providers: providers.clone(),
         };
-        let loads: Vec<ChannelLoad> = self.channels.iter().map(to_load).collect();
+        let channel_loads: Vec<ChannelLoad> = self.channels.iter().map(channel_load).collect();
         drop(counts);
-        let allocation = share_slots(self.total(), in_use, &loads, &self.provider_loads());
-        for (runtime, ceiling) in self.gateway.providers().iter().zip(&allocation.provider_limits) {
-            runtime.set_unresponsive_limit(*ceiling);
+        let allocation = share_slots(self.total(), in_use, &channel_loads, &self.provider_loads());
+        for (runtime, call_limit) in self.gateway.providers().iter().zip(&allocation.provider_limits) {
+            runtime.set_unresponsive_limit(*call_limit);
         }
-        let free = self.total().saturating_sub(in_use);
-        self.is_channel_full.store(free == 0 || allocation.channel_slots.contains(&0), Ordering::SeqCst);
-        let names = self.channels.iter().map(|(name, _)| name.clone());
-        names
+        let free_slots = self.total().saturating_sub(in_use);
+        self.is_channel_full
+            .store(free_slots == 0 || allocation.channel_slots.contains(&0), Ordering::SeqCst);
+        let channel_names = self.channels.iter().map(|(name, _)| name.clone());
+        channel_names
             .zip(allocation.channel_slots)
-            .fold(Capacity::total(free), |capacity, (name, slots)| capacity.with_channel(name, slots))
+            .fold(Capacity::total(free_slots), |capacity, (name, slots)| capacity.with_channel(name, slots))
     }
 }
 

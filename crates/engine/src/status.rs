@@ -1,24 +1,21 @@
 //! Current status for monitoring: totals, oldest due delivery, providers, latest failures.
 //!
-//! Applies pending changes to the rollups and reads those, so that the cost depends on what changed and not
-//! on what exists. Needs only the store.
+//! Pending changes are applied to the rollups, and the rollups are read: the cost depends on the number of changes, not
+//! on the number of messages. Needs only the store.
 
-use super::sync_report::{CHANGES_PER_TRANSACTION, apply_all_changes};
-use postrider_core::capacity::Capacity;
-use postrider_core::clock::Timestamp;
+use crate::sync_report::{CHANGES_PER_TRANSACTION, apply_all_changes};
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
-use postrider_core::error::Result;
 use postrider_core::report::{Report, mean_seconds};
-use postrider_core::shared_health::SharedHealth;
-use postrider_store::{MessageQuery, Store};
+use postrider_core::{capacity::Capacity, clock::Timestamp, error::Result, shared_health::SharedHealth};
+use postrider_store::{CoordinationStore, MessageQuery, ReadStore, ReportStore, WorkStore};
 
 /// Maximum number of channels for the search of the oldest due delivery.
 const CHANNELS_MAX: usize = 64;
 
-/// Maximum number of failures shown.
+/// Maximum number of failures in the status.
 const FAILURES_SHOWN_MAX: usize = 10;
 
-/// Status at one moment.
+/// Status of all processes on the store at the time of the report.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusOverview {
     /// All counters.
@@ -57,14 +54,17 @@ impl StatusOverview {
         self.report.totals.failed_sum()
     }
 
-    /// Returns the mean duration of an attempt in seconds; `None` before the first.
+    /// Returns the mean duration of an attempt in seconds; `None` before the first attempt.
     pub fn mean_seconds(&self) -> Option<f64> {
         mean_seconds(&self.report.providers)
     }
 }
 
 /// Applies pending changes and returns the totals, without failures.
-pub async fn read_totals(store: &dyn Store) -> Result<StatusOverview> {
+pub async fn read_totals<S>(store: &S) -> Result<StatusOverview>
+where
+    S: ReportStore + CoordinationStore + ?Sized,
+{
     apply_all_changes(store, CHANGES_PER_TRANSACTION, |_| ()).await?;
     Ok(StatusOverview {
         report: store.report(store.current_time().await?).await?,
@@ -73,18 +73,21 @@ pub async fn read_totals(store: &dyn Store) -> Result<StatusOverview> {
 }
 
 /// Returns the complete status.
-pub async fn read_overview(store: &dyn Store) -> Result<StatusOverview> {
+pub async fn read_overview<S>(store: &S) -> Result<StatusOverview>
+where
+    S: ReportStore + CoordinationStore + WorkStore + ReadStore + ?Sized,
+{
     let overview = read_totals(store).await?;
-    let oldest = store.due(overview.report.as_of, &Capacity::total(CHANNELS_MAX)).await?;
+    let oldest_due = store.due(overview.report.as_of, &Capacity::total(CHANNELS_MAX)).await?;
     Ok(StatusOverview {
-        oldest_due_at: oldest.iter().map(|entry| entry.due_at).min(),
+        oldest_due_at: oldest_due.iter().map(|entry| entry.due_at).min(),
         provider_health: store.load_health().await?,
         failures: latest_failures(store).await?,
         ..overview
     })
 }
 
-async fn latest_failures(store: &dyn Store) -> Result<Vec<FailureLine>> {
+async fn latest_failures(store: &(impl ReadStore + ?Sized)) -> Result<Vec<FailureLine>> {
     let query = MessageQuery {
         state: Some(DeliveryStateKind::Failed),
         limit: FAILURES_SHOWN_MAX,

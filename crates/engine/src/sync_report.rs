@@ -3,30 +3,28 @@
 //! Pages read only the newest snapshot, so that their cost does not depend on the number of messages. One
 //! process at a time runs it.
 
-use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::job::{JobLockOwner, ScheduledJob};
-use postrider_core::report::Report;
+use postrider_core::{clock::Timestamp, report::Report};
 use std::time::Duration;
 
-use super::job_lock;
-use crate::gateway::Gateway;
-use postrider_store::{ReportSnapshot, Store};
+use crate::{gateway::Gateway, job_lock};
+use postrider_store::{ReportSnapshot, ReportStore};
 
 /// Number of changed deliveries applied in one transaction, so that other writers do not wait long.
 pub(super) const CHANGES_PER_TRANSACTION: usize = 1_000;
 
-/// The same number for a store without other writers: pages shared by several messages are written less
-/// often.
+/// Number of changed deliveries applied in one transaction if the store has no other writers: database pages shared by
+/// several messages are written less often.
 const CHANGES_PER_TRANSACTION_EXCLUSIVE: usize = 32_000;
 
 /// Age at which a report is saved again although its numbers have not changed.
 const REPORT_REUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Result of a run.
+/// Result of a synchronisation of the report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncResult {
-    /// True if a new report was saved; otherwise the newest one is still current.
+    /// True if a new report was saved; otherwise the newest saved report is still current.
     pub is_new: bool,
     /// Number of changes that were applied.
     pub changes_applied: usize,
@@ -40,18 +38,18 @@ pub async fn sync(gateway: &Gateway, progress: impl Fn(usize)) -> Result<SyncRes
     apply_and_save(gateway, gateway.clock.now(), CHANGES_PER_TRANSACTION, progress).await
 }
 
-/// Does the same on a store that has no other writer at the moment: a million messages in half the time.
+/// Does the same as [`sync`] on a store without other writers: a million messages take half the time.
 pub async fn sync_exclusive(gateway: &Gateway) -> Result<SyncResult> {
     apply_and_save(gateway, gateway.clock.now(), CHANGES_PER_TRANSACTION_EXCLUSIVE, |_| ()).await
 }
 
-/// Clears the rollups and builds them again; the result has the same numbers.
+/// Clears the rollups and builds them again from all deliveries; the report has the same numbers.
 pub async fn rebuild(gateway: &Gateway, progress: impl Fn(usize)) -> Result<SyncResult> {
     gateway.store.begin_rebuild().await?;
     sync(gateway, progress).await
 }
 
-/// Extent of a run.
+/// Deliveries that a run includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncScope {
     /// Changes since the last run.
@@ -60,7 +58,7 @@ pub enum SyncScope {
     Rebuild,
 }
 
-/// Runs when no other process does; calls `on_wait` with the owner of the lock if it has to wait.
+/// Synchronises the report under the job lock; calls `on_wait` with the owner of the lock if another process holds it.
 pub async fn sync_with_lock(
     gateway: &Gateway,
     scope: SyncScope,
@@ -79,8 +77,8 @@ pub async fn sync_with_lock(
     job_lock::wait_and_run(gateway, ScheduledJob::Report, on_wait, job).await
 }
 
-/// Runs for the built-in schedule. Returns `None` if another process runs it now, or if the newest report is
-/// younger than `interval`.
+/// Synchronises the report for the built-in schedule. Returns `None` if another process does so now, or if the newest
+/// report is younger than `interval`.
 pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option<SyncResult>> {
     let job = async {
         let now = gateway.clock.now();
@@ -88,11 +86,10 @@ pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option
         if !is_due {
             return Ok(None);
         }
-        let result = apply_and_save(gateway, now, CHANGES_PER_TRANSACTION, |_| ()).await?;
-        Ok(Some(result))
+        apply_and_save(gateway, now, CHANGES_PER_TRANSACTION, |_| ()).await.map(Some)
     };
     match job_lock::run_unless_locked(gateway, ScheduledJob::Report, Duration::ZERO, job).await? {
-        job_lock::JobRun::Ran(result) => Ok(result),
+        job_lock::JobRun::Ran(sync_result) => Ok(sync_result),
         job_lock::JobRun::Skipped(_) => Ok(None),
     }
 }
@@ -117,16 +114,16 @@ async fn apply_and_save(
 /// Applies all changes, `batch_size` in one transaction, and returns their number. Calls `progress` after
 /// each transaction.
 pub(super) async fn apply_all_changes(
-    store: &dyn Store,
+    store: &(impl ReportStore + ?Sized),
     batch_size: usize,
     progress: impl Fn(usize),
 ) -> Result<usize> {
     let mut changes_applied = 0;
     loop {
-        let count = store.apply_changes(batch_size).await?;
-        changes_applied += count;
-        progress(count);
-        if count < batch_size {
+        let batch_changes = store.apply_changes(batch_size).await?;
+        changes_applied += batch_changes;
+        progress(batch_changes);
+        if batch_changes < batch_size {
             return Ok(changes_applied);
         }
     }
@@ -147,11 +144,6 @@ pub async fn latest_report(gateway: &Gateway) -> Result<Option<(i64, Report)>> {
     let report = serde_json::from_slice(&snapshot.content)
         .map_err(|error| Error::with_source(ErrorKind::Internal, "cannot read the saved report", error))?;
     Ok(Some((snapshot.generation, report)))
-}
-
-/// Returns the configured interval of the report; `None` if only cron runs it.
-pub fn sync_interval(gateway: &Gateway) -> Option<Duration> {
-    gateway.config.schedule.report
 }
 
 async fn save_snapshot(gateway: &Gateway, report: &Report) -> Result<()> {

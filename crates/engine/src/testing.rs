@@ -3,20 +3,16 @@
 //! Available to tests of this crate and, with feature `testing`, to tests of other crates.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{self, Clock};
-use postrider_core::inbound::CallbackItem;
-use postrider_core::random::Random;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use postrider_core::{address::AddressKind, inbound::CallbackItem, random::Random};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
-use crate::accept::AcceptRequest;
-use crate::config::Config;
 use crate::gateway::{Backends, Gateway, build_providers};
+use crate::{accept::AcceptRequest, config::Config};
 use postrider_cache::StoreSecret;
 use postrider_providers::{CallbackError, CallbackRequest, OutboundMessage, Provider};
 use postrider_queue::Queue;
@@ -63,7 +59,7 @@ impl GatewayBuilder {
         self
     }
 
-    /// Replaces the seed of the random numbers; gateways on one store need different ones.
+    /// Replaces the seed of the random numbers; gateways on one store need different seeds.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -154,19 +150,19 @@ impl FixedOutcomeProvider {
 
     /// Returns the messages of all calls so far.
     pub fn received(&self) -> Vec<OutboundMessage> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.received.lock().clone()
     }
 
     /// Returns the number of calls so far.
     pub fn call_count(&self) -> usize {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.received.lock().len()
     }
 }
 
 #[async_trait]
 impl Provider for FixedOutcomeProvider {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
+        self.received.lock().push(message.clone());
         if !self.delay.is_zero() {
             clock::sleep(self.delay).await;
         }

@@ -1,6 +1,6 @@
 //! Usage rows, as the native API and `console usage` write them: one per delivery, and totals by day, user and channel.
 //!
-//! Every field is present, null where there is no value. [`csv`] writes the same fields as columns.
+//! Every field is present; a missing value is null. [`csv`] writes the same fields as columns.
 
 pub mod csv;
 
@@ -8,14 +8,12 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryState;
 use postrider_core::message::{Delivery, Message};
-use postrider_core::usage::UsageRow;
+use postrider_core::{clock::Timestamp, delivery::DeliveryState, usage::UsageRow};
 use postrider_store::UsageTotals;
 
 /// One delivery with its message.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = UsageRow)]
 pub struct UsageDeliveryRow {
     /// Time of acceptance.
@@ -67,7 +65,7 @@ pub struct UsageTotalsView {
 }
 
 /// Deliveries to one user over one channel on one day.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = UsageTotal)]
 pub struct UsageTotalRow {
     /// The day in UTC on which the messages were accepted.

@@ -1,16 +1,13 @@
 //! Inbox of a registered user: marks messages as read and summarises their state.
 //!
-//! Reading a message is recorded as a receipt. A message that was not sent cannot be read.
+//! Reading a message is recorded as a receipt. A message that was not sent cannot be marked as read.
 
-use super::receipts;
-use crate::gateway::Gateway;
-use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
-use postrider_core::error::Result;
-use postrider_core::id::MessageId;
+use crate::{gateway::Gateway, receipts};
 use postrider_core::message::{Delivery, Message};
+use postrider_core::{delivery::DeliveryStateKind, error::Result, id::MessageId};
 
-/// Records that the user has read the message and returns the message. Changes nothing if it was read before or
-/// the message was not sent. Returns `None` if the user has no such message.
+/// Records that the user has read the message and returns the message. Changes nothing if the message was read before or
+/// was not sent. Returns `None` if the user has no such message.
 pub async fn mark_read(gateway: &Gateway, user: &str, id: MessageId) -> Result<Option<Message>> {
     let Some(message) = find_for_user(gateway, user, id).await? else {
         return Ok(None);
@@ -27,23 +24,20 @@ async fn find_for_user(gateway: &Gateway, user: &str, id: MessageId) -> Result<O
     Ok(message.filter(|message| message.user.as_deref() == Some(user)))
 }
 
-/// Returns the delivery to mark as read: a delivered one, otherwise a sent one. Returns `None` if the message
+/// Returns the delivery to mark as read: a delivered delivery, otherwise a sent delivery. Returns `None` if the message
 /// was read before or was not sent.
 fn unread_delivery(message: &Message) -> Option<&Delivery> {
     if message.deliveries.iter().any(|delivery| delivery.opened_at.is_some()) {
         return None;
     }
-    let mut deliveries = message.deliveries.iter();
-    let delivered = deliveries.find(|delivery| matches!(delivery.state, DeliveryState::Delivered { .. }));
-    let mut deliveries = message.deliveries.iter();
-    delivered.or_else(|| deliveries.find(|delivery| matches!(delivery.state, DeliveryState::Sent { .. })))
+    let delivery_in = |kind| message.deliveries.iter().find(|delivery| delivery.state.kind() == kind);
+    delivery_in(DeliveryStateKind::Delivered).or_else(|| delivery_in(DeliveryStateKind::Sent))
 }
 
 /// Returns the state of a message for its user: the best state of its deliveries.
 pub fn message_state(message: &Message) -> DeliveryStateKind {
     let has_state = |wanted: &DeliveryStateKind| {
-        let mut deliveries = message.deliveries.iter();
-        deliveries.any(|delivery| delivery.state.kind() == *wanted)
+        message.deliveries.iter().any(|delivery| delivery.state.kind() == *wanted)
     };
     let best_first = [DeliveryStateKind::Delivered, DeliveryStateKind::Sent, DeliveryStateKind::Waiting];
     best_first.into_iter().find(has_state).unwrap_or(DeliveryStateKind::Failed)

@@ -5,22 +5,21 @@
 use crate::gateway::Gateway;
 use postrider_core::address::{AddressError, AddressKind, PhoneRules, parse_address};
 use postrider_core::broadcast::{NewUser, USER_CHARS_MAX, UserRegistration};
-use postrider_core::clock::Timestamp;
 use postrider_core::contact::{self, Contact};
-use postrider_core::error::Result;
+use postrider_core::{clock::Timestamp, error::Result};
 
 /// The reason why a user cannot be registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidUser {
     /// The id is empty, too long, has a control character, or begins or ends with a blank.
     Id,
-    /// The name has one of these faults.
+    /// The name has one of the faults of [`InvalidUser::Id`].
     Name,
     /// A contact is not valid for its kind.
     Contact {
-        /// Kind that the client stated.
+        /// Address kind that the client stated.
         kind: AddressKind,
-        /// The validation error.
+        /// Why the contact is invalid.
         cause: AddressError,
     },
 }
@@ -39,22 +38,19 @@ pub fn validate(
     if name.as_deref().is_some_and(|name| !is_valid_name(name)) {
         return Err(InvalidUser::Name);
     }
-    let contact = |(kind, text): (AddressKind, String)| match parse_address(kind, &text, rules) {
-        Ok(address) => Ok(Contact {
-            kind,
-            address,
-            // Stored as it will be read, so that registering the same again changes nothing.
-            spelling: contact::replace_control_chars(&text),
-        }),
-        Err(cause) => Err(InvalidUser::Contact { kind, cause }),
+    let parse_contact = |(kind, text): (AddressKind, String)| {
+        let address =
+            parse_address(kind, &text, rules).map_err(|cause| InvalidUser::Contact { kind, cause })?;
+        // Spelled as the store returns it, so that registering the same contact again changes nothing.
+        Ok(Contact { kind, address, spelling: contact::replace_control_chars(&text) })
     };
-    let contacts = contacts.map(|contacts| contacts.into_iter().map(contact).collect());
+    let contacts = contacts.map(|contacts| contacts.into_iter().map(parse_contact).collect());
     Ok(NewUser { id, name, contacts: contacts.transpose()?, created_at: now })
 }
 
-fn is_valid_name(text: &str) -> bool {
-    let is_clean = text.trim() == text && !text.contains(char::is_control);
-    is_clean && !text.is_empty() && text.chars().count() <= USER_CHARS_MAX
+fn is_valid_name(name: &str) -> bool {
+    let is_clean = name.trim() == name && !name.contains(char::is_control);
+    is_clean && !name.is_empty() && name.chars().count() <= USER_CHARS_MAX
 }
 
 /// Registers or updates users in one transaction.

@@ -1,18 +1,15 @@
 //! The worker loop: claims as many deliveries as it has free slots, until the stop signal.
 //!
-//! A worker claims no more than it can call at once, so that a crash leaves few rounds with outcome
-//! `unknown`, and no more of a channel than its share, so that a slow channel cannot block the others.
+//! A worker claims no more deliveries than it has slots, so that a crash leaves few rounds with outcome `unknown`, and no
+//! more deliveries of a channel than the channel's share, so that a slow channel cannot block the others.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::due::{DueDeliveries, MoreDue, find_due, find_more_due};
 use crate::gateway::{Gateway, ProviderRuntime, STORE_RETRY_DELAY};
-use crate::slots::WorkerSlots;
-use crate::stop::StopSignal;
-use crate::{callbacks, deliver};
+use crate::{callbacks, deliver, slots::WorkerSlots, stop::StopSignal};
 
-/// Time to wait for the queue before the store is polled.
+/// Maximum time to wait for the queue before the store is polled.
 const QUEUE_POLL_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// Delivers until the stop signal, then waits for calls in flight, at most `work.grace`. Returns the number
@@ -21,12 +18,12 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) -> u32 {
     let slots = WorkerSlots::new(Arc::clone(&gateway));
     let mut more = MoreDue::default();
     while let Some(due) = wait_for_due(&gateway, &slots, more, &mut stop).await {
-        let tried = due.ids.len();
+        let requested_count = due.ids.len();
         let stopwatch = gateway.clock.stopwatch();
-        let claimed = deliver::claim(&gateway, due.ids).await;
+        let claims = deliver::claim(&gateway, due.ids).await;
         slots.record_claim_duration(stopwatch.elapsed());
-        more = due.more.after_claim(claimed.len(), tried);
-        for delivery in claimed {
+        more = due.more.after_claim(claims.len(), requested_count);
+        for delivery in claims {
             let slot = slots.acquire(&delivery.claimed.channel);
             let gateway = Arc::clone(&gateway);
             tokio::spawn(async move {
@@ -41,15 +38,15 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) -> u32 {
     }
 }
 
-/// Waits for a free slot and returns ids for as many deliveries as there are free slots; `None` at the stop
-/// signal. The queue is not waited for while the store has `more`.
+/// Waits for a free slot and returns ids of at most as many deliveries as there are free slots; `None` at the stop signal.
+/// While the store has `more`, the function does not wait for the queue.
 async fn wait_for_due(
     gateway: &Gateway,
     slots: &WorkerSlots,
     more: MoreDue,
     stop: &mut StopSignal,
 ) -> Option<DueDeliveries> {
-    let find = async {
+    let due_deliveries = async {
         slots.wait_for_free_slots().await;
         match more {
             MoreDue::NoneKnown => find_due(gateway, slots, QUEUE_POLL_TIMEOUT).await,
@@ -59,11 +56,11 @@ async fn wait_for_due(
     tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => None,
-        due = find => Some(due),
+        due = due_deliveries => Some(due),
     }
 }
 
-/// Ingests what a provider sends over its own connection, until the stop signal.
+/// Ingests receipts and inbound messages that a provider sends over its own connection, until the stop signal.
 pub async fn receive_incoming(gateway: Arc<Gateway>, runtime: Arc<ProviderRuntime>, mut stop: StopSignal) {
     // An adapter that receives is never replaced by a reload.
     let adapter = runtime.adapter();

@@ -1,19 +1,16 @@
 //! Builds the deliveries of a message: chooses an address for each requested channel.
 //!
 //! A channel of one address kind takes one address; a channel that mixes kinds takes every address that its
-//! providers can use. Stores nothing and does not check whether an address exists.
+//! providers can use. This module stores nothing and does not check whether an address exists.
 
 use super::request::{AcceptError, AcceptRequest, MissingAddressPolicy};
 use crate::gateway::{Gateway, Route};
 use postrider_core::address::{self, AddressKind, PhoneRules};
-use postrider_core::channel::Channel;
-use postrider_core::clock::Timestamp;
-use postrider_core::contact::Contact;
-use postrider_core::id::DeliveryId;
-use postrider_core::message::NewDelivery;
+use postrider_core::{
+    channel::Channel, clock::Timestamp, contact::Contact, id::DeliveryId, message::NewDelivery,
+};
 
-/// Order in which a channel that takes any text chooses a contact: first the kinds that only a provider can
-/// validate.
+/// Order in which a channel that takes any text chooses a contact: first the kinds that only a provider can validate.
 const ANY_ADDRESS_PREFERENCE: [AddressKind; 6] = [
     AddressKind::Any,
     AddressKind::Push,
@@ -30,41 +27,41 @@ pub(super) fn build_deliveries(
     parts: u32,
     now: Timestamp,
 ) -> Result<Vec<NewDelivery>, AcceptError> {
-    let allowed = 1..=usize::try_from(DeliveryId::PER_MESSAGE).unwrap_or(1);
-    if !allowed.contains(&(request.addresses.len() + request.channels.len())) {
+    let delivery_counts = 1..=usize::try_from(DeliveryId::PER_MESSAGE).unwrap_or(1);
+    if !delivery_counts.contains(&(request.addresses.len() + request.channels.len())) {
         return Err(AcceptError::NoRecipient);
     }
-    let text = request.addresses.iter().map(|(channel, text)| (channel, Some(text)));
+    let explicit = request.addresses.iter().map(|(channel, address)| (channel, Some(address)));
     let by_contacts = request.channels.iter().map(|channel| (channel, None));
     let mut deliveries = Vec::with_capacity(request.addresses.len() + request.channels.len());
-    let mut skipped = None;
-    for (channel, text) in text.chain(by_contacts) {
+    let mut skipped_error = None;
+    for (channel, written_address) in explicit.chain(by_contacts) {
         let route = gateway.route(channel).ok_or_else(|| AcceptError::UnknownChannel(channel.clone()))?;
-        let address = match text {
-            Some(text) => parse_address(route, text, &gateway.config.phone),
+        let address = match written_address {
+            Some(address) => parse_address(route, address, &gateway.config.phone),
             None => select_contacts(route, request, &gateway.config.phone),
         };
         match (address, request.on_missing_address) {
             (Ok(address), _) => deliveries.push(build_delivery(&route.channel, address, request, parts, now)),
             (Err(error), MissingAddressPolicy::FailDelivery) => {
-                let spelling = text.or_else(|| likely_contact(route, request)).cloned();
+                let spelling = written_address.or_else(|| likely_contact(route, request)).cloned();
                 let address = ResolvedAddress::unusable(&error, spelling.unwrap_or_default());
                 deliveries.push(build_delivery(&route.channel, address, request, parts, now));
             }
             (Err(error @ AcceptError::InvalidContact { .. }), _)
             | (Err(error), MissingAddressPolicy::RejectMessage) => return Err(error),
             (Err(error), MissingAddressPolicy::SkipChannel) => {
-                skipped.get_or_insert(error);
+                skipped_error.get_or_insert(error);
             }
         }
     }
-    match skipped {
+    match skipped_error {
         Some(error) if deliveries.is_empty() => Err(error),
         _ => Ok(deliveries),
     }
 }
 
-/// The address of a delivery, or the reason why it has none.
+/// The address of a delivery, or the reason why the delivery has no address.
 struct ResolvedAddress {
     address: String,
     spelling: String,
@@ -75,8 +72,9 @@ struct ResolvedAddress {
 impl ResolvedAddress {
     fn unusable(error: &AcceptError, spelling: String) -> Self {
         let reason = match error {
-            AcceptError::InvalidAddress { cause: error, .. }
-            | AcceptError::InvalidContact { cause: error, .. } => error.to_string(),
+            AcceptError::InvalidAddress { cause, .. } | AcceptError::InvalidContact { cause, .. } => {
+                cause.to_string()
+            }
             _ => "missing address for this channel".to_owned(),
         };
         Self { address: String::new(), spelling, contacts: Vec::new(), rejection_reason: Some(reason) }
@@ -84,8 +82,8 @@ impl ResolvedAddress {
 
     /// Uses the first contact as the address; keeps all contacts if the channel mixes kinds.
     fn from_contacts(mut contacts: Vec<Contact>, route: &Route) -> Option<Self> {
-        let first = contacts.first()?;
-        let (address, spelling) = (first.address.clone(), first.spelling.clone());
+        let first_contact = contacts.first()?;
+        let (address, spelling) = (first_contact.address.clone(), first_contact.spelling.clone());
         if !route.is_mixed() {
             contacts.clear();
         }
@@ -94,12 +92,10 @@ impl ResolvedAddress {
 }
 
 /// Parses an address that the client wrote for this channel.
-fn parse_address(route: &Route, text: &str, rules: &PhoneRules) -> Result<ResolvedAddress, AcceptError> {
-    let read = address::parse_address_of_kinds(route.address_kinds(), text, rules);
-    let (kind, address) = read
-        .map_err(|error| AcceptError::InvalidAddress { channel: route.channel.name.clone(), cause: error })?;
-    let spelling = text.to_owned();
-    let contact = Contact { kind, address, spelling };
+fn parse_address(route: &Route, spelling: &str, rules: &PhoneRules) -> Result<ResolvedAddress, AcceptError> {
+    let (kind, address) = address::parse_address_of_kinds(route.address_kinds(), spelling, rules)
+        .map_err(|cause| AcceptError::InvalidAddress { channel: route.channel.name.clone(), cause })?;
+    let contact = Contact { kind, address, spelling: spelling.to_owned() };
     ResolvedAddress::from_contacts(vec![contact], route).ok_or_else(|| no_usable_contact(route))
 }
 
@@ -110,26 +106,24 @@ fn select_contacts(
     request: &AcceptRequest,
     rules: &PhoneRules,
 ) -> Result<ResolvedAddress, AcceptError> {
-    let mut contacts = Vec::new();
-    let mut invalid = None;
-    for kind in route.address_kinds() {
-        let Some((kind, text)) = find_contact(*kind, &request.contacts) else {
+    let mut valid_contacts = Vec::new();
+    let mut first_error = None;
+    for channel_kind in route.address_kinds() {
+        let Some((kind, spelling)) = find_contact(*channel_kind, &request.contacts) else {
             continue;
         };
-        match address::parse_address(kind, text, rules) {
-            Ok(address) => contacts.push(Contact { kind, address, spelling: text.clone() }),
-            Err(error) => {
-                invalid.get_or_insert(AcceptError::InvalidContact { kind, cause: error });
+        match address::parse_address(kind, spelling, rules) {
+            Ok(address) => valid_contacts.push(Contact { kind, address, spelling: spelling.clone() }),
+            Err(cause) => {
+                first_error.get_or_insert(AcceptError::InvalidContact { kind, cause });
             }
         }
     }
-    let address = ResolvedAddress::from_contacts(contacts, route);
-    match (address, invalid) {
-        (_, Some(invalid)) if request.on_missing_address != MissingAddressPolicy::FailDelivery => {
-            Err(invalid)
-        }
+    let address = ResolvedAddress::from_contacts(valid_contacts, route);
+    match (address, first_error) {
+        (_, Some(error)) if request.on_missing_address != MissingAddressPolicy::FailDelivery => Err(error),
         (Some(address), _) => Ok(address),
-        (None, Some(invalid)) => Err(invalid),
+        (None, Some(error)) => Err(error),
         (None, None) => user_as_address(route, request).ok_or_else(|| no_usable_contact(route)),
     }
 }
@@ -141,34 +135,33 @@ fn user_as_address(route: &Route, request: &AcceptRequest) -> Option<ResolvedAdd
         return None;
     }
     let address = address::parse_address(AddressKind::Any, user, &PhoneRules::default()).ok()?;
-    let spelling = user.clone();
-    let contact = Contact { kind: AddressKind::Any, address, spelling };
+    let contact = Contact { kind: AddressKind::Any, address, spelling: user.clone() };
     ResolvedAddress::from_contacts(vec![contact], route)
 }
 
 fn no_usable_contact(route: &Route) -> AcceptError {
-    let kinds = route.address_kinds().iter().map(|kind| kind.description());
+    let expected_kinds = route.address_kinds().iter().map(|kind| kind.description()).collect::<Vec<_>>();
     AcceptError::NoUsableContact {
         channel: route.channel.name.clone(),
-        expected: kinds.collect::<Vec<_>>().join(" or "),
+        expected: expected_kinds.join(" or "),
     }
 }
 
 fn find_contact(kind: AddressKind, contacts: &[(AddressKind, String)]) -> Option<(AddressKind, &String)> {
-    let find = |wanted: AddressKind| {
-        let contact = contacts.iter().find(|(kind, _)| *kind == wanted);
-        contact.map(|(kind, text)| (*kind, text))
+    let contact_of_kind = |wanted: AddressKind| {
+        let contact = contacts.iter().find(|(contact_kind, _)| *contact_kind == wanted);
+        contact.map(|(contact_kind, spelling)| (*contact_kind, spelling))
     };
     if kind == AddressKind::Any {
-        return ANY_ADDRESS_PREFERENCE.into_iter().find_map(find);
+        return ANY_ADDRESS_PREFERENCE.into_iter().find_map(contact_of_kind);
     }
-    find(kind)
+    contact_of_kind(kind)
 }
 
 /// Returns the contact to show with a delivery that failed for lack of a valid address.
 fn likely_contact<'r>(route: &Route, request: &'r AcceptRequest) -> Option<&'r String> {
-    let mut kinds = route.address_kinds().iter();
-    kinds.find_map(|kind| find_contact(*kind, &request.contacts).map(|(_, text)| text))
+    let mut channel_kinds = route.address_kinds().iter();
+    channel_kinds.find_map(|kind| find_contact(*kind, &request.contacts).map(|(_, spelling)| spelling))
 }
 
 fn build_delivery(
@@ -179,8 +172,8 @@ fn build_delivery(
     now: Timestamp,
 ) -> NewDelivery {
     let due_at = request.send_at.map_or(now, |send_at| send_at.max(now));
-    let latest = due_at + channel.retry.age_max;
-    let expires_at = request.expires_at.map_or(latest, |expires_at| expires_at.min(latest));
+    let latest_expiry = due_at + channel.retry.age_max;
+    let expires_at = request.expires_at.map_or(latest_expiry, |expires_at| expires_at.min(latest_expiry));
     NewDelivery {
         channel: channel.name.clone(),
         address: address.address,

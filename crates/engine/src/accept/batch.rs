@@ -1,14 +1,13 @@
 //! Accepts many messages in one transaction, with one push to the queue.
 //!
-//! For callers that create messages by the thousand. Validation and storing are separate steps, so that the
-//! next batch can be validated while this one is written.
+//! For callers that create messages by the thousand. Validation and storing are separate steps, so that a caller can
+//! validate the next batch while the store writes this batch.
 
 use super::request::{AcceptError, AcceptRequest};
 use super::validate::{PendingAcceptance, validate};
 use crate::gateway::Gateway;
-use postrider_core::broadcast::FanOutStep;
-use postrider_core::error::Result;
 use postrider_core::message::{Acceptance, NewMessage};
+use postrider_core::{broadcast::FanOutStep, error::Result};
 
 /// Validated messages that can be stored together.
 #[derive(Default)]
@@ -43,34 +42,33 @@ impl AcceptBatch {
         if self.is_empty() {
             return Ok(0);
         }
-        let stored = gateway.store.accept(self.messages).await;
-        let stored = stored.inspect_err(|_| {
+        let acceptances = gateway.store.accept(self.messages).await.inspect_err(|_| {
             gateway.metrics.store_errors.inc();
         })?;
-        Ok(enqueue_accepted(gateway, self.pending, &stored))
+        Ok(enqueue_accepted(gateway, self.pending, &acceptances))
     }
 
-    /// Stores the messages as one step of a broadcast, all or none. Returns `None` if another process has
-    /// done this step, otherwise how many messages were accepted.
+    /// Stores the messages as one step of a broadcast, all or none. Returns the number of accepted messages, or `None` if
+    /// another process has done this step.
     pub async fn store_fan_out_step(self, gateway: &Gateway, step: FanOutStep) -> Result<Option<u64>> {
-        let stored = gateway.store.fan_out(step, self.messages).await?;
-        Ok(stored.map(|stored| enqueue_accepted(gateway, self.pending, &stored)))
+        let acceptances = gateway.store.fan_out(step, self.messages).await?;
+        Ok(acceptances.map(|acceptances| enqueue_accepted(gateway, self.pending, &acceptances)))
     }
 }
 
-/// Counts accepted messages and pushes their deliveries to the queue.
-fn enqueue_accepted(gateway: &Gateway, pending: Vec<PendingAcceptance>, stored: &[Acceptance]) -> u64 {
-    let (mut accepted, mut entries) = (0, Vec::with_capacity(stored.len()));
-    for (pending, acceptance) in pending.into_iter().zip(stored) {
+/// Counts accepted messages, pushes their deliveries to the queue, and returns the number of accepted messages.
+fn enqueue_accepted(gateway: &Gateway, pending: Vec<PendingAcceptance>, acceptances: &[Acceptance]) -> u64 {
+    let (mut accepted_count, mut queue_entries) = (0, Vec::with_capacity(acceptances.len()));
+    for (pending, acceptance) in pending.into_iter().zip(acceptances) {
         match pending.complete(Some(acceptance)) {
-            Ok((_, added)) => {
-                accepted += 1;
-                entries.extend(added);
+            Ok((_, message_entries)) => {
+                accepted_count += 1;
+                queue_entries.extend(message_entries);
             }
             Err(error) => gateway.metrics.count_refused(error.metric_label()),
         }
     }
-    gateway.metrics.accepted.inc_by(accepted);
-    gateway.queue.push(&entries);
-    accepted
+    gateway.metrics.accepted.inc_by(accepted_count);
+    gateway.queue.push(&queue_entries);
+    accepted_count
 }

@@ -1,11 +1,7 @@
 //! Types of a request to send a message and of its result.
 
 use postrider_core::address::{AddressError, AddressKind};
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Error;
-use postrider_core::id::MessageId;
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
+use postrider_core::{clock::Timestamp, error::Error, id::MessageId, name::ConfigName, priority::Priority};
 use std::time::Duration;
 
 /// A request to send one message, as an API has parsed it.
@@ -24,11 +20,11 @@ pub struct AcceptRequest {
     /// Uses `user` as the address if no contact is usable and the channel's providers take any text as an
     /// address.
     pub can_use_user_as_address: bool,
-    /// Subject, for providers that support one.
+    /// Subject of the message, for providers that support subjects.
     pub subject: Option<String>,
     /// The client's own id of the recipient.
     pub user: Option<String>,
-    /// Priority; `None` uses the channel's.
+    /// Priority of the message; `None` uses the priority of the channel.
     pub priority: Option<Priority>,
     /// Earliest time to send.
     pub send_at: Option<Timestamp>,
@@ -59,11 +55,11 @@ pub struct RequestIdempotencyKey {
 /// A message that was accepted and is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Public id.
+    /// Public id of the message.
     pub id: MessageId,
-    /// Running number.
+    /// Running number of the message.
     pub number: i64,
-    /// Number of text parts of the body.
+    /// Number of text parts of the message body.
     pub parts: u32,
     /// Channels of the message, in the order of its deliveries.
     pub channels: Vec<ConfigName>,
@@ -86,21 +82,21 @@ pub enum AcceptError {
     UnknownChannel(String),
     /// An address is not valid on its channel.
     InvalidAddress {
-        /// The channel.
+        /// Channel of the address.
         channel: ConfigName,
-        /// The validation error.
+        /// Why the address is invalid.
         cause: AddressError,
     },
     /// A contact is not valid for its kind.
     InvalidContact {
-        /// Kind that the client stated.
+        /// Address kind that the client stated.
         kind: AddressKind,
-        /// The validation error.
+        /// Why the contact is invalid.
         cause: AddressError,
     },
     /// The channel cannot use any of the contacts.
     NoUsableContact {
-        /// The channel.
+        /// Channel without a usable contact.
         channel: ConfigName,
         /// Kinds of address that the channel can use, for people.
         expected: String,
@@ -118,7 +114,7 @@ pub enum AcceptError {
     },
     /// The idempotency key was used for a different request.
     IdempotencyKeyReused,
-    /// The store failed.
+    /// The store failed to store the message.
     Store(Error),
 }
 

@@ -1,11 +1,9 @@
 //! Determines the user throttles of a message: subject, scope and limit.
 //!
-//! The limit of the API key precedes the limit of the channel, which precedes the general one; each scope
-//! is counted separately. The store counts the messages.
+//! The limit of the API key precedes the limit of the channel, which precedes the general limit; each scope is counted
+//! separately. The store counts the messages.
 
-use postrider_core::channel::Channel;
-use postrider_core::message::NewDelivery;
-use postrider_core::user_throttle::UserThrottle;
+use postrider_core::{channel::Channel, message::NewDelivery, user_throttle::UserThrottle};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -13,18 +11,18 @@ use sha2::{Digest, Sha256};
 use super::request::AcceptRequest;
 use crate::gateway::Gateway;
 
-/// Time for which a message counts.
+/// Time for which a message counts for the throttle.
 const THROTTLE_WINDOW: Duration = Duration::from_secs(3600);
 
-/// Returns the throttles of a message with these deliveries, each subject once; none if no answer is
-/// expected.
+/// Returns the throttles of a message with these deliveries: each subject once, and no throttle if the message expects no
+/// answer.
 pub(super) fn user_throttles(
     gateway: &Gateway,
     request: &AcceptRequest,
     deliveries: &[NewDelivery],
 ) -> Vec<UserThrottle> {
-    let key = gateway.api_key(&request.api_key_name);
-    let key_limit = key.as_ref().and_then(|key| Some((key.name.as_str(), key.user_per_hour?)));
+    let api_key = gateway.config.api_key(&request.api_key_name);
+    let key_limit = api_key.and_then(|key| Some((key.name.as_str(), key.user_per_hour?)));
     let mut throttles = Vec::<UserThrottle>::new();
     for delivery in deliveries {
         let Some(route) = gateway.route(delivery.channel.as_str()) else {
@@ -49,8 +47,8 @@ fn throttle_scope<'a>(
     channel: &'a Channel,
     default_limit: u32,
 ) -> ((&'static str, &'a str), u32) {
-    if let Some((key, limit)) = key_limit {
-        return (("key", key), limit);
+    if let Some((key_name, limit)) = key_limit {
+        return (("key", key_name), limit);
     }
     match channel.user_per_hour {
         Some(limit) => (("channel", channel.name.as_str()), limit),
@@ -60,14 +58,11 @@ fn throttle_scope<'a>(
 
 /// Returns the hashed subject: the client's user id, otherwise the address.
 fn throttle_subject(user: Option<&str>, address: &str, scope: (&str, &str)) -> [u8; 32] {
-    let (kind, id) = match user {
-        Some(user) => ("user", user),
-        None => ("address", address),
-    };
+    let (id_kind, id) = user.map_or(("address", address), |user| ("user", user));
     let mut hash = Sha256::new();
-    for part in [kind, id, scope.0, scope.1] {
-        hash.update(part.len().to_le_bytes());
-        hash.update(part);
+    for subject_field in [id_kind, id, scope.0, scope.1] {
+        hash.update(subject_field.len().to_le_bytes());
+        hash.update(subject_field);
     }
     hash.finalize().into()
 }

@@ -1,13 +1,9 @@
 //! Validates a request and builds the message and queue entries from it. Stores nothing.
 
-use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind};
-use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
-use postrider_core::name::ConfigName;
-use postrider_core::queue_entry::QueueEntry;
-use std::time::Duration;
+use postrider_core::{clock::Timestamp, event::EventTarget, name::ConfigName, queue_entry::QueueEntry};
 
 use sha2::{Digest, Sha256};
 
@@ -19,12 +15,12 @@ use postrider_core::text_parts;
 /// Maximum length of a subject, in characters.
 const SUBJECT_CHARS_MAX: usize = 255;
 
-/// Data needed to complete the acceptance after the message is stored.
+/// Data that completes the acceptance after the message is stored.
 pub(super) struct PendingAcceptance {
     id: MessageId,
     parts: u32,
     channels: Vec<ConfigName>,
-    /// Entries without the message number in their ids, which is not known yet.
+    /// Entries whose ids lack the message number, which the store assigns.
     queue_entries: Vec<QueueEntry>,
 }
 
@@ -37,8 +33,7 @@ pub(super) fn validate(
     let parts = validate_body(gateway, &request.body)?;
     validate_subject(request.subject.as_deref())?;
     let deliveries = addressing::build_deliveries(gateway, &request, parts, now)?;
-    let channels = deliveries.iter().map(|delivery| delivery.channel.clone());
-    let channels = channels.collect::<Vec<_>>();
+    let channels = deliveries.iter().map(|delivery| delivery.channel.clone()).collect();
     let expires_too_early = deliveries.iter().any(|delivery| delivery.expires_at <= delivery.due_at);
     if expires_too_early && request.idempotency_key.is_none() {
         return Err(AcceptError::ExpiresTooEarly);
@@ -96,12 +91,11 @@ impl PendingAcceptance {
 /// Returns the event target: the callback URL of the request, otherwise the `events_url` of its API key.
 fn find_event_target(gateway: &Gateway, request: &mut AcceptRequest) -> Option<EventTarget> {
     if let Some(url) = request.callback_url.take() {
-        let key = request.api_key_name.clone();
-        return Some(EventTarget::Url { url, api_key: key });
+        return Some(EventTarget::Url { url, api_key: request.api_key_name.clone() });
     }
-    let key = gateway.api_key(&request.api_key_name)?;
-    key.events.url.as_ref()?;
-    Some(EventTarget::ApiKey(key.name.clone()))
+    let api_key = gateway.config.api_key(&request.api_key_name)?;
+    api_key.events.url.as_ref()?;
+    Some(EventTarget::ApiKey(api_key.name.clone()))
 }
 
 /// Validates a message body and returns its number of text parts.
@@ -137,15 +131,14 @@ pub(crate) fn hash_idempotency_key(
     hash.update(key.scope.len().to_le_bytes());
     hash.update(&key.scope);
     hash.update(&key.key);
-    let ttl: Duration = gateway.config.limits.idempotency_keep;
     Idempotency {
         key: hash.finalize().into(),
         request: Sha256::digest(&key.fingerprint).into(),
-        expires_at: now + ttl,
+        expires_at: now + gateway.config.limits.idempotency_keep,
     }
 }
 
-/// Builds queue entries with ids that hold only the position of the delivery, until the message has its
+/// Builds queue entries with ids that hold only the position of the delivery, until the store has assigned the message
 /// number.
 fn build_queue_entries(message: &NewMessage) -> Vec<QueueEntry> {
     let to_entry = |(position, delivery): (usize, &NewDelivery)| QueueEntry {
@@ -154,13 +147,13 @@ fn build_queue_entries(message: &NewMessage) -> Vec<QueueEntry> {
         due_at: delivery.due_at,
         priority: delivery.priority,
     };
-    let deliveries = message.deliveries.iter().enumerate();
-    deliveries.filter(|(_, delivery)| delivery.rejection_reason.is_none()).map(to_entry).collect()
+    let positioned = message.deliveries.iter().enumerate();
+    positioned.filter(|(_, delivery)| delivery.rejection_reason.is_none()).map(to_entry).collect()
 }
 
-fn with_message_number(mut entries: Vec<QueueEntry>, number: i64) -> Vec<QueueEntry> {
+fn with_message_number(mut entries: Vec<QueueEntry>, message_number: i64) -> Vec<QueueEntry> {
     for entry in &mut entries {
-        entry.id = DeliveryId(DeliveryId::from_position(number, 0).0 + entry.id.0);
+        entry.id = DeliveryId(DeliveryId::from_position(message_number, 0).0 + entry.id.0);
     }
     entries
 }

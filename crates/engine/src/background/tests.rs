@@ -8,7 +8,7 @@ async fn failure_of(tasks: &mut BackgroundTasks) -> String {
 #[tokio::test]
 async fn a_task_that_panics_is_reported_with_its_cause() {
     let panicking = async { panic!("a defect") };
-    let mut tasks = BackgroundTasks::new();
+    let mut tasks = BackgroundTasks::default();
     let stop = tasks.stop_signal();
     tasks.tasks.spawn(run_until_stopped(std::future::pending(), stop));
     let stop = tasks.stop_signal();
@@ -23,7 +23,7 @@ async fn a_task_that_panics_is_reported_with_its_cause() {
 
 #[tokio::test]
 async fn a_worker_pool_that_panics_is_reported_as_such() {
-    let mut tasks = BackgroundTasks::new();
+    let mut tasks = BackgroundTasks::default();
     let stop = tasks.stop_signal();
     tasks.tasks.spawn(run_until_stopped(std::future::pending(), stop));
     tasks.workers = Some(tokio::spawn(async { panic!("a defect") }));
@@ -37,7 +37,7 @@ fn a_report_is_due_when_it_is_one_interval_old_and_never_later() {
     let now: Timestamp = "2026-05-01T12:00:00Z".parse().unwrap();
     let interval = Duration::from_secs(1_200);
     for (age, delay) in [(0, 1_200), (200, 1_000), (1_200, 0), (9_999, 0), (-500, 1_200)] {
-        let made_at = now - chrono::TimeDelta::seconds(age);
-        assert_eq!(time_until_due(made_at, interval, now), Duration::from_secs(delay), "{age} s old");
+        let report_time = now - chrono::TimeDelta::seconds(age);
+        assert_eq!(time_until_due(report_time, interval, now), Duration::from_secs(delay), "{age} s old");
     }
 }

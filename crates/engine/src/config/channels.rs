@@ -1,18 +1,14 @@
 //! Reads `[channels.NAME]` and `used_channels`, and checks the names of channels and providers against each other.
 
-use super::legacy_environment::channel_name;
-use super::providers::ConfiguredProviders;
-use super::retry::read_retry;
-use super::table_reader::TableReader;
-use super::test_mode::default_channel;
-use super::text::did_you_mean;
-use postrider_core::address::AddressKind;
+use super::{
+    legacy_environment::channel_name, providers::ConfiguredProviders, retry::read_retry,
+    table_reader::TableReader, test_mode::default_channel, text::did_you_mean,
+};
 use postrider_core::channel::{Addressing, Channel};
-use postrider_core::error::Result;
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
+use postrider_core::error::{Error, Result};
 use postrider_core::retry::{RetryPolicy, UnknownPolicy};
-use postrider_core::routing::RoutingStrategy;
+use postrider_core::{address::AddressKind, name::ConfigName, priority::Priority, routing::RoutingStrategy};
+use std::collections::BTreeMap;
 
 /// Reads `[channels.NAME]`; without any, returns the default channel.
 pub(super) fn read_channels(
@@ -24,172 +20,166 @@ pub(super) fn read_channels(
     if tables.is_empty() {
         return Ok(default_channel(&providers.enabled, retry).into_iter().collect());
     }
-    let mut channels = Vec::with_capacity(tables.len());
-    for (name, values) in &tables {
-        let channel = read_channel(values.parse_name(name)?, values, providers, retry)?;
-        if values.flag("enabled")?.unwrap_or(true) {
-            channels.push(channel);
+    let mut enabled_channels = Vec::with_capacity(tables.len());
+    for (name, channel_table) in &tables {
+        let channel = read_channel(channel_table.parse_name(name)?, channel_table, providers, retry)?;
+        if channel_table.get("enabled")?.unwrap_or(true) {
+            enabled_channels.push(channel);
         }
     }
     match tables.first() {
-        Some((_, values)) if channels.is_empty() => {
-            Err(values
-                .error_at("enabled", "is false for every channel; enable at least one, or remove them all"))
-        }
-        _ => Ok(channels),
+        Some((_, channel_table)) if enabled_channels.is_empty() => Err(channel_table
+            .error_at("enabled", "is false for every channel; enable at least one, or remove them all")),
+        _ => Ok(enabled_channels),
     }
 }
 
-/// Reads `used_channels` without disabled channels; returns all channels if it is not set.
+/// Reads `used_channels` without disabled channels; returns all channels if `used_channels` is not set.
 pub(super) fn read_used_channels(top: &TableReader<'_>, channels: &[Channel]) -> Result<Vec<ConfigName>> {
-    let names = || channels.iter().map(|channel| &channel.name);
+    let listed = top.list("used_channels")?;
     let tables = top.section("channels")?.named_tables()?;
-    let is_disabled = |wanted: &str| tables.iter().any(|(name, _)| *name == wanted);
-    let mut used = Vec::new();
-    for text in top.list("used_channels")? {
+    let mut used_channels = Vec::new();
+    for text in &listed {
         let wanted = channel_name(text);
-        let Some(name) = names().find(|name| name.as_str() == wanted) else {
-            if is_disabled(&wanted) {
-                continue;
+        match channels.iter().find(|channel| channel.name.as_str() == wanted) {
+            Some(channel) if used_channels.contains(&channel.name) => {}
+            Some(channel) => used_channels.push(channel.name.clone()),
+            None if tables.iter().any(|(disabled_name, _)| *disabled_name == wanted) => {}
+            None => {
+                let suggestion = did_you_mean(&wanted, channels.iter().map(|channel| channel.name.as_str()));
+                let problem = format!(
+                    "lists unknown channel {text}: add [channels.{wanted}] or correct the name{suggestion}"
+                );
+                return Err(top.error_at("used_channels", &problem));
             }
-            let suggestion = did_you_mean(&wanted, names().map(ConfigName::as_str));
-            let remedy = format!(
-                "lists unknown channel {text}: add [channels.{wanted}] or correct the name{suggestion}"
-            );
-            return Err(top.error_at("used_channels", &remedy));
-        };
-        if !used.contains(name) {
-            used.push(name.clone());
         }
     }
-    if !used.is_empty() {
-        return Ok(used);
+    if listed.is_empty() {
+        return Ok(channels.iter().map(|channel| channel.name.clone()).collect());
     }
-    match top.list("used_channels")?.as_slice() {
-        [] => Ok(names().cloned().collect()),
-        _ => Err(top.error_at("used_channels", "lists only disabled channels; enable one, or list others")),
+    if used_channels.is_empty() {
+        return Err(top.error_at("used_channels", "lists only disabled channels; enable one, or list others"));
     }
+    Ok(used_channels)
 }
 
 fn read_channel(
     name: ConfigName,
-    values: &TableReader<'_>,
+    channel_table: &TableReader<'_>,
     providers: &ConfiguredProviders,
-    retry: &RetryPolicy,
+    default_retry: &RetryPolicy,
 ) -> Result<Channel> {
-    values.reject_unknown_keys()?;
-    let listed = read_channel_providers(values, providers)?;
-    let strategy = read_strategy(values, &listed, providers)?;
-    let address = match values.choice("address")? {
+    channel_table.reject_unknown_keys()?;
+    let channel_providers = read_channel_providers(channel_table, providers)?;
+    let strategy = read_strategy(channel_table, &channel_providers, providers)?;
+    let addressing = match channel_table.get::<String>("address")?.as_deref() {
         Some("mixed") => Addressing::Mixed,
-        Some(text) => Addressing::Only(AddressKind::parse(text).unwrap_or(AddressKind::Any)),
+        Some(kind) => Addressing::Only(AddressKind::parse(kind).unwrap_or(AddressKind::Any)),
         None => Addressing::ByProviders(default_address_kind(&name)),
     };
-    let subject = values.text("subject")?.filter(|subject| !subject.is_empty());
-    if subject.is_some_and(|subject| subject.contains(char::is_control)) {
-        return Err(values.error_at("subject", "must be one line without control characters"));
+    let subject = channel_table.get::<String>("subject")?.filter(|subject| !subject.is_empty());
+    if subject.as_ref().is_some_and(|subject| subject.contains(char::is_control)) {
+        return Err(channel_table.error_at("subject", "must be one line without control characters"));
     }
+    let has_word = |key, word| Ok::<_, Error>(channel_table.get::<String>(key)?.as_deref() == Some(word));
     Ok(Channel {
         name,
-        providers: listed,
+        providers: channel_providers,
         strategy,
-        retry: read_retry(&values.section("retry")?, retry)?,
-        unknown_policy: match values.choice("unknown")? {
-            Some("hold") => UnknownPolicy::Hold,
-            _ => UnknownPolicy::Resend,
+        retry: read_retry(&channel_table.section("retry")?, default_retry)?,
+        unknown_policy: if has_word("unknown", "hold")? {
+            UnknownPolicy::Hold
+        } else {
+            UnknownPolicy::Resend
         },
-        bounce_resends: u32::from(values.choice("bounce")? == Some("resend")),
-        priority: match values.choice("priority")? {
-            Some("high") => Priority::High,
-            _ => Priority::Normal,
-        },
-        addressing: address,
-        subject: subject.map(str::to_owned),
-        expects_reply: values.flag("expects_reply")?.unwrap_or(false),
-        user_per_hour: values.count("user_per_hour")?,
+        bounce_resends: u32::from(has_word("bounce", "resend")?),
+        priority: if has_word("priority", "high")? { Priority::High } else { Priority::Normal },
+        addressing,
+        subject,
+        expects_reply: channel_table.get("expects_reply")?.unwrap_or(false),
+        user_per_hour: channel_table.get("user_per_hour")?,
     })
 }
 
 /// Reads the enabled providers of a channel, in order.
 fn read_channel_providers(
-    values: &TableReader<'_>,
+    channel_table: &TableReader<'_>,
     providers: &ConfiguredProviders,
 ) -> Result<Vec<ConfigName>> {
-    let mut listed: Vec<ConfigName> = Vec::new();
+    let mut channel_providers: Vec<ConfigName> = Vec::new();
     let enabled_names = || providers.enabled.iter().map(|provider| &provider.name);
-    for text in values.list("providers")? {
-        let disabled = providers.disabled.iter().any(|name| name.as_str() == text);
+    for text in channel_table.list("providers")? {
+        let is_disabled = providers.disabled.iter().any(|name| name.as_str() == text);
         match enabled_names().find(|name| name.as_str() == text) {
-            Some(name) if listed.contains(name) => {
-                return Err(values.error_at("providers", &format!("lists provider {text} twice")));
+            Some(name) if channel_providers.contains(name) => {
+                return Err(channel_table.error_at("providers", &format!("lists provider {text} twice")));
             }
-            Some(name) => listed.push(name.clone()),
-            None if disabled => {}
+            Some(name) => channel_providers.push(name.clone()),
+            None if is_disabled => {}
             None => {
-                let suggestion = did_you_mean(text, enabled_names().map(ConfigName::as_str));
-                let remedy = format!(
+                let suggestion = did_you_mean(&text, enabled_names().map(ConfigName::as_str));
+                let problem = format!(
                     "lists unknown provider {text}: add [providers.{text}] or correct the name{suggestion}"
                 );
-                return Err(values.error_at("providers", &remedy));
+                return Err(channel_table.error_at("providers", &problem));
             }
         }
     }
-    if listed.is_empty() {
-        let remedy = "has no enabled provider; list at least one, such as providers = [\"red\"]";
-        return Err(values.error_at("providers", remedy));
+    if channel_providers.is_empty() {
+        let problem = "has no enabled provider; list at least one, such as providers = [\"red\"]";
+        return Err(channel_table.error_at("providers", problem));
     }
-    Ok(listed)
+    Ok(channel_providers)
 }
 
 fn read_strategy(
-    values: &TableReader<'_>,
-    listed: &[ConfigName],
+    channel_table: &TableReader<'_>,
+    channel_providers: &[ConfigName],
     providers: &ConfiguredProviders,
 ) -> Result<RoutingStrategy> {
-    let weights = values.weights("weights")?;
-    let text = values.choice("strategy")?;
-    if text != Some("weighted") && weights.is_some() {
-        return Err(
-            values.error_at("weights", "is only for strategy = \"weighted\"; set that or remove the weights")
-        );
+    let weights = channel_table.get::<BTreeMap<String, u32>>("weights")?;
+    let strategy = channel_table.get::<String>("strategy")?;
+    if strategy.as_deref() != Some("weighted") && weights.is_some() {
+        let problem = "is only for strategy = \"weighted\"; set that or remove the weights";
+        return Err(channel_table.error_at("weights", problem));
     }
-    match text {
+    match strategy.as_deref() {
         Some("failover") => Ok(RoutingStrategy::Failover),
         Some("least_busy") => Ok(RoutingStrategy::LeastBusy),
         Some("weighted") => {
-            let weights = weights_in_order(values, &weights.unwrap_or_default(), listed, providers)?;
-            Ok(RoutingStrategy::Weighted(weights))
+            let weights = weights.unwrap_or_default();
+            weights_in_order(channel_table, &weights, channel_providers, providers)
+                .map(RoutingStrategy::Weighted)
         }
         _ => Ok(RoutingStrategy::RoundRobin),
     }
 }
 
-/// Returns one weight for each listed provider, in their order.
+/// Returns one weight for each provider of the channel, in their order.
 fn weights_in_order(
-    values: &TableReader<'_>,
-    weights: &[(&str, u32)],
-    listed: &[ConfigName],
+    channel_table: &TableReader<'_>,
+    weights: &BTreeMap<String, u32>,
+    channel_providers: &[ConfigName],
     providers: &ConfiguredProviders,
 ) -> Result<Vec<u32>> {
-    let is_listed = |text: &str| listed.iter().chain(&providers.disabled).any(|name| name.as_str() == text);
-    if let Some((unknown, _)) = weights.iter().find(|(text, _)| !is_listed(text)) {
-        let suggestion = did_you_mean(unknown, listed.iter().map(ConfigName::as_str));
-        let remedy =
+    let error = |problem: String| channel_table.error_at("weights", &problem);
+    let is_known =
+        |text: &str| channel_providers.iter().chain(&providers.disabled).any(|name| name.as_str() == text);
+    if let Some(unknown) = weights.keys().find(|text| !is_known(text)) {
+        let suggestion = did_you_mean(unknown, channel_providers.iter().map(ConfigName::as_str));
+        let problem =
             format!("has a weight for {unknown}, which is not a provider of this channel{suggestion}");
-        return Err(values.error_at("weights", &remedy));
+        return Err(error(problem));
     }
     let weight_of = |name: &ConfigName| {
-        let name_and_weight = weights.iter().find(|(text, _)| *text == name.as_str());
-        name_and_weight.map(|(_, weight)| *weight).ok_or_else(|| {
-            let remedy = format!("has no weight for {name}; 0 makes it a last resort");
-            values.error_at("weights", &remedy)
-        })
+        let missing = || error(format!("has no weight for {name}; 0 makes it a last resort"));
+        weights.get(name.as_str()).copied().ok_or_else(missing)
     };
-    let ordered = listed.iter().map(weight_of).collect::<Result<Vec<_>>>()?;
-    if ordered.iter().all(|weight| *weight == 0) {
-        return Err(values.error_at("weights", "are all 0; at least one must be greater"));
+    let ordered_weights = channel_providers.iter().map(weight_of).collect::<Result<Vec<_>>>()?;
+    if ordered_weights.iter().all(|weight| *weight == 0) {
+        return Err(error("are all 0; at least one must be greater".to_owned()));
     }
-    Ok(ordered)
+    Ok(ordered_weights)
 }
 
 fn default_address_kind(name: &ConfigName) -> AddressKind {

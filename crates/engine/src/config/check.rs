@@ -2,12 +2,9 @@
 //!
 //! Works on values that were read already; does not access the file or the environment.
 
-use postrider_core::channel::Channel;
-use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, Result};
-use postrider_core::name::ConfigName;
-use std::net::SocketAddr;
-use std::time::Duration;
+use postrider_core::{channel::Channel, duration::format_duration, name::ConfigName};
+use std::{net::SocketAddr, time::Duration};
 
 use super::source::ConfigSource;
 use super::types::{Config, ProviderConfig};
@@ -22,24 +19,24 @@ const BYTES_PER_CHAR_MAX: usize = 12;
 /// Returns an error for values that cannot work together.
 pub(super) fn check_relations(config: &Config, source: &ConfigSource) -> Result<()> {
     for channel in &config.channels {
-        let round = slowest_round(channel, &config.providers);
-        let lease_min = round + LEASE_MARGIN;
+        let round_duration = slowest_round(channel, &config.providers);
+        let lease_min = round_duration + LEASE_MARGIN;
         if config.work.lease < lease_min {
             let problem = format!(
                 "is {}, but a round over all providers of [channels.{}] can take {}: raise it to at least {}, \
                  or lower timeout and connect_timeout of its providers",
                 format_duration(config.work.lease),
                 channel.name,
-                format_duration(round),
+                format_duration(round_duration),
                 format_duration(lease_min),
             );
             return Err(source.error_at("work.lease", &problem));
         }
     }
-    let bytes_min = config.limits.message_chars_max.saturating_mul(BYTES_PER_CHAR_MAX);
-    if config.limits.body_bytes_max < bytes_min {
+    let body_bytes_min = config.limits.message_chars_max.saturating_mul(BYTES_PER_CHAR_MAX);
+    if config.limits.body_bytes_max < body_bytes_min {
         let problem = format!(
-            "is too small for a message of limits.message_chars_max characters: raise it to at least {bytes_min}, \
+            "is too small for a message of limits.message_chars_max characters: raise it to at least {body_bytes_min}, \
              or lower limits.message_chars_max"
         );
         return Err(source.error_at("limits.body_bytes_max", &problem));
@@ -63,8 +60,8 @@ pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
     let mut warnings = unused
         .map(|provider| format!("no channel uses [providers.{}]; add it to one", provider.name))
         .collect::<Vec<_>>();
-    let slowest = config.providers.iter().map(ProviderConfig::call_duration_max);
-    if slowest.max().is_some_and(|slowest| slowest > config.work.grace) {
+    let slowest_call = config.providers.iter().map(ProviderConfig::call_duration_max).max();
+    if slowest_call.is_some_and(|duration| duration > config.work.grace) {
         warnings.push(
             "work.grace is shorter than a provider timeout: calls cut off at shutdown count as unknown"
                 .to_owned(),

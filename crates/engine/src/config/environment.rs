@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 /// Environment variables by name. Variables that are not Unicode are left out.
 #[derive(Clone, Debug, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+}
 
 impl Environment {
     /// Reads the environment of this process.
@@ -18,18 +20,18 @@ impl Environment {
 
     /// Returns the value of a variable. An empty variable counts as not set, as in `NAME= console serve`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// Returns the names that begin with `prefix`.
     pub fn names_with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.keys().map(String::as_str).filter(move |name| name.starts_with(prefix))
+        self.variables.keys().map(String::as_str).filter(move |name| name.starts_with(prefix))
     }
 }
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self(variables.into_iter().collect())
+        Self { variables: variables.into_iter().collect() }
     }
 }
 

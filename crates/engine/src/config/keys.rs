@@ -1,7 +1,7 @@
 //! Table of all configuration keys: kind, default and description of each.
 //!
 //! The reader, the environment overrides, the table in docs/src/configuration.md and `console.example.toml` are all checked
-//! against it. `NAME` in a path stands for the name of a channel or provider; such keys have no environment
+//! against this table. `NAME` in a path stands for the name of a channel or provider; such keys have no environment
 //! variable.
 
 mod config_key;
@@ -10,13 +10,13 @@ mod value_kind;
 
 pub use config_key::ConfigKey;
 pub use table::CONFIG_KEYS;
+pub(super) use value_kind::NEVER;
 pub use value_kind::ValueKind;
 
 /// Variables of the program that are not configuration keys: path of the file and log filter.
 pub const OTHER_VARIABLES: [&str; 2] = ["POSTRIDER_CONFIG", "POSTRIDER_LOG"];
 
-/// Variables that may contain the log filter (`warn`, `info,postrider=debug`); the first one that is set is
-/// used.
+/// Variables that may contain the log filter (`warn`, `info,postrider=debug`). The first variable that is set is used.
 pub const LOG_VARIABLES: [&str; 2] = ["POSTRIDER_LOG", "RUST_LOG"];
 
 /// Returns the key at that path.
@@ -26,33 +26,12 @@ pub fn find_config_key(path: &str) -> Option<&'static ConfigKey> {
 
 /// Returns the next path segment of all keys that begin with `prefix` (`work.`, or empty for the top level).
 pub fn key_names_under(prefix: &str) -> impl Iterator<Item = &'static str> {
-    let mut seen = "";
+    let mut previous_name = "";
     CONFIG_KEYS
         .iter()
         .filter_map(move |key| key.path.strip_prefix(prefix))
         .map(|tail| tail.split('.').next().unwrap_or(tail))
-        .filter(move |name| std::mem::replace(&mut seen, name) != *name)
-}
-
-/// Returns the configuration table of docs/src/configuration.md, in Markdown.
-pub fn markdown_table() -> String {
-    let mut text = String::from("| key | environment | default | unit | meaning |\n|---|---|---|---|---|\n");
-    for key in CONFIG_KEYS {
-        let code = |text: &str| match text {
-            "" => String::new(),
-            text => format!("`{text}`"),
-        };
-        let environment = key.environment_variable().unwrap_or_default();
-        text.push_str(&format!(
-            "| {} | {} | {} | {} | {} |\n",
-            code(key.path),
-            code(&environment),
-            code(key.default),
-            key.kind.unit(),
-            key.description
-        ));
-    }
-    text
+        .filter(move |name| std::mem::replace(&mut previous_name, name) != *name)
 }
 
 #[cfg(test)]

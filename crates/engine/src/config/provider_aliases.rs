@@ -1,25 +1,23 @@
 //! Maps the class names of the replaced notification service to the accounts that they stand for.
 //!
-//! An alias becomes a real provider as soon as its credentials are set: in a table `[providers.NAME]` of the
-//! file, or in the variables that are customary for such an account. Without credentials an
-//! alias is a mock provider, with a warning. If the marker variable is set and a required one is missing, the program
-//! does not start, because a mock would silently lose the messages. Settings refer to secrets by variable name and
-//! never contain their values.
+//! An alias is a real provider if its credentials are set: in a table `[providers.NAME]` of the file, or in the variables
+//! that are customary for such an account. Without credentials an alias is a mock provider, with a warning. If the marker
+//! variable is set and a required variable is missing, the program does not start, because a mock would silently lose the
+//! messages. Settings refer to secrets by variable name and never contain the secrets.
 
 use postrider_core::error::{Error, Result};
 use toml::{Table, Value};
 
-use super::environment::Environment;
-use super::text::split_list;
+use super::{environment::Environment, text::split_list};
 
 /// A class name of the replaced notification service.
 pub(super) struct ProviderAlias {
     pub name: &'static str,
     /// Kind of address; `None` for the class that never sends.
     pub address: Option<&'static str>,
-    /// Failure rate of its mock provider, from 0 to 1.
+    /// Failure rate of the mock provider, from 0 to 1.
     pub failure_rate: f64,
-    /// The account that it stands for.
+    /// The account that the class name stands for.
     pub account: Option<AccountVariables>,
 }
 
@@ -27,16 +25,19 @@ pub(super) struct ProviderAlias {
 pub(super) struct AccountVariables {
     /// Name of the adapter.
     pub kind: &'static str,
-    /// Variable that identifies this account; if it is set, all required variables must be set.
+    /// Variable that identifies this account; if this variable is set, all required variables must be set.
     pub marker_variable: &'static str,
     /// Settings of the adapter and their variables, in the order of lookup.
     keys: &'static [AccountKey],
 }
 
+/// Names of environment variables, in the order of lookup.
+type VariableNames = &'static [&'static str];
+
 /// A setting of an adapter.
 struct AccountKey {
     name: &'static str,
-    variables: &'static [&'static str],
+    variables: VariableNames,
     kind: AccountKeyKind,
     is_required: bool,
 }
@@ -51,19 +52,11 @@ enum AccountKeyKind {
     List,
 }
 
-const fn required(
-    name: &'static str,
-    variables: &'static [&'static str],
-    kind: AccountKeyKind,
-) -> AccountKey {
+const fn required(name: &'static str, variables: VariableNames, kind: AccountKeyKind) -> AccountKey {
     AccountKey { name, variables, kind, is_required: true }
 }
 
-const fn optional(
-    name: &'static str,
-    variables: &'static [&'static str],
-    kind: AccountKeyKind,
-) -> AccountKey {
+const fn optional(name: &'static str, variables: VariableNames, kind: AccountKeyKind) -> AccountKey {
     AccountKey { name, variables, kind, is_required: false }
 }
 
@@ -143,12 +136,12 @@ impl AccountVariables {
         if environment.get(self.marker_variable).is_none() {
             return Ok(None);
         }
-        let mut table = Table::from_iter([("kind".to_owned(), Value::from(self.kind))]);
+        let mut account = Table::from_iter([("kind".to_owned(), Value::from(self.kind))]);
         for key in self.keys {
-            let value = key.variables.iter().find_map(|name| Some((*name, environment.get(name)?)));
-            match value {
+            let set_variable = key.variables.iter().find_map(|name| Some((*name, environment.get(name)?)));
+            match set_variable {
                 Some((variable, text)) => {
-                    table.insert(key.name.to_owned(), key.kind.parse(variable, text)?);
+                    account.insert(key.name.to_owned(), key.kind.parse(variable, text)?);
                 }
                 None if key.is_required => {
                     let (marker, missing) = (self.marker_variable, key.variables.join(" or "));
@@ -159,13 +152,13 @@ impl AccountVariables {
                 None => {}
             }
         }
-        Ok(Some(table))
+        Ok(Some(account))
     }
 
     /// Returns the names of the required variables, for messages.
     pub fn required_variables(&self) -> String {
-        let required = self.keys.iter().filter(|key| key.is_required);
-        required.map(|key| key.variables[0]).collect::<Vec<_>>().join(", ")
+        let required_keys = self.keys.iter().filter(|key| key.is_required);
+        required_keys.map(|key| key.variables[0]).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -174,16 +167,10 @@ impl AccountKeyKind {
         Ok(match self {
             Self::Text => Value::from(text),
             Self::Secret => Value::from(format!("${{env:{variable}}}")),
-            Self::Number => {
-                let number = text.parse::<i64>();
-                let number =
-                    number.map_err(|_| Error::usage(format!("{variable}: must be a whole number")))?;
-                Value::from(number)
-            }
-            Self::List => {
-                let values = split_list(text).map(Value::from);
-                Value::from(values.collect::<Vec<_>>())
-            }
+            Self::Number => Value::Integer(
+                text.parse().map_err(|_| Error::usage(format!("{variable}: must be a whole number")))?,
+            ),
+            Self::List => split_list(text).collect::<Vec<_>>().into(),
         })
     }
 }

@@ -1,14 +1,12 @@
 //! Reads `[providers.NAME]`. The settings of an adapter are checked by the adapter.
 
-use super::environment::Environment;
-use super::secret::mask::mask_table;
-use super::secret::resolve_table;
-use super::table_reader::TableReader;
-use super::types::ProviderConfig;
-use postrider_core::error::Result;
-use postrider_core::name::ConfigName;
+use super::{
+    environment::Environment, secret::SecretResolver, secret::mask::mask_table, table_reader::TableReader,
+    types::ProviderConfig,
+};
+use postrider_core::{error::Result, name::ConfigName};
 
-/// Configured providers, and the names of the disabled ones.
+/// Enabled providers, and the names of the disabled providers.
 pub(super) struct ConfiguredProviders {
     pub enabled: Vec<ProviderConfig>,
     pub disabled: Vec<ConfigName>,
@@ -20,10 +18,10 @@ pub(super) fn read_providers(
     environment: &Environment,
 ) -> Result<ConfiguredProviders> {
     let mut configured = ConfiguredProviders { enabled: Vec::new(), disabled: Vec::new() };
-    for (name, values) in top.section("providers")?.named_tables()? {
-        let name = values.parse_name(name)?;
-        if values.flag("enabled")?.unwrap_or(true) {
-            configured.enabled.push(read_provider(name, &values, environment)?);
+    for (name, provider_table) in top.section("providers")?.named_tables()? {
+        let name = provider_table.parse_name(name)?;
+        if provider_table.get("enabled")?.unwrap_or(true) {
+            configured.enabled.push(read_provider(name, &provider_table, environment)?);
         } else {
             configured.disabled.push(name);
         }
@@ -33,35 +31,35 @@ pub(super) fn read_providers(
 
 fn read_provider(
     name: ConfigName,
-    values: &TableReader<'_>,
+    provider_table: &TableReader<'_>,
     environment: &Environment,
 ) -> Result<ProviderConfig> {
-    let Some(kind) = values.text("kind")? else {
-        return Err(values.error_at("kind", "is missing; set the adapter, such as \"http\""));
+    let Some(kind) = provider_table.get::<String>("kind")? else {
+        return Err(provider_table.error_at("kind", "is missing; set the adapter, such as \"http\""));
     };
-    let entries =
-        values.other_entries().map(|(key, value)| (key.clone(), value.clone())).collect::<toml::Table>();
-    let settings = resolve_table(&entries, values, environment)?;
-    let rate = values.number("rate")?;
+    let written_settings = provider_table
+        .other_entries()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect::<toml::Table>();
+    let mut resolver = SecretResolver::new(provider_table, environment);
+    let settings = resolver.resolve_table(&written_settings, "")?;
+    let rate = provider_table.get::<f64>("rate")?;
     if rate.is_some_and(|rate| rate <= 0.0) {
-        return Err(values.error_at(
-            "rate",
-            "must be greater than 0 parts per second; omit it for no limit, or set enabled = false",
-        ));
+        let problem = "must be greater than 0 parts per second; omit it for no limit, or set enabled = false";
+        return Err(provider_table.error_at("rate", problem));
     }
-    let defaults = ProviderConfig::new(name, kind, settings);
+    let defaults = ProviderConfig::new(name, &kind, settings);
+    let failure_threshold = provider_table.get("breaker_failure_threshold")?;
+    let open_duration = provider_table.get("breaker_open_duration")?;
     Ok(ProviderConfig {
         rate,
-        concurrency: values.count("concurrency")?.unwrap_or(defaults.concurrency),
-        connect_timeout: values.duration("connect_timeout")?.unwrap_or(defaults.connect_timeout),
-        timeout: values.duration("timeout")?.unwrap_or(defaults.timeout),
-        breaker_failure_threshold: values
-            .count("breaker_failure_threshold")?
-            .unwrap_or(defaults.breaker_failure_threshold),
-        breaker_open_duration: values
-            .duration("breaker_open_duration")?
-            .unwrap_or(defaults.breaker_open_duration),
-        masked_settings: mask_table(&entries),
+        concurrency: provider_table.get("concurrency")?.unwrap_or(defaults.concurrency),
+        connect_timeout: provider_table.get("connect_timeout")?.unwrap_or(defaults.connect_timeout),
+        timeout: provider_table.get("timeout")?.unwrap_or(defaults.timeout),
+        breaker_failure_threshold: failure_threshold.unwrap_or(defaults.breaker_failure_threshold),
+        breaker_open_duration: open_duration.unwrap_or(defaults.breaker_open_duration),
+        masked_settings: mask_table(&written_settings),
+        placeholder_values: resolver.resolved_values,
         ..defaults
     })
 }

@@ -1,7 +1,8 @@
 //! Resolves placeholders for secrets: `${env:NAME}` and `${file:PATH}`.
 //!
-//! A placeholder may occur anywhere in a text, also several times. Relative files start from the folder of
-//! the configuration file; one line end at the end of the file is removed.
+//! A text may contain several placeholders at any position. A relative path starts from the folder of the configuration
+//! file; one line end at the end of the file is removed. The crate `shellexpand` is not used: it knows no files, and it
+//! would expand a `$` in a password.
 
 use postrider_core::error::Result;
 use toml::Value;
@@ -10,81 +11,75 @@ pub(super) mod collect;
 pub(super) mod mask;
 mod placeholder;
 
-use super::environment::Environment;
-use super::table_reader::TableReader;
+use super::{environment::Environment, table_reader::TableReader};
 use placeholder::next_placeholder;
 
-/// Returns the table with all placeholders resolved.
-pub(super) fn resolve_table(
-    table: &toml::Table,
-    reader: &TableReader<'_>,
-    environment: &Environment,
-) -> Result<toml::Table> {
-    table
-        .iter()
-        .map(|(key, value)| Ok((key.clone(), resolve_value(key, value, reader, environment)?)))
-        .collect()
+/// Resolves the placeholders of one table and keeps the values that replaced them.
+pub(super) struct SecretResolver<'a> {
+    reader: &'a TableReader<'a>,
+    environment: &'a Environment,
+    /// Value of each resolved placeholder.
+    pub resolved_values: Vec<String>,
 }
 
-fn resolve_value(
-    key: &str,
-    value: &Value,
-    reader: &TableReader<'_>,
-    environment: &Environment,
-) -> Result<Value> {
-    let inner = |(name, value): (&String, &Value)| {
-        let value = resolve_value(&format!("{key}.{name}"), value, reader, environment)?;
-        Ok((name.clone(), value))
-    };
-    Ok(match value {
-        Value::Table(table) => Value::Table(table.iter().map(inner).collect::<Result<_>>()?),
-        Value::Array(values) => {
-            let values = values.iter().enumerate();
-            let values = values
-                .map(|(index, value)| resolve_value(&format!("{key}[{index}]"), value, reader, environment));
-            Value::Array(values.collect::<Result<_>>()?)
-        }
-        Value::String(text) => Value::String(resolve_text(text, key, reader, environment)?),
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => value.clone(),
-    })
-}
+impl<'a> SecretResolver<'a> {
+    /// Creates a resolver for the table of `reader`.
+    pub fn new(reader: &'a TableReader<'a>, environment: &'a Environment) -> Self {
+        Self { reader, environment, resolved_values: Vec::new() }
+    }
 
-/// Returns the text with all placeholders resolved.
-pub(super) fn resolve_text(
-    text: &str,
-    key: &str,
-    reader: &TableReader<'_>,
-    environment: &Environment,
-) -> Result<String> {
-    let mut resolved = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = next_placeholder(rest) {
-        resolved.push_str(&rest[..start]);
-        let Some(length) = rest[start..].find('}') else {
-            return Err(reader.error_at(key, "has a ${ without a }; write ${env:NAME} or ${file:PATH}"));
+    /// Returns the table with all placeholders resolved. `prefix` is the path of the table with a dot at the end, for
+    /// errors.
+    pub fn resolve_table(&mut self, table: &toml::Table, prefix: &str) -> Result<toml::Table> {
+        let resolve_entry = |(name, value): (&String, &Value)| {
+            Ok((name.clone(), self.resolve_value(value, &format!("{prefix}{name}"))?))
         };
-        let placeholder = &rest[start + 2..start + length];
-        resolved.push_str(&read_placeholder(placeholder, key, reader, environment)?);
-        rest = &rest[start + length + 1..];
+        table.iter().map(resolve_entry).collect()
     }
-    resolved.push_str(rest);
-    Ok(resolved)
-}
 
-fn read_placeholder(
-    placeholder: &str,
-    key: &str,
-    reader: &TableReader<'_>,
-    environment: &Environment,
-) -> Result<String> {
-    if let Some(name) = placeholder.strip_prefix("env:") {
-        let problem = || format!("needs environment variable {name}, which is not set");
-        return environment.get(name).map(str::to_owned).ok_or_else(|| reader.error_at(key, &problem()));
+    fn resolve_value(&mut self, value: &Value, key: &str) -> Result<Value> {
+        Ok(match value {
+            Value::Table(table) => self.resolve_table(table, &format!("{key}."))?.into(),
+            Value::Array(elements) => {
+                let elements = elements.iter().enumerate();
+                let resolved =
+                    elements.map(|(index, element)| self.resolve_value(element, &format!("{key}[{index}]")));
+                Value::Array(resolved.collect::<Result<_>>()?)
+            }
+            Value::String(text) => self.resolve_text(text, key)?.into(),
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => value.clone(),
+        })
     }
-    let name = placeholder.strip_prefix("file:").unwrap_or(placeholder);
-    let content = std::fs::read_to_string(reader.folder().join(name)).map_err(|cause| {
-        reader.error_at(key, &format!("needs file {name}, which cannot be read: {cause}"))
-    })?;
-    let content = content.strip_suffix('\n').unwrap_or(&content);
-    Ok(content.strip_suffix('\r').unwrap_or(content).to_owned())
+
+    /// Returns the text of a key with all placeholders resolved.
+    pub fn resolve_text(&mut self, text: &str, key: &str) -> Result<String> {
+        let mut resolved = String::new();
+        let mut rest = text;
+        while let Some(start) = next_placeholder(rest) {
+            let (literal, placeholder) = rest.split_at(start);
+            let Some((placeholder, after)) = placeholder.split_once('}') else {
+                let problem = "has a ${ without a }; write ${env:NAME} or ${file:PATH}";
+                return Err(self.reader.error_at(key, problem));
+            };
+            let secret = self.read_placeholder(placeholder, key)?;
+            resolved.extend([literal, &secret]);
+            self.resolved_values.push(secret);
+            rest = after;
+        }
+        Ok(resolved + rest)
+    }
+
+    /// Reads the secret of a placeholder without its closing brace.
+    fn read_placeholder(&self, placeholder: &str, key: &str) -> Result<String> {
+        let error = |problem: String| self.reader.error_at(key, &problem);
+        if let Some(variable) = placeholder.strip_prefix("${env:") {
+            let not_set = || error(format!("needs environment variable {variable}, which is not set"));
+            return self.environment.get(variable).map(str::to_owned).ok_or_else(not_set);
+        }
+        let file = placeholder.strip_prefix("${file:").unwrap_or(placeholder);
+        let secret_file = std::fs::read_to_string(self.reader.folder().join(file))
+            .map_err(|cause| error(format!("needs file {file}, which cannot be read: {cause}")))?;
+        let secret = secret_file.strip_suffix('\n').unwrap_or(&secret_file);
+        Ok(secret.strip_suffix('\r').unwrap_or(secret).to_owned())
+    }
 }

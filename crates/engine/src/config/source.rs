@@ -1,12 +1,12 @@
 //! Merged configuration values with their origin: a line of the file, a variable, or the command line.
 //!
-//! The environment overrides the file and the command line overrides both. The origin of each value is kept
-//! for error messages.
+//! The environment overrides the file and the command line overrides both. The origin of each value is kept for error
+//! messages; the crates `figment` and `config` merge such sources too, but do not know the line of a value.
 
 use postrider_core::error::{Error, ErrorKind, Result};
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
+use serde::Deserialize;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
@@ -15,6 +15,7 @@ use super::keys::{CONFIG_KEYS, ConfigKey, OTHER_VARIABLES, ValueKind, find_confi
 use super::text::{did_you_mean, split_list};
 
 /// Merged values and their origins.
+#[derive(Default)]
 pub(super) struct ConfigSource {
     /// File, environment and command line merged.
     pub table: toml::Table,
@@ -33,18 +34,12 @@ impl ConfigSource {
         environment: &Environment,
         overrides: &[(&str, String)],
     ) -> Result<Self> {
-        let mut source = match file {
-            Some(path) => Self::from_file(path)?,
-            None => {
-                Self { table: toml::Table::new(), file: None, text: String::new(), origins: BTreeMap::new() }
-            }
-        };
+        let mut source = file.map(Self::from_file).transpose()?.unwrap_or_default();
         for key in CONFIG_KEYS {
-            let Some(name) = key.environment_variable() else {
-                continue;
-            };
-            if let Some(text) = environment.get(&name) {
-                source.set_override(key, text, name)?;
+            if let Some(variable) = key.environment_variable()
+                && let Some(text) = environment.get(&variable)
+            {
+                source.set_override(key, text, variable)?;
             }
         }
         for (path, text) in overrides {
@@ -57,45 +52,39 @@ impl ConfigSource {
     }
 
     fn from_file(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
+        let file_name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|cause| {
             let message = format!(
-                "cannot read the configuration file {name}: {cause}; check --config and the file permissions"
+                "cannot read the configuration file {file_name}: {cause}; check --config and the file permissions"
             );
             Error::with_source(ErrorKind::Usage, message, cause)
         })?;
         let tree = DeTable::parse(&text).map_err(|cause| {
             let line = line_number(&text, cause.span().map_or(0, |span| span.start));
             let problem = cause.message();
-            Error::usage(format!("{name} line {line}: not valid TOML: {problem}"))
+            Error::usage(format!("{file_name} line {line}: not valid TOML: {problem}"))
         })?;
         let mut origins = BTreeMap::new();
-        collect_origins(
-            tree.get_ref(),
-            "",
-            &|at| format!("{name} line {}", line_number(&text, at)),
-            &mut origins,
-        );
-        let table = text
-            .parse::<toml::Table>()
-            .map_err(|cause| Error::usage(format!("{name}: not valid TOML: {}", cause.message())))?;
-        Ok(Self { table, file: Some(name), text, origins })
+        let line_at = |byte| format!("{file_name} line {}", line_number(&text, byte));
+        collect_origins(tree.get_ref(), "", &line_at, &mut origins);
+        let table = toml::Table::deserialize(toml::Deserializer::from(tree))
+            .map_err(|cause| Error::usage(format!("{file_name}: not valid TOML: {}", cause.message())))?;
+        Ok(Self { table, file: Some(file_name), text, origins })
     }
 
     fn set_override(&mut self, key: &ConfigKey, text: &str, origin: String) -> Result<()> {
         let value = parse_value(key.kind, text).ok_or_else(|| {
             Error::usage(format!("{origin}: must be {}, but is \"{text}\"", key.kind.expected()))
         })?;
-        let (section, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
-        let mut table = &mut self.table;
-        if !section.is_empty() {
-            let entry = table.entry(section).or_insert_with(|| Value::Table(toml::Table::new()));
-            let Value::Table(inner) = entry else {
-                return Err(self.error_at(section, "must be a table, such as [work]"));
-            };
-            table = inner;
-        }
-        table.insert(name.to_owned(), value);
+        let (section, key_name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+        let section_table = match section {
+            "" => &mut self.table,
+            section => match self.table.entry(section).or_insert_with(|| Value::Table(toml::Table::new())) {
+                Value::Table(table) => table,
+                _ => return Err(self.error_at(section, "must be a table, such as [work]")),
+            },
+        };
+        section_table.insert(key_name.to_owned(), value);
         self.origins.insert(key.path.to_owned(), origin);
         Ok(())
     }
@@ -120,22 +109,20 @@ impl ConfigSource {
         self.file.as_deref().and_then(|file| Path::new(file).parent()).unwrap_or_else(|| Path::new(""))
     }
 
-    /// Returns a warning for each variable with the prefix `POSTRIDER_` that is not a known one.
+    /// Returns a warning for each variable with the prefix `POSTRIDER_` that the program does not know.
     pub fn unknown_variables(&self, environment: &Environment) -> Vec<String> {
-        let is_known = |name: &str| {
-            OTHER_VARIABLES.contains(&name)
-                || CONFIG_KEYS.iter().any(|key| key.environment_variable().as_deref() == Some(name))
-                || self.text.contains(&format!("${{env:{name}}}"))
+        let key_variables =
+            CONFIG_KEYS.iter().filter_map(ConfigKey::environment_variable).collect::<Vec<_>>();
+        let is_known = |variable: &str| {
+            OTHER_VARIABLES.contains(&variable)
+                || key_variables.iter().any(|known_variable| known_variable == variable)
+                || self.text.contains(&format!("${{env:{variable}}}"))
         };
-        let known_names = CONFIG_KEYS.iter().filter_map(ConfigKey::environment_variable).collect::<Vec<_>>();
-        environment
-            .names_with_prefix("POSTRIDER_")
-            .filter(|name| !is_known(name))
-            .map(|name| {
-                let suggestion = did_you_mean(name, known_names.iter().map(String::as_str));
-                format!("unknown environment variable {name}{suggestion}")
-            })
-            .collect()
+        let warn = |variable: &str| {
+            let suggestion = did_you_mean(variable, key_variables.iter().map(String::as_str));
+            format!("unknown environment variable {variable}{suggestion}")
+        };
+        environment.names_with_prefix("POSTRIDER_").filter(|variable| !is_known(variable)).map(warn).collect()
     }
 }
 
@@ -154,7 +141,7 @@ fn parse_value(kind: ValueKind, text: &str) -> Option<Value> {
             text.replace('_', "").parse::<i64>().ok().map(Value::from)
         }
         ValueKind::Number => text.parse::<f64>().ok().map(Value::from),
-        ValueKind::List => Some(Value::from(split_list(text).map(Value::from).collect::<Vec<_>>())),
+        ValueKind::List => Some(Value::from(split_list(text).collect::<Vec<_>>())),
         ValueKind::Weights => None,
     }
 }
@@ -170,20 +157,16 @@ fn collect_origins(
         origins.insert(path.clone(), origin(key.span().start));
         match value.get_ref() {
             DeValue::Table(inner) => collect_origins(inner, &format!("{path}."), origin, origins),
-            DeValue::Array(values) => {
-                for (index, value) in values.iter().enumerate() {
+            DeValue::Array(elements) => {
+                for (index, element) in elements.iter().enumerate() {
                     let path = format!("{path}[{index}]");
-                    origins.insert(path.clone(), origin(value.span().start));
-                    if let DeValue::Table(inner) = value.get_ref() {
+                    origins.insert(path.clone(), origin(element.span().start));
+                    if let DeValue::Table(inner) = element.get_ref() {
                         collect_origins(inner, &format!("{path}."), origin, origins);
                     }
                 }
             }
-            DeValue::String(_)
-            | DeValue::Integer(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_) => {}
+            _ => {}
         }
     }
 }

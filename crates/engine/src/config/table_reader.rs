@@ -1,23 +1,19 @@
-//! Reads one table of the configuration, checked against the table of keys.
+//! Reads one table of the configuration: the table of keys decides what is valid, and serde reads the valid values.
 //!
-//! A value of the wrong kind and an unknown key are errors that name their origin.
+//! A value of the wrong kind and an unknown key are errors that name their origin. serde's own errors are not shown: they
+//! name neither the line, nor the variable that overrides it, nor the remedy.
 
-use postrider_core::duration::parse_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::name::ConfigName;
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
+use serde::de::DeserializeOwned;
 use toml::Value;
 
-use super::keys::{ConfigKey, ValueKind, find_config_key, key_names_under};
-use super::source::ConfigSource;
-use super::text::did_you_mean;
+use super::keys::{ConfigKey, NEVER, find_config_key, key_names_under};
+use super::{source::ConfigSource, text::did_you_mean};
 
-/// Maximum of any duration: ten years.
-const DURATION_MAX: Duration = Duration::from_secs(3_650 * 24 * 3_600);
-
-/// A table and its path.
+/// Reader of one table, with the path of the table.
 pub(super) struct TableReader<'a> {
     source: &'a ConfigSource,
     table: Option<&'a toml::Table>,
@@ -51,39 +47,37 @@ impl<'a> TableReader<'a> {
         })
     }
 
-    /// Returns the tables below this one with their names.
+    /// Returns the tables in this table with their names.
     pub fn named_tables(&self) -> Result<Vec<(&'a str, Self)>> {
-        let names = self.table.into_iter().flat_map(toml::Table::keys);
-        names
-            .map(|name| {
-                let mut section = self.section(name)?;
-                section.key_pattern = format!("{}NAME.", self.key_pattern);
-                Ok((name.as_str(), section))
-            })
-            .collect()
+        let key_pattern = format!("{}NAME.", self.key_pattern);
+        let read_section = |name: &'a String| {
+            Ok((name.as_str(), Self { key_pattern: key_pattern.clone(), ..self.section(name)? }))
+        };
+        self.table.into_iter().flat_map(toml::Table::keys).map(read_section).collect()
     }
 
     /// Returns the tables of the list `name`, as in `[[keys]]`.
     pub fn table_list(&self, name: &str) -> Result<Vec<Self>> {
-        let wrong = |path: &str| self.source.error_at(path, &format!("must be tables: write [[{name}]]"));
-        let values = match self.raw(name) {
+        let not_tables =
+            |path: &str| self.source.error_at(path, &format!("must be tables: write [[{name}]]"));
+        let elements = match self.raw(name) {
             None => return Ok(Vec::new()),
-            Some(Value::Array(values)) => values,
-            Some(_) => return Err(wrong(name)),
+            Some(Value::Array(elements)) => elements,
+            Some(_) => return Err(not_tables(name)),
         };
-        let table_at = |(index, value): (usize, &'a Value)| {
+        let read_element = |(index, element): (usize, &'a Value)| {
             let path = format!("{}{name}[{index}]", self.path);
-            match value {
+            match element {
                 Value::Table(table) => Ok(Self {
                     source: self.source,
                     table: Some(table),
                     path: format!("{path}."),
                     key_pattern: format!("{}{name}.", self.key_pattern),
                 }),
-                _ => Err(wrong(&path)),
+                _ => Err(not_tables(&path)),
             }
         };
-        values.iter().enumerate().map(table_at).collect()
+        elements.iter().enumerate().map(read_element).collect()
     }
 
     /// Returns an error for an unknown key.
@@ -100,8 +94,8 @@ impl<'a> TableReader<'a> {
 
     /// Returns the entries that are not in the table of keys: the settings of an adapter.
     pub fn other_entries(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
-        let table = self.table.into_iter().flatten();
-        table.filter(|(name, _)| !key_names_under(&self.key_pattern).any(|known_name| known_name == *name))
+        let entries = self.table.into_iter().flatten();
+        entries.filter(|(name, _)| !key_names_under(&self.key_pattern).any(|known_name| known_name == *name))
     }
 
     /// Returns an error about the value `name`.
@@ -127,99 +121,54 @@ impl<'a> TableReader<'a> {
         self.source.folder()
     }
 
-    /// Reads a text.
-    pub fn text(&self, name: &str) -> Result<Option<&'a str>> {
-        self.read(name, |_, value| value.as_str())
+    /// Reads the value of a key; `None` if the value is missing.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let config_key = self.config_key(name)?;
+        let Some(raw_value) = self.raw(name) else {
+            return Ok(None);
+        };
+        let value = self.read_value(config_key, name, raw_value)?;
+        value.try_into().map(Some).map_err(|error| self.type_error(name, error))
     }
 
-    /// Reads one of the words of the key.
-    pub fn choice(&self, name: &str) -> Result<Option<&'a str>> {
-        self.read(name, |kind, value| {
-            let ValueKind::Choice(words) = kind else {
-                return None;
-            };
-            value.as_str().filter(|text| words.contains(text))
-        })
-    }
-
-    /// Reads `true` or `false`.
-    pub fn flag(&self, name: &str) -> Result<Option<bool>> {
-        self.read(name, |_, value| value.as_bool())
-    }
-
-    /// Reads a whole number in the range of the key.
-    pub fn count<N: TryFrom<i64>>(&self, name: &str) -> Result<Option<N>> {
-        self.read(name, |kind, value| {
-            let (ValueKind::Count(min, max) | ValueKind::Bytes(min, max)) = kind else {
-                return None;
-            };
-            let number = value.as_integer().filter(|number| (min..=max).contains(number));
-            number.and_then(|number| N::try_from(number).ok())
-        })
-    }
-
-    /// Reads a number; whole numbers are numbers too.
-    pub fn number(&self, name: &str) -> Result<Option<f64>> {
-        self.read(name, |_, value| match value {
-            Value::Float(number) if number.is_finite() => Some(*number),
-            Value::Integer(number) => i32::try_from(*number).ok().map(f64::from),
-            _ => None,
-        })
-    }
-
-    /// Reads a duration greater than zero.
-    pub fn duration(&self, name: &str) -> Result<Option<Duration>> {
-        let read = |_, value: &Value| value.as_str().and_then(|text| parse_duration(text).ok());
-        match self.read(name, read)? {
-            Some(Duration::ZERO) => Err(self.error_at(name, "must be greater than zero")),
-            Some(duration) if duration > DURATION_MAX => Err(self.error_at(name, "must be at most 3650d")),
-            duration => Ok(duration),
+    /// Reads all values of this table into a struct whose fields are named like the keys.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        self.reject_unknown_keys()?;
+        let mut values = toml::Table::new();
+        for (name, raw_value) in self.table.into_iter().flatten() {
+            values.insert(name.clone(), self.read_value(self.config_key(name)?, name, raw_value)?);
         }
+        values.try_into().map_err(|error| self.type_error("", error))
     }
 
     /// Reads a duration or `never`; `Some(None)` is `never`.
-    #[allow(clippy::option_option, reason = "not given and given as never are two things")]
+    #[allow(clippy::option_option, reason = "a missing value and `never` are two things")]
     pub fn duration_or_never(&self, name: &str) -> Result<Option<Option<Duration>>> {
         match self.raw(name).and_then(Value::as_str) {
-            Some("never") => Ok(Some(None)),
-            _ => Ok(self.duration(name)?.map(Some)),
+            Some(NEVER) => Ok(Some(None)),
+            _ => Ok(self.get(name)?.map(Some)),
         }
     }
 
     /// Reads a list of texts; a missing list is empty.
-    pub fn list(&self, name: &str) -> Result<Vec<&'a str>> {
-        let read = |_, value: &'a Value| {
-            let values = value.as_array()?;
-            values.iter().map(Value::as_str).collect::<Option<Vec<_>>>()
-        };
-        Ok(self.read(name, read)?.unwrap_or_default())
+    pub fn list(&self, name: &str) -> Result<Vec<String>> {
+        Ok(self.get(name)?.unwrap_or_default())
     }
 
-    /// Reads a table of whole numbers.
-    pub fn weights(&self, name: &str) -> Result<Option<Vec<(&'a str, u32)>>> {
-        self.read(name, |_, value| {
-            let weight = |(name, value): (&'a String, &'a Value)| {
-                let number = value.as_integer().and_then(|number| u32::try_from(number).ok())?;
-                (number <= 1_000_000).then_some((name.as_str(), number))
-            };
-            value.as_table()?.iter().map(weight).collect::<Option<Vec<_>>>()
-        })
+    /// Checks the value of a key and returns the value in the form that serde reads.
+    fn read_value(&self, config_key: &ConfigKey, name: &str, raw_value: &Value) -> Result<Value> {
+        config_key.kind.read(raw_value).map_err(|problem| self.error_at(name, &problem))
     }
 
-    fn read<T>(&self, name: &str, read: impl FnOnce(ValueKind, &'a Value) -> Option<T>) -> Result<Option<T>> {
-        let key = self.config_key(name)?;
-        let Some(value) = self.raw(name) else {
-            return Ok(None);
-        };
-        read(key.kind, value)
-            .map(Some)
-            .ok_or_else(|| self.error_at(name, &format!("must be {}, but is {value}", key.kind.expected())))
+    /// Returns the error for a value that the table of keys allows and the program cannot hold: a defect of the program.
+    fn type_error(&self, name: &str, cause: toml::de::Error) -> Error {
+        Error::with_source(ErrorKind::Internal, format!("{}{name} has the wrong type", self.path), cause)
     }
 
     fn config_key(&self, name: &str) -> Result<&'static ConfigKey> {
-        let path = format!("{}{name}", self.key_pattern);
-        find_config_key(&path).ok_or_else(|| {
-            Error::new(ErrorKind::Internal, format!("key {path} is missing in the table of keys"))
+        let key_path = format!("{}{name}", self.key_pattern);
+        find_config_key(&key_path).ok_or_else(|| {
+            Error::new(ErrorKind::Internal, format!("key {key_path} is missing in the table of keys"))
         })
     }
 

@@ -2,9 +2,8 @@
 
 use postrider_core::address::{AddressKind, PhoneRules};
 use postrider_core::channel::{Addressing, Channel};
-use postrider_core::priority::Priority;
 use postrider_core::retry::{RetryPolicy, UnknownPolicy};
-use postrider_core::routing::RoutingStrategy;
+use postrider_core::{priority::Priority, routing::RoutingStrategy};
 use std::net::SocketAddr;
 
 use toml::Value;
@@ -15,7 +14,7 @@ use super::types::{
 
 /// Returns two mock providers with a failure rate that makes failover visible.
 pub(super) fn mock_providers() -> Vec<ProviderConfig> {
-    let settings = |mean_time: &str| {
+    let mock_settings = |mean_time: &str| {
         toml::Table::from_iter([
             ("mean_time".to_owned(), Value::from(mean_time)),
             ("failure_rate".to_owned(), Value::from(0.1)),
@@ -26,7 +25,7 @@ pub(super) fn mock_providers() -> Vec<ProviderConfig> {
     [("mock-blue", "30ms"), ("mock-red", "50ms")]
         .into_iter()
         .filter_map(|(name, mean_time)| {
-            Some(ProviderConfig::new(name.parse().ok()?, "mock", settings(mean_time)))
+            Some(ProviderConfig::new(name.parse().ok()?, "mock", mock_settings(mean_time)))
         })
         .collect()
 }

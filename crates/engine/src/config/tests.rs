@@ -1,12 +1,10 @@
 //! Tests of loading: accepted forms and error messages.
 
 use postrider_core::address::{AddressKind, PhoneStrictness};
-use postrider_core::channel::Addressing;
-use postrider_core::priority::Priority;
-use postrider_core::retry::UnknownPolicy;
-use postrider_core::routing::RoutingStrategy;
-use std::path::PathBuf;
-use std::time::Duration;
+use postrider_core::{
+    channel::Addressing, priority::Priority, retry::UnknownPolicy, routing::RoutingStrategy,
+};
+use std::{path::PathBuf, time::Duration};
 
 use super::keys::CONFIG_KEYS;
 use super::*;
@@ -85,13 +83,13 @@ fn the_example_file_unchanged_equals_the_defaults() {
 
 #[test]
 fn the_example_file_contains_every_key_and_no_other() {
-    let mut shown = Vec::new();
-    collect_key_paths(&uncommented_example().parse().unwrap(), "", &mut shown);
-    shown.sort();
-    shown.dedup();
-    let mut known = CONFIG_KEYS.iter().map(|key| key.path.to_owned()).collect::<Vec<_>>();
-    known.sort();
-    assert_eq!(shown, known);
+    let mut example_paths = Vec::new();
+    collect_key_paths(&uncommented_example().parse().unwrap(), "", &mut example_paths);
+    example_paths.sort();
+    example_paths.dedup();
+    let mut key_paths = CONFIG_KEYS.iter().map(|key| key.path.to_owned()).collect::<Vec<_>>();
+    key_paths.sort();
+    assert_eq!(example_paths, key_paths);
 }
 
 #[test]
@@ -179,9 +177,9 @@ fn a_channel_is_read_with_all_its_settings() {
 
 #[test]
 fn a_disabled_provider_is_left_out_of_every_channel() {
-    let off = TWO_PROVIDERS.replace("[providers.blue]\n", "[providers.blue]\nenabled = false\n");
+    let blue_disabled = TWO_PROVIDERS.replace("[providers.blue]\n", "[providers.blue]\nenabled = false\n");
     let channel = "[channels.sms]\nproviders = [\"red\", \"blue\"]\nstrategy = \"weighted\"\nweights = {red=1, blue=9}\n";
-    let config = load(&format!("{off}{channel}")).unwrap();
+    let config = load(&format!("{blue_disabled}{channel}")).unwrap();
     assert_eq!(config.providers.len(), 1);
     assert_eq!(config.channels[0].providers.len(), 1);
     assert_eq!(config.channels[0].strategy, RoutingStrategy::Weighted(vec![1]));
@@ -316,18 +314,18 @@ fn an_error_names_its_origin_and_its_remedy() {
         ("listen = ".to_owned(), "line 1: not valid TOML: "),
     ] {
         let error = load(&text).unwrap_err();
-        let plain = error.trim_start_matches("console.toml").trim_start_matches([':', ' ']);
-        assert!(plain.starts_with(expected), "\n  actual: {error}\nexpected: {expected}");
+        let error_without_file = error.trim_start_matches("console.toml").trim_start_matches([':', ' ']);
+        assert!(error_without_file.starts_with(expected), "\n  actual: {error}\nexpected: {expected}");
     }
 }
 
 #[test]
 fn a_wrong_variable_is_named_and_a_strange_one_only_warned_of() {
-    let wrong = Environment::from([("POSTRIDER_WORK_LEASE", "soon")]);
-    let error = load_with("", &wrong).unwrap_err();
+    let invalid_environment = Environment::from([("POSTRIDER_WORK_LEASE", "soon")]);
+    let error = load_with("", &invalid_environment).unwrap_err();
     assert!(error.starts_with("POSTRIDER_WORK_LEASE: work.lease must be a duration"), "{error}");
-    let wrong = Environment::from([("POSTRIDER_WORK_CONCURRENCY", "many")]);
-    let error = load_with("", &wrong).unwrap_err();
+    let invalid_environment = Environment::from([("POSTRIDER_WORK_CONCURRENCY", "many")]);
+    let error = load_with("", &invalid_environment).unwrap_err();
     assert!(error.starts_with("POSTRIDER_WORK_CONCURRENCY: must be a whole number"), "{error}");
 
     let environment = Environment::from([
@@ -362,9 +360,22 @@ fn secrets_come_from_variables_and_files_and_are_never_printed() {
     let settings = &config.providers[0].settings;
     assert_eq!(settings["url"].as_str(), Some("http://red/?to={to}&who=hunter2"));
     assert_eq!(settings["headers"]["X"].as_str(), Some("a hunter2 b"));
+    assert_eq!(config.providers[0].secret_values(), ["hunter2"]);
     let printed = format!("{config:?} {config:#?}");
     assert!(!printed.contains("hunter2"), "{printed}");
     assert!(printed.contains("${env:RED}"), "{printed}");
+}
+
+#[test]
+fn the_values_of_placeholders_are_secrets_under_any_name() {
+    let environment = Environment::from([("A", "x1"), ("B", "12"), ("C", "34")]);
+    for (setting, expected) in
+        [("a = \"${env:A}\"", vec!["x1"]), ("a = \"x/${env:B}/y${env:C}\"", vec!["12", "34"])]
+    {
+        let text = format!("[providers.red]\nkind = \"http\"\n{setting}\n");
+        let (config, _) = load_with(&text, &environment).unwrap();
+        assert_eq!(config.providers[0].secret_values(), expected, "{setting}");
+    }
 }
 
 #[test]
@@ -393,7 +404,7 @@ fn the_admin_scope_includes_all_others() {
         user_per_hour: None,
         events: Default::default(),
     };
-    assert!(Scope::ALL.iter().all(|scope| key(&[Scope::Admin]).allows(*scope)));
+    assert!([Scope::Send, Scope::Read, Scope::Admin].iter().all(|scope| key(&[Scope::Admin]).allows(*scope)));
     assert!(key(&[Scope::Send]).allows(Scope::Send));
     assert!(!key(&[Scope::Send]).allows(Scope::Read));
     assert!(!key(&[Scope::Send, Scope::Read]).allows(Scope::Admin));

@@ -1,11 +1,11 @@
 //! Types of the configuration. Their `Debug` output never contains a secret.
 
-use postrider_core::address::PhoneRules;
-use postrider_core::channel::Channel;
-use postrider_core::name::ConfigName;
+use postrider_core::{address::PhoneRules, channel::Channel, name::ConfigName};
 use std::fmt;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
+
+use serde::Deserialize;
+use strum::{EnumString, IntoStaticStr};
 
 use super::secret::collect::collect_secrets;
 use super::secret::mask::{mask_table, mask_url};
@@ -26,19 +26,17 @@ pub struct Config {
     pub phone: PhoneRules,
     /// True if pages show `+98912***2222` instead of the whole number.
     pub mask_numbers: bool,
-    /// Settings of the log.
-    pub log: LogConfig,
-    /// `sqlite:PATH` or `postgres://HOST:PORT/DATABASE`.
+    /// URL of the store: `sqlite:PATH` or `postgres://HOST:PORT/DATABASE`.
     pub store_url: String,
     /// URL of a replica for reads that may be stale; `None` reads from the store itself.
     pub store_replica_url: Option<String>,
     /// Maximum number of connections to each PostgreSQL server.
     pub store_connections: usize,
-    /// `memory:` or one of the Redis URL forms.
+    /// URL of the queue: `memory:` or a Redis URL.
     pub queue_url: String,
     /// Maximum number of entries in the queue; the store keeps the remaining deliveries.
     pub queue_window: usize,
-    /// `memory:` or `memcache://HOST:PORT`.
+    /// URL of the cache: `memory:` or `memcache://HOST:PORT`.
     pub cache_url: String,
     /// Worker settings.
     pub work: WorkConfig,
@@ -52,10 +50,10 @@ pub struct Config {
     pub events: EventsConfig,
     /// Channels, ordered by name.
     pub channels: Vec<Channel>,
-    /// Channels of messages that name none; empty only if there are no channels.
+    /// Channels of messages that name no channel; empty only if no channel is configured.
     pub used_channels: Vec<ConfigName>,
-    /// True if `used_channels` is configured. If not, it contains all channels, and only the inbox API sends
-    /// over all of them.
+    /// True if `used_channels` is configured. Otherwise `used_channels` contains all channels, and only the inbox API sends
+    /// over all channels.
     pub has_used_channels: bool,
     /// Enabled providers, ordered by name.
     pub providers: Vec<ProviderConfig>,
@@ -86,7 +84,8 @@ pub enum LogFormat {
 }
 
 /// Worker settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct WorkConfig {
     /// Maximum number of calls to providers in flight.
     pub concurrency: usize,
@@ -106,7 +105,8 @@ pub struct ScheduleConfig {
 }
 
 /// Limits of requests and connections.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct LimitsConfig {
     /// Maximum size of a request body.
     pub body_bytes_max: usize,
@@ -120,8 +120,8 @@ pub struct LimitsConfig {
     pub body_timeout: Duration,
     /// Time that a connection may be idle between two requests.
     pub idle_timeout: Duration,
-    /// Maximum length of a message body, in characters. The default is what large SMS providers take in one
-    /// call: ten parts of plain text and a little more.
+    /// Maximum length of a message body, in characters. Large SMS providers take the default in one call: ten parts of
+    /// plain text and a little more.
     pub message_chars_max: usize,
     /// Maximum number of items on one page of a list.
     pub page_limit_max: usize,
@@ -152,6 +152,8 @@ pub struct ProviderConfig {
     pub settings: toml::Table,
     /// Settings of the adapter with secrets masked.
     pub(super) masked_settings: toml::Table,
+    /// Values of the placeholders in the settings.
+    pub(super) placeholder_values: Vec<String>,
 }
 
 impl ProviderConfig {
@@ -161,7 +163,7 @@ impl ProviderConfig {
         Self {
             name,
             rate: None,
-            // Each call in flight needs a connection of its own, and many mail servers allow few.
+            // Each call to a mail server needs its own connection, and many mail servers allow few connections.
             concurrency: if kind == "smtp" { 8 } else { 256 },
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(10),
@@ -170,6 +172,7 @@ impl ProviderConfig {
             kind: kind.to_owned(),
             settings,
             masked_settings,
+            placeholder_values: Vec::new(),
         }
     }
 
@@ -190,14 +193,16 @@ impl ProviderConfig {
 
     /// Returns every secret text in the settings, for callers that mask their output.
     pub fn secret_values(&self) -> Vec<String> {
-        collect_secrets(&self.settings, &self.masked_settings)
+        let mut secrets = self.placeholder_values.iter().cloned().collect();
+        collect_secrets(&self.settings, &mut secrets);
+        secrets.into_iter().collect()
     }
 }
 
 /// Settings of webhook events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventsConfig {
-    /// Signing secrets for calls to a `callback_url`; without them no message can have one.
+    /// Signing secrets for calls to a `callback_url`; without signing secrets no message can have a `callback_url`.
     pub secrets: SigningSecrets,
     /// Allowed targets of calls.
     pub egress_policy: EgressPolicy,
@@ -207,7 +212,7 @@ pub struct EventsConfig {
     pub concurrency_per_endpoint: usize,
     /// Timeout of a whole call.
     pub timeout: Duration,
-    /// Delay after each failed delivery attempt; after the last one the event becomes a dead letter.
+    /// Delay after each failed delivery attempt; after the last delay the event becomes a dead letter.
     pub retry_schedule: Vec<Duration>,
     /// Age at which an event becomes a dead letter, even if attempts remain.
     pub age_max: Duration,
@@ -215,15 +220,15 @@ pub struct EventsConfig {
 
 impl Default for EventsConfig {
     fn default() -> Self {
-        let minutes = [5, 30, 120, 300, 600, 840, 1_200, 1_440];
-        let schedule = minutes.map(|minutes| Duration::from_secs(minutes * 60));
+        let retry_minutes = [5, 30, 120, 300, 600, 840, 1_200, 1_440];
+        let retry_delays = retry_minutes.map(|minutes| Duration::from_secs(minutes * 60));
         Self {
             secrets: SigningSecrets::default(),
             egress_policy: EgressPolicy::new(Vec::new(), vec![443]),
             concurrency: 32,
             concurrency_per_endpoint: 4,
             timeout: Duration::from_secs(15),
-            retry_schedule: [&[Duration::from_secs(5)], schedule.as_slice()].concat(),
+            retry_schedule: [&[Duration::from_secs(5)], retry_delays.as_slice()].concat(),
             age_max: Duration::from_secs(96 * 3600),
         }
     }
@@ -234,7 +239,7 @@ impl Default for EventsConfig {
 pub struct ApiKeyEvents {
     /// Webhook endpoint for the events of messages without a `callback_url`.
     pub url: Option<String>,
-    /// Signing secrets for the events of this key; if empty, those of `[events]` are used.
+    /// Signing secrets for the events of this key; if empty, the signing secrets of `[events]` are used.
     pub secrets: SigningSecrets,
 }
 
@@ -262,7 +267,8 @@ impl ApiKey {
 }
 
 /// A permission of an API key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Scope {
     /// Send messages.
     Send,
@@ -273,16 +279,9 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// All scopes, in the order of the enum.
-    pub const ALL: [Self; 3] = [Self::Send, Self::Read, Self::Admin];
-
     /// Returns the name in the configuration.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Send => "send",
-            Self::Read => "read",
-            Self::Admin => "admin",
-        }
+        self.into()
     }
 }
 

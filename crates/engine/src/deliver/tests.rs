@@ -3,13 +3,10 @@
 mod mixed_addresses;
 mod rate_limits;
 
-use postrider_core::attempt::SendResult;
 use postrider_core::clock::{Clock, sleep_thread};
-use postrider_core::id::MessageId;
-use postrider_core::inbound::CallbackItem;
+use postrider_core::{attempt::SendResult, id::MessageId, inbound::CallbackItem};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -29,11 +26,11 @@ struct StoreLockingProvider {
 #[async_trait]
 impl Provider for StoreLockingProvider {
     async fn send(&self, _: &OutboundMessage) -> SendResult {
-        let other = rusqlite::Connection::open(&self.store).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let other_connection = rusqlite::Connection::open(&self.store).unwrap();
+        other_connection.execute_batch("BEGIN IMMEDIATE").unwrap();
         std::thread::spawn(move || {
             sleep_thread(Duration::from_millis(1_200));
-            other.execute_batch("COMMIT").unwrap();
+            other_connection.execute_batch("COMMIT").unwrap();
         });
         let reference = Some("accepted".to_owned());
         Outcome::Accepted { reference }.into()
@@ -87,8 +84,8 @@ async fn a_late_worker_skips_providers_whose_call_could_outlast_the_lease() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual("2026-05-01T12:00:00Z".parse().unwrap());
     let (gateway, id) = gateway_with_message(clock, folder.path()).await;
-    let found = find_due(&gateway, &1, Duration::ZERO).await;
-    let claimed = claim(&gateway, found.ids).await.pop().unwrap();
+    let due = find_due(&gateway, &1, Duration::ZERO).await;
+    let claimed = claim(&gateway, due.ids).await.pop().unwrap();
     gateway.clock.advance(gateway.config.work.lease - Duration::from_secs(1));
     run_round(&gateway, claimed).await;
     let message = gateway.store.find_message(id).await.unwrap().unwrap();
@@ -113,13 +110,13 @@ async fn a_worker_that_waited_for_the_rate_limiter_skips_a_call_that_could_outla
     }
     let lock_timeout = Duration::from_secs(30);
     let (gateway, id) = gateway_with_config(config, lock_timeout, Clock::System, folder.path()).await;
-    let found = find_due(&gateway, &1, Duration::ZERO).await;
-    let claimed = claim(&gateway, found.ids).await.pop().unwrap();
-    let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let due = find_due(&gateway, &1, Duration::ZERO).await;
+    let claimed = claim(&gateway, due.ids).await.pop().unwrap();
+    let other_connection = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
+    other_connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     std::thread::spawn(move || {
         sleep_thread(Duration::from_millis(1_200));
-        other.execute_batch("COMMIT").unwrap();
+        other_connection.execute_batch("COMMIT").unwrap();
     });
     run_round(&gateway, claimed).await;
     let message = gateway.store.find_message(id).await.unwrap().unwrap();

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::accept;
-use crate::config::Config;
-use crate::deliver::claim;
 use crate::testing::{GatewayBuilder, open_store, request_over};
+use crate::{accept, config::Config, deliver::claim};
 
 /// Returns two gateways on one store, each with its own queue in memory.
 async fn two_gateways(folder: &tempfile::TempDir) -> (Gateway, Gateway) {
@@ -28,21 +26,21 @@ async fn a_worker_whose_queue_is_outdated_reads_the_store() {
     for _ in 0..10 {
         accept_message(&first).await;
     }
-    let found = find_due(&second, &1, Duration::ZERO).await;
-    let outdated = found.ids.clone();
-    assert_eq!((outdated.len(), found.more), (1, MoreDue::PushedToQueue), "one now, nine in its queue");
-    let all = find_due(&first, &10, Duration::ZERO).await;
-    assert_eq!(claim(&first, all.ids).await.len(), 10);
+    let second_due = find_due(&second, &1, Duration::ZERO).await;
+    let outdated = second_due.ids.clone();
+    assert_eq!((outdated.len(), second_due.more), (1, MoreDue::PushedToQueue), "one now, nine in its queue");
+    let first_due = find_due(&first, &10, Duration::ZERO).await;
+    assert_eq!(claim(&first, first_due.ids).await.len(), 10);
 
-    let won = claim(&second, found.ids).await.len();
-    let more = found.more.after_claim(won, 1);
+    let won = claim(&second, second_due.ids).await.len();
+    let more = second_due.more.after_claim(won, 1);
     assert_eq!((won, more), (0, MoreDue::QueueBehind(STORE_POLLS_WHEN_BEHIND)));
     accept_message(&first).await;
     let from_store = find_more_due(&second, &1, more).await;
     assert_eq!(claim(&second, from_store.ids).await.len(), 1, "the new one, not an entry of its queue");
     assert_eq!(from_store.more, MoreDue::QueueBehind(STORE_POLLS_WHEN_BEHIND - 1));
-    let nothing = find_more_due(&second, &1, from_store.more).await;
-    assert_eq!((nothing.ids.len(), nothing.more), (0, MoreDue::NoneKnown));
+    let last_due = find_more_due(&second, &1, from_store.more).await;
+    assert_eq!((last_due.ids.len(), last_due.more), (0, MoreDue::NoneKnown));
 }
 
 #[tokio::test]
@@ -52,8 +50,8 @@ async fn a_worker_with_many_slots_notices_that_more_is_due() {
     for _ in 0..QUEUE_REFILL_MAX + 2 {
         accept_message(&first).await;
     }
-    let found = find_due(&second, &QUEUE_REFILL_MAX, Duration::ZERO).await;
-    assert_eq!((found.ids.len(), found.more), (QUEUE_REFILL_MAX, MoreDue::PushedToQueue));
+    let second_due = find_due(&second, &QUEUE_REFILL_MAX, Duration::ZERO).await;
+    assert_eq!((second_due.ids.len(), second_due.more), (QUEUE_REFILL_MAX, MoreDue::PushedToQueue));
 }
 
 #[test]

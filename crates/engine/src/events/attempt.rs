@@ -7,13 +7,12 @@ use postrider_core::delivery::Failure;
 use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventStatus, EventTarget};
 use std::time::Duration;
 
-use chrono::SecondsFormat;
 use reqwest::Url;
 use serde_json::json;
 
 use super::endpoints::EndpointResult;
-use crate::config::{ApiKey, EventsConfig};
-use crate::gateway::Gateway;
+use crate::config::{ApiKey, Config, EventsConfig};
+use crate::{gateway::Gateway, usage::rfc3339};
 use postrider_providers::webhook::{SigningSecrets, WebhookClient, WebhookRequest, WebhookResult};
 
 /// Result of an attempt.
@@ -26,7 +25,7 @@ pub struct EventAttempt {
     pub is_gone: bool,
 }
 
-/// Consequence of a response.
+/// Consequence of a response for the event.
 #[derive(Clone, Copy)]
 enum EventOutcome {
     Delivered,
@@ -51,20 +50,12 @@ pub async fn send_event(gateway: &Gateway, client: &WebhookClient, claimed: &Cla
         }
     };
     let endpoint_result = match outcome {
-        EventOutcome::Delivered => EndpointResult::Success,
-        EventOutcome::Retry(wait) => EndpointResult::Failure(wait),
-        // An error of one URL is no evidence about the other URLs of the host.
-        EventOutcome::Dead => EndpointResult::Success,
+        EventOutcome::Retry(retry_after) => EndpointResult::Failure(retry_after),
+        // A dead event is no evidence against its host: the error concerns one URL.
+        EventOutcome::Delivered | EventOutcome::Dead => EndpointResult::Success,
     };
-    let now = gateway.clock.now();
-    let result = next_event_state(
-        &gateway.config.events,
-        claimed,
-        outcome,
-        description,
-        now,
-        gateway.random.fraction(),
-    );
+    let (now, fraction) = (gateway.clock.now(), gateway.random.fraction());
+    let result = next_event_state(&gateway.config.events, claimed, outcome, description, now, fraction);
     EventAttempt { result, endpoint_result, is_gone }
 }
 
@@ -73,34 +64,38 @@ fn resolve_endpoint(
     gateway: &Gateway,
     client: &WebhookClient,
     event: &Event,
-) -> Result<(Url, SigningSecrets), String> {
-    let (url, key) = match &event.target {
-        EventTarget::Url { url, api_key } => (url.clone(), gateway.api_key(api_key)),
+) -> Result<(Url, &'c SigningSecrets), String> {
+    let (url, api_key) = match &event.target {
+        EventTarget::Url { url, api_key } => (url.as_str(), config.api_key(api_key)),
         EventTarget::ApiKey(name) => {
-            let key = gateway.api_key(name).ok_or_else(|| format!("API key {name} is not configured"))?;
-            let missing = || format!("API key {name} has no events_url");
-            (key.events.url.clone().ok_or_else(missing)?, Some(key))
+            let api_key = config.api_key(name).ok_or_else(|| format!("API key {name} is not configured"))?;
+            let events_url = api_key.events.url.as_deref();
+            (events_url.ok_or_else(|| format!("API key {name} has no events_url"))?, Some(api_key))
         }
     };
-    let secrets = signing_secrets(&gateway.config.events, key.as_deref())
-        .ok_or("no signing secrets for events are configured")?;
-    Ok((client.parse_url(&url)?, secrets.clone()))
+    let secrets =
+        signing_secrets(&config.events, api_key).ok_or("no signing secrets for events are configured")?;
+    Ok((client.parse_url(url)?, secrets))
 }
 
 /// Returns the secrets of the API key, otherwise those of `[events]`.
-pub fn signing_secrets<'c>(events: &'c EventsConfig, key: Option<&'c ApiKey>) -> Option<&'c SigningSecrets> {
-    let secrets = key.map(|key| &key.events.secrets).filter(|secrets| !secrets.is_empty());
-    secrets.or(Some(&events.secrets)).filter(|secrets| !secrets.is_empty())
+pub fn signing_secrets<'c>(
+    events: &'c EventsConfig,
+    api_key: Option<&'c ApiKey>,
+) -> Option<&'c SigningSecrets> {
+    let key_secrets = api_key.map(|key| &key.events.secrets);
+    key_secrets.into_iter().chain([&events.secrets]).find(|secrets| !secrets.is_empty())
 }
 
-/// Classifies a response: 2xx is delivered, 410 is final, everything else is retried.
+/// Classifies a response: 2xx is delivered, 410 is final, every other status is retried. Returns the outcome, its
+/// description, and whether the endpoint answered 410 Gone.
 fn classify_response(response: WebhookResult) -> (EventOutcome, String, bool) {
     match response {
-        WebhookResult::Response { status, retry_after, body_excerpt: excerpt } => {
-            let description = if excerpt.is_empty() {
+        WebhookResult::Response { status, retry_after, body_excerpt } => {
+            let description = if body_excerpt.is_empty() {
                 format!("HTTP {status}")
             } else {
-                format!("HTTP {status}: {excerpt}")
+                format!("HTTP {status}: {body_excerpt}")
             };
             match status {
                 200..=299 => (EventOutcome::Delivered, format!("HTTP {status}"), false),
@@ -115,7 +110,7 @@ fn classify_response(response: WebhookResult) -> (EventOutcome, String, bool) {
     }
 }
 
-/// Returns the next state of an event. After the last delay or at the maximum age it is a dead letter.
+/// Returns the next state of an event. After the last delay or at the maximum age the event is a dead letter.
 fn next_event_state(
     events: &EventsConfig,
     claimed: &ClaimedEvent,
@@ -131,12 +126,12 @@ fn next_event_state(
         EventOutcome::Dead => EventStatus::Dead { at: now },
         EventOutcome::Retry(retry_after) => {
             tries = tries.saturating_add(1);
-            let index = usize::try_from(tries).unwrap_or(usize::MAX) - 1;
-            let next = events.retry_schedule.get(index).map(|wait| {
-                let jittered = wait.mul_f64(0.9 + 0.2 * fraction.clamp(0.0, 1.0));
-                saturating_add(now, jittered.max(retry_after.unwrap_or_default()))
+            let delay_index = usize::try_from(tries).unwrap_or(usize::MAX) - 1;
+            let next_attempt_at = events.retry_schedule.get(delay_index).map(|delay| {
+                let jittered_delay = delay.mul_f64(0.9 + 0.2 * fraction.clamp(0.0, 1.0));
+                saturating_add(now, jittered_delay.max(retry_after.unwrap_or_default()))
             });
-            match next {
+            match next_attempt_at {
                 Some(due_at) if due_at <= saturating_add(event.at, events.age_max) => {
                     EventStatus::Waiting { due_at }
                 }
@@ -152,7 +147,7 @@ fn next_event_state(
 pub fn render_payload(event: &Event) -> String {
     json!({
         "type": format!("message.{}", event.event_type.as_str()),
-        "timestamp": event.at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "timestamp": rfc3339(event.at),
         "data": {
             "message_id": event.message.to_string(),
             "channel": event.channel.to_string(),

@@ -1,17 +1,19 @@
 //! In-memory state of webhook endpoints: calls in flight and backoff.
 //!
-//! Tracks only endpoints with calls in flight or failures; a restart loses the state and costs a few failing
+//! Only endpoints with calls in flight or failures are tracked. A restart loses the state, which costs a few failing
 //! calls.
 
 use postrider_core::clock::{Timestamp, saturating_add};
-use std::collections::HashMap;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-/// Consecutive failures after which an endpoint is backed off, with one call at a time until one succeeds.
+/// Number of consecutive failures after which an endpoint is backed off and gets one call at a time until a call
+/// succeeds.
 const FAILURES_BEFORE_BACKOFF: u32 = 3;
 
-/// First and maximum backoff.
+/// First backoff of a failing endpoint.
 const BACKOFF_MIN: Duration = Duration::from_secs(5);
+
+/// Maximum backoff of a failing endpoint.
 const BACKOFF_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Maximum number of tracked endpoints.
@@ -22,7 +24,7 @@ const ENDPOINTS_TRACKED_MAX: usize = 10_000;
 pub enum EndpointResult {
     /// The endpoint took the event, or the event is final.
     Success,
-    /// The endpoint failed; with the delay that it asked for, if any.
+    /// The endpoint failed. Contains the delay that the endpoint asked for.
     Failure(Option<Duration>),
 }
 
@@ -47,21 +49,25 @@ impl EndpointTable {
         Self { concurrency_per_endpoint, slots, in_use: 0, endpoints: HashMap::new() }
     }
 
-    /// Returns the number of events that each endpoint can take now, without endpoints that can take none.
+    /// Returns the number of events that each endpoint can take now, without endpoints that can take no event.
     /// The second half of all slots is reserved for endpoints without calls in flight.
-    pub fn capacities(&self, names: impl Iterator<Item = String>, now: Timestamp) -> Vec<(String, usize)> {
-        let mut free = self.slots.saturating_sub(self.in_use);
+    pub fn capacities(
+        &self,
+        endpoint_names: impl Iterator<Item = String>,
+        now: Timestamp,
+    ) -> Vec<(String, usize)> {
+        let mut free_slots = self.slots.saturating_sub(self.in_use);
         let mut capacities = Vec::new();
-        for name in names {
+        for name in endpoint_names {
             let (capacity, in_flight) =
                 self.endpoints.get(&name).map_or((self.concurrency_per_endpoint, 0), |endpoint| {
                     (endpoint.capacity(self.concurrency_per_endpoint, now), endpoint.in_flight)
                 });
-            let unreserved = free.saturating_sub(self.slots / 2);
-            let limit = if in_flight == 0 { unreserved.max(1) } else { unreserved };
-            let capacity = capacity.min(limit).min(free);
+            let unreserved_slots = free_slots.saturating_sub(self.slots / 2);
+            let slot_limit = if in_flight == 0 { unreserved_slots.max(1) } else { unreserved_slots };
+            let capacity = capacity.min(slot_limit).min(free_slots);
             if capacity > 0 {
-                free -= capacity;
+                free_slots -= capacity;
                 capacities.push((name, capacity));
             }
         }
@@ -69,18 +75,18 @@ impl EndpointTable {
     }
 
     /// Records the start of a call.
-    pub fn begin_attempt(&mut self, name: &str) {
+    pub fn begin_attempt(&mut self, endpoint_name: &str) {
         if self.endpoints.len() >= ENDPOINTS_TRACKED_MAX {
             self.endpoints.retain(|_, endpoint| endpoint.in_flight > 0);
         }
         self.in_use += 1;
-        self.endpoints.entry(name.to_owned()).or_default().in_flight += 1;
+        self.endpoints.entry(endpoint_name.to_owned()).or_default().in_flight += 1;
     }
 
-    /// Records the result of a call; returns whether the endpoint is not backed off.
-    pub fn finish_attempt(&mut self, name: &str, result: EndpointResult, now: Timestamp) -> bool {
+    /// Records the result of a call; returns whether the endpoint failed too rarely for a backoff.
+    pub fn finish_attempt(&mut self, endpoint_name: &str, result: EndpointResult, now: Timestamp) -> bool {
         self.in_use = self.in_use.saturating_sub(1);
-        let endpoint = self.endpoints.entry(name.to_owned()).or_default();
+        let endpoint = self.endpoints.entry(endpoint_name.to_owned()).or_default();
         endpoint.in_flight = endpoint.in_flight.saturating_sub(1);
         match result {
             EndpointResult::Success => {
@@ -97,24 +103,24 @@ impl EndpointTable {
         }
         let is_healthy = endpoint.failures < FAILURES_BEFORE_BACKOFF;
         if endpoint.failures == 0 && endpoint.in_flight == 0 {
-            self.endpoints.remove(name);
+            self.endpoints.remove(endpoint_name);
         }
         is_healthy
     }
 }
 
 impl EndpointState {
-    fn capacity(&self, limit: usize, now: Timestamp) -> usize {
+    fn capacity(&self, call_limit: usize, now: Timestamp) -> usize {
         if self.backoff_until.is_some_and(|until| now < until) {
             return 0;
         }
-        let limit = if self.failures < FAILURES_BEFORE_BACKOFF { limit } else { 1 };
-        limit.saturating_sub(self.in_flight)
+        let call_limit = if self.failures < FAILURES_BEFORE_BACKOFF { call_limit } else { 1 };
+        call_limit.saturating_sub(self.in_flight)
     }
 
     fn backoff(&self) -> Option<Duration> {
-        let beyond = self.failures.checked_sub(FAILURES_BEFORE_BACKOFF)?;
-        Some(BACKOFF_MIN * 2_u32.saturating_pow(beyond.min(10)))
+        let doublings = self.failures.checked_sub(FAILURES_BEFORE_BACKOFF)?.min(10);
+        Some(BACKOFF_MIN * 2_u32.saturating_pow(doublings))
     }
 }
 

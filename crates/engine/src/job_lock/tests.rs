@@ -68,9 +68,9 @@ async fn a_failed_job_may_run_again_at_once() {
     assert!(run_unless_locked(&here, ScheduledJob::Prune, SAME_RUN_WINDOW, fails).await.is_err());
     let ran = run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job()).await.unwrap();
     assert_eq!(ran, JobRun::Ran("done"));
-    let again =
+    let second_run =
         run_unless_locked(&here, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job()).await.unwrap();
-    assert!(matches!(again, JobRun::Skipped(owner) if owner.is_done));
+    assert!(matches!(second_run, JobRun::Skipped(owner) if owner.is_done));
     here.clock.advance(SAME_RUN_WINDOW);
     assert_eq!(
         run_unless_locked(&here, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job()).await.unwrap(),

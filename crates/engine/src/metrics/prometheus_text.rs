@@ -1,29 +1,31 @@
 //! Converts OpenMetrics text to the older Prometheus text format, for readers such as `promtool check
 //! metrics`.
 //!
-//! The samples are the same; only the metadata of a family differs.
+//! The samples are the same; only the metadata of a family differs. The crate `prometheus-client` writes only OpenMetrics.
 
 /// Converts OpenMetrics text to the Prometheus text format.
 pub(super) fn to_prometheus_text(openmetrics: &str) -> String {
-    let mut text = String::with_capacity(openmetrics.len());
-    let mut help = "";
+    let mut prometheus = String::with_capacity(openmetrics.len());
+    let mut help_line = "";
     for line in openmetrics.lines() {
         if line.starts_with("# HELP ") {
-            help = line;
+            help_line = line;
             continue;
         }
         if line.starts_with("# UNIT ") || line == "# EOF" {
             continue;
         }
         let Some(family) = line.strip_prefix("# TYPE ") else {
-            text.push_str(line);
-            text.push('\n');
+            prometheus.push_str(line);
+            prometheus.push('\n');
             continue;
         };
-        let (name, kind) = family.split_once(' ').unwrap_or((family, "untyped"));
-        let total = if kind == "counter" { "_total" } else { "" };
-        let help_text = help.splitn(4, ' ').nth(3).unwrap_or_default();
-        text.push_str(&format!("# HELP {name}{total} {help_text}\n# TYPE {name}{total} {kind}\n"));
+        let (family_name, metric_type) = family.split_once(' ').unwrap_or((family, "untyped"));
+        let suffix = if metric_type == "counter" { "_total" } else { "" };
+        let help = help_line.splitn(4, ' ').nth(3).unwrap_or_default();
+        prometheus.push_str(&format!(
+            "# HELP {family_name}{suffix} {help}\n# TYPE {family_name}{suffix} {metric_type}\n"
+        ));
     }
-    text
+    prometheus
 }

@@ -7,12 +7,15 @@ fn the_older_text_format_names_counter_families_like_their_samples() {
     let metrics = Metrics::default();
     metrics.accepted.inc();
     metrics.set_provider_available("blue", true, 3);
-    let plain = metrics.prometheus_text();
+    let prometheus_text = metrics.prometheus_text();
     let accepted = "# HELP postrider_accepted_total Messages stored.\n# TYPE postrider_accepted_total counter\n\
                     postrider_accepted_total 1\n";
-    assert!(plain.contains(accepted), "{plain}");
-    assert!(plain.contains("postrider_calls_in_flight{provider=\"blue\"} 3\n"), "{plain}");
-    assert!(!plain.contains("# UNIT") && !plain.contains("# EOF"), "{plain}");
+    assert!(prometheus_text.contains(accepted), "{prometheus_text}");
+    assert!(
+        prometheus_text.contains("postrider_calls_in_flight{provider=\"blue\"} 3\n"),
+        "{prometheus_text}"
+    );
+    assert!(!prometheus_text.contains("# UNIT") && !prometheus_text.contains("# EOF"), "{prometheus_text}");
 }
 
 #[test]

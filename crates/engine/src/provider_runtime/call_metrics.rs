@@ -4,8 +4,7 @@ use postrider_core::attempt::Outcome;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::{metrics::counter::Counter, metrics::histogram::Histogram};
 
 use crate::metrics::Metrics;
 

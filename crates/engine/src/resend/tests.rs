@@ -1,7 +1,6 @@
 use super::*;
-use crate::accept;
-use crate::config::Config;
 use crate::testing::{GatewayBuilder, open_store, request_over};
+use crate::{accept, config::Config};
 
 #[tokio::test]
 async fn a_run_pushes_no_more_entries_than_the_queue_holds() {
@@ -12,8 +11,8 @@ async fn a_run_pushes_no_more_entries_than_the_queue_holds() {
     for _ in 0..12 {
         accept::accept(&gateway, request_over("sms")).await.unwrap();
     }
-    let result = enqueue_due(&gateway).await.unwrap();
-    assert_eq!(result.enqueued, 5);
-    assert_eq!(result.backlog.due, 12);
+    let resend = enqueue_due(&gateway).await.unwrap();
+    assert_eq!(resend.enqueued, 5);
+    assert_eq!(resend.backlog.due, 12);
     assert_eq!(gateway.queue.depth().await, Some(5));
 }

@@ -1,9 +1,7 @@
 //! Tests of searches and their limits.
 
-use postrider_core::attempt::Outcome;
-use postrider_core::routing::RoutingStrategy;
-use std::sync::Arc;
-use std::time::Duration;
+use postrider_core::{attempt::Outcome, routing::RoutingStrategy};
+use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::accept::{self, AcceptRequest};
@@ -36,8 +34,8 @@ async fn send(gateway: &Gateway, number: &str, user: &str) {
 }
 
 async fn find_users(gateway: &Gateway, filter: DeliverySearchFilter) -> Vec<String> {
-    let found = search_deliveries(gateway, &filter, None, 100).await.unwrap();
-    let hits = found.hits.into_iter();
+    let results = search_deliveries(gateway, &filter, None, 100).await.unwrap();
+    let hits = results.hits.into_iter();
     hits.map(|hit| hit.user.unwrap_or_default()).collect()
 }
 
@@ -73,10 +71,10 @@ async fn a_search_examines_a_bounded_number_of_messages_and_the_next_continues()
         send(&gateway, "09122222223", "other").await;
     }
     let first = DeliverySearchFilter { user: Some("first".to_owned()), ..DeliverySearchFilter::default() };
-    let found = search_deliveries(&gateway, &first, None, 10).await.unwrap();
-    assert_eq!((found.hits.len(), found.is_truncated), (1, false), "a user is found by index");
+    let results = search_deliveries(&gateway, &first, None, 10).await.unwrap();
+    assert_eq!((results.hits.len(), results.is_truncated), (1, false), "a user is found by index");
     let filter = DeliverySearchFilter {
-        provider: found.hits[0].last_attempt.as_ref().unwrap().provider.clone(),
+        provider: results.hits[0].last_attempt.as_ref().unwrap().provider.clone(),
         ..DeliverySearchFilter::default()
     };
     let truncated = search_deliveries(&gateway, &filter, None, 10).await.unwrap();
@@ -92,14 +90,14 @@ async fn pages_follow_each_other_without_a_gap() {
     for number in 0..7 {
         send(&gateway, "09122222222", &number.to_string()).await;
     }
-    let (mut seen, mut before) = (Vec::new(), None);
+    let (mut seen_users, mut before) = (Vec::new(), None);
     loop {
-        let found = search_deliveries(&gateway, &DeliverySearchFilter::default(), before, 3).await.unwrap();
-        seen.extend(found.hits.into_iter().filter_map(|hit| hit.user));
-        before = found.next;
+        let results = search_deliveries(&gateway, &DeliverySearchFilter::default(), before, 3).await.unwrap();
+        seen_users.extend(results.hits.into_iter().filter_map(|hit| hit.user));
+        before = results.next;
         if before.is_none() {
             break;
         }
     }
-    assert_eq!(seen, ["6", "5", "4", "3", "2", "1", "0"]);
+    assert_eq!(seen_users, ["6", "5", "4", "3", "2", "1", "0"]);
 }

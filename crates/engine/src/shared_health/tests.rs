@@ -1,12 +1,10 @@
 //! Tests of the health that provider runtimes of several processes share.
 
 use super::*;
-use crate::config::Config;
-use crate::gateway::ProviderRuntime;
 use crate::testing::{GatewayBuilder, open_store};
-use postrider_core::attempt::Outcome;
-use postrider_core::clock::from_millis;
+use crate::{config::Config, gateway::ProviderRuntime};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
+use postrider_core::{attempt::Outcome, clock::from_millis};
 
 /// Returns gateways on one store and one clock; their first provider has a rate of two parts a second.
 async fn gateways(folder: &tempfile::TempDir, count: u64) -> Vec<Gateway> {
@@ -40,14 +38,14 @@ fn unavailable_outcome() -> Outcome {
 #[tokio::test]
 async fn all_processes_together_keep_the_rate() {
     let folder = tempfile::tempdir().unwrap();
-    let all = gateways(&folder, 3).await;
+    let processes = gateways(&folder, 3).await;
     let mut acquired = 0;
     for _ in 0..10 {
-        for gateway in &all {
+        for gateway in &processes {
             acquired +=
                 usize::from(first_two_providers(gateway).0.acquire(1, gateway.clock.now()).await.is_ok());
         }
-        all[0].clock.advance(Duration::from_millis(500));
+        processes[0].clock.advance(Duration::from_millis(500));
     }
     assert_eq!(acquired, 2 + 9, "4.5 s at two a second after a burst of two");
 }
@@ -55,24 +53,24 @@ async fn all_processes_together_keep_the_rate() {
 #[tokio::test]
 async fn an_open_breaker_is_shared_and_one_process_probes() {
     let folder = tempfile::tempdir().unwrap();
-    let all = gateways(&folder, 3).await;
-    let now = all[0].clock.now();
-    first_two_providers(&all[0]).1.complete(&unavailable_outcome().into(), now);
-    for gateway in &all {
+    let processes = gateways(&folder, 3).await;
+    let now = processes[0].clock.now();
+    first_two_providers(&processes[0]).1.complete(&unavailable_outcome().into(), now);
+    for gateway in &processes {
         sync_health(gateway).await.unwrap();
         assert!(!first_two_providers(gateway).1.is_available(now));
     }
-    all[0].clock.advance(all[0].config.providers[1].breaker_open_duration);
-    let later = all[0].clock.now();
+    processes[0].clock.advance(processes[0].config.providers[1].breaker_open_duration);
+    let later = processes[0].clock.now();
     let mut probes = 0;
-    for gateway in all.iter().rev() {
+    for gateway in processes.iter().rev() {
         probes += usize::from(first_two_providers(gateway).1.acquire(1, later).await.is_ok());
     }
     assert_eq!(probes, 1);
     // The last one probes and reports the result.
     let accepted = Outcome::Accepted { reference: None };
-    first_two_providers(&all[2]).1.complete(&accepted.into(), later);
-    for gateway in all.iter().rev() {
+    first_two_providers(&processes[2]).1.complete(&accepted.into(), later);
+    for gateway in processes.iter().rev() {
         sync_health(gateway).await.unwrap();
         assert!(first_two_providers(gateway).1.acquire(1, later).await.is_ok());
     }
@@ -81,15 +79,15 @@ async fn an_open_breaker_is_shared_and_one_process_probes() {
 #[tokio::test]
 async fn a_throttled_probe_closes_the_breaker() {
     let folder = tempfile::tempdir().unwrap();
-    let all = gateways(&folder, 2).await;
-    first_two_providers(&all[0]).1.complete(&unavailable_outcome().into(), all[0].clock.now());
-    all[0].clock.advance(all[0].config.providers[1].breaker_open_duration);
-    let now = all[0].clock.now();
-    assert!(first_two_providers(&all[0]).1.acquire(1, now).await.is_ok());
+    let processes = gateways(&folder, 2).await;
+    first_two_providers(&processes[0]).1.complete(&unavailable_outcome().into(), processes[0].clock.now());
+    processes[0].clock.advance(processes[0].config.providers[1].breaker_open_duration);
+    let now = processes[0].clock.now();
+    assert!(first_two_providers(&processes[0]).1.acquire(1, now).await.is_ok());
     let throttled = Outcome::Throttled { retry_after: Some(Duration::from_secs(1)) };
-    first_two_providers(&all[0]).1.complete(&throttled.into(), now);
+    first_two_providers(&processes[0]).1.complete(&throttled.into(), now);
     let later = now + Duration::from_secs(1);
-    for gateway in &all {
+    for gateway in &processes {
         sync_health(gateway).await.unwrap();
         assert!(!first_two_providers(gateway).1.is_available(now), "the cooldown is active");
         assert!(first_two_providers(gateway).1.acquire(1, later).await.is_ok(), "the cooldown has ended");
@@ -99,14 +97,14 @@ async fn a_throttled_probe_closes_the_breaker() {
 #[tokio::test]
 async fn a_cooldown_applies_to_all_processes() {
     let folder = tempfile::tempdir().unwrap();
-    let all = gateways(&folder, 2).await;
-    let now = all[0].clock.now();
+    let processes = gateways(&folder, 2).await;
+    let now = processes[0].clock.now();
     let throttled = Outcome::Throttled { retry_after: Some(Duration::from_secs(7)) };
-    first_two_providers(&all[0]).1.complete(&throttled.into(), now);
-    for gateway in &all {
+    first_two_providers(&processes[0]).1.complete(&throttled.into(), now);
+    for gateway in &processes {
         sync_health(gateway).await.unwrap();
     }
-    let runtime = first_two_providers(&all[1]).1;
+    let runtime = first_two_providers(&processes[1]).1;
     assert_eq!(runtime.unavailability(now).retry_after, Duration::from_secs(7));
     assert!(runtime.is_available(now + Duration::from_secs(7)));
 }
@@ -114,35 +112,35 @@ async fn a_cooldown_applies_to_all_processes() {
 #[tokio::test]
 async fn misconfigured_applies_to_all_processes_until_the_configuration_is_reloaded() {
     let folder = tempfile::tempdir().unwrap();
-    let all = gateways(&folder, 2).await;
-    let now = all[0].clock.now();
+    let processes = gateways(&folder, 2).await;
+    let now = processes[0].clock.now();
     let reason = "no account".to_owned();
-    first_two_providers(&all[0]).1.complete(&Outcome::Misconfigured { reason }.into(), now);
-    for gateway in &all {
+    first_two_providers(&processes[0]).1.complete(&Outcome::Misconfigured { reason }.into(), now);
+    for gateway in &processes {
         sync_health(gateway).await.unwrap();
     }
     let later = now + Duration::from_secs(3_600);
-    assert!(!first_two_providers(&all[1]).1.is_available(later));
-    let shared = all[1].store.load_health().await.unwrap().remove(0);
+    assert!(!first_two_providers(&processes[1]).1.is_available(later));
+    let shared = processes[1].store.load_health().await.unwrap().remove(0);
     assert!(!shared.applies_to(later, later));
 }
 
 #[tokio::test]
 async fn a_released_probe_can_be_made_by_another_process() {
     let folder = tempfile::tempdir().unwrap();
-    let all = gateways(&folder, 2).await;
-    let (here, there) = (first_two_providers(&all[0]).1, first_two_providers(&all[1]).1);
-    here.complete(&unavailable_outcome().into(), all[0].clock.now());
-    all[0].clock.advance(all[0].config.providers[1].breaker_open_duration);
-    let now = all[0].clock.now();
+    let processes = gateways(&folder, 2).await;
+    let (here, there) = (first_two_providers(&processes[0]).1, first_two_providers(&processes[1]).1);
+    here.complete(&unavailable_outcome().into(), processes[0].clock.now());
+    processes[0].clock.advance(processes[0].config.providers[1].breaker_open_duration);
+    let now = processes[0].clock.now();
     let permit = here.acquire(1, now).await.unwrap();
-    sync_health(&all[1]).await.unwrap();
+    sync_health(&processes[1]).await.unwrap();
     let busy = there.acquire(1, now).await.err().unwrap();
     assert!(busy.retry_after + busy.jitter_max >= Duration::from_secs(2), "{busy:?}");
     assert!(there.has_unknown_recovery(now));
     here.release(permit, now);
     assert_eq!(here.in_flight(), 0);
-    for gateway in &all {
+    for gateway in &processes {
         sync_health(gateway).await.unwrap();
     }
     assert!(there.acquire(1, now).await.is_ok());
@@ -172,22 +170,22 @@ async fn corrected_settings_are_not_affected_by_an_older_process() {
 #[tokio::test]
 async fn a_misconfigured_provider_is_logged_once_by_all_processes() {
     let folder = tempfile::tempdir().unwrap();
-    let all = gateways(&folder, 3).await;
-    let now = all[0].clock.now();
+    let processes = gateways(&folder, 3).await;
+    let now = processes[0].clock.now();
     let mut new_reports = 0;
-    for gateway in &all {
+    for gateway in &processes {
         for call in 0..50 {
             let reason = format!("no account (call {call})");
             first_two_providers(gateway).1.complete(&Outcome::Misconfigured { reason }.into(), now);
         }
     }
-    for gateway in &all {
+    for gateway in &processes {
         let report = first_two_providers(gateway).1.unreported_health().into_iter().collect::<Vec<_>>();
         let responses = gateway.store.report_health(report, now).await.unwrap();
         new_reports += responses.iter().filter(|response| response.is_new).count();
     }
     assert_eq!(new_reports, 1);
-    for gateway in &all {
+    for gateway in &processes {
         sync_health(gateway).await.unwrap();
         assert_eq!(first_two_providers(gateway).1.unreported_health(), None);
         assert_eq!(first_two_providers(gateway).1.status(now).state, "misconfigured");
@@ -207,9 +205,9 @@ async fn set_provider_control(gateway: &Gateway, action: ControlAction) {
 #[tokio::test]
 async fn a_pause_applies_to_all_processes_until_the_resume_whatever_the_results() {
     let folder = tempfile::tempdir().unwrap();
-    let all = gateways(&folder, 3).await;
-    set_provider_control(&all[0], ControlAction::Pause).await;
-    for gateway in &all {
+    let processes = gateways(&folder, 3).await;
+    set_provider_control(&processes[0], ControlAction::Pause).await;
+    for gateway in &processes {
         sync_health(gateway).await.unwrap();
         let now = gateway.clock.now();
         // A call that started before succeeds.
@@ -222,15 +220,15 @@ async fn a_pause_applies_to_all_processes_until_the_resume_whatever_the_results(
         assert!(status.is_paused && !status.is_available && status.detail.contains("boss"), "{status:?}");
         assert!(first_two_providers(gateway).1.has_unknown_recovery(now), "its deliveries are not claimed");
     }
-    let later = started_gateways(&folder, &all[0].clock, 1).await;
+    let later = started_gateways(&folder, &processes[0].clock, 1).await;
     sync_health(&later[0]).await.unwrap();
     assert!(
         !first_two_providers(&later[0]).1.is_available(later[0].clock.now()),
         "a process that starts later"
     );
-    all[0].clock.advance(Duration::from_secs(1));
-    set_provider_control(&all[1], ControlAction::Resume).await;
-    for gateway in &all {
+    processes[0].clock.advance(Duration::from_secs(1));
+    set_provider_control(&processes[1], ControlAction::Resume).await;
+    for gateway in &processes {
         sync_health(gateway).await.unwrap();
         assert!(!first_two_providers(gateway).1.has_unknown_recovery(gateway.clock.now()));
         assert!(first_two_providers(gateway).1.acquire(1, gateway.clock.now()).await.is_ok());
@@ -240,29 +238,29 @@ async fn a_pause_applies_to_all_processes_until_the_resume_whatever_the_results(
 #[tokio::test]
 async fn a_resume_resets_failures_and_misconfiguration() {
     let folder = tempfile::tempdir().unwrap();
-    let all = gateways(&folder, 2).await;
+    let processes = gateways(&folder, 2).await;
     let misconfigured = || Outcome::Misconfigured { reason: "no account".to_owned() };
     for outcome in [unavailable_outcome(), misconfigured()] {
-        first_two_providers(&all[0]).1.complete(&outcome.into(), all[0].clock.now());
-        for gateway in &all {
+        first_two_providers(&processes[0]).1.complete(&outcome.into(), processes[0].clock.now());
+        for gateway in &processes {
             sync_health(gateway).await.unwrap();
             assert!(!first_two_providers(gateway).1.is_available(gateway.clock.now()));
         }
-        all[0].clock.advance(Duration::from_secs(1));
-        set_provider_control(&all[1], ControlAction::Resume).await;
-        for gateway in all.iter().rev() {
+        processes[0].clock.advance(Duration::from_secs(1));
+        set_provider_control(&processes[1], ControlAction::Resume).await;
+        for gateway in processes.iter().rev() {
             sync_health(gateway).await.unwrap();
             assert!(first_two_providers(gateway).1.is_available(gateway.clock.now()));
         }
-        all[0].clock.advance(Duration::from_secs(1));
+        processes[0].clock.advance(Duration::from_secs(1));
     }
     // Later failures count again, and a process that reads the resume later does not reset them.
-    first_two_providers(&all[0]).1.complete(&unavailable_outcome().into(), all[0].clock.now());
-    for gateway in &all {
+    first_two_providers(&processes[0]).1.complete(&unavailable_outcome().into(), processes[0].clock.now());
+    for gateway in &processes {
         sync_health(gateway).await.unwrap();
         assert!(!first_two_providers(gateway).1.is_available(gateway.clock.now()));
     }
-    let later = started_gateways(&folder, &all[0].clock, 1).await;
+    let later = started_gateways(&folder, &processes[0].clock, 1).await;
     sync_health(&later[0]).await.unwrap();
     assert!(!first_two_providers(&later[0]).1.is_available(later[0].clock.now()));
 }
@@ -270,12 +268,12 @@ async fn a_resume_resets_failures_and_misconfiguration() {
 #[tokio::test]
 async fn a_resume_does_not_end_a_cooldown() {
     let folder = tempfile::tempdir().unwrap();
-    let all = gateways(&folder, 2).await;
+    let processes = gateways(&folder, 2).await;
     let throttled = Outcome::Throttled { retry_after: Some(Duration::from_secs(60)) };
-    first_two_providers(&all[0]).1.complete(&throttled.into(), all[0].clock.now());
-    sync_health(&all[0]).await.unwrap();
-    set_provider_control(&all[1], ControlAction::Resume).await;
-    for gateway in all.iter().chain(&all) {
+    first_two_providers(&processes[0]).1.complete(&throttled.into(), processes[0].clock.now());
+    sync_health(&processes[0]).await.unwrap();
+    set_provider_control(&processes[1], ControlAction::Resume).await;
+    for gateway in processes.iter().chain(&processes) {
         sync_health(gateway).await.unwrap();
         let status = first_two_providers(gateway).1.status(gateway.clock.now());
         assert!(!status.is_available && !status.can_resume(), "{status:?}");

@@ -1,14 +1,13 @@
 //! Tests of a worker with a hanging provider beside quick ones, on another channel and on the same, and with more
 //! work than slots.
 
-use postrider_core::attempt::Outcome;
-use postrider_core::capacity::CapacitySource;
-use postrider_core::channel::Channel;
 use postrider_core::clock::{Clock, Timestamp};
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
-use postrider_core::queue_entry::QueueEntry;
-use postrider_core::routing::RoutingStrategy;
+use postrider_core::{
+    attempt::Outcome, capacity::CapacitySource, channel::Channel, queue_entry::QueueEntry,
+    routing::RoutingStrategy,
+};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -16,9 +15,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::*;
-use crate::accept;
-use crate::config::Config;
 use crate::testing::{FixedOutcomeProvider, GatewayBuilder, open_store, request_over};
+use crate::{accept, config::Config};
 use postrider_providers::Provider;
 use postrider_queue::Queue;
 
@@ -118,10 +116,10 @@ fn config(channels: &[(&str, &[usize])]) -> Config {
         provider.timeout = LONGER_THAN_TEST;
     }
     let default = config.channels[0].clone();
-    let names: Vec<_> = config.providers.iter().map(|provider| provider.name.clone()).collect();
+    let provider_names: Vec<_> = config.providers.iter().map(|provider| provider.name.clone()).collect();
     let channel = |(name, providers): &(&str, &[usize])| Channel {
         name: name.parse().unwrap(),
-        providers: providers.iter().map(|index| names[*index].clone()).collect(),
+        providers: providers.iter().map(|index| provider_names[*index].clone()).collect(),
         ..default.clone()
     };
     config.channels = channels.iter().map(channel).collect();
@@ -140,12 +138,12 @@ async fn wait_until(condition: impl Fn() -> bool, description: &str) {
 async fn a_channel_keeps_its_speed_beside_a_channel_whose_provider_hangs() {
     let harness = WorkerHarness::with_hanging_provider(config(&[("slow", &[0]), ("quick", &[1])])).await;
     harness.time_to_send("quick", 40).await;
-    let alone = harness.time_to_send("quick", 200).await;
+    let time_alone = harness.time_to_send("quick", 200).await;
     harness.accept("slow", 500).await;
     let uses_most_slots = || harness.first.call_count() > 40;
     wait_until(uses_most_slots, "the slow channel uses most slots").await;
-    let beside = harness.time_to_send("quick", 200).await;
-    assert!(beside < alone * 5, "{beside:?} beside the slow channel, {alone:?} alone");
+    let time_beside = harness.time_to_send("quick", 200).await;
+    assert!(time_beside < time_alone * 5, "{time_beside:?} beside the slow channel, {time_alone:?} alone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

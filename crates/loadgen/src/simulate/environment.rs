@@ -71,7 +71,7 @@ impl SimulationEnvironment {
         let store = open_store(config.clone()).await?;
         reject_used_store(&*store, &url).await?;
         let queue = postrider_queue::open("memory:", config.queue_window).await?;
-        let clock = shared_health::store_clock(&store).await?;
+        let clock = shared_health::store_clock(&*store).await?;
         let backends = SharedBackends { store, queue, clock };
         let mut senders = Vec::with_capacity(options.senders.len());
         for (index, sender) in options.senders.iter().enumerate() {

@@ -47,7 +47,7 @@ pub async fn run_with_senders(
 fn start_senders(environment: &SimulationEnvironment) -> Vec<BackgroundTasks> {
     let mut senders = Vec::with_capacity(environment.senders.len());
     for (index, gateway) in environment.senders.iter().enumerate() {
-        let mut tasks = BackgroundTasks::new();
+        let mut tasks = BackgroundTasks::default();
         if index == 0 {
             tasks.start_health_sync(gateway);
             tasks.start_fan_out(gateway);

@@ -81,7 +81,9 @@ pub(super) async fn show(
 ) -> JsonResult<RecipientView> {
     auth::authorize(&gateway, &headers, Scope::Read)?;
     let address = parse_address(&gateway, &path)?;
-    let recipient = recipient::find_recipient(&gateway, &address)
+    let recipient = gateway
+        .store
+        .recipient(&address.channel, &address.address)
         .await
         .map_err(|error| Problem::from_error(&gateway, "read the recipient", &error))?;
     Ok(Json(match recipient {

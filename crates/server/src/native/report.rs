@@ -141,7 +141,7 @@ pub(super) async fn show(State(gateway): State<Arc<Gateway>>, headers: HeaderMap
 }
 
 fn report_view(gateway: &Gateway, report: Report) -> ReportView {
-    let next_due_at = sync_report::sync_interval(gateway).map(|interval| rfc3339(report.as_of + interval));
+    let next_due_at = gateway.config.schedule.report.map(|interval| rfc3339(report.as_of + interval));
     let attempts = report.providers.iter().map(ProviderReportRow::attempts).sum();
     ReportView {
         as_of: rfc3339(report.as_of),

@@ -72,7 +72,7 @@ pub(super) async fn list(
         .map_err(|error| Problem::from_error(&gateway, "list usage", &error))?;
     let rows = usage_rows(&page.messages);
     if format == UsageFormat::Csv {
-        let mut response = csv_response("usage.csv", csv::rows_to_csv(true, &rows));
+        let mut response = csv_response("usage.csv", csv::rows_to_csv(&rows));
         if let Some(link) = page.next.and_then(|next| next_page_link(&query, next)) {
             response.headers_mut().insert(LINK, link);
         }

@@ -124,8 +124,7 @@ impl ReportCache {
         match sync_report::latest_report(gateway).await {
             Ok(None) => ReportLookup::NoReport,
             Ok(Some((generation, report))) => {
-                let overdue =
-                    is_overdue(report.as_of, sync_report::sync_interval(gateway), gateway.clock.now());
+                let overdue = is_overdue(report.as_of, gateway.config.schedule.report, gateway.clock.now());
                 ReportLookup::Report(Arc::new(CachedReport {
                     cache_key: self.cache_key(generation, overdue, gateway),
                     report,

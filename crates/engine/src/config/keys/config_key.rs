@@ -2,7 +2,8 @@
 
 use super::value_kind::ValueKind;
 
-/// The one key with a variable that is not derived from its path: the replaced notification service named it.
+/// Path of the only key whose variable does not follow from the path: the replaced notification service named the
+/// variable.
 pub(super) const USED_CHANNELS: &str = "used_channels";
 
 /// A configuration key.
@@ -12,7 +13,7 @@ pub struct ConfigKey {
     pub path: &'static str,
     /// Kind of the value.
     pub kind: ValueKind,
-    /// Default value; empty if there is none or if it depends on other keys.
+    /// Default value; empty if the key has no default or a default that depends on other keys.
     pub default: &'static str,
     /// Description in one line.
     pub description: &'static str,
@@ -24,7 +25,7 @@ impl ConfigKey {
         if self.path == USED_CHANNELS {
             return Some("USED_CHANNELS".to_owned());
         }
-        let named = self.path.contains("NAME") || self.path.starts_with("keys.");
-        (!named).then(|| format!("POSTRIDER_{}", self.path.to_uppercase().replace('.', "_")))
+        let is_in_named_table = self.path.contains("NAME") || self.path.starts_with("keys.");
+        (!is_in_named_table).then(|| format!("POSTRIDER_{}", self.path.to_uppercase().replace('.', "_")))
     }
 }

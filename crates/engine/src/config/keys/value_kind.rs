@@ -1,4 +1,18 @@
-//! Kinds of configuration values.
+//! Kinds of configuration values: which values are valid, and how error messages describe them.
+
+use postrider_core::duration::parse_duration;
+use std::time::Duration;
+
+use toml::Value;
+
+/// Maximum of any duration: ten years.
+const DURATION_MAX: Duration = Duration::from_secs(3_650 * 24 * 3_600);
+
+/// Maximum weight of a provider.
+const WEIGHT_MAX: i64 = 1_000_000;
+
+/// Value of [`ValueKind::DurationOrNever`] that is no duration.
+pub(in crate::config) const NEVER: &str = "never";
 
 /// The kind of a configuration value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,20 +40,35 @@ pub enum ValueKind {
 }
 
 impl ValueKind {
-    /// Returns the unit or the choices, for the documentation.
-    pub fn unit(self) -> String {
-        match self {
-            Self::Text => "text".to_owned(),
-            Self::Choice(words) => words.join(", "),
-            Self::Flag => "true, false".to_owned(),
-            Self::Count(..) => "count".to_owned(),
-            Self::Bytes(..) => "bytes".to_owned(),
-            Self::Number => "number".to_owned(),
-            Self::Duration => "duration".to_owned(),
-            Self::DurationOrNever => "duration, never".to_owned(),
-            Self::List => "list".to_owned(),
-            Self::Weights => "table".to_owned(),
+    /// Returns the value in the form that serde reads. A duration becomes the table of [`std::time::Duration`].
+    ///
+    /// # Errors
+    ///
+    /// Returns the problem if the value is not of this kind.
+    pub(in crate::config) fn read(self, value: &Value) -> Result<Value, String> {
+        let is_valid = match (self, value) {
+            (Self::DurationOrNever, Value::String(text)) if text == NEVER => true,
+            (Self::Duration | Self::DurationOrNever, Value::String(text)) => {
+                if let Ok(duration) = parse_duration(text) {
+                    return duration_table(duration);
+                }
+                false
+            }
+            (Self::Text, Value::String(_)) | (Self::Flag, Value::Boolean(_)) => true,
+            (Self::Choice(words), Value::String(text)) => words.contains(&text.as_str()),
+            (Self::Count(least, most) | Self::Bytes(least, most), Value::Integer(number)) => {
+                (least..=most).contains(number)
+            }
+            (Self::Number, Value::Float(number)) => number.is_finite(),
+            (Self::Number, Value::Integer(number)) => i32::try_from(*number).is_ok(),
+            (Self::List, Value::Array(texts)) => texts.iter().all(Value::is_str),
+            (Self::Weights, Value::Table(weights)) => weights.values().all(is_weight),
+            _ => false,
+        };
+        if is_valid {
+            return Ok(value.clone());
         }
+        Err(format!("must be {}, but is {value}", self.expected()))
     }
 
     /// Returns the expected form of a value, for error messages.
@@ -57,4 +86,18 @@ impl ValueKind {
             Self::Weights => "a table of whole numbers such as { red = 30, blue = 70 }".to_owned(),
         }
     }
+}
+
+fn duration_table(duration: Duration) -> Result<Value, String> {
+    if duration.is_zero() {
+        return Err("must be greater than zero".to_owned());
+    }
+    if duration > DURATION_MAX {
+        return Err("must be at most 3650d".to_owned());
+    }
+    Value::try_from(duration).map_err(|error| error.to_string())
+}
+
+fn is_weight(value: &Value) -> bool {
+    value.as_integer().is_some_and(|weight| (0..=WEIGHT_MAX).contains(&weight))
 }

@@ -1,89 +1,54 @@
-//! Collects the secrets among resolved settings: masked values, and values that came from a variable or a
-//! file.
+//! Collects the secrets among resolved settings: values under secret names, and passwords in URLs.
 //!
-//! Collects too much rather than too little: the result is used to mask transcripts that an operator asked
-//! for.
+//! Collects too much rather than too little: the result is used to mask transcripts that an operator asked for.
 
+use std::collections::BTreeSet;
 use toml::{Table, Value};
 
 use super::mask::is_secret_name;
-use super::placeholder::next_placeholder;
 
 /// Minimum length of a word of a secret text that is masked separately, in bytes.
-const PIECE_BYTES_MIN: usize = 8;
+const WORD_BYTES_MIN: usize = 8;
 
-/// Returns the secrets in `settings`; `masked` is the same table with secrets masked.
-pub fn collect_secrets(settings: &Table, masked: &Table) -> Vec<String> {
-    let mut secrets = Vec::new();
-    for (key, value) in settings {
-        collect_value(value, masked.get(key), &mut secrets);
+/// Adds the secrets in `settings` to `secrets`.
+pub fn collect_secrets(settings: &Table, secrets: &mut BTreeSet<String>) {
+    for (name, value) in settings {
+        collect_value(value, is_secret_name(name), secrets);
     }
     secrets.retain(|secret| !secret.trim().is_empty());
-    secrets
 }
 
-fn collect_value(value: &Value, masked: Option<&Value>, secrets: &mut Vec<String>) {
-    match (value, masked) {
-        (Value::Table(table), Some(Value::Table(masked))) => {
-            for (key, value) in table {
-                collect_value(value, masked.get(key), secrets);
+fn collect_value(value: &Value, is_secret: bool, secrets: &mut BTreeSet<String>) {
+    match value {
+        Value::Table(table) => {
+            for (name, value) in table {
+                collect_value(value, is_secret || is_secret_name(name), secrets);
             }
         }
-        (Value::Array(values), Some(Value::Array(masked))) => {
-            for (value, masked) in values.iter().zip(masked) {
-                collect_value(value, Some(masked), secrets);
-            }
+        Value::Array(elements) => {
+            elements.iter().for_each(|element| collect_value(element, is_secret, secrets));
         }
-        (Value::String(text), Some(Value::String(masked))) if text == masked => {}
-        (Value::String(text), Some(Value::String(masked))) => collect_text(text, masked, secrets),
-        (Value::Integer(_) | Value::Float(_), Some(Value::String(_))) => secrets.push(value.to_string()),
-        _ => {}
+        Value::String(text) if is_secret && !text.contains("://") => {
+            // `Bearer abc` is a secret, and so is `abc` alone.
+            let words = text.split_whitespace().filter(|word| word.len() >= WORD_BYTES_MIN);
+            secrets.extend(words.chain([text.as_str()]).map(str::to_owned));
+        }
+        Value::String(text) => secrets.extend(url_secrets(text)),
+        Value::Integer(_) | Value::Float(_) if is_secret => drop(secrets.insert(value.to_string())),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
     }
 }
 
-fn collect_text(text: &str, masked: &str, secrets: &mut Vec<String>) {
-    if next_placeholder(masked).is_some() {
-        secrets.extend(placeholder_contents(text, masked));
-    } else if let Some((_, rest)) = text.split_once("://") {
-        secrets.extend(url_secrets(rest));
-    } else {
-        // `Bearer abc` is a secret, and so is `abc` alone.
-        let words = text.split_whitespace().filter(|piece| piece.len() >= PIECE_BYTES_MIN);
-        secrets.extend(words.map(str::to_owned));
-        secrets.push(text.to_owned());
-    }
-}
-
-/// Returns the parts of `text` that stand for the placeholders of `written`.
-fn placeholder_contents(text: &str, written: &str) -> Vec<String> {
-    let mut contents = Vec::new();
-    let (mut text, mut written) = (text, written);
-    while let Some(start) = next_placeholder(written) {
-        let Some(end) = written[start..].find('}').map(|end| start + end + 1) else {
-            break;
-        };
-        text = text.get(start..).unwrap_or_default();
-        written = &written[end..];
-        let literal = &written[..next_placeholder(written).unwrap_or(written.len())];
-        let length = match literal {
-            "" => text.len(),
-            literal => text.find(literal).unwrap_or(text.len()),
-        };
-        contents.push(text[..length].to_owned());
-        text = &text[length..];
-    }
-    contents
-}
-
-/// Returns the password of a URL and the secret values of its query.
-fn url_secrets(rest: &str) -> Vec<String> {
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+/// Returns the password of a URL and the secret values in the query of the URL.
+fn url_secrets(url: &str) -> Vec<String> {
+    let after_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = after_scheme.split(['/', '?', '#']).next().unwrap_or_default();
     let login = authority.rsplit_once('@').map(|(login, _)| login);
-    let password = login.and_then(|login| login.split_once(':')).map(|(_, password)| password.to_owned());
-    let query = rest.split_once('?').map_or("", |(_, query)| query);
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let values = pairs.filter(|(name, _)| is_secret_name(name)).map(|(_, value)| value.to_owned());
-    password.into_iter().chain(values).collect()
+    let password = login.and_then(|login| login.split_once(':')).map(|(_, password)| password);
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let parameters = query.split('&').filter_map(|parameter| parameter.split_once('='));
+    let secret_parameters = parameters.filter(|(name, _)| is_secret_name(name)).map(|(_, value)| value);
+    password.into_iter().chain(secret_parameters).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
 //! Masks secrets in settings and URLs.
+//!
+//! URLs are not parsed by the `url` crate, because the crate rejects a PostgreSQL URL with several hosts or with `/`, `?`
+//! or `#` in the password, and because a URL with a placeholder must stay as written.
 
 use toml::Value;
 
@@ -7,7 +10,7 @@ use super::placeholder::is_placeholder;
 /// Replacement for a secret in output.
 const MASK: &str = "***";
 
-/// Values of keys with one of these parts in their name are masked.
+/// Parts of the names of secret keys: the value of a key whose name contains one of these parts is masked.
 const SECRET_NAME_PARTS: [&str; 9] =
     ["secret", "pass", "pwd", "token", "credential", "service_account", "auth", "signature", "key"];
 
@@ -37,24 +40,21 @@ fn mask_value(is_secret: bool, value: &Value) -> Value {
 
 /// Returns whether the name of a key suggests a secret.
 pub(super) fn is_secret_name(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    SECRET_NAME_PARTS.iter().any(|name_part| key.contains(name_part))
+    let lowercase_key = key.to_ascii_lowercase();
+    SECRET_NAME_PARTS.iter().any(|name_part| lowercase_key.contains(name_part))
 }
 
 /// Returns the URL with the password and secret query values masked: `redis://:hunter2@host/0` becomes
 /// `redis://:***@host/0`.
 pub fn mask_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
-        return match url.split_once('?') {
-            Some((path, query)) => format!("{path}?{}", mask_query(query)),
-            None => url.to_owned(),
-        };
+        return mask_query(url);
     };
     // As PostgreSQL parses it: the credentials end at the first `@`, even if the password contains `/`, `?`
     // or `#`.
-    let credentials = if scheme.starts_with("postgres") { rest.find('@').unwrap_or(0) } else { 0 };
-    let (_, after) = rest.split_at(credentials);
-    let authority_end = after.find(['/', '?', '#']).map_or(rest.len(), |end| credentials + end);
+    let credentials_end = if scheme.starts_with("postgres") { rest.find('@').unwrap_or(0) } else { 0 };
+    let authority_end =
+        rest[credentials_end..].find(['/', '?', '#']).map_or(rest.len(), |length| credentials_end + length);
     let (authority, path) = rest.split_at(authority_end);
     let authority = match authority.rsplit_once('@') {
         Some((login, host)) => {
@@ -63,19 +63,19 @@ pub fn mask_url(url: &str) -> String {
         }
         None => authority.to_owned(),
     };
-    let path = match path.split_once('?') {
-        Some((path, query)) => format!("{path}?{}", mask_query(query)),
-        None => path.to_owned(),
-    };
-    format!("{scheme}://{authority}{path}")
+    format!("{scheme}://{authority}{}", mask_query(path))
 }
 
-fn mask_query(query: &str) -> String {
-    let pair = |pair: &str| match pair.split_once('=') {
-        Some((name, value)) if is_secret_name(name) && !is_placeholder(value) => format!("{name}={MASK}"),
-        _ => pair.to_owned(),
+/// Masks secret values in the query of a path.
+fn mask_query(path_and_query: &str) -> String {
+    let Some((path, query)) = path_and_query.split_once('?') else {
+        return path_and_query.to_owned();
     };
-    query.split('&').map(pair).collect::<Vec<_>>().join("&")
+    let mask_parameter = |parameter: &str| match parameter.split_once('=') {
+        Some((name, value)) if is_secret_name(name) && !is_placeholder(value) => format!("{name}={MASK}"),
+        _ => parameter.to_owned(),
+    };
+    format!("{path}?{}", query.split('&').map(mask_parameter).collect::<Vec<_>>().join("&"))
 }
 
 #[cfg(test)]

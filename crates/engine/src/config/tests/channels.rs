@@ -1,8 +1,7 @@
 //! Tests of disabled channels and address kinds.
 
 use super::{TWO_PROVIDERS, load};
-use postrider_core::address::AddressKind;
-use postrider_core::channel::Addressing;
+use postrider_core::{address::AddressKind, channel::Addressing};
 
 #[test]
 fn a_disabled_channel_is_left_out_everywhere() {

@@ -2,10 +2,7 @@
 
 use super::super::*;
 use super::{TWO_PROVIDERS, load, load_with};
-use postrider_core::channel::Addressing;
-use postrider_core::name::ConfigName;
-use postrider_core::retry::UnknownPolicy;
-use postrider_core::routing::RoutingStrategy;
+use postrider_core::{channel::Addressing, name::ConfigName, retry::UnknownPolicy, routing::RoutingStrategy};
 
 /// Default configuration of the notification service.
 const LEGACY_VARIABLES: [(&str, &str); 6] = [
@@ -67,13 +64,13 @@ fn a_channel_variable_may_mix_address_kinds() {
 
 #[test]
 fn used_channels_defaults_to_all_channels() {
-    let two = format!(
+    let two_channels = format!(
         "{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\"]\n[channels.email]\nproviders = [\"blue\"]\n"
     );
-    assert_eq!(load(&two).unwrap().used_channels.len(), 2);
-    let one = load(&format!("used_channels = [\"sms\"]\n{two}")).unwrap();
-    assert_eq!(one.used_channels, ["sms".parse().unwrap()]);
-    assert!(one.has_used_channels && !load(&two).unwrap().has_used_channels);
+    assert_eq!(load(&two_channels).unwrap().used_channels.len(), 2);
+    let only_sms = load(&format!("used_channels = [\"sms\"]\n{two_channels}")).unwrap();
+    assert_eq!(only_sms.used_channels, ["sms".parse().unwrap()]);
+    assert!(only_sms.has_used_channels && !load(&two_channels).unwrap().has_used_channels);
 }
 
 #[test]
@@ -181,5 +178,5 @@ fn a_table_named_after_a_class_needs_no_kind() {
     let file = "[providers.TwilioSmsService]\naccount_sid = \"AC1\"\nauth_token = \"x\"\nfrom = \"+1\"\n";
     let (config, warnings) = load_with(file, &Environment::from(LEGACY_VARIABLES)).unwrap();
     assert_eq!(find_provider(&config, "TwilioSmsService").kind, "twilio");
-    assert!(warnings.iter().all(|line| !line.contains("TwilioSmsService")), "{warnings:?}");
+    assert!(warnings.iter().all(|warning| !warning.contains("TwilioSmsService")), "{warnings:?}");
 }

@@ -1,19 +1,16 @@
 //! Tests of a round over a channel with providers that need different address kinds.
 
-use postrider_core::address::AddressKind;
-use postrider_core::channel::Addressing;
-use postrider_core::clock::Timestamp;
-use postrider_core::message::Delivery;
-use postrider_core::name::ConfigName;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_core::recipient::{Recipient, RecipientStatus};
-use postrider_core::routing::RoutingStrategy;
+use postrider_core::{
+    address::AddressKind, channel::Addressing, clock::Timestamp, message::Delivery, name::ConfigName,
+    routing::RoutingStrategy,
+};
 use tempfile::TempDir;
 
 use super::*;
 use crate::accept::{AcceptError, MissingAddressPolicy};
-use crate::config::ProviderConfig;
-use crate::receipts;
+use crate::{config::ProviderConfig, receipts};
 
 const PUSH: &str = "token-1";
 const EMAIL: &str = "ada@example.org";
@@ -110,12 +107,12 @@ fn all_contacts() -> [(AddressKind, &'static str); 3] {
 
 /// Returns provider, outcome and address of each attempt.
 fn attempts(delivery: &Delivery) -> Vec<String> {
-    let line = |attempt: &postrider_core::message::RecordedAttempt| {
+    let attempt_line = |attempt: &postrider_core::message::RecordedAttempt| {
         let provider = attempt.provider.as_ref().map_or("-", ConfigName::as_str);
         let address = attempt.address.as_deref().unwrap_or("-");
         format!("{provider}: {} {address}", attempt.outcome)
     };
-    delivery.attempts.iter().map(line).collect()
+    delivery.attempts.iter().map(attempt_line).collect()
 }
 
 #[tokio::test]
@@ -164,8 +161,8 @@ async fn an_invalid_address_becomes_inactive_and_the_next_one_is_used() {
     assert_eq!(delivery.state.kind().as_str(), "sent");
     assert_eq!(harness.recipient_status(PUSH).await, RecipientStatus::Inactive);
     assert_eq!(harness.recipient_status(EMAIL).await, RecipientStatus::Active);
-    let again = harness.send(&all_contacts()).await;
-    assert_eq!(attempts(&again), ["email: accepted ada@example.org"]);
+    let second_delivery = harness.send(&all_contacts()).await;
+    assert_eq!(attempts(&second_delivery), ["email: accepted ada@example.org"]);
 }
 
 #[tokio::test]
@@ -269,9 +266,9 @@ async fn invalid_or_missing_contacts_are_refused_unless_their_delivery_may_fail_
     assert!(matches!(error, AcceptError::InvalidContact { kind: AddressKind::Email, .. }), "{error:?}");
     let error = accept::accept(&harness.gateway, request_to(&all_contacts()[..1])).await.unwrap_err();
     assert!(matches!(error, AcceptError::NoUsableContact { .. }), "{error:?}");
-    let alone =
+    let failing_alone =
         AcceptRequest { on_missing_address: MissingAddressPolicy::FailDelivery, ..request_to(&invalid) };
-    accept::accept(&harness.gateway, alone).await.unwrap();
+    accept::accept(&harness.gateway, failing_alone).await.unwrap();
     step(&harness.gateway, 1, Duration::ZERO).await;
     assert_eq!(harness.addresses_received(0), [PUSH]);
 }
@@ -280,8 +277,8 @@ async fn invalid_or_missing_contacts_are_refused_unless_their_delivery_may_fail_
 async fn the_subject_of_the_message_precedes_that_of_the_channel() {
     let harness = MixedAddressHarness::new(&[(AddressKind::Email, accepted())]).await;
     harness.send(&all_contacts()).await;
-    let own = AcceptRequest { subject: Some("Your code".to_owned()), ..request_to(&all_contacts()) };
-    accept::accept(&harness.gateway, own).await.unwrap();
+    let own_subject = AcceptRequest { subject: Some("Your code".to_owned()), ..request_to(&all_contacts()) };
+    accept::accept(&harness.gateway, own_subject).await.unwrap();
     step(&harness.gateway, 1, Duration::ZERO).await;
     assert_eq!(harness.subjects_received(0), ["News", "Your code"]);
     let invalid = AcceptRequest { subject: Some("a\r\nBcc: b".to_owned()), ..request_to(&all_contacts()) };

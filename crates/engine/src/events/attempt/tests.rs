@@ -68,14 +68,17 @@ fn responses_are_classified() {
     assert_eq!(state_after(http_response(410, None), 0, at(1)), EventStatus::Dead { at: at(1) });
     let forbidden = WebhookResult::Forbidden("private".to_owned());
     assert_eq!(state_after(forbidden, 0, at(1)), EventStatus::Dead { at: at(1) });
-    let state = state_after(http_response(503, Some(90)), 0, at(1));
-    assert_eq!(state, EventStatus::Waiting { due_at: at(91) });
+    let state_after_wait = state_after(http_response(503, Some(90)), 0, at(1));
+    assert_eq!(state_after_wait, EventStatus::Waiting { due_at: at(91) });
 }
 
 #[test]
 fn an_event_past_its_maximum_age_is_dead_whatever_the_number_of_attempts() {
-    let old = at(96 * 3_600);
-    assert_eq!(state_after(http_response(500, None), 0, old), EventStatus::Dead { at: old });
+    let age_max_passed_at = at(96 * 3_600);
+    assert_eq!(
+        state_after(http_response(500, None), 0, age_max_passed_at),
+        EventStatus::Dead { at: age_max_passed_at }
+    );
 }
 
 #[test]
@@ -99,7 +102,7 @@ fn the_payload_has_no_message_body_and_is_the_same_for_each_attempt() {
 #[test]
 fn the_secrets_of_an_api_key_precede_those_of_the_events_section() {
     let parse = |text: &str| SigningSecrets::parse(&[text]).unwrap();
-    let (one, other) = (
+    let (general_secrets, key_secrets) = (
         parse("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
         parse("whsec_ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7fH1+f4CBgoM="),
     );
@@ -113,8 +116,8 @@ fn the_secrets_of_an_api_key_precede_those_of_the_events_section() {
     let none = SigningSecrets::default();
     let general =
         |secrets: &SigningSecrets| EventsConfig { secrets: secrets.clone(), ..EventsConfig::default() };
-    assert_eq!(signing_secrets(&general(&one), Some(&key(&other))), Some(&other));
-    assert_eq!(signing_secrets(&general(&one), Some(&key(&none))), Some(&one));
-    assert_eq!(signing_secrets(&general(&one), None), Some(&one));
+    assert_eq!(signing_secrets(&general(&general_secrets), Some(&key(&key_secrets))), Some(&key_secrets));
+    assert_eq!(signing_secrets(&general(&general_secrets), Some(&key(&none))), Some(&general_secrets));
+    assert_eq!(signing_secrets(&general(&general_secrets), None), Some(&general_secrets));
     assert_eq!(signing_secrets(&general(&none), Some(&key(&none))), None);
 }
