@@ -77,10 +77,11 @@ fn build_logger(cli: &Cli, config: &LogConfig) -> Logger {
 /// command.
 fn log_filter<'a>(cli: &Cli, environment: &'a Environment, config: &'a LogConfig) -> &'a str {
     let default = if is_long_running(&cli.command) { "warn,postrider=info" } else { "warn" };
+    let configured = Some(config.filter.as_str()).filter(|filter| !filter.is_empty());
     let from_environment = || LOG_VARIABLES.iter().find_map(|name| environment.get(name));
     match (cli.quiet, cli.verbose) {
         (true, _) => "error",
-        (false, 0) => from_environment().or(config.filter.as_deref()).unwrap_or(default),
+        (false, 0) => from_environment().or(configured).unwrap_or(default),
         (false, 1) => "info,postrider=debug",
         (false, _) => "debug,postrider=trace",
     }

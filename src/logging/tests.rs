@@ -5,7 +5,7 @@ use super::*;
 fn filter(line: &str, variables: &[(&str, &str)], configured: Option<&str>) -> String {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let cli = Cli::parse_from(line.split(' '));
-    let config = LogConfig { filter: configured.map(str::to_owned), ..LogConfig::default() };
+    let config = LogConfig { filter: configured.unwrap_or_default().to_owned(), ..LogConfig::default() };
     log_filter(&cli, &variables.collect(), &config).to_owned()
 }
 

@@ -88,7 +88,7 @@ fn opt_changes(
     route: &Route,
     request: &ProviderOptRequest,
 ) -> Vec<OptChange> {
-    let provider_kind = runtime.provider.address_kind();
+    let provider_kind = runtime.adapter().address_kind();
     let usable_kinds = route.address_kinds().iter().filter(|kind| kind.is_usable_by(provider_kind));
     let mut addresses = usable_kinds
         .filter_map(|kind| parse_address(*kind, &request.address, &gateway.config.phone).ok())

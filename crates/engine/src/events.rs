@@ -97,7 +97,7 @@ pub fn validate_callback_url(gateway: &Gateway, text: &str) -> Result<String, St
 
 /// Returns whether events of messages with this API key can be signed.
 pub fn can_sign(gateway: &Gateway, api_key_name: &str) -> bool {
-    attempt::signing_secrets(&gateway.config.events, gateway.config.api_key(api_key_name)).is_some()
+    attempt::signing_secrets(&gateway.config.events, gateway.api_key(api_key_name).as_deref()).is_some()
 }
 
 /// Polls the endpoints with waiting events; never returns.

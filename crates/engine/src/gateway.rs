@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use data_encoding::BASE64URL_NOPAD;
+use parking_lot::RwLock;
 use tokio::sync::Notify;
 
 use crate::config::{ApiKey, Config, ProviderConfig};

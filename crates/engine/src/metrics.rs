@@ -192,7 +192,7 @@ impl Metrics {
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let build_info = Family::<Vec<(String, String)>, Gauge>::default();
         build_info.get_or_create(&labels).set(1);
-        lock(&self.registry).register("build_info", "Version and commit of the program", build_info);
+        self.registry.lock().register("build_info", "Version and commit of the program", build_info);
     }
 
     /// Returns the counter of attempts for one provider and outcome.

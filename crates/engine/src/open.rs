@@ -49,7 +49,7 @@ impl Gateway {
         let channels = self.config.channels.iter();
         for route in channels.filter_map(|channel| self.route(channel.name.as_str())) {
             for runtime in route.unusable_providers() {
-                let needed_kind = runtime.provider.address_kind().description();
+                let needed_kind = runtime.adapter().address_kind().description();
                 log::warn!(
                     "provider is never used, its channel takes no address of kind {needed_kind}: remove it from the channel, \
                      or correct channels.{channel}.address; provider={provider} channel={channel}",

@@ -11,7 +11,7 @@ use postrider_core::{name::ConfigName, provider_control::ProviderControl, rate_l
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{sync::Arc, time::Duration};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::sync::Notify;
 
 mod busy;
@@ -312,7 +312,8 @@ impl ProviderRuntime {
     pub async fn call(&self, _permit: CallPermit<'_>, message: &OutboundMessage, clock: &Clock) -> Attempt {
         let (started_at, stopwatch) = (clock.now(), clock.stopwatch());
         let _call_guard = self.response_times.start_call(clock);
-        let send_result = tokio::time::timeout(self.call_timeout, self.provider.send(message)).await;
+        let adapter = self.adapter();
+        let send_result = tokio::time::timeout(self.call_timeout, adapter.send(message)).await;
         let send_result = send_result.unwrap_or_else(|_| {
             Outcome::Unknown { reason: "no response within the timeout".to_owned() }.into()
         });

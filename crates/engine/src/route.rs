@@ -32,7 +32,7 @@ impl Route {
         let find_runtime = |name: &ConfigName| runtimes.iter().find(|runtime| runtime.name == *name).cloned();
         let providers: Vec<Arc<ProviderRuntime>> =
             channel.providers.iter().filter_map(find_runtime).collect();
-        let provider_kinds = providers.iter().map(|runtime| runtime.provider.address_kind());
+        let provider_kinds = providers.iter().map(|runtime| runtime.adapter().address_kind());
         let address_kinds = channel.addressing.kinds(provider_kinds);
         let state_changes = DeliveryStateKind::ALL
             .map(|state| metrics.state_change_counter(channel.name.as_str(), state.as_str()));
@@ -91,7 +91,7 @@ impl Route {
             Addressing::ByProviders(_) | Addressing::Mixed => true,
         };
         let mut runtimes = self.providers.iter();
-        is_unrestricted && runtimes.all(|runtime| runtime.provider.address_kind() == AddressKind::Any)
+        is_unrestricted && runtimes.all(|runtime| runtime.adapter().address_kind() == AddressKind::Any)
     }
 
     /// Returns whether a delivery over this route carries several addresses.
@@ -102,7 +102,7 @@ impl Route {
     /// Returns the providers that can use none of the channel's address kinds.
     pub fn unusable_providers(&self) -> impl Iterator<Item = &ProviderRuntime> {
         let is_unusable = |runtime: &&ProviderRuntime| {
-            let provider_kind = runtime.provider.address_kind();
+            let provider_kind = runtime.adapter().address_kind();
             !self.address_kinds.iter().any(|kind| kind.is_usable_by(provider_kind))
         };
         self.providers.iter().map(Arc::as_ref).filter(is_unusable)

@@ -21,8 +21,8 @@ pub(super) fn user_throttles(
     request: &AcceptRequest,
     deliveries: &[NewDelivery],
 ) -> Vec<UserThrottle> {
-    let api_key = gateway.config.api_key(&request.api_key_name);
-    let key_limit = api_key.and_then(|key| Some((key.name.as_str(), key.user_per_hour?)));
+    let api_key = gateway.api_key(&request.api_key_name);
+    let key_limit = api_key.as_ref().and_then(|key| Some((key.name.as_str(), key.user_per_hour?)));
     let mut throttles = Vec::<UserThrottle>::new();
     for delivery in deliveries {
         let Some(route) = gateway.route(delivery.channel.as_str()) else {

@@ -93,7 +93,7 @@ fn find_event_target(gateway: &Gateway, request: &mut AcceptRequest) -> Option<E
     if let Some(url) = request.callback_url.take() {
         return Some(EventTarget::Url { url, api_key: request.api_key_name.clone() });
     }
-    let api_key = gateway.config.api_key(&request.api_key_name)?;
+    let api_key = gateway.api_key(&request.api_key_name)?;
     api_key.events.url.as_ref()?;
     Some(EventTarget::ApiKey(api_key.name.clone()))
 }

@@ -88,7 +88,7 @@ impl Config {
         self.insecure = top.get("insecure")?.unwrap_or(self.insecure);
         self.mask_numbers = top.get("mask_numbers")?.unwrap_or(self.mask_numbers);
         self.phone = read_phone_rules(top)?;
-        self.log = read_log(&top.section("log")?)?;
+        self.log = top.section("log")?.read()?;
         Ok(())
     }
 
@@ -109,16 +109,6 @@ impl Config {
         self.queue_window = queue.get("window")?.unwrap_or(self.queue_window);
         Ok(())
     }
-}
-
-fn read_log(values: &TableReader<'_>) -> Result<LogConfig> {
-    values.reject_unknown_keys()?;
-    let format = match values.choice("format")? {
-        Some("json") => LogFormat::Json,
-        _ => LogFormat::Text,
-    };
-    let filter = values.text("filter")?.filter(|filter| !filter.is_empty()).map(str::to_owned);
-    Ok(LogConfig { format, filter })
 }
 
 fn read_phone_rules(top: &TableReader<'_>) -> Result<PhoneRules> {

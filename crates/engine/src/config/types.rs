@@ -26,6 +26,8 @@ pub struct Config {
     pub phone: PhoneRules,
     /// True if pages show `+98912***2222` instead of the whole number.
     pub mask_numbers: bool,
+    /// Settings of the log.
+    pub log: LogConfig,
     /// URL of the store: `sqlite:PATH` or `postgres://HOST:PORT/DATABASE`.
     pub store_url: String,
     /// URL of a replica for reads that may be stale; `None` reads from the store itself.
@@ -65,16 +67,18 @@ pub struct Config {
 }
 
 /// Settings of the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct LogConfig {
     /// Format of a record.
     pub format: LogFormat,
-    /// Filter by level and module, such as `warn,postrider=debug`; `None` means the default of the command.
-    pub filter: Option<String>,
+    /// Filter by level and module, such as `warn,postrider=debug`; empty means the default of the command.
+    pub filter: String,
 }
 
 /// Format of a log record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// A line of text.
     #[default]

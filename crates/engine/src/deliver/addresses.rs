@@ -43,9 +43,9 @@ impl<'c> DeliveryAddresses<'c> {
     /// Returns the first address that the provider can use.
     pub fn address_for(&self, runtime: &ProviderRuntime) -> Option<ChosenAddress<'c>> {
         let is_usable = |address: &str, kind: AddressKind| {
-            kind.is_usable_by(runtime.provider.address_kind())
+            kind.is_usable_by(runtime.adapter().address_kind())
                 && !self.invalid_addresses.contains(&address)
-                && runtime.provider.can_send_to(address)
+                && runtime.adapter().can_send_to(address)
         };
         let Some(contacts) = &self.claimed.contacts else {
             let ClaimedDelivery { address, spelling, .. } = self.claimed;
@@ -68,7 +68,7 @@ impl<'c> DeliveryAddresses<'c> {
 
 /// Returns the reason why a provider is skipped.
 pub(super) fn skip_reason(runtime: &ProviderRuntime) -> String {
-    let needed_kind = runtime.provider.address_kind().description();
+    let needed_kind = runtime.adapter().address_kind().description();
     format!("{}: skipped, the recipient has no {needed_kind}", runtime.name)
 }
 

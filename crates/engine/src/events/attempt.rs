@@ -11,7 +11,7 @@ use reqwest::Url;
 use serde_json::json;
 
 use super::endpoints::EndpointResult;
-use crate::config::{ApiKey, Config, EventsConfig};
+use crate::config::{ApiKey, EventsConfig};
 use crate::{gateway::Gateway, usage::rfc3339};
 use postrider_providers::webhook::{SigningSecrets, WebhookClient, WebhookRequest, WebhookResult};
 
@@ -64,18 +64,18 @@ fn resolve_endpoint(
     gateway: &Gateway,
     client: &WebhookClient,
     event: &Event,
-) -> Result<(Url, &'c SigningSecrets), String> {
+) -> Result<(Url, SigningSecrets), String> {
     let (url, api_key) = match &event.target {
-        EventTarget::Url { url, api_key } => (url.as_str(), config.api_key(api_key)),
+        EventTarget::Url { url, api_key } => (url.clone(), gateway.api_key(api_key)),
         EventTarget::ApiKey(name) => {
-            let api_key = config.api_key(name).ok_or_else(|| format!("API key {name} is not configured"))?;
-            let events_url = api_key.events.url.as_deref();
+            let api_key = gateway.api_key(name).ok_or_else(|| format!("API key {name} is not configured"))?;
+            let events_url = api_key.events.url.clone();
             (events_url.ok_or_else(|| format!("API key {name} has no events_url"))?, Some(api_key))
         }
     };
-    let secrets =
-        signing_secrets(&config.events, api_key).ok_or("no signing secrets for events are configured")?;
-    Ok((client.parse_url(url)?, secrets))
+    let secrets = signing_secrets(&gateway.config.events, api_key.as_deref())
+        .ok_or("no signing secrets for events are configured")?;
+    Ok((client.parse_url(&url)?, secrets.clone()))
 }
 
 /// Returns the secrets of the API key, otherwise those of `[events]`.
