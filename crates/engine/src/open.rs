@@ -5,9 +5,7 @@ use postrider_core::random::Random;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::gateway::{
-    Backends, Gateway, ProviderRuntime, UNSIGNED_RECEIPTS, build_providers, store_location,
-};
+use crate::gateway::{Backends, Gateway, ProviderRuntime, UNSIGNED_RECEIPTS, build_providers, open_store};
 use crate::shared_health;
 use postrider_cache::StoreSecret;
 use postrider_providers::CallbackMode;
@@ -20,7 +18,7 @@ impl Gateway {
     ///
     /// Returns an error if the store cannot be opened or a setting is invalid.
     pub async fn open(config: Config) -> Result<Self> {
-        let store = postrider_store::open_with(&store_location(&config))?;
+        let store = open_store(&config).await?;
         let queue = postrider_queue::open(&config.queue_url, config.queue_window).await?;
         let cache = postrider_cache::open(&config.cache_url)?;
         let secret = StoreSecret::new(store.store_secret().await?);

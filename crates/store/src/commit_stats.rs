@@ -1,6 +1,6 @@
 //! Counters of group commits, for the metrics.
 //!
-//! They are read while they are written, so they need not agree with each other exactly.
+//! The counters are read while commits go on, so they may differ from each other by the running commit.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl CommitStats {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of operations in all of them.
+    /// Returns the number of operations in all committed transactions.
     pub fn operations(&self) -> u64 {
         self.operations.load(Ordering::Relaxed)
     }

@@ -2,7 +2,7 @@
 //!
 //! [`open`] returns the backend that a URL names: SQLite or PostgreSQL. A method that returns `Ok` has committed to
 //! disk; a method that returns an error has changed nothing. Methods take batches. Connections, rows and SQL stay
-//! inside the crate. Callers take the capability trait that they use; the conformance suite in `testing` defines what
+//! inside the crate. A caller takes the capability trait that it uses; the conformance suite in `testing` defines what
 //! every backend guarantees.
 
 #[macro_use]

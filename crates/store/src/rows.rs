@@ -1,15 +1,13 @@
 //! Reading rows by column name, the same way for both backends.
 //!
-//! [`SqlRow`] is the part that differs; the decoders in the submodules build domain values from it. A value that the
-//! schema does not allow is an error, never a guess. Every statement names its columns as the decoders expect them.
+//! Each backend implements [`SqlRow`]; the decoders in the submodules build domain values from such rows. A value that
+//! the schema does not allow is an error, never a guess. Every statement names its columns as the decoders expect.
 
 pub mod broadcasts;
 pub mod coordination;
 pub mod deliveries;
 pub mod events;
 pub mod report;
-
-use std::str::FromStr;
 
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::contact::{self, Contact};
@@ -71,8 +69,7 @@ pub trait SqlRow {
     /// Returns bytes of a fixed length.
     fn bytes<const N: usize>(&self, column: &str) -> Result<[u8; N], Self::Error> {
         let bytes = self.required(column, self.optional_bytes(column)?)?;
-        let array = bytes.try_into();
-        array.map_err(|_| self.invalid_value(column, &format!("{} bytes", bytes.len())))
+        bytes.try_into().map_err(|_| self.invalid_value(column, &format!("{} bytes", bytes.len())))
     }
 
     /// Returns a parsed word.
@@ -86,11 +83,8 @@ pub trait SqlRow {
         column: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Self::Error> {
-        let Some(text) = self.optional_word(column)? else {
-            return Ok(None);
-        };
-        let value = parse(text).ok_or_else(|| self.invalid_value(column, text))?;
-        Ok(Some(value))
+        let word = self.optional_word(column)?;
+        word.map(|word| parse(word).ok_or_else(|| self.invalid_value(column, word))).transpose()
     }
 
     /// Returns a time, stored in milliseconds since 1970.
@@ -105,12 +99,12 @@ pub trait SqlRow {
 
     /// Returns the name of a channel or a provider.
     fn name(&self, column: &str) -> Result<ConfigName, Self::Error> {
-        self.parsed(column, |text| ConfigName::from_str(text).ok())
+        self.parsed(column, |name| name.parse().ok())
     }
 
     /// Returns the name of a channel or a provider, or none for NULL.
     fn optional_name(&self, column: &str) -> Result<Option<ConfigName>, Self::Error> {
-        self.optional_parsed(column, |text| ConfigName::from_str(text).ok())
+        self.optional_parsed(column, |name| name.parse().ok())
     }
 
     /// Returns the addresses of a delivery that has several.
@@ -138,7 +132,7 @@ pub trait SqlRow {
         match self.integer(column)? {
             0 => Ok(Priority::High),
             1 => Ok(Priority::Normal),
-            other => Err(self.invalid_value(column, &other.to_string())),
+            rank => Err(self.invalid_value(column, &rank.to_string())),
         }
     }
 

@@ -75,8 +75,8 @@ copy_statements! {
 }
 
 impl CopyStatements {
-    /// Returns all tables that are guarded during a move, copied or not. Leases come first, because every transaction
-    /// that locks both takes them in this order.
+    /// Returns all tables that are guarded during a move, copied or not. The table of leases comes first, because every
+    /// transaction locks leases before other tables.
     pub fn guarded_tables(&self, tables: &[CopyTable]) -> Vec<CopyTable> {
         let leases = self.merge_leases.map(|_| CopyTable::leases_table());
         let copied = tables.iter().map(|table| CopyTable::with_name(&table.name));
@@ -85,25 +85,26 @@ impl CopyStatements {
 
     /// Returns a statement about one table.
     pub fn for_table(&self, statement: &str, table: &CopyTable) -> String {
-        let keys = || table.key.iter().map(|index| &table.columns[*index]);
-        let changed = table.columns.iter().enumerate();
-        let changed = changed.filter(|(index, _)| table.key.is_empty() || !table.key.contains(index));
-        let mut sets = changed.map(|(_, column)| assignment(&column.name)).collect::<Vec<_>>();
-        if sets.is_empty() {
-            sets = keys().map(|column| assignment(&column.name)).collect();
-        }
-        let key_parts =
-            |row: &str| comma_separated(keys().map(|column| format!("{row}.\"{}\"", column.name)));
+        let columns = || table.columns.iter();
+        let keys = || table.key_columns();
+        let has_other_columns = table.columns.len() > table.key.len();
+        // A row with only key columns sets these again, because SQL has no empty assignment list.
+        let set_columns = columns()
+            .enumerate()
+            .filter(|(index, _)| !has_other_columns || !table.key.contains(index))
+            .map(|(_, column)| format!("{0} = excluded.{0}", quoted(&column.name)));
+        let keys_of_row =
+            |row: &str| comma_separated(keys().map(|column| format!("{row}.{}", quoted(&column.name))));
         let key_columns = comma_separated((1..=table.key.len()).map(|index| format!("key{index}")));
         statement
             .replace("{name}", &table.name)
             .replace("{table}", &quoted(&table.name))
-            .replace("{columns}", &comma_separated(table.columns.iter().map(|column| quoted(&column.name))))
+            .replace("{columns}", &comma_separated(columns().map(|column| quoted(&column.name))))
             .replace("{key}", &comma_separated(keys().map(|column| quoted(&column.name))))
-            .replace("{sets}", &sets.join(", "))
+            .replace("{sets}", &comma_separated(set_columns))
             .replace("{key_columns}", &key_columns)
-            .replace("{new}", &key_parts("NEW"))
-            .replace("{old}", &key_parts("OLD"))
+            .replace("{new}", &keys_of_row("NEW"))
+            .replace("{old}", &keys_of_row("OLD"))
     }
 
     /// Returns a statement about several tables.
@@ -119,14 +120,10 @@ impl CopyStatements {
     }
 }
 
-fn assignment(name: &str) -> String {
-    format!("{0} = excluded.{0}", quoted(name))
-}
-
 fn quoted(name: &str) -> String {
     format!("\"{name}\"")
 }
 
-fn comma_separated(parts: impl Iterator<Item = String>) -> String {
-    parts.collect::<Vec<_>>().join(", ")
+fn comma_separated(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(", ")
 }

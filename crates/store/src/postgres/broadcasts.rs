@@ -59,6 +59,13 @@ impl BroadcastStore for PostgresStore {
         run_transaction!(self.begin_read, context, |transaction| read_user(&transaction, id))
     }
 
+    async fn has_users(&self) -> Result<bool> {
+        let context = "cannot count users";
+        let last_number: Result<i64> =
+            run_transaction!(self.begin_read, context, |transaction| read_last_user_number(&transaction));
+        Ok(last_number? > 0)
+    }
+
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance> {
         let context = "cannot store the broadcast";
         run_transaction!(self.begin_write, context, |transaction| create_broadcast(&transaction, &broadcast))

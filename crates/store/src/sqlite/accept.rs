@@ -1,7 +1,7 @@
-//! Accepting messages in SQLite: a message with its deliveries and idempotency key, or nothing of it.
+//! Accepting messages in SQLite: a message is stored with its deliveries and idempotency key, or not at all.
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::store::SqliteStore;
 use super::suppressed::has_no_active_address;
@@ -38,10 +38,13 @@ pub fn accept(
     transaction: &mut WriteTransaction<'_>,
     messages: &[NewMessage],
 ) -> rusqlite::Result<Vec<Acceptance>> {
-    messages.iter().map(|message| accept_one(transaction, message)).collect()
+    messages.iter().map(|message| accept_message(transaction, message)).collect()
 }
 
-fn accept_one(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> rusqlite::Result<Acceptance> {
+fn accept_message(
+    transaction: &mut WriteTransaction<'_>,
+    message: &NewMessage,
+) -> rusqlite::Result<Acceptance> {
     let now = message.created_at;
     if let Some(key) = &message.idempotency
         && let Some(replay) = find_replay(transaction, key, now)?
@@ -51,8 +54,8 @@ fn accept_one(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> r
     if message.replay_only {
         return Ok(Acceptance::NothingToReplay);
     }
-    let suppressed = suppressed_deliveries(transaction, &message.deliveries)?;
-    if suppressed.count_ones() as usize == message.deliveries.len() {
+    let suppressed_positions = find_suppressed_positions(transaction, &message.deliveries)?;
+    if suppressed_positions.count_ones() as usize == message.deliveries.len() {
         return Ok(Acceptance::Suppressed);
     }
     if let Some(retry_after) = user_throttle::check_throttles(transaction, &message.throttles, now)? {
@@ -61,15 +64,15 @@ fn accept_one(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> r
     let number = insert_message(transaction, message)?;
     for (position, delivery) in message.deliveries.iter().enumerate() {
         let id = DeliveryId::from_position(number, position);
+        let is_suppressed = suppressed_positions & (1 << position) != 0;
         let failure = match &delivery.rejection_reason {
             Some(reason) => Some((Failure::InvalidRecipient, reason.as_str())),
-            None if suppressed & (1 << position) != 0 => Some((Failure::Suppressed, SUPPRESSED_REASON)),
-            None => None,
+            None => is_suppressed.then_some((Failure::Suppressed, SUPPRESSED_REASON)),
         };
         insert_delivery(transaction, id, delivery, failure, now)?;
-        if let (Some(target), Some((failure, reason))) = (&message.event_target, failure) {
+        if let (Some(event_target), Some((failure, reason))) = (&message.event_target, failure) {
             let state = DeliveryState::failed(failure, reason, now);
-            events::insert_event(transaction, &NewEvent::new(id, target, &state, None, now))?;
+            events::insert_event(transaction, &NewEvent::new(id, event_target, &state, None, now))?;
         }
     }
     if let Some(key) = &message.idempotency {
@@ -78,32 +81,34 @@ fn accept_one(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> r
     Ok(Acceptance::Stored { number })
 }
 
-/// Returns the suppressed deliveries as a bit set of their positions.
-fn suppressed_deliveries(
+/// Returns the positions of suppressed deliveries as a bit set.
+fn find_suppressed_positions(
     transaction: &mut WriteTransaction<'_>,
     deliveries: &[NewDelivery],
 ) -> rusqlite::Result<u64> {
-    let mut suppressed = 0;
+    let mut suppressed_positions = 0;
     for (position, delivery) in deliveries.iter().enumerate() {
         if delivery.rejection_reason.is_none() && has_no_active_address(transaction, delivery)? {
-            suppressed |= 1 << position;
+            suppressed_positions |= 1 << position;
         }
     }
-    Ok(suppressed)
+    Ok(suppressed_positions)
 }
 
 fn insert_message(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> rusqlite::Result<i64> {
     let created_at = message.created_at.timestamp_millis();
     let number = transaction.next_message_number(created_at)?;
-    transaction.statement(INSERT_MESSAGE)?.execute(params![
+    let event_target = message.event_target.as_ref().map(EventTarget::encode);
+    let values = params![
         number,
         message.id.bytes(),
         message.body,
         message.user,
         created_at,
         message.subject,
-        message.event_target.as_ref().map(EventTarget::encode)
-    ])?;
+        event_target
+    ];
+    transaction.execute(INSERT_MESSAGE, values)?;
     Ok(number)
 }
 
@@ -117,7 +122,7 @@ fn insert_delivery(
     let (channel, priority) = (delivery.channel.as_str(), priority_rank(delivery.priority));
     let expires_at = delivery.expires_at.timestamp_millis();
     if let Some((failure, reason)) = failure {
-        transaction.statement(INSERT_FAILED_DELIVERY)?.execute(params![
+        let values = params![
             id.0,
             channel,
             delivery.address,
@@ -129,22 +134,22 @@ fn insert_delivery(
             delivery.resends_left,
             expires_at,
             now.timestamp_millis(),
-        ])?;
-    } else {
-        transaction.statement(INSERT_DELIVERY)?.execute(params![
-            id.0,
-            channel,
-            delivery.address,
-            delivery.spelling,
-            delivery.parts,
-            priority,
-            delivery.resends_left,
-            delivery.due_at.timestamp_millis(),
-            expires_at,
-            contact::encode_contacts(&delivery.contacts),
-        ])?;
+        ];
+        return transaction.execute(INSERT_FAILED_DELIVERY, values).map(drop);
     }
-    Ok(())
+    let values = params![
+        id.0,
+        channel,
+        delivery.address,
+        delivery.spelling,
+        delivery.parts,
+        priority,
+        delivery.resends_left,
+        delivery.due_at.timestamp_millis(),
+        expires_at,
+        contact::encode_contacts(&delivery.contacts),
+    ];
+    transaction.execute(INSERT_DELIVERY, values).map(drop)
 }
 
 /// Returns the result that was stored for an idempotency key.
@@ -153,10 +158,8 @@ pub fn find_replay(
     key: &Idempotency,
     now: Timestamp,
 ) -> rusqlite::Result<Option<Acceptance>> {
-    transaction
-        .statement(FIND_KEY)?
-        .query_row(params![key.key, now.timestamp_millis()], |row| decode_replay(row, key))
-        .optional()
+    let values = params![key.key, now.timestamp_millis()];
+    transaction.query_optional(FIND_KEY, values, |row| decode_replay(row, key))
 }
 
 /// Stores the result of an idempotency key: a message or a broadcast.
@@ -166,12 +169,6 @@ pub fn save_idempotency_key(
     number: i64,
     id: MessageId,
 ) -> rusqlite::Result<()> {
-    transaction.statement(INSERT_KEY)?.execute(params![
-        key.key,
-        key.request,
-        number,
-        id.bytes(),
-        key.expires_at.timestamp_millis()
-    ])?;
-    Ok(())
+    let values = params![key.key, key.request, number, id.bytes(), key.expires_at.timestamp_millis()];
+    transaction.execute(INSERT_KEY, values).map(drop)
 }

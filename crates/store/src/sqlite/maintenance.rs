@@ -37,11 +37,8 @@ impl MaintenanceStore for SqliteStore {
     async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()> {
         self.write("cannot save provider endpoints", move |transaction| {
             for provider in &providers {
-                transaction.statement(SAVE_PROVIDER)?.execute(params![
-                    provider.name.as_str(),
-                    provider.host,
-                    provider.port
-                ])?;
+                let values = params![provider.name.as_str(), provider.host, provider.port];
+                transaction.execute(SAVE_PROVIDER, values)?;
             }
             Ok(())
         })
@@ -57,7 +54,7 @@ impl MaintenanceStore for SqliteStore {
 
     async fn ping(&self) -> Result<()> {
         self.write("cannot write to the store", |transaction| {
-            transaction.statement(PING)?.query_row([], |row| row.integer("value")).map(drop)
+            transaction.query_one(PING, [], |row| row.integer("value")).map(drop)
         })
         .await
     }

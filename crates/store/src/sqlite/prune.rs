@@ -1,13 +1,13 @@
 //! Deletes old messages that have ended, and expired rows, from SQLite.
 //!
-//! The counts of deleted messages move from the live rollups to the pruned ones, so that the report stays the same, also
-//! after a rebuild.
+//! The counts of deleted messages move from the live rollups to the pruned rollups, so that the report stays the same,
+//! also after a rebuild.
 
 use std::collections::BTreeMap;
 
 use rusqlite::params;
 
-use super::rollups;
+use super::report::{load_counted_attempts, save_rollup_changes};
 use super::write_transaction::WriteTransaction;
 use crate::rollups::{HOUR_MS, ReportedDelivery, RollupChanges};
 use crate::rows::report::decode_reported_delivery;
@@ -33,11 +33,11 @@ static DELETE_BROADCAST_MESSAGES: &str = sql!("sqlite/maintenance/delete_broadca
 static DELETE_BROADCAST: &str = sql!("sqlite/maintenance/delete_broadcasts");
 static DELETE_RECEIPTS: &str = sql!("sqlite/maintenance/delete_old_unmatched_receipts");
 
-/// Number of pruned deliveries to one address.
+/// Numbers of pruned deliveries to one address.
 #[derive(Default)]
 struct PrunedDeliveries {
     all: i64,
-    /// Those that the rollups had not counted.
+    /// Deliveries that the rollups had not counted.
     uncounted: i64,
 }
 
@@ -47,68 +47,63 @@ pub fn prune(
     before: Timestamp,
     limit: usize,
 ) -> rusqlite::Result<usize> {
-    let numbers = ended_messages(transaction, before, limit)?;
-    let (mut live, mut pruned) = (RollupChanges::default(), RollupChanges::default());
-    let mut addresses = BTreeMap::<String, PrunedDeliveries>::new();
-    for number in &numbers {
-        for delivery in reported_deliveries(transaction, *number)? {
-            let attempts = rollups::load_counted_attempts(transaction, delivery.id)?;
-            delivery.move_to_pruned(&attempts, &mut live, &mut pruned);
+    let message_numbers = select_ended_messages(transaction, before, limit)?;
+    let (mut live_changes, mut pruned_changes) = (RollupChanges::default(), RollupChanges::default());
+    let mut pruned_by_address = BTreeMap::<String, PrunedDeliveries>::new();
+    for number in &message_numbers {
+        for delivery in load_reported_deliveries(transaction, *number)? {
+            let attempts = load_counted_attempts(transaction, delivery.id)?;
+            delivery.move_to_pruned(&attempts, &mut live_changes, &mut pruned_changes);
             let uncounted = i64::from(!delivery.is_counted());
-            let counts = addresses.entry(delivery.address).or_default();
-            counts.all += 1;
-            counts.uncounted += uncounted;
+            let pruned_deliveries = pruned_by_address.entry(delivery.address).or_default();
+            pruned_deliveries.all += 1;
+            pruned_deliveries.uncounted += uncounted;
         }
         delete_message(transaction, *number)?;
     }
-    rollups::save_changes(&live, transaction, "live")?;
-    rollups::save_changes(&pruned, transaction, "pruned")?;
-    for (address, counts) in addresses {
-        transaction.statement(ADD_PRUNED_ADDRESS)?.execute(params![address, counts.all])?;
-        transaction.statement(CORRECT_ADDRESS_COUNT)?.execute(params![address, counts.uncounted])?;
+    save_rollup_changes(&live_changes, transaction, "live")?;
+    save_rollup_changes(&pruned_changes, transaction, "pruned")?;
+    for (address, pruned_deliveries) in pruned_by_address {
+        transaction.execute(ADD_PRUNED_ADDRESS, params![address, pruned_deliveries.all])?;
+        transaction.execute(CORRECT_ADDRESS_COUNT, params![address, pruned_deliveries.uncounted])?;
     }
-    if let Some(number) = numbers.last() {
-        transaction.statement(RAISE_PRUNED_NUMBER)?.execute([number])?;
+    if let Some(last_number) = message_numbers.last() {
+        transaction.execute(RAISE_PRUNED_NUMBER, [last_number])?;
     }
-    Ok(numbers.len())
+    Ok(message_numbers.len())
 }
 
 /// Returns the numbers of messages accepted before `before` that have no waiting delivery, oldest first.
-fn ended_messages(
+fn select_ended_messages(
     transaction: &mut WriteTransaction<'_>,
     before: Timestamp,
     limit: usize,
 ) -> rusqlite::Result<Vec<i64>> {
     let before = before.timestamp_millis();
-    let last = transaction
-        .statement(LAST_NUMBER)?
-        .query_row([before.div_euclid(HOUR_MS)], |row| row.optional_integer("last_number"))?;
-    let Some(last) = last else {
+    let before_hour = before.div_euclid(HOUR_MS);
+    let last_number =
+        transaction.query_one(LAST_NUMBER, [before_hour], |row| row.optional_integer("last_number"))?;
+    let Some(last_number) = last_number else {
         return Ok(Vec::new());
     };
-    transaction
-        .statement(ENDED_MESSAGES)?
-        .query_map([last, before, limit_to_sql(limit)], |row| row.integer("number"))?
-        .collect()
+    let values = [last_number, before, limit_to_sql(limit)];
+    transaction.query_all(ENDED_MESSAGES, values, |row| row.integer("number"))
 }
 
-fn reported_deliveries(
+fn load_reported_deliveries(
     transaction: &mut WriteTransaction<'_>,
-    number: i64,
+    message_number: i64,
 ) -> rusqlite::Result<Vec<ReportedDelivery>> {
     let position = transaction.rollup_position()?;
-    transaction
-        .statement(REPORTED_DELIVERIES)?
-        .query_map(delivery_id_range(number), |row| decode_reported_delivery(row, position))?
-        .collect()
+    let id_range = delivery_id_range(message_number);
+    transaction.query_all(REPORTED_DELIVERIES, id_range, |row| decode_reported_delivery(row, position))
 }
 
 fn delete_message(transaction: &mut WriteTransaction<'_>, number: i64) -> rusqlite::Result<()> {
-    let range = delivery_id_range(number);
-    transaction.statement(DELETE_ATTEMPTS)?.execute(range)?;
-    transaction.statement(DELETE_DELIVERIES)?.execute(range)?;
-    transaction.statement(DELETE_MESSAGE)?.execute([number])?;
-    Ok(())
+    let id_range = delivery_id_range(number);
+    transaction.execute(DELETE_ATTEMPTS, id_range)?;
+    transaction.execute(DELETE_DELIVERIES, id_range)?;
+    transaction.execute(DELETE_MESSAGE, [number]).map(drop)
 }
 
 /// Deletes expired rows; see [`MaintenanceStore::delete_expired`](crate::MaintenanceStore::delete_expired).
@@ -119,7 +114,7 @@ pub fn delete_expired(
     limit: usize,
 ) -> rusqlite::Result<usize> {
     let (now, before) = (now.timestamp_millis(), before.timestamp_millis());
-    let mut deleted = 0;
+    let mut deleted_rows = 0;
     for (sql, bound) in [
         (DELETE_KEYS, now),
         (DELETE_THROTTLES, now.div_euclid(HOUR_MS)),
@@ -127,9 +122,9 @@ pub fn delete_expired(
         (DELETE_OPT_MESSAGES, before),
         (DELETE_EVENTS, before),
     ] {
-        deleted += transaction.statement(sql)?.execute([bound, limit_to_sql(limit)])?;
+        deleted_rows += transaction.execute(sql, [bound, limit_to_sql(limit)])?;
     }
-    Ok(deleted + delete_expired_broadcasts(transaction, before, limit)?)
+    Ok(deleted_rows + delete_expired_broadcasts(transaction, before, limit)?)
 }
 
 /// Deletes old broadcasts after all their messages were pruned.
@@ -138,14 +133,12 @@ fn delete_expired_broadcasts(
     before: i64,
     limit: usize,
 ) -> rusqlite::Result<usize> {
-    let numbers = transaction
-        .statement(EXPIRED_BROADCASTS)?
-        .query_map([before, limit_to_sql(limit)], |row| row.integer("number"))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    for number in &numbers {
+    let values = [before, limit_to_sql(limit)];
+    let broadcast_numbers = transaction.query_all(EXPIRED_BROADCASTS, values, |row| row.integer("number"))?;
+    for number in &broadcast_numbers {
         for sql in [DELETE_BROADCAST_USERS, DELETE_BROADCAST_MESSAGES, DELETE_BROADCAST] {
-            transaction.statement(sql)?.execute([number])?;
+            transaction.execute(sql, [number])?;
         }
     }
-    Ok(numbers.len())
+    Ok(broadcast_numbers.len())
 }

@@ -1,9 +1,10 @@
 //! Searching messages and counting backlogs in SQLite.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::messages::{MESSAGE_NUMBER_MAX, find_message, first_number_since, load_message_list};
+use super::messages::{find_message, first_number_since, load_message_list, page_end};
+use super::query::{query_all, query_optional};
 use super::store::SqliteStore;
 use super::usage;
 use crate::read::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore};
@@ -39,7 +40,8 @@ impl ReadStore for SqliteStore {
     }
 
     async fn last_attempts(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastAttempt>> {
-        self.read("cannot read the last attempts", move |connection| last_attempts(connection, &ids)).await
+        self.read("cannot read the last attempts", move |connection| load_last_attempts(connection, &ids))
+            .await
     }
 
     async fn usage(&self, query: UsageQuery) -> Result<MessageList> {
@@ -52,27 +54,28 @@ impl ReadStore for SqliteStore {
 
     async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
         self.read("cannot count the backlog", move |connection| {
-            connection
-                .prepare_cached(BACKLOGS)?
-                .query_map([now.timestamp_millis()], |row| decode_backlog(row))?
-                .collect()
+            query_all(connection, BACKLOGS, [now.timestamp_millis()], |row| decode_backlog(row))
         })
         .await
     }
 }
 
 fn search(connection: &Connection, query: &MessageQuery) -> rusqlite::Result<MessageList> {
-    let Some(first) = first_number_since(connection, query.since)? else {
+    let Some(first_number) = first_number_since(connection, query.since)? else {
         return Ok(MessageList::default());
     };
-    let numbers = search_numbers(connection, query, first)?;
+    let numbers = search_numbers(connection, query, first_number)?;
     load_message_list(connection, numbers, query.limit)
 }
 
-/// Returns the message numbers of one page and, if there is a next page, the first one of it.
-fn search_numbers(connection: &Connection, query: &MessageQuery, first: i64) -> rusqlite::Result<Vec<i64>> {
+/// Returns the message numbers of one page and, if there is a next page, the first number of the next page.
+fn search_numbers(
+    connection: &Connection,
+    query: &MessageQuery,
+    first_number: i64,
+) -> rusqlite::Result<Vec<i64>> {
     let limit = query.limit.saturating_add(1);
-    let before = query.before.map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
+    let before = page_end(query.before);
     let since = query.since.map(|since| since.timestamp_millis());
     let state = query.state.map(DeliveryStateKind::as_str);
     // A message can be found once for each of its deliveries.
@@ -81,31 +84,31 @@ fn search_numbers(connection: &Connection, query: &MessageQuery, first: i64) -> 
     let rows = match (&query.to, query.state) {
         (Some(to), _) => {
             statement = connection.prepare_cached(SEARCH_ADDRESS)?;
-            statement.query(params![first, before, since, rows_max, to, state])?
+            statement.query(params![first_number, before, since, rows_max, to, state])?
         }
         (None, Some(DeliveryStateKind::Waiting)) => {
             statement = connection.prepare_cached(SEARCH_WAITING_RECENT)?;
-            let recent = statement.query(params![first, before, since, rows_max, RECENT_SCANNED_MAX])?;
-            let recent = distinct_numbers(recent, limit)?;
-            if recent.len() == limit {
-                return Ok(recent);
+            let values = params![first_number, before, since, rows_max, RECENT_SCANNED_MAX];
+            let recent_numbers = distinct_numbers(statement.query(values)?, limit)?;
+            if recent_numbers.len() == limit {
+                return Ok(recent_numbers);
             }
             statement = connection.prepare_cached(SEARCH_WAITING)?;
-            statement.query(params![first, before, since, rows_max])?
+            statement.query(params![first_number, before, since, rows_max])?
         }
         (None, Some(DeliveryStateKind::Sent | DeliveryStateKind::Delivered | DeliveryStateKind::Failed)) => {
             statement = connection.prepare_cached(SEARCH_ENDED)?;
-            statement.query(params![first, before, since, rows_max, state])?
+            statement.query(params![first_number, before, since, rows_max, state])?
         }
         (None, None) => {
             statement = connection.prepare_cached(SEARCH)?;
-            statement.query(params![first, before, since, limit_to_sql(limit)])?
+            statement.query(params![first_number, before, since, limit_to_sql(limit)])?
         }
     };
     distinct_numbers(rows, limit)
 }
 
-/// Returns at most `limit` numbers without repetitions of the previous one.
+/// Returns at most `limit` numbers without adjacent duplicates.
 fn distinct_numbers(mut rows: rusqlite::Rows<'_>, limit: usize) -> rusqlite::Result<Vec<i64>> {
     let mut numbers = Vec::new();
     while numbers.len() < limit
@@ -119,12 +122,10 @@ fn distinct_numbers(mut rows: rusqlite::Rows<'_>, limit: usize) -> rusqlite::Res
     Ok(numbers)
 }
 
-fn last_attempts(connection: &Connection, ids: &[DeliveryId]) -> rusqlite::Result<Vec<LastAttempt>> {
-    let mut statement = connection.prepare_cached(LAST_ATTEMPT)?;
+fn load_last_attempts(connection: &Connection, ids: &[DeliveryId]) -> rusqlite::Result<Vec<LastAttempt>> {
     let mut attempts = Vec::with_capacity(ids.len());
     for id in ids {
-        let attempt = statement.query_row([id.0], |row| decode_last_attempt(row));
-        attempts.extend(attempt.optional()?);
+        attempts.extend(query_optional(connection, LAST_ATTEMPT, [id.0], |row| decode_last_attempt(row))?);
     }
     Ok(attempts)
 }

@@ -1,10 +1,11 @@
-//! Usage in SQLite: a page of messages of one user or of all, or their counts.
+//! Usage in SQLite: a page of messages of one user or of all users, or their counts.
 //!
-//! `message_hours` narrows a time to a range of message numbers.
+//! `message_hours` narrows a time range to a range of message numbers.
 
 use rusqlite::{Connection, params};
 
-use super::messages::{MESSAGE_NUMBER_MAX, first_number_since, load_message_list};
+use super::messages::{first_number_since, load_message_list, page_end};
+use super::query::{query_all, query_one};
 use crate::read::MessageList;
 use crate::rollups::HOUR_MS;
 use crate::rows::deliveries::decode_usage_row;
@@ -27,14 +28,10 @@ pub fn usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Me
     let limit = limit_to_sql(query.limit.saturating_add(1));
     let decode = |row: &rusqlite::Row<'_>| row.integer("number");
     let numbers = match &query.user {
-        Some(user) => connection
-            .prepare_cached(USER_USAGE)?
-            .query_map(params![first, end, since, until, limit, user], decode)?
-            .collect::<rusqlite::Result<_>>()?,
-        None => connection
-            .prepare_cached(USAGE)?
-            .query_map(params![first, end, since, until, limit], decode)?
-            .collect::<rusqlite::Result<_>>()?,
+        Some(user) => {
+            query_all(connection, USER_USAGE, params![first, end, since, until, limit, user], decode)?
+        }
+        None => query_all(connection, USAGE, [first, end, since, until, limit], decode)?,
     };
     load_message_list(connection, numbers, query.limit)
 }
@@ -49,30 +46,28 @@ pub fn usage_totals(connection: &Connection, query: &UsageQuery) -> rusqlite::Re
     let rows_max = limit_to_sql(TOTALS_ROWS_MAX + 1);
     let decode = |row: &rusqlite::Row<'_>| decode_usage_row(row);
     let rows = match &query.user {
-        Some(user) => connection
-            .prepare_cached(USER_USAGE_TOTALS)?
-            .query_map(params![first, end, since, until, deliveries_max, rows_max, user], decode)?
-            .collect::<rusqlite::Result<_>>()?,
-        None => connection
-            .prepare_cached(USAGE_TOTALS)?
-            .query_map(params![first, end, since, until, deliveries_max, rows_max], decode)?
-            .collect::<rusqlite::Result<_>>()?,
+        Some(user) => {
+            let values = params![first, end, since, until, deliveries_max, rows_max, user];
+            query_all(connection, USER_USAGE_TOTALS, values, decode)?
+        }
+        None => {
+            let values = [first, end, since, until, deliveries_max, rows_max];
+            query_all(connection, USAGE_TOTALS, values, decode)?
+        }
     };
     Ok(UsageTotals::from_rows(rows))
 }
 
-/// Returns the first message number of the query's time and the first one after it; none if there is no such message.
+/// Returns the first message number of the query's time range and the first number after the range; none if the range has
+/// no messages.
 fn find_number_range(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Option<(i64, i64)>> {
     let Some(first) = first_number_since(connection, query.since)? else {
         return Ok(None);
     };
     let Some(until) = query.until else {
-        return Ok(Some((first, MESSAGE_NUMBER_MAX)));
+        return Ok(Some((first, page_end(None))));
     };
-    let last = connection
-        .prepare_cached(LAST_NUMBER)?
-        .query_row([until.timestamp_millis().div_euclid(HOUR_MS)], |row| {
-            row.optional_integer("last_number")
-        })?;
+    let until_hour = until.timestamp_millis().div_euclid(HOUR_MS);
+    let last = query_one(connection, LAST_NUMBER, [until_hour], |row| row.optional_integer("last_number"))?;
     Ok(last.map(|last| (first, last.saturating_add(1))))
 }

@@ -154,6 +154,7 @@ forward! {
     BroadcastStore by broadcasts:
     register_users(users: Vec<NewUser>) -> Vec<UserRegistration>;
     user(id: &str) -> Option<User>;
+    has_users() -> bool;
     create_broadcast(broadcast: NewBroadcast) -> BroadcastAcceptance;
     next_unfinished_broadcast(after: i64) -> Option<Broadcast>;
     next_broadcast_users(broadcast: &Broadcast, limit: usize) -> Vec<User>;
