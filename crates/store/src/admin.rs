@@ -3,14 +3,11 @@
 use async_trait::async_trait;
 
 use crate::events::NewEvent;
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryState;
-use postrider_core::error::Result;
-use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
-use postrider_core::queue_entry::QueueEntry;
+use postrider_core::{
+    clock::Timestamp, delivery::DeliveryState, error::Result, event::EventTarget, name::ConfigName,
+    priority::Priority, queue_entry::QueueEntry,
+};
 
 /// Cancels and requeues deliveries.
 #[async_trait]

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
 use postrider_core::job::{JobLockResult, ScheduledJob};
-use postrider_core::name::ConfigName;
-use postrider_core::provider_control::ProviderControl;
-use postrider_core::rate_limit::RateLimitRequest;
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
+use postrider_core::{
+    clock::Timestamp, error::Result, name::ConfigName, provider_control::ProviderControl,
+    rate_limit::RateLimitRequest,
+};
 
 /// Shares state between the processes that use the store.
 #[async_trait]

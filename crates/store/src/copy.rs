@@ -21,7 +21,7 @@ mod tests;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use self::source::CopySource;
+use self::source::{CopySource, read_page};
 use self::table_store::{LOCK_RETRY_TIMEOUT, POLL_INTERVAL, TableStore, finish_transaction};
 use self::target::{CopyTarget, same_store_error};
 use super::url::{database_file, is_postgres_url, migrate};
@@ -155,8 +155,10 @@ impl StoreMove {
             let mut bookmark = bookmarks.get(&self.source.tables[table_index].name).cloned();
             while bookmark != Some(None) {
                 let last_key = bookmark.flatten();
+                let CopySource { store, tables, .. } = &mut self.source;
                 let (rows, next_key) =
-                    self.source.page(table_index, last_key.as_ref(), self.batch_rows).await?;
+                    read_page(store.as_mut(), &tables[table_index], last_key.as_ref(), self.batch_rows)
+                        .await?;
                 self.target.write_page(table_index, &rows, next_key.as_ref()).await?;
                 progress(u64::try_from(rows.len()).unwrap_or(u64::MAX));
                 bookmark = Some(next_key);

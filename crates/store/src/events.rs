@@ -8,15 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, Failure};
-use postrider_core::error::Result;
 use postrider_core::event::{
     ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatusKind, EventTarget, EventType,
 };
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::name::ConfigName;
-use postrider_core::round::CompletedRound;
+use postrider_core::{clock::Timestamp, error::Result, name::ConfigName, round::CompletedRound};
 
 /// Delivers events to webhook endpoints.
 #[async_trait]

@@ -50,7 +50,7 @@ pub use self::url::{check_replica, migrate, missing_folder, open, open_with, pen
 pub use self::usage::{UsageQuery, UsageTotals};
 pub use self::work::WorkStore;
 
-/// A complete store: the sum of all capabilities.
+/// A complete store: the sum of all capabilities, without methods of its own.
 pub trait Store:
     AcceptStore
     + WorkStore
@@ -65,16 +65,5 @@ pub trait Store:
 {
 }
 
-impl<S> Store for S where
-    S: AcceptStore
-        + WorkStore
-        + ReadStore
-        + RecipientStore
-        + AdminStore
-        + CoordinationStore
-        + ReportStore
-        + EventStore
-        + BroadcastStore
-        + MaintenanceStore
-{
-}
+impl Store for postgres::PostgresStore {}
+impl Store for sqlite::SqliteStore {}

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::commit_stats::CommitStats;
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
-use postrider_core::name::ConfigName;
+use postrider_core::{clock::Timestamp, error::Result, name::ConfigName};
 
 /// Keeps the store small, and checks and copies it.
 #[async_trait]
@@ -37,7 +35,7 @@ pub trait MaintenanceStore: Send + Sync {
     /// Checks that the store can be read and written.
     async fn ping(&self) -> Result<()>;
 
-    /// Returns the counters of the store's group commits.
+    /// Returns the histograms of the store's group commits.
     fn commit_stats(&self) -> Option<&CommitStats>;
 }
 

@@ -3,12 +3,10 @@
 use async_trait::async_trait;
 
 use crate::usage::{UsageQuery, UsageTotals};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::Message;
-use postrider_core::name::ConfigName;
+use postrider_core::{
+    clock::Timestamp, delivery::DeliveryStateKind, error::Result, message::Message, name::ConfigName,
+};
 
 /// Reads messages, usage and backlogs.
 #[async_trait]

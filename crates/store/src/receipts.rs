@@ -3,15 +3,12 @@
 //! [`LoadedDelivery`] holds the rules that both backends share; a receipt never moves a state backwards.
 
 use crate::events::NewEvent;
-use postrider_core::clock::Timestamp;
-use postrider_core::contact::Contact;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, RemainingAlternatives};
-use postrider_core::event::EventTarget;
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_core::round::InvalidatedAddress;
+use postrider_core::{
+    clock::Timestamp, contact::Contact, event::EventTarget, id::DeliveryId, name::ConfigName,
+    priority::Priority, round::InvalidatedAddress,
+};
 
 /// Maximum number of receipts with an unknown reference that are kept, over all providers. A round is recorded within
 /// seconds of its call, so in normal operation a few hundred receipts wait.

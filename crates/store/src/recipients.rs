@@ -2,10 +2,7 @@
 
 use async_trait::async_trait;
 
-use postrider_core::error::Result;
-use postrider_core::inbound::OptChange;
-use postrider_core::name::ConfigName;
-use postrider_core::recipient::Recipient;
+use postrider_core::{error::Result, inbound::OptChange, name::ConfigName, recipient::Recipient};
 
 /// Keeps the status of recipients.
 #[async_trait]

@@ -2,9 +2,7 @@
 
 use async_trait::async_trait;
 
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
-use postrider_core::report::Report;
+use postrider_core::{clock::Timestamp, error::Result, report::Report};
 
 /// Counts changes into rollups and builds the report from them.
 #[async_trait]

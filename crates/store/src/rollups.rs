@@ -7,9 +7,7 @@ pub mod report;
 
 use std::collections::HashMap;
 
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::id::DeliveryId;
-use postrider_core::report::duration_bucket;
+use postrider_core::{delivery::DeliveryStateKind, id::DeliveryId, report::duration_bucket};
 
 /// Milliseconds in an hour.
 pub const HOUR_MS: i64 = 3_600_000;

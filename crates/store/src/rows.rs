@@ -11,10 +11,8 @@ pub mod report;
 
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::contact::{self, Contact};
-use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
+use postrider_core::{event::EventTarget, name::ConfigName, priority::Priority};
 
 /// A row of a query result.
 pub trait SqlRow {
@@ -40,7 +38,6 @@ pub trait SqlRow {
     /// Returns the error for a value that the column cannot have.
     fn invalid_value(&self, column: &str, value: &str) -> Self::Error;
 
-    /// Returns an integer.
     fn integer(&self, column: &str) -> Result<i64, Self::Error> {
         self.required(column, self.optional_integer(column)?)
     }
@@ -51,17 +48,14 @@ pub trait SqlRow {
         T::try_from(count).map_err(|_| self.invalid_value(column, &count.to_string()))
     }
 
-    /// Returns a boolean.
     fn bool(&self, column: &str) -> Result<bool, Self::Error> {
         self.required(column, self.optional_bool(column)?)
     }
 
-    /// Returns text as clients and providers wrote it.
     fn text(&self, column: &str) -> Result<String, Self::Error> {
         self.required(column, self.optional_text(column)?)
     }
 
-    /// Returns text that is stored as it is.
     fn word(&self, column: &str) -> Result<&str, Self::Error> {
         self.required(column, self.optional_word(column)?)
     }
@@ -92,7 +86,6 @@ pub trait SqlRow {
         self.integer(column).map(from_millis)
     }
 
-    /// Returns a time, or none for NULL.
     fn optional_time(&self, column: &str) -> Result<Option<Timestamp>, Self::Error> {
         Ok(self.optional_integer(column)?.map(from_millis))
     }
@@ -102,7 +95,6 @@ pub trait SqlRow {
         self.parsed(column, |name| name.parse().ok())
     }
 
-    /// Returns the name of a channel or a provider, or none for NULL.
     fn optional_name(&self, column: &str) -> Result<Option<ConfigName>, Self::Error> {
         self.optional_parsed(column, |name| name.parse().ok())
     }
@@ -122,7 +114,6 @@ pub trait SqlRow {
         self.bytes(column).map(MessageId::from_bytes)
     }
 
-    /// Returns the id of a delivery.
     fn delivery_id(&self, column: &str) -> Result<DeliveryId, Self::Error> {
         self.integer(column).map(DeliveryId)
     }

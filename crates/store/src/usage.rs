@@ -5,8 +5,7 @@
 
 use chrono::NaiveDate;
 
-use postrider_core::clock::Timestamp;
-use postrider_core::usage::UsageRow;
+use postrider_core::{clock::Timestamp, usage::UsageRow};
 
 /// Maximum number of deliveries that totals count: counting them takes less than a second.
 pub(super) const DELIVERIES_COUNTED_MAX: usize = 100_000;

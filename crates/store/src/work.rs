@@ -5,12 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::receipts::{ReceiptResult, ReceivedReceipt};
-use postrider_core::capacity::Capacity;
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
-use postrider_core::id::DeliveryId;
-use postrider_core::queue_entry::QueueEntry;
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
+use postrider_core::{
+    capacity::Capacity, clock::Timestamp, error::Result, id::DeliveryId, queue_entry::QueueEntry,
+};
 
 /// Hands deliveries to workers and records their results.
 #[async_trait]

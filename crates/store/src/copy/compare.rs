@@ -2,12 +2,9 @@
 //!
 //! Reads every row of both stores and does not use the progress of the move.
 
-use super::meta::read_copied_meta;
 use super::source::{CopySource, read_page};
-use super::table::CopyTable;
-use super::table_store::TableStore;
-use super::target::CopyTarget;
 use super::value::{CopyValue, TableChecksum};
+use super::{meta::read_copied_meta, table::CopyTable, table_store::TableStore, target::CopyTarget};
 use postrider_core::error::Result;
 
 /// Comparison of one table.

@@ -5,8 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::table::{BackendColumn, ColumnType, CopyColumn, CopyTable, LEASES_TABLE};
-use super::table_store::TableStore;
-use super::value::CopyValue;
+use super::{table_store::TableStore, value::CopyValue};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Tables that are not copied row by row: `meta` is copied by name, leases are merged into the deliveries, and the
@@ -24,6 +23,12 @@ struct SchemaColumn {
     column: CopyColumn,
     /// Position in the primary key, from 1; 0 if the column is not part of the key.
     key_position: i64,
+}
+
+impl SchemaColumn {
+    fn name(&self) -> &str {
+        &self.column.name
+    }
 }
 
 /// Returns the tables of both stores, with the same names and columns in the same order.
@@ -55,12 +60,6 @@ pub async fn read_tables(store: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
         build_table(table, &columns, &names)
     };
     table_names(&schema, &[]).iter().map(read_table).collect()
-}
-
-impl SchemaColumn {
-    fn name(&self) -> &str {
-        &self.column.name
-    }
 }
 
 /// Returns the names of all tables in alphabetical order, each once.

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::meta::{MetaValues, MoveMarks, read_copied_meta, read_marks, set_meta};
-use super::statements::CopyStatements;
-use super::table::CopyTable;
 use super::table_store::{TableStore, finish_transaction, retry_while_locked};
 use super::value::{CopyRow, CopyValue};
+use super::{statements::CopyStatements, table::CopyTable, table::LEASES_TABLE};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Logged changes and the current rows.
@@ -133,16 +132,6 @@ impl CopySource {
         drop_move_objects(self.store.as_mut(), &self.tables).await
     }
 
-    /// Returns a page of rows after `last_key`, in the order of keys, and the last key of the page; none for the last page.
-    pub async fn page(
-        &mut self,
-        table_index: usize,
-        last_key: Option<&CopyRow>,
-        limit: usize,
-    ) -> Result<(Vec<CopyRow>, Option<CopyRow>)> {
-        read_page(self.store.as_mut(), &self.tables[table_index], last_key, limit).await
-    }
-
     /// Returns at most `limit` logged changes, the oldest first.
     pub async fn changed_rows(&mut self, limit: usize) -> Result<ChangedRows> {
         let sql = self.store.statements().read_changes.replace("{limit}", &limit.to_string());
@@ -222,7 +211,7 @@ impl CopySource {
         if statements.merge_leases.is_none() {
             return Ok(false);
         }
-        let sql = statements.for_table(statements.count_rows, &CopyTable::leases_table());
+        let sql = statements.for_table(statements.count_rows, &CopyTable::with_name(LEASES_TABLE));
         Ok(read_number(self.store.as_mut(), &sql).await? > 0)
     }
 

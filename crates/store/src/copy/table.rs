@@ -49,11 +49,6 @@ impl CopyTable {
         Self { name: "copy_changes".to_owned(), columns: vec![seq], key: vec![0], backend_column: None }
     }
 
-    /// Returns the table of leases.
-    pub fn leases_table() -> Self {
-        Self::with_name(LEASES_TABLE)
-    }
-
     /// Returns a table of which only the name is used.
     pub fn with_name(name: &str) -> Self {
         Self { name: name.to_owned(), columns: Vec::new(), key: Vec::new(), backend_column: None }

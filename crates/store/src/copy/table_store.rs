@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::statements::CopyStatements;
-use super::table::CopyTable;
 use super::value::{CopyRow, CopyValue};
+use super::{statements::CopyStatements, table::CopyTable};
 use postrider_core::clock;
 use postrider_core::error::{ErrorKind, Result};
 

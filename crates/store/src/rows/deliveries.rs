@@ -1,17 +1,13 @@
 //! Rows of messages, deliveries, attempts, receipts and recipients.
 
 use super::SqlRow;
-use crate::admin::UnclaimedDelivery;
 use crate::read::{Backlog, LastAttempt};
 use crate::receipts::{LoadedDelivery, UnmatchedReceipt};
-use crate::usage::date_of_day_number;
+use crate::{admin::UnclaimedDelivery, usage::date_of_day_number};
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
 use postrider_core::message::{Acceptance, Delivery, Idempotency, Message, RecordedAttempt};
-use postrider_core::name::ConfigName;
-use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::{Recipient, RecipientStatus};
-use postrider_core::round::ClaimedDelivery;
-use postrider_core::usage::UsageRow;
+use postrider_core::{name::ConfigName, receipt::ReceiptStatus, round::ClaimedDelivery, usage::UsageRow};
 
 /// The columns of a delivery state.
 pub struct StateColumns<'a> {

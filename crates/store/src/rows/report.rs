@@ -1,11 +1,9 @@
 //! Rows of the report: deliveries and attempts to count, rollups, snapshots.
 
 use super::SqlRow;
-use crate::report::ReportSnapshot;
-use crate::rollups::report::RollupEntry;
 use crate::rollups::{CountedAttempt, CountedState, DeliveryCounts, HOUR_MS, ReportedDelivery};
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::report::TopRecipientRow;
+use crate::{report::ReportSnapshot, rollups::report::RollupEntry};
+use postrider_core::{delivery::DeliveryStateKind, report::TopRecipientRow};
 
 /// Decodes a delivery to count. A delivery above the rollup position was never counted, so its columns `counted_…` are
 /// ignored.

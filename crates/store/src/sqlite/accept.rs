@@ -3,21 +3,16 @@
 use async_trait::async_trait;
 use rusqlite::params;
 
-use super::store::SqliteStore;
-use super::suppressed::has_no_active_address;
-use super::write_transaction::WriteTransaction;
-use super::{events, user_throttle};
+use super::{
+    events, store::SqliteStore, suppressed::has_no_active_address, user_throttle,
+    write_transaction::WriteTransaction,
+};
 use crate::accept::{AcceptStore, SUPPRESSED_REASON, check_delivery_counts};
-use crate::events::NewEvent;
-use crate::rows::deliveries::decode_replay;
-use crate::rows::priority_rank;
-use postrider_core::clock::Timestamp;
-use postrider_core::contact;
+use crate::{events::NewEvent, rows::deliveries::decode_replay, rows::priority_rank};
 use postrider_core::delivery::{DeliveryState, Failure};
-use postrider_core::error::Result;
-use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
+use postrider_core::{clock::Timestamp, contact, error::Result, event::EventTarget};
 
 static FIND_KEY: &str = sql!("sqlite/accept/find_idempotency_key");
 static INSERT_KEY: &str = sql!("sqlite/accept/insert_idempotency_key");
@@ -99,7 +94,7 @@ fn insert_message(transaction: &mut WriteTransaction<'_>, message: &NewMessage) 
     let created_at = message.created_at.timestamp_millis();
     let number = transaction.next_message_number(created_at)?;
     let event_target = message.event_target.as_ref().map(EventTarget::encode);
-    let values = params![
+    let message_values = params![
         number,
         message.id.bytes(),
         message.body,
@@ -108,7 +103,7 @@ fn insert_message(transaction: &mut WriteTransaction<'_>, message: &NewMessage) 
         message.subject,
         event_target
     ];
-    transaction.execute(INSERT_MESSAGE, values)?;
+    transaction.execute(INSERT_MESSAGE, message_values)?;
     Ok(number)
 }
 
@@ -122,7 +117,7 @@ fn insert_delivery(
     let (channel, priority) = (delivery.channel.as_str(), priority_rank(delivery.priority));
     let expires_at = delivery.expires_at.timestamp_millis();
     if let Some((failure, reason)) = failure {
-        let values = params![
+        let failed_delivery_values = params![
             id.0,
             channel,
             delivery.address,
@@ -135,9 +130,9 @@ fn insert_delivery(
             expires_at,
             now.timestamp_millis(),
         ];
-        return transaction.execute(INSERT_FAILED_DELIVERY, values).map(drop);
+        return transaction.execute(INSERT_FAILED_DELIVERY, failed_delivery_values).map(drop);
     }
-    let values = params![
+    let delivery_values = params![
         id.0,
         channel,
         delivery.address,
@@ -149,7 +144,7 @@ fn insert_delivery(
         expires_at,
         contact::encode_contacts(&delivery.contacts),
     ];
-    transaction.execute(INSERT_DELIVERY, values).map(drop)
+    transaction.execute(INSERT_DELIVERY, delivery_values).map(drop)
 }
 
 /// Returns the result that was stored for an idempotency key.
@@ -158,8 +153,8 @@ pub fn find_replay(
     key: &Idempotency,
     now: Timestamp,
 ) -> rusqlite::Result<Option<Acceptance>> {
-    let values = params![key.key, now.timestamp_millis()];
-    transaction.query_optional(FIND_KEY, values, |row| decode_replay(row, key))
+    let key_and_time = params![key.key, now.timestamp_millis()];
+    transaction.query_optional(FIND_KEY, key_and_time, |row| decode_replay(row, key))
 }
 
 /// Stores the result of an idempotency key: a message or a broadcast.
@@ -169,6 +164,6 @@ pub fn save_idempotency_key(
     number: i64,
     id: MessageId,
 ) -> rusqlite::Result<()> {
-    let values = params![key.key, key.request, number, id.bytes(), key.expires_at.timestamp_millis()];
-    transaction.execute(INSERT_KEY, values).map(drop)
+    let key_values = params![key.key, key.request, number, id.bytes(), key.expires_at.timestamp_millis()];
+    transaction.execute(INSERT_KEY, key_values).map(drop)
 }

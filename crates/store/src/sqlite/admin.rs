@@ -3,20 +3,16 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::messages::first_number_since;
-use super::query::query_all;
-use super::store::SqliteStore;
 use super::unclaimed::{load_unclaimed, save_state};
-use super::write_transaction::WriteTransaction;
+use super::{
+    messages::first_number_since, query::query_all, store::SqliteStore, write_transaction::WriteTransaction,
+};
 use crate::admin::{AdminStore, Cancelled, DeliverySelection, SelectableStatus};
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::name::ConfigName;
-use postrider_core::queue_entry::QueueEntry;
+use postrider_core::{clock::Timestamp, error::Result, name::ConfigName, queue_entry::QueueEntry};
 
-static MESSAGE_NUMBER: &str = sql!("sqlite/read/find_message_number");
+static MESSAGE_NUMBER: &str = sql!("common/read/find_message_number");
 static SELECT_WAITING: &str = sql!("sqlite/read/select_waiting");
 static SELECT_FAILED: &str = sql!("sqlite/read/select_failed");
 
@@ -99,8 +95,8 @@ fn select_deliveries(
     };
     let since = selection.since.map(|since| since.timestamp_millis());
     let provider = selection.provider.as_ref().map(ConfigName::as_str);
-    let values = params![first_number, since, provider, limit_to_sql(selection.limit)];
-    query_all(connection, sql, values, |row| row.delivery_id("id"))
+    let selection_filter = params![first_number, since, provider, limit_to_sql(selection.limit)];
+    query_all(connection, sql, selection_filter, |row| row.delivery_id("id"))
 }
 
 fn requeue(

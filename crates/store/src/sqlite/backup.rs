@@ -10,8 +10,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::connect;
-use super::errors::to_error;
+use super::{connect, errors::to_error};
 use crate::Progress;
 use postrider_core::clock::sleep_thread;
 use postrider_core::error::{Error, ErrorKind, Result};

@@ -5,11 +5,9 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::accept;
 use super::messages::{load_message_list, page_end};
 use super::query::{query_all, query_one, query_optional};
-use super::store::SqliteStore;
-use super::write_transaction::WriteTransaction;
+use super::{accept, store::SqliteStore, write_transaction::WriteTransaction};
 use crate::broadcasts::{BroadcastStore, UNKNOWN_IDS_LISTED_MAX, number_ranges, plan_registration};
 use crate::rows::broadcasts::{decode_broadcast, decode_broadcast_counts, decode_user};
 use crate::rows::{SqlRow, count_to_sql, limit_to_sql};
@@ -17,27 +15,26 @@ use postrider_core::broadcast::{
     Broadcast, BroadcastAcceptance, BroadcastAudience, BroadcastCounts, BroadcastId, FanOutStep,
     NewBroadcast, NewUser, User, UserInboxPage, UserRegistration,
 };
-use postrider_core::contact;
-use postrider_core::error::Result;
 use postrider_core::message::{Acceptance, NewMessage};
+use postrider_core::{contact, error::Result};
 
-static FIND_USER: &str = sql!("sqlite/broadcasts/read_user");
+static FIND_USER: &str = sql!("common/broadcasts/read_user");
 static USER_NUMBER: &str = sql!("sqlite/broadcasts/find_user_number");
-static LAST_USER_NUMBER: &str = sql!("sqlite/broadcasts/read_last_user_number");
+static LAST_USER_NUMBER: &str = sql!("common/broadcasts/read_last_user_number");
 static INSERT_USER: &str = sql!("sqlite/broadcasts/insert_user");
 static UPDATE_USER: &str = sql!("sqlite/broadcasts/update_user");
-static NEXT_NUMBER: &str = sql!("sqlite/broadcasts/allocate_number");
-static INSERT: &str = sql!("sqlite/broadcasts/insert_broadcast");
+static NEXT_NUMBER: &str = sql!("common/broadcasts/allocate_number");
+static INSERT_BROADCAST: &str = sql!("common/broadcasts/insert_broadcast");
 static INSERT_LISTED_USER: &str = sql!("sqlite/broadcasts/insert_named_user");
-static NEXT_UNFINISHED: &str = sql!("sqlite/broadcasts/find_unfinished");
-static ALL_USERS_AFTER: &str = sql!("sqlite/broadcasts/list_all_users");
-static LISTED_USERS_AFTER: &str = sql!("sqlite/broadcasts/list_named_users");
-static ADVANCE: &str = sql!("sqlite/broadcasts/advance_fan_out");
+static NEXT_UNFINISHED: &str = sql!("common/broadcasts/find_unfinished");
+static ALL_USERS_AFTER: &str = sql!("common/broadcasts/list_all_users");
+static LISTED_USERS_AFTER: &str = sql!("common/broadcasts/list_named_users");
+static ADVANCE_FAN_OUT: &str = sql!("sqlite/broadcasts/advance_fan_out");
 static INSERT_NUMBER_RANGE: &str = sql!("sqlite/broadcasts/insert_message_range");
 static ADD_MESSAGE_COUNTS: &str = sql!("sqlite/broadcasts/add_counts");
-static FIND_BROADCAST: &str = sql!("sqlite/broadcasts/read_broadcast");
-static COUNT_DELIVERIES: &str = sql!("sqlite/broadcasts/count_deliveries");
-static LIST_BROADCASTS: &str = sql!("sqlite/broadcasts/list_broadcasts");
+static FIND_BROADCAST: &str = sql!("common/broadcasts/read_broadcast");
+static COUNT_DELIVERIES: &str = sql!("common/broadcasts/count_deliveries");
+static LIST_BROADCASTS: &str = sql!("common/broadcasts/list_broadcasts");
 static INBOX: &str = sql!("sqlite/read/list_user_inbox");
 static BROADCAST_OF_MESSAGE: &str = sql!("sqlite/broadcasts/find_by_message");
 
@@ -76,13 +73,13 @@ impl BroadcastStore for SqliteStore {
 
     async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
         let limit = limit_to_sql(limit);
-        let (sql, values) = if broadcast.is_to_all {
+        let (sql, step_bounds) = if broadcast.is_to_all {
             (ALL_USERS_AFTER, [broadcast.fan_out_position, broadcast.last_user, limit])
         } else {
             (LISTED_USERS_AFTER, [broadcast.number, broadcast.fan_out_position, limit])
         };
         self.read("cannot read the users of a broadcast", move |connection| {
-            query_all(connection, sql, values, |row| decode_user(row))
+            query_all(connection, sql, step_bounds, |row| decode_user(row))
         })
         .await
     }
@@ -98,8 +95,8 @@ impl BroadcastStore for SqliteStore {
 
     async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
         self.read("cannot list broadcasts", move |connection| {
-            let values = [before.unwrap_or(i64::MAX), limit_to_sql(limit)];
-            query_all(connection, LIST_BROADCASTS, values, |row| decode_broadcast(row))
+            let page_bounds = [before.unwrap_or(i64::MAX), limit_to_sql(limit)];
+            query_all(connection, LIST_BROADCASTS, page_bounds, |row| decode_broadcast(row))
         })
         .await
     }
@@ -158,7 +155,7 @@ fn create_broadcast(
     };
     let user_count = listed_users.as_ref().map_or(last_user, |numbers| limit_to_sql(numbers.len()));
     let number = transaction.query_one(NEXT_NUMBER, [], |row| row.integer("number"))?;
-    let values = params![
+    let broadcast_values = params![
         number,
         new.id.bytes(),
         new.body,
@@ -170,7 +167,7 @@ fn create_broadcast(
         user_count,
         i64::from(user_count == 0),
     ];
-    transaction.execute(INSERT, values)?;
+    transaction.execute(INSERT_BROADCAST, broadcast_values)?;
     for user_number in listed_users.into_iter().flatten() {
         transaction.execute(INSERT_LISTED_USER, [number, user_number])?;
     }
@@ -208,8 +205,8 @@ fn fan_out(
     messages: &[NewMessage],
 ) -> rusqlite::Result<Option<Vec<Acceptance>>> {
     let (unreachable, is_last) = (count_to_sql(step.unreachable), i64::from(step.is_last));
-    let values = [step.broadcast, step.from, step.to, unreachable, is_last];
-    if transaction.execute(ADVANCE, values)? == 0 {
+    let step_values = [step.broadcast, step.from, step.to, unreachable, is_last];
+    if transaction.execute(ADVANCE_FAN_OUT, step_values)? == 0 {
         return Ok(None);
     }
     let acceptances = accept::accept(transaction, messages)?;
@@ -219,8 +216,8 @@ fn fan_out(
         stored_count += last_number - first_number + 1;
         transaction.execute(INSERT_NUMBER_RANGE, [first_number, last_number, step.broadcast])?;
     }
-    let values = [step.broadcast, stored_count, count_to_sql(refused_count)];
-    transaction.execute(ADD_MESSAGE_COUNTS, values)?;
+    let count_values = [step.broadcast, stored_count, count_to_sql(refused_count)];
+    transaction.execute(ADD_MESSAGE_COUNTS, count_values)?;
     Ok(Some(acceptances))
 }
 
@@ -243,8 +240,8 @@ fn user_inbox(
     before: Option<i64>,
     limit: usize,
 ) -> rusqlite::Result<UserInboxPage> {
-    let values = params![user, page_end(before), limit_to_sql(limit.saturating_add(1))];
-    let numbers = query_all(connection, INBOX, values, |row| row.integer("number"))?;
+    let page_bounds = params![user, page_end(before), limit_to_sql(limit.saturating_add(1))];
+    let numbers = query_all(connection, INBOX, page_bounds, |row| row.integer("number"))?;
     let page = load_message_list(connection, numbers, limit)?;
     let mut statement = connection.prepare_cached(BROADCAST_OF_MESSAGE)?;
     let messages = page.messages.into_iter().map(|message| {

@@ -7,32 +7,27 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::query::query_all;
-use super::recipients::deactivate_address;
-use super::store::SqliteStore;
-use super::suppressed::active_contacts;
-use super::write_transaction::WriteTransaction;
-use super::{events, receipts};
-use crate::events::NewEvent;
+use super::{
+    events, query::query_all, receipts, recipients::deactivate_address, store::SqliteStore,
+    suppressed::active_contacts, write_transaction::WriteTransaction,
+};
 use crate::receipts::{ReceiptResult, ReceivedReceipt};
 use crate::rows::deliveries::{StateColumns, decode_claimed_delivery};
 use crate::rows::{SqlRow, limit_to_sql, priority_rank};
-use crate::work::WorkStore;
+use crate::{events::NewEvent, work::WorkStore};
 use postrider_core::capacity::{Capacity, round_robin};
-use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
-use postrider_core::error::Result;
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
-use postrider_core::queue_entry::QueueEntry;
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
+use postrider_core::{
+    clock::Timestamp, error::Result, id::DeliveryId, name::ConfigName, priority::Priority,
+    queue_entry::QueueEntry,
+};
 
-static DUE: &str = sql!("sqlite/claim/select_due");
+static DUE_DELIVERIES: &str = sql!("sqlite/claim/select_due");
 static WAITING_CHANNELS: &str = sql!("sqlite/claim/list_waiting_channels");
 static LOAD_CLAIMABLE: &str = sql!("sqlite/claim/load_claimed_deliveries");
 static SAVE_LEASE: &str = sql!("sqlite/claim/acquire_lease");
-static RECORD: &str = sql!("sqlite/claim/record_round");
+static RECORD_ROUND: &str = sql!("sqlite/claim/record_round");
 static FIND_RECORDED: &str = sql!("sqlite/claim/check_recorded_round");
 static MARK_SUPERSEDED: &str = sql!("sqlite/claim/mark_superseded_round");
 static INSERT_ATTEMPT: &str = sql!("sqlite/claim/insert_attempt");
@@ -107,9 +102,9 @@ fn select_due_on_channel(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let values =
+    let due_filter =
         params![channel.as_str(), priority_rank(priority), now.timestamp_millis(), limit_to_sql(limit)];
-    query_all(connection, DUE, values, |row| {
+    query_all(connection, DUE_DELIVERIES, due_filter, |row| {
         let (id, due_at) = (row.delivery_id("id")?, row.time("due_at")?);
         Ok(QueueEntry { id, channel: channel.clone(), due_at, priority })
     })
@@ -123,8 +118,9 @@ fn claim(
 ) -> rusqlite::Result<Vec<ClaimedDelivery>> {
     let mut claims = Vec::with_capacity(ids.len());
     for id in ids {
-        let values = [id.0, now.timestamp_millis()];
-        let claim = transaction.query_optional(LOAD_CLAIMABLE, values, |row| decode_claimed_delivery(row))?;
+        let id_and_time = [id.0, now.timestamp_millis()];
+        let claim =
+            transaction.query_optional(LOAD_CLAIMABLE, id_and_time, |row| decode_claimed_delivery(row))?;
         let Some(mut claim) = claim else {
             continue;
         };
@@ -143,7 +139,7 @@ fn record_round(
 ) -> rusqlite::Result<RecordResult> {
     let rollup_position = transaction.rollup_position()?;
     let columns = StateColumns::from_state(&round.state);
-    let values = params![
+    let round_values = params![
         round.id.0,
         round.round,
         columns.state,
@@ -156,7 +152,7 @@ fn record_round(
         round.tries,
         rollup_position,
     ];
-    if transaction.execute(RECORD, values)? == 0 {
+    if transaction.execute(RECORD_ROUND, round_values)? == 0 {
         return record_late(transaction, round, rollup_position);
     }
     insert_attempts(transaction, round)?;
@@ -179,8 +175,8 @@ fn record_late(
     round: &CompletedRound,
     rollup_position: i64,
 ) -> rusqlite::Result<RecordResult> {
-    let values = [round.id.0, i64::from(round.round)];
-    let stored_parts = transaction.query_optional(FIND_RECORDED, values, |row| {
+    let id_and_round = [round.id.0, i64::from(round.round)];
+    let stored_parts = transaction.query_optional(FIND_RECORDED, id_and_round, |row| {
         Ok((row.bool("is_recorded")?, row.bool("has_attempts")?))
     })?;
     match stored_parts {
@@ -196,7 +192,7 @@ fn record_late(
 
 fn insert_attempts(transaction: &mut WriteTransaction<'_>, round: &CompletedRound) -> rusqlite::Result<()> {
     for attempt in &round.attempts {
-        let values = params![
+        let attempt_values = params![
             round.id.0,
             round.round,
             attempt.provider.as_ref().map(ConfigName::as_str),
@@ -207,7 +203,7 @@ fn insert_attempts(transaction: &mut WriteTransaction<'_>, round: &CompletedRoun
             i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
             attempt.address,
         ];
-        transaction.execute(INSERT_ATTEMPT, values)?;
+        transaction.execute(INSERT_ATTEMPT, attempt_values)?;
     }
     Ok(())
 }

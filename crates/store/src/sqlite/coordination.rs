@@ -8,30 +8,27 @@ use async_trait::async_trait;
 use rusqlite::params;
 
 use super::query::{query_all, query_one};
-use super::store::SqliteStore;
-use super::write_transaction::WriteTransaction;
+use super::{store::SqliteStore, write_transaction::WriteTransaction};
 use crate::coordination::{CoordinationStore, ProbeDecision, RatePermit};
 use crate::rows::SqlRow;
 use crate::rows::coordination::{
     CircuitColumns, decode_health, decode_job_lock_owner, decode_provider_control, decode_rate_limiter,
 };
-use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::{Clock, Timestamp};
-use postrider_core::error::Result;
 use postrider_core::job::{JobLockResult, ScheduledJob};
-use postrider_core::name::ConfigName;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::rate_limit::{self, RateLimitRequest};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
+use postrider_core::{circuit_breaker::CircuitState, error::Result, name::ConfigName};
 
 static RATE_LIMITER: &str = sql!("sqlite/coordination/read_rate_limiter");
-static SAVE_RATE_LIMITER: &str = sql!("sqlite/coordination/save_rate_limiter");
-static ALL_HEALTH: &str = sql!("sqlite/coordination/list_provider_health");
-static PROVIDER_HEALTH: &str = sql!("sqlite/coordination/read_provider_health");
-static SAVE_HEALTH: &str = sql!("sqlite/coordination/save_provider_health");
-static PROVIDER_CONTROLS: &str = sql!("sqlite/coordination/list_provider_controls");
-static SAVE_PROVIDER_CONTROL: &str = sql!("sqlite/coordination/save_provider_control");
-static JOB_LOCK: &str = sql!("sqlite/coordination/read_job_lock");
+static SAVE_RATE_LIMITER: &str = sql!("common/coordination/save_rate_limiter");
+static ALL_HEALTH: &str = sql!("common/coordination/list_provider_health");
+static PROVIDER_HEALTH: &str = sql!("common/coordination/read_provider_health");
+static SAVE_HEALTH: &str = sql!("common/coordination/save_provider_health");
+static PROVIDER_CONTROLS: &str = sql!("common/coordination/list_provider_controls");
+static SAVE_PROVIDER_CONTROL: &str = sql!("common/coordination/save_provider_control");
+static JOB_LOCK: &str = sql!("common/coordination/read_job_lock");
 static ACQUIRE_JOB_LOCK: &str = sql!("sqlite/coordination/acquire_job_lock");
 static RENEW_JOB_LOCK: &str = sql!("sqlite/coordination/renew_job_lock");
 static RELEASE_JOB_LOCK: &str = sql!("sqlite/coordination/release_job_lock");
@@ -119,8 +116,8 @@ impl CoordinationStore for SqliteStore {
     async fn renew_job_lock(&self, job: ScheduledJob, holder: &str, expires_at: Timestamp) -> Result<bool> {
         let holder = holder.to_owned();
         self.write("cannot renew a job lock", move |transaction| {
-            let values = params![job.as_str(), holder, expires_at.timestamp_millis()];
-            Ok(transaction.execute(RENEW_JOB_LOCK, values)? > 0)
+            let lock_values = params![job.as_str(), holder, expires_at.timestamp_millis()];
+            Ok(transaction.execute(RENEW_JOB_LOCK, lock_values)? > 0)
         })
         .await
     }
@@ -128,8 +125,8 @@ impl CoordinationStore for SqliteStore {
     async fn release_job_lock(&self, job: ScheduledJob, holder: &str, expires_at: Timestamp) -> Result<()> {
         let holder = holder.to_owned();
         self.write("cannot release a job lock", move |transaction| {
-            let values = params![job.as_str(), holder, expires_at.timestamp_millis()];
-            transaction.execute(RELEASE_JOB_LOCK, values).map(drop)
+            let lock_values = params![job.as_str(), holder, expires_at.timestamp_millis()];
+            transaction.execute(RELEASE_JOB_LOCK, lock_values).map(drop)
         })
         .await
     }
@@ -150,14 +147,14 @@ fn acquire_rate_permits(
     let provider = request.provider.as_str();
     let limiter = transaction.query_optional(RATE_LIMITER, [provider], |row| decode_rate_limiter(row))?;
     let (limiter, permits) = rate_limit::acquire_permits(limiter, request, now);
-    let values = params![
+    let limiter_values = params![
         provider,
         limiter.tokens_micros,
         limiter.counted_at.unwrap_or(now).timestamp_millis(),
         limiter.next_slot.map(|slot| slot.timestamp_micros()),
         limiter.cooldown_until.map(|until| until.timestamp_millis()),
     ];
-    transaction.execute(SAVE_RATE_LIMITER, values)?;
+    transaction.execute(SAVE_RATE_LIMITER, limiter_values)?;
     Ok(permits)
 }
 
@@ -196,8 +193,8 @@ fn save_provider_control(
 ) -> rusqlite::Result<()> {
     let provider = control.provider.as_str();
     let requested_at = control.at.timestamp_millis();
-    let values = params![provider, control.action.as_str(), control.requested_by, requested_at];
-    transaction.execute(SAVE_PROVIDER_CONTROL, values)?;
+    let control_values = params![provider, control.action.as_str(), control.requested_by, requested_at];
+    transaction.execute(SAVE_PROVIDER_CONTROL, control_values)?;
     if control.action == ControlAction::Resume
         && let Some(health) = load_health(transaction, provider)?
         && health.circuit != CircuitState::Closed
@@ -216,7 +213,7 @@ fn load_health(
 
 fn save_health(transaction: &mut WriteTransaction<'_>, health: &SharedHealth) -> rusqlite::Result<()> {
     let columns = CircuitColumns::from_circuit(&health.circuit);
-    let values = params![
+    let health_values = params![
         health.provider.as_str(),
         columns.circuit,
         columns.open_until,
@@ -226,7 +223,7 @@ fn save_health(transaction: &mut WriteTransaction<'_>, health: &SharedHealth) ->
         health.since.timestamp_millis(),
         health.version,
     ];
-    transaction.execute(SAVE_HEALTH, values).map(drop)
+    transaction.execute(SAVE_HEALTH, health_values).map(drop)
 }
 
 fn acquire_job_lock(
@@ -238,14 +235,14 @@ fn acquire_job_lock(
 ) -> rusqlite::Result<JobLockResult> {
     // A lock that expires later than this was set by a wrong clock.
     let latest_expiry = now + lease * 2;
-    let values = params![
+    let lock_values = params![
         job.as_str(),
         holder,
         now.timestamp_millis(),
         (now + lease).timestamp_millis(),
         latest_expiry.timestamp_millis(),
     ];
-    if transaction.execute(ACQUIRE_JOB_LOCK, values)? > 0 {
+    if transaction.execute(ACQUIRE_JOB_LOCK, lock_values)? > 0 {
         return Ok(JobLockResult::Acquired);
     }
     transaction.query_one(JOB_LOCK, [job.as_str()], |row| decode_job_lock_owner(row).map(JobLockResult::Busy))

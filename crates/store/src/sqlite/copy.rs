@@ -9,14 +9,11 @@ use async_trait::async_trait;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 
-use super::connect;
-use super::errors::to_error;
+use super::{connect, errors::to_error};
 use crate::copy::statements::{CopyStatements, SQLITE};
-use crate::copy::table::CopyTable;
-use crate::copy::table_store::TableStore;
 use crate::copy::value::{CopyRow, CopyValue};
-use postrider_core::clock::sleep_thread;
-use postrider_core::error::Result;
+use crate::{copy::table::CopyTable, copy::table_store::TableStore};
+use postrider_core::{clock::sleep_thread, error::Result};
 
 const ERROR_CONTEXT: &str = "cannot move the store";
 

@@ -7,28 +7,24 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::messages::find_message_number;
-use super::query::query_all;
-use super::store::SqliteStore;
-use super::write_transaction::WriteTransaction;
+use super::{
+    messages::find_message_number, query::query_all, store::SqliteStore, write_transaction::WriteTransaction,
+};
 use crate::events::{DeadLetterRequest, EndpointCapacity, EventQuery, EventStore, NewEvent, WaitingEndpoint};
 use crate::rows::events::{decode_claimed_event, decode_event, decode_waiting_endpoint};
 use crate::rows::{delivery_id_range, limit_to_sql};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::Failure;
-use postrider_core::error::Result;
 use postrider_core::event::{
     ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatusKind, EventTarget,
 };
-use postrider_core::name::ConfigName;
+use postrider_core::{clock::Timestamp, delivery::Failure, error::Result, name::ConfigName};
 
-static INSERT: &str = sql!("sqlite/events/insert_event");
+static INSERT_EVENT: &str = sql!("sqlite/events/insert_event");
 static WAITING_ENDPOINTS: &str = sql!("sqlite/events/list_waiting_endpoints");
-static DUE: &str = sql!("sqlite/events/select_due_events");
-static CLAIM: &str = sql!("sqlite/events/claim_events");
-static RECORD: &str = sql!("sqlite/events/record_result");
-static DEAD_LETTER: &str = sql!("sqlite/events/mark_dead");
-static REPLAY: &str = sql!("sqlite/events/replay_event");
+static DUE_EVENTS: &str = sql!("sqlite/events/select_due_events");
+static CLAIM_EVENT: &str = sql!("sqlite/events/claim_events");
+static RECORD_RESULT: &str = sql!("sqlite/events/record_result");
+static MARK_DEAD: &str = sql!("sqlite/events/mark_dead");
+static REPLAY_EVENT: &str = sql!("sqlite/events/replay_event");
 static EVENTS: &str = sql!("sqlite/events/list_events");
 static DEAD_EVENTS: &str = sql!("sqlite/events/list_dead_letters");
 static MESSAGE_EVENTS: &str = sql!("sqlite/events/list_message_events");
@@ -38,8 +34,8 @@ impl EventStore for SqliteStore {
     async fn waiting_endpoints(&self, after: &str, limit: usize) -> Result<Vec<WaitingEndpoint>> {
         let after = after.to_owned();
         self.read("cannot read endpoints with waiting events", move |connection| {
-            let values = params![after, limit_to_sql(limit)];
-            query_all(connection, WAITING_ENDPOINTS, values, |row| decode_waiting_endpoint(row))
+            let page_bounds = params![after, limit_to_sql(limit)];
+            query_all(connection, WAITING_ENDPOINTS, page_bounds, |row| decode_waiting_endpoint(row))
         })
         .await
     }
@@ -80,8 +76,8 @@ impl EventStore for SqliteStore {
         self.write("cannot replay events", move |transaction| {
             let mut replayed_count = 0;
             for key in &keys {
-                let values = params![key.delivery.0, key.sequence, now.timestamp_millis()];
-                replayed_count += transaction.execute(REPLAY, values)?;
+                let key_and_time = params![key.delivery.0, key.sequence, now.timestamp_millis()];
+                replayed_count += transaction.execute(REPLAY_EVENT, key_and_time)?;
             }
             Ok(replayed_count)
         })
@@ -91,7 +87,7 @@ impl EventStore for SqliteStore {
 
 /// Inserts an event.
 pub fn insert_event(transaction: &mut WriteTransaction<'_>, event: &NewEvent) -> rusqlite::Result<()> {
-    let values = params![
+    let event_values = params![
         event.delivery.0,
         event.event_target.encode(),
         event.event_target.queue_name(),
@@ -102,7 +98,7 @@ pub fn insert_event(transaction: &mut WriteTransaction<'_>, event: &NewEvent) ->
         event.occurred_at.timestamp_millis(),
         event.due_at.timestamp_millis(),
     ];
-    transaction.execute(INSERT, values).map(drop)
+    transaction.execute(INSERT_EVENT, event_values).map(drop)
 }
 
 fn claim(
@@ -112,11 +108,11 @@ fn claim(
     now: Timestamp,
     lease_expires_at: Timestamp,
 ) -> rusqlite::Result<Vec<ClaimedEvent>> {
-    let values = params![endpoint, now.timestamp_millis(), limit_to_sql(capacity)];
-    let claims = transaction.query_all(DUE, values, |row| decode_claimed_event(row))?;
+    let due_filter = params![endpoint, now.timestamp_millis(), limit_to_sql(capacity)];
+    let claims = transaction.query_all(DUE_EVENTS, due_filter, |row| decode_claimed_event(row))?;
     for ClaimedEvent { event, .. } in &claims {
         let due_at = lease_expires_at.timestamp_millis();
-        transaction.execute(CLAIM, params![event.key.delivery.0, event.key.sequence, due_at])?;
+        transaction.execute(CLAIM_EVENT, params![event.key.delivery.0, event.key.sequence, due_at])?;
     }
     Ok(claims)
 }
@@ -125,7 +121,7 @@ fn record_result(
     transaction: &mut WriteTransaction<'_>,
     result: &EventAttemptResult,
 ) -> rusqlite::Result<()> {
-    let values = params![
+    let result_values = params![
         result.key.delivery.0,
         result.key.sequence,
         result.claims,
@@ -134,11 +130,11 @@ fn record_result(
         result.tries,
         result.result,
     ];
-    transaction.execute(RECORD, values).map(drop)
+    transaction.execute(RECORD_RESULT, result_values).map(drop)
 }
 
 fn mark_dead(transaction: &mut WriteTransaction<'_>, request: &DeadLetterRequest) -> rusqlite::Result<usize> {
-    let values = params![
+    let dead_letter_values = params![
         request.endpoint,
         request.event_target.as_ref().map(EventTarget::encode),
         request.before.timestamp_millis(),
@@ -146,7 +142,7 @@ fn mark_dead(transaction: &mut WriteTransaction<'_>, request: &DeadLetterRequest
         request.reason,
         limit_to_sql(request.limit),
     ];
-    transaction.execute(DEAD_LETTER, values)
+    transaction.execute(MARK_DEAD, dead_letter_values)
 }
 
 fn select_events(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<Event>> {

@@ -3,19 +3,17 @@
 use rusqlite::Connection;
 
 use super::query::{query_all, query_one, query_optional};
-use crate::read::MessageList;
-use crate::rollups::HOUR_MS;
 use crate::rows::deliveries::{decode_attempt, decode_delivery, decode_message};
 use crate::rows::{SqlRow, delivery_id_range};
-use postrider_core::clock::Timestamp;
+use crate::{read::MessageList, rollups::HOUR_MS};
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::Message;
+use postrider_core::{clock::Timestamp, message::Message};
 
-static MESSAGE_NUMBER: &str = sql!("sqlite/read/find_message_number");
+static MESSAGE_NUMBER: &str = sql!("common/read/find_message_number");
 static MESSAGE: &str = sql!("sqlite/read/load_message");
 static DELIVERIES: &str = sql!("sqlite/read/load_deliveries");
 static ATTEMPTS: &str = sql!("sqlite/read/load_attempts");
-static FIRST_NUMBER: &str = sql!("sqlite/read/find_first_number");
+static FIRST_NUMBER: &str = sql!("common/read/find_first_number");
 
 /// The greatest message number for which delivery ids exist.
 const MESSAGE_NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;

@@ -16,7 +16,7 @@ const MIGRATIONS: &[Migration] =
 
 const CREATE_TABLE: &str = sql!("sqlite/migrations/create_table");
 const APPLIED: &str = sql!("sqlite/migrations/read_applied");
-const INSERT_MIGRATION: &str = sql!("sqlite/migrations/insert_applied");
+const INSERT_MIGRATION: &str = sql!("common/migrations/insert_applied");
 const COUNT_TABLES: &str = sql!("sqlite/migrations/count_tables");
 
 /// The mark in the header of our files: "Post" in ASCII.

@@ -11,8 +11,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::connect;
-use super::errors::to_error;
+use super::{connect, errors::to_error};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Maximum number of concurrent reads; each connection has a page cache.

@@ -2,23 +2,20 @@
 
 use rusqlite::params;
 
-use super::events;
-use super::recipients::deactivate_address;
-use super::suppressed::active_contacts;
-use super::write_transaction::WriteTransaction;
+use super::{
+    events, recipients::deactivate_address, suppressed::active_contacts, write_transaction::WriteTransaction,
+};
 use crate::receipts::{
     EXPIRED_DELETED_MAX, LoadedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_KEPT_MS,
     UNMATCHED_RECEIPTS_MAX,
 };
 use crate::rows::deliveries::{StateColumns, decode_loaded_delivery, decode_unmatched_receipt};
 use crate::rows::{SqlRow, limit_to_sql};
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
+use postrider_core::{delivery::DeliveryStateKind, id::DeliveryId, name::ConfigName};
 
 static FIND_BY_REFERENCE: &str = sql!("sqlite/receipts/find_by_reference");
 static FIND_BY_ID: &str = sql!("sqlite/receipts/check_accepted_delivery");
-static LOAD: &str = sql!("sqlite/receipts/load_delivery");
+static LOAD_DELIVERY: &str = sql!("sqlite/receipts/load_delivery");
 static SAVE_DELIVERY: &str = sql!("sqlite/receipts/apply_receipt");
 static DELETE_EXPIRED: &str = sql!("sqlite/maintenance/delete_old_unmatched_receipts");
 static COUNT_UNMATCHED: &str = sql!("sqlite/receipts/count_unmatched_receipts");
@@ -87,7 +84,7 @@ fn find_delivery(
 }
 
 fn load_delivery(transaction: &mut WriteTransaction<'_>, id: DeliveryId) -> rusqlite::Result<LoadedDelivery> {
-    let mut delivery = transaction.query_one(LOAD, [id.0], |row| decode_loaded_delivery(row))?;
+    let mut delivery = transaction.query_one(LOAD_DELIVERY, [id.0], |row| decode_loaded_delivery(row))?;
     if let Some(other_contacts) = delivery.take_other_contacts() {
         delivery.other_addresses_left =
             active_contacts(transaction, &delivery.channel, other_contacts)?.len();
@@ -105,7 +102,7 @@ fn save_changes(
     };
     let rollup_position = transaction.rollup_position()?;
     let columns = StateColumns::from_state(&delivery.state);
-    let values = params![
+    let delivery_values = params![
         delivery.id.0,
         columns.state,
         columns.failure,
@@ -117,7 +114,7 @@ fn save_changes(
         delivery.opened_at.map(|at| at.timestamp_millis()),
         rollup_position,
     ];
-    transaction.execute(SAVE_DELIVERY, values)?;
+    transaction.execute(SAVE_DELIVERY, delivery_values)?;
     for event in &change.new_events {
         events::insert_event(transaction, event)?;
     }
@@ -144,7 +141,7 @@ fn save_unmatched(
         return Ok(ReceiptResult::Dropped);
     }
     let receipt = &received.receipt;
-    let values = params![
+    let receipt_values = params![
         receipt.reference,
         received.provider.as_ref().map_or("", ConfigName::as_str),
         receipt.status.as_str(),
@@ -152,7 +149,7 @@ fn save_unmatched(
         receipt.at.timestamp_millis(),
         received_at,
     ];
-    capacity.subtract(transaction.execute(INSERT_UNMATCHED, values)?);
+    capacity.subtract(transaction.execute(INSERT_UNMATCHED, receipt_values)?);
     Ok(ReceiptResult::Unmatched)
 }
 
@@ -164,8 +161,9 @@ pub fn apply_unmatched(
     provider: &ConfigName,
     reference: &str,
 ) -> rusqlite::Result<Option<DeliveryStateKind>> {
-    let values = [reference, provider.as_str()];
-    let mut receipts = transaction.query_all(FIND_UNMATCHED, values, |row| decode_unmatched_receipt(row))?;
+    let reference_and_provider = [reference, provider.as_str()];
+    let mut receipts =
+        transaction.query_all(FIND_UNMATCHED, reference_and_provider, |row| decode_unmatched_receipt(row))?;
     if receipts.is_empty() {
         return Ok(None);
     }
@@ -175,6 +173,6 @@ pub fn apply_unmatched(
         delivery.apply_status(&receipt.status, receipt.at, receipt.received_at);
     }
     save_changes(transaction, &mut delivery)?;
-    transaction.execute(DELETE_UNMATCHED, values)?;
+    transaction.execute(DELETE_UNMATCHED, reference_and_provider)?;
     Ok(Some(delivery.state.kind()))
 }

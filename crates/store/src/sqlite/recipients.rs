@@ -3,25 +3,21 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::query::query_optional;
-use super::store::SqliteStore;
-use super::unclaimed::suppress_waiting;
-use super::write_transaction::WriteTransaction;
-use crate::recipients::RecipientStore;
-use crate::rows::deliveries::decode_recipient;
-use postrider_core::error::Result;
-use postrider_core::id::DeliveryId;
+use super::{
+    query::query_optional, store::SqliteStore, unclaimed::suppress_waiting,
+    write_transaction::WriteTransaction,
+};
+use crate::{recipients::RecipientStore, rows::deliveries::decode_recipient};
 use postrider_core::inbound::{OptAction, OptChange};
-use postrider_core::name::ConfigName;
 use postrider_core::recipient::{Recipient, RecipientStatus};
-use postrider_core::round::InvalidatedAddress;
+use postrider_core::{error::Result, id::DeliveryId, name::ConfigName, round::InvalidatedAddress};
 
-static RECIPIENT: &str = sql!("sqlite/recipients/read_recipient");
-static SAVE_RECIPIENT: &str = sql!("sqlite/recipients/save_recipient");
+static RECIPIENT: &str = sql!("common/recipients/read_recipient");
+static SAVE_RECIPIENT: &str = sql!("common/recipients/save_recipient");
 static DEACTIVATE: &str = sql!("sqlite/recipients/deactivate_recipient");
-static OPT_OUT: &str = sql!("sqlite/recipients/opt_out_recipient");
+static OPT_OUT: &str = sql!("common/recipients/opt_out_recipient");
 static OPT_IN: &str = sql!("sqlite/recipients/opt_in_recipient");
-static INSERT_OPT_MESSAGE: &str = sql!("sqlite/recipients/insert_opt_message");
+static INSERT_OPT_MESSAGE: &str = sql!("common/recipients/insert_opt_message");
 
 #[async_trait]
 impl RecipientStore for SqliteStore {
@@ -49,13 +45,13 @@ fn load_recipient(
     channel: &ConfigName,
     address: &str,
 ) -> rusqlite::Result<Option<Recipient>> {
-    let values = [channel.as_str(), address];
-    query_optional(connection, RECIPIENT, values, |row| decode_recipient(row, channel, address))
+    let channel_and_address = [channel.as_str(), address];
+    query_optional(connection, RECIPIENT, channel_and_address, |row| decode_recipient(row, channel, address))
 }
 
 /// Sets the status of a recipient; see [`RecipientStore::set_recipient`].
 pub fn set_recipient(transaction: &mut WriteTransaction<'_>, recipient: &Recipient) -> rusqlite::Result<()> {
-    let values = params![
+    let recipient_values = params![
         recipient.channel.as_str(),
         recipient.address,
         recipient.status.as_str(),
@@ -63,7 +59,7 @@ pub fn set_recipient(transaction: &mut WriteTransaction<'_>, recipient: &Recipie
         recipient.changed_by,
         recipient.changed_at.timestamp_millis(),
     ];
-    transaction.execute(SAVE_RECIPIENT, values)?;
+    transaction.execute(SAVE_RECIPIENT, recipient_values)?;
     transaction.mark_has_recipients();
     if recipient.status == RecipientStatus::Active {
         return Ok(());
@@ -80,8 +76,9 @@ fn apply_opt_change(transaction: &mut WriteTransaction<'_>, change: &OptChange) 
         OptAction::OptIn => OPT_IN,
     };
     let (channel, provider) = (change.channel.as_str(), change.provider.as_str());
-    let values = params![channel, change.address, change.reason, provider, change.at.timestamp_millis()];
-    let changed_rows = transaction.execute(sql, values)?;
+    let change_values =
+        params![channel, change.address, change.reason, provider, change.at.timestamp_millis()];
+    let changed_rows = transaction.execute(sql, change_values)?;
     transaction.mark_has_recipients();
     if change.action == OptAction::OptOut {
         suppress_waiting(transaction, &change.channel, &change.address, change.at)?;
@@ -96,8 +93,8 @@ fn is_repeated(transaction: &mut WriteTransaction<'_>, change: &OptChange) -> ru
         return Ok(false);
     };
     let (provider, channel) = (change.provider.as_str(), change.channel.as_str());
-    let values = params![provider, reference, channel, change.address, change.at.timestamp_millis()];
-    Ok(transaction.execute(INSERT_OPT_MESSAGE, values)? == 0)
+    let message_values = params![provider, reference, channel, change.address, change.at.timestamp_millis()];
+    Ok(transaction.execute(INSERT_OPT_MESSAGE, message_values)? == 0)
 }
 
 /// Makes an address of a delivery inactive.
@@ -107,8 +104,8 @@ pub fn deactivate_address(
     invalidated: &InvalidatedAddress<'_>,
 ) -> rusqlite::Result<()> {
     let (provider, at) = (invalidated.provider.as_str(), invalidated.at.timestamp_millis());
-    let values = params![id.0, invalidated.reason, provider, at, invalidated.address];
-    transaction.execute(DEACTIVATE, values)?;
+    let recipient_values = params![id.0, invalidated.reason, provider, at, invalidated.address];
+    transaction.execute(DEACTIVATE, recipient_values)?;
     transaction.mark_has_recipients();
     Ok(())
 }

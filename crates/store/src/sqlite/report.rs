@@ -10,8 +10,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::query::{query_all, query_optional};
-use super::store::SqliteStore;
-use super::write_transaction::WriteTransaction;
+use super::{store::SqliteStore, write_transaction::WriteTransaction};
 use crate::report::{ReportSnapshot, ReportStore};
 use crate::rollups::report::{RollupEntries, required_rollups};
 use crate::rollups::{CountedAttempt, ReportedDelivery, RollupChanges};
@@ -20,25 +19,22 @@ use crate::rows::report::{
     decode_counted_attempt, decode_reported_delivery, decode_rollup_entry, decode_snapshot,
     decode_top_recipient,
 };
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
-use postrider_core::id::DeliveryId;
-use postrider_core::report::Report;
+use postrider_core::{clock::Timestamp, error::Result, id::DeliveryId, report::Report};
 
 static CHANGED_DELIVERIES: &str = sql!("sqlite/report/select_changed");
 static NEW_DELIVERIES: &str = sql!("sqlite/report/select_new");
 static SAVE_COUNTED: &str = sql!("sqlite/report/mark_counted");
 static SAVE_ROLLUP_POSITION: &str = sql!("sqlite/report/save_rollup_position");
 static ADD_ADDRESS: &str = sql!("sqlite/report/add_address_count");
-static DELETE_LIVE_ROLLUPS: &str = sql!("sqlite/report/clear_live_rollups");
+static DELETE_LIVE_ROLLUPS: &str = sql!("common/report/clear_live_rollups");
 static DELETE_LIVE_ADDRESSES: &str = sql!("sqlite/report/clear_address_counts");
 static ADD_TO_ROLLUP: &str = sql!("sqlite/report/add_rollup");
 static ATTEMPTS: &str = sql!("sqlite/report/select_attempts");
 static ROLLUP_ENTRIES: &str = sql!("sqlite/report/read_rollups");
 static TOP_ADDRESSES: &str = sql!("sqlite/report/select_top_addresses");
-static SNAPSHOT: &str = sql!("sqlite/report/read_snapshot");
-static SAVE_SNAPSHOT: &str = sql!("sqlite/report/save_snapshot");
-static DELETE_OLD_SNAPSHOTS: &str = sql!("sqlite/report/delete_old_snapshots");
+static SNAPSHOT: &str = sql!("common/report/read_snapshot");
+static SAVE_SNAPSHOT: &str = sql!("common/report/save_snapshot");
+static DELETE_OLD_SNAPSHOTS: &str = sql!("common/report/delete_old_snapshots");
 
 #[async_trait]
 impl ReportStore for SqliteStore {
@@ -111,8 +107,8 @@ fn load_reported_deliveries(
     limit: usize,
 ) -> rusqlite::Result<Vec<ReportedDelivery>> {
     let position = transaction.rollup_position()?;
-    let values = [position, limit_to_sql(limit)];
-    transaction.query_all(sql, values, |row| decode_reported_delivery(row, position))
+    let position_and_limit = [position, limit_to_sql(limit)];
+    transaction.query_all(sql, position_and_limit, |row| decode_reported_delivery(row, position))
 }
 
 /// Loads the attempts of a delivery.
@@ -144,9 +140,11 @@ fn set_rollup_position(transaction: &mut WriteTransaction<'_>, position: i64) ->
 fn build_report(connection: &Connection, as_of: Timestamp) -> rusqlite::Result<Report> {
     let mut rollups = RollupEntries::default();
     for (metric, first_group) in required_rollups(as_of) {
-        let values = [metric, first_group.as_str()];
-        rollups
-            .insert(metric, query_all(connection, ROLLUP_ENTRIES, values, |row| decode_rollup_entry(row))?);
+        let metric_and_group = [metric, first_group.as_str()];
+        rollups.insert(
+            metric,
+            query_all(connection, ROLLUP_ENTRIES, metric_and_group, |row| decode_rollup_entry(row))?,
+        );
     }
     let top_recipients = query_all(connection, TOP_ADDRESSES, [], |row| decode_top_recipient(row))?;
     Ok(rollups.build_report(as_of, top_recipients))

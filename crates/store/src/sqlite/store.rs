@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::connect;
-use super::errors::to_error;
 use super::migrate as migrations;
-use super::reader_pool::ReaderPool;
-use super::write_thread::WriteThread;
-use super::write_transaction::WriteTransaction;
-use crate::copy::write_guard::require_open;
-use crate::rows::SqlRow;
+use super::{
+    connect, errors::to_error, reader_pool::ReaderPool, write_thread::WriteThread,
+    write_transaction::WriteTransaction,
+};
+use crate::{copy::write_guard::require_open, rows::SqlRow};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 static MOVE_STATE: &str = sql!("sqlite/copy/read_state");

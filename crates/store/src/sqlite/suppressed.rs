@@ -2,9 +2,7 @@
 
 use super::write_transaction::WriteTransaction;
 use crate::rows::SqlRow;
-use postrider_core::contact::Contact;
-use postrider_core::message::NewDelivery;
-use postrider_core::name::ConfigName;
+use postrider_core::{contact::Contact, message::NewDelivery, name::ConfigName};
 
 static IS_SUPPRESSED: &str = sql!("sqlite/accept/find_suppressed_recipients");
 
@@ -48,7 +46,8 @@ fn is_suppressed(
     if !transaction.has_recipients()? {
         return Ok(false);
     }
-    let values = [channel.as_str(), address];
-    let is_suppressed = transaction.query_optional(IS_SUPPRESSED, values, |row| row.bool("is_suppressed"))?;
+    let channel_and_address = [channel.as_str(), address];
+    let is_suppressed =
+        transaction.query_optional(IS_SUPPRESSED, channel_and_address, |row| row.bool("is_suppressed"))?;
     Ok(is_suppressed.unwrap_or(false))
 }

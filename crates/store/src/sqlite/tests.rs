@@ -11,11 +11,8 @@ mod failures;
 mod files;
 mod plans;
 
-use super::SqliteStore;
-use super::write_transaction::WriteTransaction;
-use crate::conformance_tests;
-use crate::testing::fixtures::StoreOpener;
-use crate::{MessageQuery, ReadStore, Store};
+use super::{SqliteStore, write_transaction::WriteTransaction};
+use crate::{MessageQuery, ReadStore, Store, conformance_tests, testing::fixtures::StoreOpener};
 
 /// Returns an opener of an empty database in a folder of its own, which is deleted with the opener.
 fn fresh_database() -> StoreOpener {

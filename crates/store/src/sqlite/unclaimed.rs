@@ -2,18 +2,14 @@
 
 use rusqlite::params;
 
-use super::events;
-use super::write_transaction::WriteTransaction;
-use crate::admin::UnclaimedDelivery;
-use crate::rows::SqlRow;
+use super::{events, write_transaction::WriteTransaction};
 use crate::rows::deliveries::{StateColumns, decode_unclaimed_delivery};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryState;
-use postrider_core::name::ConfigName;
+use crate::{admin::UnclaimedDelivery, rows::SqlRow};
+use postrider_core::{clock::Timestamp, delivery::DeliveryState, name::ConfigName};
 
-static LOAD: &str = sql!("sqlite/claim/load_for_change");
+static LOAD_UNCLAIMED: &str = sql!("sqlite/claim/load_for_change");
 static SAVE_STATE: &str = sql!("sqlite/claim/apply_change");
-static WAITING_FOR_ADDRESS: &str = sql!("sqlite/recipients/select_waiting_deliveries");
+static WAITING_FOR_ADDRESS: &str = sql!("common/recipients/select_waiting_deliveries");
 
 /// Loads the deliveries with ids from `first_id` to `last_id` that no worker holds.
 pub fn load_unclaimed(
@@ -22,7 +18,7 @@ pub fn load_unclaimed(
     last_id: i64,
 ) -> rusqlite::Result<Vec<UnclaimedDelivery>> {
     let deliveries =
-        transaction.query_all(LOAD, [first_id, last_id], |row| decode_unclaimed_delivery(row))?;
+        transaction.query_all(LOAD_UNCLAIMED, [first_id, last_id], |row| decode_unclaimed_delivery(row))?;
     Ok(deliveries.into_iter().flatten().collect())
 }
 
@@ -36,7 +32,7 @@ pub fn save_state(
 ) -> rusqlite::Result<()> {
     let rollup_position = transaction.rollup_position()?;
     let columns = StateColumns::from_state(new_state);
-    let values = params![
+    let state_values = params![
         delivery.id.0,
         columns.state,
         columns.failure,
@@ -46,7 +42,7 @@ pub fn save_state(
         expires_at.timestamp_millis(),
         rollup_position,
     ];
-    transaction.execute(SAVE_STATE, values)?;
+    transaction.execute(SAVE_STATE, state_values)?;
     if let Some(event) = delivery.change_event(new_state, now) {
         events::insert_event(transaction, &event)?;
     }
@@ -60,8 +56,8 @@ pub fn suppress_waiting(
     address: &str,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let values = [address, channel.as_str()];
-    for id in transaction.query_all(WAITING_FOR_ADDRESS, values, |row| row.integer("id"))? {
+    let address_and_channel = [address, channel.as_str()];
+    for id in transaction.query_all(WAITING_FOR_ADDRESS, address_and_channel, |row| row.integer("id"))? {
         for delivery in load_unclaimed(transaction, id, id)? {
             if let Some(suppressed_state) = delivery.state.suppress(now) {
                 save_state(transaction, &delivery, &suppressed_state, now, now)?;

@@ -7,8 +7,7 @@ use std::time::Duration;
 use rusqlite::params;
 
 use super::write_transaction::WriteTransaction;
-use crate::rollups::HOUR_MS;
-use crate::rows::SqlRow;
+use crate::{rollups::HOUR_MS, rows::SqlRow};
 use postrider_core::clock::Timestamp;
 use postrider_core::user_throttle::{RecentMessageTimes, UserThrottle};
 

@@ -15,9 +15,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::connect;
-use super::errors;
-use super::write_transaction::WriteTransaction;
+use super::{connect, errors, write_transaction::WriteTransaction};
 use crate::commit_stats::CommitStats;
 use postrider_core::error::{Error, ErrorKind, Result};
 
@@ -68,7 +66,7 @@ impl WriteThread {
         result.await.map_err(|_| closed())?
     }
 
-    /// Returns the counters of the commits.
+    /// Returns the histograms of the commits.
     pub fn stats(&self) -> &CommitStats {
         &self.stats
     }

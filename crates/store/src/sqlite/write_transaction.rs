@@ -5,8 +5,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement};
 
-use crate::rollups::HOUR_MS;
-use crate::rows::SqlRow;
+use crate::{rollups::HOUR_MS, rows::SqlRow};
 
 static BEGIN: &str = "BEGIN IMMEDIATE";
 static COMMIT: &str = "COMMIT";
