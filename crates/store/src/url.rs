@@ -3,9 +3,7 @@
 //! Creates a missing SQLite file, but no folder and no PostgreSQL database. The crate `url` is not used: it resolves `..`
 //! and percent-encodes blanks, which would change the path of a SQLite file, and `tokio-postgres` parses its URLs itself.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::options::{MIGRATION_TIMEOUT, StoreOptions};
 use crate::{Store, postgres, sqlite};

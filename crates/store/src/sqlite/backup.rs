@@ -3,9 +3,8 @@
 //! The read connection keeps one transaction open, so that a busy writer cannot make the backup start over. The backup is
 //! written to a file beside the target, which is renamed when the backup is complete.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};

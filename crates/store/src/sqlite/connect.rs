@@ -1,7 +1,6 @@
 //! Opens connections: the write connection of the write thread, and read connections.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 

@@ -2,8 +2,7 @@
 //!
 //! Reads block no other process. Writes to the old store use short transactions.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};

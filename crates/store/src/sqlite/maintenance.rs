@@ -3,8 +3,7 @@
 //! The counts of deleted messages move from the live rollups to the pruned rollups, so that the report stays the same,
 //! also after a rebuild.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use async_trait::async_trait;
 use rusqlite::params;

@@ -3,9 +3,7 @@
 //! Each read sees one snapshot of the store and blocks no writer. Connections are opened at their first use and closed
 //! after any error.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use rusqlite::Connection;

@@ -1,8 +1,6 @@
 //! The conformance suite on SQLite, and tests of SQLite's own: locks, failures, migrations, backups, query plans.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use rusqlite::Connection;
 

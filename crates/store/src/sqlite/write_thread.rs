@@ -7,10 +7,8 @@
 //! operation, and limited in time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use std::{path::PathBuf, sync::Arc, thread::JoinHandle};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};

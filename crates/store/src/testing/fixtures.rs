@@ -1,7 +1,6 @@
 //! Fixtures of the conformance suite: messages, rounds and receipts, and short ways to store and read them.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
 

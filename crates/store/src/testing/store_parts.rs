@@ -3,9 +3,7 @@
 //! A test double implements the capability traits that its test uses and leaves the other parts out. A call of a
 //! missing part returns an error, so a caller that uses more of the store than it should fails its test.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 

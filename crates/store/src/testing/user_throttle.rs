@@ -1,7 +1,6 @@
 //! Conformance tests of user throttles.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::fixtures::*;
 use crate::{MessageQuery, Store};

@@ -1,9 +1,7 @@
 //! Failures around the write thread: locks, full and read-only disks, panics, closing.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
-use std::time::Duration;
+use std::{sync::Arc, task::Poll, time::Duration};
 
 use tokio::sync::oneshot;
 

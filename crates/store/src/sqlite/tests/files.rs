@@ -1,7 +1,6 @@
 //! The database file: migrations, backups, the view for operators, and store URLs.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rusqlite::Connection;
 
