@@ -2,7 +2,6 @@
 //!
 //! Continues after each problem, so that one run shows all of them. Sends no message and changes nothing.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -14,7 +13,7 @@ use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::config::{Config, ProviderConfig, check_listen_address, mask_url};
 use postrider_engine::gateway;
 use postrider_providers::{AccountCheck, CallbackMode, HttpClientPool};
-use postrider_store::Store;
+use postrider_store::{DEFAULT_LOCK_TIMEOUT, pending_migrations};
 
 /// Maximum time for the check of one backend.
 const BACKEND_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -98,33 +97,21 @@ async fn check_store(config: &Config) -> CheckFinding {
     } else {
         "does its folder exist, and may this user write to it?"
     };
+    let url = config.store_url.clone();
     // On a blocking thread, so that the time limit applies.
-    let config = config.clone();
-    let opened = tokio::task::spawn_blocking(move || open_unless_outdated(&config)).await;
-    let opened = opened
+    let pending = tokio::task::spawn_blocking(move || pending_migrations(&url, DEFAULT_LOCK_TIMEOUT)).await;
+    let pending = pending
         .map_err(|_| "opening failed with an internal error".to_owned())?
         .map_err(|error| format!("{error}; {hint}"))?;
-    let store = match opened {
-        Ok(store) => store,
-        Err(pending) => {
-            let count = format_count(to_u64(pending.len()), "pending migration");
-            return Ok(format!("reachable; {count}, applied by `console migrate` or the next start"));
-        }
-    };
+    if !pending.is_empty() {
+        let count = format_count(to_u64(pending.len()), "pending migration");
+        return Ok(format!("reachable; {count}, applied by `console migrate` or the next start"));
+    }
+    let store = gateway::open_store(config).await.map_err(|error| format!("{error}; {hint}"))?;
     match store.ping().await {
         Ok(()) => Ok("readable and writable".to_owned()),
         Err(error) => Err(format!("{error}; free disk space, or grant this user write access")),
     }
-}
-
-/// Opens the store, or returns the names of pending migrations, which opening would apply.
-fn open_unless_outdated(config: &Config) -> Result<Result<Arc<dyn Store>, Vec<String>>> {
-    let pending =
-        postrider_store::pending_migrations(&config.store_url, postrider_store::DEFAULT_LOCK_TIMEOUT)?;
-    if !pending.is_empty() {
-        return Ok(Err(pending));
-    }
-    postrider_store::open_with(&gateway::store_location(config)).map(Ok)
 }
 
 async fn check_replica(url: &str) -> CheckFinding {

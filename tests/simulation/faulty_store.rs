@@ -146,6 +146,8 @@ fn rounded_to_millis(state: &DeliveryState) -> DeliveryState {
     }
 }
 
+impl Store for FaultyStore {}
+
 #[async_trait]
 impl AcceptStore for FaultyStore {
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>> {

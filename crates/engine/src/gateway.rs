@@ -2,7 +2,7 @@
 //!
 //! Only [`Gateway::open`] (module `open`) names backends; other modules get a `&Gateway` and use traits.
 
-use postrider_core::error::{Error, Result};
+use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::{clock::Clock, delivery::DeliveryStateKind, name::ConfigName, random::Random};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -235,14 +235,24 @@ fn describe_process(suffix: [u8; 2]) -> String {
     format!("{host}, process {} ({:04x})", std::process::id(), u16::from_be_bytes(suffix))
 }
 
-/// Returns the store options of a configuration.
-pub fn store_location(config: &Config) -> StoreOptions<'_> {
-    StoreOptions {
-        url: &config.store_url,
-        replica_url: config.store_replica_url.as_deref(),
-        connections_max: config.store_connections,
-        lock_timeout: postrider_store::DEFAULT_LOCK_TIMEOUT,
-    }
+/// Opens the store of a configuration on a blocking thread, because opening may wait for a remote server.
+///
+/// # Errors
+///
+/// Returns an error if the store cannot be opened.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+    let config = config.clone();
+    let opening = tokio::task::spawn_blocking(move || {
+        postrider_store::open_with(&StoreOptions {
+            url: &config.store_url,
+            replica_url: config.store_replica_url.as_deref(),
+            connections_max: config.store_connections,
+            lock_timeout: postrider_store::DEFAULT_LOCK_TIMEOUT,
+        })
+    });
+    opening
+        .await
+        .map_err(|panic| Error::with_source(ErrorKind::Internal, "opening the store failed", panic))?
 }
 
 /// Builds the adapters of all configured providers, in the order of the configuration.

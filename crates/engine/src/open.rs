@@ -4,7 +4,7 @@ use postrider_core::{error::Result, random::Random};
 use std::sync::Arc;
 
 use crate::gateway::{
-    Backends, Gateway, ProviderRuntime, UNSIGNED_RECEIPTS, build_providers, store_location,
+    Backends, Gateway, ProviderRuntime, UNSIGNED_RECEIPTS, build_providers, open_store,
 };
 use crate::{config::Config, shared_health};
 use postrider_cache::StoreSecret;
@@ -18,7 +18,7 @@ impl Gateway {
     ///
     /// Returns an error if the store cannot be opened or a setting is invalid.
     pub async fn open(config: Config) -> Result<Self> {
-        let store = postrider_store::open_with(&store_location(&config))?;
+        let store = open_store(&config).await?;
         let queue = postrider_queue::open(&config.queue_url, config.queue_window).await?;
         let cache = postrider_cache::open(&config.cache_url)?;
         let secret = StoreSecret::new(store.store_secret().await?);

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::rows::limit_to_sql;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewMessage};
@@ -15,20 +16,18 @@ pub trait AcceptStore: Send + Sync {
     /// Stores messages with their deliveries and idempotency keys in one transaction, and returns one result per
     /// message, in the same order.
     ///
-    /// A delivery to an inactive recipient is stored as suppressed. A message without any other delivery is not stored,
-    /// nor is one with used-up user throttles, counted over all processes. Only a stored message counts against
-    /// its throttles.
+    /// A delivery to an inactive recipient is stored as suppressed. A message with only such deliveries is not stored.
+    /// Neither is a message whose user throttles are used up; all processes count together, and only stored messages
+    /// count.
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>>;
 }
 
-/// Checks that every delivery of a message can have an id.
+/// Checks that no message has more deliveries than delivery ids.
 pub(crate) fn check_delivery_counts(messages: &[NewMessage]) -> Result<()> {
-    let fits = |message: &NewMessage| {
-        i64::try_from(message.deliveries.len()).is_ok_and(|count| count <= DeliveryId::PER_MESSAGE)
-    };
-    if messages.iter().all(fits) {
-        return Ok(());
+    let has_too_many =
+        |message: &NewMessage| limit_to_sql(message.deliveries.len()) > DeliveryId::PER_MESSAGE;
+    if messages.iter().any(has_too_many) {
+        return Err(Error::new(ErrorKind::Internal, "cannot store a message with more than 64 deliveries"));
     }
-    let context = "cannot store a message with more than 64 deliveries";
-    Err(Error::new(ErrorKind::Internal, context))
+    Ok(())
 }

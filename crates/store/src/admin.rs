@@ -3,14 +3,11 @@
 use async_trait::async_trait;
 
 use crate::events::NewEvent;
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryState;
-use postrider_core::error::Result;
-use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
-use postrider_core::queue_entry::QueueEntry;
+use postrider_core::{
+    clock::Timestamp, delivery::DeliveryState, error::Result, event::EventTarget, name::ConfigName,
+    priority::Priority, queue_entry::QueueEntry,
+};
 
 /// Cancels and requeues deliveries.
 #[async_trait]
@@ -18,14 +15,14 @@ pub trait AdminStore: Send + Sync {
     /// Cancels the waiting deliveries of a message that no worker has claimed.
     async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled>;
 
-    /// Cancels those of the deliveries that wait and are not claimed; returns the channel of each.
+    /// Cancels the given deliveries, except claimed and ended ones. Returns the channel of each cancelled delivery.
     async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>>;
 
     /// Returns the selected deliveries, oldest first.
     async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>>;
 
     /// Requeues failed deliveries with all their tries and an expiry no earlier than `expires_at`, and makes waiting
-    /// deliveries that are not claimed due at once. Returns the changed ones.
+    /// deliveries that are not claimed due at once. Returns the queue entries of the changed deliveries.
     async fn requeue(
         &self,
         ids: Vec<DeliveryId>,
@@ -39,7 +36,7 @@ pub trait AdminStore: Send + Sync {
 pub enum Cancelled {
     /// One delivery on each of these channels was cancelled.
     Done(Vec<ConfigName>),
-    /// No delivery of the message waits any more, or all waiting ones are claimed.
+    /// No delivery of the message waits, or all waiting deliveries are claimed.
     TooLate,
     /// The message does not exist.
     NotFound,
@@ -77,10 +74,11 @@ pub(crate) struct UnclaimedDelivery {
 }
 
 impl UnclaimedDelivery {
-    /// Returns the event of a change to `next`; none if nothing watches the delivery or its state stays the same.
-    pub fn change_event(&self, next: &DeliveryState, now: Timestamp) -> Option<NewEvent> {
-        let target = self.event_target.as_ref()?;
-        let has_moved = self.state.kind() != next.kind();
-        has_moved.then(|| NewEvent::new(self.id, target, next, None, now))
+    /// Returns the event of a change to `new_state`; none if the message has no event target or the state kind stays
+    /// the same.
+    pub fn change_event(&self, new_state: &DeliveryState, now: Timestamp) -> Option<NewEvent> {
+        let event_target = self.event_target.as_ref()?;
+        let is_changed = self.state.kind() != new_state.kind();
+        is_changed.then(|| NewEvent::new(self.id, event_target, new_state, None, now))
     }
 }

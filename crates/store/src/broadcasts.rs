@@ -1,8 +1,8 @@
 //! Registered users, and broadcasts to them.
 //!
-//! A broadcast is stored with the number of the last registered user; fan-out turns it into messages step by step.
-//! Each step advances the fan-out position in the transaction that stores its messages, so no user gets two messages
-//! or none, whichever process continues.
+//! A broadcast is stored with the number of the last registered user; fan-out turns the broadcast into messages step by
+//! step. Each step advances the fan-out position in the transaction that stores its messages. So no user gets two
+//! messages or is left out, whichever process continues the fan-out.
 
 use std::collections::HashMap;
 
@@ -23,6 +23,9 @@ pub trait BroadcastStore: Send + Sync {
 
     /// Returns the user with an id.
     async fn user(&self, id: &str) -> Result<Option<User>>;
+
+    /// Returns whether any user is registered.
+    async fn has_users(&self) -> Result<bool>;
 
     /// Stores a broadcast to users that are registered now. Fan-out happens later.
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance>;
@@ -63,35 +66,36 @@ pub(super) struct RegistrationPlan {
     pub results: Vec<UserRegistration>,
 }
 
-/// Plans a registration. `stored_users` are those of `users` that exist; `last` is the last user number in use.
+/// Plans a registration. `stored_users` are those of `requested_users` that exist; `last_number` is the last user number
+/// in use.
 pub(super) fn plan_registration(
     stored_users: Vec<User>,
-    mut last: i64,
-    users: &[NewUser],
+    mut last_number: i64,
+    requested_users: &[NewUser],
 ) -> RegistrationPlan {
     let mut users_by_id: HashMap<_, _> =
         stored_users.into_iter().map(|user| (user.id.clone(), (user, UserRegistration::Unchanged))).collect();
     let mut plan = RegistrationPlan::default();
-    for new_fields in users {
-        let result = match users_by_id.get_mut(&new_fields.id) {
-            Some((user, total)) => {
-                let result = update_user(user, new_fields);
-                if *total == UserRegistration::Unchanged {
-                    *total = result;
+    for requested_user in requested_users {
+        let registration = match users_by_id.get_mut(&requested_user.id) {
+            Some((user, batch_result)) => {
+                let registration = update_user(user, requested_user);
+                if *batch_result == UserRegistration::Unchanged {
+                    *batch_result = registration;
                 }
-                result
+                registration
             }
             None => {
-                last += 1;
-                let user = new_user(last, new_fields);
+                last_number += 1;
+                let user = number_user(last_number, requested_user);
                 users_by_id.insert(user.id.clone(), (user, UserRegistration::Added));
                 UserRegistration::Added
             }
         };
-        plan.results.push(result);
+        plan.results.push(registration);
     }
-    for (user, total) in users_by_id.into_values() {
-        match total {
+    for (user, batch_result) in users_by_id.into_values() {
+        match batch_result {
             UserRegistration::Added => plan.new_users.push(user),
             UserRegistration::Changed => plan.changed_users.push(user),
             UserRegistration::Unchanged => {}
@@ -102,44 +106,40 @@ pub(super) fn plan_registration(
     plan
 }
 
-fn new_user(number: i64, new_fields: &NewUser) -> User {
+fn number_user(number: i64, requested_user: &NewUser) -> User {
     User {
         number,
-        id: new_fields.id.clone(),
-        name: new_fields.name.clone(),
-        contacts: new_fields.contacts.clone().unwrap_or_default(),
-        created_at: new_fields.created_at,
+        id: requested_user.id.clone(),
+        name: requested_user.name.clone(),
+        contacts: requested_user.contacts.clone().unwrap_or_default(),
+        created_at: requested_user.created_at,
     }
 }
 
-/// Copies the given fields into a user and returns whether that changed it.
-fn update_user(user: &mut User, new_fields: &NewUser) -> UserRegistration {
-    let mut result = UserRegistration::Unchanged;
-    if new_fields.name.is_some() && new_fields.name != user.name {
-        user.name.clone_from(&new_fields.name);
-        result = UserRegistration::Changed;
+/// Copies the requested fields into a stored user and returns whether the user changed.
+fn update_user(user: &mut User, requested_user: &NewUser) -> UserRegistration {
+    let old_user = user.clone();
+    if requested_user.name.is_some() {
+        user.name.clone_from(&requested_user.name);
     }
-    if let Some(contacts) = &new_fields.contacts
-        && *contacts != user.contacts
-    {
+    if let Some(contacts) = &requested_user.contacts {
         user.contacts.clone_from(contacts);
-        result = UserRegistration::Changed;
     }
-    result
+    if *user == old_user { UserRegistration::Unchanged } else { UserRegistration::Changed }
 }
 
-/// Returns the numbers of the stored messages as ranges without gaps, and how many messages were not stored.
-pub(super) fn number_ranges(accepted: &[Acceptance]) -> (Vec<(i64, i64)>, u64) {
+/// Returns the numbers of the stored messages as ranges without gaps, and the number of messages that were not stored.
+pub(super) fn number_ranges(acceptances: &[Acceptance]) -> (Vec<(i64, i64)>, u64) {
     let mut ranges = Vec::<(i64, i64)>::new();
-    let mut refused = 0;
-    for acceptance in accepted {
+    let mut refused_count = 0;
+    for acceptance in acceptances {
         match (acceptance, ranges.last_mut()) {
             (Acceptance::Stored { number }, Some((_, last))) if *last + 1 == *number => *last = *number,
             (Acceptance::Stored { number }, _) => ranges.push((*number, *number)),
-            _ => refused += 1,
+            _ => refused_count += 1,
         }
     }
-    (ranges, refused)
+    (ranges, refused_count)
 }
 
 #[cfg(test)]

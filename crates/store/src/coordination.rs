@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
 use postrider_core::job::{JobLockResult, ScheduledJob};
-use postrider_core::name::ConfigName;
-use postrider_core::provider_control::ProviderControl;
-use postrider_core::rate_limit::RateLimitRequest;
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
+use postrider_core::{
+    clock::Timestamp, error::Result, name::ConfigName, provider_control::ProviderControl,
+    rate_limit::RateLimitRequest,
+};
 
 /// Shares state between the processes that use the store.
 #[async_trait]
 pub trait CoordinationStore: Send + Sync {
-    /// Returns the store's time, which all its processes use.
+    /// Returns the time of the store, which all processes on the store use.
     async fn current_time(&self) -> Result<Timestamp>;
 
     /// Returns whether [`current_time`](CoordinationStore::current_time) can differ from the clock of this host.
@@ -32,12 +31,12 @@ pub trait CoordinationStore: Send + Sync {
     /// Returns the health of all providers that any process has reported.
     async fn load_health(&self) -> Result<Vec<SharedHealth>>;
 
-    /// Reports the health of providers and returns the shared health of each, in the same order. If several processes
-    /// report the same change, only one result is marked as changed.
+    /// Reports the health of providers and returns the shared health of each provider, in the same order. If several
+    /// processes report the same change, only one of their results has `is_new`.
     async fn report_health(&self, reports: Vec<HealthReport>, now: Timestamp) -> Result<Vec<ReportedHealth>>;
 
-    /// Acquires the probe of a provider with an open circuit breaker. One process gets it; if that process reports
-    /// nothing within `timeout`, another process may acquire it.
+    /// Acquires the probe of a provider with an open circuit breaker. One process gets the probe; if that process reports
+    /// no health within `timeout`, another process may acquire the probe.
     async fn acquire_probe(
         &self,
         provider: &ConfigName,
@@ -61,14 +60,14 @@ pub trait CoordinationStore: Send + Sync {
         lease: Duration,
     ) -> Result<JobLockResult>;
 
-    /// Moves the expiry of a job lock. Returns false if `holder` does not hold it any more.
+    /// Moves the expiry of a job lock. Returns false if `holder` does not hold the lock any more.
     async fn renew_job_lock(&self, job: ScheduledJob, holder: &str, expires_at: Timestamp) -> Result<bool>;
 
-    /// Releases a job lock. No process can acquire it before `expires_at`, which may be now.
+    /// Releases a job lock. No process can acquire the lock before `expires_at`, which may be now.
     async fn release_job_lock(&self, job: ScheduledJob, holder: &str, expires_at: Timestamp) -> Result<()>;
 
-    /// Returns the store secret, which is made once and never changes. It signs what only processes on the same store
-    /// may read.
+    /// Returns the store secret, which is made once and never changes. Processes on the store sign cookies and cache
+    /// entries with the secret.
     async fn store_secret(&self) -> Result<[u8; 32]>;
 }
 
@@ -78,8 +77,8 @@ pub type RatePermit = std::result::Result<(), Duration>;
 /// Result of acquiring a probe, with the provider's shared health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeDecision {
-    /// The caller makes the probe; this is the health from now on.
+    /// The caller makes the probe; the provider has this health from now on.
     Granted(SharedHealth),
-    /// Another process makes the probe, or none is needed.
+    /// Another process makes the probe, or the provider needs no probe.
     Denied(Option<SharedHealth>),
 }

@@ -2,7 +2,7 @@
 //!
 //! Triggers in the old store log the keys of changed rows. The new store saves its copy progress in the same
 //! transactions as the copied rows, so that a killed run can be continued. Tables and columns are read from the
-//! schemas, so that none can be missed. ARCHITECTURE.md describes the steps.
+//! schemas, so that none can be missed. `docs/src/architecture/copying-a-store.md` describes the steps.
 
 mod compare;
 mod meta;
@@ -21,7 +21,7 @@ mod tests;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use self::source::CopySource;
+use self::source::{CopySource, read_page};
 use self::table_store::{LOCK_RETRY_TIMEOUT, POLL_INTERVAL, TableStore, finish_transaction};
 use self::target::{CopyTarget, same_store_error};
 use super::url::{database_file, is_postgres_url, migrate};
@@ -31,7 +31,7 @@ use postrider_core::error::{Error, ErrorKind, Result};
 
 pub use self::compare::TableComparison;
 
-/// Time for which claims are paused by each check while the move waits for open rounds.
+/// Time for which each check pauses claims while the move waits for open rounds: 5 s.
 const CLAIM_PAUSE: Duration = Duration::from_secs(5);
 
 /// Maximum number of logged changes that are left for the transaction that closes the old store.
@@ -45,7 +45,7 @@ const CATCH_UP_PASSES_MAX: usize = 200;
 pub enum MoveStage {
     /// Rows are copied; the old store is in use.
     Copying,
-    /// The old store is closed for good; the new one is not open yet.
+    /// The old store is closed for good; the new store is not open yet.
     Closed,
 }
 
@@ -67,27 +67,29 @@ pub struct StoreMove {
     source: CopySource,
     target: CopyTarget,
     stage: MoveStage,
-    batch: usize,
-    changes: u64,
+    batch_rows: usize,
+    copied_changes: u64,
 }
 
 impl StoreMove {
-    /// Starts a move, or continues the one between these stores. `random` provides the ids of the move and of this run.
+    /// Starts a move between two stores, or continues their move. `random` provides the ids of the move and of this run.
     pub async fn open(options: MoveOptions<'_>, random: [i64; 2]) -> Result<Self> {
         let (mut source, mut target) = open_stores(options).await?;
         let [id, run] = random.map(positive_id);
-        let (old, new) = (source.marks().await?, target.marks().await?);
-        if old.receiving_run.is_some() {
+        let (source_marks, target_marks) = (source.marks().await?, target.marks().await?);
+        if source_marks.receiving_run.is_some() {
             return Err(Error::usage(
                 "the store to move from is the target of an unfinished move: finish that move first",
             ));
         }
-        let is_same_move = old.id.is_some() && old.id == new.id && new.receiving_run.is_some();
-        if let (Some(location), false) = (&old.moved_to, is_same_move) {
+        let is_same_move = source_marks.id.is_some()
+            && source_marks.id == target_marks.id
+            && target_marks.receiving_run.is_some();
+        if let (Some(location), false) = (&source_marks.moved_to, is_same_move) {
             return Err(Error::usage(format!("the store to move from was already moved to {location}")));
         }
-        let stage = if old.moved_to.is_some() { MoveStage::Closed } else { MoveStage::Copying };
-        match old.id {
+        let stage = if source_marks.moved_to.is_some() { MoveStage::Closed } else { MoveStage::Copying };
+        match source_marks.id {
             Some(id) if is_same_move => {
                 target.take_over(id, run).await?;
                 source.resume(id);
@@ -102,23 +104,23 @@ impl StoreMove {
                 }
             }
         }
-        Ok(Self { source, target, stage, batch: options.batch_rows.max(1), changes: 0 })
+        Ok(Self { source, target, stage, batch_rows: options.batch_rows.max(1), copied_changes: 0 })
     }
 
-    /// Abandons a move: removes its state from the old store, and opens that store again if it was closed and the new
-    /// one is not open. A run that is still in progress can neither continue nor open the new store. `random` provides
+    /// Abandons a move: removes its state from the old store, and opens the old store again if it was closed and the new
+    /// store is not open. A run that is still in progress can neither continue nor open the new store. `random` provides
     /// the id of this run.
     pub async fn abandon(options: MoveOptions<'_>, random: i64) -> Result<()> {
         require_existing(options.from)?;
-        let mut from = open_table_store(options.from, options.lock_timeout)?;
-        let tables = schema::read_tables(from.as_mut()).await?;
-        let mut source = CopySource::new(from, tables);
-        let old = source.marks().await?;
-        let id = old.id.ok_or_else(source::no_move_error)?;
+        let mut store = open_table_store(options.from, options.lock_timeout)?;
+        let tables = schema::read_tables(store.as_mut()).await?;
+        let mut source = CopySource::new(store, tables);
+        let source_marks = source.marks().await?;
+        let id = source_marks.id.ok_or_else(source::no_move_error)?;
         source.resume(id);
         let may_reopen = match take_over_target(options, id, positive_id(random)).await {
             Ok(is_taken_over) => is_taken_over,
-            Err(error) if old.moved_to.is_some() => return Err(error),
+            Err(error) if source_marks.moved_to.is_some() => return Err(error),
             Err(error) => {
                 // A run that still fills the target cannot close the old store any more.
                 log::warn!("cannot notify the store to move to: error={}", error.chain());
@@ -135,28 +137,31 @@ impl StoreMove {
 
     /// Returns the number of changes that were copied after their rows.
     pub fn changes(&self) -> u64 {
-        self.changes
+        self.copied_changes
     }
 
     /// Returns the numbers of rows of the old and the new store.
     pub async fn row_counts(&mut self) -> Result<[u64; 2]> {
-        let old = source::count_rows(self.source.store.as_mut(), &self.source.tables).await?;
-        let new = source::count_rows(self.target.store.as_mut(), &self.target.tables).await?;
-        Ok([old, new])
+        let source_rows = source::count_rows(self.source.store.as_mut(), &self.source.tables).await?;
+        let target_rows = source::count_rows(self.target.store.as_mut(), &self.target.tables).await?;
+        Ok([source_rows, target_rows])
     }
 
     /// Copies all rows that were not copied yet, and the changes meanwhile. Calls `progress` with the number of rows of
     /// each batch.
     pub async fn copy(&mut self, progress: impl Fn(u64)) -> Result<()> {
         let bookmarks = self.target.bookmarks().await?;
-        for table in 0..self.source.tables.len() {
-            let mut after = bookmarks.get(&self.source.tables[table].name).cloned();
-            while after != Some(None) {
-                let from = after.flatten();
-                let (rows, next) = self.source.page(table, from.as_ref(), self.batch).await?;
-                self.target.write_page(table, &rows, next.as_ref()).await?;
+        for table_index in 0..self.source.tables.len() {
+            let mut bookmark = bookmarks.get(&self.source.tables[table_index].name).cloned();
+            while bookmark != Some(None) {
+                let last_key = bookmark.flatten();
+                let CopySource { store, tables, .. } = &mut self.source;
+                let (rows, next_key) =
+                    read_page(store.as_mut(), &tables[table_index], last_key.as_ref(), self.batch_rows)
+                        .await?;
+                self.target.write_page(table_index, &rows, next_key.as_ref()).await?;
                 progress(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-                after = Some(next);
+                bookmark = Some(next_key);
                 self.catch_up_once().await?;
             }
         }
@@ -166,7 +171,7 @@ impl StoreMove {
     /// Copies changes until few are left.
     pub async fn catch_up(&mut self) -> Result<()> {
         for _ in 0..CATCH_UP_PASSES_MAX {
-            if self.catch_up_once().await? < CHANGES_LEFT_MAX.min(self.batch) {
+            if self.catch_up_once().await? < CHANGES_LEFT_MAX.min(self.batch_rows) {
                 break;
             }
         }
@@ -174,12 +179,12 @@ impl StoreMove {
     }
 
     async fn catch_up_once(&mut self) -> Result<usize> {
-        let changes = self.source.changed_rows(self.batch).await?;
+        let changes = self.source.changed_rows(self.batch_rows).await?;
         self.target.apply(&changes).await?;
         self.source.delete_changes(&changes).await?;
-        let count = changes.sequence_numbers.len();
-        self.changes += u64::try_from(count).unwrap_or(u64::MAX);
-        Ok(count)
+        let change_count = changes.sequence_numbers.len();
+        self.copied_changes += u64::try_from(change_count).unwrap_or(u64::MAX);
+        Ok(change_count)
     }
 
     /// Closes the old store: waits until no round is open, at most for `timeout`, then copies the last changes and
@@ -187,7 +192,7 @@ impl StoreMove {
     /// the number of rounds that were still open; the new store will record them as `unknown`.
     pub async fn close(&mut self, location: &str, timeout: Duration, on_wait: impl Fn(u64)) -> Result<u64> {
         let started = Instant::now();
-        let mut refused_since = None;
+        let mut first_refusal = None;
         self.source.prepare_claim_pause().await?;
         loop {
             self.source.pause_claims(CLAIM_PAUSE).await?;
@@ -208,8 +213,8 @@ impl StoreMove {
                 Ok(None) => {}
                 Err(error) if error.kind() != ErrorKind::Unavailable => return Err(error),
                 Err(error) => {
-                    let since = *refused_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= LOCK_RETRY_TIMEOUT {
+                    let first_refusal = *first_refusal.get_or_insert_with(Instant::now);
+                    if first_refusal.elapsed() >= LOCK_RETRY_TIMEOUT {
                         return Err(error);
                     }
                     clock::sleep(POLL_INTERVAL).await;
@@ -230,14 +235,14 @@ impl StoreMove {
         if open_rounds > 0 && may_wait || self.source.has_leases().await? {
             return Ok(None);
         }
-        let mut applied = 0;
+        let mut applied_count = 0;
         loop {
-            // The tables are locked, so the log is read to its end without deleting what was read.
-            let changes = self.source.changed_rows(applied + self.batch).await?;
-            if changes.sequence_numbers.len() == applied {
+            // The tables are locked, so the log is read to its end without deleting changes that were applied.
+            let changes = self.source.changed_rows(applied_count + self.batch_rows).await?;
+            if changes.sequence_numbers.len() == applied_count {
                 break;
             }
-            applied = changes.sequence_numbers.len();
+            applied_count = changes.sequence_numbers.len();
             self.target.apply(&changes).await?;
         }
         let (meta, last_number) =
@@ -247,9 +252,9 @@ impl StoreMove {
         Ok(Some(open_rounds))
     }
 
-    /// Compares both stores table by table. The old one must be closed.
+    /// Compares both stores table by table. The old store must be closed.
     pub async fn compare(&mut self, progress: impl Fn(u64)) -> Result<Vec<TableComparison>> {
-        compare::compare(&mut self.source, &mut self.target, self.batch, progress).await
+        compare::compare(&mut self.source, &mut self.target, self.batch_rows, progress).await
     }
 
     /// Opens the new store.
@@ -263,16 +268,15 @@ fn positive_id(random: i64) -> i64 {
     random.unsigned_abs().cast_signed().max(1)
 }
 
-/// Makes the run of this id the only one that may fill the new store. Returns false if the new store is not being
-/// filled.
+/// Makes `run` the only run that may fill the new store. Returns false if move `id` is not filling the new store.
 async fn take_over_target(options: MoveOptions<'_>, id: i64, run: i64) -> Result<bool> {
-    if !exists(options.to)? {
+    if !store_exists(options.to)? {
         return Err(Error::usage("the store to move to does not exist"));
     }
-    let mut to = open_table_store(options.to, options.lock_timeout)?;
+    let mut store = open_table_store(options.to, options.lock_timeout)?;
     // Fails at once if the server is down; otherwise the error would be retried like a locked table.
-    meta::read_marks(to.as_mut()).await?;
-    target::take_over(to.as_mut(), id, run).await
+    meta::read_marks(store.as_mut()).await?;
+    target::take_over(store.as_mut(), id, run).await
 }
 
 /// Migrates and opens both stores.
@@ -284,24 +288,22 @@ async fn open_stores(options: MoveOptions<'_>) -> Result<(CopySource, CopyTarget
     for url in [options.from, options.to] {
         migrate(url, options.lock_timeout)?;
     }
-    let (mut from, mut to) = (
-        open_table_store(options.from, options.lock_timeout)?,
-        open_table_store(options.to, options.lock_timeout)?,
-    );
-    let (old, new) = schema::matching_tables(from.as_mut(), to.as_mut()).await?;
-    Ok((CopySource::new(from, old), CopyTarget::new(to, new)))
+    let mut source = open_table_store(options.from, options.lock_timeout)?;
+    let mut target = open_table_store(options.to, options.lock_timeout)?;
+    let (source_tables, target_tables) = schema::matching_tables(source.as_mut(), target.as_mut()).await?;
+    Ok((CopySource::new(source, source_tables), CopyTarget::new(target, target_tables)))
 }
 
 /// Fails if a store does not exist: opening a missing file would create an empty store.
 fn require_existing(url: &str) -> Result<()> {
-    if exists(url)? {
+    if store_exists(url)? {
         return Ok(());
     }
     let file = database_file(url)?.display();
     Err(Error::usage(format!("no store to move from: {file} does not exist")))
 }
 
-fn exists(url: &str) -> Result<bool> {
+fn store_exists(url: &str) -> Result<bool> {
     Ok(is_postgres_url(url) || Path::exists(database_file(url)?))
 }
 

@@ -1,22 +1,19 @@
 //! Events for webhook endpoints.
 //!
 //! Other operations insert events in the transaction that changes a state, and only for messages that have an event
-//! target. The methods here deliver them. The worker that claims an event owns it until its lease ends, as with
+//! target. The methods here deliver events. The worker that claims an event owns it until the lease ends, as with
 //! deliveries.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, Failure};
-use postrider_core::error::Result;
 use postrider_core::event::{
     ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatusKind, EventTarget, EventType,
 };
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::name::ConfigName;
-use postrider_core::round::CompletedRound;
+use postrider_core::{clock::Timestamp, error::Result, name::ConfigName, round::CompletedRound};
 
 /// Delivers events to webhook endpoints.
 #[async_trait]
@@ -36,25 +33,25 @@ pub trait EventStore: Send + Sync {
     /// Records the results of claimed events. A result is ignored if the event was claimed again since.
     async fn record_events(&self, results: Vec<EventAttemptResult>) -> Result<()>;
 
-    /// Makes waiting events dead letters, oldest first, and returns how many.
+    /// Makes waiting events dead letters, oldest first, and returns the number of these events.
     async fn dead_letter_events(&self, request: DeadLetterRequest) -> Result<usize>;
 
     /// Returns events, newest first; the events of one message in the order in which they occurred.
     async fn events(&self, query: EventQuery) -> Result<Vec<Event>>;
 
-    /// Makes events due at once with all their tries, and returns how many. Includes events that wait already.
+    /// Makes events due at once with all their tries, also events that wait already. Returns the number of events.
     async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize>;
 }
 
-/// Name of an endpoint, and how many events it has capacity for.
+/// Name of an endpoint, and the number of events that it has capacity for.
 pub type EndpointCapacity = (String, usize);
 
 /// An endpoint that has waiting events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingEndpoint {
-    /// Its name, as in [`EventTarget::queue_name`].
+    /// Name of the endpoint, as in [`EventTarget::queue_name`].
     pub name: String,
-    /// Due time of its first event.
+    /// Due time of the endpoint's first event.
     pub due_at: Timestamp,
 }
 
@@ -110,7 +107,7 @@ impl NewEvent {
         provider: Option<&ConfigName>,
         due_at: Timestamp,
     ) -> Self {
-        let (failure, reason, at) = match state {
+        let (failure, reason, occurred_at) = match state {
             DeliveryState::Waiting { reason, .. } => (None, reason.clone(), due_at),
             DeliveryState::Sent { at, .. } | DeliveryState::Delivered { at } => (None, None, *at),
             DeliveryState::Failed { failure, reason, at } => (Some(*failure), Some(reason.clone()), *at),
@@ -122,7 +119,7 @@ impl NewEvent {
             failure,
             reason,
             provider: provider.cloned(),
-            occurred_at: at,
+            occurred_at,
             due_at,
         }
     }
@@ -135,19 +132,12 @@ impl NewEvent {
         at: Timestamp,
         due_at: Timestamp,
     ) -> Self {
-        Self {
-            delivery,
-            event_target: event_target.clone(),
-            event_type: EventType::Opened,
-            failure: None,
-            reason: None,
-            provider: Some(provider.clone()),
-            occurred_at: at,
-            due_at,
-        }
+        let delivered = DeliveryState::Delivered { at };
+        let event = Self::new(delivery, event_target, &delivered, Some(provider), due_at);
+        Self { event_type: EventType::Opened, ..event }
     }
 
-    /// Returns the event of a recorded round; none if nothing watches the message or the delivery goes on waiting.
+    /// Returns the event of a recorded round; none if the message has no event target or the delivery goes on waiting.
     pub fn from_round(round: &CompletedRound) -> Option<Self> {
         let event_target = round.event_target.as_ref()?;
         if matches!(round.state, DeliveryState::Waiting { .. }) {

@@ -2,7 +2,7 @@
 //!
 //! [`open`] returns the backend that a URL names: SQLite or PostgreSQL. A method that returns `Ok` has committed to
 //! disk; a method that returns an error has changed nothing. Methods take batches. Connections, rows and SQL stay
-//! inside the crate. Callers take the capability trait that they use; the conformance suite in `testing` defines what
+//! inside the crate. A caller takes the capability trait that it uses; the conformance suite in `testing` defines what
 //! every backend guarantees.
 
 #[macro_use]
@@ -50,7 +50,7 @@ pub use self::url::{check_replica, migrate, missing_folder, open, open_with, pen
 pub use self::usage::{UsageQuery, UsageTotals};
 pub use self::work::WorkStore;
 
-/// A complete store: the sum of all capabilities.
+/// A complete store: the sum of all capabilities, without methods of its own.
 pub trait Store:
     AcceptStore
     + WorkStore
@@ -65,16 +65,5 @@ pub trait Store:
 {
 }
 
-impl<S> Store for S where
-    S: AcceptStore
-        + WorkStore
-        + ReadStore
-        + RecipientStore
-        + AdminStore
-        + CoordinationStore
-        + ReportStore
-        + EventStore
-        + BroadcastStore
-        + MaintenanceStore
-{
-}
+impl Store for postgres::PostgresStore {}
+impl Store for sqlite::SqliteStore {}

@@ -5,25 +5,23 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::commit_stats::CommitStats;
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
-use postrider_core::name::ConfigName;
+use postrider_core::{clock::Timestamp, error::Result, name::ConfigName};
 
 /// Keeps the store small, and checks and copies it.
 #[async_trait]
 pub trait MaintenanceStore: Send + Sync {
-    /// Deletes at most `limit` messages that were accepted before `before` and have ended, and returns how many it
-    /// deleted. Their counts stay in the report. Zero means that nothing is left to delete.
+    /// Deletes at most `limit` messages that were accepted before `before` and have ended, and returns the number of
+    /// deleted messages. Their counts stay in the report. Zero means that no message is left to delete.
     ///
-    /// A store with monthly partitions drops a partition as a whole when nothing else is left in it.
+    /// A store with monthly partitions drops a partition as a whole when no other message is left in the partition.
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
 
-    /// Does the same, but a store with monthly partitions deletes nothing of a month before the whole month is older
-    /// than `before`, so that it can drop the partition.
+    /// Prunes like [`prune`](MaintenanceStore::prune), except in a store with monthly partitions: it deletes messages of
+    /// a month only when the whole month is older than `before`, so that it can drop the partition.
     async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
 
-    /// Deletes expired rows beside messages, at most `limit` of each kind, and returns how many it deleted in all:
-    /// idempotency keys, user throttles that count nothing any more, unmatched receipts received before `before`, and
+    /// Deletes expired rows beside messages, at most `limit` of each kind, and returns the number of deleted rows:
+    /// idempotency keys, user throttles without recent messages, unmatched receipts received before `before`, and
     /// broadcasts created before `before` that are fanned out and have no messages left.
     async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
 
@@ -37,7 +35,7 @@ pub trait MaintenanceStore: Send + Sync {
     /// Checks that the store can be read and written.
     async fn ping(&self) -> Result<()>;
 
-    /// Returns the counters of the store's group commits.
+    /// Returns the histograms of the store's group commits.
     fn commit_stats(&self) -> Option<&CommitStats>;
 }
 

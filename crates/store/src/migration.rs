@@ -1,6 +1,6 @@
 //! A numbered schema change, as both backends apply it.
 
-use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::error::{Error, Result};
 
 /// One schema change.
 pub struct Migration {
@@ -9,16 +9,13 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
-/// Refuses a database with a schema newer than `newest`, the newest that this program knows.
+/// Refuses a database whose schema number `applied` is greater than `newest`, the newest number of this program.
 pub fn refuse_newer(applied: i64, newest: i64) -> Result<()> {
     if applied <= newest {
         return Ok(());
     }
-    Err(Error::new(
-        ErrorKind::Usage,
-        format!(
-            "the database was written by a newer version (its schema is number {applied}, this program knows \
-             {newest}): use that version, or restore a backup"
-        ),
-    ))
+    Err(Error::usage(format!(
+        "the database was written by a newer version (its schema is number {applied}, this program knows {newest}): \
+         use that version, or restore a backup"
+    )))
 }

@@ -11,7 +11,7 @@ pub const MIGRATION_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Default maximum number of connections of a process to a server.
 pub const DEFAULT_CONNECTIONS_MAX: usize = 16;
 
-/// Location of a store and how to use it.
+/// Location of a store, with limits of its connections and locks.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreOptions<'a> {
     /// URL of the store.

@@ -1,16 +1,14 @@
-//! Reading messages, usage and backlogs.
+//! Reading messages, usage, and the backlog of waiting deliveries.
 
 use async_trait::async_trait;
 
 use crate::usage::{UsageQuery, UsageTotals};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::Message;
-use postrider_core::name::ConfigName;
+use postrider_core::{
+    clock::Timestamp, delivery::DeliveryStateKind, error::Result, message::Message, name::ConfigName,
+};
 
-/// Reads messages and what waits.
+/// Reads messages, usage and backlogs.
 #[async_trait]
 pub trait ReadStore: Send + Sync {
     /// Returns a message with its deliveries and all their attempts.
@@ -25,14 +23,14 @@ pub trait ReadStore: Send + Sync {
     /// Returns the messages sent to one user or to all, newest first, without attempts.
     async fn usage(&self, query: UsageQuery) -> Result<MessageList>;
 
-    /// Counts the messages of a usage query by day, user and channel, up to a fixed number of deliveries. Ignores
-    /// `before` and `limit`.
+    /// Counts the messages of a usage query by day, user and channel, up to a fixed number of deliveries. Ignores the
+    /// fields `before` and `limit` of the query.
     async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals>;
 
-    /// Counts what waits, for each channel in which anything waits.
+    /// Counts waiting deliveries for each channel that has any.
     async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>>;
 
-    /// Counts what waits in all channels together.
+    /// Counts waiting deliveries of all channels together.
     async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
         let backlogs = self.backlogs(now).await?;
         Ok(backlogs.into_iter().map(|(_, backlog)| backlog).sum())
@@ -48,7 +46,7 @@ pub struct MessageQuery {
     pub state: Option<DeliveryStateKind>,
     /// Messages accepted at or after this time.
     pub since: Option<Timestamp>,
-    /// Messages older than the one with this number.
+    /// Messages older than the message with this number.
     pub before: Option<i64>,
     /// Maximum number of messages.
     pub limit: usize,
@@ -68,7 +66,7 @@ pub struct MessageList {
 pub struct LastAttempt {
     /// Id of the delivery.
     pub id: DeliveryId,
-    /// The provider that was called; none where it is unknown.
+    /// The provider that was called; none if the provider is unknown.
     pub provider: Option<ConfigName>,
     /// The provider's own code.
     pub code: Option<String>,
@@ -76,7 +74,7 @@ pub struct LastAttempt {
     pub has_unknown_attempt: bool,
 }
 
-/// Counts of what waits.
+/// Counts of waiting deliveries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Deliveries that wait, due or not.
@@ -89,10 +87,10 @@ pub struct Backlog {
 
 impl std::iter::Sum for Backlog {
     fn sum<I: Iterator<Item = Self>>(backlogs: I) -> Self {
-        backlogs.fold(Self::default(), |sum, next| Self {
-            waiting: sum.waiting + next.waiting,
-            due: sum.due + next.due,
-            oldest_due_at: sum.oldest_due_at.into_iter().chain(next.oldest_due_at).min(),
+        backlogs.fold(Self::default(), |sum, backlog| Self {
+            waiting: sum.waiting + backlog.waiting,
+            due: sum.due + backlog.due,
+            oldest_due_at: sum.oldest_due_at.into_iter().chain(backlog.oldest_due_at).min(),
         })
     }
 }

@@ -3,37 +3,34 @@
 //! [`LoadedDelivery`] holds the rules that both backends share; a receipt never moves a state backwards.
 
 use crate::events::NewEvent;
-use postrider_core::clock::Timestamp;
-use postrider_core::contact::Contact;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, RemainingAlternatives};
-use postrider_core::event::EventTarget;
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_core::round::InvalidatedAddress;
+use postrider_core::{
+    clock::Timestamp, contact::Contact, event::EventTarget, id::DeliveryId, name::ConfigName,
+    priority::Priority, round::InvalidatedAddress,
+};
 
-/// Maximum number of receipts with an unknown reference that are kept, over all providers. A send is recorded within
-/// seconds, so in normal operation a few hundred wait.
+/// Maximum number of receipts with an unknown reference that are kept, over all providers. A round is recorded within
+/// seconds of its call, so in normal operation a few hundred receipts wait.
 pub const UNMATCHED_RECEIPTS_MAX: usize = 10_000;
 
-/// Time that a receipt waits for the round with its reference, in milliseconds: one hour. A record follows its call
-/// within seconds, or within minutes when the store is slow.
+/// Maximum time that a receipt waits for the round with its reference, in milliseconds: one hour. A round is recorded
+/// within seconds of its call, or within minutes when the store is slow.
 pub(crate) const UNMATCHED_KEPT_MS: i64 = 60 * 60 * 1_000;
 
-/// Maximum number of expired receipts that are deleted for each receipt that is kept.
+/// Maximum number of expired receipts that are deleted whenever a receipt is kept.
 pub(crate) const EXPIRED_DELETED_MAX: i64 = 100;
 
 /// A receipt and how it was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedReceipt {
-    /// The provider that sent it; none when the endpoint that received it belongs to no single provider.
+    /// The provider that sent the receipt; none when the receiving endpoint belongs to no single provider.
     pub provider: Option<ConfigName>,
-    /// The receipt itself.
+    /// The receipt.
     pub receipt: Receipt,
-    /// The delivery, where the receipt names it; otherwise the receipt's reference identifies the delivery.
+    /// The delivery that the receipt names; otherwise the receipt's reference identifies the delivery.
     pub delivery: Option<DeliveryId>,
-    /// Time at which this process received it.
+    /// Time at which this process received the receipt.
     pub received_at: Timestamp,
     /// True if the receipt is kept while its reference is unknown. False for a receipt of an unauthenticated caller,
     /// which could otherwise fill the store with receipts for made-up references.
@@ -43,24 +40,24 @@ pub struct ReceivedReceipt {
 /// Result of applying a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiptResult {
-    /// It changed the delivery.
+    /// The receipt changed the delivery.
     Applied(MatchedDelivery),
-    /// The delivery had ended already, or the receipt repeats an earlier one.
+    /// The delivery had already ended, or the receipt repeats an earlier receipt.
     Unchanged(MatchedDelivery),
     /// No delivery has this reference; the receipt is kept until a recorded round has it.
     Unmatched,
-    /// No delivery has this reference and the receipt was not kept: it cannot wait, or too many wait already.
+    /// No delivery has this reference and the receipt was not kept: it cannot wait, or too many receipts already wait.
     Dropped,
 }
 
-/// The delivery that a receipt belongs to.
+/// The delivery that a receipt is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatchedDelivery {
     /// Id of the delivery.
     pub id: DeliveryId,
     /// Channel of the delivery.
     pub channel: ConfigName,
-    /// Provider that sent it.
+    /// Provider that sent the message.
     pub provider: ConfigName,
     /// The address as the client wrote it.
     pub spelling: String,
@@ -99,7 +96,7 @@ pub(crate) struct LoadedDelivery {
     pub opened_at: Option<Timestamp>,
     pub state: DeliveryState,
     pub event_target: Option<EventTarget>,
-    /// Changes by receipts that are not stored yet; none if there are none.
+    /// Changes by receipts that are not stored yet.
     pub change: Option<ReceiptChange>,
 }
 
@@ -114,19 +111,19 @@ pub(crate) struct ReceiptChange {
 }
 
 impl LoadedDelivery {
-    /// Takes the addresses other than the one that was used; none if the delivery has only one.
+    /// Takes the contacts without the address that was used; none if the delivery has only one address.
     pub fn take_other_contacts(&mut self) -> Option<Vec<Contact>> {
-        let mut others = self.contacts.take()?;
-        others.retain(|contact| Some(&contact.address) != self.address.as_ref());
-        Some(others)
+        let mut other_contacts = self.contacts.take()?;
+        other_contacts.retain(|contact| Some(&contact.address) != self.address.as_ref());
+        Some(other_contacts)
     }
 
     /// Applies a receipt and returns its result.
     pub fn apply_receipt(&mut self, received: &ReceivedReceipt) -> ReceiptResult {
         let previous_kind = self.state.kind();
         let receipt = &received.receipt;
-        let has_changed = self.apply_status(&receipt.status, receipt.at, received.received_at);
-        let delivery = MatchedDelivery {
+        let is_changed = self.apply_status(&receipt.status, receipt.at, received.received_at);
+        let matched_delivery = MatchedDelivery {
             id: self.id,
             channel: self.channel.clone(),
             provider: self.provider.clone(),
@@ -136,21 +133,24 @@ impl LoadedDelivery {
             previous_kind,
             state: self.state.clone(),
         };
-        if has_changed { ReceiptResult::Applied(delivery) } else { ReceiptResult::Unchanged(delivery) }
+        if is_changed {
+            ReceiptResult::Applied(matched_delivery)
+        } else {
+            ReceiptResult::Unchanged(matched_delivery)
+        }
     }
 
     /// Applies a receipt status and returns whether it changed the delivery.
     pub fn apply_status(&mut self, status: &ReceiptStatus, at: Timestamp, received_at: Timestamp) -> bool {
         let alternatives =
             RemainingAlternatives { resends: self.resends_left, addresses: self.other_addresses_left };
-        let next = self.state.apply_receipt(status, at, alternatives);
-        let has_moved = next.is_some();
+        let new_state = self.state.apply_receipt(status, at, alternatives);
+        let is_state_changed = new_state.is_some();
         let is_bounced = matches!(status, ReceiptStatus::Bounced { .. });
-        let is_resent = matches!(next, Some(DeliveryState::Waiting { .. }));
-        match next {
+        let is_resent = matches!(new_state, Some(DeliveryState::Waiting { .. }));
+        match new_state {
             Some(DeliveryState::Waiting { reason, .. }) => {
-                let due_at = received_at;
-                self.state = DeliveryState::Waiting { due_at, reason };
+                self.state = DeliveryState::Waiting { due_at: received_at, reason };
             }
             Some(state) => self.state = state,
             None => {}
@@ -158,7 +158,7 @@ impl LoadedDelivery {
         let is_first_opened = matches!(status, ReceiptStatus::Opened)
             && matches!(self.state, DeliveryState::Delivered { .. })
             && self.opened_at.is_none();
-        if !has_moved && !is_first_opened {
+        if !is_state_changed && !is_first_opened {
             return false;
         }
         let change = self.change.get_or_insert_default();
@@ -172,21 +172,21 @@ impl LoadedDelivery {
         if let ReceiptStatus::Invalid { reason } = status {
             change.invalidated = Some((reason.clone(), received_at));
         }
-        if let Some(target) = &self.event_target {
-            if has_moved {
+        if let Some(event_target) = &self.event_target {
+            if is_state_changed {
                 let provider = Some(&self.provider);
-                let event = NewEvent::new(self.id, target, &self.state, provider, received_at);
+                let event = NewEvent::new(self.id, event_target, &self.state, provider, received_at);
                 change.new_events.push(event);
             }
             if is_first_opened {
-                let event = NewEvent::opened(self.id, target, &self.provider, at, received_at);
+                let event = NewEvent::opened(self.id, event_target, &self.provider, at, received_at);
                 change.new_events.push(event);
             }
         }
         true
     }
 
-    /// Returns the provider that the next round does not call first, if a receipt said so.
+    /// Returns the provider that the next round does not call first, because it reported a bounce.
     pub fn avoided_provider(&self) -> Option<&str> {
         let change = self.change.as_ref()?;
         change.is_provider_avoided.then(|| self.provider.as_str())

@@ -2,21 +2,19 @@
 
 use async_trait::async_trait;
 
-use postrider_core::error::Result;
-use postrider_core::inbound::OptChange;
-use postrider_core::name::ConfigName;
-use postrider_core::recipient::Recipient;
+use postrider_core::{error::Result, inbound::OptChange, name::ConfigName, recipient::Recipient};
 
 /// Keeps the status of recipients.
 #[async_trait]
 pub trait RecipientStore: Send + Sync {
-    /// Returns a recipient; none means that its status was never set, so it is active.
+    /// Returns a recipient. None means that the recipient's status was never set, so the recipient is active.
     async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>>;
 
-    /// Sets the status of a recipient. If it is not active, cancels its waiting deliveries that no worker has claimed.
+    /// Sets the status of a recipient. Every status but `active` cancels the recipient's waiting deliveries that no worker
+    /// has claimed.
     async fn set_recipient(&self, recipient: Recipient) -> Result<()>;
 
-    /// Applies opt-outs and opt-ins, and returns for each whether it changed the recipient, in the same order.
+    /// Applies opt-outs and opt-ins. Returns for each whether the recipient's status changed, in the same order.
     ///
     /// An opt-out sets the status `opted_out` and cancels waiting deliveries like
     /// [`set_recipient`](RecipientStore::set_recipient); an opt-in sets `active`, but only after an opt-out. An inbound

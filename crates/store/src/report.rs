@@ -2,15 +2,13 @@
 
 use async_trait::async_trait;
 
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
-use postrider_core::report::Report;
+use postrider_core::{clock::Timestamp, error::Result, report::Report};
 
 /// Counts changes into rollups and builds the report from them.
 #[async_trait]
 pub trait ReportStore: Send + Sync {
-    /// Counts at most `limit` changed deliveries into the rollups and returns how many it counted. Zero means that the
-    /// rollups are up to date.
+    /// Counts at most `limit` changed deliveries into the rollups and returns the number of counted deliveries. Zero
+    /// means that the rollups are up to date.
     async fn apply_changes(&self, limit: usize) -> Result<usize>;
 
     /// Clears the rollups of all deliveries that still exist, so that later calls of
@@ -20,7 +18,7 @@ pub trait ReportStore: Send + Sync {
     /// Builds the report from the rollups, with `as_of` as its time.
     async fn report(&self, as_of: Timestamp) -> Result<Report>;
 
-    /// Stores a rendered snapshot of the report and makes it the newest.
+    /// Stores a rendered snapshot of the report as the newest snapshot.
     async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()>;
 
     /// Returns the newest snapshot.
@@ -30,7 +28,7 @@ pub trait ReportStore: Send + Sync {
 /// A rendered report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportSnapshot {
-    /// Number of the snapshot; each new one is greater.
+    /// Number of the snapshot, greater than the number of every earlier snapshot.
     pub generation: i64,
     /// Time of the report.
     pub as_of: Timestamp,

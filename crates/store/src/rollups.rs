@@ -1,15 +1,13 @@
 //! Counting of deliveries and attempts into the rollups of the report.
 //!
-//! [`RollupChanges`] collects counts that may be negative, so that what was counted can be subtracted exactly. A count
-//! has a metric, a group and an entry, as in the table `rollups`. This module does not access the store.
+//! [`RollupChanges`] collects counts, which may be negative: a delivery that changed subtracts its old counts. A count has
+//! a metric, a group and an entry, as in the table `rollups`. This module does not access the store.
 
 pub mod report;
 
 use std::collections::HashMap;
 
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::id::DeliveryId;
-use postrider_core::report::duration_bucket;
+use postrider_core::{delivery::DeliveryStateKind, id::DeliveryId, report::duration_bucket};
 
 /// Milliseconds in an hour.
 pub const HOUR_MS: i64 = 3_600_000;
@@ -39,19 +37,19 @@ pub struct ReportedDelivery {
     pub address: String,
     /// The fields that are counted.
     pub counts: DeliveryCounts,
-    /// Number of its attempts that were counted before.
+    /// Number of the delivery's attempts that were counted before.
     pub attempts_counted: i64,
 }
 
 /// The counted fields of a delivery, or of several deliveries with equal fields.
 pub struct DeliveryCounts {
-    /// True for the first delivery of a message, which also counts the message.
+    /// True for the first delivery of a message; only this delivery counts the message.
     pub is_first: bool,
     /// Hour of acceptance, in hours since 1970.
     pub hour: i64,
     /// Current state.
     pub current: CountedState,
-    /// State that was counted last; none if it was never counted.
+    /// State that was counted last; none if the delivery was never counted.
     pub counted: Option<CountedState>,
 }
 
@@ -85,7 +83,7 @@ impl ReportedDelivery {
         self.counts.counted.is_some()
     }
 
-    /// Replaces the counted state by the current one and returns the number of attempts that are counted now.
+    /// Replaces the counted state by the current state. Returns the number of attempts that are counted then.
     pub fn apply_to(&self, attempts: &[CountedAttempt], changes: &mut RollupChanges) -> i64 {
         self.counts.subtract_from(1, changes);
         self.counts.add_to(1, changes);
@@ -97,7 +95,7 @@ impl ReportedDelivery {
         i64::try_from(attempts.len()).unwrap_or(i64::MAX)
     }
 
-    /// Subtracts the counted state from the live rollups and adds the current one to the pruned rollups.
+    /// Subtracts the counted state from the live rollups and adds the current state to the pruned rollups.
     pub fn move_to_pruned(
         &self,
         attempts: &[CountedAttempt],
@@ -134,27 +132,28 @@ impl DeliveryCounts {
 pub struct RollupChanges(HashMap<&'static str, HashMap<String, HashMap<String, i64>>>);
 
 impl RollupChanges {
-    fn add_count(&mut self, metric: &'static str, group: &str, entry: &str, by: i64) {
+    fn add_count(&mut self, metric: &'static str, group: &str, entry: &str, difference: i64) {
         let groups = self.0.entry(metric).or_default();
+        // An existing entry is found without copying its names.
         if let Some(count) = groups.get_mut(group).and_then(|entries| entries.get_mut(entry)) {
-            *count += by;
+            *count += difference;
             return;
         }
         let entries = groups.entry(group.to_owned()).or_default();
-        *entries.entry(entry.to_owned()).or_default() += by;
+        *entries.entry(entry.to_owned()).or_default() += difference;
     }
 
-    fn add_state(&mut self, counts: &DeliveryCounts, state: &CountedState, by: i64) {
+    fn add_state(&mut self, counts: &DeliveryCounts, state: &CountedState, times: i64) {
         if counts.is_first {
-            self.add_count(MESSAGES, "", "", by);
+            self.add_count(MESSAGES, "", "", times);
         }
         let failure = state.failure.as_deref().unwrap_or_default();
-        self.add_count(STATES, state.state.as_str(), failure, by);
+        self.add_count(STATES, state.state.as_str(), failure, times);
         if state.is_opened {
-            self.add_count(OPENED, "", "", by);
+            self.add_count(OPENED, "", "", times);
         }
         let hour = hour_group(counts.hour);
-        self.add_count(HOURS, &hour, "accepted", by);
+        self.add_count(HOURS, &hour, "accepted", times);
         let (hour_entry, provider_entry) = match state.state {
             DeliveryStateKind::Waiting => (None, None),
             DeliveryStateKind::Sent => (Some("sent"), Some("sent")),
@@ -162,32 +161,30 @@ impl RollupChanges {
             DeliveryStateKind::Failed => (Some("failed"), (failure == "bounced").then_some("bounced")),
         };
         if let Some(entry) = hour_entry {
-            self.add_count(HOURS, &hour, entry, by);
+            self.add_count(HOURS, &hour, entry, times);
         }
         if let (Some(provider), Some(entry)) = (&state.provider, provider_entry) {
-            self.add_count(PROVIDER_DELIVERIES, provider, entry, by);
+            self.add_count(PROVIDER_DELIVERIES, provider, entry, times);
         }
     }
 
-    /// Counts an attempt `by` times.
-    pub fn add_attempt(&mut self, attempt: &CountedAttempt, by: i64) {
-        self.add_count(OUTCOMES, &attempt.provider, &attempt.outcome, by);
+    /// Counts an attempt `times` times; a negative number subtracts the attempt.
+    pub fn add_attempt(&mut self, attempt: &CountedAttempt, times: i64) {
+        self.add_count(OUTCOMES, &attempt.provider, &attempt.outcome, times);
         let bucket = format!("{:02}", duration_bucket(attempt.duration_ms));
-        self.add_count(DURATIONS, &attempt.provider, &bucket, by);
-        let millis = i64::try_from(attempt.duration_ms).unwrap_or(i64::MAX);
-        self.add_count(ATTEMPT_TIMES, &attempt.provider, "attempts", by);
-        self.add_count(ATTEMPT_TIMES, &attempt.provider, "ms", millis.saturating_mul(by));
+        self.add_count(DURATIONS, &attempt.provider, &bucket, times);
+        let duration_ms = i64::try_from(attempt.duration_ms).unwrap_or(i64::MAX);
+        self.add_count(ATTEMPT_TIMES, &attempt.provider, "attempts", times);
+        self.add_count(ATTEMPT_TIMES, &attempt.provider, "ms", duration_ms.saturating_mul(times));
     }
 
     /// Returns the changes that are not zero: metric, group, entry, count.
     pub fn changes(&self) -> impl Iterator<Item = (&'static str, &str, &str, i64)> {
         let groups = self.0.iter().flat_map(|(metric, groups)| {
-            let groups = groups.iter();
-            groups.map(move |(group, entries)| (*metric, group.as_str(), entries))
+            groups.iter().map(move |(group, entries)| (*metric, group.as_str(), entries))
         });
         let changes = groups.flat_map(|(metric, group, entries)| {
-            let entries = entries.iter();
-            entries.map(move |(entry, count)| (metric, group, entry.as_str(), *count))
+            entries.iter().map(move |(entry, count)| (metric, group, entry.as_str(), *count))
         });
         changes.filter(|(.., count)| *count != 0)
     }

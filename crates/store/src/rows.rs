@@ -1,7 +1,7 @@
 //! Reading rows by column name, the same way for both backends.
 //!
-//! [`SqlRow`] is the part that differs; the decoders in the submodules build domain values from it. A value that the
-//! schema does not allow is an error, never a guess. Every statement names its columns as the decoders expect them.
+//! Each backend implements [`SqlRow`]; the decoders in the submodules build domain values from such rows. A value that
+//! the schema does not allow is an error, never a guess. Every statement names its columns as the decoders expect.
 
 pub mod broadcasts;
 pub mod coordination;
@@ -9,14 +9,10 @@ pub mod deliveries;
 pub mod events;
 pub mod report;
 
-use std::str::FromStr;
-
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::contact::{self, Contact};
-use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
+use postrider_core::{event::EventTarget, name::ConfigName, priority::Priority};
 
 /// A row of a query result.
 pub trait SqlRow {
@@ -42,7 +38,6 @@ pub trait SqlRow {
     /// Returns the error for a value that the column cannot have.
     fn invalid_value(&self, column: &str, value: &str) -> Self::Error;
 
-    /// Returns an integer.
     fn integer(&self, column: &str) -> Result<i64, Self::Error> {
         self.required(column, self.optional_integer(column)?)
     }
@@ -53,17 +48,14 @@ pub trait SqlRow {
         T::try_from(count).map_err(|_| self.invalid_value(column, &count.to_string()))
     }
 
-    /// Returns a boolean.
     fn bool(&self, column: &str) -> Result<bool, Self::Error> {
         self.required(column, self.optional_bool(column)?)
     }
 
-    /// Returns text as clients and providers wrote it.
     fn text(&self, column: &str) -> Result<String, Self::Error> {
         self.required(column, self.optional_text(column)?)
     }
 
-    /// Returns text that is stored as it is.
     fn word(&self, column: &str) -> Result<&str, Self::Error> {
         self.required(column, self.optional_word(column)?)
     }
@@ -71,8 +63,7 @@ pub trait SqlRow {
     /// Returns bytes of a fixed length.
     fn bytes<const N: usize>(&self, column: &str) -> Result<[u8; N], Self::Error> {
         let bytes = self.required(column, self.optional_bytes(column)?)?;
-        let array = bytes.try_into();
-        array.map_err(|_| self.invalid_value(column, &format!("{} bytes", bytes.len())))
+        bytes.try_into().map_err(|_| self.invalid_value(column, &format!("{} bytes", bytes.len())))
     }
 
     /// Returns a parsed word.
@@ -86,11 +77,8 @@ pub trait SqlRow {
         column: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Self::Error> {
-        let Some(text) = self.optional_word(column)? else {
-            return Ok(None);
-        };
-        let value = parse(text).ok_or_else(|| self.invalid_value(column, text))?;
-        Ok(Some(value))
+        let word = self.optional_word(column)?;
+        word.map(|word| parse(word).ok_or_else(|| self.invalid_value(column, word))).transpose()
     }
 
     /// Returns a time, stored in milliseconds since 1970.
@@ -98,19 +86,17 @@ pub trait SqlRow {
         self.integer(column).map(from_millis)
     }
 
-    /// Returns a time, or none for NULL.
     fn optional_time(&self, column: &str) -> Result<Option<Timestamp>, Self::Error> {
         Ok(self.optional_integer(column)?.map(from_millis))
     }
 
     /// Returns the name of a channel or a provider.
     fn name(&self, column: &str) -> Result<ConfigName, Self::Error> {
-        self.parsed(column, |text| ConfigName::from_str(text).ok())
+        self.parsed(column, |name| name.parse().ok())
     }
 
-    /// Returns the name of a channel or a provider, or none for NULL.
     fn optional_name(&self, column: &str) -> Result<Option<ConfigName>, Self::Error> {
-        self.optional_parsed(column, |text| ConfigName::from_str(text).ok())
+        self.optional_parsed(column, |name| name.parse().ok())
     }
 
     /// Returns the addresses of a delivery that has several.
@@ -128,7 +114,6 @@ pub trait SqlRow {
         self.bytes(column).map(MessageId::from_bytes)
     }
 
-    /// Returns the id of a delivery.
     fn delivery_id(&self, column: &str) -> Result<DeliveryId, Self::Error> {
         self.integer(column).map(DeliveryId)
     }
@@ -138,7 +123,7 @@ pub trait SqlRow {
         match self.integer(column)? {
             0 => Ok(Priority::High),
             1 => Ok(Priority::Normal),
-            other => Err(self.invalid_value(column, &other.to_string())),
+            rank => Err(self.invalid_value(column, &rank.to_string())),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The SQLite backend: one thread that writes, and a few connections that read.
 //!
-//! Writes go to the write thread, which commits all waiting writes together; reads run on a pool of
-//! connections. Several processes may share the file, so nothing is kept in memory that another process could change.
-//! Each capability trait is implemented in the module of its subject.
+//! Writes go to the write thread, which commits all waiting writes together; reads run on a pool of connections. Several
+//! processes may share the file, so no value that another process could change is kept in memory. Each capability trait
+//! is implemented in the module of its subject.
 
 mod accept;
 mod admin;
@@ -17,20 +17,17 @@ mod events;
 mod maintenance;
 mod messages;
 mod migrate;
-mod prune;
+mod query;
 mod read;
 mod reader_pool;
 mod receipts;
 mod recipients;
 mod report;
-mod rollups;
 mod sql_row;
 mod store;
 mod suppressed;
 mod unclaimed;
-mod usage;
 mod user_throttle;
-mod work;
 mod write_thread;
 mod write_transaction;
 

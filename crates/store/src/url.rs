@@ -1,10 +1,9 @@
 //! Store URLs: chooses the backend, opens it, and brings its schema up to date.
 //!
-//! Creates a missing SQLite file, but no folder and no PostgreSQL database.
+//! Creates a missing SQLite file, but no folder and no PostgreSQL database. The crate `url` is not used: it resolves `..`
+//! and percent-encodes blanks, which would change the path of a SQLite file, and `tokio-postgres` parses its URLs itself.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::options::{MIGRATION_TIMEOUT, StoreOptions};
 use crate::{Store, postgres, sqlite};
@@ -15,7 +14,7 @@ pub fn open(url: &str, lock_timeout: Duration) -> Result<Arc<dyn Store>> {
     open_with(&StoreOptions::new(url, lock_timeout))
 }
 
-/// Does the same with all options.
+/// Opens a store with all options and brings its schema up to date. Blocks the thread meanwhile.
 pub fn open_with(options: &StoreOptions<'_>) -> Result<Arc<dyn Store>> {
     if is_postgres_url(options.url) {
         return Ok(Arc::new(postgres::PostgresStore::open(options)?));
@@ -25,8 +24,7 @@ pub fn open_with(options: &StoreOptions<'_>) -> Result<Arc<dyn Store>> {
             "store.replica_url is for a store on PostgreSQL: leave it out, or name the server in store.url",
         ));
     }
-    let store = sqlite::SqliteStore::open(database_file(options.url)?, options.lock_timeout)?;
-    Ok(Arc::new(store))
+    Ok(Arc::new(sqlite::SqliteStore::open(database_file(options.url)?, options.lock_timeout)?))
 }
 
 /// Checks that a replica answers. A store without its replica works: it reads from the primary.
@@ -34,8 +32,8 @@ pub async fn check_replica(url: &str) -> Result<()> {
     postgres::check_replica(url).await
 }
 
-/// Brings the schema of a store up to date and returns the names of the applied migrations. On a server it may take up to
-/// [`MIGRATION_TIMEOUT`], because some migrations read a large store once.
+/// Brings the schema of a store up to date and returns the names of the applied migrations. On a server this may take up
+/// to [`MIGRATION_TIMEOUT`], because some migrations read a large store once.
 pub fn migrate(url: &str, lock_timeout: Duration) -> Result<Vec<String>> {
     if is_postgres_url(url) {
         return postgres::migrate(url, MIGRATION_TIMEOUT);
@@ -56,21 +54,25 @@ pub(super) fn is_postgres_url(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
-/// Returns the folder of a SQLite URL if it does not exist.
-pub fn missing_folder(url: &str) -> Option<&Path> {
+/// Returns the path of a SQLite URL, which is written `sqlite:PATH` or `sqlite://PATH`.
+fn sqlite_path(url: &str) -> Option<&str> {
     let path = url.strip_prefix("sqlite:")?;
-    let folder = Path::new(path.strip_prefix("//").unwrap_or(path)).parent()?;
+    Some(path.strip_prefix("//").unwrap_or(path))
+}
+
+/// Returns the folder of a SQLite URL if the folder does not exist.
+pub fn missing_folder(url: &str) -> Option<&Path> {
+    let folder = Path::new(sqlite_path(url)?).parent()?;
     (!folder.as_os_str().is_empty() && !folder.is_dir()).then_some(folder)
 }
 
 /// Returns the file of a SQLite URL.
 pub(super) fn database_file(url: &str) -> Result<&Path> {
-    let path = url.strip_prefix("sqlite:").ok_or_else(|| {
+    let path = sqlite_path(url).ok_or_else(|| {
         Error::usage(
             "the store's URL must begin with \"sqlite:\" or \"postgres://\", for example sqlite:postrider.db",
         )
     })?;
-    let path = path.strip_prefix("//").unwrap_or(path);
     if path.is_empty() || path.ends_with('/') || path.contains('\0') {
         return Err(Error::usage(
             "the store's URL names no file: write it as sqlite:PATH, for example sqlite:postrider.db",
@@ -81,13 +83,11 @@ pub(super) fn database_file(url: &str) -> Result<&Path> {
             "a store in memory would lose messages: name a file, for example sqlite:postrider.db",
         ));
     }
-    let path = Path::new(path);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match folder {
-        Some(folder) if !folder.is_dir() => Err(Error::usage(format!(
+    if let Some(folder) = missing_folder(url) {
+        return Err(Error::usage(format!(
             "the store's folder {} does not exist: create it, or name another in the store's URL",
             folder.display()
-        ))),
-        _ => Ok(path),
+        )));
     }
+    Ok(Path::new(path))
 }

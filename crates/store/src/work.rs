@@ -5,12 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::receipts::{ReceiptResult, ReceivedReceipt};
-use postrider_core::capacity::Capacity;
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
-use postrider_core::id::DeliveryId;
-use postrider_core::queue_entry::QueueEntry;
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
+use postrider_core::{
+    capacity::Capacity, clock::Timestamp, error::Result, id::DeliveryId, queue_entry::QueueEntry,
+};
 
 /// Hands deliveries to workers and records their results.
 #[async_trait]
@@ -22,8 +20,8 @@ pub trait WorkStore: Send + Sync {
 
     /// Claims deliveries for one worker until `now + lease` and counts a round for each.
     ///
-    /// After the lease a delivery is due again, so a worker that died needs no recovery job. The result leaves out
-    /// deliveries that are not due, have ended, or are claimed already.
+    /// After the lease the delivery is due again, so a worker that died needs no recovery job. The result leaves out
+    /// deliveries that are not due, have ended, or are already claimed.
     async fn claim(
         &self,
         ids: Vec<DeliveryId>,
@@ -33,13 +31,13 @@ pub trait WorkStore: Send + Sync {
 
     /// Stores attempts and new states, and applies receipts that arrived before the record.
     ///
-    /// A superseded round changes no state, but its attempts are kept. A round that ends in `InvalidRecipient` makes
+    /// A superseded round changes no state, but its attempts are stored. A round that ends in `InvalidRecipient` makes
     /// the recipient inactive. Recording the same round again changes nothing.
     async fn record(&self, rounds: Vec<CompletedRound>) -> Result<Vec<RecordResult>>;
 
     /// Applies receipts and returns one result per receipt, in the same order.
     ///
-    /// A receipt with an unknown reference is kept and applied by [`WorkStore::record`] if it can wait and fewer than
-    /// [`UNMATCHED_RECEIPTS_MAX`](crate::UNMATCHED_RECEIPTS_MAX) are kept already; otherwise it is dropped.
+    /// A receipt with an unknown reference is kept for [`WorkStore::record`] if the receipt can wait and fewer than
+    /// [`UNMATCHED_RECEIPTS_MAX`](crate::UNMATCHED_RECEIPTS_MAX) receipts wait; otherwise the receipt is dropped.
     async fn apply_receipts(&self, receipts: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>>;
 }

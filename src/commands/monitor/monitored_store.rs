@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::config::Config;
-use postrider_engine::gateway::store_location;
+use postrider_engine::gateway::open_store;
 use postrider_engine::status::{StatusOverview, read_overview, read_totals};
 use postrider_store::Store;
 
@@ -51,7 +51,7 @@ impl MonitoredStore {
     async fn try_read_status(&mut self, view: MonitorView) -> Result<StatusOverview> {
         let store = match &self.store {
             Some(store) => store,
-            None => &*self.store.insert(open_store(self.config.clone()).await?),
+            None => &*self.store.insert(open_existing_store(&self.config).await?),
         };
         match view {
             MonitorView::Lines => read_totals(&**store).await,
@@ -60,22 +60,14 @@ impl MonitoredStore {
     }
 }
 
-/// Opens the store on a blocking thread. A missing folder of a SQLite file counts as unavailable, because a command that
-/// starts later may create it.
-async fn open_store(config: Config) -> Result<Arc<dyn Store>> {
-    let opening = tokio::task::spawn_blocking(move || {
-        let location = store_location(&config);
-        match postrider_store::missing_folder(location.url) {
-            Some(folder) => Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("store folder {} does not exist yet", folder.display()),
-            )),
-            None => postrider_store::open_with(&location),
-        }
-    });
-    opening
-        .await
-        .map_err(|panic| Error::with_source(ErrorKind::Internal, "opening the store failed", panic))?
+/// Opens the store. A missing folder of a SQLite file counts as unavailable, because a command that starts later may create
+/// the folder.
+async fn open_existing_store(config: &Config) -> Result<Arc<dyn Store>> {
+    if let Some(folder) = postrider_store::missing_folder(&config.store_url) {
+        let message = format!("store folder {} does not exist yet", folder.display());
+        return Err(Error::new(ErrorKind::Unavailable, message));
+    }
+    open_store(config).await
 }
 
 /// Returns the delay before the next poll, which is at most [`DEFAULT_INTERVAL`] after a failure.

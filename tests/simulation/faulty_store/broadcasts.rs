@@ -21,6 +21,10 @@ impl BroadcastStore for FaultyStore {
         self.call("user", self.store.user(id)).await
     }
 
+    async fn has_users(&self) -> Result<bool> {
+        self.call("has_users", self.store.has_users()).await
+    }
+
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance> {
         self.call("create_broadcast", self.store.create_broadcast(broadcast)).await
     }

@@ -14,16 +14,15 @@ use crate::mock_sender::{
 };
 use postrider_cache::StoreSecret;
 use postrider_core::attempt::Outcome;
-use postrider_core::broadcast::{Broadcast, BroadcastId};
 use postrider_core::channel::Channel;
-use postrider_core::clock::{self, Clock};
+use postrider_core::clock::Clock;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::name::ConfigName;
 use postrider_core::random::Random;
 use postrider_core::retry::RetryPolicy;
 use postrider_engine::config::{Config, mask_url};
-use postrider_engine::gateway::{Backends, Gateway, build_providers, store_location};
+use postrider_engine::gateway::{Backends, Gateway, build_providers, open_store};
 use postrider_engine::shared_health;
 use postrider_queue::Queue;
 use postrider_store::{MessageQuery, Store};
@@ -68,7 +67,7 @@ impl SimulationEnvironment {
         let tries_max = channel.retry.tries_max;
         let config =
             Config { store_url: url.clone(), store_replica_url: None, channels: vec![channel], ..configured };
-        let store = open_store(config.clone()).await?;
+        let store = open_store(&config).await?;
         reject_used_store(&*store, &url).await?;
         let queue = postrider_queue::open("memory:", config.queue_window).await?;
         let clock = shared_health::store_clock(&*store).await?;
@@ -197,14 +196,6 @@ impl SharedBackends {
     }
 }
 
-/// Opens the store on a blocking thread, because opening may wait for a remote server.
-async fn open_store(config: Config) -> Result<Arc<dyn Store>> {
-    let opening = tokio::task::spawn_blocking(move || postrider_store::open_with(&store_location(&config)));
-    opening
-        .await
-        .map_err(|panic| Error::with_source(ErrorKind::Internal, "opening the store failed", panic))?
-}
-
 fn temporary_store() -> Result<(String, Option<TempDir>)> {
     let folder = tempfile::Builder::new().prefix("postrider-simulation-").tempdir();
     let folder = folder.map_err(|cause| {
@@ -223,7 +214,7 @@ async fn reject_used_store(store: &dyn Store, url: &str) -> Result<()> {
     let query = MessageQuery { limit: 1, ..MessageQuery::default() };
     let present_rows = if !store.search(query).await?.messages.is_empty() {
         "messages"
-    } else if !store.next_broadcast_users(&broadcast_to_all_users()?, 1).await?.is_empty() {
+    } else if store.has_users().await? {
         "users"
     } else {
         return Ok(());
@@ -232,26 +223,6 @@ async fn reject_used_store(store: &dyn Store, url: &str) -> Result<()> {
         "{} already contains {present_rows}; name an empty store, such as --keep=sqlite:another.db",
         mask_url(url)
     )))
-}
-
-/// Returns a broadcast that is never stored, for a query of the registered users.
-fn broadcast_to_all_users() -> Result<Broadcast> {
-    Ok(Broadcast {
-        number: 0,
-        id: BroadcastId::new(clock::from_millis(0), [0; 10]),
-        body: String::new(),
-        channel: config_name(SIMULATION_CHANNEL)?,
-        caller: String::new(),
-        created_at: clock::from_millis(0),
-        is_to_all: true,
-        last_user: i64::MAX,
-        users: 0,
-        fan_out_position: 0,
-        messages: 0,
-        unreachable: 0,
-        refused: 0,
-        is_fanned_out: false,
-    })
 }
 
 /// Returns the configured channel with shorter retry delays, or that of test mode when none is configured.

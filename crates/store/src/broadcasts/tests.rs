@@ -9,16 +9,16 @@ fn new(id: &str, name: Option<&str>) -> NewUser {
 
 #[test]
 fn a_user_twice_in_one_batch_is_added_once() {
-    let users = [new("a", None), new("b", Some("Bo")), new("a", Some("An")), new("a", None)];
-    let first = plan_registration(Vec::new(), 7, &users);
-    let numbers = first.new_users.iter().map(|user| (user.number, user.name.as_deref()));
-    assert_eq!(numbers.collect::<Vec<_>>(), [(8, Some("An")), (9, Some("Bo"))]);
+    let requested_users = [new("a", None), new("b", Some("Bo")), new("a", Some("An")), new("a", None)];
+    let first_plan = plan_registration(Vec::new(), 7, &requested_users);
+    let added_users = first_plan.new_users.iter().map(|user| (user.number, user.name.as_deref()));
+    assert_eq!(added_users.collect::<Vec<_>>(), [(8, Some("An")), (9, Some("Bo"))]);
     use UserRegistration::{Added, Changed, Unchanged};
-    assert_eq!(first.results, [Added, Added, Changed, Unchanged]);
-    assert_eq!(first.changed_users, []);
-    let again = plan_registration(first.new_users.clone(), 9, &users);
-    assert_eq!((again.new_users, again.changed_users), (vec![], vec![]));
-    assert_eq!(again.results, [Unchanged; 4]);
+    assert_eq!(first_plan.results, [Added, Added, Changed, Unchanged]);
+    assert_eq!(first_plan.changed_users, []);
+    let second_plan = plan_registration(first_plan.new_users.clone(), 9, &requested_users);
+    assert_eq!((second_plan.new_users, second_plan.changed_users), (vec![], vec![]));
+    assert_eq!(second_plan.results, [Unchanged; 4]);
 }
 
 #[test]

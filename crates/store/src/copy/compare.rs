@@ -2,12 +2,9 @@
 //!
 //! Reads every row of both stores and does not use the progress of the move.
 
-use super::meta::read_copied_meta;
 use super::source::{CopySource, read_page};
-use super::table::CopyTable;
-use super::table_store::TableStore;
-use super::target::CopyTarget;
 use super::value::{CopyValue, TableChecksum};
+use super::{meta::read_copied_meta, table::CopyTable, table_store::TableStore, target::CopyTarget};
 use postrider_core::error::Result;
 
 /// Comparison of one table.
@@ -40,14 +37,16 @@ impl TableComparison {
 pub async fn compare(
     source: &mut CopySource,
     target: &mut CopyTarget,
-    batch: usize,
+    batch_rows: usize,
     progress: impl Fn(u64),
 ) -> Result<Vec<TableComparison>> {
     let mut comparisons = Vec::new();
-    for (old, new) in source.tables.iter().zip(&target.tables) {
-        let source_checksum = table_checksum(source.store.as_mut(), old, batch, &progress).await?;
-        let target_checksum = table_checksum(target.store.as_mut(), new, batch, &progress).await?;
-        comparisons.push(TableComparison::new(&old.name, source_checksum, target_checksum));
+    for (source_table, target_table) in source.tables.iter().zip(&target.tables) {
+        let source_checksum =
+            table_checksum(source.store.as_mut(), source_table, batch_rows, &progress).await?;
+        let target_checksum =
+            table_checksum(target.store.as_mut(), target_table, batch_rows, &progress).await?;
+        comparisons.push(TableComparison::new(&source_table.name, source_checksum, target_checksum));
     }
     let source_checksum = meta_checksum(source.store.as_mut()).await?;
     let target_checksum = meta_checksum(target.store.as_mut()).await?;
@@ -58,26 +57,26 @@ pub async fn compare(
 async fn table_checksum(
     store: &mut dyn TableStore,
     table: &CopyTable,
-    batch: usize,
+    batch_rows: usize,
     progress: &impl Fn(u64),
 ) -> Result<TableChecksum> {
-    let mut sum = TableChecksum::default();
-    let mut after = None;
+    let mut checksum = TableChecksum::default();
+    let mut last_key = None;
     loop {
-        let (rows, next) = read_page(store, table, after.as_ref(), batch).await?;
-        rows.iter().for_each(|row| sum.add(row));
+        let (rows, next_key) = read_page(store, table, last_key.as_ref(), batch_rows).await?;
+        rows.iter().for_each(|row| checksum.add(row));
         progress(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-        if next.is_none() {
-            return Ok(sum);
+        if next_key.is_none() {
+            return Ok(checksum);
         }
-        after = next;
+        last_key = next_key;
     }
 }
 
 async fn meta_checksum(store: &mut dyn TableStore) -> Result<TableChecksum> {
-    let mut sum = TableChecksum::default();
+    let mut checksum = TableChecksum::default();
     for (name, value) in read_copied_meta(store).await? {
-        sum.add(&[CopyValue::Text(name), value]);
+        checksum.add(&[CopyValue::Text(name), value]);
     }
-    Ok(sum)
+    Ok(checksum)
 }

@@ -4,7 +4,7 @@ use super::table_store::TableStore;
 use super::value::{CopyRow, CopyValue};
 use postrider_core::error::Result;
 
-/// Values of `meta` that differ between the stores or belong to a move.
+/// Names of the values of `meta` that differ between the stores or belong to a move.
 const UNCOPIED_META: [&str; 6] =
     ["ping_counter", "number_pruned", "move_id", "moved", "claims_paused", "receiving"];
 
@@ -25,13 +25,13 @@ pub type MetaValues = Vec<(String, CopyValue)>;
 /// Reads all values of `meta`.
 pub async fn read_meta(store: &mut dyn TableStore) -> Result<MetaValues> {
     let rows = store.select(store.statements().read_meta, &[]).await?;
-    let pair = |row: CopyRow| match row.as_slice() {
+    let name_and_value = |row: CopyRow| match row.as_slice() {
         [CopyValue::Text(name), CopyValue::Null, value] | [CopyValue::Text(name), value, _] => {
             Some((name.clone(), value.clone()))
         }
         _ => None,
     };
-    Ok(rows.into_iter().filter_map(pair).collect())
+    Ok(rows.into_iter().filter_map(name_and_value).collect())
 }
 
 /// Reads the move that a store takes part in.

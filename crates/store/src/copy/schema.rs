@@ -1,9 +1,11 @@
 //! Reads the tables of both stores from their schemas.
 //!
-//! A table or a column that only one store has is an error, unless it is listed here.
+//! A table or a column that only one store has is an error, unless this module lists it.
+
+use std::collections::BTreeSet;
 
 use super::table::{BackendColumn, ColumnType, CopyColumn, CopyTable, LEASES_TABLE};
-use super::table_store::TableStore;
+use super::{table_store::TableStore, value::CopyValue};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Tables that are not copied row by row: `meta` is copied by name, leases are merged into the deliveries, and the
@@ -19,120 +21,126 @@ const BACKEND_COLUMNS: [BackendColumn; 1] =
 struct SchemaColumn {
     table: String,
     column: CopyColumn,
-    /// Position in the primary key, from 1; 0 if it is not part of it.
+    /// Position in the primary key, from 1; 0 if the column is not part of the key.
     key_position: i64,
+}
+
+impl SchemaColumn {
+    fn name(&self) -> &str {
+        &self.column.name
+    }
 }
 
 /// Returns the tables of both stores, with the same names and columns in the same order.
 pub async fn matching_tables(
-    from: &mut dyn TableStore,
-    to: &mut dyn TableStore,
+    source: &mut dyn TableStore,
+    target: &mut dyn TableStore,
 ) -> Result<(Vec<CopyTable>, Vec<CopyTable>)> {
-    let (old, new) = (read_schema(from).await?, read_schema(to).await?);
-    let mut pairs = (Vec::new(), Vec::new());
-    for name in table_names(&old, &new) {
-        let (own_columns, other_columns) = (columns_of_table(&old, &name), columns_of_table(&new, &name));
-        let common = |column: &&&SchemaColumn| {
-            other_columns.iter().any(|other| other.column.name == column.column.name)
-        };
-        let shared = own_columns.iter().filter(common).copied().collect::<Vec<_>>();
-        for (some, others) in [(&own_columns, &other_columns), (&other_columns, &own_columns)] {
-            refuse_unmatched_columns(&name, some, others)?;
-        }
-        pairs.0.push(build_table(&name, &own_columns, &shared)?);
-        pairs.1.push(build_table(&name, &other_columns, &shared)?);
+    let (source_schema, target_schema) = (read_schema(source).await?, read_schema(target).await?);
+    let mut tables = (Vec::new(), Vec::new());
+    for name in table_names(&source_schema, &target_schema) {
+        let source_columns = columns_of_table(&source_schema, &name);
+        let target_columns = columns_of_table(&target_schema, &name);
+        refuse_unmatched_columns(&name, &source_columns, &target_columns)?;
+        refuse_unmatched_columns(&name, &target_columns, &source_columns)?;
+        let mut shared_names = source_columns.iter().map(|column| column.name()).collect::<Vec<_>>();
+        shared_names.retain(|name| find_column(&target_columns, name).is_some());
+        tables.0.push(build_table(&name, &source_columns, &shared_names)?);
+        tables.1.push(build_table(&name, &target_columns, &shared_names)?);
     }
-    Ok(pairs)
+    Ok(tables)
 }
 
 /// Returns the tables of one store.
 pub async fn read_tables(store: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
     let schema = read_schema(store).await?;
-    let names = table_names(&schema, &[]);
-    let read_table = |name: &String| {
-        let own_columns = columns_of_table(&schema, name);
-        build_table(name, &own_columns, &own_columns)
+    let read_table = |table: &String| {
+        let columns = columns_of_table(&schema, table);
+        let names = columns.iter().map(|column| column.name()).collect::<Vec<_>>();
+        build_table(table, &columns, &names)
     };
-    names.iter().map(read_table).collect()
+    table_names(&schema, &[]).iter().map(read_table).collect()
 }
 
-fn table_names(old: &[SchemaColumn], new: &[SchemaColumn]) -> Vec<String> {
-    let all = old.iter().chain(new).map(|schema| schema.table.clone());
-    let mut names = all.filter(|name| !EXCLUDED_TABLES.contains(&name.as_str())).collect::<Vec<_>>();
-    names.sort();
-    names.dedup();
-    names
+/// Returns the names of all tables in alphabetical order, each once.
+fn table_names(source_schema: &[SchemaColumn], target_schema: &[SchemaColumn]) -> BTreeSet<String> {
+    source_schema.iter().chain(target_schema).map(|column| column.table.clone()).collect()
 }
 
-fn columns_of_table<'f>(schema: &'f [SchemaColumn], table: &str) -> Vec<&'f SchemaColumn> {
+fn columns_of_table<'s>(schema: &'s [SchemaColumn], table: &str) -> Vec<&'s SchemaColumn> {
     schema.iter().filter(|column| column.table == table).collect()
 }
 
-fn refuse_unmatched_columns(table: &str, some: &[&SchemaColumn], others: &[&SchemaColumn]) -> Result<()> {
-    let unmatched = some.iter().map(|schema| schema.column.name.as_str()).find(|name| {
-        !others.iter().any(|other| other.column.name == *name) && backend_column(table, name).is_none()
+fn find_column<'s>(columns: &[&'s SchemaColumn], name: &str) -> Option<&'s SchemaColumn> {
+    columns.iter().copied().find(|column| column.name() == name)
+}
+
+/// Refuses columns that `other_columns` lacks, except columns of one backend.
+fn refuse_unmatched_columns(
+    table: &str,
+    columns: &[&SchemaColumn],
+    other_columns: &[&SchemaColumn],
+) -> Result<()> {
+    let unmatched_name = columns.iter().map(|column| column.name()).find(|name| {
+        find_column(other_columns, name).is_none() && find_backend_column(table, name).is_none()
     });
-    match unmatched {
+    match unmatched_name {
         None => Ok(()),
-        Some(column) => Err(Error::new(
+        Some(name) => Err(Error::new(
             ErrorKind::Internal,
-            format!("cannot move {table}.{column}: only one of the stores has it"),
+            format!("cannot move {table}.{name}: only one of the stores has it"),
         )),
     }
 }
 
-fn backend_column(table: &str, column: &str) -> Option<&'static BackendColumn> {
+fn find_backend_column(table: &str, column: &str) -> Option<&'static BackendColumn> {
     BACKEND_COLUMNS
         .iter()
         .find(|backend_column| backend_column.table == table && backend_column.column == column)
 }
 
-fn build_table(name: &str, own_columns: &[&SchemaColumn], shared: &[&SchemaColumn]) -> Result<CopyTable> {
-    let own = |shared: &&SchemaColumn| {
-        let column = own_columns.iter().find(|schema| schema.column.name == shared.column.name);
-        column.map(|schema| schema.column.clone())
-    };
-    let columns = shared.iter().filter_map(own).collect::<Vec<_>>();
-    let position = |name: &str| columns.iter().position(|column| column.name == name);
-    let mut parts = own_columns.iter().filter(|schema| schema.key_position > 0).collect::<Vec<_>>();
-    parts.sort_by_key(|schema| schema.key_position);
-    let key = parts.iter().filter_map(|schema| position(&schema.column.name)).collect::<Vec<_>>();
-    if key.is_empty() || key.len() != parts.len() || key.len() > 4 {
+/// Builds a table of the shared columns, in the order of `shared_names`. `schema_columns` has all columns of the table.
+fn build_table(name: &str, schema_columns: &[&SchemaColumn], shared_names: &[&str]) -> Result<CopyTable> {
+    let position = |column: &str| shared_names.iter().position(|name| *name == column);
+    let columns = shared_names.iter().filter_map(|name| find_column(schema_columns, name));
+    let columns = columns.map(|column| column.column.clone()).collect();
+    let mut key_columns = schema_columns.iter().filter(|column| column.key_position > 0).collect::<Vec<_>>();
+    key_columns.sort_by_key(|column| column.key_position);
+    let key = key_columns.iter().filter_map(|column| position(column.name())).collect::<Vec<_>>();
+    if key.is_empty() || key.len() != key_columns.len() || key.len() > 4 {
         let context =
             format!("cannot move {name}: its key must have one to four columns that both stores have");
         return Err(Error::new(ErrorKind::Internal, context));
     }
-    let filled = own_columns.iter().find_map(|schema| {
-        let backend_column = backend_column(name, &schema.column.name)?;
+    let backend_column = schema_columns.iter().find_map(|column| {
+        let backend_column = find_backend_column(name, column.name())?;
         let is_shared = position(backend_column.column).is_some();
         (!is_shared).then_some((backend_column, position(backend_column.substitute)?))
     });
-    Ok(CopyTable { name: name.to_owned(), columns, key, backend_column: filled })
+    Ok(CopyTable { name: name.to_owned(), columns, key, backend_column })
 }
 
+/// Reads the columns of all tables that are not excluded.
 async fn read_schema(store: &mut dyn TableStore) -> Result<Vec<SchemaColumn>> {
     let rows = store.select(store.statements().list_columns, &[]).await?;
     let mut schema = Vec::with_capacity(rows.len());
     for row in &rows {
-        let [table, column, kind, part] = row.as_slice() else {
-            continue;
-        };
-        let (Some(table), Some(column), Some(kind)) = (table.as_text(), column.as_text(), kind.as_text())
+        let [CopyValue::Text(table), CopyValue::Text(name), CopyValue::Text(sql_type), key_position] =
+            row.as_slice()
         else {
             continue;
         };
-        if EXCLUDED_TABLES.contains(&table) {
+        if EXCLUDED_TABLES.contains(&table.as_str()) {
             continue;
         }
-        let Some(kind) = parse_column_type(kind) else {
-            let context = format!("cannot move {table}.{column}: unknown type {kind}");
+        let Some(kind) = parse_column_type(sql_type) else {
+            let context = format!("cannot move {table}.{name}: unknown type {sql_type}");
             return Err(Error::new(ErrorKind::Internal, context));
         };
-        let name = column.to_owned();
         schema.push(SchemaColumn {
-            table: table.to_owned(),
-            column: CopyColumn { name, kind },
-            key_position: part.as_integer().unwrap_or_default(),
+            table: table.clone(),
+            column: CopyColumn { name: name.clone(), kind },
+            key_position: key_position.as_integer().unwrap_or_default(),
         });
     }
     Ok(schema)

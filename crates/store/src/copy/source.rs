@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::meta::{MetaValues, MoveMarks, read_copied_meta, read_marks, set_meta};
-use super::statements::CopyStatements;
-use super::table::CopyTable;
 use super::table_store::{TableStore, finish_transaction, retry_while_locked};
 use super::value::{CopyRow, CopyValue};
+use super::{statements::CopyStatements, table::CopyTable, table::LEASES_TABLE};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Logged changes and the current rows.
@@ -14,7 +13,7 @@ use postrider_core::error::{Error, ErrorKind, Result};
 pub struct ChangedRows {
     /// Sequence numbers of the log entries.
     pub sequence_numbers: Vec<i64>,
-    /// For each changed table: its index, the changed keys, and the rows that still exist.
+    /// For each changed table: its index, the changed keys, and the rows of these keys that still exist.
     pub tables: Vec<(usize, Vec<CopyRow>, Vec<CopyRow>)>,
 }
 
@@ -39,8 +38,7 @@ impl CopySource {
     async fn begin_write(&mut self) -> Result<()> {
         self.store.begin().await?;
         let check = self.store.statements().check_move;
-        let updated = self.store.execute(check, &[CopyValue::Integer(self.id)]).await;
-        let error = match updated {
+        let error = match self.store.execute(check, &[CopyValue::Integer(self.id)]).await {
             Ok(1) => return Ok(()),
             Ok(_) => Error::new(ErrorKind::Conflict, "the move was abandoned, or another move has begun"),
             Err(error) => error,
@@ -129,38 +127,31 @@ impl CopySource {
         for table in closed_tables(statements, &self.tables) {
             self.store.execute_script(&statements.for_table(statements.drop_moved_guard, &table)).await?;
         }
-        let moved = [CopyValue::Text("moved".to_owned())];
-        self.store.execute(statements.delete_meta, &moved).await?;
+        let moved_mark = [CopyValue::Text("moved".to_owned())];
+        self.store.execute(statements.delete_meta, &moved_mark).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await
-    }
-
-    /// Returns rows after a key, in the order of keys, and the key of the next page, or none at the end.
-    pub async fn page(
-        &mut self,
-        table_index: usize,
-        after: Option<&CopyRow>,
-        limit: usize,
-    ) -> Result<(Vec<CopyRow>, Option<CopyRow>)> {
-        read_page(self.store.as_mut(), &self.tables[table_index], after, limit).await
     }
 
     /// Returns at most `limit` logged changes, the oldest first.
     pub async fn changed_rows(&mut self, limit: usize) -> Result<ChangedRows> {
         let sql = self.store.statements().read_changes.replace("{limit}", &limit.to_string());
-        let logged = self.store.select(&sql, &[]).await?;
+        let log_entries = self.store.select(&sql, &[]).await?;
         let mut changes = ChangedRows::default();
-        let mut keys = vec![Vec::new(); self.tables.len()];
-        for row in &logged {
-            let [CopyValue::Integer(number), CopyValue::Text(name), key @ ..] = row.as_slice() else {
+        let mut keys_by_table = vec![Vec::new(); self.tables.len()];
+        for entry in &log_entries {
+            let [CopyValue::Integer(number), CopyValue::Text(name), key @ ..] = entry.as_slice() else {
                 return Err(Error::new(ErrorKind::Internal, "cannot read a logged change"));
             };
             changes.sequence_numbers.push(*number);
             if let Some(table_index) = self.tables.iter().position(|table| table.name == *name) {
-                keys[table_index].push(self.tables[table_index].parse_changed_key(key)?);
+                keys_by_table[table_index].push(self.tables[table_index].parse_logged_key(key)?);
             }
         }
-        for (table_index, mut keys) in keys.into_iter().enumerate().filter(|(_, keys)| !keys.is_empty()) {
-            deduplicate(&mut keys);
+        for (table_index, mut keys) in keys_by_table.into_iter().enumerate() {
+            if keys.is_empty() {
+                continue;
+            }
+            remove_repeated_keys(&mut keys);
             let rows = self.store.select_by_keys(&self.tables[table_index], &keys).await?;
             changes.tables.push((table_index, keys, rows));
         }
@@ -172,10 +163,10 @@ impl CopySource {
         if changes.sequence_numbers.is_empty() {
             return Ok(());
         }
-        let numbers = changes.sequence_numbers.iter().map(|number| vec![CopyValue::Integer(*number)]);
-        let numbers = numbers.collect::<Vec<_>>();
+        let log_keys = changes.sequence_numbers.iter().map(|number| vec![CopyValue::Integer(*number)]);
+        let log_keys = log_keys.collect::<Vec<_>>();
         self.begin_write().await?;
-        let outcome = self.store.delete_rows(&CopyTable::changes_table(), &numbers).await;
+        let outcome = self.store.delete_rows(&CopyTable::changes_table(), &log_keys).await;
         finish_transaction(self.store.as_mut(), outcome).await
     }
 
@@ -194,16 +185,16 @@ impl CopySource {
         self.store.execute_script(self.store.statements().create_claims_guard).await
     }
 
-    /// Pauses claims for `time` from now.
-    pub async fn pause_claims(&mut self, time: Duration) -> Result<()> {
-        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    /// Pauses claims for `duration` from now.
+    pub async fn pause_claims(&mut self, duration: Duration) -> Result<()> {
+        let duration_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         self.begin_write().await?;
         let pause = self.store.statements().pause_claims;
-        let outcome = self.store.execute(pause, &[CopyValue::Integer(millis)]).await;
+        let outcome = self.store.execute(pause, &[CopyValue::Integer(duration_ms)]).await;
         finish_transaction(self.store.as_mut(), outcome.map(drop)).await
     }
 
-    /// Merges leases into the deliveries, if this backend keeps them apart. Returns with open leases only if a round
+    /// Merges leases into the deliveries, if this backend has a table of leases. Afterwards a lease exists only if a round
     /// began meanwhile.
     pub async fn write_back_leases(&mut self) -> Result<()> {
         let Some(sql) = self.store.statements().merge_leases else {
@@ -214,13 +205,13 @@ impl CopySource {
         finish_transaction(self.store.as_mut(), outcome.map(drop)).await
     }
 
-    /// Returns whether leases exist apart from the deliveries.
+    /// Returns whether the table of leases has rows.
     pub async fn has_leases(&mut self) -> Result<bool> {
         let statements = self.store.statements();
         if statements.merge_leases.is_none() {
             return Ok(false);
         }
-        let sql = statements.for_table(statements.count_rows, &CopyTable::leases_table());
+        let sql = statements.for_table(statements.count_rows, &CopyTable::with_name(LEASES_TABLE));
         Ok(read_number(self.store.as_mut(), &sql).await? > 0)
     }
 
@@ -267,10 +258,10 @@ impl CopySource {
 
 /// Returns every table that a closed store protects.
 fn closed_tables(statements: &CopyStatements, tables: &[CopyTable]) -> Vec<CopyTable> {
-    let mut closing = statements.guarded_tables(tables);
-    closing.extend(statements.partitions_table.map(CopyTable::with_name));
-    closing.push(CopyTable::with_name("meta"));
-    closing
+    let mut closed_tables = statements.guarded_tables(tables);
+    closed_tables.extend(statements.partitions_table.map(CopyTable::with_name));
+    closed_tables.push(CopyTable::with_name("meta"));
+    closed_tables
 }
 
 /// Returns the error for a store without a move.
@@ -287,32 +278,32 @@ pub async fn drop_move_objects(store: &mut dyn TableStore, tables: &[CopyTable])
     store.execute_script(statements.drop_state).await
 }
 
-/// Returns rows after a key, in the order of keys, and the key of the next page, or none at the end.
+/// Returns a page of rows after `last_key`, in the order of keys, and the last key of the page; none for the last page.
 pub async fn read_page(
     store: &mut dyn TableStore,
     table: &CopyTable,
-    after: Option<&CopyRow>,
+    last_key: Option<&CopyRow>,
     limit: usize,
 ) -> Result<(Vec<CopyRow>, Option<CopyRow>)> {
     let statements = store.statements();
-    let statement = if after.is_some() { statements.read_next_page } else { statements.read_first_page };
+    let statement = if last_key.is_some() { statements.read_next_page } else { statements.read_first_page };
     let sql = statements.for_table(statement, table).replace("{limit}", &limit.to_string());
     let sql = statements.with_placeholders(&sql, table.key.len());
-    let rows = store.select(&sql, after.map(Vec::as_slice).unwrap_or_default()).await?;
-    let last = rows.last().filter(|_| rows.len() >= limit);
-    let next = last.map(|row| table.key_of(row));
-    Ok((rows, next))
+    let rows = store.select(&sql, last_key.map(Vec::as_slice).unwrap_or_default()).await?;
+    let last_row = rows.last().filter(|_| rows.len() >= limit);
+    let next_key = last_row.map(|row| table.key_of(row));
+    Ok((rows, next_key))
 }
 
 /// Counts the rows of all tables.
 pub async fn count_rows(store: &mut dyn TableStore, tables: &[CopyTable]) -> Result<u64> {
     let statements = store.statements();
-    let mut all = 0;
+    let mut row_count = 0;
     for table in tables {
-        let rows = read_number(store, &statements.for_table(statements.count_rows, table)).await?;
-        all += u64::try_from(rows).unwrap_or_default();
+        let table_rows = read_number(store, &statements.for_table(statements.count_rows, table)).await?;
+        row_count += u64::try_from(table_rows).unwrap_or_default();
     }
-    Ok(all)
+    Ok(row_count)
 }
 
 async fn read_number(store: &mut dyn TableStore, sql: &str) -> Result<i64> {
@@ -321,8 +312,8 @@ async fn read_number(store: &mut dyn TableStore, sql: &str) -> Result<i64> {
     number.ok_or_else(|| Error::new(ErrorKind::Internal, "a number is missing"))
 }
 
-/// Keys have no order that both backends share, so duplicates are found by their debug form.
-fn deduplicate(keys: &mut Vec<CopyRow>) {
-    let mut seen = std::collections::HashSet::new();
-    keys.retain(|key| seen.insert(format!("{key:?}")));
+/// Removes repeated keys. Compares the keys by their debug form, because floating-point values have no hash.
+fn remove_repeated_keys(keys: &mut Vec<CopyRow>) {
+    let mut seen_keys = std::collections::HashSet::new();
+    keys.retain(|key| seen_keys.insert(format!("{key:?}")));
 }

@@ -36,9 +36,9 @@ pub struct CopyColumn {
 pub struct CopyTable {
     pub name: String,
     pub columns: Vec<CopyColumn>,
-    /// Positions of the primary key's columns.
+    /// Positions of the primary key's columns in `columns`.
     pub key: Vec<usize>,
-    /// A column that only this store has, and the position of its substitute.
+    /// A column that only this store has, and the position of its substitute in `columns`.
     pub backend_column: Option<(&'static BackendColumn, usize)>,
 }
 
@@ -47,11 +47,6 @@ impl CopyTable {
     pub fn changes_table() -> Self {
         let seq = CopyColumn { name: "seq".to_owned(), kind: ColumnType::Integer };
         Self { name: "copy_changes".to_owned(), columns: vec![seq], key: vec![0], backend_column: None }
-    }
-
-    /// Returns the table of leases.
-    pub fn leases_table() -> Self {
-        Self::with_name(LEASES_TABLE)
     }
 
     /// Returns a table of which only the name is used.
@@ -70,33 +65,29 @@ impl CopyTable {
     }
 
     /// Parses a logged key: the log of PostgreSQL stores every column as text.
-    pub fn parse_changed_key(&self, logged: &[CopyValue]) -> Result<CopyRow> {
-        let parts = self.key_columns().zip(logged);
-        parts.map(|(column, part)| column.parse_changed_value(part)).collect()
+    pub fn parse_logged_key(&self, logged_values: &[CopyValue]) -> Result<CopyRow> {
+        let columns = self.key_columns().zip(logged_values);
+        columns.map(|(column, logged_value)| column.parse_logged_value(logged_value)).collect()
     }
 }
 
 impl CopyColumn {
-    fn parse_changed_value(&self, part: &CopyValue) -> Result<CopyValue> {
-        let invalid_key =
-            || Error::new(ErrorKind::Internal, format!("a logged key has no column {}", self.name));
-        match (self.kind, part) {
-            (_, CopyValue::Null) => Err(invalid_key()),
-            (ColumnType::Integer, CopyValue::Text(text)) => {
-                text.parse().map(CopyValue::Integer).map_err(|_| invalid_key())
-            }
-            (ColumnType::Bytes, CopyValue::Text(text)) => {
-                from_hex(text).map(CopyValue::Bytes).ok_or_else(invalid_key)
-            }
-            (_, part) => Ok(part.clone()),
-        }
+    fn parse_logged_value(&self, logged_value: &CopyValue) -> Result<CopyValue> {
+        let parsed_value = match (self.kind, logged_value) {
+            (_, CopyValue::Null) => None,
+            (ColumnType::Integer, CopyValue::Text(digits)) => digits.parse().ok().map(CopyValue::Integer),
+            (ColumnType::Bytes, CopyValue::Text(hex)) => parse_bytea(hex).map(CopyValue::Bytes),
+            (_, logged_value) => Some(logged_value.clone()),
+        };
+        parsed_value.ok_or_else(|| {
+            Error::new(ErrorKind::Internal, format!("a logged key has no column {}", self.name))
+        })
     }
 }
 
 /// Parses bytes as PostgreSQL prints them: `\x00ff`.
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.strip_prefix("\\x")?.as_bytes();
-    let digit = |character: &u8| u8::try_from(char::from(*character).to_digit(16)?).ok();
-    let pair = |pair: &[u8]| Some(digit(pair.first()?)? << 4 | digit(pair.get(1)?)?);
-    digits.chunks(2).map(pair).collect()
+fn parse_bytea(text: &str) -> Option<Vec<u8>> {
+    let hex_digits = text.strip_prefix("\\x")?.as_bytes();
+    let parse_byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+    hex_digits.chunks(2).map(parse_byte).collect()
 }

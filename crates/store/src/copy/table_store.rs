@@ -4,20 +4,19 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::statements::CopyStatements;
-use super::table::CopyTable;
 use super::value::{CopyRow, CopyValue};
+use super::{statements::CopyStatements, table::CopyTable};
 use postrider_core::clock;
 use postrider_core::error::{ErrorKind, Result};
 
-/// Interval at which open rounds are counted and locked tables are tried again.
+/// Interval at which open rounds are counted, and at which a transaction on locked tables is tried again.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Maximum time for which locked tables are tried again.
+/// Maximum time for which a transaction on locked tables is tried again.
 pub const LOCK_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One of the two stores of a move. Most statements come from [`CopyStatements`]; this trait has a method only for what
-/// is fast in a different way on each backend.
+/// One of the two stores of a move. Most statements come from [`CopyStatements`]; this trait has a method only where each
+/// backend needs code of its own to be fast.
 #[async_trait]
 pub trait TableStore: Send {
     /// Returns the statements of the backend.
@@ -57,7 +56,7 @@ pub trait TableStore: Send {
 /// Commits the transaction if the outcome is `Ok`, and rolls it back otherwise.
 pub async fn finish_transaction<T>(store: &mut dyn TableStore, outcome: Result<T>) -> Result<T> {
     match outcome {
-        Ok(value) => store.commit().await.map(|()| value),
+        Ok(output) => store.commit().await.map(|()| output),
         Err(error) => {
             store.rollback().await;
             Err(error)
@@ -65,11 +64,12 @@ pub async fn finish_transaction<T>(store: &mut dyn TableStore, outcome: Result<T
     }
 }
 
-/// Runs a transaction that locks tables, again and again while others hold them, at most for [`LOCK_RETRY_TIMEOUT`].
-pub async fn retry_while_locked<T>(mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+/// Runs a transaction that locks tables. Repeats it while other processes hold locks on the tables, at most for
+/// [`LOCK_RETRY_TIMEOUT`].
+pub async fn retry_while_locked<T>(mut transaction: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let started = Instant::now();
     loop {
-        match work().await {
+        match transaction().await {
             Err(error)
                 if error.kind() == ErrorKind::Unavailable && started.elapsed() < LOCK_RETRY_TIMEOUT =>
             {

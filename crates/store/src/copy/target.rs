@@ -1,7 +1,7 @@
 //! The store that a move copies to: filled, with its progress, and opened at the end.
 //!
-//! Until it is open, no other process may write to it. Every transaction checks that this run is still the one that
-//! fills it.
+//! Until the store is open, no other process may write to it. Every transaction checks that no other run has taken over
+//! the move.
 
 use std::collections::HashMap;
 
@@ -30,8 +30,8 @@ fn superseded_error() -> Error {
     Error::new(ErrorKind::Conflict, context)
 }
 
-/// Makes `run` the only run that may write to a store that move `id` is filling. Returns false if it is not being
-/// filled.
+/// Makes `run` the only run that may write to a store that move `id` is filling. Returns false if move `id` is not filling
+/// the store.
 pub async fn take_over(store: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
     retry_while_locked(async || {
         store.begin().await?;
@@ -72,13 +72,12 @@ impl CopyTarget {
 
     /// Refuses a store with content. `source_secret` is the secret of the old store.
     pub async fn require_empty(&mut self, source_secret: &Option<CopyValue>) -> Result<()> {
-        let meta = read_meta(self.store.as_mut()).await?;
-        let own_secret =
-            meta.iter().find(|(name, _)| name == "store_secret").map(|(_, source_secret)| source_secret);
-        if own_secret.is_some() && own_secret == source_secret.as_ref() {
+        let meta = read_meta(self.store.as_mut()).await?.into_iter().collect::<HashMap<_, _>>();
+        let target_secret = meta.get("store_secret");
+        if target_secret.is_some() && target_secret == source_secret.as_ref() {
             return Err(same_store_error());
         }
-        if meta.iter().any(|(name, _)| name == "receiving") {
+        if meta.contains_key("receiving") {
             return Err(Error::usage(
                 "the store to move to is the target of another move that was not finished or was abandoned: name an \
                  empty store",
@@ -118,15 +117,14 @@ impl CopyTarget {
         let statements = self.store.statements();
         self.store.execute_script(statements.set_lock_timeout).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await?;
-        let guarded = statements.guarded_tables(&self.tables);
-        for table in &guarded {
-            self.store
-                .execute_script(&statements.for_table(statements.create_receiving_guard, table))
-                .await?;
+        let guarded_tables = statements.guarded_tables(&self.tables);
+        for table in &guarded_tables {
+            let sql = statements.for_table(statements.create_receiving_guard, table);
+            self.store.execute_script(&sql).await?;
         }
         // Creating the guards waited for all writing transactions, so their rows are visible now.
         self.require_no_rows().await?;
-        for table in guarded.iter().filter(|table| is_runtime_table(table)) {
+        for table in guarded_tables.iter().filter(|table| is_runtime_table(table)) {
             self.store.execute(&statements.for_table(statements.delete_all_rows, table), &[]).await?;
         }
         self.store.execute_script(statements.create_progress_table).await?;
@@ -146,28 +144,27 @@ impl CopyTarget {
     /// Returns the last copied key of each table, or none for a complete table.
     pub async fn bookmarks(&mut self) -> Result<HashMap<String, Option<CopyRow>>> {
         let rows = self.store.select(self.store.statements().read_progress, &[]).await?;
-        let to_error =
-            |error| Error::with_source(ErrorKind::Internal, "cannot read the copy progress", error);
-        let read = |row: CopyRow| match row.as_slice() {
-            [CopyValue::Text(name), CopyValue::Text(key)] => {
-                let key = serde_json::from_str(key).map_err(to_error)?;
-                Ok((name.clone(), Some(key)))
-            }
+        let context = "cannot read the copy progress";
+        let parse_bookmark = |row: CopyRow| match row.as_slice() {
+            [CopyValue::Text(name), CopyValue::Text(json)] => match serde_json::from_str(json) {
+                Ok(key) => Ok((name.clone(), Some(key))),
+                Err(error) => Err(Error::with_source(ErrorKind::Internal, context, error)),
+            },
             [CopyValue::Text(name), _] => Ok((name.clone(), None)),
-            _ => Err(Error::new(ErrorKind::Internal, "cannot read the copy progress")),
+            _ => Err(Error::new(ErrorKind::Internal, context)),
         };
-        rows.into_iter().map(read).collect()
+        rows.into_iter().map(parse_bookmark).collect()
     }
 
-    /// Writes a page of a table and its progress in one transaction.
+    /// Writes a page of a table and its bookmark in one transaction; no bookmark completes the table.
     pub async fn write_page(
         &mut self,
         table_index: usize,
         rows: &[CopyRow],
-        next: Option<&CopyRow>,
+        bookmark: Option<&CopyRow>,
     ) -> Result<()> {
         self.begin_write().await?;
-        let outcome = self.write_page_in_transaction(table_index, rows, next).await;
+        let outcome = self.write_page_in_transaction(table_index, rows, bookmark).await;
         self.finish_write(outcome).await
     }
 
@@ -175,22 +172,21 @@ impl CopyTarget {
         &mut self,
         table_index: usize,
         rows: &[CopyRow],
-        next: Option<&CopyRow>,
+        bookmark: Option<&CopyRow>,
     ) -> Result<()> {
         let to_error =
             |error| Error::with_source(ErrorKind::Internal, "cannot save the copy progress", error);
         let table = &self.tables[table_index];
         self.store.upsert_rows(table, rows).await?;
-        let key = match next {
+        let bookmark = match bookmark {
             Some(key) => CopyValue::Text(serde_json::to_string(key).map_err(to_error)?),
             None => CopyValue::Null,
         };
-        let values = [CopyValue::Text(table.name.clone()), key];
-        self.store.execute(self.store.statements().save_progress, &values).await?;
-        Ok(())
+        let values = [CopyValue::Text(table.name.clone()), bookmark];
+        self.store.execute(self.store.statements().save_progress, &values).await.map(drop)
     }
 
-    /// Applies changes: writes the current rows and deletes those that no longer exist.
+    /// Applies changes: writes the current rows and deletes the rows that no longer exist.
     pub async fn apply(&mut self, changes: &ChangedRows) -> Result<()> {
         if changes.tables.is_empty() {
             return Ok(());
@@ -261,17 +257,14 @@ impl CopyTarget {
     /// Begins a transaction in which only this run may write.
     async fn begin_write(&mut self) -> Result<()> {
         self.store.begin().await?;
-        let outcome = self
-            .store
-            .execute(self.store.statements().lift_receiving_mark, &[CopyValue::Integer(self.run)])
-            .await;
-        let outcome = match outcome {
+        let lift_mark = self.store.statements().lift_receiving_mark;
+        let error = match self.store.execute(lift_mark, &[CopyValue::Integer(self.run)]).await {
             Ok(1) => return Ok(()),
             Ok(_) => superseded_error(),
             Err(error) => error,
         };
         self.store.rollback().await;
-        Err(outcome)
+        Err(error)
     }
 
     async fn finish_write(&mut self, outcome: Result<()>) -> Result<()> {

@@ -3,26 +3,22 @@
 
 mod abandon;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::source::{CopySource, read_page};
-use super::table::CopyTable;
-use super::target::CopyTarget;
-use super::value::CopyValue;
-use super::{MoveOptions, MoveStage, StoreMove, TableComparison, open_stores};
+use super::{
+    MoveOptions, MoveStage, StoreMove, TableComparison, open_stores, table::CopyTable, target::CopyTarget,
+    value::CopyValue,
+};
 use crate::testing::fixtures::*;
 use crate::{ProviderEndpoint, ReportSnapshot, Store, open};
-use postrider_core::clock::Clock;
 use postrider_core::delivery::{DeliveryState, Failure};
-use postrider_core::error::ErrorKind;
-use postrider_core::priority::Priority;
-use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::{Recipient, RecipientStatus};
-use postrider_core::round::RecordResult;
-use postrider_core::testing::postgres_server::new_database;
+use postrider_core::{
+    clock::Clock, error::ErrorKind, priority::Priority, receipt::ReceiptStatus, round::RecordResult,
+    testing::postgres_server::new_database,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -75,10 +71,10 @@ async fn fill_store(store: &dyn Store) {
         message.deliveries[1].priority = Priority::High;
         message.idempotency = idempotency_key(u8::try_from(number).unwrap(), 9);
         message.created_at = at(i64::try_from(number).unwrap() * 900);
-        let id = accepted(store, message).await;
+        let delivery_id = accepted(store, message).await;
         match number % 4 {
-            0 => claim_and_send(store, id, "red", &format!("red-{number}"), at(100)).await,
-            1 => claim_and_fail(store, id, Failure::Rejected, at(100)).await,
+            0 => claim_and_send(store, delivery_id, "red", &format!("red-{number}"), at(100)).await,
+            1 => claim_and_fail(store, delivery_id, Failure::Rejected, at(100)).await,
             _ => {}
         }
     }
@@ -112,8 +108,8 @@ async fn copy(store_move: &mut StoreMove) {
 async fn finish_move(mut store_move: StoreMove) -> u64 {
     let open_rounds = store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
     let comparisons = store_move.compare(|_| {}).await.unwrap();
-    let different = comparisons.iter().filter(|one| !one.is_same());
-    assert_eq!(different.collect::<Vec<_>>(), Vec::<&TableComparison>::new());
+    let different_tables = comparisons.iter().filter(|comparison| !comparison.is_same());
+    assert_eq!(different_tables.collect::<Vec<_>>(), Vec::<&TableComparison>::new());
     store_move.open_target().await.unwrap();
     open_rounds
 }
@@ -122,13 +118,13 @@ async fn finish_move(mut store_move: StoreMove) -> u64 {
 async fn every_table_and_column_of_both_backends_is_copied() {
     for pair in store_pairs() {
         let (source, target) = open_stores_of(&pair).await;
-        let describe = |tables: &[CopyTable]| {
-            let keys = tables.iter().map(|table| (table.name.clone(), key_names(table)));
-            keys.collect::<Vec<_>>()
+        let names_and_keys = |tables: &[CopyTable]| {
+            let described_tables = tables.iter().map(|table| (table.name.clone(), key_names(table)));
+            described_tables.collect::<Vec<_>>()
         };
-        assert_eq!(describe(&source.tables), describe(&target.tables));
-        let names = source.tables.iter().map(|table| table.name.as_str());
-        let names = names.collect::<BTreeSet<_>>();
+        assert_eq!(names_and_keys(&source.tables), names_and_keys(&target.tables));
+        let table_names = source.tables.iter().map(|table| table.name.as_str());
+        let table_names = table_names.collect::<BTreeSet<_>>();
         for table in [
             "messages",
             "deliveries",
@@ -138,7 +134,7 @@ async fn every_table_and_column_of_both_backends_is_copied() {
             "recipients",
             "message_hours",
         ] {
-            assert!(names.contains(table), "{table}");
+            assert!(table_names.contains(table), "{table}");
         }
     }
 }
@@ -155,26 +151,27 @@ fn key_names(table: &CopyTable) -> Vec<String> {
 #[tokio::test]
 async fn all_content_arrives_and_can_be_used() {
     for pair in store_pairs() {
-        let old = pair.open_old();
-        fill_store(&*old).await;
-        let (report, secret) = (old.report(at(400)).await.unwrap(), old.store_secret().await.unwrap());
+        let old_store = pair.open_old();
+        fill_store(&*old_store).await;
+        let (report, secret) =
+            (old_store.report(at(400)).await.unwrap(), old_store.store_secret().await.unwrap());
         let mut store_move = begin(&pair, 1).await;
         copy(&mut store_move).await;
         assert_eq!(finish_move(store_move).await, 0);
-        let new = pair.open_new();
+        let new_store = pair.open_new();
         for number in 0..20 {
-            assert_eq!(find_message(&*new, number).await, find_message(&*old, number).await);
+            assert_eq!(find_message(&*new_store, number).await, find_message(&*old_store, number).await);
         }
-        assert_eq!(new.report(at(400)).await.unwrap(), report);
-        assert_eq!(new.store_secret().await.unwrap(), secret);
-        assert_eq!(new.snapshot().await.unwrap(), old.snapshot().await.unwrap());
-        let next = accepted(&*new, sms(100)).await;
-        assert_eq!(next.message_number(), 21, "no number is used twice");
-        let replayed = new.accept(vec![repeated_request(3)]).await.unwrap();
+        assert_eq!(new_store.report(at(400)).await.unwrap(), report);
+        assert_eq!(new_store.store_secret().await.unwrap(), secret);
+        assert_eq!(new_store.snapshot().await.unwrap(), old_store.snapshot().await.unwrap());
+        let next_id = accepted(&*new_store, sms(100)).await;
+        assert_eq!(next_id.message_number(), 21, "no number is used twice");
+        let replayed = new_store.accept(vec![repeated_request(3)]).await.unwrap();
         assert!(matches!(replayed[0], postrider_core::message::Acceptance::Replayed { .. }), "{replayed:?}");
-        new.begin_rebuild().await.unwrap();
-        apply_all_changes(&*new).await;
-        assert_eq!(new.report(at(400)).await.unwrap().messages, report.messages + 1);
+        new_store.begin_rebuild().await.unwrap();
+        apply_all_changes(&*new_store).await;
+        assert_eq!(new_store.report(at(400)).await.unwrap().messages, report.messages + 1);
     }
 }
 
@@ -188,61 +185,61 @@ fn repeated_request(number: u8) -> postrider_core::message::NewMessage {
 #[tokio::test]
 async fn changes_during_the_copy_arrive() {
     for pair in store_pairs() {
-        let old = pair.open_old();
-        fill_store(&*old).await;
+        let old_store = pair.open_old();
+        fill_store(&*old_store).await;
         let mut store_move = begin(&pair, 1).await;
         copy(&mut store_move).await;
         for number in 30..40 {
-            let id = accepted(&*old, sms(number)).await;
-            claim_and_send(&*old, id, "red", &format!("late-{number}"), at(500)).await;
+            let delivery_id = accepted(&*old_store, sms(number)).await;
+            claim_and_send(&*old_store, delivery_id, "red", &format!("late-{number}"), at(500)).await;
         }
         // Ends the email deliveries, so that old messages can be pruned.
         for number in 0..10 {
-            old.cancel_message(id(number), at(600)).await.unwrap();
+            old_store.cancel_message(id(number), at(600)).await.unwrap();
         }
-        assert!(old.prune(at(7_000), at(7_000), 4).await.unwrap() > 0);
-        old.begin_rebuild().await.unwrap();
-        apply_all_changes(&*old).await;
+        assert!(old_store.prune(at(7_000), at(7_000), 4).await.unwrap() > 0);
+        old_store.begin_rebuild().await.unwrap();
+        apply_all_changes(&*old_store).await;
         finish_move(store_move).await;
-        let new = pair.open_new();
-        assert_eq!(new.report(at(700)).await.unwrap(), old.report(at(700)).await.unwrap());
-        assert_eq!(find_message(&*new, 35).await, find_message(&*old, 35).await);
-        assert_eq!(new.find_message(id(0)).await.unwrap(), None);
+        let new_store = pair.open_new();
+        assert_eq!(new_store.report(at(700)).await.unwrap(), old_store.report(at(700)).await.unwrap());
+        assert_eq!(find_message(&*new_store, 35).await, find_message(&*old_store, 35).await);
+        assert_eq!(new_store.find_message(id(0)).await.unwrap(), None);
     }
 }
 
 /// Copies until a panic kills the run after so many batches.
-async fn kill_after(mut store_move: StoreMove, batches: u64, copied: &Arc<AtomicU64>) {
-    let (copied, done) = (Arc::clone(copied), AtomicU64::new(0));
-    let killed = tokio::spawn(async move {
+async fn kill_after(mut store_move: StoreMove, batches: u64, copied_rows: &Arc<AtomicU64>) {
+    let (copied_rows, batch_count) = (Arc::clone(copied_rows), AtomicU64::new(0));
+    let killed_run = tokio::spawn(async move {
         let progress = |rows| {
-            copied.fetch_add(rows, Ordering::SeqCst);
-            let done = done.fetch_add(1, Ordering::SeqCst) + 1;
-            assert!(done < batches, "killed after {batches} batches");
+            copied_rows.fetch_add(rows, Ordering::SeqCst);
+            let batch_count = batch_count.fetch_add(1, Ordering::SeqCst) + 1;
+            assert!(batch_count < batches, "killed after {batches} batches");
         };
         store_move.copy(progress).await
     });
-    assert!(killed.await.unwrap_err().is_panic());
+    assert!(killed_run.await.unwrap_err().is_panic());
 }
 
 #[tokio::test]
 async fn a_killed_move_continues_where_it_stopped() {
     for pair in store_pairs() {
-        let old = pair.open_old();
-        fill_store(&*old).await;
-        let all = begin(&pair, 1).await.row_counts().await.unwrap()[0];
-        let copied = Arc::new(AtomicU64::new(0));
+        let old_store = pair.open_old();
+        fill_store(&*old_store).await;
+        let row_count = begin(&pair, 1).await.row_counts().await.unwrap()[0];
+        let copied_rows = Arc::new(AtomicU64::new(0));
         for (run, batches) in [(2, 1), (3, 2), (4, 4)] {
-            kill_after(begin(&pair, run).await, batches, &copied).await;
+            kill_after(begin(&pair, run).await, batches, &copied_rows).await;
         }
         let mut store_move = begin(&pair, 5).await;
-        let count = |rows| {
-            copied.fetch_add(rows, Ordering::SeqCst);
+        let count_rows = |rows| {
+            copied_rows.fetch_add(rows, Ordering::SeqCst);
         };
-        store_move.copy(count).await.unwrap();
-        let copied = copied.load(Ordering::SeqCst);
+        store_move.copy(count_rows).await.unwrap();
+        let copied_rows = copied_rows.load(Ordering::SeqCst);
         // Each killed run may repeat one batch of three rows.
-        assert!(copied <= all + 3 * 3, "{copied} of {all}");
+        assert!(copied_rows <= row_count + 3 * 3, "{copied_rows} of {row_count}");
         store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
         drop(store_move);
         let store_move = begin(&pair, 6).await;
@@ -251,26 +248,26 @@ async fn a_killed_move_continues_where_it_stopped() {
         let comparisons = store_move.compare(|_| {}).await.unwrap();
         assert!(comparisons.iter().all(TableComparison::is_same), "{comparisons:?}");
         store_move.open_target().await.unwrap();
-        assert_eq!(find_message(&*pair.open_new(), 7).await, find_message(&*old, 7).await);
+        assert_eq!(find_message(&*pair.open_new(), 7).await, find_message(&*old_store, 7).await);
     }
 }
 
 #[tokio::test]
 async fn messages_of_later_partitions_arrive() {
     for pair in store_pairs().into_iter().filter(|pair| pair.from.starts_with("sqlite:")) {
-        let old = pair.open_old();
+        let old_store = pair.open_old();
         let file = pair.from.trim_start_matches("sqlite:");
-        let late = "UPDATE meta SET value = 3 << 36 WHERE name = 'number_pruned'";
-        rusqlite::Connection::open(file).unwrap().execute_batch(late).unwrap();
-        let id = accepted(&*old, sms(1)).await;
-        claim_and_send(&*old, id, "red", "r-1", at(100)).await;
+        let late_number = "UPDATE meta SET value = 3 << 36 WHERE name = 'number_pruned'";
+        rusqlite::Connection::open(file).unwrap().execute_batch(late_number).unwrap();
+        let delivery_id = accepted(&*old_store, sms(1)).await;
+        claim_and_send(&*old_store, delivery_id, "red", "r-1", at(100)).await;
         let mut store_move = begin(&pair, 1).await;
         copy(&mut store_move).await;
         finish_move(store_move).await;
-        let new = pair.open_new();
-        assert_eq!(find_message(&*new, 1).await, find_message(&*old, 1).await);
-        let next = accepted(&*new, sms(2)).await;
-        assert_eq!(next.message_number(), id.message_number() + 1);
+        let new_store = pair.open_new();
+        assert_eq!(find_message(&*new_store, 1).await, find_message(&*old_store, 1).await);
+        let next_id = accepted(&*new_store, sms(2)).await;
+        assert_eq!(next_id.message_number(), delivery_id.message_number() + 1);
     }
 }
 
@@ -278,20 +275,20 @@ async fn messages_of_later_partitions_arrive() {
 async fn only_the_last_run_of_a_move_writes() {
     for pair in store_pairs() {
         fill_store(&*pair.open_old()).await;
-        let mut first = begin(&pair, 1).await;
-        let mut second = begin(&pair, 2).await;
-        let error = first.copy(|_| {}).await.unwrap_err();
+        let mut first_run = begin(&pair, 1).await;
+        let mut second_run = begin(&pair, 2).await;
+        let error = first_run.copy(|_| {}).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
-        copy(&mut second).await;
-        finish_move(second).await;
+        copy(&mut second_run).await;
+        finish_move(second_run).await;
     }
 }
 
 #[tokio::test]
 async fn a_difference_between_the_stores_is_found() {
     for pair in store_pairs() {
-        let old = pair.open_old();
-        fill_store(&*old).await;
+        let old_store = pair.open_old();
+        fill_store(&*old_store).await;
         let mut store_move = begin(&pair, 1).await;
         copy(&mut store_move).await;
         store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
@@ -300,59 +297,62 @@ async fn a_difference_between_the_stores_is_found() {
             read_page(store_move.target.store.as_mut(), &store_move.target.tables[table_index], None, 1)
                 .await
                 .unwrap();
-        let mut wrong = rows;
-        wrong[0][4] = CopyValue::Text("other".to_owned());
-        store_move.target.write_page(table_index, &wrong, None).await.unwrap();
+        let mut changed_rows = rows;
+        changed_rows[0][4] = CopyValue::Text("other".to_owned());
+        store_move.target.write_page(table_index, &changed_rows, None).await.unwrap();
         let comparisons = store_move.compare(|_| {}).await.unwrap();
-        let different = comparisons.iter().filter(|one| !one.is_same());
-        assert_eq!(different.map(|one| one.table.as_str()).collect::<Vec<_>>(), ["attempts"]);
+        let different_tables = comparisons.iter().filter(|comparison| !comparison.is_same());
+        assert_eq!(
+            different_tables.map(|comparison| comparison.table.as_str()).collect::<Vec<_>>(),
+            ["attempts"]
+        );
         StoreMove::abandon(pair.route(), 9).await.unwrap();
-        accepted(&*old, sms(50)).await;
+        accepted(&*old_store, sms(50)).await;
     }
 }
 
 #[tokio::test]
 async fn a_process_that_uses_a_store_at_the_wrong_time_is_refused() {
     for pair in store_pairs() {
-        let (old, early) = (pair.open_old(), pair.open_new());
-        let waiting = accepted(&*old, sms(1)).await;
-        let open_rounds = accepted(&*old, sms(2)).await;
+        let (old_store, early_store) = (pair.open_old(), pair.open_new());
+        let waiting_id = accepted(&*old_store, sms(1)).await;
+        let claimed_id = accepted(&*old_store, sms(2)).await;
         let now = Clock::System.now();
-        let mut claim = old.claim(vec![open_rounds], now, LEASE).await.unwrap();
+        let mut claims = old_store.claim(vec![claimed_id], now, LEASE).await.unwrap();
         let mut store_move = begin(&pair, 1).await;
         copy(&mut store_move).await;
-        let error = early.accept(vec![sms(3)]).await.unwrap_err();
+        let error = early_store.accept(vec![sms(3)]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        let error = early.claim(vec![waiting], now, LEASE).await.unwrap_err();
+        let error = early_store.claim(vec![waiting_id], now, LEASE).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "no delivery is sent from the new store yet");
         assert!(open(&pair.to, TIMEOUT).err().unwrap().to_string().contains("not finished"));
 
-        let ended = AtomicBool::new(false);
-        let close = store_move.close("there", TIMEOUT, |_| {});
-        let work = async {
+        let is_recorded = AtomicBool::new(false);
+        let closing = store_move.close("there", TIMEOUT, |_| {});
+        let round_of_old_process = async {
             let error = loop {
-                match old.claim(vec![waiting], now, Duration::ZERO).await {
+                match old_store.claim(vec![waiting_id], now, Duration::ZERO).await {
                     Ok(_) => tokio::task::yield_now().await,
                     Err(error) => break error,
                 }
             };
             assert_eq!(error.kind(), ErrorKind::Conflict);
-            accepted(&*old, sms(4)).await;
-            let claim = claim.remove(0);
+            accepted(&*old_store, sms(4)).await;
+            let claim = claims.remove(0);
             let state = DeliveryState::Sent { provider: name("red"), reference: None, at: now };
-            let end = finished_round(&claim, vec![attempt("red", accepted_outcome("r"), now)], state, now);
-            assert_eq!(record(&*old, end).await, RecordResult::Stored);
-            ended.store(true, Ordering::SeqCst);
+            let round = finished_round(&claim, vec![attempt("red", accepted_outcome("r"), now)], state, now);
+            assert_eq!(record(&*old_store, round).await, RecordResult::Stored);
+            is_recorded.store(true, Ordering::SeqCst);
         };
-        let (closed, ()) = tokio::join!(close, work);
-        assert_eq!(closed.unwrap(), 0, "the move waited for the open round");
-        assert!(ended.load(Ordering::SeqCst));
-        let error = old.accept(vec![sms(5)]).await.unwrap_err();
+        let (open_rounds, ()) = tokio::join!(closing, round_of_old_process);
+        assert_eq!(open_rounds.unwrap(), 0, "the move waited for the open round");
+        assert!(is_recorded.load(Ordering::SeqCst));
+        let error = old_store.accept(vec![sms(5)]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("was moved"), "{error}");
-        assert!(old.ping().await.is_err());
-        assert!(old.claim(vec![waiting], now, LEASE).await.is_err());
-        assert_eq!(find_message(&*old, 4).await.id, id(4), "a closed store can be read");
+        assert!(old_store.ping().await.is_err());
+        assert!(old_store.claim(vec![waiting_id], now, LEASE).await.is_err());
+        assert_eq!(find_message(&*old_store, 4).await.id, id(4), "a closed store can be read");
         assert!(open(&pair.from, TIMEOUT).err().unwrap().to_string().contains("moved to there"));
         store_move.open_target().await.unwrap();
         assert_eq!(find_message(&*pair.open_new(), 4).await.id, id(4));
@@ -362,25 +362,26 @@ async fn a_process_that_uses_a_store_at_the_wrong_time_is_refused() {
 #[tokio::test]
 async fn open_rounds_are_known_in_the_new_store() {
     for pair in store_pairs() {
-        let old = pair.open_old();
-        let [lost, open_rounds] = [accepted(&*old, sms(1)).await, accepted(&*old, sms(2)).await];
+        let old_store = pair.open_old();
+        let [lost_id, open_id] = [accepted(&*old_store, sms(1)).await, accepted(&*old_store, sms(2)).await];
         let now = Clock::System.now();
-        let claim = async |id, lease| old.claim(vec![id], now, lease).await.unwrap().remove(0);
-        claim(lost, Duration::ZERO).await;
-        claim(lost, Duration::ZERO).await;
-        let late = claim(open_rounds, LEASE).await;
+        let claim = async |id, lease| old_store.claim(vec![id], now, lease).await.unwrap().remove(0);
+        claim(lost_id, Duration::ZERO).await;
+        claim(lost_id, Duration::ZERO).await;
+        let late_claim = claim(open_id, LEASE).await;
         let mut store_move = begin(&pair, 1).await;
         copy(&mut store_move).await;
         assert_eq!(finish_move(store_move).await, 1);
-        let new = pair.open_new();
-        assert_eq!(find_message(&*new, 2).await, find_message(&*old, 2).await);
-        let again = claimed(&*new, lost, now).await;
-        assert_eq!((again.round, again.unrecorded_claims), (3, 2));
-        assert!(is_not_claimable(&*new, open_rounds, now).await);
-        let later = now + 2 * LEASE;
-        let again = claimed(&*new, open_rounds, later).await;
-        assert_eq!((again.round, again.unrecorded_claims), (2, 1));
-        let end = finished_round(&late, vec![], sent_state("red", "r", later), later);
-        assert_eq!(record(&*new, end).await, RecordResult::Superseded);
+        let new_store = pair.open_new();
+        assert_eq!(find_message(&*new_store, 2).await, find_message(&*old_store, 2).await);
+        let second_claim = claimed(&*new_store, lost_id, now).await;
+        assert_eq!((second_claim.round, second_claim.unrecorded_claims), (3, 2));
+        assert!(is_not_claimable(&*new_store, open_id, now).await);
+        let after_lease = now + 2 * LEASE;
+        let second_claim = claimed(&*new_store, open_id, after_lease).await;
+        assert_eq!((second_claim.round, second_claim.unrecorded_claims), (2, 1));
+        let late_round =
+            finished_round(&late_claim, vec![], sent_state("red", "r", after_lease), after_lease);
+        assert_eq!(record(&*new_store, late_round).await, RecordResult::Superseded);
     }
 }

@@ -30,26 +30,18 @@ impl CopyValue {
         }
     }
 
-    /// Returns the text.
-    pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
     fn update_digest(&self, digest: &mut Sha256) {
-        let mut part = |tag: u8, bytes: &[u8]| {
-            digest.update([tag]);
+        let mut add_value = |type_tag: u8, bytes: &[u8]| {
+            digest.update([type_tag]);
             digest.update(bytes.len().to_le_bytes());
             digest.update(bytes);
         };
         match self {
-            Self::Null => part(0, &[]),
-            Self::Integer(number) => part(1, &number.to_le_bytes()),
-            Self::Real(number) => part(2, &number.to_bits().to_le_bytes()),
-            Self::Text(text) => part(3, text.as_bytes()),
-            Self::Bytes(bytes) => part(4, bytes),
+            Self::Null => add_value(0, &[]),
+            Self::Integer(number) => add_value(1, &number.to_le_bytes()),
+            Self::Real(number) => add_value(2, &number.to_bits().to_le_bytes()),
+            Self::Text(text) => add_value(3, text.as_bytes()),
+            Self::Bytes(bytes) => add_value(4, bytes),
         }
     }
 }
@@ -71,9 +63,9 @@ impl TableChecksum {
             value.update_digest(&mut digest);
         }
         let hash = digest.finalize();
-        let mut half = [0; 16];
-        half.copy_from_slice(&hash[..16]);
+        let mut half_hash = [0; 16];
+        half_hash.copy_from_slice(&hash[..16]);
         self.rows += 1;
-        self.checksum = self.checksum.wrapping_add(u128::from_le_bytes(half));
+        self.checksum = self.checksum.wrapping_add(u128::from_le_bytes(half_hash));
     }
 }

@@ -9,7 +9,7 @@ use postrider_core::error::{Error, ErrorKind, Result};
 pub enum WriteGuard {
     /// The store was moved.
     Moved,
-    /// The store is about to be moved: no round may begin; other writes continue.
+    /// The store will be closed soon: no round may begin; other writes continue.
     ClaimsPaused,
     /// A move is filling the store.
     Receiving,
@@ -39,7 +39,7 @@ impl WriteGuard {
         }
     }
 
-    /// Returns the error kind. `Conflict` fails only the claim and not the other work of its batch.
+    /// Returns the error kind. `Conflict` fails only the claim and not the other operations of its batch.
     pub fn kind(self) -> ErrorKind {
         match self {
             Self::Moved | Self::Receiving => ErrorKind::Unavailable,
@@ -51,7 +51,9 @@ impl WriteGuard {
     pub fn client_message(self) -> &'static str {
         match self {
             Self::Moved => "the store was moved; start this process with the URL of the new store",
-            Self::ClaimsPaused => "the store is about to be moved; sending continues in a moment",
+            Self::ClaimsPaused => {
+                "sending is paused while the store is moved, and continues by itself afterwards"
+            }
             Self::Receiving => "a move into this store is not finished",
             Self::PartitionsPinned => {
                 "a move from this store is in progress; months are deleted after it has ended"

@@ -29,7 +29,7 @@ static BLOCK_CLAIMS: &str = sql!("postgres/claim/block_claims");
 static UNBLOCK_CLAIMS: &str = sql!("postgres/claim/unblock_claims");
 static LOAD: &str = sql!("postgres/claim/load_for_change");
 static SAVE_STATES: &str = sql!("postgres/claim/apply_change");
-static WAITING_FOR_ADDRESS: &str = sql!("postgres/recipients/select_waiting_deliveries");
+static WAITING_FOR_ADDRESS: &str = sql!("common/recipients/select_waiting_deliveries");
 static SELECT_WAITING: &str = sql!("postgres/read/select_waiting");
 static SELECT_FAILED: &str = sql!("postgres/read/select_failed");
 

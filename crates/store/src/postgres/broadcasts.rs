@@ -27,23 +27,23 @@ use postrider_core::contact;
 use postrider_core::error::Result;
 use postrider_core::message::{Acceptance, NewMessage};
 
-static READ_USER: &str = sql!("postgres/broadcasts/read_user");
+static READ_USER: &str = sql!("common/broadcasts/read_user");
 static READ_USERS: &str = sql!("postgres/broadcasts/read_users");
-static LAST_USER_NUMBER: &str = sql!("postgres/broadcasts/read_last_user_number");
+static LAST_USER_NUMBER: &str = sql!("common/broadcasts/read_last_user_number");
 static INSERT_USERS: &str = sql!("postgres/broadcasts/insert_user");
 static UPDATE_USERS: &str = sql!("postgres/broadcasts/update_user");
-static NEXT_NUMBER: &str = sql!("postgres/broadcasts/allocate_number");
-static INSERT_BROADCAST: &str = sql!("postgres/broadcasts/insert_broadcast");
+static NEXT_NUMBER: &str = sql!("common/broadcasts/allocate_number");
+static INSERT_BROADCAST: &str = sql!("common/broadcasts/insert_broadcast");
 static INSERT_NAMED_USERS: &str = sql!("postgres/broadcasts/insert_named_user");
-static FIND_UNFINISHED: &str = sql!("postgres/broadcasts/find_unfinished");
-static LIST_ALL_USERS: &str = sql!("postgres/broadcasts/list_all_users");
-static LIST_NAMED_USERS: &str = sql!("postgres/broadcasts/list_named_users");
+static FIND_UNFINISHED: &str = sql!("common/broadcasts/find_unfinished");
+static LIST_ALL_USERS: &str = sql!("common/broadcasts/list_all_users");
+static LIST_NAMED_USERS: &str = sql!("common/broadcasts/list_named_users");
 static ADVANCE_FAN_OUT: &str = sql!("postgres/broadcasts/advance_fan_out");
 static INSERT_MESSAGE_RANGES: &str = sql!("postgres/broadcasts/insert_message_range");
 static ADD_COUNTS: &str = sql!("postgres/broadcasts/add_counts");
-static READ_BROADCAST: &str = sql!("postgres/broadcasts/read_broadcast");
-static COUNT_DELIVERIES: &str = sql!("postgres/broadcasts/count_deliveries");
-static LIST_BROADCASTS: &str = sql!("postgres/broadcasts/list_broadcasts");
+static READ_BROADCAST: &str = sql!("common/broadcasts/read_broadcast");
+static COUNT_DELIVERIES: &str = sql!("common/broadcasts/count_deliveries");
+static LIST_BROADCASTS: &str = sql!("common/broadcasts/list_broadcasts");
 static FIND_BY_MESSAGE: &str = sql!("postgres/broadcasts/find_by_message");
 static LIST_INBOX: &str = sql!("postgres/read/list_user_inbox");
 
@@ -57,6 +57,13 @@ impl BroadcastStore for PostgresStore {
     async fn user(&self, id: &str) -> Result<Option<User>> {
         let context = "cannot read the user";
         run_transaction!(self.begin_read, context, |transaction| read_user(&transaction, id))
+    }
+
+    async fn has_users(&self) -> Result<bool> {
+        let context = "cannot count users";
+        let last_number: Result<i64> =
+            run_transaction!(self.begin_read, context, |transaction| read_last_user_number(&transaction));
+        Ok(last_number? > 0)
     }
 
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance> {

@@ -6,7 +6,7 @@ use crate::rollups::HOUR_MS;
 use crate::rows::SqlRow;
 use postrider_core::clock::Timestamp;
 
-static FIRST_NUMBER: &str = sql!("postgres/read/find_first_number");
+static FIRST_NUMBER: &str = sql!("common/read/find_first_number");
 
 /// Returns a lower bound for the numbers of messages accepted at or after `since`, or none if there is no such message.
 pub async fn first_number_since(

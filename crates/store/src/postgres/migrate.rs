@@ -22,7 +22,7 @@ const MIGRATIONS: &[Migration] =
 
 static CREATE_TABLE: &str = sql!("postgres/migrations/create_table");
 static READ_APPLIED: &str = sql!("postgres/migrations/read_applied");
-static INSERT_APPLIED: &str = sql!("postgres/migrations/insert_applied");
+static INSERT_APPLIED: &str = sql!("common/migrations/insert_applied");
 static COUNT_TABLES: &str = sql!("postgres/migrations/count_tables");
 static SET_LOCK_TIMEOUT: &str = sql!("postgres/maintenance/set_lock_timeout");
 

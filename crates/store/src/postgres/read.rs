@@ -24,11 +24,11 @@ use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Delivery, Message};
 use postrider_core::name::ConfigName;
 
-static MESSAGE_NUMBER: &str = sql!("postgres/read/find_message_number");
+static MESSAGE_NUMBER: &str = sql!("common/read/find_message_number");
 static MESSAGES: &str = sql!("postgres/read/load_message");
 static DELIVERIES: &str = sql!("postgres/read/load_deliveries");
 static ATTEMPTS: &str = sql!("postgres/read/load_attempts");
-static SEARCH: &str = sql!("postgres/read/search_messages");
+static SEARCH: &str = sql!("common/read/search_messages");
 static SEARCH_ADDRESS: &str = sql!("postgres/read/search_by_address");
 static SEARCH_WAITING: &str = sql!("postgres/read/search_waiting");
 static SEARCH_RECENT_WAITING: &str = sql!("postgres/read/search_recent_waiting");

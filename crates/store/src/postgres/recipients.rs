@@ -14,11 +14,11 @@ use postrider_core::inbound::{OptAction, OptChange};
 use postrider_core::name::ConfigName;
 use postrider_core::recipient::{Recipient, RecipientStatus};
 
-static READ: &str = sql!("postgres/recipients/read_recipient");
-static SAVE: &str = sql!("postgres/recipients/save_recipient");
-static OPT_OUT: &str = sql!("postgres/recipients/opt_out_recipient");
+static READ: &str = sql!("common/recipients/read_recipient");
+static SAVE: &str = sql!("common/recipients/save_recipient");
+static OPT_OUT: &str = sql!("common/recipients/opt_out_recipient");
 static OPT_IN: &str = sql!("postgres/recipients/opt_in_recipient");
-static INSERT_OPT_MESSAGE: &str = sql!("postgres/recipients/insert_opt_message");
+static INSERT_OPT_MESSAGE: &str = sql!("common/recipients/insert_opt_message");
 
 #[async_trait]
 impl RecipientStore for PostgresStore {

@@ -31,13 +31,13 @@ static MARK_COUNTED: &str = sql!("postgres/report/mark_counted");
 static LAST_NUMBER: &str = sql!("postgres/report/read_last_committed_number");
 static SAVE_POSITION: &str = sql!("postgres/report/save_rollup_position");
 static ADD_ADDRESSES: &str = sql!("postgres/report/add_address_count");
-static CLEAR_ROLLUPS: &str = sql!("postgres/report/clear_live_rollups");
+static CLEAR_ROLLUPS: &str = sql!("common/report/clear_live_rollups");
 static CLEAR_ADDRESSES: &str = sql!("postgres/report/clear_address_counts");
 static READ_ROLLUPS: &str = sql!("postgres/report/read_rollups");
 static TOP_ADDRESSES: &str = sql!("postgres/report/select_top_addresses");
-static READ_SNAPSHOT: &str = sql!("postgres/report/read_snapshot");
-static SAVE_SNAPSHOT: &str = sql!("postgres/report/save_snapshot");
-static DELETE_OLD_SNAPSHOTS: &str = sql!("postgres/report/delete_old_snapshots");
+static READ_SNAPSHOT: &str = sql!("common/report/read_snapshot");
+static SAVE_SNAPSHOT: &str = sql!("common/report/save_snapshot");
+static DELETE_OLD_SNAPSHOTS: &str = sql!("common/report/delete_old_snapshots");
 
 #[async_trait]
 impl ReportStore for PostgresStore {

@@ -13,7 +13,7 @@ use crate::usage::{DELIVERIES_COUNTED_MAX, TOTALS_ROWS_MAX};
 use crate::{UsageQuery, UsageTotals};
 use postrider_core::id::DeliveryId;
 
-static LIST: &str = sql!("postgres/read/list_usage");
+static LIST: &str = sql!("common/read/list_usage");
 static LIST_USER: &str = sql!("postgres/read/list_user_usage");
 static COUNT: &str = sql!("postgres/read/count_usage");
 static COUNT_USER: &str = sql!("postgres/read/count_user_usage");

@@ -18,8 +18,8 @@ const REPORT_HOURS: i64 = 48;
 pub struct RollupEntry {
     /// The group of the entry.
     pub group: String,
-    /// The entry.
-    pub key: String,
+    /// Name of the entry.
+    pub entry: String,
     /// The count.
     pub count: u64,
 }
@@ -27,10 +27,10 @@ pub struct RollupEntry {
 /// Returns the metrics that the report needs, each with the first group to read.
 pub fn required_rollups(as_of: Timestamp) -> Vec<(&'static str, String)> {
     let newest_hour = as_of.timestamp_millis().div_euclid(HOUR_MS);
-    let complete = [MESSAGES, STATES, OPENED, OUTCOMES, DURATIONS, ATTEMPT_TIMES, PROVIDER_DELIVERIES];
-    let mut required = Vec::from(complete.map(|metric| (metric, String::new())));
-    required.push((HOURS, hour_group(newest_hour - REPORT_HOURS + 1)));
-    required
+    let whole_metrics = [MESSAGES, STATES, OPENED, OUTCOMES, DURATIONS, ATTEMPT_TIMES, PROVIDER_DELIVERIES];
+    let mut rollups = Vec::from(whole_metrics.map(|metric| (metric, String::new())));
+    rollups.push((HOURS, hour_group(newest_hour - REPORT_HOURS + 1)));
+    rollups
 }
 
 /// The entries of the [`required_rollups`].
@@ -47,10 +47,10 @@ impl RollupEntries {
     pub fn build_report(&self, as_of: Timestamp, top_recipients: Vec<TopRecipientRow>) -> Report {
         Report {
             as_of,
-            messages: self.single_count(MESSAGES),
+            messages: self.count_where(MESSAGES, |_| true),
             totals: self.totals(),
-            providers: self.providers(),
-            hours: self.hours(),
+            providers: self.provider_rows(),
+            hours: self.hour_rows(),
             top_recipients,
         }
     }
@@ -59,80 +59,74 @@ impl RollupEntries {
         self.0.get(metric).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the count of a metric that has one entry.
-    fn single_count(&self, metric: &'static str) -> u64 {
-        self.entries(metric).first().map_or(0, |entry| entry.count)
+    fn count_where(&self, metric: &'static str, is_counted: impl Fn(&RollupEntry) -> bool) -> u64 {
+        let counted_entries = self.entries(metric).iter().filter(|entry| is_counted(entry));
+        counted_entries.map(|entry| entry.count).sum()
     }
 
     fn totals(&self) -> DeliveryTotals {
-        let states = self.entries(STATES);
-        let sum = |kind: DeliveryStateKind| {
-            let of_kind = states.iter().filter(|entry| entry.group == kind.as_str());
-            of_kind.map(|entry| entry.count).sum::<u64>()
+        let count_state =
+            |kind: DeliveryStateKind| self.count_where(STATES, |state| state.group == kind.as_str());
+        let count_failure = |failure: Failure| {
+            let count = self.count_where(STATES, |state| state.entry == failure.as_str());
+            (count > 0).then(|| (failure.as_str().to_owned(), count))
         };
-        let failed = |failure: Failure| {
-            let entry = states.iter().find(|entry| entry.key == failure.as_str())?;
-            Some((failure.as_str().to_owned(), entry.count))
-        };
-        let outcomes = self.entries(OUTCOMES).iter();
-        let unknown = outcomes.filter(|entry| entry.key == "unknown");
         DeliveryTotals {
-            waiting: sum(DeliveryStateKind::Waiting),
-            sent: sum(DeliveryStateKind::Sent),
-            delivered: sum(DeliveryStateKind::Delivered),
-            failed: Failure::ALL.into_iter().filter_map(failed).collect(),
-            unknown: unknown.map(|entry| entry.count).sum(),
-            opened: self.single_count(OPENED),
+            waiting: count_state(DeliveryStateKind::Waiting),
+            sent: count_state(DeliveryStateKind::Sent),
+            delivered: count_state(DeliveryStateKind::Delivered),
+            failed: Failure::ALL.into_iter().filter_map(count_failure).collect(),
+            unknown: self.count_where(OUTCOMES, |outcome| outcome.entry == "unknown"),
+            opened: self.count_where(OPENED, |_| true),
         }
     }
 
     /// Returns a row per provider. Attempts with an unknown provider are left out.
-    fn providers(&self) -> Vec<ProviderReportRow> {
+    fn provider_rows(&self) -> Vec<ProviderReportRow> {
         let mut rows = BTreeMap::<&str, ProviderReportRow>::new();
-        let mut fill = |metric, counter: ProviderCounter| {
-            for entry in self.entries(metric) {
-                let row = rows.entry(entry.group.as_str()).or_default();
-                if let Some(count) = counter(row, &entry.key) {
-                    *count = entry.count;
+        let mut fill_rows = |metric, field_of_entry: ProviderRowField| {
+            for rollup in self.entries(metric) {
+                let row = rows.entry(rollup.group.as_str()).or_default();
+                if let Some(count) = field_of_entry(row, &rollup.entry) {
+                    *count = rollup.count;
                 }
             }
         };
-        fill(OUTCOMES, |row, key| {
-            let index = Outcome::NAMES.iter().position(|name| *name == key)?;
+        fill_rows(OUTCOMES, |row, outcome| {
+            let index = Outcome::NAMES.iter().position(|name| *name == outcome)?;
             row.outcomes.get_mut(index)
         });
-        fill(DURATIONS, |row, key| row.durations.get_mut(key.parse::<usize>().ok()?));
-        fill(ATTEMPT_TIMES, |row, key| match key {
+        fill_rows(DURATIONS, |row, bucket| row.durations.get_mut(bucket.parse::<usize>().ok()?));
+        fill_rows(ATTEMPT_TIMES, |row, entry| match entry {
             "attempts" => Some(&mut row.timed_attempts),
             "ms" => Some(&mut row.duration_sum_ms),
             _ => None,
         });
-        fill(PROVIDER_DELIVERIES, |row, key| match key {
+        fill_rows(PROVIDER_DELIVERIES, |row, entry| match entry {
             "sent" => Some(&mut row.sent),
             "delivered" => Some(&mut row.delivered),
             "bounced" => Some(&mut row.bounced),
             _ => None,
         });
         rows.remove("");
-        let named = rows.into_iter().map(|(name, row)| ProviderReportRow { name: name.to_owned(), ..row });
-        named.collect()
+        rows.into_iter().map(|(name, row)| ProviderReportRow { name: name.to_owned(), ..row }).collect()
     }
 
-    fn hours(&self) -> Vec<HourReportRow> {
+    fn hour_rows(&self) -> Vec<HourReportRow> {
         let mut rows = BTreeMap::<&str, HourReportRow>::new();
-        for entry in self.entries(HOURS) {
-            let hour = entry.group.parse::<i64>().unwrap_or_default();
-            let row = rows.entry(entry.group.as_str()).or_default();
+        for rollup in self.entries(HOURS) {
+            let hour = rollup.group.parse::<i64>().unwrap_or_default();
+            let row = rows.entry(rollup.group.as_str()).or_default();
             row.hour = from_millis(hour * HOUR_MS);
-            match entry.key.as_str() {
-                "accepted" => row.accepted = entry.count,
-                "sent" => row.sent = entry.count,
-                _ => row.failed = entry.count,
+            match rollup.entry.as_str() {
+                "accepted" => row.accepted = rollup.count,
+                "sent" => row.sent = rollup.count,
+                _ => row.failed = rollup.count,
             }
         }
         rows.into_values().collect()
     }
 }
 
-/// Returns the count of an entry in a provider's row; none for an entry that this version does not know.
-type ProviderCounter = for<'r> fn(&'r mut ProviderReportRow, &str) -> Option<&'r mut u64>;
+/// Returns the field of a provider's row for an entry; none for an entry that this version does not know.
+type ProviderRowField = for<'r> fn(&'r mut ProviderReportRow, &str) -> Option<&'r mut u64>;

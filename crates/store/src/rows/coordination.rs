@@ -3,12 +3,11 @@
 use chrono::DateTime;
 
 use super::SqlRow;
-use postrider_core::circuit_breaker::CircuitState;
-use postrider_core::clock::Timestamp;
-use postrider_core::job::JobLockOwner;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
-use postrider_core::rate_limit::RateLimiterState;
-use postrider_core::shared_health::SharedHealth;
+use postrider_core::{
+    circuit_breaker::CircuitState, clock::Timestamp, job::JobLockOwner, rate_limit::RateLimiterState,
+    shared_health::SharedHealth,
+};
 
 /// The columns of a provider's circuit breaker.
 pub struct CircuitColumns<'a> {

@@ -1,17 +1,13 @@
 //! Rows of messages, deliveries, attempts, receipts and recipients.
 
 use super::SqlRow;
-use crate::admin::UnclaimedDelivery;
 use crate::read::{Backlog, LastAttempt};
 use crate::receipts::{LoadedDelivery, UnmatchedReceipt};
-use crate::usage::date_of_day_number;
+use crate::{admin::UnclaimedDelivery, usage::date_of_day_number};
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
 use postrider_core::message::{Acceptance, Delivery, Idempotency, Message, RecordedAttempt};
-use postrider_core::name::ConfigName;
-use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::{Recipient, RecipientStatus};
-use postrider_core::round::ClaimedDelivery;
-use postrider_core::usage::UsageRow;
+use postrider_core::{name::ConfigName, receipt::ReceiptStatus, round::ClaimedDelivery, usage::UsageRow};
 
 /// The columns of a delivery state.
 pub struct StateColumns<'a> {
@@ -182,7 +178,8 @@ pub fn decode_claimed_delivery<R: SqlRow>(row: &R) -> Result<ClaimedDelivery, R:
     })
 }
 
-/// Decodes a delivery for a change by an operator; none if a worker holds it, that is, `is_recorded` is false.
+/// Decodes a delivery for a change by an operator; none if `is_recorded` is false, because a worker then holds the
+/// delivery.
 pub fn decode_unclaimed_delivery<R: SqlRow>(row: &R) -> Result<Option<UnclaimedDelivery>, R::Error> {
     if !row.bool("is_recorded")? {
         return Ok(None);
@@ -196,8 +193,8 @@ pub fn decode_unclaimed_delivery<R: SqlRow>(row: &R) -> Result<Option<UnclaimedD
     }))
 }
 
-/// Decodes a delivery that a receipt belongs to. `attempt_address` is the address that was used if the delivery has
-/// several, and `contacts` are all of these; the caller sets `other_addresses_left`.
+/// Decodes a delivery that a receipt is about. For a delivery with several addresses, `attempt_address` is the address
+/// that was used and `contacts` has all addresses. The caller sets `other_addresses_left`.
 pub fn decode_loaded_delivery<R: SqlRow>(row: &R) -> Result<LoadedDelivery, R::Error> {
     Ok(LoadedDelivery {
         id: row.delivery_id("id")?,
@@ -221,7 +218,7 @@ pub fn decode_loaded_delivery<R: SqlRow>(row: &R) -> Result<LoadedDelivery, R::E
 pub fn decode_unmatched_receipt<R: SqlRow>(row: &R) -> Result<UnmatchedReceipt, R::Error> {
     let reason = row.optional_text("reason")?.unwrap_or_default();
     Ok(UnmatchedReceipt {
-        status: row.parsed("status", |text| ReceiptStatus::from_parts(text, reason))?,
+        status: row.parsed("status", |status| ReceiptStatus::from_parts(status, reason))?,
         at: row.time("at")?,
         received_at: row.time("received_at")?,
     })

@@ -1,14 +1,12 @@
 //! Rows of the report: deliveries and attempts to count, rollups, snapshots.
 
 use super::SqlRow;
-use crate::report::ReportSnapshot;
-use crate::rollups::report::RollupEntry;
 use crate::rollups::{CountedAttempt, CountedState, DeliveryCounts, HOUR_MS, ReportedDelivery};
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::report::TopRecipientRow;
+use crate::{report::ReportSnapshot, rollups::report::RollupEntry};
+use postrider_core::{delivery::DeliveryStateKind, report::TopRecipientRow};
 
-/// Decodes a delivery to count. A delivery above the rollup position was never counted, so its columns of counted values
-/// are ignored.
+/// Decodes a delivery to count. A delivery above the rollup position was never counted, so its columns `counted_…` are
+/// ignored.
 pub fn decode_reported_delivery<R: SqlRow>(
     row: &R,
     rollup_position: i64,
@@ -62,7 +60,7 @@ pub fn decode_counted_attempt<R: SqlRow>(row: &R) -> Result<CountedAttempt, R::E
 pub fn decode_rollup_entry<R: SqlRow>(row: &R) -> Result<RollupEntry, R::Error> {
     Ok(RollupEntry {
         group: row.word("group_name")?.to_owned(),
-        key: row.word("entry")?.to_owned(),
+        entry: row.word("entry")?.to_owned(),
         count: row.count("count")?,
     })
 }

@@ -1,23 +1,18 @@
-//! Accepting messages in SQLite: a message with its deliveries and idempotency key, or nothing of it.
+//! Accepting messages in SQLite: a message is stored with its deliveries and idempotency key, or not at all.
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
-use super::store::SqliteStore;
-use super::suppressed::has_no_active_address;
-use super::write_transaction::WriteTransaction;
-use super::{events, user_throttle};
+use super::{
+    events, store::SqliteStore, suppressed::has_no_active_address, user_throttle,
+    write_transaction::WriteTransaction,
+};
 use crate::accept::{AcceptStore, SUPPRESSED_REASON, check_delivery_counts};
-use crate::events::NewEvent;
-use crate::rows::deliveries::decode_replay;
-use crate::rows::priority_rank;
-use postrider_core::clock::Timestamp;
-use postrider_core::contact;
+use crate::{events::NewEvent, rows::deliveries::decode_replay, rows::priority_rank};
 use postrider_core::delivery::{DeliveryState, Failure};
-use postrider_core::error::Result;
-use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
+use postrider_core::{clock::Timestamp, contact, error::Result, event::EventTarget};
 
 static FIND_KEY: &str = sql!("sqlite/accept/find_idempotency_key");
 static INSERT_KEY: &str = sql!("sqlite/accept/insert_idempotency_key");
@@ -38,10 +33,13 @@ pub fn accept(
     transaction: &mut WriteTransaction<'_>,
     messages: &[NewMessage],
 ) -> rusqlite::Result<Vec<Acceptance>> {
-    messages.iter().map(|message| accept_one(transaction, message)).collect()
+    messages.iter().map(|message| accept_message(transaction, message)).collect()
 }
 
-fn accept_one(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> rusqlite::Result<Acceptance> {
+fn accept_message(
+    transaction: &mut WriteTransaction<'_>,
+    message: &NewMessage,
+) -> rusqlite::Result<Acceptance> {
     let now = message.created_at;
     if let Some(key) = &message.idempotency
         && let Some(replay) = find_replay(transaction, key, now)?
@@ -51,8 +49,8 @@ fn accept_one(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> r
     if message.replay_only {
         return Ok(Acceptance::NothingToReplay);
     }
-    let suppressed = suppressed_deliveries(transaction, &message.deliveries)?;
-    if suppressed.count_ones() as usize == message.deliveries.len() {
+    let suppressed_positions = find_suppressed_positions(transaction, &message.deliveries)?;
+    if suppressed_positions.count_ones() as usize == message.deliveries.len() {
         return Ok(Acceptance::Suppressed);
     }
     if let Some(retry_after) = user_throttle::check_throttles(transaction, &message.throttles, now)? {
@@ -61,15 +59,15 @@ fn accept_one(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> r
     let number = insert_message(transaction, message)?;
     for (position, delivery) in message.deliveries.iter().enumerate() {
         let id = DeliveryId::from_position(number, position);
+        let is_suppressed = suppressed_positions & (1 << position) != 0;
         let failure = match &delivery.rejection_reason {
             Some(reason) => Some((Failure::InvalidRecipient, reason.as_str())),
-            None if suppressed & (1 << position) != 0 => Some((Failure::Suppressed, SUPPRESSED_REASON)),
-            None => None,
+            None => is_suppressed.then_some((Failure::Suppressed, SUPPRESSED_REASON)),
         };
         insert_delivery(transaction, id, delivery, failure, now)?;
-        if let (Some(target), Some((failure, reason))) = (&message.event_target, failure) {
+        if let (Some(event_target), Some((failure, reason))) = (&message.event_target, failure) {
             let state = DeliveryState::failed(failure, reason, now);
-            events::insert_event(transaction, &NewEvent::new(id, target, &state, None, now))?;
+            events::insert_event(transaction, &NewEvent::new(id, event_target, &state, None, now))?;
         }
     }
     if let Some(key) = &message.idempotency {
@@ -78,32 +76,34 @@ fn accept_one(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> r
     Ok(Acceptance::Stored { number })
 }
 
-/// Returns the suppressed deliveries as a bit set of their positions.
-fn suppressed_deliveries(
+/// Returns the positions of suppressed deliveries as a bit set.
+fn find_suppressed_positions(
     transaction: &mut WriteTransaction<'_>,
     deliveries: &[NewDelivery],
 ) -> rusqlite::Result<u64> {
-    let mut suppressed = 0;
+    let mut suppressed_positions = 0;
     for (position, delivery) in deliveries.iter().enumerate() {
         if delivery.rejection_reason.is_none() && has_no_active_address(transaction, delivery)? {
-            suppressed |= 1 << position;
+            suppressed_positions |= 1 << position;
         }
     }
-    Ok(suppressed)
+    Ok(suppressed_positions)
 }
 
 fn insert_message(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> rusqlite::Result<i64> {
     let created_at = message.created_at.timestamp_millis();
     let number = transaction.next_message_number(created_at)?;
-    transaction.statement(INSERT_MESSAGE)?.execute(params![
+    let event_target = message.event_target.as_ref().map(EventTarget::encode);
+    let message_values = params![
         number,
         message.id.bytes(),
         message.body,
         message.user,
         created_at,
         message.subject,
-        message.event_target.as_ref().map(EventTarget::encode)
-    ])?;
+        event_target
+    ];
+    transaction.execute(INSERT_MESSAGE, message_values)?;
     Ok(number)
 }
 
@@ -117,7 +117,7 @@ fn insert_delivery(
     let (channel, priority) = (delivery.channel.as_str(), priority_rank(delivery.priority));
     let expires_at = delivery.expires_at.timestamp_millis();
     if let Some((failure, reason)) = failure {
-        transaction.statement(INSERT_FAILED_DELIVERY)?.execute(params![
+        let failed_delivery_values = params![
             id.0,
             channel,
             delivery.address,
@@ -129,22 +129,22 @@ fn insert_delivery(
             delivery.resends_left,
             expires_at,
             now.timestamp_millis(),
-        ])?;
-    } else {
-        transaction.statement(INSERT_DELIVERY)?.execute(params![
-            id.0,
-            channel,
-            delivery.address,
-            delivery.spelling,
-            delivery.parts,
-            priority,
-            delivery.resends_left,
-            delivery.due_at.timestamp_millis(),
-            expires_at,
-            contact::encode_contacts(&delivery.contacts),
-        ])?;
+        ];
+        return transaction.execute(INSERT_FAILED_DELIVERY, failed_delivery_values).map(drop);
     }
-    Ok(())
+    let delivery_values = params![
+        id.0,
+        channel,
+        delivery.address,
+        delivery.spelling,
+        delivery.parts,
+        priority,
+        delivery.resends_left,
+        delivery.due_at.timestamp_millis(),
+        expires_at,
+        contact::encode_contacts(&delivery.contacts),
+    ];
+    transaction.execute(INSERT_DELIVERY, delivery_values).map(drop)
 }
 
 /// Returns the result that was stored for an idempotency key.
@@ -153,10 +153,8 @@ pub fn find_replay(
     key: &Idempotency,
     now: Timestamp,
 ) -> rusqlite::Result<Option<Acceptance>> {
-    transaction
-        .statement(FIND_KEY)?
-        .query_row(params![key.key, now.timestamp_millis()], |row| decode_replay(row, key))
-        .optional()
+    let key_and_time = params![key.key, now.timestamp_millis()];
+    transaction.query_optional(FIND_KEY, key_and_time, |row| decode_replay(row, key))
 }
 
 /// Stores the result of an idempotency key: a message or a broadcast.
@@ -166,12 +164,6 @@ pub fn save_idempotency_key(
     number: i64,
     id: MessageId,
 ) -> rusqlite::Result<()> {
-    transaction.statement(INSERT_KEY)?.execute(params![
-        key.key,
-        key.request,
-        number,
-        id.bytes(),
-        key.expires_at.timestamp_millis()
-    ])?;
-    Ok(())
+    let key_values = params![key.key, key.request, number, id.bytes(), key.expires_at.timestamp_millis()];
+    transaction.execute(INSERT_KEY, key_values).map(drop)
 }

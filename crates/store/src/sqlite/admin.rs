@@ -1,21 +1,18 @@
 //! Operator actions in SQLite: cancel, select, requeue.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::messages::first_number_since;
-use super::store::SqliteStore;
 use super::unclaimed::{load_unclaimed, save_state};
-use super::write_transaction::WriteTransaction;
+use super::{
+    messages::first_number_since, query::query_all, store::SqliteStore, write_transaction::WriteTransaction,
+};
 use crate::admin::{AdminStore, Cancelled, DeliverySelection, SelectableStatus};
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::name::ConfigName;
-use postrider_core::queue_entry::QueueEntry;
+use postrider_core::{clock::Timestamp, error::Result, name::ConfigName, queue_entry::QueueEntry};
 
-static MESSAGE_NUMBER: &str = sql!("sqlite/read/find_message_number");
+static MESSAGE_NUMBER: &str = sql!("common/read/find_message_number");
 static SELECT_WAITING: &str = sql!("sqlite/read/select_waiting");
 static SELECT_FAILED: &str = sql!("sqlite/read/select_failed");
 
@@ -59,29 +56,26 @@ fn cancel_message(
     id: MessageId,
     now: Timestamp,
 ) -> rusqlite::Result<Cancelled> {
-    let number = transaction
-        .statement(MESSAGE_NUMBER)?
-        .query_row([id.bytes()], |row| row.integer("number"))
-        .optional()?;
+    let number = transaction.query_optional(MESSAGE_NUMBER, [id.bytes()], |row| row.integer("number"))?;
     let Some(number) = number else {
         return Ok(Cancelled::NotFound);
     };
-    let (first, last) = delivery_id_range(number);
-    let channels = cancel_range(transaction, first, last, now)?;
+    let (first_id, last_id) = delivery_id_range(number);
+    let channels = cancel_range(transaction, first_id, last_id, now)?;
     Ok(if channels.is_empty() { Cancelled::TooLate } else { Cancelled::Done(channels) })
 }
 
-/// Cancels the deliveries with ids from `first` to `last` that can be cancelled; returns the channel of each.
+/// Cancels the deliveries from `first_id` to `last_id` that can be cancelled; returns the channel of each.
 fn cancel_range(
     transaction: &mut WriteTransaction<'_>,
-    first: i64,
-    last: i64,
+    first_id: i64,
+    last_id: i64,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<ConfigName>> {
     let mut channels = Vec::new();
-    for delivery in load_unclaimed(transaction, first, last)? {
-        if let Some(cancelled) = delivery.state.cancel(now) {
-            save_state(transaction, &delivery, &cancelled, now, now)?;
+    for delivery in load_unclaimed(transaction, first_id, last_id)? {
+        if let Some(cancelled_state) = delivery.state.cancel(now) {
+            save_state(transaction, &delivery, &cancelled_state, now, now)?;
             channels.push(delivery.channel);
         }
     }
@@ -92,7 +86,7 @@ fn select_deliveries(
     connection: &Connection,
     selection: &DeliverySelection,
 ) -> rusqlite::Result<Vec<DeliveryId>> {
-    let Some(first) = first_number_since(connection, selection.since)? else {
+    let Some(first_number) = first_number_since(connection, selection.since)? else {
         return Ok(Vec::new());
     };
     let sql = match selection.status {
@@ -100,13 +94,9 @@ fn select_deliveries(
         SelectableStatus::Failed => SELECT_FAILED,
     };
     let since = selection.since.map(|since| since.timestamp_millis());
-    let provider = selection.provider.as_ref().map(|name| name.as_str());
-    connection
-        .prepare_cached(sql)?
-        .query_map(params![first, since, provider, limit_to_sql(selection.limit)], |row| {
-            row.delivery_id("id")
-        })?
-        .collect()
+    let provider = selection.provider.as_ref().map(ConfigName::as_str);
+    let selection_filter = params![first_number, since, provider, limit_to_sql(selection.limit)];
+    query_all(connection, sql, selection_filter, |row| row.delivery_id("id"))
 }
 
 fn requeue(
@@ -118,16 +108,12 @@ fn requeue(
     let mut entries = Vec::new();
     for id in ids {
         for delivery in load_unclaimed(transaction, id.0, id.0)? {
-            let Some(requeued) = delivery.state.requeue(now) else {
+            let Some(requeued_state) = delivery.state.requeue(now) else {
                 continue;
             };
-            save_state(transaction, &delivery, &requeued, now, expires_at)?;
-            entries.push(QueueEntry {
-                id: *id,
-                channel: delivery.channel,
-                due_at: now,
-                priority: delivery.priority,
-            });
+            save_state(transaction, &delivery, &requeued_state, now, expires_at)?;
+            let (channel, priority) = (delivery.channel, delivery.priority);
+            entries.push(QueueEntry { id: *id, channel, due_at: now, priority });
         }
     }
     Ok(entries)

@@ -1,17 +1,15 @@
 //! A backup of the whole store while it is in use, by SQLite's online backup.
 //!
-//! The read connection keeps one transaction open, so that a busy writer cannot make the backup start over. The copy is
-//! written beside the target and renamed when it is complete.
+//! The read connection keeps one transaction open, so that a busy writer cannot make the backup start over. The backup is
+//! written to a file beside the target, which is renamed when the backup is complete.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::connect;
-use super::errors::to_error;
+use super::{connect, errors::to_error};
 use crate::Progress;
 use postrider_core::clock::sleep_thread;
 use postrider_core::error::{Error, ErrorKind, Result};
@@ -32,14 +30,14 @@ pub fn backup_database(from: &Path, to: &Path, lock_timeout: Duration, progress:
             from.display()
         )));
     }
-    let part = with_suffix(to, ".part");
-    let failed = |error: std::io::Error| Error::with_source(ErrorKind::Unavailable, ERROR_CONTEXT, error);
-    remove_if_exists(&part).map_err(failed)?;
-    copy_pages(from, &part, lock_timeout, progress).map_err(|error| to_error(ERROR_CONTEXT, error))?;
-    // SQLite would take the log of an older file of that name for the log of the new one.
-    remove_if_exists(&with_suffix(to, "-wal")).map_err(failed)?;
-    remove_if_exists(&with_suffix(to, "-shm")).map_err(failed)?;
-    std::fs::rename(&part, to).map_err(failed)
+    let unavailable = |error| Error::with_source(ErrorKind::Unavailable, ERROR_CONTEXT, error);
+    let partial_file = with_suffix(to, ".part");
+    remove_if_exists(&partial_file).map_err(unavailable)?;
+    copy_pages(from, &partial_file, lock_timeout, progress).map_err(to_error(ERROR_CONTEXT))?;
+    // SQLite would apply the write-ahead log of an older backup of this name to the new backup.
+    remove_if_exists(&with_suffix(to, "-wal")).map_err(unavailable)?;
+    remove_if_exists(&with_suffix(to, "-shm")).map_err(unavailable)?;
+    std::fs::rename(&partial_file, to).map_err(unavailable)
 }
 
 fn copy_pages(from: &Path, to: &Path, lock_timeout: Duration, progress: &Progress) -> rusqlite::Result<()> {
@@ -52,11 +50,11 @@ fn copy_pages(from: &Path, to: &Path, lock_timeout: Duration, progress: &Progres
     )?;
     let backup = Backup::new(&snapshot, &mut target)?;
     loop {
-        let step = backup.step(STEP_PAGES)?;
-        let state = backup.progress();
-        let total = u64::try_from(state.pagecount).unwrap_or(0);
-        progress(total - u64::try_from(state.remaining).unwrap_or(0).min(total), total);
-        match step {
+        let step_result = backup.step(STEP_PAGES)?;
+        let pages = backup.progress();
+        let total = u64::try_from(pages.pagecount).unwrap_or(0);
+        progress(total - u64::try_from(pages.remaining).unwrap_or(0).min(total), total);
+        match step_result {
             StepResult::Done => return Ok(()),
             StepResult::Busy | StepResult::Locked => sleep_thread(LOCK_RETRY_DELAY),
             _ => {}
@@ -73,9 +71,9 @@ fn is_same_file(first: &Path, second: &Path) -> bool {
 
 /// Returns the path with a suffix on its last component.
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    PathBuf::from(name)
+    let mut path = OsString::from(path);
+    path.push(suffix);
+    PathBuf::from(path)
 }
 
 fn remove_if_exists(path: &Path) -> std::io::Result<()> {

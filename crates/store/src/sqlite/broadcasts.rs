@@ -5,10 +5,9 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::accept;
-use super::messages::{MESSAGE_NUMBER_MAX, load_message_list};
-use super::store::SqliteStore;
-use super::write_transaction::WriteTransaction;
+use super::messages::{load_message_list, page_end};
+use super::query::{query_all, query_one, query_optional};
+use super::{accept, store::SqliteStore, write_transaction::WriteTransaction};
 use crate::broadcasts::{BroadcastStore, UNKNOWN_IDS_LISTED_MAX, number_ranges, plan_registration};
 use crate::rows::broadcasts::{decode_broadcast, decode_broadcast_counts, decode_user};
 use crate::rows::{SqlRow, count_to_sql, limit_to_sql};
@@ -16,27 +15,26 @@ use postrider_core::broadcast::{
     Broadcast, BroadcastAcceptance, BroadcastAudience, BroadcastCounts, BroadcastId, FanOutStep,
     NewBroadcast, NewUser, User, UserInboxPage, UserRegistration,
 };
-use postrider_core::contact;
-use postrider_core::error::Result;
 use postrider_core::message::{Acceptance, NewMessage};
+use postrider_core::{contact, error::Result};
 
-static FIND_USER: &str = sql!("sqlite/broadcasts/read_user");
+static FIND_USER: &str = sql!("common/broadcasts/read_user");
 static USER_NUMBER: &str = sql!("sqlite/broadcasts/find_user_number");
-static LAST_USER_NUMBER: &str = sql!("sqlite/broadcasts/read_last_user_number");
+static LAST_USER_NUMBER: &str = sql!("common/broadcasts/read_last_user_number");
 static INSERT_USER: &str = sql!("sqlite/broadcasts/insert_user");
 static UPDATE_USER: &str = sql!("sqlite/broadcasts/update_user");
-static NEXT_NUMBER: &str = sql!("sqlite/broadcasts/allocate_number");
-static INSERT: &str = sql!("sqlite/broadcasts/insert_broadcast");
+static NEXT_NUMBER: &str = sql!("common/broadcasts/allocate_number");
+static INSERT_BROADCAST: &str = sql!("common/broadcasts/insert_broadcast");
 static INSERT_LISTED_USER: &str = sql!("sqlite/broadcasts/insert_named_user");
-static NEXT_UNFINISHED: &str = sql!("sqlite/broadcasts/find_unfinished");
-static ALL_USERS_AFTER: &str = sql!("sqlite/broadcasts/list_all_users");
-static LISTED_USERS_AFTER: &str = sql!("sqlite/broadcasts/list_named_users");
-static ADVANCE: &str = sql!("sqlite/broadcasts/advance_fan_out");
+static NEXT_UNFINISHED: &str = sql!("common/broadcasts/find_unfinished");
+static ALL_USERS_AFTER: &str = sql!("common/broadcasts/list_all_users");
+static LISTED_USERS_AFTER: &str = sql!("common/broadcasts/list_named_users");
+static ADVANCE_FAN_OUT: &str = sql!("sqlite/broadcasts/advance_fan_out");
 static INSERT_NUMBER_RANGE: &str = sql!("sqlite/broadcasts/insert_message_range");
 static ADD_MESSAGE_COUNTS: &str = sql!("sqlite/broadcasts/add_counts");
-static FIND_BROADCAST: &str = sql!("sqlite/broadcasts/read_broadcast");
-static COUNT_DELIVERIES: &str = sql!("sqlite/broadcasts/count_deliveries");
-static LIST_BROADCASTS: &str = sql!("sqlite/broadcasts/list_broadcasts");
+static FIND_BROADCAST: &str = sql!("common/broadcasts/read_broadcast");
+static COUNT_DELIVERIES: &str = sql!("common/broadcasts/count_deliveries");
+static LIST_BROADCASTS: &str = sql!("common/broadcasts/list_broadcasts");
 static INBOX: &str = sql!("sqlite/read/list_user_inbox");
 static BROADCAST_OF_MESSAGE: &str = sql!("sqlite/broadcasts/find_by_message");
 
@@ -49,7 +47,14 @@ impl BroadcastStore for SqliteStore {
     async fn user(&self, id: &str) -> Result<Option<User>> {
         let id = id.to_owned();
         self.read("cannot read a user", move |connection| {
-            connection.prepare_cached(FIND_USER)?.query_row([&id], |row| decode_user(row)).optional()
+            query_optional(connection, FIND_USER, [&id], |row| decode_user(row))
+        })
+        .await
+    }
+
+    async fn has_users(&self) -> Result<bool> {
+        self.read("cannot count users", |connection| {
+            query_one(connection, LAST_USER_NUMBER, [], |row| Ok(row.integer("number")? > 0))
         })
         .await
     }
@@ -61,25 +66,20 @@ impl BroadcastStore for SqliteStore {
 
     async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>> {
         self.read("cannot read unfinished broadcasts", move |connection| {
-            connection
-                .prepare_cached(NEXT_UNFINISHED)?
-                .query_row([after], |row| decode_broadcast(row))
-                .optional()
+            query_optional(connection, NEXT_UNFINISHED, [after], |row| decode_broadcast(row))
         })
         .await
     }
 
     async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
-        let (sql, values) = if broadcast.is_to_all {
-            (ALL_USERS_AFTER, [broadcast.fan_out_position, broadcast.last_user])
+        let limit = limit_to_sql(limit);
+        let (sql, step_bounds) = if broadcast.is_to_all {
+            (ALL_USERS_AFTER, [broadcast.fan_out_position, broadcast.last_user, limit])
         } else {
-            (LISTED_USERS_AFTER, [broadcast.number, broadcast.fan_out_position])
+            (LISTED_USERS_AFTER, [broadcast.number, broadcast.fan_out_position, limit])
         };
         self.read("cannot read the users of a broadcast", move |connection| {
-            connection
-                .prepare_cached(sql)?
-                .query_map([values[0], values[1], limit_to_sql(limit)], |row| decode_user(row))?
-                .collect()
+            query_all(connection, sql, step_bounds, |row| decode_user(row))
         })
         .await
     }
@@ -95,10 +95,8 @@ impl BroadcastStore for SqliteStore {
 
     async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
         self.read("cannot list broadcasts", move |connection| {
-            connection
-                .prepare_cached(LIST_BROADCASTS)?
-                .query_map([before.unwrap_or(i64::MAX), limit_to_sql(limit)], |row| decode_broadcast(row))?
-                .collect()
+            let page_bounds = [before.unwrap_or(i64::MAX), limit_to_sql(limit)];
+            query_all(connection, LIST_BROADCASTS, page_bounds, |row| decode_broadcast(row))
         })
         .await
     }
@@ -116,33 +114,23 @@ fn register_users(
 ) -> rusqlite::Result<Vec<UserRegistration>> {
     let mut stored_users = Vec::new();
     for user in users {
-        let stored_user =
-            transaction.statement(FIND_USER)?.query_row([&user.id], |row| decode_user(row)).optional()?;
-        stored_users.extend(stored_user);
+        stored_users.extend(transaction.query_optional(FIND_USER, [&user.id], |row| decode_user(row))?);
     }
-    let last = read_last_user_number(transaction)?;
-    let plan = plan_registration(stored_users, last, users);
+    let plan = plan_registration(stored_users, read_last_user_number(transaction)?, users);
     for user in &plan.new_users {
-        transaction.statement(INSERT_USER)?.execute(params![
-            user.id,
-            user.number,
-            user.name,
-            contact::encode_contacts(&user.contacts),
-            user.created_at.timestamp_millis(),
-        ])?;
+        let (contacts, created_at) =
+            (contact::encode_contacts(&user.contacts), user.created_at.timestamp_millis());
+        transaction.execute(INSERT_USER, params![user.id, user.number, user.name, contacts, created_at])?;
     }
     for user in &plan.changed_users {
-        transaction.statement(UPDATE_USER)?.execute(params![
-            user.id,
-            user.name,
-            contact::encode_contacts(&user.contacts)
-        ])?;
+        let contacts = contact::encode_contacts(&user.contacts);
+        transaction.execute(UPDATE_USER, params![user.id, user.name, contacts])?;
     }
     Ok(plan.results)
 }
 
 fn read_last_user_number(transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<i64> {
-    transaction.statement(LAST_USER_NUMBER)?.query_row([], |row| row.integer("number"))
+    transaction.query_one(LAST_USER_NUMBER, [], |row| row.integer("number"))
 }
 
 fn create_broadcast(
@@ -158,57 +146,53 @@ fn create_broadcast(
         });
     }
     let last_user = read_last_user_number(transaction)?;
-    let listed = match &new.audience {
+    let listed_users = match &new.audience {
         BroadcastAudience::All => None,
-        BroadcastAudience::Listed(ids) => match user_numbers(transaction, ids)? {
+        BroadcastAudience::Listed(ids) => match find_user_numbers(transaction, ids)? {
             Ok(numbers) => Some(numbers),
-            Err(unknown) => return Ok(unknown),
+            Err(unknown_users) => return Ok(unknown_users),
         },
     };
-    let users = listed.as_ref().map_or(last_user, |listed| limit_to_sql(listed.len()));
-    let number = transaction.statement(NEXT_NUMBER)?.query_row([], |row| row.integer("number"))?;
-    transaction.statement(INSERT)?.execute(params![
+    let user_count = listed_users.as_ref().map_or(last_user, |numbers| limit_to_sql(numbers.len()));
+    let number = transaction.query_one(NEXT_NUMBER, [], |row| row.integer("number"))?;
+    let broadcast_values = params![
         number,
         new.id.bytes(),
         new.body,
         new.channel.as_str(),
         new.caller,
         new.created_at.timestamp_millis(),
-        i64::from(listed.is_none()),
+        i64::from(listed_users.is_none()),
         last_user,
-        users,
-        i64::from(users == 0),
-    ])?;
-    for user in listed.into_iter().flatten() {
-        transaction.statement(INSERT_LISTED_USER)?.execute([number, user])?;
+        user_count,
+        i64::from(user_count == 0),
+    ];
+    transaction.execute(INSERT_BROADCAST, broadcast_values)?;
+    for user_number in listed_users.into_iter().flatten() {
+        transaction.execute(INSERT_LISTED_USER, [number, user_number])?;
     }
     if let Some(key) = &new.idempotency {
         accept::save_idempotency_key(transaction, key, number, new.id)?;
     }
-    Ok(BroadcastAcceptance::Stored { users: u64::try_from(users).unwrap_or_default() })
+    Ok(BroadcastAcceptance::Stored { users: u64::try_from(user_count).unwrap_or_default() })
 }
 
 /// Returns the numbers of users without repetitions, or the result that names the users that are not registered.
-fn user_numbers(
+fn find_user_numbers(
     transaction: &mut WriteTransaction<'_>,
     ids: &[String],
 ) -> rusqlite::Result<std::result::Result<Vec<i64>, BroadcastAcceptance>> {
-    let (mut numbers, mut first_unknown, mut count) = (Vec::with_capacity(ids.len()), Vec::new(), 0);
+    let (mut numbers, mut unknown_ids) = (Vec::with_capacity(ids.len()), Vec::new());
     for id in ids {
-        let stored_number =
-            transaction.statement(USER_NUMBER)?.query_row([id], |row| row.integer("number")).optional()?;
-        match stored_number {
+        match transaction.query_optional(USER_NUMBER, [id], |row| row.integer("number"))? {
             Some(number) => numbers.push(number),
-            None => {
-                count += 1;
-                if first_unknown.len() < UNKNOWN_IDS_LISTED_MAX {
-                    first_unknown.push(id.clone());
-                }
-            }
+            None => unknown_ids.push(id),
         }
     }
-    if count > 0 {
-        return Ok(Err(BroadcastAcceptance::UnknownUsers { first: first_unknown, count }));
+    if !unknown_ids.is_empty() {
+        let count = unknown_ids.len();
+        let first = unknown_ids.into_iter().take(UNKNOWN_IDS_LISTED_MAX).cloned().collect();
+        return Ok(Err(BroadcastAcceptance::UnknownUsers { first, count }));
     }
     numbers.sort_unstable();
     numbers.dedup();
@@ -220,41 +204,33 @@ fn fan_out(
     step: &FanOutStep,
     messages: &[NewMessage],
 ) -> rusqlite::Result<Option<Vec<Acceptance>>> {
-    let advanced = transaction.statement(ADVANCE)?.execute(params![
-        step.broadcast,
-        step.from,
-        step.to,
-        count_to_sql(step.unreachable),
-        i64::from(step.is_last),
-    ])?;
-    if advanced == 0 {
+    let (unreachable, is_last) = (count_to_sql(step.unreachable), i64::from(step.is_last));
+    let step_values = [step.broadcast, step.from, step.to, unreachable, is_last];
+    if transaction.execute(ADVANCE_FAN_OUT, step_values)? == 0 {
         return Ok(None);
     }
-    let accepted = accept::accept(transaction, messages)?;
-    let (ranges, refused) = number_ranges(&accepted);
-    let mut stored = 0;
-    for (first, last) in ranges {
-        stored += last - first + 1;
-        transaction.statement(INSERT_NUMBER_RANGE)?.execute([first, last, step.broadcast])?;
+    let acceptances = accept::accept(transaction, messages)?;
+    let (ranges, refused_count) = number_ranges(&acceptances);
+    let mut stored_count = 0;
+    for (first_number, last_number) in ranges {
+        stored_count += last_number - first_number + 1;
+        transaction.execute(INSERT_NUMBER_RANGE, [first_number, last_number, step.broadcast])?;
     }
-    transaction.statement(ADD_MESSAGE_COUNTS)?.execute([step.broadcast, stored, count_to_sql(refused)])?;
-    Ok(Some(accepted))
+    let count_values = [step.broadcast, stored_count, count_to_sql(refused_count)];
+    transaction.execute(ADD_MESSAGE_COUNTS, count_values)?;
+    Ok(Some(acceptances))
 }
 
 fn find_with_counts(
     connection: &Connection,
     id: BroadcastId,
 ) -> rusqlite::Result<Option<(Broadcast, BroadcastCounts)>> {
-    let broadcast = connection
-        .prepare_cached(FIND_BROADCAST)?
-        .query_row([id.bytes()], |row| decode_broadcast(row))
-        .optional()?;
+    let broadcast = query_optional(connection, FIND_BROADCAST, [id.bytes()], |row| decode_broadcast(row))?;
     let Some(broadcast) = broadcast else {
         return Ok(None);
     };
-    let counts = connection
-        .prepare_cached(COUNT_DELIVERIES)?
-        .query_row([broadcast.number], |row| decode_broadcast_counts(row))?;
+    let counts =
+        query_one(connection, COUNT_DELIVERIES, [broadcast.number], |row| decode_broadcast_counts(row))?;
     Ok(Some((broadcast, counts)))
 }
 
@@ -264,11 +240,8 @@ fn user_inbox(
     before: Option<i64>,
     limit: usize,
 ) -> rusqlite::Result<UserInboxPage> {
-    let before = before.map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
-    let numbers = connection
-        .prepare_cached(INBOX)?
-        .query_map(params![user, before, limit_to_sql(limit.saturating_add(1))], |row| row.integer("number"))?
-        .collect::<rusqlite::Result<_>>()?;
+    let page_bounds = params![user, page_end(before), limit_to_sql(limit.saturating_add(1))];
+    let numbers = query_all(connection, INBOX, page_bounds, |row| row.integer("number"))?;
     let page = load_message_list(connection, numbers, limit)?;
     let mut statement = connection.prepare_cached(BROADCAST_OF_MESSAGE)?;
     let messages = page.messages.into_iter().map(|message| {

@@ -1,64 +1,98 @@
-//! Due deliveries, claims and records in SQLite.
+//! The work of workers in SQLite: due deliveries, claims and records; receipts are in their own module.
 //!
 //! A claim moves `due_at` to the end of the lease. A superseded round changes no state.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
 
-use super::recipients::deactivate_address;
-use super::suppressed::active_contacts;
-use super::write_transaction::WriteTransaction;
-use super::{events, receipts};
-use crate::events::NewEvent;
+use super::{
+    events, query::query_all, receipts, recipients::deactivate_address, store::SqliteStore,
+    suppressed::active_contacts, write_transaction::WriteTransaction,
+};
+use crate::receipts::{ReceiptResult, ReceivedReceipt};
 use crate::rows::deliveries::{StateColumns, decode_claimed_delivery};
 use crate::rows::{SqlRow, limit_to_sql, priority_rank};
+use crate::{events::NewEvent, work::WorkStore};
 use postrider_core::capacity::{Capacity, round_robin};
-use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
-use postrider_core::queue_entry::QueueEntry;
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
+use postrider_core::{
+    clock::Timestamp, error::Result, id::DeliveryId, name::ConfigName, priority::Priority,
+    queue_entry::QueueEntry,
+};
 
-static DUE: &str = sql!("sqlite/claim/select_due");
+static DUE_DELIVERIES: &str = sql!("sqlite/claim/select_due");
 static WAITING_CHANNELS: &str = sql!("sqlite/claim/list_waiting_channels");
-static CLAIM: &str = sql!("sqlite/claim/load_claimed_deliveries");
+static LOAD_CLAIMABLE: &str = sql!("sqlite/claim/load_claimed_deliveries");
 static SAVE_LEASE: &str = sql!("sqlite/claim/acquire_lease");
-static RECORD: &str = sql!("sqlite/claim/record_round");
+static RECORD_ROUND: &str = sql!("sqlite/claim/record_round");
 static FIND_RECORDED: &str = sql!("sqlite/claim/check_recorded_round");
 static MARK_SUPERSEDED: &str = sql!("sqlite/claim/mark_superseded_round");
 static INSERT_ATTEMPT: &str = sql!("sqlite/claim/insert_attempt");
 
-/// Returns due deliveries; see [`WorkStore::due`](crate::WorkStore::due).
-pub fn due(
+#[async_trait]
+impl WorkStore for SqliteStore {
+    async fn due(&self, now: Timestamp, capacity: &Capacity) -> Result<Vec<QueueEntry>> {
+        let capacity = capacity.clone();
+        self.read("cannot read due deliveries", move |connection| select_due(connection, now, &capacity))
+            .await
+    }
+
+    async fn claim(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<ClaimedDelivery>> {
+        let requested_at = Instant::now();
+        // A lease begins when the claim is written, which another process's lock can delay.
+        self.write("cannot claim deliveries", move |transaction| {
+            let waited = Duration::from_secs(requested_at.elapsed().as_secs());
+            claim(transaction, &ids, now, now + lease + waited)
+        })
+        .await
+    }
+
+    async fn record(&self, rounds: Vec<CompletedRound>) -> Result<Vec<RecordResult>> {
+        self.write("cannot record rounds", move |transaction| {
+            rounds.iter().map(|round| record_round(transaction, round)).collect()
+        })
+        .await
+    }
+
+    async fn apply_receipts(&self, receipts: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>> {
+        self.write("cannot apply receipts", move |transaction| {
+            receipts::apply_receipts(transaction, &receipts)
+        })
+        .await
+    }
+}
+
+fn select_due(
     connection: &Connection,
     now: Timestamp,
     capacity: &Capacity,
 ) -> rusqlite::Result<Vec<QueueEntry>> {
-    let mut channels = waiting_channels(connection)?
+    let mut channels = query_all(connection, WAITING_CHANNELS, [], |row| row.name("channel"))?
         .into_iter()
         .map(|channel| (capacity.for_channel(channel.as_str()), channel))
         .collect::<Vec<_>>();
     let mut entries = Vec::new();
     for priority in [Priority::High, Priority::Normal] {
-        let mut by_channel = Vec::new();
+        let mut entries_by_channel = Vec::new();
         for (slots_left, channel) in &mut channels {
-            let due_entries = due_on_channel(connection, channel, priority, now, *slots_left)?;
-            *slots_left -= due_entries.len();
-            by_channel.push(due_entries);
+            let channel_entries = select_due_on_channel(connection, channel, priority, now, *slots_left)?;
+            *slots_left -= channel_entries.len();
+            entries_by_channel.push(channel_entries);
         }
-        entries.extend(round_robin(by_channel, capacity.limit - entries.len()));
+        entries.extend(round_robin(entries_by_channel, capacity.limit - entries.len()));
     }
     Ok(entries)
 }
 
-fn waiting_channels(connection: &Connection) -> rusqlite::Result<Vec<ConfigName>> {
-    connection.prepare_cached(WAITING_CHANNELS)?.query_map([], |row| row.name("channel"))?.collect()
-}
-
-fn due_on_channel(
+fn select_due_on_channel(
     connection: &Connection,
     channel: &ConfigName,
     priority: Priority,
@@ -68,70 +102,44 @@ fn due_on_channel(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let values =
+    let due_filter =
         params![channel.as_str(), priority_rank(priority), now.timestamp_millis(), limit_to_sql(limit)];
-    connection
-        .prepare_cached(DUE)?
-        .query_map(values, |row| {
-            Ok(QueueEntry {
-                id: row.delivery_id("id")?,
-                channel: channel.clone(),
-                due_at: row.time("due_at")?,
-                priority,
-            })
-        })?
-        .collect()
+    query_all(connection, DUE_DELIVERIES, due_filter, |row| {
+        let (id, due_at) = (row.delivery_id("id")?, row.time("due_at")?);
+        Ok(QueueEntry { id, channel: channel.clone(), due_at, priority })
+    })
 }
 
-/// Claims deliveries; see [`WorkStore::claim`](crate::WorkStore::claim).
-pub fn claim(
+fn claim(
     transaction: &mut WriteTransaction<'_>,
     ids: &[DeliveryId],
     now: Timestamp,
-    lease: Duration,
-) -> rusqlite::Result<Vec<ClaimedDelivery>> {
-    let mut claimed = Vec::with_capacity(ids.len());
-    for id in ids {
-        claimed.extend(claim_one(transaction, *id, now, now + lease)?);
-    }
-    Ok(claimed)
-}
-
-fn claim_one(
-    transaction: &mut WriteTransaction<'_>,
-    id: DeliveryId,
-    now: Timestamp,
     lease_expires_at: Timestamp,
-) -> rusqlite::Result<Option<ClaimedDelivery>> {
-    let claimed = transaction
-        .statement(CLAIM)?
-        .query_row([id.0, now.timestamp_millis()], |row| decode_claimed_delivery(row))
-        .optional()?;
-    let Some(mut claimed) = claimed else {
-        return Ok(None);
-    };
-    transaction.statement(SAVE_LEASE)?.execute([id.0, lease_expires_at.timestamp_millis()])?;
-    if let Some(contacts) = claimed.contacts.take() {
-        claimed.contacts = Some(active_contacts(transaction, &claimed.channel, contacts)?);
+) -> rusqlite::Result<Vec<ClaimedDelivery>> {
+    let mut claims = Vec::with_capacity(ids.len());
+    for id in ids {
+        let id_and_time = [id.0, now.timestamp_millis()];
+        let claim =
+            transaction.query_optional(LOAD_CLAIMABLE, id_and_time, |row| decode_claimed_delivery(row))?;
+        let Some(mut claim) = claim else {
+            continue;
+        };
+        transaction.execute(SAVE_LEASE, [id.0, lease_expires_at.timestamp_millis()])?;
+        if let Some(contacts) = claim.contacts.take() {
+            claim.contacts = Some(active_contacts(transaction, &claim.channel, contacts)?);
+        }
+        claims.push(claim);
     }
-    Ok(Some(claimed))
+    Ok(claims)
 }
 
-/// Records rounds; see [`WorkStore::record`](crate::WorkStore::record).
-pub fn record(
-    transaction: &mut WriteTransaction<'_>,
-    rounds: &[CompletedRound],
-) -> rusqlite::Result<Vec<RecordResult>> {
-    rounds.iter().map(|round| record_one(transaction, round)).collect()
-}
-
-fn record_one(
+fn record_round(
     transaction: &mut WriteTransaction<'_>,
     round: &CompletedRound,
 ) -> rusqlite::Result<RecordResult> {
     let rollup_position = transaction.rollup_position()?;
     let columns = StateColumns::from_state(&round.state);
-    let changed = transaction.statement(RECORD)?.execute(params![
+    let round_values = params![
         round.id.0,
         round.round,
         columns.state,
@@ -143,20 +151,20 @@ fn record_one(
         columns.reference,
         round.tries,
         rollup_position,
-    ])?;
-    if changed == 0 {
+    ];
+    if transaction.execute(RECORD_ROUND, round_values)? == 0 {
         return record_late(transaction, round, rollup_position);
     }
     insert_attempts(transaction, round)?;
     if let Some(event) = NewEvent::from_round(round) {
         events::insert_event(transaction, &event)?;
     }
-    for invalidated in round.invalidated_addresses() {
-        deactivate_address(transaction, round.id, &invalidated)?;
+    for invalidated_address in round.invalidated_addresses() {
+        deactivate_address(transaction, round.id, &invalidated_address)?;
     }
     if let DeliveryState::Sent { provider, reference: Some(reference), .. } = &round.state {
-        let after = receipts::apply_unmatched(transaction, round.id, provider, reference)?;
-        return Ok(RecordResult::from_states(DeliveryStateKind::Sent, after));
+        let state_after_receipts = receipts::apply_unmatched(transaction, round.id, provider, reference)?;
+        return Ok(RecordResult::from_states(DeliveryStateKind::Sent, state_after_receipts));
     }
     Ok(RecordResult::Stored)
 }
@@ -167,16 +175,14 @@ fn record_late(
     round: &CompletedRound,
     rollup_position: i64,
 ) -> rusqlite::Result<RecordResult> {
-    let recorded = transaction
-        .statement(FIND_RECORDED)?
-        .query_row([round.id.0, i64::from(round.round)], |row| {
-            Ok((row.bool("is_recorded")?, row.bool("has_attempts")?))
-        })
-        .optional()?;
-    match recorded {
+    let id_and_round = [round.id.0, i64::from(round.round)];
+    let stored_parts = transaction.query_optional(FIND_RECORDED, id_and_round, |row| {
+        Ok((row.bool("is_recorded")?, row.bool("has_attempts")?))
+    })?;
+    match stored_parts {
         Some((true, _)) => return Ok(RecordResult::Stored),
         Some((false, false)) => {
-            transaction.statement(MARK_SUPERSEDED)?.execute([round.id.0, rollup_position])?;
+            transaction.execute(MARK_SUPERSEDED, [round.id.0, rollup_position])?;
             insert_attempts(transaction, round)?;
         }
         Some((false, true)) | None => {}
@@ -186,17 +192,18 @@ fn record_late(
 
 fn insert_attempts(transaction: &mut WriteTransaction<'_>, round: &CompletedRound) -> rusqlite::Result<()> {
     for attempt in &round.attempts {
-        transaction.statement(INSERT_ATTEMPT)?.execute(params![
+        let attempt_values = params![
             round.id.0,
             round.round,
-            attempt.provider.as_ref().map(|name| name.as_str()),
+            attempt.provider.as_ref().map(ConfigName::as_str),
             attempt.outcome.as_str(),
             attempt.code,
             attempt.outcome.reason(),
             attempt.at.timestamp_millis(),
             i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
             attempt.address,
-        ])?;
+        ];
+        transaction.execute(INSERT_ATTEMPT, attempt_values)?;
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! Opens connections: the write connection of the write thread, and read connections.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -13,7 +12,7 @@ const WRITER_CACHE_KIB: i64 = 12 * 1024;
 /// Page cache of each read connection, in KiB.
 const READER_CACHE_KIB: i64 = 1024;
 
-/// Number of pages in the write-ahead log after which it is copied into the database.
+/// Number of pages in the write-ahead log at which SQLite copies the log into the database.
 const CHECKPOINT_PAGES: i64 = 4_000;
 
 /// Size to which a write-ahead log is truncated after a long read kept it growing, in bytes.
@@ -49,8 +48,8 @@ pub fn open_reader(file: &Path, lock_timeout: Duration) -> rusqlite::Result<Conn
     Ok(connection)
 }
 
-/// Enables the write-ahead log. SQLite does not wait for the lock that this needs, so it is tried again: another process
-/// may create the file at the same time.
+/// Enables the write-ahead log. Another process may create the file at the same time and hold the lock; SQLite does not
+/// wait for this lock, so the change is tried again until `lock_timeout`.
 fn enable_wal(connection: &Connection, lock_timeout: Duration) -> rusqlite::Result<()> {
     let mut waited = Duration::ZERO;
     loop {

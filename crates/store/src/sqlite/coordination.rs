@@ -1,36 +1,34 @@
 //! Coordination of the processes that share a SQLite file.
 //!
-//! Write transactions are exclusive, so what they read cannot change before they write.
+//! Write transactions are exclusive, so a row that a transaction reads cannot change before the transaction writes.
 
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
-use super::store::SqliteStore;
-use super::write_transaction::WriteTransaction;
+use super::query::{query_all, query_one};
+use super::{store::SqliteStore, write_transaction::WriteTransaction};
 use crate::coordination::{CoordinationStore, ProbeDecision, RatePermit};
 use crate::rows::SqlRow;
 use crate::rows::coordination::{
     CircuitColumns, decode_health, decode_job_lock_owner, decode_provider_control, decode_rate_limiter,
 };
-use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::{Clock, Timestamp};
-use postrider_core::error::Result;
 use postrider_core::job::{JobLockResult, ScheduledJob};
-use postrider_core::name::ConfigName;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::rate_limit::{self, RateLimitRequest};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
+use postrider_core::{circuit_breaker::CircuitState, error::Result, name::ConfigName};
 
 static RATE_LIMITER: &str = sql!("sqlite/coordination/read_rate_limiter");
-static SAVE_RATE_LIMITER: &str = sql!("sqlite/coordination/save_rate_limiter");
-static ALL_HEALTH: &str = sql!("sqlite/coordination/list_provider_health");
-static PROVIDER_HEALTH: &str = sql!("sqlite/coordination/read_provider_health");
-static SAVE_HEALTH: &str = sql!("sqlite/coordination/save_provider_health");
-static PROVIDER_CONTROLS: &str = sql!("sqlite/coordination/list_provider_controls");
-static SAVE_PROVIDER_CONTROL: &str = sql!("sqlite/coordination/save_provider_control");
-static JOB_LOCK: &str = sql!("sqlite/coordination/read_job_lock");
+static SAVE_RATE_LIMITER: &str = sql!("common/coordination/save_rate_limiter");
+static ALL_HEALTH: &str = sql!("common/coordination/list_provider_health");
+static PROVIDER_HEALTH: &str = sql!("common/coordination/read_provider_health");
+static SAVE_HEALTH: &str = sql!("common/coordination/save_provider_health");
+static PROVIDER_CONTROLS: &str = sql!("common/coordination/list_provider_controls");
+static SAVE_PROVIDER_CONTROL: &str = sql!("common/coordination/save_provider_control");
+static JOB_LOCK: &str = sql!("common/coordination/read_job_lock");
 static ACQUIRE_JOB_LOCK: &str = sql!("sqlite/coordination/acquire_job_lock");
 static RENEW_JOB_LOCK: &str = sql!("sqlite/coordination/renew_job_lock");
 static RELEASE_JOB_LOCK: &str = sql!("sqlite/coordination/release_job_lock");
@@ -62,7 +60,7 @@ impl CoordinationStore for SqliteStore {
 
     async fn load_health(&self) -> Result<Vec<SharedHealth>> {
         self.read("cannot load provider health", |connection| {
-            connection.prepare_cached(ALL_HEALTH)?.query_map([], |row| decode_health(row))?.collect()
+            query_all(connection, ALL_HEALTH, [], |row| decode_health(row))
         })
         .await
     }
@@ -96,10 +94,7 @@ impl CoordinationStore for SqliteStore {
 
     async fn provider_controls(&self) -> Result<Vec<ProviderControl>> {
         self.read("cannot read provider controls", |connection| {
-            connection
-                .prepare_cached(PROVIDER_CONTROLS)?
-                .query_map([], |row| decode_provider_control(row))?
-                .collect()
+            query_all(connection, PROVIDER_CONTROLS, [], |row| decode_provider_control(row))
         })
         .await
     }
@@ -121,8 +116,8 @@ impl CoordinationStore for SqliteStore {
     async fn renew_job_lock(&self, job: ScheduledJob, holder: &str, expires_at: Timestamp) -> Result<bool> {
         let holder = holder.to_owned();
         self.write("cannot renew a job lock", move |transaction| {
-            let values = params![job.as_str(), holder, expires_at.timestamp_millis()];
-            Ok(transaction.statement(RENEW_JOB_LOCK)?.execute(values)? > 0)
+            let lock_values = params![job.as_str(), holder, expires_at.timestamp_millis()];
+            Ok(transaction.execute(RENEW_JOB_LOCK, lock_values)? > 0)
         })
         .await
     }
@@ -130,16 +125,15 @@ impl CoordinationStore for SqliteStore {
     async fn release_job_lock(&self, job: ScheduledJob, holder: &str, expires_at: Timestamp) -> Result<()> {
         let holder = holder.to_owned();
         self.write("cannot release a job lock", move |transaction| {
-            let values = params![job.as_str(), holder, expires_at.timestamp_millis()];
-            transaction.statement(RELEASE_JOB_LOCK)?.execute(values)?;
-            Ok(())
+            let lock_values = params![job.as_str(), holder, expires_at.timestamp_millis()];
+            transaction.execute(RELEASE_JOB_LOCK, lock_values).map(drop)
         })
         .await
     }
 
     async fn store_secret(&self) -> Result<[u8; 32]> {
         self.read("cannot read the store secret", |connection| {
-            connection.query_row(STORE_SECRET, [], |row| row.bytes("value"))
+            query_one(connection, STORE_SECRET, [], |row| row.bytes("value"))
         })
         .await
     }
@@ -151,18 +145,16 @@ fn acquire_rate_permits(
     now: Timestamp,
 ) -> rusqlite::Result<Vec<RatePermit>> {
     let provider = request.provider.as_str();
-    let limiter = transaction
-        .statement(RATE_LIMITER)?
-        .query_row([provider], |row| decode_rate_limiter(row))
-        .optional()?;
+    let limiter = transaction.query_optional(RATE_LIMITER, [provider], |row| decode_rate_limiter(row))?;
     let (limiter, permits) = rate_limit::acquire_permits(limiter, request, now);
-    transaction.statement(SAVE_RATE_LIMITER)?.execute(params![
+    let limiter_values = params![
         provider,
         limiter.tokens_micros,
         limiter.counted_at.unwrap_or(now).timestamp_millis(),
         limiter.next_slot.map(|slot| slot.timestamp_micros()),
         limiter.cooldown_until.map(|until| until.timestamp_millis()),
-    ])?;
+    ];
+    transaction.execute(SAVE_RATE_LIMITER, limiter_values)?;
     Ok(permits)
 }
 
@@ -171,12 +163,12 @@ fn report_health(
     report: &HealthReport,
     now: Timestamp,
 ) -> rusqlite::Result<ReportedHealth> {
-    let before = provider_health(transaction, report.provider.as_str())?;
-    let after = ReportedHealth::after(before.clone(), report.clone(), now);
-    if before.as_ref() != Some(&after.shared) {
-        save_health(transaction, &after.shared)?;
+    let old_health = load_health(transaction, report.provider.as_str())?;
+    let reported_health = ReportedHealth::after(old_health.clone(), report.clone(), now);
+    if old_health.as_ref() != Some(&reported_health.shared) {
+        save_health(transaction, &reported_health.shared)?;
     }
-    Ok(after)
+    Ok(reported_health)
 }
 
 fn acquire_probe(
@@ -185,14 +177,14 @@ fn acquire_probe(
     timeout: Duration,
     now: Timestamp,
 ) -> rusqlite::Result<ProbeDecision> {
-    let Some(health) = provider_health(transaction, provider)? else {
+    let Some(health) = load_health(transaction, provider)? else {
         return Ok(ProbeDecision::Denied(None));
     };
-    let Some(probing) = health.with_probe_started(timeout, now) else {
+    let Some(health_of_probe) = health.with_probe_started(timeout, now) else {
         return Ok(ProbeDecision::Denied(Some(health)));
     };
-    save_health(transaction, &probing)?;
-    Ok(ProbeDecision::Granted(probing))
+    save_health(transaction, &health_of_probe)?;
+    Ok(ProbeDecision::Granted(health_of_probe))
 }
 
 fn save_provider_control(
@@ -200,14 +192,11 @@ fn save_provider_control(
     control: &ProviderControl,
 ) -> rusqlite::Result<()> {
     let provider = control.provider.as_str();
-    transaction.statement(SAVE_PROVIDER_CONTROL)?.execute(params![
-        provider,
-        control.action.as_str(),
-        control.requested_by,
-        control.at.timestamp_millis()
-    ])?;
+    let requested_at = control.at.timestamp_millis();
+    let control_values = params![provider, control.action.as_str(), control.requested_by, requested_at];
+    transaction.execute(SAVE_PROVIDER_CONTROL, control_values)?;
     if control.action == ControlAction::Resume
-        && let Some(health) = provider_health(transaction, provider)?
+        && let Some(health) = load_health(transaction, provider)?
         && health.circuit != CircuitState::Closed
     {
         save_health(transaction, &health.resumed(control.at))?;
@@ -215,16 +204,16 @@ fn save_provider_control(
     Ok(())
 }
 
-fn provider_health(
+fn load_health(
     transaction: &mut WriteTransaction<'_>,
     provider: &str,
 ) -> rusqlite::Result<Option<SharedHealth>> {
-    transaction.statement(PROVIDER_HEALTH)?.query_row([provider], |row| decode_health(row)).optional()
+    transaction.query_optional(PROVIDER_HEALTH, [provider], |row| decode_health(row))
 }
 
 fn save_health(transaction: &mut WriteTransaction<'_>, health: &SharedHealth) -> rusqlite::Result<()> {
     let columns = CircuitColumns::from_circuit(&health.circuit);
-    transaction.statement(SAVE_HEALTH)?.execute(params![
+    let health_values = params![
         health.provider.as_str(),
         columns.circuit,
         columns.open_until,
@@ -233,8 +222,8 @@ fn save_health(transaction: &mut WriteTransaction<'_>, health: &SharedHealth) ->
         health.cooldown_until.map(|until| until.timestamp_millis()),
         health.since.timestamp_millis(),
         health.version,
-    ])?;
-    Ok(())
+    ];
+    transaction.execute(SAVE_HEALTH, health_values).map(drop)
 }
 
 fn acquire_job_lock(
@@ -246,17 +235,15 @@ fn acquire_job_lock(
 ) -> rusqlite::Result<JobLockResult> {
     // A lock that expires later than this was set by a wrong clock.
     let latest_expiry = now + lease * 2;
-    let acquired = transaction.statement(ACQUIRE_JOB_LOCK)?.execute(params![
+    let lock_values = params![
         job.as_str(),
         holder,
         now.timestamp_millis(),
         (now + lease).timestamp_millis(),
         latest_expiry.timestamp_millis(),
-    ])?;
-    if acquired > 0 {
+    ];
+    if transaction.execute(ACQUIRE_JOB_LOCK, lock_values)? > 0 {
         return Ok(JobLockResult::Acquired);
     }
-    transaction
-        .statement(JOB_LOCK)?
-        .query_row([job.as_str()], |row| decode_job_lock_owner(row).map(JobLockResult::Busy))
+    transaction.query_one(JOB_LOCK, [job.as_str()], |row| decode_job_lock_owner(row).map(JobLockResult::Busy))
 }

@@ -2,21 +2,17 @@
 //!
 //! Reads block no other process. Writes to the old store use short transactions.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
-use rusqlite::types::{ToSqlOutput, Value as Cell, ValueRef};
-use rusqlite::{Connection, ToSql, params_from_iter};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, Row, ToSql, params_from_iter};
 
-use super::connect;
-use super::errors::to_error;
+use super::{connect, errors::to_error};
 use crate::copy::statements::{CopyStatements, SQLITE};
-use crate::copy::table::CopyTable;
-use crate::copy::table_store::TableStore;
 use crate::copy::value::{CopyRow, CopyValue};
-use postrider_core::clock::sleep_thread;
-use postrider_core::error::Result;
+use crate::{copy::table::CopyTable, copy::table_store::TableStore};
+use postrider_core::{clock::sleep_thread, error::Result};
 
 const ERROR_CONTEXT: &str = "cannot move the store";
 
@@ -31,8 +27,7 @@ struct SqliteTableStore {
 
 /// Opens the store in a file for a move.
 pub fn open_table_store(file: &Path, lock_timeout: Duration) -> Result<Box<dyn TableStore>> {
-    let store = open_connections(file, lock_timeout).map_err(|error| to_error(ERROR_CONTEXT, error))?;
-    Ok(Box::new(store))
+    Ok(Box::new(open_connections(file, lock_timeout).map_err(to_error(ERROR_CONTEXT))?))
 }
 
 fn open_connections(file: &Path, lock_timeout: Duration) -> rusqlite::Result<SqliteTableStore> {
@@ -49,17 +44,17 @@ fn open_connections(file: &Path, lock_timeout: Duration) -> rusqlite::Result<Sql
 impl ToSql for CopyValue {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match self {
-            Self::Null => ToSqlOutput::Owned(Cell::Null),
-            Self::Integer(number) => ToSqlOutput::Owned(Cell::Integer(*number)),
-            Self::Real(number) => ToSqlOutput::Owned(Cell::Real(*number)),
+            Self::Null => ToSqlOutput::Owned(Value::Null),
+            Self::Integer(number) => ToSqlOutput::Owned(Value::Integer(*number)),
+            Self::Real(number) => ToSqlOutput::Owned(Value::Real(*number)),
             Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
             Self::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
         })
     }
 }
 
-fn decode_value(cell: ValueRef<'_>) -> rusqlite::Result<CopyValue> {
-    Ok(match cell {
+fn decode_value(value: ValueRef<'_>) -> rusqlite::Result<CopyValue> {
+    Ok(match value {
         ValueRef::Null => CopyValue::Null,
         ValueRef::Integer(number) => CopyValue::Integer(number),
         ValueRef::Real(number) => CopyValue::Real(number),
@@ -70,29 +65,26 @@ fn decode_value(cell: ValueRef<'_>) -> rusqlite::Result<CopyValue> {
 
 fn select_rows(connection: &Connection, sql: &str, values: &[CopyValue]) -> rusqlite::Result<Vec<CopyRow>> {
     let mut statement = connection.prepare_cached(sql)?;
-    let columns = statement.column_count();
-    let mut cursor = statement.query(params_from_iter(values))?;
-    let mut rows = Vec::new();
-    while let Some(row) = cursor.next()? {
-        let cells = (0..columns).map(|column| decode_value(row.get_ref(column)?));
-        rows.push(cells.collect::<rusqlite::Result<CopyRow>>()?);
-    }
-    Ok(rows)
+    let column_count = statement.column_count();
+    let decode_row =
+        |row: &Row<'_>| (0..column_count).map(|index| decode_value(row.get_ref(index)?)).collect();
+    statement.query_map(params_from_iter(values), decode_row)?.collect()
 }
 
 fn upsert_rows(connection: &Connection, table: &CopyTable, rows: &[CopyRow]) -> rusqlite::Result<()> {
-    let (statement, count) = (SQLITE.upsert_rows, table.columns.len());
+    let column_count = table.columns.len();
     let sql = match table.backend_column {
-        None => SQLITE.with_placeholders(&SQLITE.for_table(statement, table), count),
+        None => SQLITE.with_placeholders(&SQLITE.for_table(SQLITE.upsert_rows, table), column_count),
         Some((backend_column, _)) => {
-            let sql = statement.replace("{columns}", &format!("{{columns}}, \"{}\"", backend_column.column));
-            SQLITE.with_placeholders(&SQLITE.for_table(&sql, table), count + 1)
+            let columns = format!("{{columns}}, \"{}\"", backend_column.column);
+            let sql = SQLITE.upsert_rows.replace("{columns}", &columns);
+            SQLITE.with_placeholders(&SQLITE.for_table(&sql, table), column_count + 1)
         }
     };
     let mut statement = connection.prepare_cached(&sql)?;
     for row in rows {
-        let filled_value = table.backend_column.map(|(_, source)| &row[source]);
-        statement.execute(params_from_iter(row.iter().chain(filled_value)))?;
+        let substitute = table.backend_column.map(|(_, substitute_position)| &row[substitute_position]);
+        statement.execute(params_from_iter(row.iter().chain(substitute)))?;
     }
     Ok(())
 }
@@ -114,7 +106,7 @@ impl TableStore for SqliteTableStore {
 
     async fn select(&mut self, sql: &str, values: &[CopyValue]) -> Result<Vec<CopyRow>> {
         let connection = if self.writer.is_autocommit() { &self.reader } else { &self.writer };
-        select_rows(connection, sql, values).map_err(|error| to_error(ERROR_CONTEXT, error))
+        select_rows(connection, sql, values).map_err(to_error(ERROR_CONTEXT))
     }
 
     async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>> {
@@ -122,9 +114,7 @@ impl TableStore for SqliteTableStore {
         let sql = SQLITE.with_placeholders(&sql, table.key.len());
         let mut rows = Vec::with_capacity(keys.len());
         for key in keys {
-            rows.extend(
-                select_rows(&self.reader, &sql, key).map_err(|error| to_error(ERROR_CONTEXT, error))?,
-            );
+            rows.extend(select_rows(&self.reader, &sql, key).map_err(to_error(ERROR_CONTEXT))?);
         }
         Ok(rows)
     }
@@ -134,24 +124,24 @@ impl TableStore for SqliteTableStore {
     }
 
     async fn execute(&mut self, sql: &str, values: &[CopyValue]) -> Result<u64> {
-        let changed = self
+        let changed_rows = self
             .writer
             .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(params_from_iter(values)));
-        let changed = changed.map_err(|error| to_error(ERROR_CONTEXT, error))?;
-        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+            .and_then(|mut statement| statement.execute(params_from_iter(values)))
+            .map_err(to_error(ERROR_CONTEXT))?;
+        Ok(u64::try_from(changed_rows).unwrap_or(u64::MAX))
     }
 
     async fn execute_script(&mut self, sql: &str) -> Result<()> {
-        self.writer.execute_batch(sql).map_err(|error| to_error(ERROR_CONTEXT, error))
+        self.writer.execute_batch(sql).map_err(to_error(ERROR_CONTEXT))
     }
 
     async fn upsert_rows(&mut self, table: &CopyTable, rows: &[CopyRow]) -> Result<()> {
-        upsert_rows(&self.writer, table, rows).map_err(|error| to_error(ERROR_CONTEXT, error))
+        upsert_rows(&self.writer, table, rows).map_err(to_error(ERROR_CONTEXT))
     }
 
     async fn delete_rows(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<()> {
-        delete_rows(&self.writer, table, keys).map_err(|error| to_error(ERROR_CONTEXT, error))
+        delete_rows(&self.writer, table, keys).map_err(to_error(ERROR_CONTEXT))
     }
 
     async fn create_partitions(&mut self) -> Result<()> {

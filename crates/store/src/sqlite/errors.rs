@@ -6,7 +6,8 @@ use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 use crate::copy::write_guard::WriteGuard;
 use postrider_core::error::{Error, ErrorKind};
 
-/// Returns the kind of an error. A full, read-only, locked or missing file is `Unavailable`: it may work later.
+/// Returns the kind of an error. A full, read-only, locked or missing file is `Unavailable`, because a later try may
+/// succeed.
 pub fn error_kind(error: &rusqlite::Error) -> ErrorKind {
     if let Some(guard) = write_guard(error) {
         return guard.kind();
@@ -53,11 +54,15 @@ fn write_guard(error: &rusqlite::Error) -> Option<WriteGuard> {
     let rusqlite::Error::SqliteFailure(failure, Some(message)) = error else {
         return None;
     };
-    let name = message.strip_prefix("postrider: ")?;
-    (failure.extended_code == SQLITE_CONSTRAINT_TRIGGER).then(|| WriteGuard::from_trigger_message(name))?
+    let guard_name = message.strip_prefix("postrider: ")?;
+    (failure.extended_code == SQLITE_CONSTRAINT_TRIGGER)
+        .then(|| WriteGuard::from_trigger_message(guard_name))?
 }
 
-/// Converts an error. `context` begins its message.
-pub fn to_error(context: &str, error: rusqlite::Error) -> Error {
-    Error::with_source(error_kind(&error), format!("{context}: {}", client_message(&error)), error)
+/// Returns a function that converts an error of SQLite. `context` begins the new message.
+pub fn to_error(context: &str) -> impl FnOnce(rusqlite::Error) -> Error {
+    move |error| {
+        let message = format!("{context}: {}", client_message(&error));
+        Error::with_source(error_kind(&error), message, error)
+    }
 }

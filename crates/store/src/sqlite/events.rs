@@ -7,26 +7,24 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::messages::message_number;
-use super::store::SqliteStore;
-use super::write_transaction::WriteTransaction;
+use super::{
+    messages::find_message_number, query::query_all, store::SqliteStore, write_transaction::WriteTransaction,
+};
 use crate::events::{DeadLetterRequest, EndpointCapacity, EventQuery, EventStore, NewEvent, WaitingEndpoint};
 use crate::rows::events::{decode_claimed_event, decode_event, decode_waiting_endpoint};
 use crate::rows::{delivery_id_range, limit_to_sql};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::Failure;
-use postrider_core::error::Result;
 use postrider_core::event::{
     ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatusKind, EventTarget,
 };
+use postrider_core::{clock::Timestamp, delivery::Failure, error::Result, name::ConfigName};
 
-static INSERT: &str = sql!("sqlite/events/insert_event");
+static INSERT_EVENT: &str = sql!("sqlite/events/insert_event");
 static WAITING_ENDPOINTS: &str = sql!("sqlite/events/list_waiting_endpoints");
-static DUE: &str = sql!("sqlite/events/select_due_events");
-static CLAIM: &str = sql!("sqlite/events/claim_events");
-static RECORD: &str = sql!("sqlite/events/record_result");
-static DEAD_LETTER: &str = sql!("sqlite/events/mark_dead");
-static REPLAY: &str = sql!("sqlite/events/replay_event");
+static DUE_EVENTS: &str = sql!("sqlite/events/select_due_events");
+static CLAIM_EVENT: &str = sql!("sqlite/events/claim_events");
+static RECORD_RESULT: &str = sql!("sqlite/events/record_result");
+static MARK_DEAD: &str = sql!("sqlite/events/mark_dead");
+static REPLAY_EVENT: &str = sql!("sqlite/events/replay_event");
 static EVENTS: &str = sql!("sqlite/events/list_events");
 static DEAD_EVENTS: &str = sql!("sqlite/events/list_dead_letters");
 static MESSAGE_EVENTS: &str = sql!("sqlite/events/list_message_events");
@@ -36,10 +34,8 @@ impl EventStore for SqliteStore {
     async fn waiting_endpoints(&self, after: &str, limit: usize) -> Result<Vec<WaitingEndpoint>> {
         let after = after.to_owned();
         self.read("cannot read endpoints with waiting events", move |connection| {
-            connection
-                .prepare_cached(WAITING_ENDPOINTS)?
-                .query_map(params![after, limit_to_sql(limit)], |row| decode_waiting_endpoint(row))?
-                .collect()
+            let page_bounds = params![after, limit_to_sql(limit)];
+            query_all(connection, WAITING_ENDPOINTS, page_bounds, |row| decode_waiting_endpoint(row))
         })
         .await
     }
@@ -51,39 +47,39 @@ impl EventStore for SqliteStore {
         lease: Duration,
     ) -> Result<Vec<ClaimedEvent>> {
         self.write("cannot claim events", move |transaction| {
-            let mut claimed = Vec::new();
+            let mut claims = Vec::new();
             for (endpoint, capacity) in &capacities {
-                claimed.extend(claim(transaction, endpoint, *capacity, now, lease)?);
+                claims.extend(claim(transaction, endpoint, *capacity, now, now + lease)?);
             }
-            Ok(claimed)
+            Ok(claims)
         })
         .await
     }
 
     async fn record_events(&self, results: Vec<EventAttemptResult>) -> Result<()> {
         self.write("cannot record event results", move |transaction| {
-            results.iter().try_for_each(|result| record(transaction, result))
+            results.iter().try_for_each(|result| record_result(transaction, result))
         })
         .await
     }
 
     async fn dead_letter_events(&self, request: DeadLetterRequest) -> Result<usize> {
-        self.write("cannot make events dead letters", move |transaction| dead_letter(transaction, &request))
+        self.write("cannot make events dead letters", move |transaction| mark_dead(transaction, &request))
             .await
     }
 
     async fn events(&self, query: EventQuery) -> Result<Vec<Event>> {
-        self.read("cannot read events", move |connection| events(connection, &query)).await
+        self.read("cannot read events", move |connection| select_events(connection, &query)).await
     }
 
     async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize> {
         self.write("cannot replay events", move |transaction| {
-            let mut changed = 0;
+            let mut replayed_count = 0;
             for key in &keys {
-                let values = params![key.delivery.0, key.sequence, now.timestamp_millis()];
-                changed += transaction.statement(REPLAY)?.execute(values)?;
+                let key_and_time = params![key.delivery.0, key.sequence, now.timestamp_millis()];
+                replayed_count += transaction.execute(REPLAY_EVENT, key_and_time)?;
             }
-            Ok(changed)
+            Ok(replayed_count)
         })
         .await
     }
@@ -91,18 +87,18 @@ impl EventStore for SqliteStore {
 
 /// Inserts an event.
 pub fn insert_event(transaction: &mut WriteTransaction<'_>, event: &NewEvent) -> rusqlite::Result<()> {
-    transaction.statement(INSERT)?.execute(params![
+    let event_values = params![
         event.delivery.0,
         event.event_target.encode(),
         event.event_target.queue_name(),
         event.event_type.as_str(),
         event.failure.map(Failure::as_str),
         event.reason,
-        event.provider.as_ref().map(|name| name.as_str()),
+        event.provider.as_ref().map(ConfigName::as_str),
         event.occurred_at.timestamp_millis(),
         event.due_at.timestamp_millis(),
-    ])?;
-    Ok(())
+    ];
+    transaction.execute(INSERT_EVENT, event_values).map(drop)
 }
 
 fn claim(
@@ -110,26 +106,22 @@ fn claim(
     endpoint: &str,
     capacity: usize,
     now: Timestamp,
-    lease: Duration,
+    lease_expires_at: Timestamp,
 ) -> rusqlite::Result<Vec<ClaimedEvent>> {
-    let claimed = transaction
-        .statement(DUE)?
-        .query_map(params![endpoint, now.timestamp_millis(), limit_to_sql(capacity)], |row| {
-            decode_claimed_event(row)
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    for ClaimedEvent { event, .. } in &claimed {
-        transaction.statement(CLAIM)?.execute(params![
-            event.key.delivery.0,
-            event.key.sequence,
-            (now + lease).timestamp_millis()
-        ])?;
+    let due_filter = params![endpoint, now.timestamp_millis(), limit_to_sql(capacity)];
+    let claims = transaction.query_all(DUE_EVENTS, due_filter, |row| decode_claimed_event(row))?;
+    for ClaimedEvent { event, .. } in &claims {
+        let due_at = lease_expires_at.timestamp_millis();
+        transaction.execute(CLAIM_EVENT, params![event.key.delivery.0, event.key.sequence, due_at])?;
     }
-    Ok(claimed)
+    Ok(claims)
 }
 
-fn record(transaction: &mut WriteTransaction<'_>, result: &EventAttemptResult) -> rusqlite::Result<()> {
-    transaction.statement(RECORD)?.execute(params![
+fn record_result(
+    transaction: &mut WriteTransaction<'_>,
+    result: &EventAttemptResult,
+) -> rusqlite::Result<()> {
+    let result_values = params![
         result.key.delivery.0,
         result.key.sequence,
         result.claims,
@@ -137,42 +129,36 @@ fn record(transaction: &mut WriteTransaction<'_>, result: &EventAttemptResult) -
         result.status.time().timestamp_millis(),
         result.tries,
         result.result,
-    ])?;
-    Ok(())
+    ];
+    transaction.execute(RECORD_RESULT, result_values).map(drop)
 }
 
-fn dead_letter(
-    transaction: &mut WriteTransaction<'_>,
-    request: &DeadLetterRequest,
-) -> rusqlite::Result<usize> {
-    transaction.statement(DEAD_LETTER)?.execute(params![
+fn mark_dead(transaction: &mut WriteTransaction<'_>, request: &DeadLetterRequest) -> rusqlite::Result<usize> {
+    let dead_letter_values = params![
         request.endpoint,
         request.event_target.as_ref().map(EventTarget::encode),
         request.before.timestamp_millis(),
         request.now.timestamp_millis(),
         request.reason,
         limit_to_sql(request.limit),
-    ])
+    ];
+    transaction.execute(MARK_DEAD, dead_letter_values)
 }
 
-fn events(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<Event>> {
+fn select_events(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<Event>> {
     let since = query.since.map_or(i64::MIN, |since| since.timestamp_millis());
     let state = query.state.map(EventStatusKind::as_str);
     let limit = limit_to_sql(query.limit);
-    let mut statement;
-    let rows = if let Some(message) = query.message {
-        let Some(number) = message_number(connection, message)? else {
+    let decode = |row: &rusqlite::Row<'_>| decode_event(row);
+    if let Some(message) = query.message {
+        let Some(number) = find_message_number(connection, message)? else {
             return Ok(Vec::new());
         };
-        let (first, last) = delivery_id_range(number);
-        statement = connection.prepare_cached(MESSAGE_EVENTS)?;
-        statement.query(params![first, last, since, state, limit])?
+        let (first_id, last_id) = delivery_id_range(number);
+        query_all(connection, MESSAGE_EVENTS, params![first_id, last_id, since, state, limit], decode)
     } else if query.state == Some(EventStatusKind::Dead) {
-        statement = connection.prepare_cached(DEAD_EVENTS)?;
-        statement.query(params![since, limit])?
+        query_all(connection, DEAD_EVENTS, [since, limit], decode)
     } else {
-        statement = connection.prepare_cached(EVENTS)?;
-        statement.query(params![since, state, limit])?
-    };
-    rows.mapped(|row| decode_event(row)).collect()
+        query_all(connection, EVENTS, params![since, state, limit], decode)
+    }
 }

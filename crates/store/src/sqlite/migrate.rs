@@ -1,7 +1,7 @@
 //! Brings the schema of a file up to date: numbered migrations, forward only, each applied once.
 //!
-//! Several processes may start at once: the first one takes the write lock, the others wait for it and find nothing left
-//! to do. A database with a newer schema, or of another program, is refused and not changed.
+//! Several processes may start at once: the first process takes the write lock; the others wait for the lock and find no
+//! missing migration. A database with a newer schema, or of another program, is refused and not changed.
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -16,7 +16,7 @@ const MIGRATIONS: &[Migration] =
 
 const CREATE_TABLE: &str = sql!("sqlite/migrations/create_table");
 const APPLIED: &str = sql!("sqlite/migrations/read_applied");
-const INSERT_MIGRATION: &str = sql!("sqlite/migrations/insert_applied");
+const INSERT_MIGRATION: &str = sql!("common/migrations/insert_applied");
 const COUNT_TABLES: &str = sql!("sqlite/migrations/count_tables");
 
 /// The mark in the header of our files: "Post" in ASCII.
@@ -31,67 +31,67 @@ pub fn apply(connection: &mut Connection) -> Result<Vec<String>> {
     }
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(|error| to_error(ERROR_CONTEXT, error))?;
+        .map_err(to_error(ERROR_CONTEXT))?;
     refuse_foreign_database(&transaction)?;
-    transaction.execute(CREATE_TABLE, []).map_err(|error| to_error(ERROR_CONTEXT, error))?;
-    let applied = applied(&transaction).map_err(|error| to_error(ERROR_CONTEXT, error))?;
-    migration::refuse_newer(applied, newest())?;
-    let mut names = Vec::new();
-    for step in missing(applied) {
-        run_migration(&transaction, step)
-            .map_err(|error| to_error(&format!("{ERROR_CONTEXT}: {}", step.name), error))?;
-        names.push(step.name.to_owned());
+    transaction.execute(CREATE_TABLE, []).map_err(to_error(ERROR_CONTEXT))?;
+    let applied_number = read_applied_number(&transaction).map_err(to_error(ERROR_CONTEXT))?;
+    migration::refuse_newer(applied_number, newest_number())?;
+    for migration in missing_migrations(applied_number) {
+        run_migration(&transaction, migration)
+            .map_err(to_error(&format!("{ERROR_CONTEXT}: {}", migration.name)))?;
     }
-    transaction.commit().map_err(|error| to_error(ERROR_CONTEXT, error))?;
-    Ok(names)
+    transaction.commit().map_err(to_error(ERROR_CONTEXT))?;
+    Ok(missing_names(applied_number))
 }
 
 /// Returns the names of the migrations that [`apply`] would apply. Changes nothing.
-pub fn pending(connection: &Connection) -> Result<Vec<String>> {
+pub fn pending_names(connection: &Connection) -> Result<Vec<String>> {
     refuse_foreign_database(connection)?;
-    let applied = applied(connection).unwrap_or_default();
-    migration::refuse_newer(applied, newest())?;
-    Ok(missing(applied).map(|step| step.name.to_owned()).collect())
+    let applied_number = read_applied_number(connection).unwrap_or_default();
+    migration::refuse_newer(applied_number, newest_number())?;
+    Ok(missing_names(applied_number))
 }
 
 /// Returns the names of all migrations, for a file that does not exist yet.
 pub fn all_names() -> Vec<String> {
-    missing(0).map(|step| step.name.to_owned()).collect()
+    missing_names(0)
 }
 
-fn newest() -> i64 {
-    MIGRATIONS.last().map_or(0, |step| step.number)
+fn newest_number() -> i64 {
+    MIGRATIONS.last().map_or(0, |migration| migration.number)
 }
 
-fn missing(applied: i64) -> impl Iterator<Item = &'static Migration> {
-    MIGRATIONS.iter().filter(move |step| step.number > applied)
+fn missing_migrations(applied_number: i64) -> impl Iterator<Item = &'static Migration> {
+    MIGRATIONS.iter().filter(move |migration| migration.number > applied_number)
+}
+
+fn missing_names(applied_number: i64) -> Vec<String> {
+    missing_migrations(applied_number).map(|migration| migration.name.to_owned()).collect()
 }
 
 /// Returns whether the schema is up to date. Needs no lock, so that a start beside a busy writer, or on a read-only
 /// file, does not wait.
 fn is_current(connection: &Connection) -> bool {
-    applied(connection).is_ok_and(|applied| applied == newest())
+    read_applied_number(connection).is_ok_and(|applied_number| applied_number == newest_number())
 }
 
-fn applied(connection: &Connection) -> rusqlite::Result<i64> {
+fn read_applied_number(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row(APPLIED, [], |row| row.integer("number"))
 }
 
-fn run_migration(connection: &Connection, step: &Migration) -> rusqlite::Result<()> {
-    connection.execute_batch(step.sql)?;
-    connection.execute(INSERT_MIGRATION, rusqlite::params![step.number, step.name])?;
-    Ok(())
+fn run_migration(connection: &Connection, migration: &Migration) -> rusqlite::Result<()> {
+    connection.execute_batch(migration.sql)?;
+    connection.execute(INSERT_MIGRATION, rusqlite::params![migration.number, migration.name]).map(drop)
 }
 
 fn refuse_foreign_database(connection: &Connection) -> Result<()> {
     let context = "cannot read the database";
     let application_id = connection
         .pragma_query_value(None, "application_id", |row| row.integer("application_id"))
-        .map_err(|error| to_error(context, error))?;
-    let tables = connection
-        .query_row(COUNT_TABLES, [], |row| row.integer("count"))
-        .map_err(|error| to_error(context, error))?;
-    if application_id == APPLICATION_ID || tables == 0 {
+        .map_err(to_error(context))?;
+    let table_count =
+        connection.query_row(COUNT_TABLES, [], |row| row.integer("count")).map_err(to_error(context))?;
+    if application_id == APPLICATION_ID || table_count == 0 {
         return Ok(());
     }
     Err(Error::usage("the database file belongs to another program: name another file in the store's URL"))

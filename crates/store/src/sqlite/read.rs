@@ -1,27 +1,33 @@
-//! Searching messages and counting backlogs in SQLite.
+//! Searching messages, listing and counting usage, and counting backlogs in SQLite.
+//!
+//! `message_hours` narrows a time range to a range of message numbers.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::messages::{MESSAGE_NUMBER_MAX, find_message, first_number_since, load_message_list};
+use super::messages::{find_message, first_number_since, load_message_list, page_end};
+use super::query::{query_all, query_one, query_optional};
 use super::store::SqliteStore;
-use super::usage;
 use crate::read::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore};
-use crate::rows::deliveries::{decode_backlog, decode_last_attempt};
+use crate::rollups::HOUR_MS;
+use crate::rows::deliveries::{decode_backlog, decode_last_attempt, decode_usage_row};
 use crate::rows::{SqlRow, limit_to_sql};
-use crate::usage::{UsageQuery, UsageTotals};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
+use crate::usage::{DELIVERIES_COUNTED_MAX, TOTALS_ROWS_MAX, UsageQuery, UsageTotals};
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::Message;
-use postrider_core::name::ConfigName;
+use postrider_core::{
+    clock::Timestamp, delivery::DeliveryStateKind, error::Result, message::Message, name::ConfigName,
+};
 
-static SEARCH: &str = sql!("sqlite/read/search_messages");
+static SEARCH: &str = sql!("common/read/search_messages");
 static SEARCH_ADDRESS: &str = sql!("sqlite/read/search_by_address");
 static SEARCH_WAITING: &str = sql!("sqlite/read/search_waiting");
 static SEARCH_WAITING_RECENT: &str = sql!("sqlite/read/search_recent_waiting");
 static SEARCH_ENDED: &str = sql!("sqlite/read/search_by_state");
+static USAGE: &str = sql!("common/read/list_usage");
+static USER_USAGE: &str = sql!("sqlite/read/list_user_usage");
+static USAGE_TOTALS: &str = sql!("sqlite/read/count_usage");
+static USER_USAGE_TOTALS: &str = sql!("sqlite/read/count_user_usage");
+static LAST_NUMBER: &str = sql!("sqlite/read/find_last_number");
 static LAST_ATTEMPT: &str = sql!("sqlite/read/find_last_attempt");
 static BACKLOGS: &str = sql!("sqlite/read/count_backlog");
 
@@ -39,40 +45,42 @@ impl ReadStore for SqliteStore {
     }
 
     async fn last_attempts(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastAttempt>> {
-        self.read("cannot read the last attempts", move |connection| last_attempts(connection, &ids)).await
+        self.read("cannot read the last attempts", move |connection| load_last_attempts(connection, &ids))
+            .await
     }
 
     async fn usage(&self, query: UsageQuery) -> Result<MessageList> {
-        self.read("cannot read usage", move |connection| usage::usage(connection, &query)).await
+        self.read("cannot read usage", move |connection| load_usage(connection, &query)).await
     }
 
     async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
-        self.read("cannot count usage", move |connection| usage::usage_totals(connection, &query)).await
+        self.read("cannot count usage", move |connection| count_usage(connection, &query)).await
     }
 
     async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
         self.read("cannot count the backlog", move |connection| {
-            connection
-                .prepare_cached(BACKLOGS)?
-                .query_map([now.timestamp_millis()], |row| decode_backlog(row))?
-                .collect()
+            query_all(connection, BACKLOGS, [now.timestamp_millis()], |row| decode_backlog(row))
         })
         .await
     }
 }
 
 fn search(connection: &Connection, query: &MessageQuery) -> rusqlite::Result<MessageList> {
-    let Some(first) = first_number_since(connection, query.since)? else {
+    let Some(first_number) = first_number_since(connection, query.since)? else {
         return Ok(MessageList::default());
     };
-    let numbers = search_numbers(connection, query, first)?;
+    let numbers = search_numbers(connection, query, first_number)?;
     load_message_list(connection, numbers, query.limit)
 }
 
-/// Returns the message numbers of one page and, if there is a next page, the first one of it.
-fn search_numbers(connection: &Connection, query: &MessageQuery, first: i64) -> rusqlite::Result<Vec<i64>> {
+/// Returns the message numbers of one page and, if there is a next page, the first number of the next page.
+fn search_numbers(
+    connection: &Connection,
+    query: &MessageQuery,
+    first_number: i64,
+) -> rusqlite::Result<Vec<i64>> {
     let limit = query.limit.saturating_add(1);
-    let before = query.before.map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
+    let before = page_end(query.before);
     let since = query.since.map(|since| since.timestamp_millis());
     let state = query.state.map(DeliveryStateKind::as_str);
     // A message can be found once for each of its deliveries.
@@ -81,31 +89,31 @@ fn search_numbers(connection: &Connection, query: &MessageQuery, first: i64) -> 
     let rows = match (&query.to, query.state) {
         (Some(to), _) => {
             statement = connection.prepare_cached(SEARCH_ADDRESS)?;
-            statement.query(params![first, before, since, rows_max, to, state])?
+            statement.query(params![first_number, before, since, rows_max, to, state])?
         }
         (None, Some(DeliveryStateKind::Waiting)) => {
             statement = connection.prepare_cached(SEARCH_WAITING_RECENT)?;
-            let recent = statement.query(params![first, before, since, rows_max, RECENT_SCANNED_MAX])?;
-            let recent = distinct_numbers(recent, limit)?;
-            if recent.len() == limit {
-                return Ok(recent);
+            let search_bounds = params![first_number, before, since, rows_max, RECENT_SCANNED_MAX];
+            let recent_numbers = distinct_numbers(statement.query(search_bounds)?, limit)?;
+            if recent_numbers.len() == limit {
+                return Ok(recent_numbers);
             }
             statement = connection.prepare_cached(SEARCH_WAITING)?;
-            statement.query(params![first, before, since, rows_max])?
+            statement.query(params![first_number, before, since, rows_max])?
         }
         (None, Some(DeliveryStateKind::Sent | DeliveryStateKind::Delivered | DeliveryStateKind::Failed)) => {
             statement = connection.prepare_cached(SEARCH_ENDED)?;
-            statement.query(params![first, before, since, rows_max, state])?
+            statement.query(params![first_number, before, since, rows_max, state])?
         }
         (None, None) => {
             statement = connection.prepare_cached(SEARCH)?;
-            statement.query(params![first, before, since, limit_to_sql(limit)])?
+            statement.query(params![first_number, before, since, limit_to_sql(limit)])?
         }
     };
     distinct_numbers(rows, limit)
 }
 
-/// Returns at most `limit` numbers without repetitions of the previous one.
+/// Returns at most `limit` numbers without adjacent duplicates.
 fn distinct_numbers(mut rows: rusqlite::Rows<'_>, limit: usize) -> rusqlite::Result<Vec<i64>> {
     let mut numbers = Vec::new();
     while numbers.len() < limit
@@ -119,12 +127,62 @@ fn distinct_numbers(mut rows: rusqlite::Rows<'_>, limit: usize) -> rusqlite::Res
     Ok(numbers)
 }
 
-fn last_attempts(connection: &Connection, ids: &[DeliveryId]) -> rusqlite::Result<Vec<LastAttempt>> {
-    let mut statement = connection.prepare_cached(LAST_ATTEMPT)?;
+fn load_last_attempts(connection: &Connection, ids: &[DeliveryId]) -> rusqlite::Result<Vec<LastAttempt>> {
     let mut attempts = Vec::with_capacity(ids.len());
     for id in ids {
-        let attempt = statement.query_row([id.0], |row| decode_last_attempt(row));
-        attempts.extend(attempt.optional()?);
+        attempts.extend(query_optional(connection, LAST_ATTEMPT, [id.0], |row| decode_last_attempt(row))?);
     }
     Ok(attempts)
+}
+
+fn load_usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<MessageList> {
+    let Some((first, end)) = find_number_range(connection, query)? else {
+        return Ok(MessageList::default());
+    };
+    let end = query.before.map_or(end, |before| before.min(end));
+    let (since, until) = query.millis_range();
+    let limit = limit_to_sql(query.limit.saturating_add(1));
+    let decode = |row: &rusqlite::Row<'_>| row.integer("number");
+    let numbers = match &query.user {
+        Some(user) => {
+            query_all(connection, USER_USAGE, params![first, end, since, until, limit, user], decode)?
+        }
+        None => query_all(connection, USAGE, [first, end, since, until, limit], decode)?,
+    };
+    load_message_list(connection, numbers, query.limit)
+}
+
+fn count_usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<UsageTotals> {
+    let Some((first, end)) = find_number_range(connection, query)? else {
+        return Ok(UsageTotals::from_rows(Vec::new()));
+    };
+    let (since, until) = query.millis_range();
+    let deliveries_max = limit_to_sql(DELIVERIES_COUNTED_MAX);
+    let rows_max = limit_to_sql(TOTALS_ROWS_MAX + 1);
+    let decode = |row: &rusqlite::Row<'_>| decode_usage_row(row);
+    let rows = match &query.user {
+        Some(user) => {
+            let usage_filter = params![first, end, since, until, deliveries_max, rows_max, user];
+            query_all(connection, USER_USAGE_TOTALS, usage_filter, decode)?
+        }
+        None => {
+            let usage_filter = [first, end, since, until, deliveries_max, rows_max];
+            query_all(connection, USAGE_TOTALS, usage_filter, decode)?
+        }
+    };
+    Ok(UsageTotals::from_rows(rows))
+}
+
+/// Returns the first message number of the query's time range and the first number after the range; none if the range has
+/// no messages.
+fn find_number_range(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Option<(i64, i64)>> {
+    let Some(first) = first_number_since(connection, query.since)? else {
+        return Ok(None);
+    };
+    let Some(until) = query.until else {
+        return Ok(Some((first, page_end(None))));
+    };
+    let until_hour = until.timestamp_millis().div_euclid(HOUR_MS);
+    let last = query_one(connection, LAST_NUMBER, [until_hour], |row| row.optional_integer("last_number"))?;
+    Ok(last.map(|last| (first, last.saturating_add(1))))
 }

@@ -3,21 +3,19 @@
 //! Each read sees one snapshot of the store and blocks no writer. Connections are opened at their first use and closed
 //! after any error.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::connect;
-use super::errors::to_error;
+use super::{connect, errors::to_error};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Maximum number of concurrent reads; each connection has a page cache.
 const READERS_MAX: usize = 2;
 
-/// The pool.
+/// Connections that are idle, and permits for those in use.
 pub struct ReaderPool {
     file: PathBuf,
     lock_timeout: Duration,
@@ -45,26 +43,22 @@ impl ReaderPool {
         let (file, lock_timeout, idle) = (self.file.clone(), self.lock_timeout, Arc::clone(&self.idle));
         let read = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let idle_connection = lock_idle(&idle).pop();
+            let idle_connection = idle.lock().pop();
             let connection = match idle_connection {
                 Some(connection) => connection,
                 None => connect::open_reader(&file, lock_timeout)?,
             };
             let transaction = connection.unchecked_transaction()?;
-            let outcome = work(&transaction)?;
+            let output = work(&transaction)?;
             transaction.finish()?;
-            lock_idle(&idle).push(connection);
-            Ok(outcome)
+            idle.lock().push(connection);
+            Ok(output)
         });
-        read.await.map_err(|error| aborted(&error))?.map_err(|error| to_error(context, error))
+        read.await.map_err(|error| aborted(&error))?.map_err(to_error(context))
     }
 
     /// Closes the idle connections, so that the writer closes last and deletes the write-ahead log.
     pub fn close(&self) {
-        lock_idle(&self.idle).clear();
+        self.idle.lock().clear();
     }
-}
-
-fn lock_idle(idle: &Mutex<Vec<Connection>>) -> MutexGuard<'_, Vec<Connection>> {
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,24 +1,21 @@
 //! Receipts in SQLite: applied to their delivery, or kept until a recorded round has their reference.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
-use super::events;
-use super::recipients::deactivate_address;
-use super::suppressed::active_contacts;
-use super::write_transaction::WriteTransaction;
+use super::{
+    events, recipients::deactivate_address, suppressed::active_contacts, write_transaction::WriteTransaction,
+};
 use crate::receipts::{
     EXPIRED_DELETED_MAX, LoadedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_KEPT_MS,
     UNMATCHED_RECEIPTS_MAX,
 };
 use crate::rows::deliveries::{StateColumns, decode_loaded_delivery, decode_unmatched_receipt};
 use crate::rows::{SqlRow, limit_to_sql};
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
+use postrider_core::{delivery::DeliveryStateKind, id::DeliveryId, name::ConfigName};
 
 static FIND_BY_REFERENCE: &str = sql!("sqlite/receipts/find_by_reference");
 static FIND_BY_ID: &str = sql!("sqlite/receipts/check_accepted_delivery");
-static LOAD: &str = sql!("sqlite/receipts/load_delivery");
+static LOAD_DELIVERY: &str = sql!("sqlite/receipts/load_delivery");
 static SAVE_DELIVERY: &str = sql!("sqlite/receipts/apply_receipt");
 static DELETE_EXPIRED: &str = sql!("sqlite/maintenance/delete_old_unmatched_receipts");
 static COUNT_UNMATCHED: &str = sql!("sqlite/receipts/count_unmatched_receipts");
@@ -32,28 +29,28 @@ pub fn apply_receipts(
     receipts: &[ReceivedReceipt],
 ) -> rusqlite::Result<Vec<ReceiptResult>> {
     let mut capacity = UnmatchedCapacity::default();
-    receipts.iter().map(|received| apply_receipt(transaction, received, &mut capacity)).collect()
+    receipts.iter().map(|receipt| apply_receipt(transaction, receipt, &mut capacity)).collect()
 }
 
-/// Number of receipts that may still be kept; counted once, because only this transaction adds any.
+/// Number of receipts that may still be kept. Counted once, because only this transaction can keep more receipts.
 #[derive(Default)]
 struct UnmatchedCapacity(Option<usize>);
 
 impl UnmatchedCapacity {
     fn left(&mut self, transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<usize> {
-        if let Some(room) = self.0 {
-            return Ok(room);
+        if let Some(capacity_left) = self.0 {
+            return Ok(capacity_left);
         }
-        let stored_count = transaction
-            .statement(COUNT_UNMATCHED)?
-            .query_row([limit_to_sql(UNMATCHED_RECEIPTS_MAX)], |row| row.count::<usize>("waiting"))?;
-        let room = UNMATCHED_RECEIPTS_MAX.saturating_sub(stored_count);
-        self.0 = Some(room);
-        Ok(room)
+        let limit = [limit_to_sql(UNMATCHED_RECEIPTS_MAX)];
+        let kept_count =
+            transaction.query_one(COUNT_UNMATCHED, limit, |row| row.count::<usize>("waiting"))?;
+        let capacity_left = UNMATCHED_RECEIPTS_MAX.saturating_sub(kept_count);
+        self.0 = Some(capacity_left);
+        Ok(capacity_left)
     }
 
-    fn subtract(&mut self, rows: usize) {
-        self.0 = self.0.map(|room| room.saturating_sub(rows));
+    fn subtract(&mut self, kept_count: usize) {
+        self.0 = self.0.map(|capacity_left| capacity_left.saturating_sub(kept_count));
     }
 }
 
@@ -63,11 +60,10 @@ fn apply_receipt(
     capacity: &mut UnmatchedCapacity,
 ) -> rusqlite::Result<ReceiptResult> {
     let Some(id) = find_delivery(transaction, received)? else {
-        return if received.delivery.is_none() {
-            save_unmatched(transaction, received, capacity)
-        } else {
-            Ok(ReceiptResult::Unmatched)
-        };
+        if received.delivery.is_some() {
+            return Ok(ReceiptResult::Unmatched);
+        }
+        return save_unmatched(transaction, received, capacity);
     };
     let mut delivery = load_delivery(transaction, id)?;
     let result = delivery.apply_receipt(received);
@@ -79,26 +75,24 @@ fn find_delivery(
     transaction: &mut WriteTransaction<'_>,
     received: &ReceivedReceipt,
 ) -> rusqlite::Result<Option<DeliveryId>> {
-    let provider = received.provider.as_ref().map(ConfigName::as_str);
     let decode = |row: &rusqlite::Row<'_>| row.delivery_id("id");
-    let delivery_id = match received.delivery {
-        Some(id) => transaction.statement(FIND_BY_ID)?.query_row([id.0], decode),
-        None => transaction
-            .statement(FIND_BY_REFERENCE)?
-            .query_row(params![received.receipt.reference, provider], decode),
-    };
-    delivery_id.optional()
+    if let Some(id) = received.delivery {
+        return transaction.query_optional(FIND_BY_ID, [id.0], decode);
+    }
+    let provider = received.provider.as_ref().map(ConfigName::as_str);
+    transaction.query_optional(FIND_BY_REFERENCE, params![received.receipt.reference, provider], decode)
 }
 
 fn load_delivery(transaction: &mut WriteTransaction<'_>, id: DeliveryId) -> rusqlite::Result<LoadedDelivery> {
-    let mut delivery = transaction.statement(LOAD)?.query_row([id.0], |row| decode_loaded_delivery(row))?;
-    if let Some(others) = delivery.take_other_contacts() {
-        delivery.other_addresses_left = active_contacts(transaction, &delivery.channel, others)?.len();
+    let mut delivery = transaction.query_one(LOAD_DELIVERY, [id.0], |row| decode_loaded_delivery(row))?;
+    if let Some(other_contacts) = delivery.take_other_contacts() {
+        delivery.other_addresses_left =
+            active_contacts(transaction, &delivery.channel, other_contacts)?.len();
     }
     Ok(delivery)
 }
 
-/// Stores the changes of a delivery with their events; does nothing if there are none.
+/// Stores the changes of a delivery with their events, if it has changes.
 fn save_changes(
     transaction: &mut WriteTransaction<'_>,
     delivery: &mut LoadedDelivery,
@@ -108,7 +102,7 @@ fn save_changes(
     };
     let rollup_position = transaction.rollup_position()?;
     let columns = StateColumns::from_state(&delivery.state);
-    transaction.statement(SAVE_DELIVERY)?.execute(params![
+    let delivery_values = params![
         delivery.id.0,
         columns.state,
         columns.failure,
@@ -119,18 +113,20 @@ fn save_changes(
         delivery.avoided_provider(),
         delivery.opened_at.map(|at| at.timestamp_millis()),
         rollup_position,
-    ])?;
+    ];
+    transaction.execute(SAVE_DELIVERY, delivery_values)?;
     for event in &change.new_events {
         events::insert_event(transaction, event)?;
     }
-    if let Some(invalidated) = delivery.invalidated_address() {
-        deactivate_address(transaction, delivery.id, &invalidated)?;
+    if let Some(invalidated_address) = delivery.invalidated_address() {
+        deactivate_address(transaction, delivery.id, &invalidated_address)?;
     }
     delivery.change = None;
     Ok(())
 }
 
-/// Keeps a receipt until its round is recorded, if it can wait and there is capacity. Deletes expired ones first.
+/// Keeps a receipt until its round is recorded, if the receipt can wait and there is capacity. Deletes expired receipts
+/// first.
 fn save_unmatched(
     transaction: &mut WriteTransaction<'_>,
     received: &ReceivedReceipt,
@@ -140,35 +136,34 @@ fn save_unmatched(
         return Ok(ReceiptResult::Dropped);
     }
     let received_at = received.received_at.timestamp_millis();
-    transaction.statement(DELETE_EXPIRED)?.execute([received_at - UNMATCHED_KEPT_MS, EXPIRED_DELETED_MAX])?;
+    transaction.execute(DELETE_EXPIRED, [received_at - UNMATCHED_KEPT_MS, EXPIRED_DELETED_MAX])?;
     if capacity.left(transaction)? == 0 {
         return Ok(ReceiptResult::Dropped);
     }
     let receipt = &received.receipt;
-    let added = transaction.statement(INSERT_UNMATCHED)?.execute(params![
+    let receipt_values = params![
         receipt.reference,
         received.provider.as_ref().map_or("", ConfigName::as_str),
         receipt.status.as_str(),
         receipt.status.reason(),
         receipt.at.timestamp_millis(),
         received_at,
-    ])?;
-    capacity.subtract(added);
+    ];
+    capacity.subtract(transaction.execute(INSERT_UNMATCHED, receipt_values)?);
     Ok(ReceiptResult::Unmatched)
 }
 
-/// Applies the receipts that arrived before their round was recorded, and returns the state after them; none if there
-/// are no such receipts.
+/// Applies the receipts that arrived before their round was recorded. Returns the state after these receipts; none if
+/// there are no such receipts.
 pub fn apply_unmatched(
     transaction: &mut WriteTransaction<'_>,
     id: DeliveryId,
     provider: &ConfigName,
     reference: &str,
 ) -> rusqlite::Result<Option<DeliveryStateKind>> {
-    let mut receipts = transaction
-        .statement(FIND_UNMATCHED)?
-        .query_map([reference, provider.as_str()], |row| decode_unmatched_receipt(row))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let reference_and_provider = [reference, provider.as_str()];
+    let mut receipts =
+        transaction.query_all(FIND_UNMATCHED, reference_and_provider, |row| decode_unmatched_receipt(row))?;
     if receipts.is_empty() {
         return Ok(None);
     }
@@ -178,6 +173,6 @@ pub fn apply_unmatched(
         delivery.apply_status(&receipt.status, receipt.at, receipt.received_at);
     }
     save_changes(transaction, &mut delivery)?;
-    transaction.statement(DELETE_UNMATCHED)?.execute([reference, provider.as_str()])?;
+    transaction.execute(DELETE_UNMATCHED, reference_and_provider)?;
     Ok(Some(delivery.state.kind()))
 }

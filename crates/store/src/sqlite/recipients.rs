@@ -1,32 +1,29 @@
 //! Recipients in SQLite: their status, opt-outs and opt-ins.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::store::SqliteStore;
-use super::unclaimed::suppress_waiting;
-use super::write_transaction::WriteTransaction;
-use crate::recipients::RecipientStore;
-use crate::rows::deliveries::decode_recipient;
-use postrider_core::error::Result;
-use postrider_core::id::DeliveryId;
+use super::{
+    query::query_optional, store::SqliteStore, unclaimed::suppress_waiting,
+    write_transaction::WriteTransaction,
+};
+use crate::{recipients::RecipientStore, rows::deliveries::decode_recipient};
 use postrider_core::inbound::{OptAction, OptChange};
-use postrider_core::name::ConfigName;
 use postrider_core::recipient::{Recipient, RecipientStatus};
-use postrider_core::round::InvalidatedAddress;
+use postrider_core::{error::Result, id::DeliveryId, name::ConfigName, round::InvalidatedAddress};
 
-static RECIPIENT: &str = sql!("sqlite/recipients/read_recipient");
-static SAVE_RECIPIENT: &str = sql!("sqlite/recipients/save_recipient");
+static RECIPIENT: &str = sql!("common/recipients/read_recipient");
+static SAVE_RECIPIENT: &str = sql!("common/recipients/save_recipient");
 static DEACTIVATE: &str = sql!("sqlite/recipients/deactivate_recipient");
-static OPT_OUT: &str = sql!("sqlite/recipients/opt_out_recipient");
+static OPT_OUT: &str = sql!("common/recipients/opt_out_recipient");
 static OPT_IN: &str = sql!("sqlite/recipients/opt_in_recipient");
-static INSERT_OPT_MESSAGE: &str = sql!("sqlite/recipients/insert_opt_message");
+static INSERT_OPT_MESSAGE: &str = sql!("common/recipients/insert_opt_message");
 
 #[async_trait]
 impl RecipientStore for SqliteStore {
     async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>> {
         let (channel, address) = (channel.clone(), address.to_owned());
-        self.read("cannot read a recipient", move |connection| recipient(connection, &channel, &address))
+        self.read("cannot read a recipient", move |connection| load_recipient(connection, &channel, &address))
             .await
     }
 
@@ -43,72 +40,61 @@ impl RecipientStore for SqliteStore {
     }
 }
 
-fn recipient(
+fn load_recipient(
     connection: &Connection,
     channel: &ConfigName,
     address: &str,
 ) -> rusqlite::Result<Option<Recipient>> {
-    connection
-        .prepare_cached(RECIPIENT)?
-        .query_row([channel.as_str(), address], |row| decode_recipient(row, channel, address))
-        .optional()
+    let channel_and_address = [channel.as_str(), address];
+    query_optional(connection, RECIPIENT, channel_and_address, |row| decode_recipient(row, channel, address))
 }
 
 /// Sets the status of a recipient; see [`RecipientStore::set_recipient`].
 pub fn set_recipient(transaction: &mut WriteTransaction<'_>, recipient: &Recipient) -> rusqlite::Result<()> {
-    let changed_at = recipient.changed_at;
-    transaction.statement(SAVE_RECIPIENT)?.execute(params![
+    let recipient_values = params![
         recipient.channel.as_str(),
         recipient.address,
         recipient.status.as_str(),
         recipient.reason,
         recipient.changed_by,
-        changed_at.timestamp_millis(),
-    ])?;
+        recipient.changed_at.timestamp_millis(),
+    ];
+    transaction.execute(SAVE_RECIPIENT, recipient_values)?;
     transaction.mark_has_recipients();
-    match recipient.status {
-        RecipientStatus::Active => Ok(()),
-        RecipientStatus::Inactive | RecipientStatus::OptedOut => {
-            suppress_waiting(transaction, &recipient.channel, &recipient.address, changed_at)
-        }
+    if recipient.status == RecipientStatus::Active {
+        return Ok(());
     }
+    suppress_waiting(transaction, &recipient.channel, &recipient.address, recipient.changed_at)
 }
 
 fn apply_opt_change(transaction: &mut WriteTransaction<'_>, change: &OptChange) -> rusqlite::Result<bool> {
     if is_repeated(transaction, change)? {
         return Ok(false);
     }
-    let statement = match change.action {
+    let sql = match change.action {
         OptAction::OptOut => OPT_OUT,
         OptAction::OptIn => OPT_IN,
     };
-    let changed = transaction.statement(statement)?.execute(params![
-        change.channel.as_str(),
-        change.address,
-        change.reason,
-        change.provider.as_str(),
-        change.at.timestamp_millis(),
-    ])?;
+    let (channel, provider) = (change.channel.as_str(), change.provider.as_str());
+    let change_values =
+        params![channel, change.address, change.reason, provider, change.at.timestamp_millis()];
+    let changed_rows = transaction.execute(sql, change_values)?;
     transaction.mark_has_recipients();
     if change.action == OptAction::OptOut {
         suppress_waiting(transaction, &change.channel, &change.address, change.at)?;
     }
-    Ok(changed > 0)
+    Ok(changed_rows > 0)
 }
 
-/// Returns whether the inbound message was applied before, and remembers it otherwise.
+/// Returns whether the inbound message was applied before. Otherwise stores its reference, so that the next call returns
+/// true.
 fn is_repeated(transaction: &mut WriteTransaction<'_>, change: &OptChange) -> rusqlite::Result<bool> {
     let Some(reference) = &change.reference else {
         return Ok(false);
     };
-    let inserted = transaction.statement(INSERT_OPT_MESSAGE)?.execute(params![
-        change.provider.as_str(),
-        reference,
-        change.channel.as_str(),
-        change.address,
-        change.at.timestamp_millis(),
-    ])?;
-    Ok(inserted == 0)
+    let (provider, channel) = (change.provider.as_str(), change.channel.as_str());
+    let message_values = params![provider, reference, channel, change.address, change.at.timestamp_millis()];
+    Ok(transaction.execute(INSERT_OPT_MESSAGE, message_values)? == 0)
 }
 
 /// Makes an address of a delivery inactive.
@@ -117,13 +103,9 @@ pub fn deactivate_address(
     id: DeliveryId,
     invalidated: &InvalidatedAddress<'_>,
 ) -> rusqlite::Result<()> {
-    transaction.statement(DEACTIVATE)?.execute(params![
-        id.0,
-        invalidated.reason,
-        invalidated.provider.as_str(),
-        invalidated.at.timestamp_millis(),
-        invalidated.address,
-    ])?;
+    let (provider, at) = (invalidated.provider.as_str(), invalidated.at.timestamp_millis());
+    let recipient_values = params![id.0, invalidated.reason, provider, at, invalidated.address];
+    transaction.execute(DEACTIVATE, recipient_values)?;
     transaction.mark_has_recipients();
     Ok(())
 }

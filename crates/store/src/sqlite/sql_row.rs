@@ -1,6 +1,6 @@
 //! Rows of SQLite, read by column name.
 
-use rusqlite::types::{Type, ValueRef};
+use rusqlite::types::Type;
 
 use crate::rows::SqlRow;
 
@@ -20,23 +20,17 @@ impl SqlRow for rusqlite::Row<'_> {
     }
 
     fn optional_word(&self, column: &str) -> rusqlite::Result<Option<&str>> {
-        match self.get_ref(column)? {
-            ValueRef::Null => Ok(None),
-            value => Ok(Some(value.as_str()?)),
-        }
+        Ok(self.get_ref(column)?.as_str_or_null()?)
     }
 
     fn optional_bytes(&self, column: &str) -> rusqlite::Result<Option<&[u8]>> {
-        match self.get_ref(column)? {
-            ValueRef::Null => Ok(None),
-            value => Ok(Some(value.as_blob()?)),
-        }
+        Ok(self.get_ref(column)?.as_blob_or_null()?)
     }
 
     fn invalid_value(&self, column: &str, value: &str) -> rusqlite::Error {
-        let kind = self.get_ref(column).map_or(Type::Null, |value| value.data_type());
+        let column_type = self.get_ref(column).map_or(Type::Null, |value| value.data_type());
         let index = self.as_ref().column_index(column).unwrap_or_default();
         let cause = format!("column {column}: unexpected value {value:?}");
-        rusqlite::Error::FromSqlConversionFailure(index, kind, cause.into())
+        rusqlite::Error::FromSqlConversionFailure(index, column_type, cause.into())
     }
 }

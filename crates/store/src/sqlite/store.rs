@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::connect;
-use super::errors::to_error;
 use super::migrate as migrations;
-use super::reader_pool::ReaderPool;
-use super::write_thread::WriteThread;
-use super::write_transaction::WriteTransaction;
-use crate::copy::write_guard::require_open;
-use crate::rows::SqlRow;
+use super::{
+    connect, errors::to_error, reader_pool::ReaderPool, write_thread::WriteThread,
+    write_transaction::WriteTransaction,
+};
+use crate::{copy::write_guard::require_open, rows::SqlRow};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 static MOVE_STATE: &str = sql!("sqlite/copy/read_state");
@@ -30,7 +28,10 @@ impl SqliteStore {
     pub fn open(file: &Path, lock_timeout: Duration) -> Result<Self> {
         let (connection, _) = open_and_migrate(file, lock_timeout)?;
         refuse_moved(&connection)?;
-        let file = absolute(file)?;
+        // The absolute path does not change with the working directory.
+        let file = std::path::absolute(file).map_err(|error| {
+            Error::with_source(ErrorKind::Usage, "cannot find the working directory", error)
+        })?;
         Ok(Self {
             readers: ReaderPool::new(file.clone(), lock_timeout),
             write_thread: WriteThread::start(connection, file.clone(), lock_timeout)?,
@@ -66,49 +67,43 @@ impl Drop for SqliteStore {
 
 /// Brings the schema of a file up to date and returns the names of the applied migrations.
 pub fn migrate(file: &Path, lock_timeout: Duration) -> Result<Vec<String>> {
-    open_and_migrate(file, lock_timeout).map(|(_, applied)| applied)
+    open_and_migrate(file, lock_timeout).map(|(_, applied_names)| applied_names)
 }
 
 /// Returns the names of the migrations that [`migrate`] would apply. Creates no file and changes nothing.
 pub fn pending_migrations(file: &Path, lock_timeout: Duration) -> Result<Vec<String>> {
-    let context = format!("cannot open the database {}", file.display());
+    let context = open_error_context(file);
     if !file.exists() {
         check_folder_writable(file)
             .map_err(|cause| Error::with_source(ErrorKind::Unavailable, context, cause))?;
         return Ok(migrations::all_names());
     }
-    let connection = connect::open_reader(file, lock_timeout).map_err(|error| to_error(&context, error))?;
-    migrations::pending(&connection)
+    let connection = connect::open_reader(file, lock_timeout).map_err(to_error(&context))?;
+    migrations::pending_names(&connection)
 }
 
 /// Creates and deletes a file beside `file`.
 fn check_folder_writable(file: &Path) -> std::io::Result<()> {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".check-{}", std::process::id()));
-    let beside = file.with_file_name(name);
-    std::fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
-    std::fs::remove_file(&beside)
+    let probe_file = file.with_added_extension(format!("check-{}", std::process::id()));
+    std::fs::File::create_new(&probe_file)?;
+    std::fs::remove_file(&probe_file)
+}
+
+fn open_error_context(file: &Path) -> String {
+    format!("cannot open the database {}", file.display())
 }
 
 fn open_and_migrate(file: &Path, lock_timeout: Duration) -> Result<(Connection, Vec<String>)> {
-    let context = format!("cannot open the database {}", file.display());
     let mut connection =
-        connect::open_writer(file, lock_timeout).map_err(|error| to_error(&context, error))?;
-    let applied = migrations::apply(&mut connection)?;
-    Ok((connection, applied))
+        connect::open_writer(file, lock_timeout).map_err(to_error(&open_error_context(file)))?;
+    let applied_names = migrations::apply(&mut connection)?;
+    Ok((connection, applied_names))
 }
 
 /// Refuses a store that was moved, or that a move is filling.
 fn refuse_moved(connection: &Connection) -> Result<()> {
-    let state = connection
-        .query_row(MOVE_STATE, [], |row| Ok((row.optional_text("moved_to")?, row.bool("is_receiving")?)));
-    let (moved_to, is_receiving) =
-        state.map_err(|error| to_error("cannot read the state of the store", error))?;
+    let (moved_to, is_receiving) = connection
+        .query_row(MOVE_STATE, [], |row| Ok((row.optional_text("moved_to")?, row.bool("is_receiving")?)))
+        .map_err(to_error("cannot read the state of the store"))?;
     require_open(moved_to.as_deref(), is_receiving)
-}
-
-/// Returns the absolute path, which does not change with the working directory.
-fn absolute(file: &Path) -> Result<PathBuf> {
-    std::path::absolute(file)
-        .map_err(|error| Error::with_source(ErrorKind::Usage, "cannot find the working directory", error))
 }

@@ -1,16 +1,12 @@
 //! Checks whether recipients may be written to.
 
-use rusqlite::OptionalExtension;
-
 use super::write_transaction::WriteTransaction;
 use crate::rows::SqlRow;
-use postrider_core::contact::Contact;
-use postrider_core::message::NewDelivery;
-use postrider_core::name::ConfigName;
+use postrider_core::{contact::Contact, message::NewDelivery, name::ConfigName};
 
 static IS_SUPPRESSED: &str = sql!("sqlite/accept/find_suppressed_recipients");
 
-/// Returns whether none of the addresses of a delivery is active.
+/// Returns whether no address of a delivery is active.
 pub fn has_no_active_address(
     transaction: &mut WriteTransaction<'_>,
     delivery: &NewDelivery,
@@ -27,19 +23,19 @@ pub fn has_no_active_address(
     Ok(true)
 }
 
-/// Returns the contacts that are active.
+/// Returns the active contacts.
 pub fn active_contacts(
     transaction: &mut WriteTransaction<'_>,
     channel: &ConfigName,
     contacts: Vec<Contact>,
 ) -> rusqlite::Result<Vec<Contact>> {
-    let mut active = Vec::with_capacity(contacts.len());
+    let mut active_contacts = Vec::with_capacity(contacts.len());
     for contact in contacts {
         if !is_suppressed(transaction, channel, &contact.address)? {
-            active.push(contact);
+            active_contacts.push(contact);
         }
     }
-    Ok(active)
+    Ok(active_contacts)
 }
 
 fn is_suppressed(
@@ -50,9 +46,8 @@ fn is_suppressed(
     if !transaction.has_recipients()? {
         return Ok(false);
     }
-    let is_suppressed = transaction
-        .statement(IS_SUPPRESSED)?
-        .query_row([channel.as_str(), address], |row| row.bool("is_suppressed"))
-        .optional()?;
+    let channel_and_address = [channel.as_str(), address];
+    let is_suppressed =
+        transaction.query_optional(IS_SUPPRESSED, channel_and_address, |row| row.bool("is_suppressed"))?;
     Ok(is_suppressed.unwrap_or(false))
 }

@@ -1,8 +1,6 @@
 //! The conformance suite on SQLite, and tests of SQLite's own: locks, failures, migrations, backups, query plans.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use rusqlite::Connection;
 
@@ -11,11 +9,8 @@ mod failures;
 mod files;
 mod plans;
 
-use super::SqliteStore;
-use super::write_transaction::WriteTransaction;
-use crate::conformance_tests;
-use crate::testing::fixtures::StoreOpener;
-use crate::{MessageQuery, ReadStore, Store};
+use super::{SqliteStore, write_transaction::WriteTransaction};
+use crate::{MessageQuery, ReadStore, Store, conformance_tests, testing::fixtures::StoreOpener};
 
 /// Returns an opener of an empty database in a folder of its own, which is deleted with the opener.
 fn fresh_database() -> StoreOpener {

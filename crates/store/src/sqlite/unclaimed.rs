@@ -2,43 +2,37 @@
 
 use rusqlite::params;
 
-use super::events;
-use super::write_transaction::WriteTransaction;
-use crate::admin::UnclaimedDelivery;
-use crate::rows::SqlRow;
+use super::{events, write_transaction::WriteTransaction};
 use crate::rows::deliveries::{StateColumns, decode_unclaimed_delivery};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryState;
-use postrider_core::name::ConfigName;
+use crate::{admin::UnclaimedDelivery, rows::SqlRow};
+use postrider_core::{clock::Timestamp, delivery::DeliveryState, name::ConfigName};
 
-static LOAD: &str = sql!("sqlite/claim/load_for_change");
+static LOAD_UNCLAIMED: &str = sql!("sqlite/claim/load_for_change");
 static SAVE_STATE: &str = sql!("sqlite/claim/apply_change");
-static WAITING_FOR_ADDRESS: &str = sql!("sqlite/recipients/select_waiting_deliveries");
+static WAITING_FOR_ADDRESS: &str = sql!("common/recipients/select_waiting_deliveries");
 
-/// Loads the deliveries with ids from `first` to `last` that no worker holds.
+/// Loads the deliveries with ids from `first_id` to `last_id` that no worker holds.
 pub fn load_unclaimed(
     transaction: &mut WriteTransaction<'_>,
-    first: i64,
-    last: i64,
+    first_id: i64,
+    last_id: i64,
 ) -> rusqlite::Result<Vec<UnclaimedDelivery>> {
-    transaction
-        .statement(LOAD)?
-        .query_map([first, last], |row| decode_unclaimed_delivery(row))?
-        .filter_map(rusqlite::Result::transpose)
-        .collect()
+    let deliveries =
+        transaction.query_all(LOAD_UNCLAIMED, [first_id, last_id], |row| decode_unclaimed_delivery(row))?;
+    Ok(deliveries.into_iter().flatten().collect())
 }
 
-/// Changes the state of a delivery; one that had failed expires at `expires_at` at the earliest.
+/// Changes the state of a delivery. The expiry of a failed delivery becomes `expires_at` or stays later.
 pub fn save_state(
     transaction: &mut WriteTransaction<'_>,
     delivery: &UnclaimedDelivery,
-    next: &DeliveryState,
+    new_state: &DeliveryState,
     now: Timestamp,
     expires_at: Timestamp,
 ) -> rusqlite::Result<()> {
     let rollup_position = transaction.rollup_position()?;
-    let columns = StateColumns::from_state(next);
-    transaction.statement(SAVE_STATE)?.execute(params![
+    let columns = StateColumns::from_state(new_state);
+    let state_values = params![
         delivery.id.0,
         columns.state,
         columns.failure,
@@ -47,28 +41,26 @@ pub fn save_state(
         columns.ended_at,
         expires_at.timestamp_millis(),
         rollup_position,
-    ])?;
-    if let Some(event) = delivery.change_event(next, now) {
+    ];
+    transaction.execute(SAVE_STATE, state_values)?;
+    if let Some(event) = delivery.change_event(new_state, now) {
         events::insert_event(transaction, &event)?;
     }
     Ok(())
 }
 
-/// Cancels the waiting deliveries to an address that is no longer active, except those that a worker holds.
+/// Cancels the waiting deliveries to an address that is no longer active, except deliveries that a worker holds.
 pub fn suppress_waiting(
     transaction: &mut WriteTransaction<'_>,
     channel: &ConfigName,
     address: &str,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let waiting = transaction
-        .statement(WAITING_FOR_ADDRESS)?
-        .query_map([address, channel.as_str()], |row| row.integer("id"))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    for id in waiting {
+    let address_and_channel = [address, channel.as_str()];
+    for id in transaction.query_all(WAITING_FOR_ADDRESS, address_and_channel, |row| row.integer("id"))? {
         for delivery in load_unclaimed(transaction, id, id)? {
-            if let Some(suppressed) = delivery.state.suppress(now) {
-                save_state(transaction, &delivery, &suppressed, now, now)?;
+            if let Some(suppressed_state) = delivery.state.suppress(now) {
+                save_state(transaction, &delivery, &suppressed_state, now, now)?;
             }
         }
     }

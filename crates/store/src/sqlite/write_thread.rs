@@ -3,19 +3,17 @@
 //! The thread takes all operations that wait, runs them in one transaction, commits once, and sends the results. The
 //! batch size follows the load; there are no timers. If an operation fails or panics, the batch is rolled back and run
 //! again in halves until the failing operation is alone, so it affects no other. The thread survives every operation.
+//! PostgreSQL has its own group commit, in `postgres/group_commit.rs`: its batches are asynchronous, of one kind of
+//! operation, and limited in time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use std::{path::PathBuf, sync::Arc, thread::JoinHandle};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::connect;
-use super::errors;
-use super::write_transaction::WriteTransaction;
+use super::{connect, errors, write_transaction::WriteTransaction};
 use crate::commit_stats::CommitStats;
 use postrider_core::error::{Error, ErrorKind, Result};
 
@@ -59,14 +57,14 @@ impl WriteThread {
         F: FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, result) = oneshot::channel();
-        let operation = Box::new(PendingWrite { context, work, outcome: None, reply: Some(reply) });
+        let operation = Box::new(PendingWrite { context, work, output: None, reply: Some(reply) });
         let closed = || Error::new(ErrorKind::Unavailable, format!("{context}: the store is closed"));
         let operations = self.operations.as_ref().ok_or_else(closed)?;
         operations.send(operation).await.map_err(|_| closed())?;
         result.await.map_err(|_| closed())?
     }
 
-    /// Returns the counters of the commits.
+    /// Returns the histograms of the commits.
     pub fn stats(&self) -> &CommitStats {
         &self.stats
     }
@@ -91,15 +89,15 @@ trait WriteOperation: Send {
 struct PendingWrite<T, F> {
     context: &'static str,
     work: F,
-    outcome: Option<T>,
+    output: Option<T>,
     reply: Option<oneshot::Sender<Result<T>>>,
 }
 
 impl<T, F> PendingWrite<T, F> {
-    /// Sends the result, unless the caller no longer waits for it.
-    fn send_reply(&mut self, outcome: Result<T>) {
+    /// Sends the result, unless the caller no longer waits for the result.
+    fn send_reply(&mut self, result: Result<T>) {
         if let Some(reply) = self.reply.take() {
-            drop(reply.send(outcome));
+            drop(reply.send(result));
         }
     }
 }
@@ -110,55 +108,40 @@ where
     F: FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<T> + Send,
 {
     fn run(&mut self, transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<()> {
-        self.outcome = Some((self.work)(transaction)?);
+        self.output = Some((self.work)(transaction)?);
         Ok(())
     }
 
     fn succeed(&mut self) {
-        if let Some(outcome) = self.outcome.take() {
-            self.send_reply(Ok(outcome));
+        if let Some(output) = self.output.take() {
+            self.send_reply(Ok(output));
         }
     }
 
     fn fail(&mut self, error: &BatchError) {
-        let message = format!("{}: {}", self.context, error.client_message());
-        self.send_reply(Err(Error::with_source(error.kind(), message, error.to_string())));
+        let message = format!("{}: {}", self.context, error.client_message);
+        self.send_reply(Err(Error::with_source(error.kind, message, error.cause.clone())));
     }
 }
 
 /// The reason why a transaction did not happen.
-enum BatchError {
-    Sqlite(rusqlite::Error),
-    Panic,
+struct BatchError {
+    kind: ErrorKind,
+    client_message: &'static str,
+    cause: String,
 }
 
 impl BatchError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Sqlite(error) => errors::error_kind(error),
-            Self::Panic => ErrorKind::Internal,
-        }
-    }
-
-    fn client_message(&self) -> &'static str {
-        match self {
-            Self::Sqlite(error) => errors::client_message(error),
-            Self::Panic => "a defect in the store",
-        }
-    }
-
     /// Returns whether the error would hit every operation of the batch, as a full disk does.
     fn affects_all(&self) -> bool {
-        self.kind() == ErrorKind::Unavailable
+        self.kind == ErrorKind::Unavailable
     }
 }
 
-impl std::fmt::Display for BatchError {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Sqlite(error) => error.fmt(out),
-            Self::Panic => out.write_str("an operation panicked"),
-        }
+impl From<rusqlite::Error> for BatchError {
+    fn from(error: rusqlite::Error) -> Self {
+        let (kind, client_message) = (errors::error_kind(&error), errors::client_message(&error));
+        Self { kind, client_message, cause: error.to_string() }
     }
 }
 
@@ -213,9 +196,9 @@ fn commit_batch(
             !error.affects_all()
         }
         Err(_) => {
-            let (first, second) = batch.split_at_mut(batch.len() / 2);
-            let is_healthy = commit_batch(transaction, first, stats);
-            commit_batch(transaction, second, stats) && is_healthy
+            let (first_half, second_half) = batch.split_at_mut(batch.len() / 2);
+            let is_healthy = commit_batch(transaction, first_half, stats);
+            commit_batch(transaction, second_half, stats) && is_healthy
         }
     }
 }
@@ -232,14 +215,18 @@ fn run_batch(
         }
         transaction.commit()
     }));
-    let failure = match outcome {
+    let error = match outcome {
         Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) => BatchError::Sqlite(error),
-        Err(_) => BatchError::Panic,
+        Ok(Err(error)) => error.into(),
+        Err(_) => BatchError {
+            kind: ErrorKind::Internal,
+            client_message: "a defect in the store",
+            cause: "an operation panicked".to_owned(),
+        },
     };
-    if let Err(error) = transaction.rollback() {
-        log::error!("store: rollback failed: error={error}");
-        return Err(BatchError::Sqlite(error));
+    if let Err(rollback_error) = transaction.rollback() {
+        log::error!("store: rollback failed: error={rollback_error}");
+        return Err(rollback_error.into());
     }
-    Err(failure)
+    Err(error)
 }

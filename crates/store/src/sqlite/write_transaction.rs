@@ -1,12 +1,11 @@
 //! The write transaction: the write connection, its prepared statements, and values cached for one transaction.
 //!
 //! Statements are found by the address of their text: rusqlite's own cache hashes the text, which costs more than running
-//! the shorter ones. Used on the write thread only.
+//! the shorter statements. Used on the write thread only.
 
-use rusqlite::{Connection, Statement};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Statement};
 
-use crate::rollups::HOUR_MS;
-use crate::rows::SqlRow;
+use crate::{rollups::HOUR_MS, rows::SqlRow};
 
 static BEGIN: &str = "BEGIN IMMEDIATE";
 static COMMIT: &str = "COMMIT";
@@ -46,8 +45,8 @@ impl<'c> WriteTransaction<'c> {
 
     /// Returns a statement, prepared at its first use. The text must be a `static`, so that its address identifies it.
     pub fn statement(&mut self, sql: &'static str) -> rusqlite::Result<&mut Statement<'c>> {
-        let prepared = self.statements.iter().position(|(text, _)| std::ptr::eq(*text, sql));
-        let index = if let Some(index) = prepared {
+        let prepared_index = self.statements.iter().position(|(text, _)| std::ptr::eq(*text, sql));
+        let index = if let Some(index) = prepared_index {
             index
         } else {
             self.statements.push((sql, self.connection.prepare(sql)?));
@@ -56,18 +55,53 @@ impl<'c> WriteTransaction<'c> {
         Ok(&mut self.statements[index].1)
     }
 
+    /// Runs a statement and returns the number of changed rows.
+    pub fn execute(&mut self, sql: &'static str, values: impl Params) -> rusqlite::Result<usize> {
+        self.statement(sql)?.execute(values)
+    }
+
+    /// Returns all rows of a query.
+    pub fn query_all<T>(
+        &mut self,
+        sql: &'static str,
+        values: impl Params,
+        decode: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>> {
+        self.statement(sql)?.query_map(values, decode)?.collect()
+    }
+
+    /// Returns the only row of a query.
+    pub fn query_one<T>(
+        &mut self,
+        sql: &'static str,
+        values: impl Params,
+        decode: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.statement(sql)?.query_row(values, decode)
+    }
+
+    /// Returns the first row of a query; none if there is no row.
+    pub fn query_optional<T>(
+        &mut self,
+        sql: &'static str,
+        values: impl Params,
+        decode: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Option<T>> {
+        self.query_one(sql, values, decode).optional()
+    }
+
     /// Takes the write lock; waits for other processes up to the lock timeout.
     pub fn begin(&mut self) -> rusqlite::Result<()> {
         self.cache = TransactionCache::default();
-        self.statement(BEGIN)?.execute([]).map(drop)
+        self.execute(BEGIN, []).map(drop)
     }
 
     /// Commits everything since `begin`.
     pub fn commit(&mut self) -> rusqlite::Result<()> {
-        for hour in std::mem::take(&mut self.cache.hours) {
-            self.statement(SAVE_HOUR)?.execute([hour.hour, hour.first_number, hour.last_number])?;
+        for accepted in std::mem::take(&mut self.cache.hours) {
+            self.execute(SAVE_HOUR, [accepted.hour, accepted.first_number, accepted.last_number])?;
         }
-        self.statement(COMMIT)?.execute([]).map(drop)
+        self.execute(COMMIT, []).map(drop)
     }
 
     /// Rolls back everything since `begin`, unless SQLite did so after a failure.
@@ -82,12 +116,12 @@ impl<'c> WriteTransaction<'c> {
     pub fn next_message_number(&mut self, created_at_ms: i64) -> rusqlite::Result<i64> {
         let number = match self.cache.next_number {
             Some(number) => number,
-            None => self.statement(NEXT_MESSAGE_NUMBER)?.query_row([], |row| row.integer("number"))?,
+            None => self.query_one(NEXT_MESSAGE_NUMBER, [], |row| row.integer("number"))?,
         };
         self.cache.next_number = Some(number + 1);
         let hour = created_at_ms.div_euclid(HOUR_MS);
-        match self.cache.hours.iter_mut().find(|accepted_hour| accepted_hour.hour == hour) {
-            Some(accepted_hour) => accepted_hour.last_number = number,
+        match self.cache.hours.iter_mut().find(|accepted| accepted.hour == hour) {
+            Some(accepted) => accepted.last_number = number,
             None => self.cache.hours.push(AcceptedHour { hour, first_number: number, last_number: number }),
         }
         Ok(number)
@@ -98,13 +132,12 @@ impl<'c> WriteTransaction<'c> {
         if let Some(has_recipients) = self.cache.has_recipients {
             return Ok(has_recipients);
         }
-        let has_recipients =
-            self.statement(HAS_RECIPIENTS)?.query_row([], |row| row.bool("has_recipients"))?;
+        let has_recipients = self.query_one(HAS_RECIPIENTS, [], |row| row.bool("has_recipients"))?;
         self.cache.has_recipients = Some(has_recipients);
         Ok(has_recipients)
     }
 
-    /// Notes that this transaction set the status of a recipient.
+    /// Remembers that this transaction set the status of a recipient.
     pub fn mark_has_recipients(&mut self) {
         self.cache.has_recipients = Some(true);
     }
@@ -114,12 +147,12 @@ impl<'c> WriteTransaction<'c> {
         if let Some(position) = self.cache.rollup_position {
             return Ok(position);
         }
-        let position = self.statement(ROLLUP_POSITION)?.query_row([], |row| row.integer("value"))?;
+        let position = self.query_one(ROLLUP_POSITION, [], |row| row.integer("value"))?;
         self.cache.rollup_position = Some(position);
         Ok(position)
     }
 
-    /// Notes that this transaction moved the rollup position.
+    /// Remembers that this transaction moved the rollup position.
     pub fn set_rollup_position(&mut self, position: i64) {
         self.cache.rollup_position = Some(position);
     }

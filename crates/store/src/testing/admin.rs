@@ -4,28 +4,26 @@ use super::fixtures::*;
 use crate::{
     Backlog, Cancelled, DeliverySelection, MessageList, MessageQuery, ReportSnapshot, SelectableStatus,
 };
-use postrider_core::attempt::Outcome;
-use postrider_core::capacity::Capacity;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
-use postrider_core::id::DeliveryId;
-use postrider_core::priority::Priority;
-use postrider_core::queue_entry::QueueEntry;
 use postrider_core::recipient::{self, Recipient};
+use postrider_core::{
+    attempt::Outcome, capacity::Capacity, id::DeliveryId, priority::Priority, queue_entry::QueueEntry,
+};
 
 pub async fn a_message_with_waiting_deliveries_can_be_cancelled(open: OpenStore<'_>) {
     let store = open();
-    let mut new = sms(1);
-    new.deliveries.push(new_delivery("email", "a@example.org"));
-    new.deliveries.push(new_delivery("push", "token"));
-    let first = accepted(&*store, new).await;
-    claim_and_send(&*store, first, "blue", "b-1", at(1)).await;
+    let mut new_message = sms(1);
+    new_message.deliveries.push(new_delivery("email", "a@example.org"));
+    new_message.deliveries.push(new_delivery("push", "token"));
+    let first_delivery_id = accepted(&*store, new_message).await;
+    claim_and_send(&*store, first_delivery_id, "blue", "b-1", at(1)).await;
     assert_eq!(
         store.cancel_message(id(1), at(2)).await.unwrap(),
         Cancelled::Done(vec![name("email"), name("push")])
     );
-    let states: Vec<_> = find_message(&*store, 1).await.deliveries;
-    assert_eq!(states[0].state, sent_state("blue", "b-1", at(1)));
-    for delivery in &states[1..] {
+    let deliveries: Vec<_> = find_message(&*store, 1).await.deliveries;
+    assert_eq!(deliveries[0].state, sent_state("blue", "b-1", at(1)));
+    for delivery in &deliveries[1..] {
         let DeliveryState::Failed { failure, at: failed_at, .. } = delivery.state else {
             panic!("{delivery:?}");
         };
@@ -37,8 +35,8 @@ pub async fn a_message_with_waiting_deliveries_can_be_cancelled(open: OpenStore<
 
 pub async fn a_claimed_delivery_cannot_be_cancelled(open: OpenStore<'_>) {
     let store = open();
-    let delivery = accepted(&*store, sms(1)).await;
-    let claim = claimed(&*store, delivery, at(1)).await;
+    let delivery_id = accepted(&*store, sms(1)).await;
+    let claim = claimed(&*store, delivery_id, at(1)).await;
     assert_eq!(store.cancel_message(id(1), at(2)).await.unwrap(), Cancelled::TooLate);
     record(&*store, finished_round(&claim, vec![], waiting_state(at(50), "down"), at(3))).await;
     assert_eq!(store.cancel_message(id(1), at(4)).await.unwrap(), Cancelled::Done(vec![name("sms")]));
@@ -60,75 +58,78 @@ pub async fn search_pages_go_back_in_time(open: OpenStore<'_>) {
     let store = open();
     store.accept((1..=5).map(sms).collect()).await.unwrap();
     let query = |before| MessageQuery { before, limit: 2, ..MessageQuery::default() };
-    let first = store.search(query(None)).await.unwrap();
-    assert_eq!(ids_of(&first), id_strings(&[5, 4]));
-    let second = store.search(query(first.next)).await.unwrap();
-    assert_eq!(ids_of(&second), id_strings(&[3, 2]));
-    let third = store.search(query(second.next)).await.unwrap();
-    assert_eq!(ids_of(&third), id_strings(&[1]));
-    assert_eq!(third.next, None);
-    assert_eq!(third.messages[0].deliveries.len(), 1);
+    let first_page = store.search(query(None)).await.unwrap();
+    assert_eq!(ids_of(&first_page), id_strings(&[5, 4]));
+    let second_page = store.search(query(first_page.next)).await.unwrap();
+    assert_eq!(ids_of(&second_page), id_strings(&[3, 2]));
+    let third_page = store.search(query(second_page.next)).await.unwrap();
+    assert_eq!(ids_of(&third_page), id_strings(&[1]));
+    assert_eq!(third_page.next, None);
+    assert_eq!(third_page.messages[0].deliveries.len(), 1);
 }
 
 pub async fn search_finds_by_address_state_and_time(open: OpenStore<'_>) {
     let store = open();
     for number in 1..=8 {
-        let mut new = sms_to(number, if number % 2 == 0 { "+98even" } else { "+98odd" });
-        new.created_at = at(i64::try_from(number).unwrap() * 1800);
-        let delivery = accepted(&*store, new).await;
+        let mut new_message = sms_to(number, if number % 2 == 0 { "+98even" } else { "+98odd" });
+        new_message.created_at = at(i64::try_from(number).unwrap() * 1800);
+        let delivery_id = accepted(&*store, new_message).await;
         match number {
-            1..=2 => claim_and_send(&*store, delivery, "blue", "b", at(1)).await,
-            3..=4 => claim_and_fail(&*store, delivery, Failure::Rejected, at(1)).await,
+            1..=2 => claim_and_send(&*store, delivery_id, "blue", "b", at(1)).await,
+            3..=4 => claim_and_fail(&*store, delivery_id, Failure::Rejected, at(1)).await,
             _ => {}
         }
     }
-    let search = async |to: Option<&str>, state, since: Option<i64>| {
+    let search_ids = async |to: Option<&str>, state, since: Option<i64>| {
         let to = to.map(str::to_owned);
         let query = MessageQuery { to, state, since: since.map(at), before: None, limit: 9 };
         ids_of(&store.search(query).await.unwrap())
     };
-    assert_eq!(search(Some("+98odd"), None, None).await, id_strings(&[7, 5, 3, 1]));
-    assert_eq!(search(Some("+98odd"), Some(DeliveryStateKind::Failed), None).await, id_strings(&[3]));
-    assert_eq!(search(None, Some(DeliveryStateKind::Sent), None).await, id_strings(&[2, 1]));
-    assert_eq!(search(None, Some(DeliveryStateKind::Waiting), None).await, id_strings(&[8, 7, 6, 5]));
-    assert_eq!(search(None, Some(DeliveryStateKind::Delivered), None).await, id_strings(&[]));
-    assert_eq!(search(None, None, Some(1800 * 7)).await, id_strings(&[8, 7]));
-    assert_eq!(search(None, Some(DeliveryStateKind::Waiting), Some(1800 * 7 + 1)).await, id_strings(&[8]));
-    assert_eq!(search(None, Some(DeliveryStateKind::Failed), Some(1800 * 4)).await, id_strings(&[4]));
-    assert_eq!(search(Some("+98even"), None, Some(1800 * 6)).await, id_strings(&[8, 6]));
-    assert_eq!(search(None, None, Some(999_999)).await, id_strings(&[]));
-    assert_eq!(search(Some("nobody"), None, None).await, id_strings(&[]));
+    assert_eq!(search_ids(Some("+98odd"), None, None).await, id_strings(&[7, 5, 3, 1]));
+    assert_eq!(search_ids(Some("+98odd"), Some(DeliveryStateKind::Failed), None).await, id_strings(&[3]));
+    assert_eq!(search_ids(None, Some(DeliveryStateKind::Sent), None).await, id_strings(&[2, 1]));
+    assert_eq!(search_ids(None, Some(DeliveryStateKind::Waiting), None).await, id_strings(&[8, 7, 6, 5]));
+    assert_eq!(search_ids(None, Some(DeliveryStateKind::Delivered), None).await, id_strings(&[]));
+    assert_eq!(search_ids(None, None, Some(1800 * 7)).await, id_strings(&[8, 7]));
+    assert_eq!(
+        search_ids(None, Some(DeliveryStateKind::Waiting), Some(1800 * 7 + 1)).await,
+        id_strings(&[8])
+    );
+    assert_eq!(search_ids(None, Some(DeliveryStateKind::Failed), Some(1800 * 4)).await, id_strings(&[4]));
+    assert_eq!(search_ids(Some("+98even"), None, Some(1800 * 6)).await, id_strings(&[8, 6]));
+    assert_eq!(search_ids(None, None, Some(999_999)).await, id_strings(&[]));
+    assert_eq!(search_ids(Some("nobody"), None, None).await, id_strings(&[]));
 }
 
 pub async fn a_search_counts_a_message_once(open: OpenStore<'_>) {
     let store = open();
     for number in 1..=3 {
-        let mut new = sms(number);
-        new.deliveries =
+        let mut new_message = sms(number);
+        new_message.deliveries =
             vec![new_delivery("sms", "+981"), new_delivery("voice", "+981"), new_delivery("fax", "+981")];
-        accepted(&*store, new).await;
+        accepted(&*store, new_message).await;
     }
     for (to, state) in [(Some("+981"), None), (None, Some(DeliveryStateKind::Waiting))] {
         let query = MessageQuery { to: to.map(str::to_owned), state, limit: 2, ..MessageQuery::default() };
-        let page = store.search(query.clone()).await.unwrap();
-        assert_eq!(ids_of(&page), id_strings(&[3, 2]));
-        let rest = store.search(MessageQuery { before: page.next, ..query }).await.unwrap();
-        assert_eq!((ids_of(&rest), rest.next), (id_strings(&[1]), None));
+        let first_page = store.search(query.clone()).await.unwrap();
+        assert_eq!(ids_of(&first_page), id_strings(&[3, 2]));
+        let last_page = store.search(MessageQuery { before: first_page.next, ..query }).await.unwrap();
+        assert_eq!((ids_of(&last_page), last_page.next), (id_strings(&[1]), None));
     }
 }
 
 pub async fn operators_select_failed_and_waiting_deliveries(open: OpenStore<'_>) {
     let store = open();
-    let mut ids = Vec::new();
+    let mut delivery_ids = Vec::new();
     for number in 1..=6 {
-        let mut new = sms(number);
-        new.created_at = at(i64::try_from(number).unwrap() * 1800);
-        ids.push(accepted(&*store, new).await);
+        let mut new_message = sms(number);
+        new_message.created_at = at(i64::try_from(number).unwrap() * 1800);
+        delivery_ids.push(accepted(&*store, new_message).await);
     }
-    claim_and_fail(&*store, ids[0], Failure::Exhausted, at(1)).await;
-    claim_and_fail(&*store, ids[1], Failure::Rejected, at(1)).await;
+    claim_and_fail(&*store, delivery_ids[0], Failure::Exhausted, at(1)).await;
+    claim_and_fail(&*store, delivery_ids[1], Failure::Rejected, at(1)).await;
     store.cancel_message(id(3), at(1)).await.unwrap();
-    let claim = claimed(&*store, ids[3], at(1)).await;
+    let claim = claimed(&*store, delivery_ids[3], at(1)).await;
     let attempts =
         vec![attempt("red", unavailable_outcome(), at(1)), attempt("blue", unavailable_outcome(), at(2))];
     record(&*store, finished_round(&claim, attempts, waiting_state(at(99_999), "down"), at(3))).await;
@@ -137,27 +138,28 @@ pub async fn operators_select_failed_and_waiting_deliveries(open: OpenStore<'_>)
         let selection = DeliverySelection { status: select, provider, since: since.map(at), limit };
         store.select_deliveries(selection).await.unwrap()
     };
-    assert_eq!(select(SelectableStatus::Failed, None, None, 9).await, ids[..2]);
-    assert_eq!(select(SelectableStatus::Failed, None, None, 1).await, ids[..1]);
-    assert_eq!(select(SelectableStatus::Failed, None, Some(3600), 9).await, ids[1..2]);
-    assert_eq!(select(SelectableStatus::Failed, Some("red"), None, 9).await, ids[..2]);
+    assert_eq!(select(SelectableStatus::Failed, None, None, 9).await, delivery_ids[..2]);
+    assert_eq!(select(SelectableStatus::Failed, None, None, 1).await, delivery_ids[..1]);
+    assert_eq!(select(SelectableStatus::Failed, None, Some(3600), 9).await, delivery_ids[1..2]);
+    assert_eq!(select(SelectableStatus::Failed, Some("red"), None, 9).await, delivery_ids[..2]);
     assert_eq!(select(SelectableStatus::Failed, Some("blue"), None, 9).await, []);
-    assert_eq!(select(SelectableStatus::Waiting, None, None, 9).await, ids[3..]);
-    assert_eq!(select(SelectableStatus::Waiting, Some("blue"), None, 9).await, ids[3..4]);
+    assert_eq!(select(SelectableStatus::Waiting, None, None, 9).await, delivery_ids[3..]);
+    assert_eq!(select(SelectableStatus::Waiting, Some("blue"), None, 9).await, delivery_ids[3..4]);
     assert_eq!(select(SelectableStatus::Waiting, Some("red"), None, 9).await, []);
 }
 
 pub async fn requeued_deliveries_have_all_their_tries(open: OpenStore<'_>) {
     let store = open();
-    let failed = accepted(&*store, sms(1)).await;
+    let failed_id = accepted(&*store, sms(1)).await;
     let sent_id = accepted(&*store, sms(2)).await;
-    claim_and_fail(&*store, failed, Failure::Exhausted, at(1)).await;
+    claim_and_fail(&*store, failed_id, Failure::Exhausted, at(1)).await;
     claim_and_send(&*store, sent_id, "blue", "b-1", at(1)).await;
-    let ids = vec![failed, sent_id, DeliveryId(9_999)];
-    let entries = store.requeue(ids, at(5), at(99_999)).await.unwrap();
-    let entry = QueueEntry { id: failed, channel: name("sms"), due_at: at(5), priority: Priority::Normal };
-    assert_eq!(entries, [entry]);
-    let claim = claimed(&*store, failed, at(5)).await;
+    let requeued_ids = vec![failed_id, sent_id, DeliveryId(9_999)];
+    let entries = store.requeue(requeued_ids, at(5), at(99_999)).await.unwrap();
+    let expected_entry =
+        QueueEntry { id: failed_id, channel: name("sms"), due_at: at(5), priority: Priority::Normal };
+    assert_eq!(entries, [expected_entry]);
+    let claim = claimed(&*store, failed_id, at(5)).await;
     assert_eq!((claim.round, claim.tries, claim.unrecorded_claims), (2, 0, 0));
     assert_eq!(claim.expires_at, at(99_999));
     assert_eq!(first_delivery(&*store, 2).await.state, sent_state("blue", "b-1", at(1)));
@@ -165,32 +167,32 @@ pub async fn requeued_deliveries_have_all_their_tries(open: OpenStore<'_>) {
 
 pub async fn requeuing_makes_waiting_deliveries_due(open: OpenStore<'_>) {
     let store = open();
-    let mut ids = Vec::new();
+    let mut delivery_ids = Vec::new();
     for number in 1..=3 {
-        let mut new = sms(number);
-        new.deliveries[0].due_at = at(500);
-        ids.push(accepted(&*store, new).await);
+        let mut new_message = sms(number);
+        new_message.deliveries[0].due_at = at(500);
+        delivery_ids.push(accepted(&*store, new_message).await);
     }
-    claimed(&*store, ids[1], at(500)).await;
-    let entries = store.requeue(ids[..2].to_vec(), at(5), at(0)).await.unwrap();
+    claimed(&*store, delivery_ids[1], at(500)).await;
+    let entries = store.requeue(delivery_ids[..2].to_vec(), at(5), at(0)).await.unwrap();
     assert_eq!(entries.len(), 1);
-    assert_eq!((entries[0].id, entries[0].due_at), (ids[0], at(5)));
+    assert_eq!((entries[0].id, entries[0].due_at), (delivery_ids[0], at(5)));
     assert_eq!(store.due(at(5), &Capacity::total(9)).await.unwrap(), entries);
-    assert_eq!(claimed(&*store, ids[0], at(5)).await.expires_at, at(86_400));
+    assert_eq!(claimed(&*store, delivery_ids[0], at(5)).await.expires_at, at(86_400));
 }
 
 pub async fn a_cancelled_delivery_cannot_be_requeued(open: OpenStore<'_>) {
     let store = open();
-    let delivery = accepted(&*store, sms(1)).await;
+    let delivery_id = accepted(&*store, sms(1)).await;
     store.cancel_message(id(1), at(1)).await.unwrap();
-    assert_eq!(store.requeue(vec![delivery], at(5), at(9)).await.unwrap(), []);
-    assert!(is_not_claimable(&*store, delivery, at(9)).await);
+    assert_eq!(store.requeue(vec![delivery_id], at(5), at(9)).await.unwrap(), []);
+    assert!(is_not_claimable(&*store, delivery_id, at(9)).await);
 }
 
 pub async fn the_status_of_a_recipient_is_kept(open: OpenStore<'_>) {
     let store = open();
     assert_eq!(store.recipient(&name("sms"), "+981").await.unwrap(), None);
-    let mut known = Recipient {
+    let mut stored_recipient = Recipient {
         channel: name("sms"),
         address: "+981".to_owned(),
         status: recipient::RecipientStatus::OptedOut,
@@ -199,9 +201,9 @@ pub async fn the_status_of_a_recipient_is_kept(open: OpenStore<'_>) {
         changed_at: at(3),
     };
     for status in recipient::RecipientStatus::ALL {
-        known.status = status;
-        store.set_recipient(known.clone()).await.unwrap();
-        assert_eq!(store.recipient(&name("sms"), "+981").await.unwrap(), Some(known.clone()));
+        stored_recipient.status = status;
+        store.set_recipient(stored_recipient.clone()).await.unwrap();
+        assert_eq!(store.recipient(&name("sms"), "+981").await.unwrap(), Some(stored_recipient.clone()));
     }
     assert_eq!(store.recipient(&name("email"), "+981").await.unwrap(), None);
 }
@@ -216,24 +218,24 @@ pub async fn the_backlog_counts_waiting_deliveries(open: OpenStore<'_>) {
     let store = open();
     assert_eq!(store.backlog(at(9)).await.unwrap(), Backlog::default());
     for (number, due) in [(1, 5), (2, 3), (3, 50), (4, 1)] {
-        let mut new = sms(number);
-        new.deliveries[0].due_at = at(due);
-        let delivery = accepted(&*store, new).await;
+        let mut new_message = sms(number);
+        new_message.deliveries[0].due_at = at(due);
+        let delivery_id = accepted(&*store, new_message).await;
         if number == 4 {
-            claim_and_send(&*store, delivery, "blue", "b-1", at(1)).await;
+            claim_and_send(&*store, delivery_id, "blue", "b-1", at(1)).await;
         }
     }
-    let expected = Backlog { waiting: 3, due: 2, oldest_due_at: Some(at(3)) };
-    assert_eq!(store.backlog(at(9)).await.unwrap(), expected);
-    let mut email = sms(5);
-    email.deliveries[0].channel = name("email");
-    email.deliveries[0].due_at = at(2);
-    accepted(&*store, email).await;
+    let sms_backlog = Backlog { waiting: 3, due: 2, oldest_due_at: Some(at(3)) };
+    assert_eq!(store.backlog(at(9)).await.unwrap(), sms_backlog);
+    let mut email_message = sms(5);
+    email_message.deliveries[0].channel = name("email");
+    email_message.deliveries[0].due_at = at(2);
+    accepted(&*store, email_message).await;
     let email_backlog = Backlog { waiting: 1, due: 1, oldest_due_at: Some(at(2)) };
-    let both = vec![(name("email"), email_backlog), (name("sms"), expected)];
-    assert_eq!(store.backlogs(at(9)).await.unwrap(), both);
-    let sum = Backlog { waiting: 4, due: 3, oldest_due_at: Some(at(2)) };
-    assert_eq!(store.backlog(at(9)).await.unwrap(), sum);
+    let both_backlogs = vec![(name("email"), email_backlog), (name("sms"), sms_backlog)];
+    assert_eq!(store.backlogs(at(9)).await.unwrap(), both_backlogs);
+    let total_backlog = Backlog { waiting: 4, due: 3, oldest_due_at: Some(at(2)) };
+    assert_eq!(store.backlog(at(9)).await.unwrap(), total_backlog);
 }
 
 pub async fn the_newest_snapshot_is_returned(open: OpenStore<'_>) {
@@ -255,47 +257,46 @@ pub async fn ping_writes_to_a_healthy_store(open: OpenStore<'_>) {
 
 pub async fn single_waiting_deliveries_can_be_cancelled(open: OpenStore<'_>) {
     let store = open();
-    let mut new = sms(1);
-    new.deliveries.push(new_delivery("email", "a@example.org"));
-    let first = accepted(&*store, new).await;
+    let mut new_message = sms(1);
+    new_message.deliveries.push(new_delivery("email", "a@example.org"));
+    let first_delivery_id = accepted(&*store, new_message).await;
     let claimed_id = accepted(&*store, sms(2)).await;
     let sent_id = accepted(&*store, sms(3)).await;
     claimed(&*store, claimed_id, at(1)).await;
     claim_and_send(&*store, sent_id, "blue", "b-1", at(1)).await;
-    let ids = vec![first, claimed_id, sent_id, DeliveryId(9_999)];
-    assert_eq!(store.cancel_deliveries(ids.clone(), at(2)).await.unwrap(), [name("sms")]);
-    let states: Vec<_> = find_message(&*store, 1).await.deliveries;
-    assert!(matches!(states[0].state, DeliveryState::Failed { failure: Failure::Cancelled, .. }));
-    assert_eq!(states[1].state.kind(), DeliveryStateKind::Waiting);
-    assert_eq!(store.cancel_deliveries(ids, at(3)).await.unwrap(), []);
+    let delivery_ids = vec![first_delivery_id, claimed_id, sent_id, DeliveryId(9_999)];
+    assert_eq!(store.cancel_deliveries(delivery_ids.clone(), at(2)).await.unwrap(), [name("sms")]);
+    let deliveries: Vec<_> = find_message(&*store, 1).await.deliveries;
+    assert!(matches!(deliveries[0].state, DeliveryState::Failed { failure: Failure::Cancelled, .. }));
+    assert_eq!(deliveries[1].state.kind(), DeliveryStateKind::Waiting);
+    assert_eq!(store.cancel_deliveries(delivery_ids, at(3)).await.unwrap(), []);
     assert_eq!(store.cancel_deliveries(vec![], at(3)).await.unwrap(), []);
 }
 
 pub async fn the_last_attempt_of_each_delivery_is_returned(open: OpenStore<'_>) {
     let store = open();
-    let with_attempts = accepted(&*store, sms(1)).await;
-    let without_attempts = accepted(&*store, sms(2)).await;
-    let with_unknown = accepted(&*store, sms(3)).await;
-    let claim = claimed(&*store, with_attempts, at(1)).await;
+    let attempted_id = accepted(&*store, sms(1)).await;
+    let unattempted_id = accepted(&*store, sms(2)).await;
+    let unknown_id = accepted(&*store, sms(3)).await;
+    let claim = claimed(&*store, attempted_id, at(1)).await;
     let attempts =
         vec![attempt("red", unavailable_outcome(), at(1)), attempt("blue", unavailable_outcome(), at(2))];
     record(&*store, finished_round(&claim, attempts, waiting_state(at(50), "down"), at(3))).await;
-    let claim = claimed(&*store, with_unknown, at(1)).await;
+    let claim = claimed(&*store, unknown_id, at(1)).await;
     let reason = "no answer".to_owned();
     let attempts = vec![
         attempt("red", Outcome::Unknown { reason }, at(1)),
         attempt("blue", unavailable_outcome(), at(2)),
     ];
     record(&*store, finished_round(&claim, attempts, waiting_state(at(50), "down"), at(3))).await;
-    let mut attempts =
-        store.last_attempts(vec![with_attempts, without_attempts, with_unknown]).await.unwrap();
+    let mut attempts = store.last_attempts(vec![attempted_id, unattempted_id, unknown_id]).await.unwrap();
     attempts.sort_by_key(|last_attempt| last_attempt.id);
-    let found = attempts.iter().map(|last_attempt| {
+    let attempt_summaries = attempts.iter().map(|last_attempt| {
         (last_attempt.id, last_attempt.provider.clone(), last_attempt.has_unknown_attempt)
     });
     assert_eq!(
-        found.collect::<Vec<_>>(),
-        [(with_attempts, Some(name("blue")), false), (with_unknown, Some(name("blue")), true)]
+        attempt_summaries.collect::<Vec<_>>(),
+        [(attempted_id, Some(name("blue")), false), (unknown_id, Some(name("blue")), true)]
     );
     assert_eq!(store.last_attempts(vec![]).await.unwrap(), []);
 }

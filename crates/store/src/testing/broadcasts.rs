@@ -6,11 +6,9 @@ use postrider_core::broadcast::{
     Broadcast, BroadcastAcceptance, BroadcastAudience, BroadcastCounts, FanOutStep, NewBroadcast, NewUser,
     UserRegistration,
 };
-use postrider_core::delivery::Failure;
-use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewMessage};
-use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::{Recipient, RecipientStatus};
+use postrider_core::{delivery::Failure, id::DeliveryId, receipt::ReceiptStatus};
 
 pub fn user(id: &str) -> NewUser {
     NewUser { id: id.to_owned(), name: None, contacts: None, created_at: at(0) }
@@ -18,8 +16,11 @@ pub fn user(id: &str) -> NewUser {
 
 pub async fn register_all(store: &dyn Store, ids: &[&str]) {
     let users = ids.iter().map(|id| user(id)).collect();
-    let results = store.register_users(users).await.unwrap();
-    assert!(results.iter().all(|one| *one == UserRegistration::Added), "{results:?}");
+    let registrations = store.register_users(users).await.unwrap();
+    assert!(
+        registrations.iter().all(|registration| *registration == UserRegistration::Added),
+        "{registrations:?}"
+    );
 }
 
 pub fn broadcast_to(number: u64, audience: BroadcastAudience) -> NewBroadcast {
@@ -79,8 +80,8 @@ async fn broadcast_counts(store: &dyn Store, number: u64) -> BroadcastCounts {
 pub async fn a_broadcast_to_all_goes_to_users_registered_before_it(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben", "cid"]).await;
-    let stored = store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
-    assert_eq!(stored, BroadcastAcceptance::Stored { users: 3 });
+    let acceptance = store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
+    assert_eq!(acceptance, BroadcastAcceptance::Stored { users: 3 });
     register_all(&*store, &["dan"]).await;
     let broadcast = unfinished_broadcast(&*store).await;
     assert_eq!((broadcast.id, broadcast.users, broadcast.is_to_all), (id(1), 3, true));
@@ -93,8 +94,8 @@ pub async fn a_user_named_twice_in_a_broadcast_counts_once(open: OpenStore<'_>) 
     let store = open();
     register_all(&*store, &["ana", "ben", "cid"]).await;
     let audience = listed(&["cid", "ana", "cid"]);
-    let stored = store.create_broadcast(broadcast_to(1, audience)).await.unwrap();
-    assert_eq!(stored, BroadcastAcceptance::Stored { users: 2 });
+    let acceptance = store.create_broadcast(broadcast_to(1, audience)).await.unwrap();
+    assert_eq!(acceptance, BroadcastAcceptance::Stored { users: 2 });
     let broadcast = unfinished_broadcast(&*store).await;
     assert!(!broadcast.is_to_all);
     assert_eq!(next_user_ids(&*store, &broadcast, 9).await, ["ana", "cid"]);
@@ -103,31 +104,32 @@ pub async fn a_user_named_twice_in_a_broadcast_counts_once(open: OpenStore<'_>) 
 pub async fn a_broadcast_to_unknown_users_is_rejected_with_their_ids(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana"]).await;
-    let unknown = (0..12).map(|number| format!("unknown {number}"));
-    let mut users = unknown.collect::<Vec<_>>();
-    users.insert(3, "ana".to_owned());
-    let refused = store.create_broadcast(broadcast_to(1, BroadcastAudience::Listed(users))).await.unwrap();
-    let BroadcastAcceptance::UnknownUsers { first, count } = refused else {
-        panic!("{refused:?}");
+    let unknown_ids = (0..12).map(|number| format!("unknown {number}"));
+    let mut listed_ids = unknown_ids.collect::<Vec<_>>();
+    listed_ids.insert(3, "ana".to_owned());
+    let acceptance =
+        store.create_broadcast(broadcast_to(1, BroadcastAudience::Listed(listed_ids))).await.unwrap();
+    let BroadcastAcceptance::UnknownUsers { first: first_ids, count } = acceptance else {
+        panic!("{acceptance:?}");
     };
-    assert_eq!((first.len(), count), (10, 12));
-    assert_eq!(first[..2], ["unknown 0", "unknown 1"]);
+    assert_eq!((first_ids.len(), count), (10, 12));
+    assert_eq!(first_ids[..2], ["unknown 0", "unknown 1"]);
     assert_eq!(store.next_unfinished_broadcast(0).await.unwrap(), None);
 }
 
 pub async fn a_repeated_broadcast_request_gets_the_first_result(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana"]).await;
-    let with_key = |number, request| NewBroadcast {
+    let broadcast_with_key = |number, request| NewBroadcast {
         idempotency: idempotency_key(1, request),
         ..broadcast_to(number, BroadcastAudience::All)
     };
-    let stored = store.create_broadcast(with_key(1, 1)).await.unwrap();
-    assert_eq!(stored, BroadcastAcceptance::Stored { users: 1 });
-    let again = store.create_broadcast(with_key(2, 1)).await.unwrap();
-    assert_eq!(again, BroadcastAcceptance::Replayed { id: id(1) });
-    let other = store.create_broadcast(with_key(3, 2)).await.unwrap();
-    assert_eq!(other, BroadcastAcceptance::KeyReused);
+    let first_result = store.create_broadcast(broadcast_with_key(1, 1)).await.unwrap();
+    assert_eq!(first_result, BroadcastAcceptance::Stored { users: 1 });
+    let repeated_result = store.create_broadcast(broadcast_with_key(2, 1)).await.unwrap();
+    assert_eq!(repeated_result, BroadcastAcceptance::Replayed { id: id(1) });
+    let other_result = store.create_broadcast(broadcast_with_key(3, 2)).await.unwrap();
+    assert_eq!(other_result, BroadcastAcceptance::KeyReused);
     assert_eq!(store.broadcasts(None, 9).await.unwrap().len(), 1);
 }
 
@@ -137,17 +139,17 @@ pub async fn a_broadcast_can_be_skipped(open: OpenStore<'_>) {
     for number in 1..=2 {
         store.create_broadcast(broadcast_to(number, BroadcastAudience::All)).await.unwrap();
     }
-    let first = unfinished_broadcast(&*store).await;
-    assert_eq!(first.id, id(1));
-    let second = store.next_unfinished_broadcast(first.number).await.unwrap().unwrap();
-    assert_eq!(second.id, id(2));
-    assert_eq!(store.next_unfinished_broadcast(second.number).await.unwrap(), None);
+    let first_broadcast = unfinished_broadcast(&*store).await;
+    assert_eq!(first_broadcast.id, id(1));
+    let second_broadcast = store.next_unfinished_broadcast(first_broadcast.number).await.unwrap().unwrap();
+    assert_eq!(second_broadcast.id, id(2));
+    assert_eq!(store.next_unfinished_broadcast(second_broadcast.number).await.unwrap(), None);
 }
 
 pub async fn a_broadcast_without_users_is_complete_at_once(open: OpenStore<'_>) {
     let store = open();
-    let stored = store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
-    assert_eq!(stored, BroadcastAcceptance::Stored { users: 0 });
+    let acceptance = store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
+    assert_eq!(acceptance, BroadcastAcceptance::Stored { users: 0 });
     assert_eq!(store.next_unfinished_broadcast(0).await.unwrap(), None);
     let (broadcast, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
     assert!(broadcast.is_fanned_out);
@@ -159,13 +161,13 @@ pub async fn a_fan_out_step_is_done_once(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben", "cid"]).await;
     store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
-    let before = unfinished_broadcast(&*store).await;
-    assert_eq!(fan_out_step(&*store, &before, 2, 100).await.unwrap().len(), 2);
-    assert_eq!(fan_out_step(&*store, &before, 2, 200).await, None, "the position has moved");
-    let between = unfinished_broadcast(&*store).await;
-    assert_eq!((between.fan_out_position, between.messages), (2, 2));
-    assert_eq!(fan_out_step(&*store, &between, 2, 300).await.unwrap().len(), 1);
-    assert_eq!(fan_out_step(&*store, &between, 2, 400).await, None, "the fan-out is complete");
+    let unstarted_broadcast = unfinished_broadcast(&*store).await;
+    assert_eq!(fan_out_step(&*store, &unstarted_broadcast, 2, 100).await.unwrap().len(), 2);
+    assert_eq!(fan_out_step(&*store, &unstarted_broadcast, 2, 200).await, None, "the position has moved");
+    let half_done_broadcast = unfinished_broadcast(&*store).await;
+    assert_eq!((half_done_broadcast.fan_out_position, half_done_broadcast.messages), (2, 2));
+    assert_eq!(fan_out_step(&*store, &half_done_broadcast, 2, 300).await.unwrap().len(), 1);
+    assert_eq!(fan_out_step(&*store, &half_done_broadcast, 2, 400).await, None, "the fan-out is complete");
     assert_eq!(store.next_unfinished_broadcast(0).await.unwrap(), None);
     assert_eq!(broadcast_counts(&*store, 1).await.messages, 3);
     assert_eq!(find_message(&*store, 101).await.user.as_deref(), Some("ben"));
@@ -174,9 +176,9 @@ pub async fn a_fan_out_step_is_done_once(open: OpenStore<'_>) {
 
 pub async fn two_stores_share_the_fan_out_of_a_broadcast(open: OpenStore<'_>) {
     let stores = [open(), open()];
-    let ids = (0..40).map(|number| format!("user {number}")).collect::<Vec<_>>();
-    let ids = ids.iter().map(String::as_str).collect::<Vec<_>>();
-    register_all(&*stores[0], &ids).await;
+    let user_ids = (0..40).map(|number| format!("user {number}")).collect::<Vec<_>>();
+    let user_ids = user_ids.iter().map(String::as_str).collect::<Vec<_>>();
+    register_all(&*stores[0], &user_ids).await;
     stores[0].create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for (store, first) in stores.iter().cloned().zip([1_000, 2_000]) {
@@ -189,7 +191,7 @@ pub async fn two_stores_share_the_fan_out_of_a_broadcast(open: OpenStore<'_>) {
         });
     }
     tasks.join_all().await;
-    for id in ids {
+    for id in user_ids {
         send_only_message(&*stores[1], id).await;
     }
     assert_eq!(broadcast_counts(&*stores[0], 1).await.messages, 40);
@@ -209,11 +211,11 @@ pub async fn the_deliveries_of_a_broadcast_are_counted(open: OpenStore<'_>) {
     accepted(&*store, sms(900)).await;
     store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
     let broadcast = unfinished_broadcast(&*store).await;
-    let stored = fan_out_step(&*store, &broadcast, 5, 1).await.unwrap();
+    let acceptances = fan_out_step(&*store, &broadcast, 5, 1).await.unwrap();
     accepted(&*store, sms(901)).await;
     let step = FanOutStep { broadcast: broadcast.number, from: 5, to: 6, unreachable: 1, is_last: true };
     assert_eq!(store.fan_out(step, vec![]).await.unwrap(), Some(vec![]));
-    let delivery_of = |index: usize| match stored[index] {
+    let delivery_of = |index: usize| match acceptances[index] {
         Acceptance::Stored { number } => DeliveryId::from_position(number, 0),
         ref other => panic!("{other:?}"),
     };
@@ -225,9 +227,9 @@ pub async fn the_deliveries_of_a_broadcast_are_counted(open: OpenStore<'_>) {
     apply_receipt(&*store, received_receipt(Some("blue"), "b", ReceiptStatus::Opened, at(2))).await;
     apply_receipt(&*store, received_receipt(Some("blue"), "b", ReceiptStatus::Opened, at(3))).await;
     let (broadcast, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
-    let expected =
+    let expected_counts =
         BroadcastCounts { messages: 5, waiting: 1, unconfirmed: 1, received: 2, failed: 1, opened: 1 };
-    assert_eq!(counts, expected);
+    assert_eq!(counts, expected_counts);
     assert_eq!((broadcast.messages, broadcast.unreachable, broadcast.users), (5, 1, 6));
     assert!(broadcast.is_fanned_out);
 }
@@ -246,8 +248,8 @@ pub async fn suppressed_users_of_a_broadcast_count_as_refused(open: OpenStore<'_
     store.set_recipient(recipient).await.unwrap();
     store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
     let broadcast = unfinished_broadcast(&*store).await;
-    let stored = fan_out_step(&*store, &broadcast, 9, 1).await.unwrap();
-    assert_eq!(stored[0], Acceptance::Suppressed);
+    let acceptances = fan_out_step(&*store, &broadcast, 9, 1).await.unwrap();
+    assert_eq!(acceptances[0], Acceptance::Suppressed);
     let (broadcast, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
     assert_eq!((broadcast.messages, broadcast.refused), (1, 1));
     assert_eq!(counts.messages, 1);
@@ -258,11 +260,11 @@ pub async fn broadcasts_are_listed_newest_first(open: OpenStore<'_>) {
     for number in 1..=3 {
         store.create_broadcast(broadcast_to(number, BroadcastAudience::All)).await.unwrap();
     }
-    let page = store.broadcasts(None, 2).await.unwrap();
-    let ids = page.iter().map(|one| one.id).collect::<Vec<_>>();
-    assert_eq!(ids, [id(3), id(2)]);
-    let rest = store.broadcasts(Some(page[1].number), 2).await.unwrap();
-    assert_eq!(rest.iter().map(|one| one.id).collect::<Vec<_>>(), [id(1)]);
+    let first_page = store.broadcasts(None, 2).await.unwrap();
+    let listed_ids = first_page.iter().map(|broadcast| broadcast.id).collect::<Vec<_>>();
+    assert_eq!(listed_ids, [id(3), id(2)]);
+    let last_page = store.broadcasts(Some(first_page[1].number), 2).await.unwrap();
+    assert_eq!(last_page.iter().map(|broadcast| broadcast.id).collect::<Vec<_>>(), [id(1)]);
 }
 
 pub async fn an_old_broadcast_is_deleted_after_its_messages(open: OpenStore<'_>) {
@@ -275,8 +277,8 @@ pub async fn an_old_broadcast_is_deleted_after_its_messages(open: OpenStore<'_>)
     claim_and_fail(&*store, first_delivery(&*store, 10).await.id, Failure::Rejected, at(1)).await;
     assert_eq!(store.prune(at(99_999), at(99_999), 9).await.unwrap(), 1);
     assert_eq!(delete_all_expired(&*store).await, 0, "one of its messages waits");
-    let (half, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
-    assert_eq!((half.messages, counts.messages), (2, 1));
+    let (half_pruned_broadcast, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
+    assert_eq!((half_pruned_broadcast.messages, counts.messages), (2, 1));
     claim_and_fail(&*store, first_delivery(&*store, 11).await.id, Failure::Rejected, at(1)).await;
     assert_eq!(store.prune(at(99_999), at(99_999), 9).await.unwrap(), 1);
     assert_eq!(delete_all_expired(&*store).await, 1);

@@ -2,14 +2,11 @@
 
 use super::fixtures::*;
 use crate::{ReceiptResult, Store};
-use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Attempt, Outcome};
-use postrider_core::contact::Contact;
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::message::{Acceptance, NewMessage};
-use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::{Recipient, RecipientStatus};
-use postrider_core::round::RecordResult;
+use postrider_core::{address::AddressKind, contact::Contact, receipt::ReceiptStatus, round::RecordResult};
 
 const PUSH: &str = "token-1";
 const EMAIL: &str = "ada@example.org";
@@ -24,11 +21,11 @@ fn contacts() -> Vec<Contact> {
 
 /// Returns a message to a push token and an e-mail address.
 fn to_both(number: u64) -> NewMessage {
-    let mut new = sms_to(number, PUSH);
-    new.subject = Some(format!("subject {number}"));
-    new.deliveries[0].channel = name("mix");
-    new.deliveries[0].contacts = contacts();
-    new
+    let mut new_message = sms_to(number, PUSH);
+    new_message.subject = Some(format!("subject {number}"));
+    new_message.deliveries[0].channel = name("mix");
+    new_message.deliveries[0].contacts = contacts();
+    new_message
 }
 
 fn invalid_recipient_outcome() -> Outcome {
@@ -58,8 +55,8 @@ async fn deactivate(store: &dyn Store, address: &str) {
 
 pub async fn a_claim_has_contacts_and_subject(open: OpenStore<'_>) {
     let store = open();
-    let id = accepted(&*store, to_both(1)).await;
-    let claim = claimed(&*store, id, at(1)).await;
+    let delivery_id = accepted(&*store, to_both(1)).await;
+    let claim = claimed(&*store, delivery_id, at(1)).await;
     assert_eq!(claim.contacts, Some(contacts()));
     assert_eq!((claim.address.as_str(), claim.subject.as_deref()), (PUSH, Some("subject 1")));
     assert_eq!(find_message(&*store, 1).await.subject.as_deref(), Some("subject 1"));
@@ -67,19 +64,19 @@ pub async fn a_claim_has_contacts_and_subject(open: OpenStore<'_>) {
 
 pub async fn a_claim_with_one_address_has_no_contacts(open: OpenStore<'_>) {
     let store = open();
-    let id = accepted(&*store, sms(1)).await;
-    let claim = claimed(&*store, id, at(1)).await;
+    let delivery_id = accepted(&*store, sms(1)).await;
+    let claim = claimed(&*store, delivery_id, at(1)).await;
     assert_eq!((claim.contacts, claim.subject), (None, None));
 }
 
 pub async fn a_claim_leaves_out_inactive_contacts(open: OpenStore<'_>) {
     let store = open();
     deactivate(&*store, PUSH).await;
-    let id = accepted(&*store, to_both(1)).await;
-    let claim = claimed(&*store, id, at(1)).await;
+    let delivery_id = accepted(&*store, to_both(1)).await;
+    let claim = claimed(&*store, delivery_id, at(1)).await;
     assert_eq!(claim.contacts, Some(contacts()[1..].to_vec()));
     deactivate(&*store, EMAIL).await;
-    let claim = claimed(&*store, id, at(100)).await;
+    let claim = claimed(&*store, delivery_id, at(100)).await;
     assert_eq!(claim.contacts, Some(vec![]));
 }
 
@@ -93,40 +90,43 @@ pub async fn a_message_without_active_contacts_is_not_stored(open: OpenStore<'_>
 
 pub async fn only_the_invalid_contact_becomes_inactive(open: OpenStore<'_>) {
     let store = open();
-    let mut new = to_both(1);
-    new.deliveries[0].contacts.swap(0, 1);
-    let id = accepted(&*store, new).await;
-    let claim = claimed(&*store, id, at(1)).await;
+    let mut new_message = to_both(1);
+    new_message.deliveries[0].contacts.swap(0, 1);
+    let delivery_id = accepted(&*store, new_message).await;
+    let claim = claimed(&*store, delivery_id, at(1)).await;
     let attempts = vec![
         attempt_to(EMAIL, "post", invalid_recipient_outcome(), 1),
         attempt_to(PUSH, "pushy", accepted_outcome("p-1"), 2),
     ];
     let round = finished_round(&claim, attempts, sent_state("pushy", "p-1", at(2)), at(2));
     assert_eq!(record(&*store, round).await, RecordResult::Stored);
-    let inactive = recipient_on_mix(&*store, EMAIL).await.unwrap();
+    let email_recipient = recipient_on_mix(&*store, EMAIL).await.unwrap();
     assert_eq!(
-        (inactive.status, inactive.reason.as_str(), inactive.changed_by.as_str()),
+        (email_recipient.status, email_recipient.reason.as_str(), email_recipient.changed_by.as_str()),
         (RecipientStatus::Inactive, "no such device", "post")
     );
     assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
     let attempts = first_delivery(&*store, 1).await.attempts;
-    let used = attempts.iter().map(|attempt| attempt.address.as_deref());
-    assert_eq!(used.collect::<Vec<_>>(), [Some(EMAIL), Some(PUSH)]);
+    let used_addresses = attempts.iter().map(|attempt| attempt.address.as_deref());
+    assert_eq!(used_addresses.collect::<Vec<_>>(), [Some(EMAIL), Some(PUSH)]);
 }
 
 pub async fn a_recipient_that_was_never_called_stays_active(open: OpenStore<'_>) {
     let store = open();
-    let id = accepted(&*store, to_both(1)).await;
-    let claim = claimed(&*store, id, at(1)).await;
-    let state = DeliveryState::failed(Failure::InvalidRecipient, "no address fits", at(1));
-    assert_eq!(record(&*store, finished_round(&claim, vec![], state, at(1))).await, RecordResult::Stored);
+    let delivery_id = accepted(&*store, to_both(1)).await;
+    let claim = claimed(&*store, delivery_id, at(1)).await;
+    let failed_state = DeliveryState::failed(Failure::InvalidRecipient, "no address fits", at(1));
+    assert_eq!(
+        record(&*store, finished_round(&claim, vec![], failed_state, at(1))).await,
+        RecordResult::Stored
+    );
     assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
 }
 
 /// Sends message 1 to its e-mail address, which is not the first one.
 async fn send_to_email(store: &dyn Store) {
-    let id = accepted(store, to_both(1)).await;
-    let claim = claimed(store, id, at(1)).await;
+    let delivery_id = accepted(store, to_both(1)).await;
+    let claim = claimed(store, delivery_id, at(1)).await;
     let attempts = vec![attempt_to(EMAIL, "post", accepted_outcome("m-1"), 1)];
     let round = finished_round(&claim, attempts, sent_state("post", "m-1", at(1)), at(1));
     assert_ne!(record(store, round).await, RecordResult::Superseded);
@@ -140,14 +140,14 @@ fn invalid_status() -> ReceiptStatus {
 pub async fn an_invalid_address_in_a_receipt_leads_to_the_other_contacts(open: OpenStore<'_>) {
     let store = open();
     send_to_email(&*store).await;
-    let outcome =
+    let receipt_result =
         apply_receipt(&*store, received_receipt(Some("post"), "m-1", invalid_status(), at(5))).await;
-    assert!(matches!(outcome, ReceiptResult::Applied(_)), "{outcome:?}");
+    assert!(matches!(receipt_result, ReceiptResult::Applied(_)), "{receipt_result:?}");
     assert_eq!(recipient_on_mix(&*store, EMAIL).await.unwrap().status, RecipientStatus::Inactive);
     assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
-    let found = first_delivery(&*store, 1).await;
-    assert_eq!(found.state, waiting_state(at(6), "sent again to another address: no such mailbox"));
-    let claim = claimed(&*store, found.id, at(6)).await;
+    let found_delivery = first_delivery(&*store, 1).await;
+    assert_eq!(found_delivery.state, waiting_state(at(6), "sent again to another address: no such mailbox"));
+    let claim = claimed(&*store, found_delivery.id, at(6)).await;
     assert_eq!((claim.contacts, claim.avoid), (Some(contacts()[..1].to_vec()), None));
 }
 
@@ -156,14 +156,14 @@ pub async fn an_invalid_address_in_a_receipt_fails_without_other_contacts(open: 
     send_to_email(&*store).await;
     deactivate(&*store, PUSH).await;
     apply_receipt(&*store, received_receipt(Some("post"), "m-1", invalid_status(), at(5))).await;
-    let state = DeliveryState::failed(Failure::InvalidRecipient, "no such mailbox", at(5));
-    assert_eq!(first_delivery(&*store, 1).await.state, state);
+    let failed_state = DeliveryState::failed(Failure::InvalidRecipient, "no such mailbox", at(5));
+    assert_eq!(first_delivery(&*store, 1).await.state, failed_state);
 }
 
 pub async fn an_early_receipt_concerns_the_address_that_was_used(open: OpenStore<'_>) {
     let store = open();
-    let early = received_receipt(Some("post"), "m-1", invalid_status(), at(1));
-    assert_eq!(apply_receipt(&*store, early).await, ReceiptResult::Unmatched);
+    let early_receipt = received_receipt(Some("post"), "m-1", invalid_status(), at(1));
+    assert_eq!(apply_receipt(&*store, early_receipt).await, ReceiptResult::Unmatched);
     send_to_email(&*store).await;
     assert_eq!(recipient_on_mix(&*store, EMAIL).await.unwrap().status, RecipientStatus::Inactive);
     assert_eq!(recipient_on_mix(&*store, PUSH).await, None);

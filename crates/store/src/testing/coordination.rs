@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use super::fixtures::*;
 use crate::{ProbeDecision, Store};
-use postrider_core::circuit_breaker::CircuitState;
-use postrider_core::clock::Timestamp;
 use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
-use postrider_core::rate_limit::RateLimitRequest;
 use postrider_core::shared_health::{HealthReport, SharedHealth};
+use postrider_core::{circuit_breaker::CircuitState, clock::Timestamp, rate_limit::RateLimitRequest};
 
 const LOCK_DURATION: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -18,18 +16,18 @@ fn rate_request(rate: f64, parts: &[u32]) -> RateLimitRequest {
     RateLimitRequest { provider: name("red"), rate, parts: parts.to_vec(), cooldown_until: None }
 }
 
-async fn count_allowed(store: &dyn Store, rate: f64, count: usize, now: Timestamp) -> usize {
-    let permits = store.acquire_rate_permits(rate_request(rate, &vec![1; count]), now).await.unwrap();
-    assert_eq!(permits.len(), count);
+async fn count_allowed(store: &dyn Store, rate: f64, call_count: usize, now: Timestamp) -> usize {
+    let permits = store.acquire_rate_permits(rate_request(rate, &vec![1; call_count]), now).await.unwrap();
+    assert_eq!(permits.len(), call_count);
     permits.iter().filter(|permit| permit.is_ok()).count()
 }
 
 pub async fn the_time_of_the_store_advances(open: OpenStore<'_>) {
     let store = open();
-    let first = store.current_time().await.unwrap();
-    let later = store.current_time().await.unwrap();
-    assert!(later >= first, "{first} {later}");
-    assert!(first > at(0), "{first}");
+    let first_time = store.current_time().await.unwrap();
+    let later_time = store.current_time().await.unwrap();
+    assert!(later_time >= first_time, "{first_time} {later_time}");
+    assert!(first_time > at(0), "{first_time}");
 }
 
 pub async fn all_processes_together_stay_within_the_rate(open: OpenStore<'_>) {
@@ -37,35 +35,35 @@ pub async fn all_processes_together_stay_within_the_rate(open: OpenStore<'_>) {
     for _ in 0..4 {
         let store = open();
         tasks.spawn(async move {
-            let mut permitted = 0;
+            let mut permitted_calls = 0;
             for tenth in 0..20 {
-                permitted +=
+                permitted_calls +=
                     count_allowed(&*store, 10.0, 3, at(0) + Duration::from_millis(100 * tenth)).await;
             }
-            permitted
+            permitted_calls
         });
     }
-    let permitted = tasks.join_all().await.into_iter().sum::<usize>();
-    assert!((19..=29).contains(&permitted), "{permitted} in 1.9 s at 10 a second");
+    let permitted_calls = tasks.join_all().await.into_iter().sum::<usize>();
+    assert!((19..=29).contains(&permitted_calls), "{permitted_calls} in 1.9 s at 10 a second");
 }
 
 pub async fn a_rate_limiter_never_goes_back_in_time(open: OpenStore<'_>) {
-    let (here, there) = (open(), open());
-    assert_eq!(count_allowed(&*here, 2.0, 5, at(30)).await, 2);
-    assert_eq!(count_allowed(&*there, 2.0, 5, at(10)).await, 0);
-    assert_eq!(count_allowed(&*here, 2.0, 5, at(30)).await, 0);
-    assert_eq!(count_allowed(&*there, 2.0, 5, at(31)).await, 2);
+    let (first_store, second_store) = (open(), open());
+    assert_eq!(count_allowed(&*first_store, 2.0, 5, at(30)).await, 2);
+    assert_eq!(count_allowed(&*second_store, 2.0, 5, at(10)).await, 0);
+    assert_eq!(count_allowed(&*first_store, 2.0, 5, at(30)).await, 0);
+    assert_eq!(count_allowed(&*second_store, 2.0, 5, at(31)).await, 2);
 }
 
 pub async fn each_rejected_call_gets_its_own_send_time(open: OpenStore<'_>) {
-    let (here, there) = (open(), open());
-    assert_eq!(count_allowed(&*here, 2.0, 2, at(0)).await, 2);
-    let mut waits = Vec::new();
-    for store in [&here, &there, &here] {
-        waits.extend(store.acquire_rate_permits(rate_request(2.0, &[1, 2]), at(0)).await.unwrap());
+    let (first_store, second_store) = (open(), open());
+    assert_eq!(count_allowed(&*first_store, 2.0, 2, at(0)).await, 2);
+    let mut delays = Vec::new();
+    for store in [&first_store, &second_store, &first_store] {
+        delays.extend(store.acquire_rate_permits(rate_request(2.0, &[1, 2]), at(0)).await.unwrap());
     }
-    let waits = waits.into_iter().map(|wait| wait.unwrap_err().as_millis());
-    assert_eq!(waits.collect::<Vec<_>>(), [500, 1000, 2000, 2500, 3500, 4000]);
+    let delays = delays.into_iter().map(|delay| delay.unwrap_err().as_millis());
+    assert_eq!(delays.collect::<Vec<_>>(), [500, 1000, 2000, 2500, 3500, 4000]);
 }
 
 fn health_report(circuit: CircuitState) -> HealthReport {
@@ -98,9 +96,9 @@ pub async fn one_of_several_equal_reports_is_new(open: OpenStore<'_>) {
 }
 
 pub async fn reported_health_is_visible_to_all_processes(open: OpenStore<'_>) {
-    let (here, there) = (open(), open());
-    assert_eq!(there.load_health().await.unwrap(), []);
-    for (step, what) in [
+    let (first_store, second_store) = (open(), open());
+    assert_eq!(second_store.load_health().await.unwrap(), []);
+    for (second, circuit) in [
         open_breaker(60),
         CircuitState::Closed,
         CircuitState::Misconfigured { reason: "bad \0 word".to_owned() },
@@ -108,47 +106,47 @@ pub async fn reported_health_is_visible_to_all_processes(open: OpenStore<'_>) {
     .into_iter()
     .enumerate()
     {
-        let now = at(i64::try_from(step).unwrap());
-        let report = HealthReport { cooldown_until: Some(at(99)), ..health_report(what.clone()) };
-        let after = report_and_load(&*here, report, now).await;
-        let since = match &what {
+        let now = at(i64::try_from(second).unwrap());
+        let report = HealthReport { cooldown_until: Some(at(99)), ..health_report(circuit.clone()) };
+        let reported_health = report_and_load(&*first_store, report, now).await;
+        let since = match &circuit {
             CircuitState::Misconfigured { .. } => at(0),
             _ => now,
         };
-        assert_eq!((&after.circuit, after.since), (&what, since));
-        assert_eq!(after.cooldown_until, Some(at(99)));
-        assert_eq!(there.load_health().await.unwrap(), [after]);
+        assert_eq!((&reported_health.circuit, reported_health.since), (&circuit, since));
+        assert_eq!(reported_health.cooldown_until, Some(at(99)));
+        assert_eq!(second_store.load_health().await.unwrap(), [reported_health]);
     }
 }
 
 pub async fn a_report_without_news_changes_nothing(open: OpenStore<'_>) {
     let store = open();
-    let first = report_and_load(&*store, health_report(open_breaker(60)), at(1)).await;
-    assert_eq!(report_and_load(&*store, health_report(open_breaker(50)), at(2)).await, first);
+    let first_health = report_and_load(&*store, health_report(open_breaker(60)), at(1)).await;
+    assert_eq!(report_and_load(&*store, health_report(open_breaker(50)), at(2)).await, first_health);
     let without_circuit = HealthReport { circuit: None, ..health_report(CircuitState::Closed) };
-    assert_eq!(report_and_load(&*store, without_circuit, at(3)).await, first);
+    assert_eq!(report_and_load(&*store, without_circuit, at(3)).await, first_health);
 }
 
 pub async fn one_of_many_processes_gets_the_probe(open: OpenStore<'_>) {
-    let first = open();
-    let before = first.acquire_probe(&name("red"), PROBE_TIMEOUT, at(0)).await.unwrap();
-    assert_eq!(before, ProbeDecision::Denied(None));
-    report_and_load(&*first, health_report(open_breaker(30)), at(0)).await;
+    let first_store = open();
+    let without_health = first_store.acquire_probe(&name("red"), PROBE_TIMEOUT, at(0)).await.unwrap();
+    assert_eq!(without_health, ProbeDecision::Denied(None));
+    report_and_load(&*first_store, health_report(open_breaker(30)), at(0)).await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..5 {
         let store = open();
         tasks.spawn(async move { store.acquire_probe(&name("red"), PROBE_TIMEOUT, at(30)).await.unwrap() });
     }
-    let results = tasks.join_all().await;
-    let granted = results.iter().filter(|result| matches!(result, ProbeDecision::Granted(_)));
-    assert_eq!(granted.count(), 1, "{results:?}");
-    let again = first.acquire_probe(&name("red"), PROBE_TIMEOUT, at(89)).await.unwrap();
-    assert!(matches!(again, ProbeDecision::Denied(Some(_))), "{again:?}");
-    let after_timeout = first.acquire_probe(&name("red"), PROBE_TIMEOUT, at(90)).await.unwrap();
+    let decisions = tasks.join_all().await;
+    let granted = decisions.iter().filter(|decision| matches!(decision, ProbeDecision::Granted(_)));
+    assert_eq!(granted.count(), 1, "{decisions:?}");
+    let during_probe = first_store.acquire_probe(&name("red"), PROBE_TIMEOUT, at(89)).await.unwrap();
+    assert!(matches!(during_probe, ProbeDecision::Denied(Some(_))), "{during_probe:?}");
+    let after_timeout = first_store.acquire_probe(&name("red"), PROBE_TIMEOUT, at(90)).await.unwrap();
     assert!(matches!(after_timeout, ProbeDecision::Granted(_)), "{after_timeout:?}");
-    report_and_load(&*first, health_report(CircuitState::Closed), at(91)).await;
-    let closed = first.acquire_probe(&name("red"), PROBE_TIMEOUT, at(999)).await.unwrap();
-    assert!(matches!(closed, ProbeDecision::Denied(Some(_))), "{closed:?}");
+    report_and_load(&*first_store, health_report(CircuitState::Closed), at(91)).await;
+    let when_closed = first_store.acquire_probe(&name("red"), PROBE_TIMEOUT, at(999)).await.unwrap();
+    assert!(matches!(when_closed, ProbeDecision::Denied(Some(_))), "{when_closed:?}");
 }
 
 pub async fn misconfigured_ends_with_a_newer_configuration(open: OpenStore<'_>) {
@@ -161,8 +159,8 @@ pub async fn misconfigured_ends_with_a_newer_configuration(open: OpenStore<'_>) 
         report_and_load(&*store, health_report(CircuitState::Closed), at(6)).await.circuit,
         misconfigured
     );
-    let corrected = HealthReport { config_loaded_at: at(7), ..health_report(CircuitState::Closed) };
-    assert_eq!(report_and_load(&*store, corrected, at(8)).await.circuit, CircuitState::Closed);
+    let corrected_report = HealthReport { config_loaded_at: at(7), ..health_report(CircuitState::Closed) };
+    assert_eq!(report_and_load(&*store, corrected_report, at(8)).await.circuit, CircuitState::Closed);
 }
 
 async fn try_acquire(store: &dyn Store, holder: &str, now: Timestamp) -> JobLockResult {
@@ -185,39 +183,42 @@ pub async fn one_of_many_processes_gets_the_job_lock(open: OpenStore<'_>) {
     let results = tasks.join_all().await;
     let granted = results.iter().filter(|result| **result == JobLockResult::Acquired);
     assert_eq!(granted.count(), 1, "{results:?}");
-    let other = open().acquire_job_lock(ScheduledJob::Prune, "host-9", at(0), LOCK_DURATION).await;
-    assert_eq!(other.unwrap(), JobLockResult::Acquired, "another job");
+    let prune_lock = open().acquire_job_lock(ScheduledJob::Prune, "host-9", at(0), LOCK_DURATION).await;
+    assert_eq!(prune_lock.unwrap(), JobLockResult::Acquired, "another job");
 }
 
 pub async fn a_job_lock_expires(open: OpenStore<'_>) {
-    let (here, there) = (open(), open());
-    assert_eq!(try_acquire(&*here, "here", at(0)).await, JobLockResult::Acquired);
-    assert_eq!(current_holder(try_acquire(&*there, "there", at(9)).await), ("here".to_owned(), false));
-    assert_eq!(try_acquire(&*there, "there", at(10)).await, JobLockResult::Acquired);
-    assert!(!here.renew_job_lock(ScheduledJob::Report, "here", at(20)).await.unwrap());
-    here.release_job_lock(ScheduledJob::Report, "here", at(0)).await.unwrap();
-    assert_eq!(current_holder(try_acquire(&*here, "here", at(11)).await), ("there".to_owned(), false));
+    let (first_store, second_store) = (open(), open());
+    assert_eq!(try_acquire(&*first_store, "here", at(0)).await, JobLockResult::Acquired);
+    assert_eq!(current_holder(try_acquire(&*second_store, "there", at(9)).await), ("here".to_owned(), false));
+    assert_eq!(try_acquire(&*second_store, "there", at(10)).await, JobLockResult::Acquired);
+    assert!(!first_store.renew_job_lock(ScheduledJob::Report, "here", at(20)).await.unwrap());
+    first_store.release_job_lock(ScheduledJob::Report, "here", at(0)).await.unwrap();
+    assert_eq!(current_holder(try_acquire(&*first_store, "here", at(11)).await), ("there".to_owned(), false));
 }
 
 pub async fn a_renewed_job_lock_lasts_longer(open: OpenStore<'_>) {
-    let (here, there) = (open(), open());
-    assert_eq!(try_acquire(&*here, "here", at(0)).await, JobLockResult::Acquired);
-    assert!(here.renew_job_lock(ScheduledJob::Report, "here", at(18)).await.unwrap());
-    assert_eq!(current_holder(try_acquire(&*there, "there", at(17)).await), ("here".to_owned(), false));
-    here.release_job_lock(ScheduledJob::Report, "here", at(17)).await.unwrap();
-    assert_eq!(try_acquire(&*there, "there", at(17)).await, JobLockResult::Acquired);
+    let (first_store, second_store) = (open(), open());
+    assert_eq!(try_acquire(&*first_store, "here", at(0)).await, JobLockResult::Acquired);
+    assert!(first_store.renew_job_lock(ScheduledJob::Report, "here", at(18)).await.unwrap());
+    assert_eq!(
+        current_holder(try_acquire(&*second_store, "there", at(17)).await),
+        ("here".to_owned(), false)
+    );
+    first_store.release_job_lock(ScheduledJob::Report, "here", at(17)).await.unwrap();
+    assert_eq!(try_acquire(&*second_store, "there", at(17)).await, JobLockResult::Acquired);
 }
 
 pub async fn a_released_job_lock_can_stay_busy(open: OpenStore<'_>) {
-    let (here, there) = (open(), open());
-    assert_eq!(try_acquire(&*here, "here", at(0)).await, JobLockResult::Acquired);
-    here.release_job_lock(ScheduledJob::Report, "here", at(5)).await.unwrap();
-    assert!(!here.renew_job_lock(ScheduledJob::Report, "here", at(50)).await.unwrap());
-    assert_eq!(current_holder(try_acquire(&*there, "there", at(4)).await), ("here".to_owned(), true));
-    assert_eq!(try_acquire(&*there, "there", at(5)).await, JobLockResult::Acquired);
+    let (first_store, second_store) = (open(), open());
+    assert_eq!(try_acquire(&*first_store, "here", at(0)).await, JobLockResult::Acquired);
+    first_store.release_job_lock(ScheduledJob::Report, "here", at(5)).await.unwrap();
+    assert!(!first_store.renew_job_lock(ScheduledJob::Report, "here", at(50)).await.unwrap());
+    assert_eq!(current_holder(try_acquire(&*second_store, "there", at(4)).await), ("here".to_owned(), true));
+    assert_eq!(try_acquire(&*second_store, "there", at(5)).await, JobLockResult::Acquired);
     // A lock that expires later than any lease can was set by a wrong clock and is free.
-    there.renew_job_lock(ScheduledJob::Report, "there", at(9_999)).await.unwrap();
-    assert_eq!(try_acquire(&*here, "here", at(6)).await, JobLockResult::Acquired);
+    second_store.renew_job_lock(ScheduledJob::Report, "there", at(9_999)).await.unwrap();
+    assert_eq!(try_acquire(&*first_store, "here", at(6)).await, JobLockResult::Acquired);
 }
 
 fn provider_control(action: ControlAction, seconds: i64) -> ProviderControl {
@@ -225,33 +226,33 @@ fn provider_control(action: ControlAction, seconds: i64) -> ProviderControl {
 }
 
 pub async fn the_last_provider_control_is_kept(open: OpenStore<'_>) {
-    let (here, there) = (open(), open());
-    assert_eq!(there.provider_controls().await.unwrap(), []);
-    for (step, action) in
+    let (first_store, second_store) = (open(), open());
+    assert_eq!(second_store.provider_controls().await.unwrap(), []);
+    for (second, action) in
         [ControlAction::Pause, ControlAction::Resume, ControlAction::Pause].into_iter().enumerate()
     {
-        let control = provider_control(action, i64::try_from(step).unwrap());
-        here.save_provider_control(control.clone()).await.unwrap();
-        assert_eq!(there.provider_controls().await.unwrap(), [control]);
+        let control = provider_control(action, i64::try_from(second).unwrap());
+        first_store.save_provider_control(control.clone()).await.unwrap();
+        assert_eq!(second_store.provider_controls().await.unwrap(), [control]);
     }
-    assert_eq!(here.load_health().await.unwrap(), [], "a control is not a health report");
+    assert_eq!(first_store.load_health().await.unwrap(), [], "a control is not a health report");
 }
 
 pub async fn resuming_closes_the_circuit_breaker(open: OpenStore<'_>) {
     let store = open();
     let misconfigured = CircuitState::Misconfigured { reason: "no account".to_owned() };
-    for (step, what) in [open_breaker(60), misconfigured].into_iter().enumerate() {
+    for (step, circuit) in [open_breaker(60), misconfigured].into_iter().enumerate() {
         let now = i64::try_from(step).unwrap() * 10;
-        let before = report_and_load(&*store, health_report(what), at(now + 1)).await;
+        let paused_health = report_and_load(&*store, health_report(circuit), at(now + 1)).await;
         store.save_provider_control(provider_control(ControlAction::Pause, now + 2)).await.unwrap();
         assert_eq!(
             store.load_health().await.unwrap(),
-            std::slice::from_ref(&before),
+            std::slice::from_ref(&paused_health),
             "pausing changes no health"
         );
         store.save_provider_control(provider_control(ControlAction::Resume, now + 3)).await.unwrap();
-        let known = store.load_health().await.unwrap().remove(0);
-        assert_eq!((&known.circuit, known.since), (&CircuitState::Closed, at(now + 3)));
-        assert_eq!(known.version, before.version + 1);
+        let resumed_health = store.load_health().await.unwrap().remove(0);
+        assert_eq!((&resumed_health.circuit, resumed_health.since), (&CircuitState::Closed, at(now + 3)));
+        assert_eq!(resumed_health.version, paused_health.version + 1);
     }
 }

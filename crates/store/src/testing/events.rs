@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use super::fixtures::*;
 use crate::{DeadLetterRequest, EventQuery, Store};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::Failure;
 use postrider_core::event::{
     ClaimedEvent, Event, EventAttemptResult, EventStatus, EventStatusKind, EventTarget, EventType,
 };
-use postrider_core::id::DeliveryId;
-use postrider_core::message::NewMessage;
-use postrider_core::receipt::ReceiptStatus;
+use postrider_core::{
+    clock::Timestamp, delivery::Failure, id::DeliveryId, message::NewMessage, receipt::ReceiptStatus,
+};
 
 fn url_target(url: &str) -> Option<EventTarget> {
     Some(EventTarget::Url { url: url.to_owned(), api_key: "shop".to_owned() })
@@ -64,30 +62,30 @@ async fn three_sent(store: &dyn Store) {
 
 pub async fn a_watched_message_produces_events(open: OpenStore<'_>) {
     let store = open();
-    let delivery = accepted(&*store, watched(1)).await;
+    let delivery_id = accepted(&*store, watched(1)).await;
     assert_eq!(all_events(&*store).await, []);
-    claim_and_send(&*store, delivery, "blue", "b-1", at(1)).await;
+    claim_and_send(&*store, delivery_id, "blue", "b-1", at(1)).await;
     for status in
         [ReceiptStatus::Delivered, ReceiptStatus::Delivered, ReceiptStatus::Opened, ReceiptStatus::Opened]
     {
         apply_receipt(&*store, received_receipt(Some("blue"), "b-1", status, at(9))).await;
     }
     let events = events_of(&*store, 1).await;
-    let expected = [(1, EventType::Sent), (2, EventType::Delivered), (3, EventType::Opened)];
-    assert_eq!(sequences_and_types(&events), expected);
-    let sent = &events[0];
-    assert_eq!((sent.message, sent.key.delivery), (id(1), delivery));
-    assert_eq!((&sent.target, &sent.channel), (&watched(1).event_target.unwrap(), &name("sms")));
-    assert_eq!(sent.spelling, sms(1).deliveries[0].spelling);
-    assert_eq!((sent.at, sent.provider.clone()), (at(1), Some(name("blue"))));
-    assert_eq!(sent.status, EventStatus::Waiting { due_at: at(1) });
+    let expected_types = [(1, EventType::Sent), (2, EventType::Delivered), (3, EventType::Opened)];
+    assert_eq!(sequences_and_types(&events), expected_types);
+    let sent_event = &events[0];
+    assert_eq!((sent_event.message, sent_event.key.delivery), (id(1), delivery_id));
+    assert_eq!((&sent_event.target, &sent_event.channel), (&watched(1).event_target.unwrap(), &name("sms")));
+    assert_eq!(sent_event.spelling, sms(1).deliveries[0].spelling);
+    assert_eq!((sent_event.at, sent_event.provider.clone()), (at(1), Some(name("blue"))));
+    assert_eq!(sent_event.status, EventStatus::Waiting { due_at: at(1) });
     assert_eq!((events[1].at, events[1].status.time()), (at(9), at(10)));
 }
 
 pub async fn an_unwatched_message_produces_no_events(open: OpenStore<'_>) {
     let store = open();
-    let id = accepted(&*store, sms(1)).await;
-    claim_and_send(&*store, id, "blue", "b-1", at(1)).await;
+    let delivery_id = accepted(&*store, sms(1)).await;
+    claim_and_send(&*store, delivery_id, "blue", "b-1", at(1)).await;
     apply_receipt(&*store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9))).await;
     assert_eq!(all_events(&*store).await, []);
     assert_eq!(store.waiting_endpoints("", 9).await.unwrap(), []);
@@ -99,11 +97,11 @@ pub async fn a_failure_event_has_its_reason(open: OpenStore<'_>) {
     claim_and_fail(&*store, id, Failure::Rejected, at(1)).await;
     accepted(&*store, watched(2)).await;
     store.cancel_message(self::id(2), at(5)).await.unwrap();
-    let mut with_rejected = watched(3);
-    with_rejected.deliveries.push(new_delivery("email", ""));
-    with_rejected.deliveries[1].rejection_reason = Some("no address".to_owned());
-    accepted(&*store, with_rejected).await;
-    for (number, failure, reason, index) in [
+    let mut partly_rejected_message = watched(3);
+    partly_rejected_message.deliveries.push(new_delivery("email", ""));
+    partly_rejected_message.deliveries[1].rejection_reason = Some("no address".to_owned());
+    accepted(&*store, partly_rejected_message).await;
+    for (number, failure, reason, delivery_index) in [
         (1, Failure::Rejected, "no", 0),
         (2, Failure::Cancelled, "cancelled", 0),
         (3, Failure::InvalidRecipient, "no address", 1),
@@ -112,60 +110,62 @@ pub async fn a_failure_event_has_its_reason(open: OpenStore<'_>) {
         assert_eq!(sequences_and_types(&events), [(1, EventType::Failed)], "message {number}");
         assert_eq!(events[0].failure, Some(failure));
         assert!(events[0].reason.as_ref().unwrap().contains(reason), "{:?}", events[0].reason);
-        assert_eq!(events[0].id().delivery_index, index);
+        assert_eq!(events[0].id().delivery_index, delivery_index);
     }
 }
 
 pub async fn a_resend_produces_an_event_and_a_retry_does_not(open: OpenStore<'_>) {
     let store = open();
-    let mut new = watched(1);
-    new.deliveries[0].resends_left = 1;
-    let id = accepted(&*store, new).await;
-    let first = claimed(&*store, id, at(0)).await;
-    let retry = finished_round(
-        &first,
+    let mut new_message = watched(1);
+    new_message.deliveries[0].resends_left = 1;
+    let delivery_id = accepted(&*store, new_message).await;
+    let first_claim = claimed(&*store, delivery_id, at(0)).await;
+    let retry_round = finished_round(
+        &first_claim,
         vec![attempt("red", unavailable_outcome(), at(0))],
         waiting_state(at(1), "down"),
         at(0),
     );
-    record(&*store, retry).await;
+    record(&*store, retry_round).await;
     assert_eq!(all_events(&*store).await, []);
-    claim_and_send(&*store, id, "blue", "b-1", at(1)).await;
+    claim_and_send(&*store, delivery_id, "blue", "b-1", at(1)).await;
     apply_receipt(&*store, received_receipt(Some("blue"), "b-1", bounced_status(), at(9))).await;
-    claim_and_fail(&*store, id, Failure::Rejected, at(20)).await;
-    store.requeue(vec![id], at(30), at(99_999)).await.unwrap();
-    store.requeue(vec![id], at(31), at(99_999)).await.unwrap();
-    let expected =
+    claim_and_fail(&*store, delivery_id, Failure::Rejected, at(20)).await;
+    store.requeue(vec![delivery_id], at(30), at(99_999)).await.unwrap();
+    store.requeue(vec![delivery_id], at(31), at(99_999)).await.unwrap();
+    let expected_types =
         [(1, EventType::Sent), (2, EventType::Waiting), (3, EventType::Failed), (4, EventType::Waiting)];
-    assert_eq!(sequences_and_types(&events_of(&*store, 1).await), expected);
+    assert_eq!(sequences_and_types(&events_of(&*store, 1).await), expected_types);
 }
 
 pub async fn the_event_of_an_early_receipt_follows_the_sent_event(open: OpenStore<'_>) {
     let store = open();
-    let id = accepted(&*store, watched(1)).await;
+    let delivery_id = accepted(&*store, watched(1)).await;
     apply_receipt(&*store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Opened, at(0))).await;
     apply_receipt(&*store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(0))).await;
-    claim_and_send(&*store, id, "blue", "b-1", at(1)).await;
+    claim_and_send(&*store, delivery_id, "blue", "b-1", at(1)).await;
     let events = events_of(&*store, 1).await;
-    let types = events.iter().map(|event| event.event_type).collect::<Vec<_>>();
-    assert_eq!(types[..2], [EventType::Sent, EventType::Delivered]);
+    let event_types = events.iter().map(|event| event.event_type).collect::<Vec<_>>();
+    assert_eq!(event_types[..2], [EventType::Sent, EventType::Delivered]);
     assert_eq!(sequences_and_types(&events).last(), Some(&(3, EventType::Opened)));
 }
 
 pub async fn a_repeated_or_superseded_record_produces_no_event(open: OpenStore<'_>) {
     let store = open();
-    let id = accepted(&*store, watched(1)).await;
-    let old = claimed(&*store, id, at(0)).await;
-    let new = claimed(&*store, id, at(60)).await;
-    let end = |claimed_event| {
+    let delivery_id = accepted(&*store, watched(1)).await;
+    let old_claim = claimed(&*store, delivery_id, at(0)).await;
+    let new_claim = claimed(&*store, delivery_id, at(60)).await;
+    let sent_round = |claim| {
         finished_round(
-            claimed_event,
+            claim,
             vec![attempt("blue", accepted_outcome("b"), at(61))],
             sent_state("blue", "b", at(61)),
             at(61),
         )
     };
-    for round in [end(&old), end(&new), end(&new), end(&old)] {
+    for round in
+        [sent_round(&old_claim), sent_round(&new_claim), sent_round(&new_claim), sent_round(&old_claim)]
+    {
         record(&*store, round).await;
     }
     assert_eq!(sequences_and_types(&events_of(&*store, 1).await), [(1, EventType::Sent)]);
@@ -174,10 +174,17 @@ pub async fn a_repeated_or_superseded_record_produces_no_event(open: OpenStore<'
 pub async fn waiting_endpoints_are_ordered_by_name(open: OpenStore<'_>) {
     let store = open();
     for (number, host) in [(1, "c.example"), (2, "a.example:8443"), (3, "b.example"), (4, "c.example")] {
-        let id = accepted(&*store, watched_by(number, &format!("https://{host}/x"))).await;
-        claim_and_send(&*store, id, "blue", &format!("b-{number}"), at(i64::try_from(number).unwrap())).await;
+        let delivery_id = accepted(&*store, watched_by(number, &format!("https://{host}/x"))).await;
+        claim_and_send(
+            &*store,
+            delivery_id,
+            "blue",
+            &format!("b-{number}"),
+            at(i64::try_from(number).unwrap()),
+        )
+        .await;
     }
-    let endpoints = |after, limit| {
+    let list_endpoints = |after, limit| {
         let store = Arc::clone(&store);
         async move {
             let endpoints = store.waiting_endpoints(after, limit).await.unwrap();
@@ -186,28 +193,28 @@ pub async fn waiting_endpoints_are_ordered_by_name(open: OpenStore<'_>) {
     };
     let [a, b, c] = [("a.example:8443", 2), ("b.example", 3), ("c.example", 1)]
         .map(|(endpoint, due)| (endpoint.to_owned(), at(due)));
-    assert_eq!(endpoints("", 9).await, [a.clone(), b.clone(), c.clone()]);
-    assert_eq!(endpoints("", 2).await, [a, b]);
-    assert_eq!(endpoints("b.example", 9).await, [c]);
-    assert_eq!(endpoints("c.example", 9).await, []);
+    assert_eq!(list_endpoints("", 9).await, [a.clone(), b.clone(), c.clone()]);
+    assert_eq!(list_endpoints("", 2).await, [a, b]);
+    assert_eq!(list_endpoints("b.example", 9).await, [c]);
+    assert_eq!(list_endpoints("c.example", 9).await, []);
 }
 
 pub async fn a_claimed_event_is_not_due_until_its_lease_ends(open: OpenStore<'_>) {
-    let (store, other) = (open(), open());
+    let (store, other_store) = (open(), open());
     three_sent(&*store).await;
     let endpoint = "shop.example";
     assert_eq!(claim(&*store, endpoint, 9, at(0)).await, []);
-    let first = claim(&*store, endpoint, 2, at(5)).await;
-    let messages = first.iter().map(|claimed_event| claimed_event.event.message).collect::<Vec<_>>();
-    assert_eq!(messages.len(), 2);
-    assert!(messages.contains(&id(1)) && messages.contains(&id(2)));
-    let second = claim(&*other, endpoint, 9, at(5)).await;
-    assert_eq!(second.len(), 1);
-    assert_eq!(second[0].event.message, id(3));
-    assert_eq!(claim(&*other, endpoint, 9, at(64)).await, []);
-    let again = claim(&*other, endpoint, 9, at(65)).await;
-    assert_eq!(again.len(), 3);
-    assert!(again.iter().all(|claimed_event| claimed_event.claims == 2));
+    let first_claims = claim(&*store, endpoint, 2, at(5)).await;
+    let claimed_messages = first_claims.iter().map(|claim| claim.event.message).collect::<Vec<_>>();
+    assert_eq!(claimed_messages.len(), 2);
+    assert!(claimed_messages.contains(&id(1)) && claimed_messages.contains(&id(2)));
+    let second_claims = claim(&*other_store, endpoint, 9, at(5)).await;
+    assert_eq!(second_claims.len(), 1);
+    assert_eq!(second_claims[0].event.message, id(3));
+    assert_eq!(claim(&*other_store, endpoint, 9, at(64)).await, []);
+    let expired_claims = claim(&*other_store, endpoint, 9, at(65)).await;
+    assert_eq!(expired_claims.len(), 3);
+    assert!(expired_claims.iter().all(|claim| claim.claims == 2));
 }
 
 pub async fn concurrent_claims_share_no_event(open: OpenStore<'_>) {
@@ -227,28 +234,28 @@ pub async fn concurrent_claims_share_no_event(open: OpenStore<'_>) {
 pub async fn the_result_of_a_superseded_event_claim_is_ignored(open: OpenStore<'_>) {
     let store = open();
     three_sent(&*store).await;
-    let old = claim(&*store, "shop.example", 9, at(5)).await;
-    let new = claim(&*store, "shop.example", 9, at(65)).await;
+    let old_claims = claim(&*store, "shop.example", 9, at(5)).await;
+    let new_claims = claim(&*store, "shop.example", 9, at(65)).await;
     let statuses = [
         EventStatus::Delivered { at: at(66) },
         EventStatus::Waiting { due_at: at(99) },
         EventStatus::Dead { at: at(66) },
     ];
-    let superseded =
-        old.iter().map(|claimed_event| event_end(claimed_event, EventStatus::Delivered { at: at(64) }, 0));
-    store.record_events(superseded.collect()).await.unwrap();
-    let results = new.iter().zip(statuses).map(|(claimed_event, status)| event_end(claimed_event, status, 4));
+    let superseded_results =
+        old_claims.iter().map(|claim| event_end(claim, EventStatus::Delivered { at: at(64) }, 0));
+    store.record_events(superseded_results.collect()).await.unwrap();
+    let results = new_claims.iter().zip(statuses).map(|(claim, status)| event_end(claim, status, 4));
     store.record_events(results.collect()).await.unwrap();
-    let stored = all_events(&*store).await;
-    for (claimed_event, status) in new.iter().zip(statuses) {
-        let event = stored.iter().find(|event| event.key == claimed_event.event.key).unwrap();
+    let stored_events = all_events(&*store).await;
+    for (claim, status) in new_claims.iter().zip(statuses) {
+        let event = stored_events.iter().find(|event| event.key == claim.event.key).unwrap();
         assert_eq!((event.status, event.tries), (status, 4));
         assert_eq!(event.last_result.as_deref(), Some("HTTP 500"));
     }
     let endpoints = store.waiting_endpoints("", 9).await.unwrap();
     assert_eq!(endpoints[0].due_at, at(99));
-    let dead = EventQuery { state: Some(EventStatusKind::Dead), limit: 9, ..EventQuery::default() };
-    assert_eq!(store.events(dead).await.unwrap().len(), 1);
+    let dead_query = EventQuery { state: Some(EventStatusKind::Dead), limit: 9, ..EventQuery::default() };
+    assert_eq!(store.events(dead_query).await.unwrap().len(), 1);
 }
 
 pub async fn events_are_listed_newest_first_by_state_and_time(open: OpenStore<'_>) {
@@ -256,7 +263,7 @@ pub async fn events_are_listed_newest_first_by_state_and_time(open: OpenStore<'_
     three_sent(&*store).await;
     let query_for =
         |state, since: Option<i64>, limit| EventQuery { message: None, state, since: since.map(at), limit };
-    for (query, found) in [
+    for (query, expected_numbers) in [
         (query_for(None, None, 9), vec![3, 2, 1]),
         (query_for(None, None, 2), vec![3, 2]),
         (query_for(Some(EventStatusKind::Waiting), Some(2), 9), vec![3, 2]),
@@ -264,8 +271,8 @@ pub async fn events_are_listed_newest_first_by_state_and_time(open: OpenStore<'_
         (query_for(Some(EventStatusKind::Dead), None, 9), vec![]),
     ] {
         let events = store.events(query).await.unwrap();
-        let messages = events.iter().map(|event| event.message).collect::<Vec<_>>();
-        assert_eq!(messages, found.into_iter().map(id).collect::<Vec<_>>());
+        let found_messages = events.iter().map(|event| event.message).collect::<Vec<_>>();
+        assert_eq!(found_messages, expected_numbers.into_iter().map(id).collect::<Vec<_>>());
     }
     assert_eq!(events_of(&*store, 99).await, []);
 }
@@ -273,7 +280,7 @@ pub async fn events_are_listed_newest_first_by_state_and_time(open: OpenStore<'_
 pub async fn dead_letters_can_be_replayed(open: OpenStore<'_>) {
     let store = open();
     three_sent(&*store).await;
-    let claimed = claim(&*store, "shop.example", 1, at(5)).await;
+    let claims = claim(&*store, "shop.example", 1, at(5)).await;
     let request = |event_target, before| DeadLetterRequest {
         endpoint: "shop.example".to_owned(),
         event_target,
@@ -282,35 +289,35 @@ pub async fn dead_letters_can_be_replayed(open: OpenStore<'_>) {
         now: at(6),
         limit: 2,
     };
-    let other = url_target("https://shop.example/other");
-    assert_eq!(store.dead_letter_events(request(other, 99)).await.unwrap(), 0);
+    let other_target = url_target("https://shop.example/other");
+    assert_eq!(store.dead_letter_events(request(other_target, 99)).await.unwrap(), 0);
     assert_eq!(store.dead_letter_events(request(watched(1).event_target, 0)).await.unwrap(), 0);
     assert_eq!(store.dead_letter_events(request(watched(1).event_target, 99)).await.unwrap(), 2);
     assert_eq!(store.dead_letter_events(request(None, 99)).await.unwrap(), 1);
-    let delivered = event_end(&claimed[0], EventStatus::Delivered { at: at(7) }, 0);
-    store.record_events(vec![delivered]).await.unwrap();
-    let dead = all_events(&*store).await;
+    let late_result = event_end(&claims[0], EventStatus::Delivered { at: at(7) }, 0);
+    store.record_events(vec![late_result]).await.unwrap();
+    let dead_events = all_events(&*store).await;
     let is_dead = |event: &Event| event.status == EventStatus::Dead { at: at(6) };
-    assert!(dead.iter().all(is_dead), "{dead:?}");
-    let keys = dead.iter().map(|event| event.key).collect::<Vec<_>>();
+    assert!(dead_events.iter().all(is_dead), "{dead_events:?}");
+    let keys = dead_events.iter().map(|event| event.key).collect::<Vec<_>>();
     assert_eq!(store.replay_events(keys, at(8)).await.unwrap(), 3);
-    let again = claim(&*store, "shop.example", 9, at(8)).await;
-    assert_eq!(again.len(), 3);
-    assert!(again.iter().all(|claimed_event| claimed_event.event.tries == 0));
+    let replayed_claims = claim(&*store, "shop.example", 9, at(8)).await;
+    assert_eq!(replayed_claims.len(), 3);
+    assert!(replayed_claims.iter().all(|claim| claim.event.tries == 0));
 }
 
 pub async fn old_events_are_deleted_unless_they_wait(open: OpenStore<'_>) {
     let store = open();
     three_sent(&*store).await;
-    let two = claim(&*store, "shop.example", 2, at(5)).await;
-    let delivered =
-        two.iter().map(|claimed_event| event_end(claimed_event, EventStatus::Delivered { at: at(6) }, 0));
-    store.record_events(delivered.collect()).await.unwrap();
+    let claims = claim(&*store, "shop.example", 2, at(5)).await;
+    let delivered_results =
+        claims.iter().map(|claim| event_end(claim, EventStatus::Delivered { at: at(6) }, 0));
+    store.record_events(delivered_results.collect()).await.unwrap();
     store.delete_expired(at(1), at(50), 100).await.unwrap();
     assert_eq!(all_events(&*store).await.len(), 3);
     assert_eq!(store.delete_expired(at(9_999), at(9_999), 100).await.unwrap(), 2);
-    let left = all_events(&*store).await;
-    assert_eq!(left.len(), 1);
-    assert_eq!(left[0].status.kind(), EventStatusKind::Waiting);
-    assert!(left[0].key.delivery > DeliveryId(0));
+    let events_left = all_events(&*store).await;
+    assert_eq!(events_left.len(), 1);
+    assert_eq!(events_left[0].status.kind(), EventStatusKind::Waiting);
+    assert!(events_left[0].key.delivery > DeliveryId(0));
 }

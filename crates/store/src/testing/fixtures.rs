@@ -1,19 +1,18 @@
 //! Fixtures of the conformance suite: messages, rounds and receipts, and short ways to store and read them.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::{ReceiptResult, ReceivedReceipt, Store};
+use prometheus_client::registry::Registry;
+
+use crate::{MaintenanceStore, ReceiptResult, ReceivedReceipt, Store};
 use postrider_core::attempt::{Attempt, Outcome};
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Acceptance, Delivery, Idempotency, Message, NewDelivery, NewMessage};
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
-use postrider_core::user_throttle::UserThrottle;
+use postrider_core::{name::ConfigName, priority::Priority, user_throttle::UserThrottle};
 
 /// Opens one more store on the same database; the parameter of every test of the suite.
 pub type OpenStore<'a> = &'a dyn Fn() -> Arc<dyn Store>;
@@ -219,6 +218,19 @@ pub async fn find_message(store: &dyn Store, number: u64) -> Message {
 /// Returns the first delivery of a stored message.
 pub async fn first_delivery(store: &dyn Store, number: u64) -> Delivery {
     find_message(store, number).await.deliveries.remove(0)
+}
+
+/// Returns the number of commits of a store, and the number of their operations.
+pub fn commit_counts(store: &dyn MaintenanceStore) -> (u64, u64) {
+    let mut registry = Registry::default();
+    registry.register("operations", "operations per commit", store.commit_stats().unwrap().histograms().0);
+    let mut metrics = String::new();
+    prometheus_client::encoding::text::encode(&mut metrics, &registry).unwrap();
+    let value_of = |name: &str| {
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        value.trim().trim_end_matches(".0").parse().unwrap()
+    };
+    (value_of("operations_count "), value_of("operations_sum "))
 }
 
 /// Counts all changes into the rollups, in small steps.

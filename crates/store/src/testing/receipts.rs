@@ -2,34 +2,34 @@
 
 use super::fixtures::*;
 use crate::{ReceiptResult, ReceivedReceipt, Store, UNMATCHED_RECEIPTS_MAX};
-use postrider_core::capacity::Capacity;
 use postrider_core::delivery::{self, DeliveryState, Failure};
-use postrider_core::id::DeliveryId;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_core::recipient::RecipientStatus;
-use postrider_core::round::RecordResult;
+use postrider_core::{capacity::Capacity, id::DeliveryId, recipient::RecipientStatus, round::RecordResult};
 
 async fn accept_and_send(store: &dyn Store, resends_left: u32) {
-    let mut new = sms(1);
-    new.deliveries[0].resends_left = resends_left;
-    let id = accepted(store, new).await;
-    claim_and_send(store, id, "blue", "b-1", at(1)).await;
+    let mut new_message = sms(1);
+    new_message.deliveries[0].resends_left = resends_left;
+    let delivery_id = accepted(store, new_message).await;
+    claim_and_send(store, delivery_id, "blue", "b-1", at(1)).await;
 }
 
 pub async fn a_receipt_makes_a_sent_delivery_delivered(open: OpenStore<'_>) {
     let store = open();
     accept_and_send(&*store, 0).await;
-    let result =
+    let receipt_result =
         apply_receipt(&*store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9))).await;
-    let ReceiptResult::Applied(matched) = result else {
-        panic!("{result:?}");
+    let ReceiptResult::Applied(matched_delivery) = receipt_result else {
+        panic!("{receipt_result:?}");
     };
-    let found = first_delivery(&*store, 1).await;
-    assert_eq!(found.state, DeliveryState::Delivered { at: at(9) });
-    assert_eq!((found.provider, found.reference.as_deref()), (Some(name("blue")), Some("b-1")));
-    assert_eq!((matched.id, &matched.state), (found.id, &found.state));
-    assert_eq!((matched.provider, matched.body), (name("blue"), sms(1).body));
-    assert_eq!(matched.spelling, found.spelling);
+    let found_delivery = first_delivery(&*store, 1).await;
+    assert_eq!(found_delivery.state, DeliveryState::Delivered { at: at(9) });
+    assert_eq!(
+        (found_delivery.provider, found_delivery.reference.as_deref()),
+        (Some(name("blue")), Some("b-1"))
+    );
+    assert_eq!((matched_delivery.id, &matched_delivery.state), (found_delivery.id, &found_delivery.state));
+    assert_eq!((matched_delivery.provider, matched_delivery.body), (name("blue"), sms(1).body));
+    assert_eq!(matched_delivery.spelling, found_delivery.spelling);
 }
 
 pub async fn a_repeated_receipt_changes_nothing(open: OpenStore<'_>) {
@@ -37,8 +37,9 @@ pub async fn a_repeated_receipt_changes_nothing(open: OpenStore<'_>) {
     accept_and_send(&*store, 0).await;
     apply_receipt(&*store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9))).await;
     for status in [ReceiptStatus::Delivered, bounced_status()] {
-        let result = apply_receipt(&*store, received_receipt(Some("blue"), "b-1", status, at(10))).await;
-        assert!(matches!(result, ReceiptResult::Unchanged(_)), "{result:?}");
+        let receipt_result =
+            apply_receipt(&*store, received_receipt(Some("blue"), "b-1", status, at(10))).await;
+        assert!(matches!(receipt_result, ReceiptResult::Unchanged(_)), "{receipt_result:?}");
     }
     assert_eq!(first_delivery(&*store, 1).await.state, DeliveryState::Delivered { at: at(9) });
 }
@@ -47,8 +48,8 @@ pub async fn a_receipt_of_another_provider_is_kept(open: OpenStore<'_>) {
     let store = open();
     accept_and_send(&*store, 0).await;
     for _ in 0..2 {
-        let unmatched = received_receipt(Some("red"), "b-1", ReceiptStatus::Delivered, at(9));
-        assert_eq!(apply_receipt(&*store, unmatched).await, ReceiptResult::Unmatched);
+        let unmatched_receipt = received_receipt(Some("red"), "b-1", ReceiptStatus::Delivered, at(9));
+        assert_eq!(apply_receipt(&*store, unmatched_receipt).await, ReceiptResult::Unmatched);
     }
     assert_eq!(first_delivery(&*store, 1).await.state, sent_state("blue", "b-1", at(1)));
 }
@@ -62,85 +63,98 @@ pub async fn a_receipt_without_provider_matches_any_provider(open: OpenStore<'_>
 
 pub async fn an_early_receipt_is_applied_when_the_round_is_recorded(open: OpenStore<'_>) {
     let store = open();
-    let delivered = received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(0));
-    let opened = received_receipt(Some("blue"), "b-1", ReceiptStatus::Opened, at(2));
-    for early in [opened, delivered] {
-        assert_eq!(apply_receipt(&*store, early).await, ReceiptResult::Unmatched);
+    let delivered_receipt = received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(0));
+    let opened_receipt = received_receipt(Some("blue"), "b-1", ReceiptStatus::Opened, at(2));
+    for early_receipt in [opened_receipt, delivered_receipt] {
+        assert_eq!(apply_receipt(&*store, early_receipt).await, ReceiptResult::Unmatched);
     }
-    let id = accepted(&*store, sms(1)).await;
-    let claim = claimed(&*store, id, at(1)).await;
+    let delivery_id = accepted(&*store, sms(1)).await;
+    let claim = claimed(&*store, delivery_id, at(1)).await;
     let round = finished_round(
         &claim,
         vec![attempt("blue", accepted_outcome("b-1"), at(1))],
         sent_state("blue", "b-1", at(1)),
         at(1),
     );
-    let moved = RecordResult::MovedByReceipt(delivery::DeliveryStateKind::Delivered);
-    assert_eq!(record(&*store, round).await, moved, "the record returns the later state");
-    let found = first_delivery(&*store, 1).await;
-    assert_eq!(found.state, DeliveryState::Delivered { at: at(0) });
-    assert_eq!(found.opened_at, Some(at(2)));
+    let moved_result = RecordResult::MovedByReceipt(delivery::DeliveryStateKind::Delivered);
+    assert_eq!(record(&*store, round).await, moved_result, "the record returns the later state");
+    let found_delivery = first_delivery(&*store, 1).await;
+    assert_eq!(found_delivery.state, DeliveryState::Delivered { at: at(0) });
+    assert_eq!(found_delivery.opened_at, Some(at(2)));
 }
 
 pub async fn an_early_receipt_without_provider_matches_any_provider(open: OpenStore<'_>) {
     let store = open();
-    let early = received_receipt(None, "b-1", bounced_status(), at(0));
-    assert_eq!(apply_receipt(&*store, early).await, ReceiptResult::Unmatched);
+    let early_receipt = received_receipt(None, "b-1", bounced_status(), at(0));
+    assert_eq!(apply_receipt(&*store, early_receipt).await, ReceiptResult::Unmatched);
     accept_and_send(&*store, 1).await;
-    let found = first_delivery(&*store, 1).await;
-    assert!(matches!(found.state, DeliveryState::Waiting { .. }), "{found:?}");
-    assert_eq!(claimed(&*store, found.id, at(5)).await.avoid, Some(name("blue")));
+    let found_delivery = first_delivery(&*store, 1).await;
+    assert!(matches!(found_delivery.state, DeliveryState::Waiting { .. }), "{found_delivery:?}");
+    assert_eq!(claimed(&*store, found_delivery.id, at(5)).await.avoid, Some(name("blue")));
 }
 
 pub async fn an_unmatched_receipt_that_cannot_wait_is_dropped(open: OpenStore<'_>) {
     let store = open();
-    let mut early = received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(0));
-    early.can_wait = false;
-    assert_eq!(apply_receipt(&*store, early.clone()).await, ReceiptResult::Dropped);
+    let mut early_receipt = received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(0));
+    early_receipt.can_wait = false;
+    assert_eq!(apply_receipt(&*store, early_receipt.clone()).await, ReceiptResult::Dropped);
     accept_and_send(&*store, 0).await;
     assert_eq!(first_delivery(&*store, 1).await.state, sent_state("blue", "b-1", at(1)));
-    let result = apply_receipt(&*store, early).await;
-    assert!(matches!(result, ReceiptResult::Applied(_)), "a known reference needs no waiting: {result:?}");
+    let receipt_result = apply_receipt(&*store, early_receipt).await;
+    assert!(
+        matches!(receipt_result, ReceiptResult::Applied(_)),
+        "a known reference needs no waiting: {receipt_result:?}"
+    );
 }
 
 pub async fn the_number_of_unmatched_receipts_is_limited(open: OpenStore<'_>) {
     let store = open();
-    let early =
-        |count: usize| received_receipt(Some("red"), &format!("r-{count}"), ReceiptStatus::Delivered, at(0));
-    let first = store.apply_receipts((1..UNMATCHED_RECEIPTS_MAX).map(early).collect()).await.unwrap();
-    assert!(first.iter().all(|result| *result == ReceiptResult::Unmatched));
-    let over = vec![early(UNMATCHED_RECEIPTS_MAX), early(UNMATCHED_RECEIPTS_MAX + 1)];
-    assert_eq!(store.apply_receipts(over).await.unwrap(), [ReceiptResult::Unmatched, ReceiptResult::Dropped]);
+    let early_receipt = |number: usize| {
+        received_receipt(Some("red"), &format!("r-{number}"), ReceiptStatus::Delivered, at(0))
+    };
+    let receipt_results =
+        store.apply_receipts((1..UNMATCHED_RECEIPTS_MAX).map(early_receipt).collect()).await.unwrap();
+    assert!(receipt_results.iter().all(|result| *result == ReceiptResult::Unmatched));
+    let excess_receipts =
+        vec![early_receipt(UNMATCHED_RECEIPTS_MAX), early_receipt(UNMATCHED_RECEIPTS_MAX + 1)];
+    assert_eq!(
+        store.apply_receipts(excess_receipts).await.unwrap(),
+        [ReceiptResult::Unmatched, ReceiptResult::Dropped]
+    );
     accept_and_send(&*store, 0).await;
-    let matched =
+    let matched_result =
         apply_receipt(&*store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9))).await;
-    assert!(matches!(matched, ReceiptResult::Applied(_)), "{matched:?}");
-    let mut later = early(UNMATCHED_RECEIPTS_MAX + 2);
-    later.received_at = at(2 * 60 * 60);
-    assert_eq!(apply_receipt(&*store, later).await, ReceiptResult::Unmatched, "expired ones are deleted");
+    assert!(matches!(matched_result, ReceiptResult::Applied(_)), "{matched_result:?}");
+    let mut later_receipt = early_receipt(UNMATCHED_RECEIPTS_MAX + 2);
+    later_receipt.received_at = at(2 * 60 * 60);
+    assert_eq!(
+        apply_receipt(&*store, later_receipt).await,
+        ReceiptResult::Unmatched,
+        "expired ones are deleted"
+    );
 }
 
 pub async fn a_bounce_without_resends_left_fails(open: OpenStore<'_>) {
     let store = open();
     accept_and_send(&*store, 0).await;
     apply_receipt(&*store, received_receipt(Some("blue"), "b-1", bounced_status(), at(9))).await;
-    let expected = DeliveryState::failed(Failure::Bounced, "handset gone", at(9));
-    assert_eq!(first_delivery(&*store, 1).await.state, expected);
+    let failed_state = DeliveryState::failed(Failure::Bounced, "handset gone", at(9));
+    assert_eq!(first_delivery(&*store, 1).await.state, failed_state);
 }
 
 pub async fn a_bounce_with_a_resend_left_waits_for_another_provider(open: OpenStore<'_>) {
     let store = open();
     accept_and_send(&*store, 1).await;
     apply_receipt(&*store, received_receipt(Some("blue"), "b-1", bounced_status(), at(9))).await;
-    let due = store.due(at(10), &Capacity::total(9)).await.unwrap();
-    assert_eq!((due.len(), due[0].due_at), (1, at(10)), "due when the receipt was received");
-    let claim = claimed(&*store, due[0].id, at(10)).await;
+    let due_entries = store.due(at(10), &Capacity::total(9)).await.unwrap();
+    assert_eq!((due_entries.len(), due_entries[0].due_at), (1, at(10)), "due when the receipt was received");
+    let claim = claimed(&*store, due_entries[0].id, at(10)).await;
     assert_eq!((claim.avoid.clone(), claim.round, claim.unrecorded_claims), (Some(name("blue")), 2, 0));
-    let again = finished_round(&claim, vec![], sent_state("red", "r-1", at(11)), at(11));
-    assert_eq!(record(&*store, again).await, RecordResult::Stored);
+    let second_round = finished_round(&claim, vec![], sent_state("red", "r-1", at(11)), at(11));
+    assert_eq!(record(&*store, second_round).await, RecordResult::Stored);
     apply_receipt(&*store, received_receipt(Some("red"), "r-1", bounced_status(), at(12))).await;
-    let expected = DeliveryState::failed(Failure::Bounced, "handset gone", at(12));
-    assert_eq!(first_delivery(&*store, 1).await.state, expected);
+    let failed_state = DeliveryState::failed(Failure::Bounced, "handset gone", at(12));
+    assert_eq!(first_delivery(&*store, 1).await.state, failed_state);
 }
 
 pub async fn an_address_that_a_receipt_calls_invalid_becomes_inactive(open: OpenStore<'_>) {
@@ -152,31 +166,34 @@ pub async fn an_address_that_a_receipt_calls_invalid_becomes_inactive(open: Open
         received_receipt(Some("blue"), "b-1", ReceiptStatus::Invalid { reason: reason.clone() }, at(9)),
     )
     .await;
-    let expected = DeliveryState::failed(Failure::InvalidRecipient, reason.clone(), at(9));
-    assert_eq!(first_delivery(&*store, 1).await.state, expected);
-    let matched = store.recipient(&name("sms"), "+989121111111").await.unwrap().unwrap();
-    assert_eq!((matched.status, matched.reason), (RecipientStatus::Inactive, reason));
-    assert_eq!(matched.changed_by, "blue");
+    let failed_state = DeliveryState::failed(Failure::InvalidRecipient, reason.clone(), at(9));
+    assert_eq!(first_delivery(&*store, 1).await.state, failed_state);
+    let stored_recipient = store.recipient(&name("sms"), "+989121111111").await.unwrap().unwrap();
+    assert_eq!((stored_recipient.status, stored_recipient.reason), (RecipientStatus::Inactive, reason));
+    assert_eq!(stored_recipient.changed_by, "blue");
 }
 
 pub async fn the_first_opened_receipt_counts_also_after_delivery(open: OpenStore<'_>) {
     let store = open();
     accept_and_send(&*store, 0).await;
-    let receipt = |status, seconds| received_receipt(Some("blue"), "b-1", status, at(seconds));
-    apply_receipt(&*store, receipt(ReceiptStatus::Delivered, 9)).await;
-    let first = apply_receipt(&*store, receipt(ReceiptStatus::Opened, 20)).await;
-    assert!(matches!(first, ReceiptResult::Applied(_)), "{first:?}");
-    let second = apply_receipt(&*store, receipt(ReceiptStatus::Opened, 30)).await;
-    assert!(matches!(second, ReceiptResult::Unchanged(_)), "{second:?}");
-    let found = first_delivery(&*store, 1).await;
-    assert_eq!((found.state, found.opened_at), (DeliveryState::Delivered { at: at(9) }, Some(at(20))));
+    let receipt_at = |status, seconds| received_receipt(Some("blue"), "b-1", status, at(seconds));
+    apply_receipt(&*store, receipt_at(ReceiptStatus::Delivered, 9)).await;
+    let first_result = apply_receipt(&*store, receipt_at(ReceiptStatus::Opened, 20)).await;
+    assert!(matches!(first_result, ReceiptResult::Applied(_)), "{first_result:?}");
+    let second_result = apply_receipt(&*store, receipt_at(ReceiptStatus::Opened, 30)).await;
+    assert!(matches!(second_result, ReceiptResult::Unchanged(_)), "{second_result:?}");
+    let found_delivery = first_delivery(&*store, 1).await;
+    assert_eq!(
+        (found_delivery.state, found_delivery.opened_at),
+        (DeliveryState::Delivered { at: at(9) }, Some(at(20)))
+    );
 }
 
 pub async fn a_reused_reference_matches_the_newest_delivery(open: OpenStore<'_>) {
     let store = open();
     for number in [1, 2] {
-        let id = accepted(&*store, sms(number)).await;
-        claim_and_send(&*store, id, "blue", "b-1", at(1)).await;
+        let delivery_id = accepted(&*store, sms(number)).await;
+        claim_and_send(&*store, delivery_id, "blue", "b-1", at(1)).await;
     }
     apply_receipt(&*store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9))).await;
     assert_eq!(first_delivery(&*store, 1).await.state, sent_state("blue", "b-1", at(1)));
@@ -185,23 +202,23 @@ pub async fn a_reused_reference_matches_the_newest_delivery(open: OpenStore<'_>)
 
 pub async fn an_opened_receipt_makes_the_delivery_delivered(open: OpenStore<'_>) {
     let store = open();
-    let opened = |delivery, seconds| ReceivedReceipt {
+    let opened_receipt = |receipt_delivery, seconds| ReceivedReceipt {
         provider: None,
         receipt: Receipt { reference: String::new(), status: ReceiptStatus::Opened, at: at(seconds) },
-        delivery: Some(delivery),
+        delivery: Some(receipt_delivery),
         received_at: at(seconds),
         can_wait: false,
     };
-    let waiting = accepted(&*store, sms(1)).await;
-    assert_eq!(apply_receipt(&*store, opened(waiting, 1)).await, ReceiptResult::Unmatched);
-    assert_eq!(apply_receipt(&*store, opened(DeliveryId(64_000), 1)).await, ReceiptResult::Unmatched);
-    claim_and_send(&*store, waiting, "blue", "x", at(2)).await;
+    let delivery_id = accepted(&*store, sms(1)).await;
+    assert_eq!(apply_receipt(&*store, opened_receipt(delivery_id, 1)).await, ReceiptResult::Unmatched);
+    assert_eq!(apply_receipt(&*store, opened_receipt(DeliveryId(64_000), 1)).await, ReceiptResult::Unmatched);
+    claim_and_send(&*store, delivery_id, "blue", "x", at(2)).await;
     assert_eq!(first_delivery(&*store, 1).await.opened_at, None, "the receipt was not kept");
-    let first = apply_receipt(&*store, opened(waiting, 3)).await;
-    assert!(matches!(first, ReceiptResult::Applied(_)), "{first:?}");
-    let second = apply_receipt(&*store, opened(waiting, 4)).await;
-    assert!(matches!(second, ReceiptResult::Unchanged(_)), "{second:?}");
-    let now = first_delivery(&*store, 1).await;
-    assert_eq!(now.opened_at, Some(at(3)));
-    assert_eq!(now.state, DeliveryState::Delivered { at: at(3) });
+    let first_result = apply_receipt(&*store, opened_receipt(delivery_id, 3)).await;
+    assert!(matches!(first_result, ReceiptResult::Applied(_)), "{first_result:?}");
+    let second_result = apply_receipt(&*store, opened_receipt(delivery_id, 4)).await;
+    assert!(matches!(second_result, ReceiptResult::Unchanged(_)), "{second_result:?}");
+    let found_delivery = first_delivery(&*store, 1).await;
+    assert_eq!(found_delivery.opened_at, Some(at(3)));
+    assert_eq!(found_delivery.state, DeliveryState::Delivered { at: at(3) });
 }

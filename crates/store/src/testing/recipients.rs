@@ -2,11 +2,10 @@
 
 use super::fixtures::*;
 use crate::Store;
-use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::inbound::{OptAction, OptChange};
-use postrider_core::message::Acceptance;
 use postrider_core::recipient::{Recipient, RecipientStatus};
+use postrider_core::{clock::Timestamp, message::Acceptance};
 
 const ADDRESS: &str = "+989121111111";
 
@@ -22,8 +21,8 @@ fn opt_change(action: OptAction, now: Timestamp) -> OptChange {
     }
 }
 
-async fn apply_opt_change(store: &dyn Store, action: OptChange) -> bool {
-    store.apply_opt_changes(vec![action]).await.unwrap()[0]
+async fn apply_opt_change(store: &dyn Store, change: OptChange) -> bool {
+    store.apply_opt_changes(vec![change]).await.unwrap()[0]
 }
 
 async fn find_recipient(store: &dyn Store, address: &str) -> Option<Recipient> {
@@ -31,14 +30,14 @@ async fn find_recipient(store: &dyn Store, address: &str) -> Option<Recipient> {
 }
 
 async fn is_accepted(store: &dyn Store, number: u64) -> bool {
-    let result = store.accept(vec![sms_to(number, ADDRESS)]).await.unwrap();
-    matches!(result[0], Acceptance::Stored { .. })
+    let acceptances = store.accept(vec![sms_to(number, ADDRESS)]).await.unwrap();
+    matches!(acceptances[0], Acceptance::Stored { .. })
 }
 
 pub async fn an_opted_out_recipient_gets_no_messages(open: OpenStore<'_>) {
     let store = open();
     assert!(apply_opt_change(&*store, opt_change(OptAction::OptOut, at(5))).await);
-    let expected = Recipient {
+    let opted_out_recipient = Recipient {
         channel: name("sms"),
         address: ADDRESS.to_owned(),
         status: RecipientStatus::OptedOut,
@@ -46,7 +45,7 @@ pub async fn an_opted_out_recipient_gets_no_messages(open: OpenStore<'_>) {
         changed_by: "blue".to_owned(),
         changed_at: at(5),
     };
-    assert_eq!(find_recipient(&*store, ADDRESS).await, Some(expected));
+    assert_eq!(find_recipient(&*store, ADDRESS).await, Some(opted_out_recipient));
     assert!(!is_accepted(&*store, 1).await);
 }
 
@@ -62,7 +61,7 @@ pub async fn an_opt_in_after_an_opt_out_makes_the_recipient_active(open: OpenSto
 
 pub async fn an_opt_in_does_not_activate_an_invalid_address(open: OpenStore<'_>) {
     let store = open();
-    let inactive = Recipient {
+    let inactive_recipient = Recipient {
         channel: name("sms"),
         address: ADDRESS.to_owned(),
         status: RecipientStatus::Inactive,
@@ -70,9 +69,9 @@ pub async fn an_opt_in_does_not_activate_an_invalid_address(open: OpenStore<'_>)
         changed_by: "red".to_owned(),
         changed_at: at(1),
     };
-    store.set_recipient(inactive.clone()).await.unwrap();
+    store.set_recipient(inactive_recipient.clone()).await.unwrap();
     assert!(!apply_opt_change(&*store, opt_change(OptAction::OptIn, at(6))).await);
-    assert_eq!(find_recipient(&*store, ADDRESS).await, Some(inactive));
+    assert_eq!(find_recipient(&*store, ADDRESS).await, Some(inactive_recipient));
 }
 
 pub async fn a_repeated_opt_out_or_opt_in_changes_nothing(open: OpenStore<'_>) {
@@ -87,7 +86,7 @@ pub async fn a_repeated_opt_out_or_opt_in_changes_nothing(open: OpenStore<'_>) {
 
 pub async fn opt_changes_of_a_batch_are_applied_in_order(open: OpenStore<'_>) {
     let store = open();
-    let other = |number, now| OptChange { address: "+989120000000".to_owned(), ..opt_change(number, now) };
+    let other = |action, now| OptChange { address: "+989120000000".to_owned(), ..opt_change(action, now) };
     let changes = vec![
         opt_change(OptAction::OptOut, at(1)),
         other(OptAction::OptIn, at(1)),
@@ -102,21 +101,21 @@ pub async fn opt_changes_of_a_batch_are_applied_in_order(open: OpenStore<'_>) {
 
 pub async fn a_redelivered_inbound_message_changes_nothing(open: OpenStore<'_>) {
     let store = open();
-    let inbound = |number, reference: &str, now| OptChange {
+    let inbound_change = |action, reference: &str, now| OptChange {
         reference: Some(reference.to_owned()),
-        ..opt_change(number, now)
+        ..opt_change(action, now)
     };
-    apply_opt_change(&*store, inbound(OptAction::OptOut, "t-1", at(1))).await;
-    apply_opt_change(&*store, inbound(OptAction::OptIn, "t-2", at(2))).await;
-    assert!(apply_opt_change(&*store, inbound(OptAction::OptOut, "t-3", at(3))).await);
-    let opt_in = inbound(OptAction::OptIn, "t-2", at(4));
-    assert!(!apply_opt_change(&*store, opt_in.clone()).await);
+    apply_opt_change(&*store, inbound_change(OptAction::OptOut, "t-1", at(1))).await;
+    apply_opt_change(&*store, inbound_change(OptAction::OptIn, "t-2", at(2))).await;
+    assert!(apply_opt_change(&*store, inbound_change(OptAction::OptOut, "t-3", at(3))).await);
+    let repeated_opt_in = inbound_change(OptAction::OptIn, "t-2", at(4));
+    assert!(!apply_opt_change(&*store, repeated_opt_in.clone()).await);
     assert_eq!(find_recipient(&*store, ADDRESS).await.unwrap().status, RecipientStatus::OptedOut);
-    let other_provider = OptChange { provider: name("red"), ..opt_in.clone() };
-    assert!(apply_opt_change(&*store, other_provider).await, "references belong to one provider");
+    let change_of_other_provider = OptChange { provider: name("red"), ..repeated_opt_in.clone() };
+    assert!(apply_opt_change(&*store, change_of_other_provider).await, "references belong to one provider");
     store.delete_expired(at(100), at(100), 9).await.unwrap();
     apply_opt_change(&*store, opt_change(OptAction::OptOut, at(101))).await;
-    assert!(apply_opt_change(&*store, OptChange { at: at(102), ..opt_in }).await, "pruned");
+    assert!(apply_opt_change(&*store, OptChange { at: at(102), ..repeated_opt_in }).await, "pruned");
 }
 
 pub async fn an_opt_in_older_than_the_opt_out_changes_nothing(open: OpenStore<'_>) {
@@ -138,7 +137,7 @@ pub async fn an_opt_out_cancels_waiting_deliveries(open: OpenStore<'_>) {
     };
     assert_eq!((failure, failed_at), (Failure::Suppressed, at(5)));
     assert!(is_not_claimable(&*store, waiting_id, at(9)).await);
-    for others in [2, 3] {
-        assert!(matches!(first_delivery(&*store, others).await.state, DeliveryState::Waiting { .. }));
+    for number in [2, 3] {
+        assert!(matches!(first_delivery(&*store, number).await.state, DeliveryState::Waiting { .. }));
     }
 }

@@ -3,9 +3,7 @@
 //! A test double implements the capability traits that its test uses and leaves the other parts out. A call of a
 //! missing part returns an error, so a caller that uses more of the store than it should fails its test.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -13,29 +11,25 @@ use crate::{
     AcceptStore, AdminStore, Backlog, BroadcastStore, Cancelled, CommitStats, CoordinationStore,
     DeadLetterRequest, DeliverySelection, EventQuery, EventStore, LastAttempt, MaintenanceStore, MessageList,
     MessageQuery, ProbeDecision, Progress, ProviderEndpoint, RatePermit, ReadStore, ReceiptResult,
-    ReceivedReceipt, RecipientStore, ReportSnapshot, ReportStore, UsageQuery, UsageTotals, WaitingEndpoint,
-    WorkStore,
+    ReceivedReceipt, RecipientStore, ReportSnapshot, ReportStore, Store, UsageQuery, UsageTotals,
+    WaitingEndpoint, WorkStore,
 };
 use postrider_core::broadcast::{
     Broadcast, BroadcastAcceptance, BroadcastCounts, BroadcastId, FanOutStep, NewBroadcast, NewUser, User,
     UserInboxPage, UserRegistration,
 };
-use postrider_core::capacity::Capacity;
-use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventKey};
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::inbound::OptChange;
 use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::message::{Acceptance, Message, NewMessage};
-use postrider_core::name::ConfigName;
-use postrider_core::provider_control::ProviderControl;
-use postrider_core::queue_entry::QueueEntry;
-use postrider_core::rate_limit::RateLimitRequest;
-use postrider_core::recipient::Recipient;
-use postrider_core::report::Report;
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
+use postrider_core::{
+    capacity::Capacity, clock::Timestamp, inbound::OptChange, name::ConfigName,
+    provider_control::ProviderControl, queue_entry::QueueEntry, rate_limit::RateLimitRequest,
+    recipient::Recipient, report::Report,
+};
 
 /// A store with the capabilities that are set.
 #[derive(Clone, Default)]
@@ -51,6 +45,8 @@ pub struct StoreParts {
     pub broadcasts: Option<Arc<dyn BroadcastStore>>,
     pub maintenance: Option<Arc<dyn MaintenanceStore>>,
 }
+
+impl Store for StoreParts {}
 
 /// Implements a capability trait by calling the part that has it.
 macro_rules! forward {
@@ -154,6 +150,7 @@ forward! {
     BroadcastStore by broadcasts:
     register_users(users: Vec<NewUser>) -> Vec<UserRegistration>;
     user(id: &str) -> Option<User>;
+    has_users() -> bool;
     create_broadcast(broadcast: NewBroadcast) -> BroadcastAcceptance;
     next_unfinished_broadcast(after: i64) -> Option<Broadcast>;
     next_broadcast_users(broadcast: &Broadcast, limit: usize) -> Vec<User>;

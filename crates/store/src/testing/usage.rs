@@ -2,10 +2,7 @@
 
 use super::fixtures::*;
 use crate::{Store, UsageQuery};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::Failure;
-use postrider_core::message::NewMessage;
-use postrider_core::usage::UsageRow;
+use postrider_core::{clock::Timestamp, delivery::Failure, message::NewMessage, usage::UsageRow};
 
 const DAY: i64 = 86_400;
 
@@ -27,27 +24,27 @@ fn usage_of_all() -> UsageQuery {
 
 /// Returns the numbers of the found messages.
 async fn found_messages(store: &dyn Store, query: UsageQuery) -> Vec<u64> {
-    let page = store.usage(query).await.unwrap();
-    assert_eq!(page.next, None);
-    let number_of = |bytes: [u8; 16]| u64::from_be_bytes(bytes[8..].try_into().unwrap());
-    page.messages.iter().map(|message| number_of(message.id.bytes())).collect()
+    let message_list = store.usage(query).await.unwrap();
+    assert_eq!(message_list.next, None);
+    let message_number = |bytes: [u8; 16]| u64::from_be_bytes(bytes[8..].try_into().unwrap());
+    message_list.messages.iter().map(|message| message_number(message.id.bytes())).collect()
 }
 
 pub async fn usage_lists_the_messages_of_a_user_newest_first(open: OpenStore<'_>) {
     let store = open();
-    let odd = "0\u{0}\u{1A}; DROP";
-    for (number, user) in [Some("ann"), None, Some("bob"), Some("ann"), Some(odd)].iter().enumerate() {
+    let odd_user = "0\u{0}\u{1A}; DROP";
+    for (number, user) in [Some("ann"), None, Some("bob"), Some("ann"), Some(odd_user)].iter().enumerate() {
         let number = u64::try_from(number).unwrap();
         accepted(&*store, message_to(*user, number, at(number.cast_signed()))).await;
     }
     assert_eq!(found_messages(&*store, usage_of("ann")).await, [3, 0]);
     assert_eq!(found_messages(&*store, usage_of("bob")).await, [2]);
-    assert_eq!(found_messages(&*store, usage_of(odd)).await, [4]);
+    assert_eq!(found_messages(&*store, usage_of(odd_user)).await, [4]);
     assert_eq!(found_messages(&*store, usage_of("ANN")).await, [0_u64; 0]);
     assert_eq!(found_messages(&*store, usage_of_all()).await, [4, 3, 2, 1, 0]);
-    let page = store.usage(usage_of(odd)).await.unwrap();
-    assert_eq!(page.messages[0].user.as_deref(), Some(odd));
-    assert_eq!(page.messages[0].deliveries.len(), 1);
+    let message_list = store.usage(usage_of(odd_user)).await.unwrap();
+    assert_eq!(message_list.messages[0].user.as_deref(), Some(odd_user));
+    assert_eq!(message_list.messages[0].deliveries.len(), 1);
 }
 
 pub async fn usage_is_limited_to_a_time_range(open: OpenStore<'_>) {
@@ -56,14 +53,14 @@ pub async fn usage_is_limited_to_a_time_range(open: OpenStore<'_>) {
     for number in 0..8_u64 {
         accepted(&*store, message_to(Some("ann"), number, at(number.cast_signed() * 1_800))).await;
     }
-    let between = |since: Option<i64>, until: Option<i64>, user: Option<&str>| UsageQuery {
+    let query_between = |since: Option<i64>, until: Option<i64>, user: Option<&str>| UsageQuery {
         user: user.map(str::to_owned),
         since: since.map(at),
         until: until.map(at),
         ..usage_of_all()
     };
     for user in [Some("ann"), None] {
-        for (since, until, expected) in [
+        for (since, until, expected_numbers) in [
             (Some(3_600), None, &[7, 6, 5, 4, 3, 2][..]),
             (Some(3_601), None, &[7, 6, 5, 4, 3]),
             (None, Some(3_600), &[1, 0]),
@@ -74,11 +71,11 @@ pub async fn usage_is_limited_to_a_time_range(open: OpenStore<'_>) {
             (None, Some(-99 * DAY), &[]),
             (None, Some(99 * DAY), &[7, 6, 5, 4, 3, 2, 1, 0]),
         ] {
-            let query = between(since, until, user);
+            let query = query_between(since, until, user);
             let totals = store.usage_totals(query.clone()).await.unwrap();
-            let sum = totals.rows.iter().map(|row| row.deliveries).sum::<u64>();
-            assert_eq!(sum, u64::try_from(expected.len()).unwrap(), "{query:?}");
-            assert_eq!(found_messages(&*store, query.clone()).await, expected, "{query:?}");
+            let delivery_count = totals.rows.iter().map(|row| row.deliveries).sum::<u64>();
+            assert_eq!(delivery_count, u64::try_from(expected_numbers.len()).unwrap(), "{query:?}");
+            assert_eq!(found_messages(&*store, query.clone()).await, expected_numbers, "{query:?}");
         }
     }
 }
@@ -90,32 +87,32 @@ pub async fn usage_is_paged(open: OpenStore<'_>) {
         accepted(&*store, message_to(None, 10 + number, at(0))).await;
     }
     let mut query = UsageQuery { limit: 2, ..usage_of("ann") };
-    let mut sizes = Vec::new();
+    let mut page_sizes = Vec::new();
     loop {
         let page = store.usage(query.clone()).await.unwrap();
-        sizes.push(page.messages.len());
+        page_sizes.push(page.messages.len());
         assert!(page.messages.iter().all(|message| message.user.is_some()));
         match page.next {
-            Some(next) => query.before = Some(next),
+            Some(next_before) => query.before = Some(next_before),
             None => break,
         }
     }
-    assert_eq!(sizes, [2, 2, 1]);
+    assert_eq!(page_sizes, [2, 2, 1]);
 }
 
 pub async fn usage_totals_are_by_day_user_and_channel(open: OpenStore<'_>) {
     let store = open();
     let midnight = at(0).date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
-    let mut both = message_to(Some("ann"), 1, midnight);
-    both.deliveries.push(new_delivery("email", "a@example.org"));
-    let first = accepted(&*store, both).await;
-    claim_and_send(&*store, first, "blue", "b-1", at(1)).await;
-    let second = accepted(&*store, message_to(Some("ann"), 2, midnight)).await;
-    claim_and_fail(&*store, second, Failure::Rejected, at(1)).await;
-    let before = midnight - chrono::TimeDelta::milliseconds(1);
-    accepted(&*store, message_to(Some("ann"), 3, before)).await;
+    let mut message_on_both_channels = message_to(Some("ann"), 1, midnight);
+    message_on_both_channels.deliveries.push(new_delivery("email", "a@example.org"));
+    let first_delivery_id = accepted(&*store, message_on_both_channels).await;
+    claim_and_send(&*store, first_delivery_id, "blue", "b-1", at(1)).await;
+    let second_delivery_id = accepted(&*store, message_to(Some("ann"), 2, midnight)).await;
+    claim_and_fail(&*store, second_delivery_id, Failure::Rejected, at(1)).await;
+    let before_midnight = midnight - chrono::TimeDelta::milliseconds(1);
+    accepted(&*store, message_to(Some("ann"), 3, before_midnight)).await;
     accepted(&*store, message_to(None, 4, midnight)).await;
-    let row = |user: Option<&str>, channel: &str, day: Timestamp, counts: [u64; 4], tries| UsageRow {
+    let usage_row = |user: Option<&str>, channel: &str, day: Timestamp, counts: [u64; 4], tries| UsageRow {
         user: user.map(str::to_owned),
         channel: name(channel),
         day: day.date_naive(),
@@ -128,28 +125,28 @@ pub async fn usage_totals_are_by_day_user_and_channel(open: OpenStore<'_>) {
         parts: 2 * counts.iter().sum::<u64>(),
         tries,
     };
-    let ann = [
-        row(Some("ann"), "email", midnight, [1, 0, 0, 0], 0),
-        row(Some("ann"), "sms", midnight, [0, 1, 0, 1], 2),
-        row(Some("ann"), "sms", before, [1, 0, 0, 0], 0),
+    let rows_of_ann = [
+        usage_row(Some("ann"), "email", midnight, [1, 0, 0, 0], 0),
+        usage_row(Some("ann"), "sms", midnight, [0, 1, 0, 1], 2),
+        usage_row(Some("ann"), "sms", before_midnight, [1, 0, 0, 0], 0),
     ];
     let totals = store.usage_totals(usage_of("ann")).await.unwrap();
-    assert_eq!((totals.rows.as_slice(), totals.is_complete), (&ann[..], true));
-    let mut all = vec![row(None, "sms", midnight, [1, 0, 0, 0], 0)];
-    all.extend(ann);
+    assert_eq!((totals.rows.as_slice(), totals.is_complete), (&rows_of_ann[..], true));
+    let mut rows_of_all = vec![usage_row(None, "sms", midnight, [1, 0, 0, 0], 0)];
+    rows_of_all.extend(rows_of_ann);
     let totals = store.usage_totals(usage_of_all()).await.unwrap();
-    assert_eq!((totals.rows, totals.is_complete), (all, true));
+    assert_eq!((totals.rows, totals.is_complete), (rows_of_all, true));
 }
 
 pub async fn usage_totals_report_when_they_are_incomplete(open: OpenStore<'_>) {
     let store = open();
-    let users = 10_001_u64;
-    let mut batch = (0..users)
+    let user_count = 10_001_u64;
+    let mut batch = (0..user_count)
         .map(|number| message_to(Some(&format!("user {number}")), number, at(0)))
         .collect::<Vec<_>>();
     while !batch.is_empty() {
-        let rest = batch.split_off(batch.len().min(1_000));
-        store.accept(std::mem::replace(&mut batch, rest)).await.unwrap();
+        let remaining_messages = batch.split_off(batch.len().min(1_000));
+        store.accept(std::mem::replace(&mut batch, remaining_messages)).await.unwrap();
     }
     let totals = store.usage_totals(usage_of_all()).await.unwrap();
     assert_eq!((totals.rows.len(), totals.is_complete), (10_000, false));

@@ -1,7 +1,6 @@
 //! Conformance tests of user throttles.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::fixtures::*;
 use crate::{MessageQuery, Store};
@@ -28,9 +27,9 @@ async fn accept_one(store: &dyn Store, message: NewMessage) -> Acceptance {
 }
 
 /// Returns for each result whether the message was stored.
-fn which_stored(results: &[Acceptance]) -> Vec<bool> {
-    let is_stored = |result: &Acceptance| matches!(result, Acceptance::Stored { .. });
-    results.iter().map(is_stored).collect()
+fn which_stored(acceptances: &[Acceptance]) -> Vec<bool> {
+    let is_stored = |acceptance: &Acceptance| matches!(acceptance, Acceptance::Stored { .. });
+    acceptances.iter().map(is_stored).collect()
 }
 
 async fn count_messages(store: &dyn Store) -> usize {
@@ -42,18 +41,19 @@ pub async fn a_user_throttle_allows_exactly_its_limit_in_any_hour(open: OpenStor
     let store = open();
     // One per second, in batches of fifty.
     for batch in 0..6 {
-        let batch = (batch * 50..batch * 50 + 50).map(|n| to_user(n, 1, 300, at(n.cast_signed())));
+        let batch =
+            (batch * 50..batch * 50 + 50).map(|number| to_user(number, 1, 300, at(number.cast_signed())));
         let results = store.accept(batch.collect()).await.unwrap();
         assert!(which_stored(&results).iter().all(|stored| *stored), "{results:?}");
     }
-    let refused = accept_one(&*store, to_user(300, 1, 300, at(300))).await;
-    assert_eq!(refused, throttled(Duration::from_secs(3300)));
-    let early = to_user(301, 1, 300, at(3600) - MILLISECOND);
-    assert_eq!(accept_one(&*store, early).await, throttled(MILLISECOND));
+    let refusal = accept_one(&*store, to_user(300, 1, 300, at(300))).await;
+    assert_eq!(refusal, throttled(Duration::from_secs(3300)));
+    let early_message = to_user(301, 1, 300, at(3600) - MILLISECOND);
+    assert_eq!(accept_one(&*store, early_message).await, throttled(MILLISECOND));
     // The oldest message has left the window, so one more is accepted, and then one for each that leaves.
     accepted(&*store, to_user(302, 1, 300, at(3600))).await;
-    let next = to_user(303, 1, 300, at(3600));
-    assert_eq!(accept_one(&*store, next).await, throttled(Duration::from_secs(1)));
+    let message_at_limit = to_user(303, 1, 300, at(3600));
+    assert_eq!(accept_one(&*store, message_at_limit).await, throttled(Duration::from_secs(1)));
     accepted(&*store, to_user(304, 1, 300, at(3601))).await;
     assert_eq!(count_messages(&*store).await, 302);
 }
@@ -72,18 +72,18 @@ pub async fn a_changed_limit_applies_at_once(open: OpenStore<'_>) {
         accepted(&*store, to_user(number, 1, 4, at(number.cast_signed()))).await;
     }
     // With a limit of two, three of the four have to leave the window.
-    let lower = accept_one(&*store, to_user(4, 1, 2, at(10))).await;
-    assert_eq!(lower, throttled(Duration::from_secs(3592)));
+    let with_lower_limit = accept_one(&*store, to_user(4, 1, 2, at(10))).await;
+    assert_eq!(with_lower_limit, throttled(Duration::from_secs(3592)));
     accepted(&*store, to_user(5, 1, 5, at(10))).await;
-    let higher = accept_one(&*store, to_user(6, 1, 5, at(10))).await;
-    assert_eq!(higher, throttled(Duration::from_secs(3590)));
+    let with_higher_limit = accept_one(&*store, to_user(6, 1, 5, at(10))).await;
+    assert_eq!(with_higher_limit, throttled(Duration::from_secs(3590)));
 }
 
 pub async fn a_replay_does_not_count_and_works_at_the_limit(open: OpenStore<'_>) {
     let store = open();
-    let mut first = to_user(1, 1, 2, at(0));
-    first.idempotency = idempotency_key(1, 1);
-    let number = accepted(&*store, first).await.message_number();
+    let mut first_message = to_user(1, 1, 2, at(0));
+    first_message.idempotency = idempotency_key(1, 1);
+    let number = accepted(&*store, first_message).await.message_number();
     let again = |number| {
         let mut again = to_user(number, 1, 2, at(1));
         again.idempotency = idempotency_key(1, 1);
@@ -131,13 +131,13 @@ pub async fn a_throttled_message_affects_no_other_of_its_batch(open: OpenStore<'
 
 pub async fn a_message_counts_under_all_its_throttles_or_under_none(open: OpenStore<'_>) {
     let store = open();
-    let both = |number| {
-        let mut both = to_user(number, 1, 2, at(0));
-        both.throttles.push(hourly(2, 1));
-        both
+    let message_with_two_throttles = |number| {
+        let mut message_with_two_throttles = to_user(number, 1, 2, at(0));
+        message_with_two_throttles.throttles.push(hourly(2, 1));
+        message_with_two_throttles
     };
-    accepted(&*store, both(1)).await;
-    assert_eq!(accept_one(&*store, both(2)).await, throttled(HOUR));
+    accepted(&*store, message_with_two_throttles(1)).await;
+    assert_eq!(accept_one(&*store, message_with_two_throttles(2)).await, throttled(HOUR));
     accepted(&*store, to_user(3, 1, 2, at(0))).await;
     assert_eq!(accept_one(&*store, to_user(4, 1, 2, at(0))).await, throttled(HOUR));
 }
@@ -148,21 +148,21 @@ pub async fn concurrent_accepts_stay_within_the_limit(open: OpenStore<'_>) {
     for client in 0..8_u64 {
         let store = Arc::clone(&stores[usize::from(client % 2 == 0)]);
         clients.spawn(async move {
-            let mut stored = 0;
-            for n in 0..60 {
-                let number = client * 1000 + n;
+            let mut stored_count = 0;
+            for index in 0..60 {
+                let number = client * 1000 + index;
                 // Two throttles in both orders, which could deadlock.
-                let mut message = to_user(number, 1, 300, at(n.cast_signed()));
+                let mut message = to_user(number, 1, 300, at(index.cast_signed()));
                 message.throttles.push(hourly(2, 1000));
                 if number % 2 == 0 {
                     message.throttles.reverse();
                 }
-                stored +=
+                stored_count +=
                     usize::from(matches!(accept_one(&*store, message).await, Acceptance::Stored { .. }));
             }
-            stored
+            stored_count
         });
     }
-    let stored = clients.join_all().await.into_iter().sum::<usize>();
-    assert_eq!((stored, count_messages(&*stores[0]).await), (300, 300));
+    let stored_count = clients.join_all().await.into_iter().sum::<usize>();
+    assert_eq!((stored_count, count_messages(&*stores[0]).await), (300, 300));
 }

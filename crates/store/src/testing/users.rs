@@ -2,10 +2,8 @@
 
 use super::broadcasts::{broadcast_to, fan_out_step, register_all, to_user, unfinished_broadcast, user};
 use super::fixtures::*;
-use postrider_core::address::AddressKind;
 use postrider_core::broadcast::{BroadcastAudience, NewUser, UserRegistration};
-use postrider_core::contact::Contact;
-use postrider_core::delivery::Failure;
+use postrider_core::{address::AddressKind, contact::Contact, delivery::Failure};
 
 fn phone(address: &str) -> Contact {
     Contact {
@@ -18,11 +16,11 @@ fn phone(address: &str) -> Contact {
 pub async fn a_user_registered_twice_exists_once(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben/1 \u{0}"]).await;
-    let again = store.register_users(vec![user("ana"), user("cid"), user("cid")]).await;
+    let registrations = store.register_users(vec![user("ana"), user("cid"), user("cid")]).await;
     use UserRegistration::{Added, Unchanged};
-    assert_eq!(again.unwrap(), [Unchanged, Added, Unchanged]);
-    let numbers = ["ana", "ben/1 \u{0}", "cid"];
-    for (id, number) in numbers.into_iter().zip(1..) {
+    assert_eq!(registrations.unwrap(), [Unchanged, Added, Unchanged]);
+    let user_ids = ["ana", "ben/1 \u{0}", "cid"];
+    for (id, number) in user_ids.into_iter().zip(1..) {
         assert_eq!(store.user(id).await.unwrap().unwrap().number, number, "{id}");
     }
     assert_eq!(store.user("dan").await.unwrap(), None);
@@ -33,11 +31,11 @@ pub async fn registering_again_changes_only_given_fields(open: OpenStore<'_>) {
     let ana =
         NewUser { name: Some("Ana".to_owned()), contacts: Some(vec![phone("+989121111111")]), ..user("ana") };
     store.register_users(vec![ana.clone()]).await.unwrap();
-    let renamed = NewUser { name: Some("Anna".to_owned()), created_at: at(9), ..user("ana") };
-    assert_eq!(store.register_users(vec![renamed]).await.unwrap(), [UserRegistration::Changed]);
-    let kept = store.user("ana").await.unwrap().unwrap();
-    assert_eq!(kept.name.as_deref(), Some("Anna"));
-    assert_eq!((kept.contacts, kept.created_at), (vec![phone("+989121111111")], at(0)));
+    let renaming = NewUser { name: Some("Anna".to_owned()), created_at: at(9), ..user("ana") };
+    assert_eq!(store.register_users(vec![renaming]).await.unwrap(), [UserRegistration::Changed]);
+    let renamed_user = store.user("ana").await.unwrap().unwrap();
+    assert_eq!(renamed_user.name.as_deref(), Some("Anna"));
+    assert_eq!((renamed_user.contacts, renamed_user.created_at), (vec![phone("+989121111111")], at(0)));
     let without_contacts = NewUser { contacts: Some(vec![]), ..user("ana") };
     assert_eq!(store.register_users(vec![without_contacts]).await.unwrap(), [UserRegistration::Changed]);
     assert_eq!(store.user("ana").await.unwrap().unwrap().contacts, []);
@@ -46,25 +44,26 @@ pub async fn registering_again_changes_only_given_fields(open: OpenStore<'_>) {
 pub async fn a_user_inbox_has_only_sent_messages(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben"]).await;
-    let own = accepted(&*store, to_user(1, "ana")).await;
+    let own_delivery = accepted(&*store, to_user(1, "ana")).await;
     store.create_broadcast(broadcast_to(9, BroadcastAudience::All)).await.unwrap();
     let broadcast = unfinished_broadcast(&*store).await;
     fan_out_step(&*store, &broadcast, 9, 2).await;
     let broadcast_delivery = first_delivery(&*store, 2).await.id;
     accepted(&*store, to_user(4, "ana")).await;
-    let failed = accepted(&*store, to_user(5, "ana")).await;
-    for (id, reference) in [(own, "own"), (broadcast_delivery, "news")] {
-        claim_and_send(&*store, id, "blue", reference, at(1)).await;
+    let failed_delivery = accepted(&*store, to_user(5, "ana")).await;
+    for (delivery_id, reference) in [(own_delivery, "own"), (broadcast_delivery, "news")] {
+        claim_and_send(&*store, delivery_id, "blue", reference, at(1)).await;
     }
-    claim_and_fail(&*store, failed, Failure::Rejected, at(1)).await;
-    let inbox = store.user_inbox("ana", None, 9).await.unwrap();
-    let listed = inbox.messages.iter().map(|(message, of)| (message.id, *of));
-    let expected = [(id(2), Some(id(9))), (id(1), None)];
-    assert_eq!(listed.collect::<Vec<_>>(), expected);
-    assert_eq!(inbox.next, None);
-    let first = store.user_inbox("ana", None, 1).await.unwrap();
-    assert_eq!(first.messages[0].0.id, id(2));
-    let second = store.user_inbox("ana", first.next, 1).await.unwrap();
-    assert_eq!((second.messages[0].0.id, second.next), (id(1), None));
+    claim_and_fail(&*store, failed_delivery, Failure::Rejected, at(1)).await;
+    let inbox_page = store.user_inbox("ana", None, 9).await.unwrap();
+    let listed_messages =
+        inbox_page.messages.iter().map(|(message, broadcast_id)| (message.id, *broadcast_id));
+    let expected_messages = [(id(2), Some(id(9))), (id(1), None)];
+    assert_eq!(listed_messages.collect::<Vec<_>>(), expected_messages);
+    assert_eq!(inbox_page.next, None);
+    let first_page = store.user_inbox("ana", None, 1).await.unwrap();
+    assert_eq!(first_page.messages[0].0.id, id(2));
+    let second_page = store.user_inbox("ana", first_page.next, 1).await.unwrap();
+    assert_eq!((second_page.messages[0].0.id, second_page.next), (id(1), None));
     assert_eq!(store.user_inbox("ben", None, 9).await.unwrap().messages, []);
 }

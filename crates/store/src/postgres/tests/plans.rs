@@ -35,7 +35,11 @@ const BATCH: i64 = 100;
 /// A time at which half of the waiting deliveries are due, in milliseconds since 1970.
 const NOW: i64 = 1_750_000_000_000;
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/postgres");
+/// Folders with the statements of PostgreSQL and with those that are the same for both backends.
+const FOLDERS: [&str; 2] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/postgres"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/common"),
+];
 
 /// Statements without an expectation, by path or by subject, with the reason.
 const EXEMPTIONS: [(&str, &str); 30] = [
@@ -97,7 +101,9 @@ impl PlanChecker {
 
     /// Runs a statement that is about `rows` rows, checks what it read, and rolls it back.
     async fn expect(&self, rows: i64, name: &'static str, values: &[TypedValue<'_>]) {
-        let sql = std::fs::read_to_string(format!("{FOLDER}/{name}.sql")).unwrap();
+        let mut files = FOLDERS.iter().map(|folder| format!("{folder}/{name}.sql"));
+        let sql = files.find_map(|file| std::fs::read_to_string(file).ok());
+        let sql = sql.unwrap_or_else(|| panic!("no statement {name}"));
         self.transaction.batch_execute("SAVEPOINT before").await.unwrap();
         let explain = format!("EXPLAIN (ANALYZE, BUFFERS, COSTS FALSE, TIMING FALSE)\n{sql}");
         let lines = self.transaction.query(&explain, values).await;
@@ -128,16 +134,15 @@ impl PlanChecker {
     }
 }
 
-/// Returns every file below `sql/postgres` as `<subject>/<name>`.
+/// Returns every statement file of PostgreSQL as `<subject>/<name>`.
 fn statement_names() -> Vec<String> {
     let entries = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let files = entries(Path::new(FOLDER)).flat_map(|subject| entries(&subject).collect::<Vec<_>>());
-    let mut names = files
-        .map(|file| {
-            let name = file.strip_prefix(FOLDER).unwrap().with_extension("");
-            name.display().to_string()
-        })
-        .collect::<Vec<_>>();
+    let mut names = Vec::new();
+    for folder in FOLDERS {
+        let files = entries(Path::new(folder)).flat_map(|subject| entries(&subject).collect::<Vec<_>>());
+        let names_of_folder = files.map(|file| file.strip_prefix(folder).unwrap().with_extension(""));
+        names.extend(names_of_folder.map(|name| name.display().to_string()));
+    }
     names.sort();
     names
 }

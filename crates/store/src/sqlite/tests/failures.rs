@@ -1,51 +1,48 @@
 //! Failures around the write thread: locks, full and read-only disks, panics, closing.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
-use std::time::Duration;
+use std::{sync::Arc, task::Poll, time::Duration};
 
 use tokio::sync::oneshot;
 
 use super::TestStore;
-use crate::sqlite::write_transaction::WriteTransaction;
 use crate::sqlite::{SqliteStore, accept, recipients};
 use crate::testing::fixtures::{accepted, at, first_delivery, sms};
-use crate::{AcceptStore, MaintenanceStore, MessageQuery, ReadStore, WorkStore};
-use postrider_core::clock::sleep_thread;
-use postrider_core::delivery::DeliveryState;
-use postrider_core::error::ErrorKind;
-use postrider_core::message::Acceptance;
+use crate::{
+    AcceptStore, MaintenanceStore, MessageQuery, ReadStore, WorkStore,
+    sqlite::write_transaction::WriteTransaction,
+};
 use postrider_core::recipient::{Recipient, RecipientStatus};
+use postrider_core::{clock::sleep_thread, delivery::DeliveryState, error::ErrorKind, message::Acceptance};
 
 #[tokio::test]
 async fn a_write_waits_for_the_lock_of_another_program() {
     let fixture = TestStore::new();
     let other_program = fixture.foreign_connection();
     other_program.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let holder = std::thread::spawn(move || {
+    let lock_holder = std::thread::spawn(move || {
         sleep_thread(Duration::from_secs(2));
         other_program.execute_batch("COMMIT").unwrap();
     });
     accepted(&fixture.store, sms(1)).await;
-    holder.join().unwrap();
+    lock_holder.join().unwrap();
     assert_eq!(fixture.count().await, 1);
 }
 
 #[tokio::test]
 async fn a_lease_begins_when_its_claim_is_written() {
     let fixture = TestStore::new();
-    let id = accepted(&fixture.store, sms(1)).await;
+    let delivery_id = accepted(&fixture.store, sms(1)).await;
     let other_program = fixture.foreign_connection();
     other_program.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let holder = std::thread::spawn(move || {
+    let lock_holder = std::thread::spawn(move || {
         sleep_thread(Duration::from_secs(2));
         other_program.execute_batch("COMMIT").unwrap();
     });
     let lease = Duration::from_secs(10);
-    let claimed = fixture.store.claim(vec![id], at(100), lease).await.unwrap();
-    holder.join().unwrap();
-    assert_eq!(claimed.len(), 1);
+    let claims = fixture.store.claim(vec![delivery_id], at(100), lease).await.unwrap();
+    lock_holder.join().unwrap();
+    assert_eq!(claims.len(), 1);
     let DeliveryState::Waiting { due_at, .. } = first_delivery(&fixture.store, 1).await.state else {
         panic!("not waiting")
     };
@@ -69,21 +66,21 @@ async fn a_lock_timeout_fails_writes_until_the_lock_is_free() {
 async fn a_full_disk_fails_single_writes_as_a_whole() {
     let fixture = TestStore::new();
     fixture.pragma("PRAGMA max_page_count = 1").await;
-    let mut rejected = 0;
+    let mut rejected_count = 0;
     for number in 0..500 {
-        let mut new = sms(number);
-        new.body = "x".repeat(10_000);
-        match fixture.store.accept(vec![new]).await {
+        let mut large_message = sms(number);
+        large_message.body = "x".repeat(10_000);
+        match fixture.store.accept(vec![large_message]).await {
             Ok(_) => {}
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.chain());
                 assert!(error.to_string().contains("the disk is full"), "{error}");
-                rejected += 1;
+                rejected_count += 1;
             }
         }
     }
-    assert!(rejected > 0);
-    assert_eq!(fixture.count().await, 500 - rejected, "all or nothing");
+    assert!(rejected_count > 0);
+    assert_eq!(fixture.count().await, 500 - rejected_count, "all or nothing");
     // The connection is opened again after a disk error, without the page limit.
     accepted(&fixture.store, sms(1_000)).await;
 }
@@ -100,36 +97,38 @@ async fn a_read_only_database_fails_writes_until_it_is_reopened() {
 #[tokio::test]
 async fn a_panic_in_one_operation_affects_no_other_of_its_batch() {
     let fixture = TestStore::new();
-    let (started, has_started) = oneshot::channel();
+    let (start_sender, start) = oneshot::channel();
     let (open_gate, gate) = std::sync::mpsc::channel();
-    let mut started = Some(started);
+    let mut start_sender = Some(start_sender);
     // Occupies the write thread until the three operations below are queued, so that they share a batch.
-    let blocker = fixture.store.write("block", move |_| {
-        if let Some(started) = started.take() {
-            started.send(()).unwrap();
+    let blocking_write = fixture.store.write("block", move |_| {
+        if let Some(start_sender) = start_sender.take() {
+            start_sender.send(()).unwrap();
         }
         gate.recv().unwrap();
         Ok(())
     });
-    let runs = Arc::new(AtomicUsize::new(0));
-    let counted_runs = Arc::clone(&runs);
-    let broken = fixture.store.write("panic", move |transaction| -> rusqlite::Result<()> {
+    let run_count = Arc::new(AtomicUsize::new(0));
+    let counted_runs = Arc::clone(&run_count);
+    let panicking_write = fixture.store.write("panic", move |transaction| -> rusqlite::Result<()> {
         counted_runs.fetch_add(1, Ordering::SeqCst);
         accept::accept(transaction, &[sms(99)])?;
         panic!("a defect");
     });
-    let batch = async {
-        has_started.await.unwrap();
+    let batch_writes = async {
+        start.await.unwrap();
         let open_gate = async { open_gate.send(()).unwrap() };
-        let (first, second) = (fixture.store.accept(vec![sms(1)]), fixture.store.accept(vec![sms(2)]));
-        tokio::join!(first, broken, second, open_gate)
+        let (first_accept, second_accept) =
+            (fixture.store.accept(vec![sms(1)]), fixture.store.accept(vec![sms(2)]));
+        tokio::join!(first_accept, panicking_write, second_accept, open_gate)
     };
-    let (blocked, (first, broken, second, ())) = tokio::join!(blocker, batch);
-    blocked.unwrap();
-    assert_eq!(broken.unwrap_err().kind(), ErrorKind::Internal);
-    assert!(first.is_ok() && second.is_ok());
+    let (blocking_result, (first_accept, panicking_write, second_accept, ())) =
+        tokio::join!(blocking_write, batch_writes);
+    blocking_result.unwrap();
+    assert_eq!(panicking_write.unwrap_err().kind(), ErrorKind::Internal);
+    assert!(first_accept.is_ok() && second_accept.is_ok());
     assert_eq!(fixture.count().await, 2);
-    assert_eq!(runs.load(Ordering::SeqCst), 3, "in batches of three, two and one");
+    assert_eq!(run_count.load(Ordering::SeqCst), 3, "in batches of three, two and one");
 }
 
 #[tokio::test]
@@ -152,21 +151,21 @@ async fn closing_finishes_queued_operations() {
 #[tokio::test]
 async fn a_recipient_status_applies_to_the_rest_of_the_transaction() {
     let fixture = TestStore::new();
-    let (before, after) = ([sms(1)], [sms(2)]);
+    let (messages_before, messages_after) = ([sms(1)], [sms(2)]);
     let opted_out = Recipient {
-        channel: before[0].deliveries[0].channel.clone(),
-        address: before[0].deliveries[0].address.clone(),
+        channel: messages_before[0].deliveries[0].channel.clone(),
+        address: messages_before[0].deliveries[0].address.clone(),
         status: RecipientStatus::OptedOut,
         reason: String::new(),
         changed_by: "operator".to_owned(),
         changed_at: at(0),
     };
-    let work = move |transaction: &mut WriteTransaction<'_>| {
-        let mut results = accept::accept(transaction, &before)?;
+    let accept_around_opt_out = move |transaction: &mut WriteTransaction<'_>| {
+        let mut acceptances = accept::accept(transaction, &messages_before)?;
         recipients::set_recipient(transaction, &opted_out)?;
-        results.extend(accept::accept(transaction, &after)?);
-        Ok(results)
+        acceptances.extend(accept::accept(transaction, &messages_after)?);
+        Ok(acceptances)
     };
-    let results = fixture.store.write("accept around an opt-out", work).await;
-    assert!(matches!(results.unwrap()[..], [Acceptance::Stored { .. }, Acceptance::Suppressed]));
+    let acceptances = fixture.store.write("accept around an opt-out", accept_around_opt_out).await;
+    assert!(matches!(acceptances.unwrap()[..], [Acceptance::Stored { .. }, Acceptance::Suppressed]));
 }

@@ -1,13 +1,12 @@
 //! The database file: migrations, backups, the view for operators, and store URLs.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rusqlite::Connection;
 
 use super::TestStore;
 use crate::sqlite::{SqliteStore, migrate};
-use crate::testing::fixtures::{accepted, at, claim_and_send, hourly, id, name, sms};
+use crate::testing::fixtures::{accepted, at, claim_and_send, commit_counts, hourly, id, name, sms};
 use crate::{AcceptStore, CoordinationStore, MaintenanceStore, ProviderEndpoint, ReadStore, ReportStore};
 use postrider_core::error::ErrorKind;
 
@@ -15,22 +14,22 @@ use postrider_core::error::ErrorKind;
 fn stores_that_start_together_migrate_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("postrider.db");
-    let starts: Vec<_> = (0..6)
+    let threads: Vec<_> = (0..6)
         .map(|_| {
             let file = file.clone();
             std::thread::spawn(move || migrate(&file, Duration::from_secs(30)).unwrap())
         })
         .collect();
-    let applied: Vec<_> = starts.into_iter().flat_map(|start| start.join().unwrap()).collect();
-    assert_eq!(applied.first().map(String::as_str), Some("0001_schema"));
-    assert!(applied.is_sorted_by(|one, next| one < next), "each once: {applied:?}");
+    let applied_names: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    assert_eq!(applied_names.first().map(String::as_str), Some("0001_schema"));
+    assert!(applied_names.is_sorted_by(|name, next_name| name < next_name), "each once: {applied_names:?}");
 }
 
 #[test]
 fn a_newer_database_is_refused() {
     let fixture = TestStore::new();
-    let newer = "INSERT INTO migrations (number, name) VALUES (9999, 'later')";
-    fixture.foreign_connection().execute_batch(newer).unwrap();
+    let insert_newer = "INSERT INTO migrations (number, name) VALUES (9999, 'later')";
+    fixture.foreign_connection().execute_batch(insert_newer).unwrap();
     let Err(error) = SqliteStore::open(&fixture.file(), Duration::from_secs(1)) else {
         panic!("opened");
     };
@@ -41,21 +40,21 @@ fn a_newer_database_is_refused() {
 #[test]
 fn files_of_other_programs_are_refused_and_not_changed() {
     let folder = tempfile::tempdir().unwrap();
-    let foreign = folder.path().join("foreign.db");
-    let connection = Connection::open(&foreign).unwrap();
+    let foreign_database = folder.path().join("foreign.db");
+    let connection = Connection::open(&foreign_database).unwrap();
     connection.execute_batch("CREATE TABLE photos (name TEXT)").unwrap();
     let text_file = folder.path().join("text_file.txt");
     std::fs::write(&text_file, "Dear reader, ".repeat(500)).unwrap();
-    for file in [&foreign, &text_file] {
+    for file in [&foreign_database, &text_file] {
         let Err(error) = SqliteStore::open(file, Duration::from_secs(1)) else {
             panic!("opened");
         };
         assert_eq!(error.kind(), ErrorKind::Usage, "{}", error.chain());
     }
     assert!(std::fs::read(&text_file).unwrap().starts_with(b"Dear reader, Dear"));
-    let tables = "SELECT count(*) FROM sqlite_schema";
-    let count = connection.query_row(tables, [], |row| row.get::<_, i64>(0));
-    assert_eq!(count.unwrap(), 1);
+    let count_tables = "SELECT count(*) FROM sqlite_schema";
+    let table_count = connection.query_row(count_tables, [], |row| row.get::<_, i64>(0));
+    assert_eq!(table_count.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -64,32 +63,32 @@ async fn a_backup_of_a_busy_store_is_complete() {
     for batch in 0..20 {
         fixture.store.accept((0..100).map(|number| sms(batch * 100 + number)).collect()).await.unwrap();
     }
-    let copy = fixture.folder.path().join("copy.db");
-    let steps = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let recorded = Arc::clone(&steps);
-    let progress = Box::new(move |done, total| recorded.lock().unwrap().push((done, total)));
+    let backup_file = fixture.folder.path().join("copy.db");
+    let progress_steps = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let recorded_steps = Arc::clone(&progress_steps);
+    let progress = Box::new(move |done, total| recorded_steps.lock().unwrap().push((done, total)));
     let writes = async {
         for number in 5_000..5_200 {
             accepted(&fixture.store, sms(number)).await;
         }
     };
-    let (copied, ()) = tokio::join!(fixture.store.backup(copy.clone(), progress), writes);
-    copied.unwrap();
-    let (done, total) = *steps.lock().unwrap().last().unwrap();
+    let (backup_result, ()) = tokio::join!(fixture.store.backup(backup_file.clone(), progress), writes);
+    backup_result.unwrap();
+    let (done, total) = *progress_steps.lock().unwrap().last().unwrap();
     assert!(done == total && total > 0);
-    let backup = SqliteStore::open(&copy, Duration::from_secs(30)).unwrap();
+    let backup = SqliteStore::open(&backup_file, Duration::from_secs(30)).unwrap();
     assert!(backup.find_message(id(1_999)).await.unwrap().is_some());
     assert_eq!(backup.store_secret().await.unwrap(), fixture.store.store_secret().await.unwrap());
-    let to_itself = fixture.store.backup(fixture.file(), Box::new(|_, _| {})).await;
-    assert_eq!(to_itself.unwrap_err().kind(), ErrorKind::Usage);
+    let backup_to_itself = fixture.store.backup(fixture.file(), Box::new(|_, _| {})).await;
+    assert_eq!(backup_to_itself.unwrap_err().kind(), ErrorKind::Usage);
 }
 
 #[tokio::test]
 async fn the_view_has_the_columns_of_the_replaced_gateway() {
     let fixture = TestStore::new();
-    let first = accepted(&fixture.store, sms(1)).await;
+    let first_id = accepted(&fixture.store, sms(1)).await;
     accepted(&fixture.store, sms(2)).await;
-    claim_and_send(&fixture.store, first, "blue", "b-1", at(1)).await;
+    claim_and_send(&fixture.store, first_id, "blue", "b-1", at(1)).await;
     let endpoint = ProviderEndpoint { name: name("blue"), host: "sms.example.org".to_owned(), port: 8443 };
     fixture.store.save_provider_endpoints(vec![endpoint]).await.unwrap();
     fixture.store.apply_changes(1).await.unwrap();
@@ -106,17 +105,16 @@ async fn the_view_has_the_columns_of_the_replaced_gateway() {
         .collect();
     let mobile = || "as written +989121111111".to_owned();
     let created_at = || "2023-11-14 22:00:00".to_owned();
-    let one = (mobile(), "sms.example.org".to_owned(), 8443, 1, 1, 1, created_at());
-    let two = (mobile(), String::new(), 0, 0, 0, 1, created_at());
-    assert_eq!(rows, [one, two]);
+    let sent_row = (mobile(), "sms.example.org".to_owned(), 8443, 1, 1, 1, created_at());
+    let waiting_row = (mobile(), String::new(), 0, 0, 0, 1, created_at());
+    assert_eq!(rows, [sent_row, waiting_row]);
 }
 
 #[tokio::test]
 async fn commits_are_counted() {
     let fixture = TestStore::new();
     accepted(&fixture.store, sms(1)).await;
-    let stats = fixture.store.commit_stats().unwrap();
-    assert_eq!((stats.commits(), stats.operations()), (1, 1));
+    assert_eq!(commit_counts(&fixture.store), (1, 1));
 }
 
 #[test]
@@ -137,13 +135,13 @@ async fn expired_throttles_are_deleted() {
     let mut message = sms(1);
     message.throttles = vec![hourly(1, 300)];
     accepted(&fixture.store, message).await;
-    let throttles = || {
-        let count = "SELECT count(*) FROM user_throttles";
+    let count_throttles = || {
+        let sql = "SELECT count(*) FROM user_throttles";
         let other_program = fixture.foreign_connection();
-        other_program.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap()
+        other_program.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
     };
     fixture.store.delete_expired(at(0), at(7199), 10).await.unwrap();
-    assert_eq!(throttles(), 1);
+    assert_eq!(count_throttles(), 1);
     fixture.store.delete_expired(at(0), at(7200), 10).await.unwrap();
-    assert_eq!(throttles(), 0);
+    assert_eq!(count_throttles(), 0);
 }

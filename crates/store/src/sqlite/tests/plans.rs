@@ -1,6 +1,6 @@
-//! Query plans of all SQLite statements: none scans a table that grows.
+//! Query plans of all statements of SQLite: none scans a table that grows. Parameters of the common statements.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::*;
 
@@ -45,15 +45,22 @@ const SMALL_INDEXES: [&str; 6] = [
     "sqlite_autoindex",
 ];
 
-fn query_plan(connection: &rusqlite::Connection, file: &Path) -> Vec<String> {
-    let sql = std::fs::read_to_string(file).unwrap();
+/// Returns the steps of the query plan of a statement.
+pub fn query_plan(connection: &rusqlite::Connection, sql: &str) -> Vec<String> {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-    let mut found = statement.raw_query();
-    let mut steps = Vec::new();
-    while let Some(row) = found.next().unwrap() {
-        steps.push(row.get::<_, String>(3).unwrap());
-    }
-    steps
+    let steps = statement.raw_query().mapped(|row| row.get("detail"));
+    steps.collect::<Result<_, _>>().unwrap()
+}
+
+/// Returns the statement files below `sql/<folder>`, each with its path as `<subject>/<name>.sql`.
+fn statement_files(folder: &str) -> Vec<(String, PathBuf)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sql").join(folder);
+    let entries = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let subjects = entries(&root).collect::<Vec<_>>();
+    let files = subjects.iter().flat_map(|subject| entries(subject));
+    files
+        .map(|file| (file.strip_prefix(&root).unwrap().to_string_lossy().into_owned(), file.clone()))
+        .collect()
 }
 
 fn is_full_scan(step: &str) -> bool {
@@ -71,23 +78,37 @@ fn no_statement_scans_a_growing_table() {
     let file = folder.path().join("store.db");
     drop(SqliteStore::open(&file, Duration::from_secs(30)).unwrap());
     let connection = rusqlite::Connection::open(&file).unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sql/sqlite");
-    let subjects = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
-    let statements = subjects.flat_map(|subject| std::fs::read_dir(subject).unwrap());
-    let mut seen = 0;
+    let mut checked_count = 0;
     let mut scans = Vec::new();
-    for file in statements.map(|entry| entry.unwrap().path()) {
-        let name = file.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+    for (name, file) in [statement_files("sqlite"), statement_files("common")].concat() {
         let is_exempt =
-            name != REPEATED_STATEMENT && EXEMPT_PREFIXES.iter().any(|start| name.starts_with(start));
-        if !file.is_file() || is_exempt {
+            name != REPEATED_STATEMENT && EXEMPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if is_exempt {
             continue;
         }
-        seen += 1;
-        let steps = query_plan(&connection, &file);
+        checked_count += 1;
+        let steps = query_plan(&connection, &std::fs::read_to_string(file).unwrap());
         let full_scans = steps.iter().filter(|step| is_full_scan(step));
         scans.extend(full_scans.map(|step| format!("{name}: {step}")));
     }
-    assert!(seen > 50, "{seen} statements");
+    assert!(checked_count > 50, "{checked_count} statements");
     assert_eq!(scans, Vec::<String>::new());
+}
+
+#[test]
+fn common_statements_use_their_parameters_in_order() {
+    let fixture = TestStore::new();
+    let connection = fixture.foreign_connection();
+    for (name, file) in statement_files("common") {
+        let sql = std::fs::read_to_string(file).unwrap();
+        if sql.contains('{') || sql.contains("copy_progress") || sql.contains("copy_changes") {
+            assert!(name.starts_with("copy/"), "{name} has a placeholder or belongs to a move");
+            continue;
+        }
+        let statement = connection.prepare(&sql).unwrap();
+        for index in 1..=statement.parameter_count() {
+            let expected = format!("${index}");
+            assert_eq!(statement.parameter_name(index), Some(expected.as_str()), "{name}");
+        }
+    }
 }

@@ -1,4 +1,0 @@
-SELECT number, id, name, contacts, created_at FROM users
-WHERE number > ?1 AND number <= ?2
-ORDER BY number
-LIMIT ?3

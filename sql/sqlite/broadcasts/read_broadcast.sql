@@ -1,5 +1,0 @@
-SELECT
-    number, id, body, channel, caller, created_at, to_all, last_user, users, fan_out_position,
-    messages, unreachable, refused, is_fanned_out
-FROM broadcasts
-WHERE id = ?1

@@ -1,1 +1,0 @@
-SELECT number, id, name, contacts, created_at FROM users WHERE id = ?1

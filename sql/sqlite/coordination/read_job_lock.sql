@@ -1,1 +1,0 @@
-SELECT process_name, acquired_at, expires_at, is_done FROM job_locks WHERE job = ?1

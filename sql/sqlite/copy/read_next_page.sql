@@ -1,1 +1,0 @@
-SELECT {columns} FROM {table} WHERE ({key}) > ({parameters}) ORDER BY {key} LIMIT {limit}

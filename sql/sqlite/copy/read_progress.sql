@@ -1,1 +1,0 @@
-SELECT table_name, last_key FROM copy_progress

@@ -1,4 +1,0 @@
--- Waiting events are never deleted: a client asked for them.
-DELETE FROM events WHERE (delivery, sequence) IN (
-    SELECT delivery, sequence FROM events WHERE at < ?1 AND state <> 'waiting' ORDER BY at LIMIT ?2
-)

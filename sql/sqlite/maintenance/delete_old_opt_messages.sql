@@ -1,3 +1,0 @@
-DELETE FROM opt_messages WHERE (provider, reference, channel, address) IN (
-    SELECT provider, reference, channel, address FROM opt_messages WHERE received_at < ?1 ORDER BY received_at LIMIT ?2
-)

@@ -1,1 +1,0 @@
-INSERT INTO migrations (number, name) VALUES (?1, ?2)

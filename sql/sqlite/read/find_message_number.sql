@@ -1,1 +1,0 @@
-SELECT number FROM messages WHERE id = ?1

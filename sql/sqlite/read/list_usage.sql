@@ -1,4 +1,0 @@
-SELECT number FROM messages
-WHERE number >= ?1 AND number < ?2 AND created_at >= ?3 AND created_at < ?4
-ORDER BY number DESC
-LIMIT ?5

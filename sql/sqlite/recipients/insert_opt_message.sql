@@ -1,3 +1,0 @@
-INSERT INTO opt_messages (provider, reference, channel, address, received_at)
-VALUES (?1, ?2, ?3, ?4, ?5)
-ON CONFLICT (provider, reference, channel, address) DO NOTHING

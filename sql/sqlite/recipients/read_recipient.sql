@@ -1,1 +1,0 @@
-SELECT status, reason, changed_by, changed_at FROM recipients WHERE channel = ?1 AND address = ?2

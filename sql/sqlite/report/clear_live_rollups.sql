@@ -1,1 +1,0 @@
-DELETE FROM rollups WHERE origin = 'live'

@@ -1,1 +1,0 @@
-SELECT generation, as_of, content FROM report_snapshots ORDER BY generation DESC LIMIT 1
