@@ -1,7 +1,7 @@
 //! Reading due deliveries touches only the requested channels, whatever else waits.
 
 use super::*;
-use crate::postgres::pool::{PgTransaction, TypedValue, bind};
+use crate::postgres::pool::{PgTransaction, SqlValue, bind};
 use crate::{MaintenanceStore, WorkStore};
 use postrider_core::capacity::Capacity;
 use postrider_core::clock::from_millis;
@@ -19,7 +19,7 @@ const FILL_TABLES: &str = "
     ANALYZE deliveries";
 
 /// Returns the number of pages that a statement reads, as `EXPLAIN` reports it.
-async fn pages_read(transaction: &PgTransaction, sql: &str, binds: &[TypedValue<'_>]) -> i64 {
+async fn pages_read(transaction: &PgTransaction, sql: &str, binds: &[&dyn SqlValue]) -> i64 {
     let rows = transaction.query(&format!("EXPLAIN (ANALYZE, BUFFERS) {sql}"), binds).await;
     let lines: Vec<String> = rows.unwrap().iter().map(|row| row.get(0)).collect();
     assert!(!lines.iter().any(|line| line.contains("Seq Scan")), "{lines:#?}");

@@ -6,9 +6,9 @@ use std::time::Instant;
 use super::*;
 use crate::CoordinationStore;
 use crate::postgres::advisory_locks::{AdvisoryLock, lock_exclusive};
-use crate::postgres::coordination::RateOperation;
 use crate::postgres::group_commit::BatchOperation;
 use crate::postgres::pool::{PgPool, PgTransaction};
+use crate::postgres::rate_permits::RateOperation;
 use crate::postgres::receipts::ReceiptOperation;
 use postrider_core::rate_limit::RateLimitRequest;
 

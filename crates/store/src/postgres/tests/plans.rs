@@ -14,7 +14,7 @@ use std::path::Path;
 use super::*;
 use crate::postgres::errors::PgError;
 use crate::postgres::partitions;
-use crate::postgres::pool::{PgTransaction, TypedValue};
+use crate::postgres::pool::{PgTransaction, SqlValue};
 use query_plan::QueryPlan;
 
 /// Checks a statement that is about so many rows.
@@ -96,7 +96,7 @@ impl PlanChecker {
     }
 
     /// Runs a statement that is about `rows` rows, checks what it read, and rolls it back.
-    async fn expect(&self, rows: i64, name: &'static str, values: &[TypedValue<'_>]) {
+    async fn expect(&self, rows: i64, name: &'static str, values: &[&dyn SqlValue]) {
         let sql = std::fs::read_to_string(format!("{FOLDER}/{name}.sql")).unwrap();
         self.transaction.batch_execute("SAVEPOINT before").await.unwrap();
         let explain = format!("EXPLAIN (ANALYZE, BUFFERS, COSTS FALSE, TIMING FALSE)\n{sql}");
