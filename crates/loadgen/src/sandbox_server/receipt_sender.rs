@@ -96,9 +96,8 @@ impl ReceiptSender {
         clock::sleep(self.delay).await;
         for retry_delay in self.retry_delays.map(Some).into_iter().chain([None]) {
             // Boxed to keep the tasks of waiting receipts small.
-            let cause = match Box::pin(self.post_receipt(receipt)).await {
-                Ok(()) => return counters.count_receipt_sent(receipt.status),
-                Err(cause) => cause,
+            let Err(cause) = Box::pin(self.post_receipt(receipt)).await else {
+                return counters.count_receipt_sent(receipt.status);
             };
             let (status, id) = (receipt.status.as_str(), &receipt.id);
             // A query may contain a token.
@@ -131,8 +130,8 @@ impl ReceiptSender {
             .timeout(CALLBACK_TIMEOUT)
             .header(CONTENT_TYPE, encoded.content_type)
             .body(encoded.body);
-        if let Some((name, value)) = encoded.signature_header {
-            request = request.header(name, value);
+        if let Some((header_name, signature)) = encoded.signature_header {
+            request = request.header(header_name, signature);
         }
         match request.send().await {
             Ok(response) if response.status().is_success() => Ok(()),

@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::Response;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -66,7 +65,7 @@ impl SandboxServer {
         &self,
         api: SandboxApi,
         message: Result<SubmittedMessage, SandboxResponse>,
-    ) -> Response<Body> {
+    ) -> Response {
         let message = match message.and_then(SubmittedMessage::validate_lengths) {
             Ok(message) => message,
             Err(error_response) => {

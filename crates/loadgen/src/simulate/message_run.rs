@@ -67,13 +67,13 @@ async fn send_all(
         |_| (),
     );
     tokio::pin!(generating);
-    let mut stored = None;
+    let mut stored_count = None;
     let mut stall_detector = StallDetector::new(environment);
-    let watch = intake.clock.stopwatch();
+    let stopwatch = intake.clock.stopwatch();
     loop {
-        if stored.is_none() {
+        if stored_count.is_none() {
             tokio::select! {
-                count = &mut generating => stored = Some(count?),
+                generated = &mut generating => stored_count = Some(generated?),
                 () = clock::sleep(PROGRESS_POLL_INTERVAL) => {}
             }
         } else {
@@ -81,9 +81,9 @@ async fn send_all(
         }
         let sent = environment.state_change_count(DeliveryStateKind::Sent);
         let failed = environment.state_change_count(DeliveryStateKind::Failed);
-        on_progress(&progress(environment, [sent, failed], watch.elapsed()));
+        on_progress(&progress(environment, [sent, failed], stopwatch.elapsed()));
         stall_detector.check_progress(intake.metrics.accepted.get() + environment.call_count()).await?;
-        if stored.is_some_and(|stored| sent + failed >= stored || !is_running()) {
+        if stored_count.is_some_and(|stored_count| sent + failed >= stored_count || !is_running()) {
             return Ok(());
         }
     }
@@ -95,10 +95,10 @@ fn progress(
     elapsed: Duration,
 ) -> SimulationProgress {
     let finished = sent + failed;
-    let mean = theory::mean_seconds(&environment.sender_stats()).unwrap_or(0.0);
+    let mean_seconds = theory::mean_seconds(&environment.sender_stats()).unwrap_or(0.0);
     let rate = to_f64(finished) / elapsed.as_secs_f64().max(0.001);
     SimulationProgress {
         finished,
-        status: format!("sent {sent}, failed {failed}, mean call time {mean:.3} s, {rate:.0}/s"),
+        status: format!("sent {sent}, failed {failed}, mean call time {mean_seconds:.3} s, {rate:.0}/s"),
     }
 }

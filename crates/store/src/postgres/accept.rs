@@ -46,9 +46,10 @@ impl BatchOperation for AcceptOperation {
         operations: &[Self],
     ) -> Result<Vec<Vec<Acceptance>>, PgError> {
         let messages = operations.iter().flat_map(|operation| &operation.0).collect::<Vec<_>>();
-        let mut results = accept(transaction, stored_hours, &messages).await?.into_iter();
-        let results_of_operation = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
-        Ok(operations.iter().map(results_of_operation).collect())
+        let mut acceptances = accept(transaction, stored_hours, &messages).await?.into_iter();
+        let acceptances_of_operation =
+            |operation: &Self| acceptances.by_ref().take(operation.0.len()).collect();
+        Ok(operations.iter().map(acceptances_of_operation).collect())
     }
 }
 
@@ -68,17 +69,17 @@ pub async fn accept(
 ) -> Result<Vec<Acceptance>, PgError> {
     let created_at = messages.iter().map(|message| message.created_at.timestamp_millis());
     let now = created_at.min().unwrap_or_default();
-    let keys = messages.iter().filter_map(|message| key_of(message)).collect::<Vec<_>>();
+    let idempotency_keys = messages.iter().filter_map(|message| key_of(message)).collect::<Vec<_>>();
     let deliveries = messages.iter().flat_map(|message| &message.deliveries);
     let new_count = messages.iter().filter(|message| !message.replay_only).count();
     // The statements are pipelined: the server runs them in this order. Numbers that are not used leave gaps.
     let (records, suppressed, numbers) = tokio::join!(
-        idempotency::load(transaction, &keys, now),
+        idempotency::load(transaction, &idempotency_keys, now),
         SuppressedAddresses::load_for_deliveries(transaction, deliveries),
         allocate_numbers(transaction, new_count)
     );
     let (mut records, suppressed, mut free_numbers) = (records?, suppressed?, numbers?.into_iter());
-    let mut results = vec![None; messages.len()];
+    let mut acceptances = vec![None; messages.len()];
     let mut numbered = Vec::new();
     let mut first_with_key = HashMap::new();
     for (index, message) in messages.iter().copied().enumerate() {
@@ -88,11 +89,11 @@ pub async fn accept(
             continue;
         }
         if message.replay_only {
-            results[index] = Some(Acceptance::NothingToReplay);
+            acceptances[index] = Some(Acceptance::NothingToReplay);
             continue;
         }
         if message.deliveries.iter().all(|delivery| suppressed.contains_all_of(delivery)) {
-            results[index] = Some(Acceptance::Suppressed);
+            acceptances[index] = Some(Acceptance::Suppressed);
             continue;
         }
         first_with_key.extend(key.map(|key| (key, index)));
@@ -102,17 +103,17 @@ pub async fn accept(
     }
     save_idempotency_keys(transaction, &mut numbered, &mut records, now).await?;
     for (message, retry_after) in remove_throttled(transaction, &mut numbered, &mut records).await? {
-        results[message.index] = Some(Acceptance::Throttled { retry_after });
+        acceptances[message.index] = Some(Acceptance::Throttled { retry_after });
     }
     insert_messages(transaction, stored_hours, &numbered, &suppressed).await?;
     for NumberedMessage { index, number, .. } in numbered {
-        results[index] = Some(Acceptance::Stored { number });
+        acceptances[index] = Some(Acceptance::Stored { number });
     }
-    let result_or_replay = |(message, result): (&&NewMessage, &Option<Acceptance>)| match result {
-        Some(result) => Ok(result.clone()),
-        None => find_replay(message, &records, |key| results[*first_with_key.get(key)?].clone()),
+    let acceptance_or_replay = |(message, acceptance): (&&NewMessage, &Option<Acceptance>)| match acceptance {
+        Some(acceptance) => Ok(acceptance.clone()),
+        None => find_replay(message, &records, |key| acceptances[*first_with_key.get(key)?].clone()),
     };
-    messages.iter().zip(&results).map(result_or_replay).collect()
+    messages.iter().zip(&acceptances).map(acceptance_or_replay).collect()
 }
 
 fn key_of(message: &NewMessage) -> Option<KeyHash> {
@@ -134,9 +135,10 @@ async fn remove_throttled<'m>(
             None => numbered.push(message),
         }
     }
-    let keys = throttled.iter().filter_map(|(throttled, _)| key_of(throttled.message)).collect::<Vec<_>>();
-    records.retain(|key, _| !keys.contains(key));
-    idempotency::delete(transaction, &keys).await?;
+    let throttled_keys =
+        throttled.iter().filter_map(|(throttled, _)| key_of(throttled.message)).collect::<Vec<_>>();
+    records.retain(|key, _| !throttled_keys.contains(key));
+    idempotency::delete(transaction, &throttled_keys).await?;
     Ok(throttled)
 }
 
@@ -281,7 +283,7 @@ async fn insert_deliveries(
             states.push(initial_state(delivery, message.created_at, suppressed));
         }
     }
-    let states = column(&states, StateColumns::from_state);
+    let state_columns = column(&states, StateColumns::from_state);
     let values = bind![
         ids,
         column(&deliveries, |delivery| delivery.channel.as_str()),
@@ -289,13 +291,13 @@ async fn insert_deliveries(
         column(&deliveries, |delivery| escape_text(&delivery.spelling)),
         column(&deliveries, |delivery| i64::from(delivery.parts)),
         column(&deliveries, |delivery| priority_rank(delivery.priority)),
-        column(&states, |state| state.state),
-        column(&states, |state| state.failure),
-        column(&states, |state| state.reason.map(escape_text)),
+        column(&state_columns, |state| state.state),
+        column(&state_columns, |state| state.failure),
+        column(&state_columns, |state| state.reason.map(escape_text)),
         column(&deliveries, |delivery| i64::from(delivery.resends_left)),
-        column(&states, |state| state.due_at),
+        column(&state_columns, |state| state.due_at),
         column(&deliveries, |delivery| delivery.expires_at.timestamp_millis()),
-        column(&states, |state| state.ended_at),
+        column(&state_columns, |state| state.ended_at),
         column(&deliveries, |delivery| contact::encode_contacts(&delivery.contacts)),
     ];
     transaction.execute(INSERT_DELIVERIES, values).await

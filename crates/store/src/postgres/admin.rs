@@ -179,14 +179,14 @@ async fn save_changes(
     if changes.is_empty() {
         return Ok(());
     }
-    let states = column(changes, |change| StateColumns::from_state(&change.next_state));
+    let state_columns = column(changes, |change| StateColumns::from_state(&change.next_state));
     let values = bind![
         column(changes, |change| change.delivery.id.0),
-        column(&states, |state| state.state),
-        column(&states, |state| state.failure),
-        column(&states, |state| state.reason.map(escape_text)),
-        column(&states, |state| state.due_at),
-        column(&states, |state| state.ended_at),
+        column(&state_columns, |state| state.state),
+        column(&state_columns, |state| state.failure),
+        column(&state_columns, |state| state.reason.map(escape_text)),
+        column(&state_columns, |state| state.due_at),
+        column(&state_columns, |state| state.ended_at),
         expires_at.timestamp_millis(),
     ];
     transaction.execute(SAVE_STATES, values).await?;

@@ -41,14 +41,14 @@ pub async fn save_deliveries(
     if changed.is_empty() {
         return Ok(());
     }
-    let states = column(&changed, |delivery| StateColumns::from_state(&delivery.state));
+    let state_columns = column(&changed, |delivery| StateColumns::from_state(&delivery.state));
     let values = bind![
         column(&changed, |delivery| delivery.id.0),
-        column(&states, |state| state.state),
-        column(&states, |state| state.failure),
-        column(&states, |state| state.reason.map(escape_text)),
-        column(&states, |state| state.due_at),
-        column(&states, |state| state.ended_at),
+        column(&state_columns, |state| state.state),
+        column(&state_columns, |state| state.failure),
+        column(&state_columns, |state| state.reason.map(escape_text)),
+        column(&state_columns, |state| state.due_at),
+        column(&state_columns, |state| state.ended_at),
         column(&changed, |delivery| i64::from(delivery.resends_left)),
         column(&changed, LoadedDelivery::avoided_provider),
         column(&changed, |delivery| delivery.opened_at.map(|at| at.timestamp_millis())),

@@ -34,8 +34,9 @@ impl BatchOperation for ReceiptOperation {
         operations: &[Self],
     ) -> Result<Vec<Vec<ReceiptResult>>, PgError> {
         let receipts = operations.iter().flat_map(|operation| &operation.0).collect::<Vec<_>>();
-        let mut results = apply_receipts(transaction, &receipts).await?.into_iter();
-        let results_of_operation = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
+        let mut receipt_results = apply_receipts(transaction, &receipts).await?.into_iter();
+        let results_of_operation =
+            |operation: &Self| receipt_results.by_ref().take(operation.0.len()).collect();
         Ok(operations.iter().map(results_of_operation).collect())
     }
 }

@@ -43,17 +43,18 @@ impl BatchOperation for RecordOperation {
         operations: &[Self],
     ) -> Result<Vec<Vec<RecordResult>>, PgError> {
         let rounds = operations.iter().flat_map(|operation| &operation.0).collect::<Vec<_>>();
-        let mut results = vec![RecordResult::Superseded; rounds.len()];
+        let mut record_results = vec![RecordResult::Superseded; rounds.len()];
         for wave in split_by_delivery(&rounds) {
             let stored = record_rounds(transaction, &column(&wave, |index| rounds[*index])).await?;
             for index in wave {
                 if let Some(state) = stored.get(&rounds[index].id) {
-                    results[index] = RecordResult::from_states(DeliveryStateKind::Sent, *state);
+                    record_results[index] = RecordResult::from_states(DeliveryStateKind::Sent, *state);
                 }
             }
         }
-        let mut results = results.into_iter();
-        let results_of_operation = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
+        let mut record_results = record_results.into_iter();
+        let results_of_operation =
+            |operation: &Self| record_results.by_ref().take(operation.0.len()).collect();
         Ok(operations.iter().map(results_of_operation).collect())
     }
 }
@@ -107,17 +108,17 @@ async fn record_rounds(
 
 /// Writes the new states and returns a row for each round that was the current one.
 async fn save_states(transaction: &PgTransaction, rounds: &[&CompletedRound]) -> Result<Vec<Row>, PgError> {
-    let states = column(rounds, |round| StateColumns::from_state(&round.state));
+    let state_columns = column(rounds, |round| StateColumns::from_state(&round.state));
     let values = bind![
         column(rounds, |round| round.id.0),
         column(rounds, |round| i64::from(round.round)),
-        column(&states, |state| state.state),
-        column(&states, |state| state.failure),
-        column(&states, |state| state.reason.map(escape_text)),
-        column(&states, |state| state.due_at),
-        column(&states, |state| state.ended_at),
-        column(&states, |state| state.provider),
-        column(&states, |state| state.reference.map(escape_text)),
+        column(&state_columns, |state| state.state),
+        column(&state_columns, |state| state.failure),
+        column(&state_columns, |state| state.reason.map(escape_text)),
+        column(&state_columns, |state| state.due_at),
+        column(&state_columns, |state| state.ended_at),
+        column(&state_columns, |state| state.provider),
+        column(&state_columns, |state| state.reference.map(escape_text)),
         column(rounds, |round| i64::from(round.tries)),
     ];
     transaction.query(RECORD_ROUNDS, values).await

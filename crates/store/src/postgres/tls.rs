@@ -57,12 +57,12 @@ impl PgTls {
     pub fn new(check: CertificateCheck) -> Result<Self> {
         let provider = Arc::new(ring::default_provider());
         let verifier = Arc::new(CertificateVerifier::new(&check, Arc::clone(&provider))?);
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.map_err(tls_setup_error)?.dangerous();
-        let mut config = config.with_custom_certificate_verifier(verifier).with_no_client_auth();
+        let tls_config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let tls_config = tls_config.map_err(tls_setup_error)?.dangerous();
+        let mut tls_config = tls_config.with_custom_certificate_verifier(verifier).with_no_client_auth();
         // PostgreSQL 17 and later requires it for direct TLS negotiation.
-        config.alpn_protocols = vec![b"postgresql".to_vec()];
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
+        tls_config.alpn_protocols = vec![b"postgresql".to_vec()];
+        Ok(Self { connector: TlsConnector::from(Arc::new(tls_config)) })
     }
 }
 

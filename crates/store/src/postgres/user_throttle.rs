@@ -34,17 +34,17 @@ pub async fn check_throttles(
     transaction: &PgTransaction,
     messages: &[&NewMessage],
 ) -> Result<Vec<Option<Duration>>, PgError> {
-    let mut states = messages
+    let mut throttle_states = messages
         .iter()
         .flat_map(|message| &message.throttles)
         .map(|throttle| (throttle.subject, ThrottleState::default()))
         .collect::<BTreeMap<_, _>>();
-    if states.is_empty() {
+    if throttle_states.is_empty() {
         return Ok(vec![None; messages.len()]);
     }
-    load_states(transaction, &mut states).await?;
-    let waits = messages.iter().map(|message| record_in_all(message, &mut states)).collect();
-    save_states(transaction, &states).await?;
+    load_states(transaction, &mut throttle_states).await?;
+    let waits = messages.iter().map(|message| record_in_all(message, &mut throttle_states)).collect();
+    save_states(transaction, &throttle_states).await?;
     Ok(waits)
 }
 
