@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use toml::Value;
 
-use postrider_core::channel::Channel;
-use postrider_core::duration::format_duration;
-use postrider_core::name::ConfigName;
-use postrider_core::routing::RoutingStrategy;
+use postrider_core::{
+    channel::Channel, duration::format_duration, name::ConfigName, routing::RoutingStrategy,
+};
 use postrider_engine::config::{Config, LEASE_MARGIN, ProviderConfig};
 
 /// Timeout of a call, as a multiple of the mean call time. One call in e^40 takes longer.

@@ -8,9 +8,8 @@ use crate::mock_sender::{
     FailurePolicy, MockSender, MockSenderOptions, has_only_mock_providers, with_mock_sender,
 };
 use crate::options::{failure_rate_from_environment, mean_time_from_environment};
-use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::name::ConfigName;
+use postrider_core::{duration::format_duration, name::ConfigName};
 use postrider_engine::config::{Config, Environment};
 
 /// Returns the mock sender that the options describe, or else the environment; none if neither does.

@@ -82,7 +82,8 @@ pub fn parse_duration_in_range(
     })
 }
 
-fn parse_share(text: &str, quantity: &str, example: &str) -> Result<f64, String> {
+/// Parses a number from 0 to 1.
+pub fn parse_share(text: &str, quantity: &str, example: &str) -> Result<f64, String> {
     let share = text.trim().parse::<f64>().ok();
     share
         .filter(|share| (0.0..=1.0).contains(share))

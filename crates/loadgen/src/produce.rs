@@ -3,11 +3,9 @@
 //! The messages wait there until a worker on the same store delivers them. Refuses a channel with a provider that is
 //! neither a mock nor on this host.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::interrupts::Interrupts;
-use crate::messages;
+use crate::{interrupts::Interrupts, messages};
 use postrider_core::error::{Error, Result};
 use postrider_core::random::Random;
 use postrider_engine::gateway::Gateway;

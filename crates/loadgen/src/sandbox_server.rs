@@ -22,16 +22,14 @@ mod twilio;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::middleware::{Next, from_fn};
-use axum::response::Response;
 use axum::routing::{get, post};
+use axum::{Router, response::Response};
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::{net::TcpListener, sync::watch};
 
 use api::{SandboxApi, SandboxResponse};
 use postrider_core::request_origin::{self, OriginRefusal};

@@ -3,16 +3,13 @@
 //! Calls `engine::users` and `engine::broadcast`, without an HTTP API. Sends nothing.
 
 use crate::random_data::{random_name, random_phone_number, random_text};
-use postrider_core::address::AddressKind;
 use postrider_core::broadcast::{
     BroadcastAudience, BroadcastId, NewUser, USERS_PER_REQUEST_MAX, UserRegistration,
 };
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::random::Random;
-use postrider_engine::accept::AcceptError;
+use postrider_core::{address::AddressKind, random::Random};
 use postrider_engine::broadcast::{self, BroadcastError, BroadcastRequest};
-use postrider_engine::gateway::Gateway;
-use postrider_engine::users;
+use postrider_engine::{accept::AcceptError, gateway::Gateway, users};
 
 /// Registers `user_count` generated users and returns how many were new. Ends early when `is_running` returns false.
 pub async fn register_users(

@@ -2,18 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::{Router, body::Bytes, extract::State, http::StatusCode, http::header::CONTENT_TYPE, routing::get};
 use serde_json::{Value, json};
 
-use super::api::JSON_CONTENT_TYPE;
-use super::server::SandboxServer;
-use super::test_numbers::TEST_NUMBERS;
+use super::{api::JSON_CONTENT_TYPE, server::SandboxServer, test_numbers::TEST_NUMBERS};
 
 /// Returns the routes.
 pub(super) fn routes() -> Router<Arc<SandboxServer>> {

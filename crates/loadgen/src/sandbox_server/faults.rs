@@ -2,8 +2,7 @@
 //!
 //! Returns the fault of a call; `server` and `http_response` apply it.
 
-use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
@@ -62,9 +61,9 @@ pub(super) struct FaultInjector {
 
 struct ActiveFault {
     kind: FaultKind,
-    /// The API that it is limited to.
+    /// The API that the fault is limited to; none for all APIs.
     api: Option<SandboxApi>,
-    /// Number of calls that it still applies to.
+    /// Number of calls that the fault still applies to; none if it is not limited.
     calls_left: Option<u32>,
     /// Duration of the fault; none if its time is not limited.
     duration: Option<Duration>,

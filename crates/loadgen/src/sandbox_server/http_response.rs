@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, http::StatusCode};
 use http_body_util::channel::Channel;
 
 use super::api::{JSON_CONTENT_TYPE, SandboxResponse};
-use super::call_result::CallResult;
-use super::listen::ResetConnection;
+use super::{call_result::CallResult, listen::ResetConnection};
 use postrider_core::clock;
 
 /// Duration of a slow response, from its first byte to its last.

@@ -2,21 +2,16 @@
 //!
 //! After the stop signal, responses in progress may end within [`STOP_GRACE`]; then every connection is closed.
 
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use axum::Router;
-use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use axum::{Router, body::Body};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 use tower::ServiceExt as _;
 
 use postrider_core::clock;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::options::parse_duration_in_range;
+use crate::options::{parse_duration_in_range, parse_share};
 
 /// Range of the delay of receipts.
 const RECEIPT_DELAY_RANGE: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(3_600));
@@ -58,9 +58,8 @@ pub fn parse_receipt_shares(text: &str) -> Result<SandboxReceiptShares, String> 
                 ));
             }
         };
-        let parsed_share = share_text.trim().parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-        let invalid_share = || format!("{status}: expected a number from 0 to 1, such as 0.9");
-        *share = parsed_share.ok_or_else(invalid_share)?;
+        *share =
+            parse_share(share_text, "number", "0.9").map_err(|problem| format!("{status}: {problem}"))?;
     }
     if shares.delivered + shares.failed + shares.invalid > 1.0 + SHARE_ROUNDING_MAX {
         return Err("expected shares whose sum is from 0 to 1".to_owned());

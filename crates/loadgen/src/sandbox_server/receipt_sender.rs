@@ -3,16 +3,12 @@
 //! The number of pending receipts is limited; a receipt that is dropped or given up is counted and logged. Pending
 //! receipts are discarded at shutdown.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use reqwest::Client;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, header::CONTENT_TYPE};
 use tokio::sync::{Semaphore, watch};
 
-use super::api::SandboxReceipt;
-use super::counters::SandboxCounters;
-use super::dispatch::encode_receipt;
+use super::{api::SandboxReceipt, counters::SandboxCounters, dispatch::encode_receipt};
 use postrider_core::clock;
 use postrider_core::error::{Error, ErrorKind, Result};
 

@@ -3,8 +3,7 @@
 //! Has one public account. The signature is implemented here and not shared with the adapter, so that tests find errors in
 //! either.
 
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use axum::{http::HeaderMap, http::header::AUTHORIZATION};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};

@@ -1,9 +1,8 @@
 //! The result of a simulation with users: counts and ratios of each broadcast, and the expected values of all.
 //!
-//! Pure. Ranges are those of `theory`.
+//! Pure functions. The ranges are computed by `theory`.
 
-use std::fmt::Write;
-use std::time::Duration;
+use std::{fmt::Write, time::Duration};
 
 use serde::Serialize;
 

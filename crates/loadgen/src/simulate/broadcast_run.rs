@@ -5,17 +5,13 @@
 
 use super::broadcast_result::{self, BroadcastRun};
 use super::environment::{SIMULATION_CHANNEL, SimulationEnvironment};
-use super::options::SimulationAudience;
-use super::outcome::SimulationOutcome;
 use super::progress::{PROGRESS_POLL_INTERVAL, ProgressFn, SimulationProgress};
 use super::senders::{StallDetector, run_with_senders};
-use crate::interrupts::Interrupts;
-use crate::users;
+use super::{options::SimulationAudience, outcome::SimulationOutcome};
+use crate::{interrupts::Interrupts, users};
 use postrider_core::broadcast::{Broadcast, BroadcastCounts, BroadcastId};
-use postrider_core::clock;
-use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::random::Random;
+use postrider_core::{clock, delivery::DeliveryStateKind, random::Random};
 use postrider_engine::sync_report;
 
 /// Runs a simulation with users.

@@ -2,25 +2,21 @@
 //!
 //! Uses no configured store, queue, cache or provider. The temporary store is deleted when the environment is dropped.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 
-use super::options::SimulateOptions;
-use super::theory::SenderStats;
+use super::{options::SimulateOptions, theory::SenderStats};
 use crate::mock_sender::{
     FailurePolicy, MockSender, MockSenderOptions, has_only_mock_providers, with_mock_sender,
 };
 use postrider_cache::StoreSecret;
-use postrider_core::attempt::Outcome;
 use postrider_core::broadcast::{Broadcast, BroadcastId};
-use postrider_core::channel::Channel;
 use postrider_core::clock::{self, Clock};
-use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::name::ConfigName;
-use postrider_core::random::Random;
+use postrider_core::{
+    attempt::Outcome, channel::Channel, delivery::DeliveryStateKind, name::ConfigName, random::Random,
+};
 use postrider_engine::config::{Config, mask_url};
 use postrider_engine::gateway::{Backends, Gateway, build_providers, store_location};
 use postrider_engine::shared_health;
@@ -243,7 +239,7 @@ fn broadcast_to_all_users() -> Result<Broadcast> {
     })
 }
 
-/// Returns the configured channel with shorter retry delays, or that of test mode when none is configured.
+/// Returns the configured channel, or the channel of test mode if none is configured, with shorter retry delays.
 fn simulation_channel(configured: &Config, options: &SimulateOptions) -> Result<Channel> {
     let default_channels = Config::test_mode().channels;
     let mut channels = configured.channels.iter().chain(&default_channels);

@@ -3,19 +3,12 @@
 use std::time::Duration;
 
 use super::environment::{SIMULATION_CHANNEL, SimulationEnvironment};
-use super::options::SimulateOptions;
-use super::outcome::SimulationOutcome;
 use super::progress::{PROGRESS_POLL_INTERVAL, ProgressFn, SimulationProgress};
 use super::senders::{StallDetector, run_with_senders};
-use super::table;
 use super::theory::{self, SimulationRun};
-use crate::interrupts::Interrupts;
-use crate::messages;
-use crate::rate::to_f64;
-use postrider_core::clock;
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
-use postrider_core::random::Random;
+use super::{options::SimulateOptions, outcome::SimulationOutcome, table};
+use crate::{interrupts::Interrupts, messages, rate::to_f64};
+use postrider_core::{clock, delivery::DeliveryStateKind, error::Result, random::Random};
 use postrider_engine::sync_report;
 
 /// Runs the simulation and returns its text and faults.

@@ -2,9 +2,7 @@
 //!
 //! However a run ends, all senders are stopped before [`run_with_senders`] returns.
 
-use std::future::poll_fn;
-use std::task::Poll;
-use std::time::Duration;
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use tokio::task::JoinSet;
 

@@ -8,8 +8,7 @@ use std::fmt::Write;
 use super::options::SimulateOptions;
 use super::theory::{Expectation, SimulationRun, expectations, mean_seconds};
 use crate::rate::format_rate;
-use postrider_core::duration::format_duration;
-use postrider_core::report::Report;
+use postrider_core::{duration::format_duration, report::Report};
 
 /// Returns the text of a run with single messages.
 pub fn render_result(

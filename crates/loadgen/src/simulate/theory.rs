@@ -6,8 +6,7 @@
 use std::time::Duration;
 
 use super::options::SimulateOptions;
-use crate::mock_sender::MockSender;
-use crate::rate::to_f64;
+use crate::{mock_sender::MockSender, rate::to_f64};
 use postrider_core::report::Report;
 
 /// Width of the range, in standard deviations.
@@ -25,7 +24,7 @@ pub struct SenderStats {
     pub seconds: f64,
 }
 
-/// Measured values of a run with single messages. The numbers of messages are those of the metrics.
+/// Measured values of a run with single messages. The numbers of messages come from the metrics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SimulationRun {
     pub elapsed: Duration,

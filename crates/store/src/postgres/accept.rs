@@ -6,25 +6,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::advisory_locks::{AdvisoryLock, lock_shared};
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::event_outbox::insert_events;
-use super::group_commit::BatchOperation;
 use super::idempotency::{self, IdempotencyRecord, IdempotencyRecords, KeyHash};
 use super::pool::{PgTransaction, bind, column};
-use super::suppressed::SuppressedAddresses;
-use super::user_throttle;
-use crate::accept::SUPPRESSED_REASON;
-use crate::events::NewEvent;
-use crate::rollups::HOUR_MS;
-use crate::rows::deliveries::StateColumns;
+use super::{
+    errors::PgError, escape::escape_text, event_outbox::insert_events, group_commit::BatchOperation,
+    suppressed::SuppressedAddresses, user_throttle,
+};
 use crate::rows::{SqlRow, limit_to_sql, priority_rank};
-use postrider_core::clock::Timestamp;
-use postrider_core::contact;
+use crate::{accept::SUPPRESSED_REASON, events::NewEvent, rollups::HOUR_MS, rows::deliveries::StateColumns};
 use postrider_core::delivery::{DeliveryState, Failure};
-use postrider_core::event::EventTarget;
-use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewDelivery, NewMessage};
+use postrider_core::{clock::Timestamp, contact, event::EventTarget, id::DeliveryId};
 
 static ALLOCATE_NUMBERS: &str = sql!("postgres/accept/allocate_message_number");
 static SAVE_HOURS: &str = sql!("postgres/accept/save_hour");

@@ -7,23 +7,19 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::event_outbox::insert_events;
-use super::message_hours::first_number_since;
 use super::pool::{PgTransaction, bind, column};
-use super::read::message_number;
-use super::store::PostgresStore;
+use super::{
+    errors::PgError, escape::escape_text, event_outbox::insert_events, message_hours::first_number_since,
+    read::message_number, store::PostgresStore,
+};
 use crate::admin::UnclaimedDelivery;
 use crate::rows::deliveries::{StateColumns, decode_unclaimed_delivery};
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
 use crate::{AdminStore, Cancelled, DeliverySelection, SelectableStatus};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryState;
-use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::name::ConfigName;
-use postrider_core::queue_entry::QueueEntry;
+use postrider_core::{
+    clock::Timestamp, delivery::DeliveryState, error::Result, name::ConfigName, queue_entry::QueueEntry,
+};
 
 static BLOCK_CLAIMS: &str = sql!("postgres/claim/block_claims");
 static UNBLOCK_CLAIMS: &str = sql!("postgres/claim/unblock_claims");

@@ -9,14 +9,10 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
-use super::accept::accept;
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::idempotency;
 use super::pool::{PgTransaction, bind, column};
 use super::read::{MESSAGE_NUMBER_MAX, load_message_list};
-use super::store::PostgresStore;
+use super::{accept::accept, errors::PgError, escape::escape_text, idempotency, store::PostgresStore};
 use crate::broadcasts::{BroadcastStore, UNKNOWN_IDS_LISTED_MAX, number_ranges, plan_registration};
 use crate::rows::broadcasts::{decode_broadcast, decode_broadcast_counts, decode_user};
 use crate::rows::{SqlRow, count_to_sql, limit_to_sql};
@@ -24,9 +20,8 @@ use postrider_core::broadcast::{
     Broadcast, BroadcastAcceptance, BroadcastAudience, BroadcastCounts, BroadcastId, FanOutStep,
     NewBroadcast, NewUser, User, UserInboxPage, UserRegistration,
 };
-use postrider_core::contact;
-use postrider_core::error::Result;
 use postrider_core::message::{Acceptance, NewMessage};
+use postrider_core::{contact, error::Result};
 
 static READ_USER: &str = sql!("postgres/broadcasts/read_user");
 static READ_USERS: &str = sql!("postgres/broadcasts/read_users");

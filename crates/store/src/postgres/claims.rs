@@ -8,19 +8,15 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 
-use super::errors::PgError;
-use super::group_commit::BatchOperation;
 use super::pool::{PgTransaction, bind, column};
-use super::suppressed::active_contacts;
+use super::{errors::PgError, group_commit::BatchOperation, suppressed::active_contacts};
 use crate::rows::deliveries::decode_claimed_delivery;
 use crate::rows::{SqlRow, limit_to_sql};
 use postrider_core::capacity::{Capacity, round_robin};
-use postrider_core::clock::Timestamp;
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
-use postrider_core::queue_entry::QueueEntry;
-use postrider_core::round::ClaimedDelivery;
+use postrider_core::{
+    clock::Timestamp, id::DeliveryId, name::ConfigName, priority::Priority, queue_entry::QueueEntry,
+    round::ClaimedDelivery,
+};
 
 static DUE: &str = sql!("postgres/claim/select_due");
 static WAITING_CHANNELS: &str = sql!("postgres/claim/list_waiting_channels");

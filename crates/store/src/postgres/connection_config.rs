@@ -4,8 +4,7 @@
 //! `target_session_attrs`) are taken out of the URL and handled here. Each host gets a configuration of its own, so
 //! that a host that hangs costs only its own timeout. The crate `url` cannot parse a URL with several hosts.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;

@@ -7,12 +7,10 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::Client;
 
-use super::connection_config::PgConnectionConfig;
-use super::errors::PgError;
+use super::{connection_config::PgConnectionConfig, errors::PgError};
 
 /// Opens connections to the servers of a URL.
 pub struct PgConnector {

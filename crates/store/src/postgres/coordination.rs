@@ -7,24 +7,20 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
-use super::errors::PgError;
-use super::escape::escape_text;
 use super::pool::{PgTransaction, bind};
-use super::rate_permits::RateOperation;
-use super::store::PostgresStore;
+use super::{errors::PgError, escape::escape_text, rate_permits::RateOperation, store::PostgresStore};
 use crate::rows::SqlRow;
 use crate::rows::coordination::{
     CircuitColumns, decode_health, decode_job_lock_owner, decode_provider_control,
 };
 use crate::{CoordinationStore, ProbeDecision, RatePermit};
-use postrider_core::circuit_breaker::CircuitState;
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
 use postrider_core::job::{JobLockResult, ScheduledJob};
-use postrider_core::name::ConfigName;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
-use postrider_core::rate_limit::RateLimitRequest;
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
+use postrider_core::{
+    circuit_breaker::CircuitState, clock::Timestamp, error::Result, name::ConfigName,
+    rate_limit::RateLimitRequest,
+};
 
 static READ_CLOCK: &str = sql!("postgres/coordination/read_clock");
 static LIST_HEALTH: &str = sql!("postgres/coordination/list_provider_health");

@@ -3,15 +3,12 @@
 use std::error::Error as Cause;
 
 use async_trait::async_trait;
-use tokio_postgres::Row;
-use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Row, types::private::BytesMut};
 
-use super::connection_config::ServerRole;
-use super::errors::PgError;
 use super::escape::{escape_text, unescape_text};
-use super::partitions;
 use super::pool::{PgPool, PgTransaction, SqlValue, TypedValue};
+use super::{connection_config::ServerRole, errors::PgError, partitions};
 use crate::copy::statements::{CopyStatements, POSTGRES};
 use crate::copy::table::{ColumnType, CopyTable};
 use crate::copy::table_store::TableStore;

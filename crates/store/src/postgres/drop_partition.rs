@@ -1,10 +1,9 @@
 //! Drops whole months: detaches a partition from the tables, adds its counts to the pruned rollups, then drops it.
 //!
-//! The report counts the partition at every moment. Detaching needs an exclusive lock; if the tables are in use, the
+//! The report counts the partition at all times. Detaching needs an exclusive lock; if the tables are in use, the
 //! partition stays, because waiting for the lock would block every later transaction.
 
-use tokio_postgres::Row;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{Row, error::SqlState};
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::errors::PgError;

@@ -3,8 +3,7 @@
 //! Only warns, because a test server may need such settings. `synchronous_commit` needs no warning: each transaction
 //! sets it, see `sql/postgres/maintenance/begin_write.sql`.
 
-use super::errors::PgError;
-use super::pool::PgPool;
+use super::{errors::PgError, pool::PgPool};
 use crate::rows::SqlRow;
 
 #[cfg(test)]

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::errors::PgError;
-use super::escape::escape_text;
 use super::pool::{PgTransaction, bind, column};
+use super::{errors::PgError, escape::escape_text};
 use crate::events::NewEvent;
 use postrider_core::delivery::Failure;
 

@@ -4,19 +4,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::errors::PgError;
-use super::escape::escape_text;
 use super::pool::{PgTransaction, bind, column};
-use super::read::message_number;
-use super::store::PostgresStore;
+use super::{errors::PgError, escape::escape_text, read::message_number, store::PostgresStore};
 use crate::events::{DeadLetterRequest, EventQuery, EventStore, WaitingEndpoint};
 use crate::rows::events::{decode_claimed_event, decode_event, decode_waiting_endpoint};
 use crate::rows::{delivery_id_range, limit_to_sql};
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
 use postrider_core::event::{
     ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatusKind, EventTarget,
 };
+use postrider_core::{clock::Timestamp, error::Result};
 
 static WAITING_ENDPOINTS: &str = sql!("postgres/events/list_waiting_endpoints");
 static CLAIM: &str = sql!("postgres/events/claim_events");

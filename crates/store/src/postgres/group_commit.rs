@@ -60,7 +60,8 @@ pub trait BatchOperation: Send + Sync + Sized + 'static {
 type ReplySender<P> = oneshot::Sender<Result<<P as BatchOperation>::Output>>;
 type OperationSender<P> = mpsc::Sender<(P, ReplySender<P>)>;
 
-/// Sends operations of one kind to their task. When it is dropped, the task completes the waiting operations and ends.
+/// Sends operations of one kind to their task. When the queue is dropped, the task completes the waiting operations and
+/// ends.
 pub struct GroupCommitQueue<P: BatchOperation> {
     pool: PgPool,
     stats: Arc<CommitStats>,

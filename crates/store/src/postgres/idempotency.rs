@@ -7,8 +7,7 @@ use tokio_postgres::Row;
 use super::errors::PgError;
 use super::pool::{PgTransaction, bind, column};
 use crate::rows::SqlRow;
-use postrider_core::id::MessageId;
-use postrider_core::message::Idempotency;
+use postrider_core::{id::MessageId, message::Idempotency};
 
 static FIND_KEYS: &str = sql!("postgres/accept/find_idempotency_key");
 static INSERT_KEYS: &str = sql!("postgres/accept/insert_idempotency_key");

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::event_outbox::insert_events;
 use super::pool::{PgTransaction, bind, column};
 use super::suppressed::{active_contacts, deactivate_addresses};
+use super::{errors::PgError, escape::escape_text, event_outbox::insert_events};
 use crate::receipts::LoadedDelivery;
 use crate::rows::deliveries::{StateColumns, decode_loaded_delivery};
 use postrider_core::id::DeliveryId;

@@ -4,12 +4,9 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use super::drop_partition;
-use super::errors::PgError;
-use super::partitions;
 use super::pool::{PgTransaction, bind, column};
 use super::prune::{self, PruneScope};
-use super::store::PostgresStore;
+use super::{drop_partition, errors::PgError, partitions, store::PostgresStore};
 use crate::{CommitStats, MaintenanceStore, Progress, ProviderEndpoint};
 use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, Result};

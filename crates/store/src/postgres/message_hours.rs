@@ -2,8 +2,7 @@
 
 use super::errors::PgError;
 use super::pool::{PgTransaction, bind};
-use crate::rollups::HOUR_MS;
-use crate::rows::SqlRow;
+use crate::{rollups::HOUR_MS, rows::SqlRow};
 use postrider_core::clock::Timestamp;
 
 static FIRST_NUMBER: &str = sql!("postgres/read/find_first_number");

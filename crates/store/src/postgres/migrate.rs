@@ -8,9 +8,8 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
-use super::connection_config::ServerRole;
-use super::errors::PgError;
 use super::pool::{PgPool, PgTransaction, bind};
+use super::{connection_config::ServerRole, errors::PgError};
 use crate::migration::{Migration, refuse_newer};
 use crate::rows::SqlRow;
 use postrider_core::clock;

@@ -1,9 +1,7 @@
 //! Refuses a database that was moved to another store, or that a move is filling.
 
-use super::errors::PgError;
-use super::pool::PgPool;
-use crate::copy::write_guard::require_open;
-use crate::rows::SqlRow;
+use super::{errors::PgError, pool::PgPool};
+use crate::{copy::write_guard::require_open, rows::SqlRow};
 use postrider_core::error::Result;
 
 static READ_STATE: &str = sql!("postgres/copy/read_state");

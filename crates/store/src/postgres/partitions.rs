@@ -10,13 +10,10 @@ use chrono::Datelike;
 use tokio_postgres::Row;
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
-use super::errors::PgError;
-use super::message_hours::find_first_number_of_hour;
 use super::pool::{PgTransaction, bind};
-use crate::rollups::HOUR_MS;
-use crate::rows::SqlRow;
-use postrider_core::clock::Timestamp;
-use postrider_core::id::DeliveryId;
+use super::{errors::PgError, message_hours::find_first_number_of_hour};
+use crate::{rollups::HOUR_MS, rows::SqlRow};
+use postrider_core::{clock::Timestamp, id::DeliveryId};
 
 static LIST_PARTITIONS: &str = sql!("postgres/maintenance/list_partitions");
 static LOCK_PARTITIONS: &str = sql!("postgres/maintenance/lock_partitions");

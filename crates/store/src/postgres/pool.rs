@@ -12,8 +12,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::connection_config::{self, ServerRole};
-use super::connector::PgConnector;
-use super::errors::PgError;
+use super::{connector::PgConnector, errors::PgError};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 static BEGIN_WRITE: &str = sql!("postgres/maintenance/begin_write");

@@ -7,16 +7,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use tokio_postgres::Row;
 
-use super::errors::PgError;
-use super::message_hours::find_first_number_of_hour;
-use super::partitions;
 use super::pool::{PgTransaction, bind, column};
 use super::rollups::{self, AttemptsByDelivery, lock_rollup_position};
+use super::{errors::PgError, message_hours::find_first_number_of_hour, partitions};
 use crate::rollups::{HOUR_MS, ReportedDelivery, RollupChanges};
 use crate::rows::report::decode_reported_delivery;
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryStateKind;
+use postrider_core::{clock::Timestamp, delivery::DeliveryStateKind};
 
 static SELECT_OLD_MESSAGES: &str = sql!("postgres/maintenance/select_old_messages");
 static COUNTED_DELIVERIES: &str = sql!("postgres/maintenance/select_counted_deliveries");

@@ -6,14 +6,11 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
-use super::errors::PgError;
-use super::group_commit::BatchOperation;
 use super::pool::{PgTransaction, bind};
-use crate::RatePermit;
-use crate::rows::coordination::decode_rate_limiter;
-use postrider_core::clock::Timestamp;
-use postrider_core::name::ConfigName;
+use super::{errors::PgError, group_commit::BatchOperation};
+use crate::{RatePermit, rows::coordination::decode_rate_limiter};
 use postrider_core::rate_limit::{self, RateLimitRequest, RateLimiterState};
+use postrider_core::{clock::Timestamp, name::ConfigName};
 
 static RATE_LIMITER: &str = sql!("postgres/coordination/read_rate_limiter");
 static SAVE_RATE_LIMITER: &str = sql!("postgres/coordination/save_rate_limiter");

@@ -5,24 +5,19 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::message_hours::first_number_since;
 use super::pool::{PgTransaction, bind, column};
-use super::replica::Freshness;
-use super::store::PostgresStore;
-use super::usage;
+use super::{
+    errors::PgError, escape::escape_text, message_hours::first_number_since, replica::Freshness,
+    store::PostgresStore, usage,
+};
 use crate::rows::deliveries::{
     decode_attempt, decode_backlog, decode_delivery, decode_last_attempt, decode_message,
 };
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
 use crate::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore, UsageQuery, UsageTotals};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Delivery, Message};
-use postrider_core::name::ConfigName;
+use postrider_core::{clock::Timestamp, delivery::DeliveryStateKind, error::Result, name::ConfigName};
 
 static MESSAGE_NUMBER: &str = sql!("postgres/read/find_message_number");
 static MESSAGES: &str = sql!("postgres/read/load_message");

@@ -7,12 +7,10 @@ use std::collections::BTreeMap;
 use tokio_postgres::Row;
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::group_commit::BatchOperation;
 use super::loaded_deliveries::{load_deliveries, save_deliveries};
 use super::pool::{PgTransaction, bind, column};
 use super::unmatched_receipts::{IndexedReceipt, provider_name, save_unmatched};
+use super::{errors::PgError, escape::escape_text, group_commit::BatchOperation};
 use crate::rows::{SqlRow, limit_to_sql};
 use crate::{ReceiptResult, ReceivedReceipt};
 use postrider_core::id::DeliveryId;
@@ -53,8 +51,8 @@ async fn apply_receipts(
     };
     let unknown = receipts.iter().filter(is_unknown).copied().collect::<Vec<_>>();
     if !unknown.is_empty() {
-        // Waits until no transaction that records a round is in progress, and sees what it recorded. The lock is taken
-        // before any row is locked, as when a round is recorded.
+        // Waits until no transaction that records a round is in progress, and then sees the recorded rounds. The lock is
+        // taken before any row is locked, as when a round is recorded.
         lock_exclusive(transaction, AdvisoryLock::References).await?;
         delivery_ids.extend(find_deliveries(transaction, &unknown).await?);
     }

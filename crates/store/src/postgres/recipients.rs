@@ -3,17 +3,12 @@
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
-use super::admin::suppress_waiting;
-use super::errors::PgError;
-use super::escape::escape_text;
 use super::pool::{PgTransaction, bind};
-use super::store::PostgresStore;
-use crate::RecipientStore;
-use crate::rows::deliveries::decode_recipient;
-use postrider_core::error::Result;
+use super::{admin::suppress_waiting, errors::PgError, escape::escape_text, store::PostgresStore};
+use crate::{RecipientStore, rows::deliveries::decode_recipient};
 use postrider_core::inbound::{OptAction, OptChange};
-use postrider_core::name::ConfigName;
 use postrider_core::recipient::{Recipient, RecipientStatus};
+use postrider_core::{error::Result, name::ConfigName};
 
 static READ: &str = sql!("postgres/recipients/read_recipient");
 static SAVE: &str = sql!("postgres/recipients/save_recipient");

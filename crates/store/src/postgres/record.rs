@@ -8,16 +8,13 @@ use std::time::Duration;
 
 use tokio_postgres::Row;
 
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::event_outbox::insert_events;
-use super::group_commit::BatchOperation;
 use super::pool::{PgTransaction, bind, column};
-use super::suppressed::deactivate_addresses;
 use super::unmatched_receipts::{SentReference, apply_unmatched, lock_references};
-use crate::events::NewEvent;
-use crate::rows::SqlRow;
-use crate::rows::deliveries::StateColumns;
+use super::{
+    errors::PgError, escape::escape_text, event_outbox::insert_events, group_commit::BatchOperation,
+    suppressed::deactivate_addresses,
+};
+use crate::{events::NewEvent, rows::SqlRow, rows::deliveries::StateColumns};
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
 use postrider_core::id::DeliveryId;
 use postrider_core::round::{CompletedRound, RecordResult};

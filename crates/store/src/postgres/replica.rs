@@ -9,12 +9,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio_postgres::Row;
 
-use super::connection_config::ServerRole;
-use super::errors::PgError;
 use super::pool::{PgPool, PgTransaction};
+use super::{connection_config::ServerRole, errors::PgError};
 use crate::rows::SqlRow;
-use postrider_core::clock;
-use postrider_core::error::Error;
+use postrider_core::{clock, error::Error};
 
 #[cfg(test)]
 mod tests;

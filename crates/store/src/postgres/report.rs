@@ -1,7 +1,7 @@
 //! The rollups of the report: updated with changes, reset, and read.
 //!
-//! Deliveries up to `meta.rollup_position` have been counted; those of them that changed since have `rollup_pending`.
-//! Deliveries above it were never counted, so a new delivery costs the report nothing until the next update.
+//! Deliveries up to `meta.rollup_position` have been counted; a delivery that changed since then has `rollup_pending`.
+//! Deliveries above the position were never counted, so a new delivery costs the report nothing until the next update.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,9 @@ use async_trait::async_trait;
 use tokio_postgres::Row;
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
-use super::drop_partition::drop_detached;
-use super::errors::PgError;
 use super::pool::{PgTransaction, bind};
-use super::replica::Freshness;
 use super::rollups::{self, AttemptsByDelivery, lock_rollup_position};
-use super::store::PostgresStore;
+use super::{drop_partition::drop_detached, errors::PgError, replica::Freshness, store::PostgresStore};
 use crate::rollups::RollupChanges;
 use crate::rollups::report::{RollupEntries, required_rollups};
 use crate::rows::report::{
@@ -22,9 +19,7 @@ use crate::rows::report::{
 };
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
 use crate::{ReportSnapshot, ReportStore};
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
-use postrider_core::report::Report;
+use postrider_core::{clock::Timestamp, error::Result, report::Report};
 
 static SELECT_CHANGED: &str = sql!("postgres/report/select_changed");
 static SELECT_NEW: &str = sql!("postgres/report/select_new");

@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use super::errors::PgError;
 use super::pool::{PgTransaction, bind, column};
 use crate::rollups::{CountedAttempt, ReportedDelivery, RollupChanges};
-use crate::rows::SqlRow;
-use crate::rows::report::decode_counted_attempt;
+use crate::{rows::SqlRow, rows::report::decode_counted_attempt};
 use postrider_core::id::DeliveryId;
 
 static ADD_ROLLUPS: &str = sql!("postgres/report/add_rollup");

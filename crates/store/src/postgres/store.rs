@@ -8,27 +8,19 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::accept::AcceptOperation;
 use super::claims::{self, ClaimOperation};
-use super::connection_config::ServerRole;
-use super::durability;
-use super::group_commit::GroupCommitQueue;
-use super::migrate;
-use super::move_state::refuse_moved;
-use super::pool::PgPool;
-use super::rate_permits::RateOperation;
-use super::receipts::ReceiptOperation;
-use super::record::RecordOperation;
-use super::replica::Replica;
+use super::{
+    accept::AcceptOperation, connection_config::ServerRole, durability, group_commit::GroupCommitQueue,
+    migrate, move_state::refuse_moved, pool::PgPool, rate_permits::RateOperation, receipts::ReceiptOperation,
+    record::RecordOperation, replica::Replica,
+};
 use crate::accept::check_delivery_counts;
 use crate::{AcceptStore, CommitStats, ReceiptResult, ReceivedReceipt, StoreOptions, WorkStore};
-use postrider_core::capacity::Capacity;
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
-use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewMessage};
-use postrider_core::queue_entry::QueueEntry;
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
+use postrider_core::{
+    capacity::Capacity, clock::Timestamp, error::Result, id::DeliveryId, queue_entry::QueueEntry,
+};
 
 /// Maximum time of a transaction before its connection counts as hung. Methods that read or write any number of rows
 /// have no maximum time.

@@ -7,15 +7,12 @@ use std::collections::HashSet;
 
 use tokio_postgres::Row;
 
-use super::errors::PgError;
-use super::escape::escape_text;
 use super::pool::{PgTransaction, bind, column};
+use super::{errors::PgError, escape::escape_text};
 use crate::rows::SqlRow;
-use postrider_core::contact::Contact;
-use postrider_core::id::DeliveryId;
-use postrider_core::message::NewDelivery;
-use postrider_core::name::ConfigName;
-use postrider_core::round::InvalidatedAddress;
+use postrider_core::{
+    contact::Contact, id::DeliveryId, message::NewDelivery, name::ConfigName, round::InvalidatedAddress,
+};
 
 static FIND_SUPPRESSED: &str = sql!("postgres/accept/find_suppressed_recipients");
 static DEACTIVATE: &str = sql!("postgres/recipients/deactivate_recipient");

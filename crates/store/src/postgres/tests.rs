@@ -11,19 +11,16 @@ mod pooler;
 mod server;
 mod tls;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::PostgresStore;
-use super::connection_config::ServerRole;
+use super::{PostgresStore, connection_config::ServerRole};
 use crate::conformance_tests;
 use crate::testing::fixtures::*;
 use crate::{AcceptStore, MaintenanceStore, Store, StoreOptions, WorkStore};
-use postrider_core::error::ErrorKind;
-use postrider_core::id::DeliveryId;
-use postrider_core::message::Acceptance;
-use postrider_core::receipt::ReceiptStatus;
-use postrider_core::testing::postgres_server::new_database;
+use postrider_core::{
+    error::ErrorKind, id::DeliveryId, message::Acceptance, receipt::ReceiptStatus,
+    testing::postgres_server::new_database,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 

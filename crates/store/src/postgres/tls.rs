@@ -2,22 +2,17 @@
 //!
 //! The certificate checks follow libpq's `sslmode`. A certificate that is itself in the root file is trusted, because
 //! many servers have a self-signed certificate. A failed check never falls back to a weaker check.
-//! `tokio-postgres-rustls` would replace the stream types at the end, but brings eight crates for its channel binding.
+//! `tokio-postgres-rustls` would replace the stream types at the end; `channel_binding` says why it is not used.
 
-use std::future::Future;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::{future::Future, io, pin::Pin, sync::Arc};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{client::WebPkiServerVerifier, pki_types::pem::PemObject, server::ParsedCertificate};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;

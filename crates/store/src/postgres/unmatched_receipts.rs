@@ -5,17 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Row;
 
 use super::advisory_locks::{AdvisoryLock, lock_shared};
-use super::errors::PgError;
-use super::escape::escape_text;
 use super::loaded_deliveries::{load_deliveries, save_deliveries};
 use super::pool::{PgTransaction, bind, column};
+use super::{errors::PgError, escape::escape_text};
 use crate::receipts::{EXPIRED_DELETED_MAX, UNMATCHED_KEPT_MS};
 use crate::rows::deliveries::decode_unmatched_receipt;
 use crate::rows::{SqlRow, limit_to_sql};
 use crate::{ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
+use postrider_core::{delivery::DeliveryStateKind, id::DeliveryId, name::ConfigName};
 
 static COUNT: &str = sql!("postgres/receipts/count_unmatched_receipts");
 static INSERT: &str = sql!("postgres/receipts/insert_unmatched_receipt");

@@ -2,16 +2,13 @@
 //!
 //! The hours of messages bound the range of message numbers that a query reads.
 
-use super::errors::PgError;
-use super::escape::escape_text;
 use super::message_hours::{find_first_number_of_hour, first_number_since};
 use super::pool::{PgTransaction, bind};
-use super::read::MESSAGE_NUMBER_MAX;
-use crate::rollups::HOUR_MS;
-use crate::rows::deliveries::decode_usage_row;
+use super::{errors::PgError, escape::escape_text, read::MESSAGE_NUMBER_MAX};
 use crate::rows::{SqlRow, limit_to_sql};
 use crate::usage::{DELIVERIES_COUNTED_MAX, TOTALS_ROWS_MAX};
 use crate::{UsageQuery, UsageTotals};
+use crate::{rollups::HOUR_MS, rows::deliveries::decode_usage_row};
 
 static LIST: &str = sql!("postgres/read/list_usage");
 static LIST_USER: &str = sql!("postgres/read/list_user_usage");

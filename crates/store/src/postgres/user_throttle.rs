@@ -3,15 +3,12 @@
 //! Rows are locked in the order of their subjects until the transaction ends, so that two processes do not deadlock.
 //! Messages without throttles cost nothing.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::errors::PgError;
 use super::pool::{PgTransaction, bind};
-use crate::rollups::HOUR_MS;
-use crate::rows::SqlRow;
-use postrider_core::message::NewMessage;
-use postrider_core::user_throttle::RecentMessageTimes;
+use crate::{rollups::HOUR_MS, rows::SqlRow};
+use postrider_core::{message::NewMessage, user_throttle::RecentMessageTimes};
 
 static LOCK: &str = sql!("postgres/accept/lock_user_throttles");
 static READ: &str = sql!("postgres/accept/read_user_throttle");
@@ -53,7 +50,7 @@ async fn load_states(
     states: &mut BTreeMap<Subject, ThrottleState>,
 ) -> Result<(), PgError> {
     let subjects = states.keys().map(|subject| subject.to_vec()).collect::<Vec<_>>();
-    // A new row expires in hour 0, so that it is the first one to be pruned if it stays empty.
+    // A new row expires in hour 0, so that a row that stays empty is pruned first.
     transaction.execute(LOCK, bind![subjects, 0_i64]).await?;
     for row in &transaction.query(READ, bind![subjects]).await? {
         if let Some(state) = states.get_mut(&row.bytes("subject")?) {

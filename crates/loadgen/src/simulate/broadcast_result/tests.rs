@@ -1,7 +1,6 @@
 use super::*;
 use crate::mock_sender::ReceiptRatios;
-use postrider_core::id::MessageId;
-use postrider_core::report::DeliveryTotals;
+use postrider_core::{id::MessageId, report::DeliveryTotals};
 
 fn audience(loss_ratio: f64, open_ratio: f64) -> SimulationAudience {
     SimulationAudience { users: 10, broadcasts: 1, receipt_ratios: ReceiptRatios { loss_ratio, open_ratio } }

@@ -1,10 +1,9 @@
-//! Reading due deliveries touches only the requested channels, whatever else waits.
+//! Reading due deliveries reads only the requested channels, however many deliveries of other channels wait.
 
 use super::*;
 use crate::postgres::pool::{PgTransaction, SqlValue, bind};
 use crate::{MaintenanceStore, WorkStore};
-use postrider_core::capacity::Capacity;
-use postrider_core::clock::from_millis;
+use postrider_core::{capacity::Capacity, clock::from_millis};
 
 static DUE: &str = sql!("postgres/claim/select_due");
 static DUE_CHANNELS: &str = sql!("postgres/claim/list_waiting_channels");

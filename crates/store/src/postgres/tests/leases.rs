@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::Cancelled;
-use crate::postgres::admin;
-use crate::postgres::pool::PgTransaction;
 use crate::{AdminStore, ReadStore, WorkStore};
-use postrider_core::delivery::DeliveryState;
-use postrider_core::round::RecordResult;
+use crate::{Cancelled, postgres::admin, postgres::pool::PgTransaction};
+use postrider_core::{delivery::DeliveryState, round::RecordResult};
 
 async fn query_number(store: &PostgresStore, sql: &str) -> i64 {
     let transaction = store.pool.begin_read().await.unwrap();

@@ -1,15 +1,14 @@
 //! The order of locks: advisory locks are taken before rows, and no transaction waits long for a locked table.
 
-use std::collections::HashSet;
-use std::time::Instant;
+use std::{collections::HashSet, time::Instant};
 
 use super::*;
-use crate::CoordinationStore;
 use crate::postgres::advisory_locks::{AdvisoryLock, lock_exclusive};
-use crate::postgres::group_commit::BatchOperation;
 use crate::postgres::pool::{PgPool, PgTransaction};
-use crate::postgres::rate_permits::RateOperation;
-use crate::postgres::receipts::ReceiptOperation;
+use crate::{
+    CoordinationStore, postgres::group_commit::BatchOperation, postgres::rate_permits::RateOperation,
+    postgres::receipts::ReceiptOperation,
+};
 use postrider_core::rate_limit::RateLimitRequest;
 
 async fn hold_lock(store: &PostgresStore, lock: AdvisoryLock) -> PgTransaction {

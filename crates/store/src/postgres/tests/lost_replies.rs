@@ -11,10 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::ReceiptResult;
 use crate::{AcceptStore, WorkStore};
-use postrider_core::delivery::DeliveryState;
 use postrider_core::message::{Acceptance, NewMessage};
-use postrider_core::receipt::ReceiptStatus;
-use postrider_core::round::RecordResult;
+use postrider_core::{delivery::DeliveryState, receipt::ReceiptStatus, round::RecordResult};
 
 /// A proxy that drops the reply of the next commit after it is armed.
 struct CommitReplyDropper {

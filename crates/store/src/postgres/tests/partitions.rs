@@ -7,10 +7,7 @@ use crate::postgres::partitions::NUMBERS_PER_PARTITION;
 use crate::postgres::{drop_partition, read};
 use crate::testing::report::{first_day, first_night, rebuilt_report};
 use crate::{MaintenanceStore, ReadStore, ReportStore, WorkStore};
-use postrider_core::capacity::Capacity;
-use postrider_core::clock::Timestamp;
-use postrider_core::id::DeliveryId;
-use postrider_core::report::Report;
+use postrider_core::{capacity::Capacity, clock::Timestamp, id::DeliveryId, report::Report};
 
 const DAY: i64 = 86_400;
 

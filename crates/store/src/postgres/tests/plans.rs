@@ -7,14 +7,11 @@ mod expectations;
 mod other_expectations;
 mod query_plan;
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::{cell::RefCell, collections::BTreeSet, path::Path};
 
 use super::*;
-use crate::postgres::errors::PgError;
-use crate::postgres::partitions;
 use crate::postgres::pool::{PgTransaction, SqlValue};
+use crate::{postgres::errors::PgError, postgres::partitions};
 use query_plan::QueryPlan;
 
 /// Checks a statement that is about so many rows.
