@@ -159,7 +159,7 @@ async fn allocate_numbers(transaction: &PgTransaction, count: usize) -> Result<V
     let count = bind![limit_to_sql(count)];
     let (locked, numbers) = tokio::join!(
         lock_shared(transaction, AdvisoryLock::MessageNumbers),
-        transaction.query_map(ALLOCATE_NUMBERS, count, |row| row.integer("number"))
+        transaction.query_all(ALLOCATE_NUMBERS, count, |row| row.integer("number"))
     );
     locked?;
     numbers

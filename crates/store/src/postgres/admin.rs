@@ -57,7 +57,7 @@ impl AdminStore for PostgresStore {
                 return Ok(Vec::new());
             };
             let values = bind![first_number, since, provider, limit];
-            transaction.query_map(statement, values, |row| row.delivery_id("id")).await
+            transaction.query_all(statement, values, |row| row.delivery_id("id")).await
         })
     }
 
@@ -125,7 +125,7 @@ pub async fn suppress_waiting(
     now: Timestamp,
 ) -> Result<(), PgError> {
     let values = bind![escape_text(address), channel.as_str()];
-    let ids: Vec<i64> = transaction.query_map(WAITING_FOR_ADDRESS, values, |row| row.integer("id")).await?;
+    let ids: Vec<i64> = transaction.query_all(WAITING_FOR_ADDRESS, values, |row| row.integer("id")).await?;
     let changes = plan_changes(transaction, &ids, |state| state.suppress(now)).await?;
     save_changes(transaction, &changes, now, now).await
 }
@@ -156,7 +156,7 @@ async fn load_unclaimed(transaction: &PgTransaction, ids: &[i64]) -> Result<Vec<
         return Ok(Vec::new());
     }
     let ids = bind![ids.to_vec()];
-    let blocked_ids: Vec<i64> = transaction.query_map(BLOCK_CLAIMS, ids, |row| row.integer("id")).await?;
+    let blocked_ids: Vec<i64> = transaction.query_all(BLOCK_CLAIMS, ids, |row| row.integer("id")).await?;
     let rows = transaction.query(LOAD, bind![blocked_ids]).await?;
     let deliveries = rows.iter().filter_map(|row| decode_unclaimed_delivery(row).transpose());
     let deliveries = deliveries.collect::<Result<_, _>>()?;

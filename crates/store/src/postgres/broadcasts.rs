@@ -53,7 +53,7 @@ impl BroadcastStore for PostgresStore {
 
     async fn user(&self, id: &str) -> Result<Option<User>> {
         run_transaction!(self.begin_read, "cannot read the user", |transaction| {
-            transaction.query_optional_map(READ_USER, bind![escape_text(id)], decode_user).await
+            transaction.query_optional(READ_USER, bind![escape_text(id)], decode_user).await
         })
     }
 
@@ -65,7 +65,7 @@ impl BroadcastStore for PostgresStore {
 
     async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>> {
         run_transaction!(self.begin_read, "cannot read broadcasts", |transaction| {
-            transaction.query_optional_map(FIND_UNFINISHED, bind![after], decode_broadcast).await
+            transaction.query_optional(FIND_UNFINISHED, bind![after], decode_broadcast).await
         })
     }
 
@@ -75,10 +75,10 @@ impl BroadcastStore for PostgresStore {
         run_transaction!(self.begin_read, "cannot read the users of the broadcast", |transaction| {
             if broadcast.is_to_all {
                 let values = bind![fan_out_position, last_user, limit];
-                transaction.query_map(LIST_ALL_USERS, values, decode_user).await
+                transaction.query_all(LIST_ALL_USERS, values, decode_user).await
             } else {
                 let values = bind![number, fan_out_position, limit];
-                transaction.query_map(LIST_NAMED_USERS, values, decode_user).await
+                transaction.query_all(LIST_NAMED_USERS, values, decode_user).await
             }
         })
     }
@@ -92,8 +92,7 @@ impl BroadcastStore for PostgresStore {
     async fn broadcast(&self, id: BroadcastId) -> Result<Option<(Broadcast, BroadcastCounts)>> {
         let id = id.bytes().to_vec();
         run_transaction!(self.begin_read, "cannot read the broadcast", |transaction| {
-            let broadcast =
-                transaction.query_optional_map(READ_BROADCAST, bind![id], decode_broadcast).await?;
+            let broadcast = transaction.query_optional(READ_BROADCAST, bind![id], decode_broadcast).await?;
             let Some(broadcast) = broadcast else {
                 return Ok(None);
             };
@@ -105,7 +104,7 @@ impl BroadcastStore for PostgresStore {
     async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
         let (before, limit) = (before.unwrap_or(i64::MAX), limit_to_sql(limit));
         run_transaction!(self.begin_read, "cannot list broadcasts", |transaction| {
-            transaction.query_map(LIST_BROADCASTS, bind![before, limit], decode_broadcast).await
+            transaction.query_all(LIST_BROADCASTS, bind![before, limit], decode_broadcast).await
         })
     }
 
@@ -123,7 +122,7 @@ async fn register_users(
 ) -> Result<Vec<UserRegistration>, PgError> {
     lock_exclusive(transaction, AdvisoryLock::UserNumbers).await?;
     let requested_ids = column(users, |user| escape_text(&user.id));
-    let stored_users = transaction.query_map(READ_USERS, bind![requested_ids], decode_user).await?;
+    let stored_users = transaction.query_all(READ_USERS, bind![requested_ids], decode_user).await?;
     let plan = plan_registration(stored_users, read_last_user_number(transaction).await?, users);
     let new_users = &plan.new_users;
     if !new_users.is_empty() {
@@ -215,7 +214,7 @@ async fn find_user_numbers(
 ) -> Result<Result<Vec<i64>, BroadcastAcceptance>, PgError> {
     let escaped_ids = column(user_ids, |id| escape_text(id));
     let decode = |row: &Row| Ok((row.text("id")?, row.integer("number")?));
-    let numbers: HashMap<_, _> = transaction.query_map(READ_USERS, bind![escaped_ids], decode).await?;
+    let numbers: HashMap<_, _> = transaction.query_all(READ_USERS, bind![escaped_ids], decode).await?;
     let unknown_ids = user_ids.iter().filter(|id| !numbers.contains_key(*id));
     let count = unknown_ids.clone().count();
     if count > 0 {
@@ -255,11 +254,11 @@ async fn user_inbox(
     limit: usize,
 ) -> Result<UserInboxPage, PgError> {
     let values = bind![escape_text(user), before, limit_to_sql(limit.saturating_add(1))];
-    let numbers = transaction.query_map(LIST_INBOX, values, |row| row.integer("number")).await?;
+    let numbers = transaction.query_all(LIST_INBOX, values, |row| row.integer("number")).await?;
     let page = load_message_list(transaction, numbers, limit).await?;
     let numbers = column(&page.messages, |message| message.number);
     let decode = |row: &Row| Ok((row.integer("number")?, row.message_id("id")?));
-    let broadcast_ids: HashMap<_, _> = transaction.query_map(FIND_BY_MESSAGE, bind![numbers], decode).await?;
+    let broadcast_ids: HashMap<_, _> = transaction.query_all(FIND_BY_MESSAGE, bind![numbers], decode).await?;
     let messages = page.messages.into_iter().map(|message| {
         let broadcast_id = broadcast_ids.get(&message.number).copied();
         (message, broadcast_id)

@@ -48,7 +48,7 @@ pub async fn due(
             priority: row.priority("priority")?,
         })
     };
-    let due_entries = transaction.query_map(DUE, values, decode_queue_entry).await?;
+    let due_entries = transaction.query_all(DUE, values, decode_queue_entry).await?;
     let (due_entries, _) = capacity.split(interleave_channels(due_entries), |entry| &entry.channel);
     Ok(due_entries)
 }
@@ -127,7 +127,7 @@ async fn claim(
         requests.values().map(|request| request.lease_expires_at).collect::<Vec<_>>(),
     ];
     let decode_lease = |row: &Row| Ok((row.integer("id")?, row.integer("claims")?));
-    let acquired: BTreeMap<_, _> = transaction.query_map(ACQUIRE_LEASES, values, decode_lease).await?;
+    let acquired: BTreeMap<_, _> = transaction.query_all(ACQUIRE_LEASES, values, decode_lease).await?;
     if acquired.is_empty() {
         return Ok(HashMap::new());
     }

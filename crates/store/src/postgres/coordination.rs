@@ -57,7 +57,7 @@ impl CoordinationStore for PostgresStore {
 
     async fn load_health(&self) -> Result<Vec<SharedHealth>> {
         run_transaction!(self.begin_read, "cannot read provider health", |transaction| {
-            transaction.query_map(LIST_HEALTH, &[], decode_health).await
+            transaction.query_all(LIST_HEALTH, &[], decode_health).await
         })
     }
 
@@ -94,7 +94,7 @@ impl CoordinationStore for PostgresStore {
 
     async fn provider_controls(&self) -> Result<Vec<ProviderControl>> {
         run_transaction!(self.begin_read, "cannot read provider controls", |transaction| {
-            transaction.query_map(LIST_CONTROLS, &[], decode_provider_control).await
+            transaction.query_all(LIST_CONTROLS, &[], decode_provider_control).await
         })
     }
 
@@ -195,7 +195,7 @@ async fn read_health(
     transaction: &PgTransaction,
     provider: &ConfigName,
 ) -> Result<Option<SharedHealth>, PgError> {
-    transaction.query_optional_map(READ_HEALTH, bind![provider.as_str()], decode_health).await
+    transaction.query_optional(READ_HEALTH, bind![provider.as_str()], decode_health).await
 }
 
 async fn save_health(transaction: &PgTransaction, health: &SharedHealth) -> Result<(), PgError> {

@@ -163,7 +163,7 @@ impl PostgresTableStore {
     /// Runs a query in a transaction of its own.
     async fn query_once(&self, sql: &str, values: &[&dyn SqlValue]) -> Result<Vec<CopyRow>> {
         let transaction = self.pool.begin_read().await.map_err(to_error)?;
-        let rows = transaction.query_map(sql, values, decode_row).await;
+        let rows = transaction.query_all(sql, values, decode_row).await;
         transaction.finish(rows).await.map_err(to_error)
     }
 }
@@ -178,7 +178,7 @@ impl TableStore for PostgresTableStore {
         match &self.transaction {
             None => self.query_once(sql, &as_parameters(values)).await,
             Some(transaction) => {
-                transaction.query_map(sql, &as_parameters(values), decode_row).await.map_err(to_error)
+                transaction.query_all(sql, &as_parameters(values), decode_row).await.map_err(to_error)
             }
         }
     }

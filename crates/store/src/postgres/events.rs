@@ -28,7 +28,7 @@ impl EventStore for PostgresStore {
     async fn waiting_endpoints(&self, after: &str, limit: usize) -> Result<Vec<WaitingEndpoint>> {
         run_transaction!(self.begin_read, "cannot read waiting endpoints", |transaction| {
             let values = bind![after, limit_to_sql(limit)];
-            transaction.query_map(WAITING_ENDPOINTS, values, decode_waiting_endpoint).await
+            transaction.query_all(WAITING_ENDPOINTS, values, decode_waiting_endpoint).await
         })
     }
 
@@ -45,7 +45,7 @@ impl EventStore for PostgresStore {
                 now.timestamp_millis(),
                 (now + lease).timestamp_millis(),
             ];
-            transaction.query_map(CLAIM, values, decode_claimed_event).await
+            transaction.query_all(CLAIM, values, decode_claimed_event).await
         })
     }
 
@@ -111,10 +111,10 @@ async fn list_events(transaction: &PgTransaction, query: &EventQuery) -> Result<
         };
         let (first_id, last_id) = delivery_id_range(number);
         let values = bind![first_id, last_id, since, state, limit];
-        return transaction.query_map(LIST_OF_MESSAGE, values, decode_event).await;
+        return transaction.query_all(LIST_OF_MESSAGE, values, decode_event).await;
     }
     if query.state == Some(EventStatusKind::Dead) {
-        return transaction.query_map(LIST_DEAD, bind![since, limit], decode_event).await;
+        return transaction.query_all(LIST_DEAD, bind![since, limit], decode_event).await;
     }
-    transaction.query_map(LIST, bind![since, state, limit], decode_event).await
+    transaction.query_all(LIST, bind![since, state, limit], decode_event).await
 }

@@ -43,7 +43,7 @@ pub async fn load(
         };
         Ok((row.bytes("key")?, record))
     };
-    transaction.query_map(FIND_KEYS, bind![to_sql(keys), now], decode).await
+    transaction.query_all(FIND_KEYS, bind![to_sql(keys), now], decode).await
 }
 
 /// Stores keys, each with the number and the id of its message or broadcast. Returns the keys that no other process has
@@ -61,7 +61,7 @@ pub async fn insert(
         column(keys, |(idempotency, ..)| idempotency.expires_at.timestamp_millis()),
         now,
     ];
-    transaction.query_map(INSERT_KEYS, values, |row| row.bytes("key")).await
+    transaction.query_all(INSERT_KEYS, values, |row| row.bytes("key")).await
 }
 
 /// Deletes keys.

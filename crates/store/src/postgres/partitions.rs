@@ -70,7 +70,7 @@ pub async fn list(transaction: &PgTransaction) -> Result<Vec<Partition>, PgError
             is_detached: row.bool("is_detached")?,
         })
     };
-    transaction.query_map(LIST_PARTITIONS, &[], decode_partition).await
+    transaction.query_all(LIST_PARTITIONS, &[], decode_partition).await
 }
 
 /// Returns the index of the partition of the next message.

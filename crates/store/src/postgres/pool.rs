@@ -167,7 +167,7 @@ impl PgTransaction {
     async fn begin(&self, query: Option<&str>, begin_statement: &str) -> Result<Option<Row>, PgError> {
         let row = match query {
             None => None,
-            Some(sql) => self.query_optional(sql, &[]).await?,
+            Some(sql) => self.query_first(sql, &[]).await?,
         };
         self.batch_execute(begin_statement).await?;
         Ok(row)
@@ -180,7 +180,7 @@ impl PgTransaction {
     }
 
     /// Returns the decoded rows of a statement.
-    pub async fn query_map<T, C: FromIterator<T>>(
+    pub async fn query_all<T, C: FromIterator<T>>(
         &self,
         sql: &str,
         values: &[&dyn SqlValue],
@@ -189,24 +189,23 @@ impl PgTransaction {
         self.query(sql, values).await?.iter().map(decode).collect()
     }
 
-    /// Returns the first row of a statement, if any.
-    pub async fn query_optional(&self, sql: &str, values: &[&dyn SqlValue]) -> Result<Option<Row>, PgError> {
+    async fn query_first(&self, sql: &str, values: &[&dyn SqlValue]) -> Result<Option<Row>, PgError> {
         Ok(self.query(sql, values).await?.into_iter().next())
     }
 
     /// Returns the decoded first row of a statement, if any.
-    pub async fn query_optional_map<T>(
+    pub async fn query_optional<T>(
         &self,
         sql: &str,
         values: &[&dyn SqlValue],
         decode: impl FnOnce(&Row) -> Result<T, PgError>,
     ) -> Result<Option<T>, PgError> {
-        self.query_optional(sql, values).await?.as_ref().map(decode).transpose()
+        self.query_first(sql, values).await?.as_ref().map(decode).transpose()
     }
 
     /// Returns the only row of a statement.
     pub async fn query_one(&self, sql: &str, values: &[&dyn SqlValue]) -> Result<Row, PgError> {
-        require_row(self.query_optional(sql, values).await?)
+        require_row(self.query_first(sql, values).await?)
     }
 
     /// Runs a statement.

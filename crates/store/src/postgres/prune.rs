@@ -57,7 +57,7 @@ pub async fn prune(
     let (first_id, last_id) = (delivery_id_range(*first_number).0, delivery_id_range(*last_number).1);
     let values = bind![numbers, first_id, last_id];
     let decode = |row: &Row| decode_reported_delivery(row, position);
-    let deliveries: Vec<_> = transaction.query_map(COUNTED_DELIVERIES, values, decode).await?;
+    let deliveries: Vec<_> = transaction.query_all(COUNTED_DELIVERIES, values, decode).await?;
     // An operator may have requeued a delivery since the messages were selected.
     let requeued = deliveries
         .iter()
@@ -137,7 +137,7 @@ async fn select_old_messages(
         let end_number = end_number.min(partition.next_first_number());
         let values = bind![partition.first_number(), end_number, before, limit_to_sql(limit)];
         let numbers: Vec<i64> =
-            transaction.query_map(SELECT_OLD_MESSAGES, values, |row| row.integer("number")).await?;
+            transaction.query_all(SELECT_OLD_MESSAGES, values, |row| row.integer("number")).await?;
         if !numbers.is_empty() {
             return Ok(numbers);
         }
@@ -175,7 +175,7 @@ async fn delete_old_broadcasts(
 ) -> Result<u64, PgError> {
     let values = bind![before, limit_to_sql(limit)];
     let numbers: Vec<i64> =
-        transaction.query_map(SELECT_OLD_BROADCASTS, values, |row| row.integer("number")).await?;
+        transaction.query_all(SELECT_OLD_BROADCASTS, values, |row| row.integer("number")).await?;
     if numbers.is_empty() {
         return Ok(0);
     }

@@ -79,12 +79,12 @@ async fn load_rate_limiter(
     provider: &str,
 ) -> Result<Option<RateLimiterState>, PgError> {
     let limiter_state =
-        transaction.query_optional_map(RATE_LIMITER, bind![provider], decode_rate_limiter).await?;
+        transaction.query_optional(RATE_LIMITER, bind![provider], decode_rate_limiter).await?;
     if limiter_state.is_some() {
         return Ok(limiter_state);
     }
     lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
-    transaction.query_optional_map(RATE_LIMITER, bind![provider], decode_rate_limiter).await
+    transaction.query_optional(RATE_LIMITER, bind![provider], decode_rate_limiter).await
 }
 
 async fn save_rate_limiter(

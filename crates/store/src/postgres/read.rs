@@ -60,7 +60,7 @@ impl ReadStore for PostgresStore {
         let context = "cannot read the last attempts";
         let ids = column(&ids, |id| id.0);
         run_on_replica_or_primary!(self, Freshness::Seconds, context, |transaction| {
-            transaction.query_map(LAST_ATTEMPTS, bind![ids], decode_last_attempt).await
+            transaction.query_all(LAST_ATTEMPTS, bind![ids], decode_last_attempt).await
         })
     }
 
@@ -87,7 +87,7 @@ impl ReadStore for PostgresStore {
 /// Returns the number of a message.
 pub async fn message_number(transaction: &PgTransaction, id: MessageId) -> Result<Option<i64>, PgError> {
     let id = id.bytes().to_vec();
-    transaction.query_optional_map(MESSAGE_NUMBER, bind![id], |row| row.integer("number")).await
+    transaction.query_optional(MESSAGE_NUMBER, bind![id], |row| row.integer("number")).await
 }
 
 async fn find_message(transaction: &PgTransaction, id: MessageId) -> Result<Option<Message>, PgError> {
@@ -115,7 +115,7 @@ async fn load_messages(transaction: &PgTransaction, numbers: &[i64]) -> Result<V
         let delivery = decode_delivery(row)?;
         deliveries_by_number.entry(delivery.id.message_number()).or_default().push(delivery);
     }
-    let mut messages: Vec<_> = transaction.query_map(MESSAGES, numbers, decode_message).await?;
+    let mut messages: Vec<_> = transaction.query_all(MESSAGES, numbers, decode_message).await?;
     for message in &mut messages {
         message.deliveries = deliveries_by_number.remove(&message.number).unwrap_or_default();
     }
@@ -189,5 +189,5 @@ pub(super) async fn backlogs(
     transaction: &PgTransaction,
     now: Timestamp,
 ) -> Result<Vec<(ConfigName, Backlog)>, PgError> {
-    transaction.query_map(BACKLOGS, bind![now.timestamp_millis()], decode_backlog).await
+    transaction.query_all(BACKLOGS, bind![now.timestamp_millis()], decode_backlog).await
 }

@@ -102,12 +102,12 @@ async fn find_deliveries(
         column(&by_reference, |(_, received)| provider_name(received)),
     ];
     let decode = |row: &Row| Ok((row.count("input_index")?, row.delivery_id("id")?));
-    let mut delivery_ids: BTreeMap<_, _> = transaction.query_map(FIND_BY_REFERENCE, values, decode).await?;
+    let mut delivery_ids: BTreeMap<_, _> = transaction.query_all(FIND_BY_REFERENCE, values, decode).await?;
     let by_id =
         receipts.iter().filter_map(|(index, received)| Some((limit_to_sql(*index), received.delivery?.0)));
     let (indexes, ids): (Vec<i64>, Vec<i64>) = by_id.unzip();
     if !ids.is_empty() {
-        let found_by_id: Vec<_> = transaction.query_map(FIND_BY_ID, bind![indexes, ids], decode).await?;
+        let found_by_id: Vec<_> = transaction.query_all(FIND_BY_ID, bind![indexes, ids], decode).await?;
         delivery_ids.extend(found_by_id);
     }
     Ok(delivery_ids)

@@ -22,7 +22,7 @@ impl RecipientStore for PostgresStore {
         run_transaction!(self.begin_read, "cannot read the recipient", |transaction| {
             let values = bind![channel.as_str(), escape_text(address)];
             let decode = |row: &Row| decode_recipient(row, channel, address);
-            transaction.query_optional_map(READ, values, decode).await
+            transaction.query_optional(READ, values, decode).await
         })
     }
 

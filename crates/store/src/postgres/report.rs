@@ -78,7 +78,7 @@ impl ReportStore for PostgresStore {
 
     async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
         run_transaction!(self.begin_read, "cannot read the report snapshot", |transaction| {
-            transaction.query_optional_map(READ_SNAPSHOT, &[], decode_snapshot).await
+            transaction.query_optional(READ_SNAPSHOT, &[], decode_snapshot).await
         })
     }
 }
@@ -93,10 +93,10 @@ async fn apply_changes(
     let position = lock_rollup_position(transaction).await?;
     let decode = |row: &Row| decode_reported_delivery(row, position);
     let values = bind![position, limit_to_sql(limit)];
-    let mut deliveries: Vec<_> = transaction.query_map(SELECT_CHANGED, values, decode).await?;
+    let mut deliveries: Vec<_> = transaction.query_all(SELECT_CHANGED, values, decode).await?;
     if deliveries.len() < limit {
         let values = bind![position, limit_to_sql(limit - deliveries.len()), last_committed_id];
-        let new_deliveries: Vec<_> = transaction.query_map(SELECT_NEW, values, decode).await?;
+        let new_deliveries: Vec<_> = transaction.query_all(SELECT_NEW, values, decode).await?;
         deliveries.extend(new_deliveries);
     }
     if deliveries.is_empty() {
@@ -128,9 +128,9 @@ async fn read_report(transaction: &PgTransaction, as_of: Timestamp) -> Result<Re
     let mut entries = RollupEntries::default();
     for (metric, first_group) in required_rollups(as_of) {
         let values = bind![metric, first_group.as_str()];
-        let metric_entries = transaction.query_map(READ_ROLLUPS, values, decode_rollup_entry).await?;
+        let metric_entries = transaction.query_all(READ_ROLLUPS, values, decode_rollup_entry).await?;
         entries.insert(metric, metric_entries);
     }
-    let top_recipients = transaction.query_map(TOP_ADDRESSES, &[], decode_top_recipient).await?;
+    let top_recipients = transaction.query_all(TOP_ADDRESSES, &[], decode_top_recipient).await?;
     Ok(entries.build_report(as_of, top_recipients))
 }

@@ -29,7 +29,7 @@ impl SuppressedAddresses {
         }
         let (channels, addresses): (Vec<_>, Vec<_>) = recipients.into_iter().unzip();
         let decode = |row: &Row| Ok((row.word("channel")?.to_owned(), row.word("address")?.to_owned()));
-        transaction.query_map(FIND_SUPPRESSED, bind![channels, addresses], decode).await.map(Self)
+        transaction.query_all(FIND_SUPPRESSED, bind![channels, addresses], decode).await.map(Self)
     }
 
     /// Reads the status of all addresses of these deliveries.

@@ -84,7 +84,7 @@ pub async fn apply_unmatched(
     let references = column(sent, |sent| escape_text(sent.reference));
     let decode = |row: &Row| Ok((row.delivery_id("id")?, decode_unmatched_receipt(row)?));
     let values = bind![ids, references, providers];
-    let receipts: Vec<_> = transaction.query_map(SELECT_FOR_SENT, values, decode).await?;
+    let receipts: Vec<_> = transaction.query_all(SELECT_FOR_SENT, values, decode).await?;
     if receipts.is_empty() {
         return Ok(HashMap::new());
     }

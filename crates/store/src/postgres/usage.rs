@@ -31,7 +31,7 @@ pub async fn message_numbers(transaction: &PgTransaction, query: &UsageQuery) ->
     let values = bind![first_number, end_number, since, until, limit, user];
     let without_user = &values[..values.len() - 1];
     let (statement, values) = if user.is_some() { (LIST_USER, &values[..]) } else { (LIST, without_user) };
-    transaction.query_map(statement, values, |row| row.integer("number")).await
+    transaction.query_all(statement, values, |row| row.integer("number")).await
 }
 
 /// Counts deliveries by day, user and channel. Stops after [`DELIVERIES_COUNTED_MAX`] deliveries.
@@ -46,7 +46,7 @@ pub async fn totals(transaction: &PgTransaction, query: &UsageQuery) -> Result<U
     let values = bind![first_number, end_number, since, until, deliveries_max, rows_max, user];
     let without_user = &values[..values.len() - 1];
     let (statement, values) = if user.is_some() { (COUNT_USER, &values[..]) } else { (COUNT, without_user) };
-    let usage_rows = transaction.query_map(statement, values, decode_usage_row).await?;
+    let usage_rows = transaction.query_all(statement, values, decode_usage_row).await?;
     Ok(UsageTotals::from_rows(usage_rows))
 }
 
