@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use postrider_core::{
-    testing::backend_server::free_port, testing::postgres_server::find_postgres_programs,
-    testing::postgres_shutdown,
-};
+use postrider_core::testing::backend_server::free_port;
+use postrider_core::testing::postgres_server::find_postgres_programs;
+use postrider_core::testing::postgres_shutdown;
 
 /// Maximum time of a command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);

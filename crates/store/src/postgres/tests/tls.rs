@@ -17,10 +17,10 @@ async fn open_encrypted(url: &str) -> Result<(), String> {
 
 #[tokio::test]
 async fn a_certificate_is_checked_as_the_url_requires() {
-    let (authority, other_authority) =
+    let (ours, theirs) =
         (ServerCertificate::self_signed_authority(), ServerCertificate::self_signed_authority());
-    let server = PostgresServer::with_tls(&authority.sign("DNS:db.example.org"));
-    let loopback_server = PostgresServer::with_tls(&authority.sign("IP:127.0.0.1"));
+    let server = PostgresServer::with_tls(&ours.sign("DNS:db.example.org"));
+    let elsewhere = PostgresServer::with_tls(&ours.sign("IP:127.0.0.1"));
     let url = |server: &PostgresServer, mode: &str, roots: Option<&ServerCertificate>| {
         let roots = roots.map(|roots| format!("&sslrootcert={}", roots.file.display()));
         let base = format!("postgres://postgres:secret@{}/postgres", server.host_and_port());
@@ -29,18 +29,18 @@ async fn a_certificate_is_checked_as_the_url_requires() {
     for (server, mode, roots) in [
         (&server, "prefer", None),
         (&server, "require", None),
-        (&server, "require", Some(&authority)),
-        (&server, "verify-ca", Some(&authority)),
-        (&loopback_server, "verify-full", Some(&authority)),
-        (&loopback_server, "require&channel_binding=require", None),
+        (&server, "require", Some(&ours)),
+        (&server, "verify-ca", Some(&ours)),
+        (&elsewhere, "verify-full", Some(&ours)),
+        (&elsewhere, "require&channel_binding=require", None),
     ] {
         let url = url(server, mode, roots);
         assert_eq!(open_encrypted(&url).await, Ok(()), "{url}");
     }
     for (mode, roots, words) in [
-        ("require", Some(&other_authority), "BadSignature"),
-        ("verify-ca", Some(&other_authority), "BadSignature"),
-        ("verify-full", Some(&authority), "db.example.org"),
+        ("require", Some(&theirs), "BadSignature"),
+        ("verify-ca", Some(&theirs), "BadSignature"),
+        ("verify-full", Some(&ours), "db.example.org"),
     ] {
         let url = url(&server, mode, roots);
         let refused = open_encrypted(&url).await.unwrap_err();
@@ -54,11 +54,11 @@ async fn a_certificate_is_checked_as_the_url_requires() {
 
 #[tokio::test]
 async fn a_self_signed_certificate_is_trusted_if_it_is_the_root_file() {
-    let certificate = ServerCertificate::self_signed_server("IP:127.0.0.1");
-    let server = PostgresServer::with_tls(&certificate);
+    let alone = ServerCertificate::self_signed_server("IP:127.0.0.1");
+    let server = PostgresServer::with_tls(&alone);
     let url = format!("postgres://postgres:secret@{}/postgres?sslmode=verify-full", server.host_and_port());
-    let url_with_root = format!("{url}&sslrootcert={}", certificate.file.display());
-    assert_eq!(open_encrypted(&url_with_root).await, Ok(()));
+    let named = format!("{url}&sslrootcert={}", alone.file.display());
+    assert_eq!(open_encrypted(&named).await, Ok(()));
     let refused = open_encrypted(&url).await.unwrap_err();
     assert!(refused.contains("sslrootcert=FILE"), "{refused}");
 }
