@@ -78,7 +78,7 @@ pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
         host.ssl_mode(ssl_mode).target_session_attrs(session_attrs).connect_timeout(connect_timeout);
         set_defaults(host);
     }
-    Ok(PgConnectionConfig { hosts, tls: PgTls::new(certificate_check)?, connect_timeout, is_load_balanced })
+    Ok(PgConnectionConfig { hosts, tls: PgTls::new(&certificate_check)?, connect_timeout, is_load_balanced })
 }
 
 /// Sets the TCP timeout, keepalives and the application name where the URL does not set them.

@@ -49,9 +49,9 @@ pub struct PgTls {
 
 impl PgTls {
     /// Reads the root certificates that the check needs.
-    pub fn new(check: CertificateCheck) -> Result<Self> {
+    pub fn new(check: &CertificateCheck) -> Result<Self> {
         let provider = Arc::new(ring::default_provider());
-        let verifier = Arc::new(CertificateVerifier::new(&check, Arc::clone(&provider))?);
+        let verifier = Arc::new(CertificateVerifier::new(check, Arc::clone(&provider))?);
         let tls_config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let tls_config = tls_config.map_err(tls_setup_error)?.dangerous();
         let mut tls_config = tls_config.with_custom_certificate_verifier(verifier).with_no_client_auth();
