@@ -215,11 +215,12 @@ async fn insert_messages(
         column(&messages, |message| message.subject.as_deref().map(escape_text)),
         column(&messages, |message| message.event_target.as_ref().map(EventTarget::encode)),
     ];
-    // The two statements are pipelined.
-    tokio::try_join!(
+    // The two statements are pipelined. The first error is the cause: later ones say that the transaction is aborted.
+    let (messages_inserted, deliveries_inserted) = tokio::join!(
         transaction.execute(INSERT_MESSAGES, message_values),
         insert_deliveries(transaction, numbered, suppressed)
-    )?;
+    );
+    messages_inserted.and(deliveries_inserted)?;
     insert_events(transaction, &failure_events(numbered, suppressed)).await
 }
 

@@ -82,8 +82,9 @@ async fn record_rounds(
     rounds: &[&CompletedRound],
 ) -> Result<HashMap<DeliveryId, Option<DeliveryStateKind>>, PgError> {
     // Pipelined: the server takes the lock before it looks for unmatched receipts.
-    let ((), recorded_rows) =
-        tokio::try_join!(lock_references(transaction), save_states(transaction, rounds))?;
+    let (locked, recorded_rows) =
+        tokio::join!(lock_references(transaction), save_states(transaction, rounds));
+    let recorded_rows = locked.and(recorded_rows)?;
     let (mut stored, mut with_receipts) = (HashSet::new(), HashSet::new());
     for row in &recorded_rows {
         let id = row.delivery_id("id")?;
