@@ -11,8 +11,10 @@ use tokio_postgres::Row;
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::pool::{PgTransaction, bind, column};
-use super::read::{MESSAGE_NUMBER_MAX, load_message_list};
-use super::{accept::accept, errors::PgError, escape::escape_text, idempotency, store::PostgresStore};
+use super::{
+    accept::accept, errors::PgError, escape::escape_text, idempotency, message_hours::MESSAGE_NUMBER_MAX,
+    read::load_message_list, store::PostgresStore,
+};
 use crate::broadcasts::{BroadcastStore, UNKNOWN_IDS_LISTED_MAX, number_ranges, plan_registration};
 use crate::rows::broadcasts::{decode_broadcast, decode_broadcast_counts, decode_user};
 use crate::rows::{SqlRow, count_to_sql, limit_to_sql};

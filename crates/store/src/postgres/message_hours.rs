@@ -3,7 +3,10 @@
 use super::errors::PgError;
 use super::pool::{PgTransaction, bind};
 use crate::{rollups::HOUR_MS, rows::SqlRow};
-use postrider_core::clock::Timestamp;
+use postrider_core::{clock::Timestamp, id::DeliveryId};
+
+/// The greatest message number whose delivery ids fit into 64 bits.
+pub const MESSAGE_NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
 
 static FIRST_NUMBER: &str = sql!("postgres/read/find_first_number");
 

@@ -5,11 +5,9 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
+use super::message_hours::{MESSAGE_NUMBER_MAX, first_number_since};
 use super::pool::{PgTransaction, bind, column};
-use super::{
-    errors::PgError, escape::escape_text, message_hours::first_number_since, replica::Freshness,
-    store::PostgresStore, usage,
-};
+use super::{errors::PgError, escape::escape_text, replica::Freshness, store::PostgresStore, usage};
 use crate::rows::deliveries::{
     decode_attempt, decode_backlog, decode_delivery, decode_last_attempt, decode_message,
 };
@@ -30,9 +28,6 @@ static SEARCH_RECENT_WAITING: &str = sql!("postgres/read/search_recent_waiting")
 static SEARCH_ENDED: &str = sql!("postgres/read/search_by_state");
 static LAST_ATTEMPTS: &str = sql!("postgres/read/find_last_attempt");
 static BACKLOGS: &str = sql!("postgres/read/count_backlog");
-
-/// The greatest message number whose delivery ids fit into 64 bits.
-pub const MESSAGE_NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
 
 /// Number of newest deliveries that a search for waiting ones scans before it sorts all that wait.
 const RECENT_SCANNED_MAX: i64 = 20_000;

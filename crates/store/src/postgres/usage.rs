@@ -2,9 +2,9 @@
 //!
 //! The hours of messages bound the range of message numbers that a query reads.
 
-use super::message_hours::{find_first_number_of_hour, first_number_since};
+use super::message_hours::{MESSAGE_NUMBER_MAX, find_first_number_of_hour, first_number_since};
 use super::pool::{PgTransaction, bind};
-use super::{errors::PgError, escape::escape_text, read::MESSAGE_NUMBER_MAX};
+use super::{errors::PgError, escape::escape_text};
 use crate::rows::{SqlRow, limit_to_sql};
 use crate::usage::{DELIVERIES_COUNTED_MAX, TOTALS_ROWS_MAX};
 use crate::{UsageQuery, UsageTotals};
