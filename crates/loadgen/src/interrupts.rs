@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// The number of interrupts requested since the start of the program.
+/// The number of interrupts that were requested since the start of the program.
 #[derive(Clone, Debug)]
 pub struct Interrupts(watch::Receiver<u32>);
 
@@ -41,9 +41,9 @@ impl Interrupts {
         }
     }
 
-    async fn wait_for(&self, count: u32) {
-        let mut receiver = self.0.clone();
-        if receiver.wait_for(|interrupts| *interrupts >= count).await.is_err() {
+    async fn wait_for(&self, count_min: u32) {
+        let mut interrupt_count = self.0.clone();
+        if interrupt_count.wait_for(|count| *count >= count_min).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

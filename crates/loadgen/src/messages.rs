@@ -28,32 +28,32 @@ pub async fn generate_messages(
     is_running: impl Fn() -> bool,
     on_stored: impl Fn(u64),
 ) -> Result<u64> {
-    let (mut remaining, mut stored) = (count, 0);
-    let mut writing = None;
+    let (mut remaining, mut stored_count) = (count, 0);
+    let mut write_task = None;
     while remaining > 0 && is_running() {
-        let size = remaining.min(MESSAGES_PER_TRANSACTION);
-        // The next batch is generated while the previous one is written.
-        let batch = generate_batch(gateway, channel, size, random)?;
-        remaining -= size;
-        stored += wait_until_stored(writing.take(), &on_stored).await?;
+        let batch_size = remaining.min(MESSAGES_PER_TRANSACTION);
+        // The next batch is generated while the previous batch is written.
+        let batch = generate_batch(gateway, channel, batch_size, random)?;
+        remaining -= batch_size;
+        stored_count += wait_until_stored(write_task.take(), &on_stored).await?;
         let gateway = Arc::clone(gateway);
-        writing = Some(tokio::spawn(async move { batch.store(&gateway).await }));
+        write_task = Some(tokio::spawn(async move { batch.store(&gateway).await }));
     }
-    Ok(stored + wait_until_stored(writing, &on_stored).await?)
+    Ok(stored_count + wait_until_stored(write_task, &on_stored).await?)
 }
 
 async fn wait_until_stored(
-    writing: Option<JoinHandle<Result<u64>>>,
+    write_task: Option<JoinHandle<Result<u64>>>,
     on_stored: &impl Fn(u64),
 ) -> Result<u64> {
-    let Some(writing) = writing else {
+    let Some(write_task) = write_task else {
         return Ok(0);
     };
-    let stored = writing
-        .await
+    let stored = write_task.await;
+    let stored_count = stored
         .map_err(|panic| Error::with_source(ErrorKind::Internal, "storing messages failed", panic))??;
-    on_stored(stored);
-    Ok(stored)
+    on_stored(stored_count);
+    Ok(stored_count)
 }
 
 fn generate_batch(gateway: &Gateway, channel: &str, count: u32, random: &Random) -> Result<AcceptBatch> {

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use toml::Value;
 
-use postrider_core::channel::Channel;
-use postrider_core::duration::format_duration;
-use postrider_core::name::ConfigName;
-use postrider_core::routing::RoutingStrategy;
+use postrider_core::{
+    channel::Channel, duration::format_duration, name::ConfigName, routing::RoutingStrategy,
+};
 use postrider_engine::config::{Config, LEASE_MARGIN, ProviderConfig};
 
-/// Timeout of a call, in mean times. One call in e^40 takes longer.
+/// Timeout of a call, as a multiple of the mean call time. One call in e^40 takes longer.
 const CALL_TIMEOUT_FACTOR: u32 = 40;
 
 /// Minimum timeout of a call.
@@ -42,7 +41,7 @@ pub enum FailurePolicy {
 pub struct MockSenderOptions {
     /// State of a message after a failed call.
     pub failure_policy: FailurePolicy,
-    /// Calls of each sender in flight.
+    /// Number of calls that each sender has in flight.
     pub concurrency: u32,
     /// Random seed: a message gets the same result on every run.
     pub seed: Option<u32>,
@@ -114,13 +113,12 @@ fn mock_settings(sender: MockSender, options: MockSenderOptions) -> toml::Table 
         settings.insert("seed_by".to_owned(), Value::from("message"));
     }
     if let Some(ratios) = options.receipt_ratios {
-        let shares = [
-            ("delivered", 1.0 - ratios.loss_ratio),
-            ("bounced", ratios.loss_ratio),
-            ("opened", ratios.open_ratio),
-        ];
-        let shares = shares.map(|(outcome_name, share)| (outcome_name.to_owned(), Value::from(share)));
-        settings.insert("receipts".to_owned(), toml::Table::from_iter(shares).into());
+        let receipt_shares = toml::Table::from_iter([
+            ("delivered".to_owned(), Value::from(1.0 - ratios.loss_ratio)),
+            ("bounced".to_owned(), Value::from(ratios.loss_ratio)),
+            ("opened".to_owned(), Value::from(ratios.open_ratio)),
+        ]);
+        settings.insert("receipts".to_owned(), receipt_shares.into());
     }
     settings
 }

@@ -8,12 +8,11 @@ use crate::mock_sender::{
     FailurePolicy, MockSender, MockSenderOptions, has_only_mock_providers, with_mock_sender,
 };
 use crate::options::{failure_rate_from_environment, mean_time_from_environment};
-use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::name::ConfigName;
+use postrider_core::{duration::format_duration, name::ConfigName};
 use postrider_engine::config::{Config, Environment};
 
-/// Returns the mock sender given by the options or else by the environment; none when neither names one.
+/// Returns the mock sender that the options describe, or else the environment; none if neither does.
 pub fn mock_sender(
     mean_time: Option<Duration>,
     failure_rate: Option<f64>,
@@ -30,7 +29,7 @@ pub fn mock_sender(
     }))
 }
 
-/// Returns the configuration with `sender` only. Messages whose call fails are failed, as in system D.
+/// Returns the configuration with `sender` as its only provider. A message whose call fails is failed, as in system D.
 ///
 /// # Errors
 ///
@@ -43,8 +42,9 @@ pub fn with_mock_sender_only(config: Config, sender: MockSender, concurrency: u3
              without real providers",
         ));
     }
-    let name = "sender".parse::<ConfigName>();
-    let name = name.map_err(|_| Error::new(ErrorKind::Internal, "invalid name of the mock sender"))?;
+    let sender_name = "sender".parse::<ConfigName>();
+    let sender_name =
+        sender_name.map_err(|_| Error::new(ErrorKind::Internal, "invalid name of the mock sender"))?;
     let options = MockSenderOptions {
         failure_policy: FailurePolicy::Final,
         concurrency,
@@ -56,7 +56,7 @@ pub fn with_mock_sender_only(config: Config, sender: MockSender, concurrency: u3
         format_duration(sender.mean_time),
         sender.failure_rate
     );
-    Ok(with_mock_sender(config, &name, sender, options))
+    Ok(with_mock_sender(config, &sender_name, sender, options))
 }
 
 #[cfg(test)]

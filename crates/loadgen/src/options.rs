@@ -51,15 +51,15 @@ pub fn parse_broadcast_count(text: &str) -> Result<u32, String> {
     parse_count(text, "broadcasts", BROADCAST_COUNT_MAX)
 }
 
-/// Parses the values of one sender: `mean=2s,failure=0.1`; a value that is left out is that of `default`.
+/// Parses the values of one sender: `mean=2s,failure=0.1`. A value that is left out is taken from `default`.
 pub fn parse_sender(text: &str, default: MockSender) -> Result<MockSender, String> {
     let mut sender = default;
-    for part in text.split(',').map(str::trim) {
-        match part.split_once('=') {
-            Some(("mean", value)) => sender.mean_time = parse_mean_time(value)?,
-            Some(("failure", value)) => sender.failure_rate = parse_failure_rate(value)?,
+    for setting in text.split(',').map(str::trim) {
+        match setting.split_once('=') {
+            Some(("mean", mean_time)) => sender.mean_time = parse_mean_time(mean_time)?,
+            Some(("failure", failure_rate)) => sender.failure_rate = parse_failure_rate(failure_rate)?,
             _ => {
-                return Err(format!("unknown value of a sender \"{part}\"; expected mean=2s,failure=0.1"));
+                return Err(format!("unknown value of a sender \"{setting}\"; expected mean=2s,failure=0.1"));
             }
         }
     }
@@ -82,7 +82,8 @@ pub fn parse_duration_in_range(
     })
 }
 
-fn parse_share(text: &str, quantity: &str, example: &str) -> Result<f64, String> {
+/// Parses a number from 0 to 1.
+pub fn parse_share(text: &str, quantity: &str, example: &str) -> Result<f64, String> {
     let share = text.trim().parse::<f64>().ok();
     share
         .filter(|share| (0.0..=1.0).contains(share))
@@ -121,8 +122,8 @@ pub fn parse_variable<T>(
     name: &str,
     parse: fn(&str) -> Result<T, String>,
 ) -> Result<Option<T>> {
-    let value = environment.get(name).map(parse).transpose();
-    value.map_err(|problem| Error::usage(format!("{name}: {problem}")))
+    let parsed = environment.get(name).map(parse).transpose();
+    parsed.map_err(|problem| Error::usage(format!("{name}: {problem}")))
 }
 
 #[cfg(test)]

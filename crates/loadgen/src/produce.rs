@@ -1,13 +1,11 @@
 //! `produce`: generates messages into the store and the queue of a configured gateway.
 //!
-//! The messages wait there until a worker on the same store delivers them. Refuses a channel
-//! with a provider that is neither a mock nor on this host.
+//! The messages wait there until a worker on the same store delivers them. Refuses a channel with a provider that is
+//! neither a mock nor on this host.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::interrupts::Interrupts;
-use crate::messages;
+use crate::{interrupts::Interrupts, messages};
 use postrider_core::error::{Error, Result};
 use postrider_core::random::Random;
 use postrider_engine::gateway::Gateway;
@@ -42,33 +40,34 @@ pub async fn produce(
     reject_real_providers(gateway, channel)?;
     let random = Random::from_optional_seed(seed);
     let is_running = || !interrupts.is_requested();
-    let watch = gateway.clock.stopwatch();
+    let stopwatch = gateway.clock.stopwatch();
     let generating = messages::generate_messages(gateway, channel, count, &random, is_running, on_stored);
     let advice = "the last batch is stored as a whole or not at all";
     let stored = interrupts.abort_at_second(generating, advice).await?;
     Ok(ProduceResult {
         stored,
-        elapsed: watch.elapsed(),
+        elapsed: stopwatch.elapsed(),
         is_interrupted: interrupts.is_requested() && stored < u64::from(count),
     })
 }
 
-/// Generated numbers may belong to people, and any worker on the store would send to them.
+/// Returns an error if the channel has a real provider: generated numbers may belong to people, and any worker on the
+/// store would send to them.
 fn reject_real_providers(gateway: &Gateway, channel: &str) -> Result<()> {
     let Some(route) = gateway.route(channel) else {
         return Ok(());
     };
-    let real = gateway.providers().iter().find(|provider| {
+    let real_provider = gateway.providers().iter().find(|provider| {
         route.channel.providers.contains(&provider.name) && !is_mock_or_loopback(provider.adapter().as_ref())
     });
-    let Some(real) = real else {
-        return Ok(());
-    };
-    Err(Error::usage(format!(
-        "generated messages would be sent by real provider {} of channel {channel}: name a configuration with mock \
-         providers only, or another channel with --channel",
-        real.name
-    )))
+    match real_provider {
+        None => Ok(()),
+        Some(real_provider) => Err(Error::usage(format!(
+            "generated messages would be sent by real provider {} of channel {channel}: name a configuration with mock \
+             providers only, or another channel with --channel",
+            real_provider.name
+        ))),
+    }
 }
 
 /// Returns whether the provider is a mock or listens on this host, as the sandbox server does.

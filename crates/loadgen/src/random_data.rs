@@ -25,37 +25,28 @@ const NAME_SUFFIXES: [&str; 16] = [
 
 /// Returns ten digits, the first of which is not 0.
 pub fn random_phone_number(random: &Random) -> String {
-    let bytes: [u8; PHONE_DIGITS] = random.bytes();
-    let digit = |(index, byte)| match index {
-        0 => b'1' + scale_byte(byte, 9),
-        _ => b'0' + scale_byte(byte, 10),
-    };
-    bytes.into_iter().enumerate().map(|indexed| char::from(digit(indexed))).collect()
+    let [first, others @ ..] = random.bytes::<PHONE_DIGITS>();
+    let first_digit = b'1' + scale_byte(first, 9);
+    let other_digits = others.map(|byte| b'0' + scale_byte(byte, 10));
+    std::iter::once(first_digit).chain(other_digits).map(char::from).collect()
 }
 
 /// Returns 1 to [`TEXT_CHARS_MAX`] letters and digits.
 pub fn random_text(random: &Random) -> String {
-    let bytes: [u8; TEXT_CHARS_MAX + 1] = random.bytes();
-    let [length, letters @ ..] = bytes;
-    let length = 1 + usize::from(scale_byte(length, 100));
-    let letter = |byte: &u8| TEXT_ALPHABET.get(usize::from(scale_byte(*byte, 62))).copied().map(char::from);
-    letters.iter().take(length).filter_map(letter).collect()
+    let [length_byte, letter_bytes @ ..] = random.bytes::<{ TEXT_CHARS_MAX + 1 }>();
+    let length = 1 + usize::from(scale_byte(length_byte, 100));
+    let letter = |byte: &u8| char::from(TEXT_ALPHABET[usize::from(scale_byte(*byte, 62))]);
+    letter_bytes.iter().take(length).map(letter).collect()
 }
 
 /// Returns a given name and a family name.
 pub fn random_name(random: &Random) -> String {
     let [given_start, given_end, family_start, family_middle, family_end] = random.bytes();
-    let pick = |list: &[&'static str; 16], byte| {
-        list.get(usize::from(scale_byte(byte, 16))).copied().unwrap_or_default()
-    };
-    let given = [pick(&NAME_PREFIXES, given_start), pick(&NAME_SUFFIXES, given_end)].concat();
-    let family = [
-        pick(&NAME_PREFIXES, family_start),
-        pick(&NAME_SUFFIXES, family_middle),
-        pick(&NAME_SUFFIXES, family_end),
-    ]
-    .concat();
-    format!("{given} {family}")
+    let prefix = |byte| NAME_PREFIXES[usize::from(scale_byte(byte, 16))];
+    let suffix = |byte| NAME_SUFFIXES[usize::from(scale_byte(byte, 16))];
+    let given_name = format!("{}{}", prefix(given_start), suffix(given_end));
+    let family_name = format!("{}{}{}", prefix(family_start), suffix(family_middle), suffix(family_end));
+    format!("{given_name} {family_name}")
 }
 
 /// Maps a byte to `0..range`, nearly uniformly.

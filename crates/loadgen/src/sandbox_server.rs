@@ -22,15 +22,14 @@ mod twilio;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::routing::{get, post};
+use axum::{Router, response::Response};
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::{net::TcpListener, sync::watch};
 
 use api::{SandboxApi, SandboxResponse};
 use postrider_core::request_origin::{self, OriginRefusal};
@@ -59,7 +58,7 @@ fn routes(sandbox: &Arc<SandboxServer>) -> Router {
 }
 
 /// Rejects requests that another web site made a browser send: the sandbox server has no keys and calls any URL.
-async fn reject_cross_site_requests(request: Request<Body>, next: Next) -> Response<Body> {
+async fn reject_cross_site_requests(request: Request<Body>, next: Next) -> Response {
     let (status, reason) = match request_origin::refusal(request.uri(), request.headers(), None) {
         None => return next.run(request).await,
         Some(OriginRefusal::ForeignHost) => (
@@ -72,12 +71,12 @@ async fn reject_cross_site_requests(request: Request<Body>, next: Next) -> Respo
     http_response::encode(refusal, false)
 }
 
-async fn simple_call(State(sandbox): State<Arc<SandboxServer>>, RawQuery(query): RawQuery) -> Response<Body> {
+async fn simple_call(State(sandbox): State<Arc<SandboxServer>>, RawQuery(query): RawQuery) -> Response {
     let message = simple::parse_message(query.unwrap_or_default().as_bytes());
     sandbox.respond(SandboxApi::Simple, message).await
 }
 
-async fn texting_call(State(sandbox): State<Arc<SandboxServer>>, body: Bytes) -> Response<Body> {
+async fn texting_call(State(sandbox): State<Arc<SandboxServer>>, body: Bytes) -> Response {
     let message = texting::parse_message(&body);
     sandbox.respond(SandboxApi::Texting, message).await
 }
@@ -87,7 +86,7 @@ async fn twilio_call(
     Path(account): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Response<Body> {
+) -> Response {
     let message = twilio::parse_message(&account, &headers, &body);
     sandbox.respond(SandboxApi::Twilio, message).await
 }

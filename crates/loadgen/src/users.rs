@@ -3,25 +3,13 @@
 //! Calls `engine::users` and `engine::broadcast`, without an HTTP API. Sends nothing.
 
 use crate::random_data::{random_name, random_phone_number, random_text};
-use postrider_core::address::AddressKind;
 use postrider_core::broadcast::{
     BroadcastAudience, BroadcastId, NewUser, USERS_PER_REQUEST_MAX, UserRegistration,
 };
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::random::Random;
-use postrider_engine::accept::AcceptError;
+use postrider_core::{address::AddressKind, random::Random};
 use postrider_engine::broadcast::{self, BroadcastError, BroadcastRequest};
-use postrider_engine::gateway::Gateway;
-use postrider_engine::users;
-
-/// A published broadcast.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GeneratedBroadcast {
-    /// Its id.
-    pub id: BroadcastId,
-    /// Its text.
-    pub body: String,
-}
+use postrider_engine::{accept::AcceptError, gateway::Gateway, users};
 
 /// Registers `user_count` generated users and returns how many were new. Ends early when `is_running` returns false.
 pub async fn register_users(
@@ -30,37 +18,30 @@ pub async fn register_users(
     random: &Random,
     is_running: impl Fn() -> bool,
 ) -> Result<u64> {
-    let batch_max = u32::try_from(USERS_PER_REQUEST_MAX).unwrap_or(u32::MAX);
-    let (mut next_user, mut added) = (0, 0);
-    while next_user < user_count && is_running() {
-        let batch_end = user_count.min(next_user.saturating_add(batch_max));
-        let batch = (next_user..batch_end)
-            .map(|ordinal| random_user(gateway, ordinal, random))
-            .collect::<Result<Vec<_>>>()?;
-        let registrations = users::register(gateway, batch).await?;
-        let new = registrations.into_iter().filter(|registration| *registration == UserRegistration::Added);
-        added += u64::try_from(new.count()).unwrap_or(u64::MAX);
-        next_user = batch_end;
+    let batch_size_max = u32::try_from(USERS_PER_REQUEST_MAX).unwrap_or(u32::MAX);
+    let (mut next_index, mut added_count) = (0, 0);
+    while next_index < user_count && is_running() {
+        let end_index = user_count.min(next_index.saturating_add(batch_size_max));
+        let batch = (next_index..end_index).map(|index| random_user(gateway, index, random));
+        let registrations = users::register(gateway, batch.collect::<Result<_>>()?).await?;
+        let added = registrations.iter().filter(|registration| **registration == UserRegistration::Added);
+        added_count += u64::try_from(added.count()).unwrap_or(u64::MAX);
+        next_index = end_index;
     }
-    Ok(added)
+    Ok(added_count)
 }
 
-/// Publishes a generated text to all users registered now.
-pub async fn publish_broadcast(
-    gateway: &Gateway,
-    channel: &str,
-    random: &Random,
-) -> Result<GeneratedBroadcast> {
-    let body = random_text(random);
+/// Publishes a generated text to all users registered now, and returns the id of the broadcast.
+pub async fn publish_broadcast(gateway: &Gateway, channel: &str, random: &Random) -> Result<BroadcastId> {
     let request = BroadcastRequest {
-        body: body.clone(),
+        body: random_text(random),
         channel: channel.to_owned(),
         audience: BroadcastAudience::All,
         api_key_name: String::new(),
         idempotency_key: None,
     };
     match broadcast::publish(gateway, request).await {
-        Ok(published) => Ok(GeneratedBroadcast { id: published.id, body }),
+        Ok(published) => Ok(published.id),
         Err(BroadcastError::Accept(AcceptError::Store(error))) => Err(error),
         Err(other) => {
             Err(Error::new(ErrorKind::Internal, format!("generated broadcast was not accepted: {other:?}")))
@@ -68,12 +49,12 @@ pub async fn publish_broadcast(
     }
 }
 
-fn random_user(gateway: &Gateway, ordinal: u32, random: &Random) -> Result<NewUser> {
-    let id = format!("user-{}", ordinal + 1);
+fn random_user(gateway: &Gateway, index: u32, random: &Random) -> Result<NewUser> {
+    let id = format!("user-{}", index + 1);
     let contacts = vec![(AddressKind::Phone, random_phone_number(random))];
     let now = gateway.clock.now();
-    let rules = &gateway.config.phone;
-    users::validate(rules, id, Some(random_name(random)), Some(contacts), now).map_err(|error| {
+    let phone_rules = &gateway.config.phone;
+    users::validate(phone_rules, id, Some(random_name(random)), Some(contacts), now).map_err(|error| {
         Error::usage(format!("generated user cannot be registered ({error:?}): set numbers = \"possible\""))
     })
 }

@@ -32,6 +32,7 @@ mod move_state;
 mod partitions;
 mod pool;
 mod prune;
+mod rate_permits;
 mod read;
 mod receipts;
 mod recipients;

@@ -1,4 +1,5 @@
--- Reads the deliveries of each range of message numbers in one index range scan.
+-- Counts the deliveries of a broadcast by state. Reads the deliveries of each range of message numbers in one index
+-- range scan.
 SELECT
     count(*) AS messages,
     coalesce(sum(CASE WHEN d.state = 'waiting' THEN 1 ELSE 0 END), 0) AS waiting,

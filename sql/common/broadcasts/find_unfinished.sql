@@ -1,3 +1,4 @@
+-- Returns the next broadcast whose fan-out is not complete.
 SELECT
     number, id, body, channel, caller, created_at, to_all, last_user, users, fan_out_position, messages, unreachable,
     refused, is_fanned_out

@@ -1,3 +1,4 @@
+-- Lists the next users of a broadcast that does not go to all users.
 SELECT u.number, u.id, u.name, u.contacts, u.created_at
 FROM broadcast_users AS b
 JOIN users AS u ON u.number = b.user_number

@@ -1,3 +1,4 @@
+-- Saves the shared health of a provider.
 INSERT INTO provider_health (provider, circuit, open_until, backoff_factor, reason, cooldown_until, since, version)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (provider) DO UPDATE SET

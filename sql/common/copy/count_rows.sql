@@ -1,1 +1,2 @@
+-- Counts the rows of a table.
 SELECT count(*) FROM {table}

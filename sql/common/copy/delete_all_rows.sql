@@ -1,1 +1,2 @@
+-- Deletes all rows of a table.
 DELETE FROM {table}

@@ -1,1 +1,2 @@
+-- Deletes a value of `meta`.
 DELETE FROM meta WHERE name = $1

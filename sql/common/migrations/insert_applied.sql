@@ -1,1 +1,2 @@
+-- Inserts an applied migration.
 INSERT INTO migrations (number, name) VALUES ($1, $2)

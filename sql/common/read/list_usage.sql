@@ -1,3 +1,4 @@
+-- Lists the numbers of messages in a time, newest first.
 SELECT number FROM messages
 WHERE number >= $1 AND number < $2 AND created_at >= $3 AND created_at < $4
 ORDER BY number DESC

@@ -1,1 +1,2 @@
+-- Deletes the live rollups, for a rebuild.
 DELETE FROM rollups WHERE origin = 'live'

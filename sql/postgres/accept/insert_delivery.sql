@@ -1,4 +1,4 @@
--- A delivery starts in state 'waiting', or in 'failed' when its recipient is not active.
+-- Inserts deliveries. A delivery starts in state 'waiting', or in 'failed' if its recipient is not active.
 INSERT INTO deliveries (
     id, channel, address, spelling, parts, priority, state, failure, reason, resends_left,
     due_at, expires_at, ended_at, contacts

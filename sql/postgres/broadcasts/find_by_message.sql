@@ -1,5 +1,5 @@
--- Returns the broadcasts that the messages belong to. Only the range with the greatest first number not above the
--- message can contain it.
+-- Returns the broadcast of each message that belongs to one. Only the range with the greatest first number not above
+-- the message can contain the message.
 SELECT requested.number, b.id
 FROM unnest($1::BIGINT[]) AS requested (number)
 CROSS JOIN LATERAL (

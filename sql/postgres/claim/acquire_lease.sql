@@ -1,7 +1,7 @@
--- Claims deliveries: acquires the leases that are free, in the order of the ids. An expired lease that is locked is being acquired or
--- recorded by another transaction and is skipped. A lease that does not exist yet is inserted; a concurrent insert of
--- the same lease waits for the other commit. MATERIALIZED and LATERAL force one index lookup per id: no plan that scans
--- the table is faster.
+-- Claims deliveries: acquires the leases that are free, in the order of the ids, and returns the number of claims of
+-- each. An expired lease that is locked is being acquired or recorded by another transaction and is skipped. A lease
+-- that does not exist yet is inserted; a concurrent insert of the same lease waits for the other commit. MATERIALIZED
+-- and LATERAL force one index lookup per id: no plan that scans the table is faster.
 WITH requested AS MATERIALIZED (
     SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS requested (id, now, lease_expires_at)
 ), expired AS MATERIALIZED (

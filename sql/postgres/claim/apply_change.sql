@@ -1,4 +1,5 @@
--- A failed delivery that is requeued gets all its tries back, and an expiry not earlier than the given one.
+-- Writes the new states of deliveries that an operator or a client cancels, requeues or suppresses. A failed delivery
+-- that is requeued gets all its tries back, and an expiry not earlier than the given one.
 UPDATE deliveries AS d SET
     state = c.state, failure = c.failure, reason = c.reason, due_at = c.due_at, ended_at = c.ended_at,
     tries = CASE WHEN d.state = 'failed' THEN 0 ELSE d.tries END,

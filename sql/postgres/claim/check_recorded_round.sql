@@ -1,5 +1,5 @@
--- Returns what is already stored of these rounds: their result, their attempts. A separate statement after
--- mark_superseded_round.sql, which has waited for a transaction that records the same round.
+-- Returns whether the result and the attempts of these rounds are already stored. Runs after mark_superseded_round.sql,
+-- which waits for a transaction that records the same round.
 SELECT
     d.id, d.recorded = r.round AS is_recorded,
     coalesce((

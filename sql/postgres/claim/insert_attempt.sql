@@ -1,4 +1,5 @@
--- The range of delivery ids repeats the comparison, so that the planner skips the other partitions.
+-- Inserts attempts of deliveries that may have attempts already, numbered after those. The range of delivery ids
+-- repeats the comparison, so that the planner skips the other partitions.
 INSERT INTO attempts (delivery, sequence, round, provider, outcome, code, reason, at, duration_ms, address)
 SELECT
     a.delivery, a.sequence + (

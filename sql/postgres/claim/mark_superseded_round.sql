@@ -1,2 +1,3 @@
--- The attempts of a superseded round are counted as well.
+-- Marks deliveries with superseded rounds for the rollups, because the attempts of a superseded round are counted as
+-- well.
 UPDATE deliveries SET rollup_pending = TRUE WHERE id = ANY ($1)

@@ -1,10 +1,11 @@
--- Changes a delivery only if the round is still the current one and was not recorded, and deletes its lease. Leases are
--- locked before deliveries and in the order of the ids, as everywhere: a transaction that waited for a lease then sees
--- its current number of rounds. A delivery copied by `console move` may have an open round without a lease. A new state
--- without a provider keeps the last provider and reference.
--- `previous_state` is a column and not a constant: with a constant the planner scans the index of all waiting deliveries when it
--- does not know their number.
--- Returns the changed deliveries, and whether a receipt may have arrived before the record.
+-- Records completed rounds: writes the new state of each delivery and releases its lease. Changes a delivery only if
+-- the round is still the current one and was not recorded. Returns the changed deliveries, and whether a receipt may
+-- have arrived before the record.
+--
+-- Leases are locked before deliveries and in the order of the ids, as everywhere: a transaction that waited for a lease
+-- then sees its current number of rounds. A delivery copied by `console move` may have an open round without a lease. A
+-- new state without a provider keeps the last provider and reference. `previous_state` is a column and not a constant:
+-- with a constant the planner scans the index of all waiting deliveries when it does not know their number.
 WITH r AS MATERIALIZED (
     SELECT r.*, 'waiting' AS previous_state, coalesce(lease.claims, 0) AS claims
     FROM unnest(

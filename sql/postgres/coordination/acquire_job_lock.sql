@@ -1,4 +1,5 @@
--- A lock is free when it has expired, or when it expires later than any lock can: then it was set by a wrong clock.
+-- Acquires a job lock that is free: one that has expired, or that expires later than any lock can and was therefore set
+-- by a wrong clock.
 INSERT INTO job_locks (job, process_name, acquired_at, expires_at, is_done)
 VALUES ($1, $2, $3, $4, FALSE)
 ON CONFLICT (job) DO UPDATE SET

@@ -1,2 +1,2 @@
--- After a bulk insert the planner needs new statistics before the first query.
+-- Updates the statistics of the tables: after a bulk insert the planner needs them before the first query.
 ANALYZE {tables}

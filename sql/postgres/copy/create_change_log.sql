@@ -1,4 +1,5 @@
--- The keys (one to four columns) of rows that changed while a move copies. Each change has its own number.
+-- Creates the change log: the keys (one to four columns) of rows that changed while a move copies. Each change has its
+-- own number.
 CREATE TABLE copy_changes (
     seq        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     table_name TEXT NOT NULL,

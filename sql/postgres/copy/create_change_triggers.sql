@@ -1,3 +1,4 @@
+-- Creates the trigger of a table that writes the keys of changed rows to the change log.
 CREATE FUNCTION "copy_log_{name}"() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP <> 'DELETE' THEN

@@ -1,5 +1,5 @@
--- Rejects new rounds until the time in meta.claims_paused (milliseconds since 1970). If the move process ends, the
--- pause expires. Changes by operators and clients (claims = 0) are not affected.
+-- Creates the guard that rejects claims until the time in meta.claims_paused (milliseconds since 1970). If the move
+-- process ends, the pause expires. Changes by operators and clients (claims = 0) are not affected.
 CREATE OR REPLACE FUNCTION write_guard_claims() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT number FROM meta WHERE name = 'claims_paused') > extract(EPOCH FROM clock_timestamp()) * 1000 THEN

@@ -1,3 +1,4 @@
+-- Creates the guard that rejects writes to a table of a store that a move is filling, except by the move itself.
 CREATE OR REPLACE FUNCTION write_guard_receiving() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM meta WHERE name = 'receiving') THEN

@@ -1,4 +1,4 @@
--- Removes everything that a move may have created, except what belongs to a single table.
+-- Drops everything that a move may have created, except what belongs to a single table.
 DROP TRIGGER IF EXISTS write_guard_claims ON leases;
 DROP FUNCTION IF EXISTS write_guard_claims();
 DROP FUNCTION IF EXISTS write_guard_receiving();

@@ -1,2 +1,2 @@
--- Waits for running write transactions. After that, other transactions can only read.
+-- Locks the tables: waits for running write transactions, and lets other transactions only read.
 LOCK TABLE {tables} IN EXCLUSIVE MODE

@@ -1,5 +1,4 @@
--- SQLite has no `leases`, so their content is merged into `deliveries`, which both backends have. The rounds can still
--- be recorded.
+-- Merges the leases into `deliveries`, because SQLite has no `leases`. The rounds can still be recorded.
 WITH merged AS (
     DELETE FROM leases WHERE claims > 0 RETURNING id, claims, lease_expires_at
 )

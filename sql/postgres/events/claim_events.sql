@@ -1,4 +1,5 @@
--- Skips events that another process is claiming. LATERAL makes the index serve each webhook endpoint separately.
+-- Claims due events: up to `capacity` per webhook endpoint. Skips events that another process is claiming. LATERAL
+-- makes the index serve each endpoint separately.
 WITH claimed AS MATERIALIZED (
     SELECT due.delivery, due.sequence
     FROM unnest($1::TEXT[], $2::BIGINT[]) AS requested (endpoint, capacity)

@@ -1,5 +1,5 @@
--- Copies channel, spelling and message id from the delivery and the message. `offset_in_batch` is the number of events
--- of the same delivery before this one in the batch.
+-- Inserts events. Copies channel, spelling and message id from the delivery and the message. `offset_in_batch` is the
+-- number of events of the same delivery before this one in the batch.
 INSERT INTO events (
     delivery, sequence, message, event_target, endpoint, channel, spelling, event_type, failure, reason, provider, at,
     due_or_ended_at

@@ -1,3 +1,4 @@
+-- Lists events, newest first.
 SELECT
     delivery, sequence, message, event_target, channel, spelling, event_type, failure, reason, provider, at, state,
     due_or_ended_at, tries, last_result

@@ -1,3 +1,4 @@
+-- Lists the events of the deliveries of one message.
 SELECT
     delivery, sequence, message, event_target, channel, spelling, event_type, failure, reason, provider, at, state,
     due_or_ended_at, tries, last_result

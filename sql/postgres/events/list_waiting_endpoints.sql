@@ -1,4 +1,5 @@
--- One index lookup per webhook endpoint.
+-- Lists the webhook endpoints with waiting events, each with the due time of its first event. One index lookup per
+-- endpoint.
 WITH RECURSIVE waiting_endpoints (endpoint, depth) AS (
     SELECT (SELECT endpoint FROM events WHERE state = 'waiting' AND endpoint > $1::TEXT ORDER BY endpoint LIMIT 1), 1
     UNION ALL

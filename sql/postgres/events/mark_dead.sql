@@ -1,4 +1,5 @@
--- Increments `claims`: the result of a delivery attempt that is in progress is then not recorded.
+-- Makes the waiting events of a webhook endpoint dead letters. Increments `claims`: the result of a delivery attempt
+-- that is in progress is then not recorded.
 UPDATE events AS e SET state = 'dead', due_or_ended_at = $4, last_result = $5, claims = e.claims + 1
 FROM (
     SELECT delivery, sequence FROM events

@@ -1,4 +1,4 @@
--- Changes the row only if the claim is still the latest one.
+-- Records the results of delivery attempts of events. Changes an event only if the claim is still the latest one.
 UPDATE events AS e SET state = r.state, due_or_ended_at = r.due_or_ended_at, tries = r.tries,
     last_result = r.last_result
 FROM unnest(

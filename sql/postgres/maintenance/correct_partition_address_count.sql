@@ -1,4 +1,5 @@
--- As correct_address_count.sql, for a detached partition: adds what was not counted yet. {partition} is a number.
+-- Adds to the counts of addresses the deliveries of a detached partition that were not counted. {partition} is a
+-- number.
 UPDATE address_counts AS a SET count = a.count + uncounted.count
 FROM (
     SELECT address, count(*) AS count FROM deliveries_{partition}

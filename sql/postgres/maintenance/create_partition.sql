@@ -1,5 +1,5 @@
--- Creates the tables first and attaches them afterwards: attaching does not block reads and writes of the other
--- partitions. {partition}, {first} and {next} are numbers.
+-- Creates the tables of a partition and attaches them. Attaching existing tables does not block reads and writes of the
+-- other partitions. {partition}, {first} and {next} are numbers.
 CREATE TABLE messages_{partition} (LIKE messages INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
 ALTER TABLE messages_{partition} ADD UNIQUE (id);
 CREATE TABLE deliveries_{partition} (LIKE deliveries INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);

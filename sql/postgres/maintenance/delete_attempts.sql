@@ -1,1 +1,2 @@
+-- Deletes the attempts of pruned deliveries.
 DELETE FROM attempts WHERE delivery = ANY ($1)

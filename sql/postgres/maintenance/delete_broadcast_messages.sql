@@ -1,1 +1,2 @@
+-- Deletes the ranges of message numbers of old broadcasts.
 DELETE FROM broadcast_messages WHERE broadcast = ANY ($1)

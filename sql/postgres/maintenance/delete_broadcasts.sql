@@ -1,1 +1,2 @@
+-- Deletes old broadcasts.
 DELETE FROM broadcasts WHERE number = ANY ($1)

@@ -1,1 +1,2 @@
+-- Deletes pruned deliveries.
 DELETE FROM deliveries WHERE id = ANY ($1)

@@ -1,1 +1,2 @@
+-- Deletes pruned messages.
 DELETE FROM messages WHERE number = ANY ($1)

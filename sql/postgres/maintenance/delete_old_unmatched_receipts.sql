@@ -1,4 +1,4 @@
--- Locked rows are skipped and deleted next time.
+-- Deletes old unmatched receipts. Locked rows are skipped and deleted by the next prune.
 DELETE FROM unmatched_receipts WHERE (reference, provider, status) IN (
     SELECT reference, provider, status FROM unmatched_receipts WHERE received_at < $1 ORDER BY received_at LIMIT $2
     FOR UPDATE SKIP LOCKED

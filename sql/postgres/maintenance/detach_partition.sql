@@ -1,3 +1,4 @@
+-- Detaches the tables of a partition. {partition} is a number.
 ALTER TABLE messages DETACH PARTITION messages_{partition};
 ALTER TABLE deliveries DETACH PARTITION deliveries_{partition};
 ALTER TABLE attempts DETACH PARTITION attempts_{partition};

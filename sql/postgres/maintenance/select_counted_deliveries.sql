@@ -1,3 +1,4 @@
+-- Selects the deliveries of old messages with the values that the rollups count, and locks them.
 SELECT
     d.id, d.address, m.created_at, d.state, d.failure, d.provider, d.opened_at IS NOT NULL AS is_opened,
     d.counted_state, d.counted_failure, d.counted_provider, d.counted_opened, d.counted_attempts

@@ -1,4 +1,4 @@
--- Reads one partition only.
+-- Selects old messages of one partition of which no delivery waits.
 SELECT m.number FROM messages AS m
 WHERE m.number >= $1 AND m.number < $2 AND m.created_at < $3
     AND NOT EXISTS (

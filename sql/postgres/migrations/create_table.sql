@@ -1,3 +1,4 @@
+-- Creates the table of the applied migrations.
 CREATE TABLE IF NOT EXISTS migrations (
     number     BIGINT PRIMARY KEY,
     name       TEXT NOT NULL,

@@ -1,5 +1,6 @@
--- Waiting deliveries are counted from the index alone. Claimed deliveries are few and not due, so they are subtracted.
--- The oldest due delivery is read from the index once per channel and priority.
+-- Counts the waiting and the due deliveries by channel. Waiting deliveries are counted from the index alone. Claimed
+-- deliveries are few and not due, so they are subtracted. The oldest due delivery is read from the index once per
+-- channel and priority.
 WITH RECURSIVE waiting_channels (channel) AS (
     (SELECT channel FROM deliveries WHERE state = 'waiting' ORDER BY channel LIMIT 1)
     UNION ALL

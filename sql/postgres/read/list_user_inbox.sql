@@ -1,3 +1,4 @@
+-- Lists the numbers of the messages of a user that were sent or delivered, newest first.
 SELECT m.number FROM messages AS m
 WHERE m."user" = $1 AND m.number < $2 AND EXISTS (
     SELECT 1 FROM deliveries AS d

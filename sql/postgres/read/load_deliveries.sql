@@ -1,5 +1,6 @@
--- Reads message by message (LATERAL with LIMIT): with a plain join the planner may scan the whole table, because it
--- does not know that a message has at most 64 deliveries. A claimed delivery is due when its lease expires.
+-- Loads the deliveries of messages. Reads message by message (LATERAL with LIMIT): with a plain join the planner may
+-- scan the whole table, because it does not know that a message has at most 64 deliveries. A claimed delivery is due
+-- when its lease expires.
 SELECT
     d.id, d.channel, d.address, d.spelling, d.parts, d.state, d.failure, d.reason,
     greatest(d.due_at, l.lease_expires_at) AS due_at, d.ended_at, d.provider, d.reference,

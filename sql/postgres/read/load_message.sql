@@ -1,1 +1,2 @@
+-- Loads messages.
 SELECT id, body, "user", created_at, number, subject FROM messages WHERE number = ANY ($1)

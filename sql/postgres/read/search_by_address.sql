@@ -1,4 +1,4 @@
--- Returns a message number once for each matching delivery.
+-- Searches deliveries by address. Returns a message number once for each matching delivery.
 SELECT d.id >> 6 AS number FROM deliveries AS d
 WHERE d.address = $5 AND ($6 IS NULL OR d.state = $6)
     AND d.id >= $1 << 6 AND d.id < $2 << 6

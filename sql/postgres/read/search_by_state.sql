@@ -1,4 +1,5 @@
--- Repeats the condition of the partial index; otherwise the planner does not use it.
+-- Searches deliveries that have ended by state. Repeats the condition of the partial index; otherwise the planner does
+-- not use it.
 SELECT d.id >> 6 AS number FROM deliveries AS d
 WHERE d.state <> 'waiting' AND d.state = $5
     AND d.id >= $1 << 6 AND d.id < $2 << 6

@@ -1,4 +1,5 @@
--- When much is waiting, the newest of it are at the end of the table and are found at once.
+-- Searches waiting deliveries among the newest deliveries. When much is waiting, this finds enough without reading all
+-- that waits.
 SELECT d.id >> 6 AS number FROM (
     SELECT id, state FROM deliveries
     WHERE id >= $1 << 6 AND id < $2 << 6

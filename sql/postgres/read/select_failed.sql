@@ -1,3 +1,4 @@
+-- Selects failed deliveries that an operator may requeue, by time and by the provider of the last attempt.
 SELECT d.id FROM deliveries AS d
 WHERE d.state <> 'waiting' AND d.state = 'failed' AND d.failure NOT IN ('cancelled', 'suppressed')
     AND d.id >= $1 << 6

@@ -1,5 +1,6 @@
--- Sorts by an expression, so that the planner does not scan all ended deliveries in the order of the ids. The cost
--- depends on what is waiting, not on what exists.
+-- Selects waiting deliveries that an operator may change, by time and by the provider of the last attempt. Sorts by an
+-- expression, so that the planner does not scan all ended deliveries in the order of the ids. The cost depends on what
+-- is waiting, not on what exists.
 SELECT d.id FROM deliveries AS d
 WHERE d.state = 'waiting'
     AND d.id >= $1 << 6

@@ -1,3 +1,4 @@
+-- Writes the states of deliveries that receipts have changed.
 UPDATE deliveries AS d SET
     state = r.state, failure = r.failure, reason = r.reason, due_at = r.due_at, ended_at = r.ended_at,
     resends_left = r.resends_left, avoid = coalesce(r.avoid, d.avoid), opened_at = r.opened_at, rollup_pending = TRUE

@@ -1,2 +1,2 @@
--- Counts receipts whose send is not recorded yet; stops counting at the limit.
+-- Counts unmatched receipts, and stops counting at the limit.
 SELECT count(*) AS waiting FROM (SELECT 1 FROM unmatched_receipts LIMIT $1) AS counted

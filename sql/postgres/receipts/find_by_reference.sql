@@ -1,4 +1,5 @@
--- Returns the newest match, because some providers reuse ids after some time. Without a provider, any provider matches.
+-- Returns the newest delivery with each reference, because some providers reuse references after some time. A receipt
+-- without a provider matches any provider.
 SELECT requested.input_index, newest.id
 FROM unnest($1::BIGINT[], $2::TEXT[], $3::TEXT[]) AS requested (input_index, reference, provider)
 CROSS JOIN LATERAL (

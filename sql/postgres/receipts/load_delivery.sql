@@ -1,5 +1,5 @@
--- Rows are locked in the order of the ids, so that two processes do not deadlock. The body is read by a subquery: for a
--- join the planner may scan all messages.
+-- Loads deliveries that receipts belong to, and locks them in the order of the ids, so that two processes do not
+-- deadlock. The body is read by a subquery: for a join the planner may scan all messages.
 SELECT
     d.state, d.failure, d.reason, d.due_at, d.ended_at, d.provider, d.reference,
     d.spelling, d.priority, d.resends_left, d.opened_at,

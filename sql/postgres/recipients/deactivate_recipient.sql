@@ -1,5 +1,6 @@
--- Uses the address that was actually tried when the delivery has several. A recipient that opted out keeps that status,
--- which is stronger. If several deliveries concern the same recipient, the last one counts.
+-- Makes recipients with invalid addresses inactive. Uses the address of the attempt when the delivery has several
+-- addresses. A recipient that opted out keeps that status, which is stronger. If several deliveries concern the same
+-- recipient, the last one counts.
 INSERT INTO recipients (channel, address, status, reason, changed_by, changed_at)
 SELECT DISTINCT ON (d.channel, coalesce(invalid.address, d.address))
     d.channel, coalesce(invalid.address, d.address), 'inactive', invalid.reason, invalid.changed_by, invalid.at

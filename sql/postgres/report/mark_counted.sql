@@ -1,3 +1,4 @@
+-- Marks deliveries as counted, with the values that were counted.
 UPDATE deliveries AS d SET
     rollup_pending = FALSE, counted_state = d.state, counted_failure = d.failure, counted_provider = d.provider,
     counted_opened = d.opened_at IS NOT NULL, counted_attempts = counted.attempts

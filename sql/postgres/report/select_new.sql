@@ -1,5 +1,5 @@
--- Selects deliveries that were never counted: those above the rollup position, up to the last message number that is
--- certainly committed.
+-- Selects and locks deliveries that were never counted: those above the rollup position, up to the last message number
+-- that is certainly committed.
 SELECT
     d.id, d.address, m.created_at, d.state, d.failure, d.provider, d.opened_at IS NOT NULL AS is_opened,
     d.counted_state, d.counted_failure, d.counted_provider, d.counted_opened, d.counted_attempts

@@ -1,6 +1,6 @@
--- Deliveries without an address are not ranked. The ten addresses with the most deliveries are among the first ten of
--- one of the two indexes: a pruned address has at most nine addresses before it in `pruned_address_counts`, and an
--- existing address is ranked in `address_counts` by its total.
+-- Selects the ten addresses with the most deliveries. Deliveries without an address are not ranked. These ten are among
+-- the first ten of one of the two indexes: a pruned address has at most nine addresses before it in
+-- `pruned_address_counts`, and an existing address is ranked in `address_counts` by its total.
 SELECT address, max(count)::BIGINT AS count FROM (
     (SELECT address, count FROM address_counts WHERE address <> '' ORDER BY count DESC, address LIMIT 10)
     UNION ALL

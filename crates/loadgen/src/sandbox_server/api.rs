@@ -10,10 +10,8 @@ const ADDRESS_BYTES_MAX: usize = 64;
 /// Maximum length of a callback URL, in bytes.
 const CALLBACK_URL_BYTES_MAX: usize = 2_048;
 
-/// Content type of a form.
 pub(super) const FORM_CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 
-/// Content type of JSON.
 pub(super) const JSON_CONTENT_TYPE: &str = "application/json";
 
 /// A provider API.
@@ -24,7 +22,6 @@ pub(super) enum SandboxApi {
     Simple,
     /// The providers of system C.
     Texting,
-    /// Twilio.
     Twilio,
 }
 
@@ -44,7 +41,6 @@ pub(super) struct SubmittedMessage {
 /// A response before it is encoded as HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SandboxResponse {
-    /// HTTP status.
     pub status: u16,
     /// Body, as JSON.
     pub body: String,
@@ -55,13 +51,12 @@ pub(super) struct SandboxResponse {
 /// A receipt to be sent.
 #[derive(Clone, Debug)]
 pub(super) struct SandboxReceipt {
-    /// API whose format it has.
+    /// API whose format the receipt has.
     pub api: SandboxApi,
     /// Id of the message in the response.
     pub id: String,
-    /// Status that it reports.
     pub status: SandboxReceiptStatus,
-    /// URL that it is sent to.
+    /// URL that the receipt is sent to.
     pub url: String,
     /// The message, without its body.
     pub message: SubmittedMessage,
@@ -70,16 +65,13 @@ pub(super) struct SandboxReceipt {
 /// An encoded receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ReceiptRequest {
-    /// Content type of the body.
     pub content_type: &'static str,
     /// Name and value of the signature header, if the API signs receipts.
     pub signature_header: Option<(&'static str, String)>,
-    /// Body.
     pub body: String,
 }
 
 impl SandboxApi {
-    /// All APIs.
     pub const ALL: [Self; 3] = [Self::Simple, Self::Texting, Self::Twilio];
 
     /// Returns the name in faults and counters.
@@ -100,11 +92,11 @@ impl SandboxApi {
 impl SubmittedMessage {
     /// Returns the message, or an error response when it is too long to be kept until its receipt is sent.
     pub fn validate_lengths(self) -> Result<Self, SandboxResponse> {
-        let callback = self.callback_url.as_deref().unwrap_or_default();
-        let is_short = self.number.len() <= ADDRESS_BYTES_MAX
+        let callback_url = self.callback_url.as_deref().unwrap_or_default();
+        if self.number.len() <= ADDRESS_BYTES_MAX
             && self.from.len() <= ADDRESS_BYTES_MAX
-            && callback.len() <= CALLBACK_URL_BYTES_MAX;
-        if is_short {
+            && callback_url.len() <= CALLBACK_URL_BYTES_MAX
+        {
             return Ok(self);
         }
         let reason = "a number has at most 64 bytes, a callback URL at most 2048";

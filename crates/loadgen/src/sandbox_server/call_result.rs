@@ -3,7 +3,6 @@
 /// Status that a receipt reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SandboxReceiptStatus {
-    /// Delivered.
     Delivered,
     /// Not delivered.
     Failed,
@@ -34,11 +33,8 @@ pub(super) enum CallResult {
     InvalidNumber,
     /// A failure of the provider.
     ServerError,
-    /// Too many requests.
-    Throttled {
-        /// Value of `Retry-After`.
-        retry_after_seconds: u32,
-    },
+    /// Too many requests, with the value of `Retry-After`.
+    Throttled { retry_after_seconds: u32 },
     /// No response at all.
     NoResponse,
     /// Status 200 with a body that is not in the API's format.
@@ -80,7 +76,6 @@ impl CallResult {
 /// A result and the speed of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CallPlan {
-    /// Result of the call.
     pub result: CallResult,
     /// True if the response is sent byte by byte.
     pub is_slow: bool,

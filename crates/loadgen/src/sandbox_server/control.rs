@@ -2,17 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, Response, StatusCode};
-use axum::routing::get;
+use axum::response::{IntoResponse as _, Response};
+use axum::{Router, body::Bytes, extract::State, http::StatusCode, http::header::CONTENT_TYPE, routing::get};
 use serde_json::{Value, json};
 
-use super::api::JSON_CONTENT_TYPE;
-use super::server::SandboxServer;
-use super::test_numbers::TEST_NUMBERS;
+use super::{api::JSON_CONTENT_TYPE, server::SandboxServer, test_numbers::TEST_NUMBERS};
 
 /// Returns the routes.
 pub(super) fn routes() -> Router<Arc<SandboxServer>> {
@@ -23,47 +17,41 @@ pub(super) fn routes() -> Router<Arc<SandboxServer>> {
         .fallback(not_found)
 }
 
-async fn index_page(State(sandbox): State<Arc<SandboxServer>>) -> Response<Body> {
-    let mut text = String::from("console sandbox: sandbox server that imitates providers\n\n");
+async fn index_page(State(sandbox): State<Arc<SandboxServer>>) -> String {
+    let mut index_text = String::from("console sandbox: sandbox server that imitates providers\n\n");
     for test_number in &TEST_NUMBERS {
-        text.push_str(&format!("{} {}\n", test_number.number, test_number.behavior));
+        index_text.push_str(&format!("{} {}\n", test_number.number, test_number.behavior));
     }
     let (counters, fault) = (sandbox.counters_json(), sandbox.faults.to_json());
-    text.push_str(&format!("\n/counters {counters:#}\n/faults {fault:#}\n"));
-    let mut response = Response::new(Body::from(text));
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, plain);
-    response
+    index_text.push_str(&format!("\n/counters {counters:#}\n/faults {fault:#}\n"));
+    index_text
 }
 
-async fn counters(State(sandbox): State<Arc<SandboxServer>>) -> Response<Body> {
+async fn counters(State(sandbox): State<Arc<SandboxServer>>) -> Response {
     json_response(StatusCode::OK, &sandbox.counters_json())
 }
 
-async fn get_fault(State(sandbox): State<Arc<SandboxServer>>) -> Response<Body> {
+async fn get_fault(State(sandbox): State<Arc<SandboxServer>>) -> Response {
     json_response(StatusCode::OK, &sandbox.faults.to_json())
 }
 
-async fn set_fault(State(sandbox): State<Arc<SandboxServer>>, body: Bytes) -> Response<Body> {
+async fn set_fault(State(sandbox): State<Arc<SandboxServer>>, body: Bytes) -> Response {
     match sandbox.faults.set(&body) {
         Ok(()) => get_fault(State(sandbox)).await,
         Err(problem) => json_response(StatusCode::BAD_REQUEST, &json!({"error": problem})),
     }
 }
 
-async fn clear_fault(State(sandbox): State<Arc<SandboxServer>>) -> Response<Body> {
+async fn clear_fault(State(sandbox): State<Arc<SandboxServer>>) -> Response {
     sandbox.faults.clear();
     get_fault(State(sandbox)).await
 }
 
-async fn not_found() -> Response<Body> {
+async fn not_found() -> Response {
     let problem = "not found; see / for the endpoints";
     json_response(StatusCode::NOT_FOUND, &json!({"error": problem}))
 }
 
-fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(format!("{body}\n")));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON_CONTENT_TYPE));
-    response
+fn json_response(status: StatusCode, body: &Value) -> Response {
+    (status, [(CONTENT_TYPE, JSON_CONTENT_TYPE)], format!("{body}\n")).into_response()
 }

@@ -46,18 +46,12 @@ impl SandboxCounters {
 
     /// Returns all counters; `pending` is the number of receipts not sent yet.
     pub fn to_json(&self, pending: usize) -> Value {
-        let calls: Map<String, Value> = SandboxApi::ALL
-            .iter()
-            .map(|api| {
-                let results = CallResult::NAMES.iter().zip(&self.calls[*api as usize]);
-                let results: Map<String, Value> =
-                    results.map(|(name, count)| ((*name).to_owned(), load(count).into())).collect();
-                (api.as_str().to_owned(), results.into())
-            })
-            .collect();
-        let sent = SandboxReceiptStatus::ALL.iter().zip(&self.receipts_sent);
-        let sent: Map<String, Value> =
-            sent.map(|(status, count)| (status.as_str().to_owned(), load(count).into())).collect();
+        let calls_by_api = SandboxApi::ALL.iter().zip(&self.calls);
+        let calls = calls_by_api
+            .map(|(api, calls)| (api.as_str().to_owned(), counts_to_json(CallResult::NAMES, calls)))
+            .collect::<Map<_, _>>();
+        let statuses = SandboxReceiptStatus::ALL.map(SandboxReceiptStatus::as_str);
+        let sent = counts_to_json(statuses, &self.receipts_sent);
         json!({"calls": calls, "receipts": {
             "pending": pending,
             "sent": sent,
@@ -66,6 +60,11 @@ impl SandboxCounters {
             "dropped": load(&self.dropped),
         }})
     }
+}
+
+fn counts_to_json<const N: usize>(names: [&str; N], counts: &[AtomicU64; N]) -> Value {
+    let named_counts = names.iter().zip(counts);
+    named_counts.map(|(name, count)| ((*name).to_owned(), load(count).into())).collect::<Map<_, _>>().into()
 }
 
 fn increment(counter: &AtomicU64) {

@@ -2,10 +2,9 @@
 //!
 //! Returns the fault of a call; `server` and `http_response` apply it.
 
-use std::ops::RangeInclusive;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -20,7 +19,6 @@ const RETRY_AFTER_SECONDS_RANGE: RangeInclusive<u32> = 0..=3_600;
 /// Default `Retry-After` of throttled calls, in seconds.
 const DEFAULT_RETRY_AFTER_SECONDS: u32 = 5;
 
-/// Kind of an injected fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum FaultKind {
@@ -50,7 +48,6 @@ struct FaultRequest {
 /// The fault of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct InjectedFault {
-    /// Its kind.
     pub kind: FaultKind,
     /// `Retry-After` of a throttled call.
     pub retry_after_seconds: u32,
@@ -64,12 +61,12 @@ pub(super) struct FaultInjector {
 
 struct ActiveFault {
     kind: FaultKind,
-    /// The API that it is limited to.
+    /// The API that the fault is limited to; none for all APIs.
     api: Option<SandboxApi>,
-    /// Number of calls that it still applies to.
+    /// Number of calls that the fault still applies to; none if it is not limited.
     calls_left: Option<u32>,
-    /// Duration of the fault.
-    seconds: Option<u32>,
+    /// Duration of the fault; none if its time is not limited.
+    duration: Option<Duration>,
     retry_after_seconds: u32,
     since: Stopwatch,
 }
@@ -86,15 +83,16 @@ impl FaultInjector {
             .map_err(|cause| format!("expected JSON such as {{\"fault\":\"hang\",\"calls\":5}}: {cause}"))?;
         let retry_after =
             parse_in_range("retry_after", request.retry_after.as_ref(), &RETRY_AFTER_SECONDS_RANGE)?;
-        let active = ActiveFault {
+        let seconds = parse_in_range("seconds", request.seconds.as_ref(), &SECONDS_RANGE)?;
+        let fault = ActiveFault {
             kind: request.fault,
             api: request.api,
             calls_left: parse_in_range("calls", request.calls.as_ref(), &CALLS_RANGE)?,
-            seconds: parse_in_range("seconds", request.seconds.as_ref(), &SECONDS_RANGE)?,
+            duration: seconds.map(|seconds| Duration::from_secs(seconds.into())),
             retry_after_seconds: retry_after.unwrap_or(DEFAULT_RETRY_AFTER_SECONDS),
             since: self.clock.stopwatch(),
         };
-        *self.active_fault() = Some(active);
+        *self.active_fault() = Some(fault);
         Ok(())
     }
 
@@ -105,8 +103,8 @@ impl FaultInjector {
 
     /// Returns the fault of the next call to `api` and counts the call.
     pub fn apply_next(&self, api: SandboxApi) -> Option<InjectedFault> {
-        let mut current = self.active_fault();
-        let active = current.as_mut()?;
+        let mut active_fault = self.active_fault();
+        let active = active_fault.as_mut()?;
         if active.api.is_some_and(|only| only != api) {
             return None;
         }
@@ -115,57 +113,56 @@ impl FaultInjector {
         }
         let fault = InjectedFault { kind: active.kind, retry_after_seconds: active.retry_after_seconds };
         if active.calls_left == Some(0) {
-            *current = None;
+            *active_fault = None;
         }
         Some(fault)
     }
 
     /// Returns the active fault and its remaining calls and seconds.
     pub fn to_json(&self) -> Value {
-        let current = self.active_fault();
-        let Some(active) = current.as_ref() else {
+        let active_fault = self.active_fault();
+        let Some(active) = active_fault.as_ref() else {
             return json!({"fault": null});
         };
-        let seconds = active.seconds.map(|seconds| {
-            let limit = Duration::from_secs(seconds.into());
-            limit.saturating_sub(active.since.elapsed()).as_secs()
-        });
         json!({
             "fault": active.kind,
             "api": active.api,
             "calls_left": active.calls_left,
-            "seconds_left": seconds,
+            "seconds_left": active.time_left().map(|time_left| time_left.as_secs()),
             "retry_after": active.retry_after_seconds,
         })
     }
 
     /// Returns the active fault, after removing an expired one.
-    fn active_fault(&self) -> std::sync::MutexGuard<'_, Option<ActiveFault>> {
-        let mut current = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_expired = |active: &ActiveFault| {
-            let seconds = active.seconds;
-            seconds.is_some_and(|seconds| active.since.elapsed() >= Duration::from_secs(seconds.into()))
-        };
-        if current.as_ref().is_some_and(is_expired) {
-            *current = None;
+    fn active_fault(&self) -> MutexGuard<'_, Option<ActiveFault>> {
+        let mut active_fault = self.active.lock();
+        if active_fault.as_ref().and_then(ActiveFault::time_left) == Some(Duration::ZERO) {
+            *active_fault = None;
         }
-        current
+        active_fault
     }
 }
 
+impl ActiveFault {
+    /// Returns the time until the fault ends; none if its time is not limited.
+    fn time_left(&self) -> Option<Duration> {
+        self.duration.map(|duration| duration.saturating_sub(self.since.elapsed()))
+    }
+}
+
+/// Returns the number in a field of the body, or an error that names the range; none if the field is missing.
 fn parse_in_range(
-    name: &str,
-    value: Option<&Value>,
+    field: &str,
+    json: Option<&Value>,
     range: &RangeInclusive<u32>,
 ) -> Result<Option<u32>, String> {
-    let Some(value) = value else {
+    let Some(json) = json else {
         return Ok(None);
     };
-    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-    match number.filter(|number| range.contains(number)) {
-        Some(number) => Ok(Some(number)),
-        None => Err(format!("{name}: expected a whole number from {} to {}", range.start(), range.end())),
-    }
+    let number = json.as_u64().and_then(|number| u32::try_from(number).ok());
+    let number = number.filter(|number| range.contains(number));
+    let invalid = || format!("{field}: expected a whole number from {} to {}", range.start(), range.end());
+    number.ok_or_else(invalid).map(Some)
 }
 
 #[cfg(test)]

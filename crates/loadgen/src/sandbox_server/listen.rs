@@ -2,20 +2,16 @@
 //!
 //! After the stop signal, responses in progress may end within [`STOP_GRACE`]; then every connection is closed.
 
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use axum::http::{Request, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Router, body::Body};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 use tower::ServiceExt as _;
 
 use postrider_core::clock;
@@ -66,8 +62,8 @@ pub(super) async fn accept_connections(
         }
     }
     drop(listener);
-    let ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(STOP_GRACE, ended).await.is_err() {
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_GRACE, all_ended).await.is_err() {
         log::info!("closing open connections count={}", connections.len());
     }
     connections.shutdown().await;
@@ -118,9 +114,9 @@ async fn respond(
     router: Router,
     request: Request<Incoming>,
     must_reset: &AtomicBool,
-) -> Result<Response<Body>, &'static str> {
-    let read = tokio::time::timeout(BODY_TIMEOUT, read_whole_request(request)).await;
-    let request = match read.map_err(|_| "request body timeout")? {
+) -> Result<Response, &'static str> {
+    let whole_request = tokio::time::timeout(BODY_TIMEOUT, read_whole_request(request)).await;
+    let request = match whole_request.map_err(|_| "request body timeout")? {
         Ok(request) => request,
         Err(refusal) => return Ok(refusal),
     };
@@ -137,14 +133,10 @@ async fn respond(
 
 /// Returns the request with its whole body, or an error response. The time limit ends before the response, which may
 /// take any time.
-async fn read_whole_request(request: Request<Incoming>) -> Result<Request<Body>, Response<Body>> {
+async fn read_whole_request(request: Request<Incoming>) -> Result<Request<Body>, Response> {
     let (head, body) = request.into_parts();
     match axum::body::to_bytes(Body::new(body), BODY_BYTES_MAX).await {
         Ok(bytes) => Ok(Request::from_parts(head, Body::from(bytes))),
-        Err(_) => {
-            let mut refusal = Response::new(Body::empty());
-            *refusal.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-            Err(refusal)
-        }
+        Err(_) => Err(StatusCode::PAYLOAD_TOO_LARGE.into_response()),
     }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::options::parse_duration_in_range;
+use crate::options::{parse_duration_in_range, parse_share};
 
 /// Range of the delay of receipts.
 const RECEIPT_DELAY_RANGE: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(3_600));
 
-/// Rounding error that a sum of shares may exceed 1 by.
+/// Maximum rounding error by which a sum of shares may exceed 1.
 const SHARE_ROUNDING_MAX: f64 = 1e-9;
 
 /// Options of a sandbox server.
@@ -46,22 +46,20 @@ pub fn parse_receipt_delay(text: &str) -> Result<Duration, String> {
 /// Parses shares of receipts: `delivered=0.9,failed=0.08,invalid=0.02`; a status that is left out has the share 0.
 pub fn parse_receipt_shares(text: &str) -> Result<SandboxReceiptShares, String> {
     let mut shares = SandboxReceiptShares::default();
-    for part in text.split(',').map(str::trim) {
-        let (status, number) = part.split_once('=').unwrap_or((part, ""));
+    for assignment in text.split(',').map(str::trim) {
+        let (status, share_text) = assignment.split_once('=').unwrap_or((assignment, ""));
         let share = match status.trim() {
             "delivered" => &mut shares.delivered,
             "failed" => &mut shares.failed,
             "invalid" => &mut shares.invalid,
             _ => {
                 return Err(format!(
-                    "unknown share \"{part}\"; expected delivered=0.9,failed=0.08,invalid=0.02"
+                    "unknown share \"{assignment}\"; expected delivered=0.9,failed=0.08,invalid=0.02"
                 ));
             }
         };
-        let parsed = number.trim().parse::<f64>().ok();
-        *share = parsed
-            .filter(|parsed| (0.0..=1.0).contains(parsed))
-            .ok_or_else(|| format!("{status}: expected a number from 0 to 1, such as 0.9"))?;
+        *share =
+            parse_share(share_text, "number", "0.9").map_err(|problem| format!("{status}: {problem}"))?;
     }
     if shares.delivered + shares.failed + shares.invalid > 1.0 + SHARE_ROUNDING_MAX {
         return Err("expected shares whose sum is from 0 to 1".to_owned());

@@ -3,16 +3,12 @@
 //! The number of pending receipts is limited; a receipt that is dropped or given up is counted and logged. Pending
 //! receipts are discarded at shutdown.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use reqwest::Client;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, header::CONTENT_TYPE};
 use tokio::sync::{Semaphore, watch};
 
-use super::api::SandboxReceipt;
-use super::counters::SandboxCounters;
-use super::dispatch::encode_receipt;
+use super::{api::SandboxReceipt, counters::SandboxCounters, dispatch::encode_receipt};
 use postrider_core::clock;
 use postrider_core::error::{Error, ErrorKind, Result};
 
@@ -96,9 +92,8 @@ impl ReceiptSender {
         clock::sleep(self.delay).await;
         for retry_delay in self.retry_delays.map(Some).into_iter().chain([None]) {
             // Boxed to keep the tasks of waiting receipts small.
-            let cause = match Box::pin(self.post_receipt(receipt)).await {
-                Ok(()) => return counters.count_receipt_sent(receipt.status),
-                Err(cause) => cause,
+            let Err(cause) = Box::pin(self.post_receipt(receipt)).await else {
+                return counters.count_receipt_sent(receipt.status);
             };
             let (status, id) = (receipt.status.as_str(), &receipt.id);
             // A query may contain a token.
@@ -131,8 +126,8 @@ impl ReceiptSender {
             .timeout(CALLBACK_TIMEOUT)
             .header(CONTENT_TYPE, encoded.content_type)
             .body(encoded.body);
-        if let Some((name, value)) = encoded.signature_header {
-            request = request.header(name, value);
+        if let Some((header_name, signature)) = encoded.signature_header {
+            request = request.header(header_name, signature);
         }
         match request.send().await {
             Ok(response) if response.status().is_success() => Ok(()),

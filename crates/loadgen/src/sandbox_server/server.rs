@@ -2,25 +2,20 @@
 //!
 //! With a seed, the same calls in the same order get the same results; message ids differ on every run.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::body::Body;
-use axum::http::Response;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::api::{SandboxApi, SandboxReceipt, SandboxResponse, SubmittedMessage};
 use super::call_result::{CallPlan, CallResult, SandboxReceiptStatus};
-use super::counters::SandboxCounters;
 use super::faults::{FaultInjector, FaultKind};
 use super::options::{SandboxOptions, SandboxReceiptShares};
-use super::receipt_sender::ReceiptSender;
 use super::{config_toml, dispatch, http_response, test_numbers};
+use super::{counters::SandboxCounters, receipt_sender::ReceiptSender};
 use postrider_core::clock::{self, Clock};
-use postrider_core::error::Result;
-use postrider_core::random::Random;
+use postrider_core::{error::Result, random::Random};
 
 /// Maximum response time drawn from the exponential distribution.
 const RESPONSE_TIME_MAX: Duration = Duration::from_secs(600);
@@ -66,7 +61,7 @@ impl SandboxServer {
         &self,
         api: SandboxApi,
         message: Result<SubmittedMessage, SandboxResponse>,
-    ) -> Response<Body> {
+    ) -> Response {
         let message = match message.and_then(SubmittedMessage::validate_lengths) {
             Ok(message) => message,
             Err(error_response) => {
@@ -76,7 +71,7 @@ impl SandboxServer {
         };
         let CallPlan { result, is_slow } = self.decide_call(api, &message.number).await;
         self.counters.count_call(api, result);
-        // Not from the seed: ids of a second run must differ from those of the first.
+        // Not from the seed: the ids of a second run must differ from the ids of the first run.
         let id = dispatch::message_id(api, Random::Thread.bytes());
         let response = dispatch::response(api, result, &id, &message);
         if let CallResult::Accepted(Some(status)) = result {
@@ -88,7 +83,7 @@ impl SandboxServer {
         }
     }
 
-    /// Returns the result of a call: that of an injected fault, else that of its test number, else a random one.
+    /// Returns the result of a call, decided by an injected fault, else by the test number, else by chance.
     async fn decide_call(&self, api: SandboxApi, number: &str) -> CallPlan {
         let Some(fault) = self.faults.apply_next(api) else {
             return self.decide_call_without_fault(number).await;

@@ -1,7 +1,7 @@
 //! The API of system A's providers: `GET /sms/send/?number=…&body=…`, any 2xx is a success.
 //!
-//! The API of system A has neither ids nor receipts. The sandbox server adds an id to the response, and a query with `callback_url`
-//! gets a receipt: a form with `id` and `status`.
+//! The API of system A has neither ids nor receipts. The sandbox server adds an id to the response, and sends a receipt
+//! for a query with `callback_url`: a form with `id` and `status`.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,6 @@
 //! The sandbox server over real sockets: responses and receipts of every API, injected faults, shutdown.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, StatusCode};

@@ -1,7 +1,7 @@
 //! The API of system C's providers: `POST /messages` with `to_number`, `message` and `callback_url`, and its callback.
 //!
-//! The API of system C has the responses 200 with an id, and 500. The sandbox server adds 400 for a number that does not exist; the
-//! printed configuration has a rule for it.
+//! The API of system C has the responses 200 with an id, and 500. The sandbox server adds 400 for a number that does not
+//! exist; the printed configuration has a rule for this status.
 
 use serde::Deserialize;
 use serde_json::json;

@@ -3,8 +3,7 @@
 //! Has one public account. The signature is implemented here and not shared with the adapter, so that tests find errors in
 //! either.
 
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use axum::{http::HeaderMap, http::header::AUTHORIZATION};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
@@ -31,7 +30,7 @@ const API_VERSION: &str = "2010-04-01";
 /// Maximum length of a message body, in characters.
 const MESSAGE_CHARS_MAX: usize = 1_600;
 
-/// Error codes in callbacks: of a number that does not exist, and of a message not delivered.
+/// Error codes in callbacks, for a number that does not exist and for a message that was not delivered.
 const UNKNOWN_DESTINATION_CODE: &str = "30006";
 const UNKNOWN_ERROR_CODE: &str = "30008";
 
@@ -50,7 +49,7 @@ pub(super) fn parse_message(
     let [number, from, service, text, callback] =
         fields(body, ["To", "From", "MessagingServiceSid", "Body", "StatusCallback"]);
     let callback = non_empty(callback);
-    let error = if number.trim().is_empty() {
+    let request_error = if number.trim().is_empty() {
         Some((21_604, "A 'To' phone number is required."))
     } else if from.is_empty() && service.is_empty() {
         Some((21_603, "A 'From' phone number is required."))
@@ -65,7 +64,7 @@ pub(super) fn parse_message(
     } else {
         None
     };
-    match error {
+    match request_error {
         Some((code, message)) => Err(error_response(400, code, message)),
         None => Ok(SubmittedMessage {
             number,
@@ -77,9 +76,8 @@ pub(super) fn parse_message(
 }
 
 fn is_authenticated(headers: &HeaderMap) -> bool {
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let expected = format!("Basic {}", BASE64.encode(format!("{ACCOUNT_SID}:{AUTH_TOKEN}")));
-    header == Some(expected.as_str())
+    headers.get(AUTHORIZATION).is_some_and(|authorization| authorization == expected.as_str())
 }
 
 fn is_e164(number: &str) -> bool {
@@ -123,16 +121,16 @@ fn error_response(status: u16, code: u32, message: &str) -> SandboxResponse {
 
 fn message_resource(id: &str, message: &SubmittedMessage) -> Value {
     let now = Clock::System.now().to_rfc2822();
-    let service = message.from.starts_with("MG");
+    let is_service = message.from.starts_with("MG");
     json!({
         "sid": id,
         "account_sid": ACCOUNT_SID,
         "api_version": API_VERSION,
-        "messaging_service_sid": service.then_some(&message.from),
-        "from": (!service).then_some(&message.from),
+        "messaging_service_sid": is_service.then_some(&message.from),
+        "from": (!is_service).then_some(&message.from),
         "to": message.number,
         "body": message.body,
-        "status": if service { "accepted" } else { "queued" },
+        "status": if is_service { "accepted" } else { "queued" },
         "direction": "outbound-api",
         "num_segments": "1",
         "num_media": "0",

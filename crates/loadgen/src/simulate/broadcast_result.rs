@@ -1,9 +1,8 @@
 //! The result of a simulation with users: counts and ratios of each broadcast, and the expected values of all.
 //!
-//! Pure. Ranges are those of `theory`.
+//! Pure functions. The ranges are computed by `theory`.
 
-use std::fmt::Write;
-use std::time::Duration;
+use std::{fmt::Write, time::Duration};
 
 use serde::Serialize;
 
@@ -11,39 +10,26 @@ use super::options::SimulationAudience;
 use super::table::{report_count_row, write_conclusion, write_counts, write_expectations};
 use super::theory::{Expectation, find_mismatches, unmet_names};
 use crate::rate::format_rate;
-use crate::users::GeneratedBroadcast;
-use postrider_core::broadcast::BroadcastCounts;
+use postrider_core::broadcast::{Broadcast, BroadcastCounts};
 use postrider_core::report::Report;
-
-/// A broadcast and its counts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CountedBroadcast {
-    /// The broadcast.
-    pub broadcast: GeneratedBroadcast,
-    /// Its counts.
-    pub counts: BroadcastCounts,
-}
 
 /// Measured values of a run with users.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BroadcastRun {
-    /// Duration of the run.
     pub elapsed: Duration,
-    /// Number of users registered.
     pub registered_users: u64,
     /// The broadcasts in the order of their publication.
-    pub broadcasts: Vec<CountedBroadcast>,
+    pub broadcasts: Vec<(Broadcast, BroadcastCounts)>,
     /// Accepted messages, from the metrics.
     pub accepted: u64,
     /// Messages that were sent, delivered and failed, from the metrics.
     pub state_changes: [u64; 3],
-    /// True if the run was interrupted.
     pub is_interrupted: bool,
 }
 
 impl BroadcastRun {
-    fn sum_counts(&self, of: impl Fn(&BroadcastCounts) -> u64) -> u64 {
-        self.broadcasts.iter().map(|counted| of(&counted.counts)).sum()
+    fn sum_counts(&self, count_of: impl Fn(&BroadcastCounts) -> u64) -> u64 {
+        self.broadcasts.iter().map(|(_, counts)| count_of(counts)).sum()
     }
 }
 
@@ -76,19 +62,18 @@ pub fn render_broadcast_result(
     report: &Report,
     faults: &[String],
 ) -> String {
-    let mut text = String::new();
-    for CountedBroadcast { broadcast, counts } in &run.broadcasts {
+    let mut result_text = String::new();
+    for (Broadcast { id, body, .. }, counts) in &run.broadcasts {
         let block = serde_json::to_string_pretty(&RatioBlock::from_counts(counts)).unwrap_or_default();
-        let GeneratedBroadcast { id, body } = broadcast;
-        let _ = writeln!(text, "id: {id}\nbody: {body}\n{block}\n");
+        let _ = writeln!(result_text, "id: {id}\nbody: {body}\n{block}\n");
     }
     let counted_items = format!("{} messages to {} users", run.accepted, run.registered_users);
     let rate = format_rate("published", &counted_items, run.accepted, run.elapsed.as_secs_f64());
-    let _ = writeln!(text, "{rate}");
-    write_counts(&mut text, &count_rows(run, report));
-    write_expectations(&mut text, &broadcast_expectations(audience, run));
-    write_conclusion(&mut text, faults, run.is_interrupted);
-    text
+    let _ = writeln!(result_text, "{rate}");
+    write_counts(&mut result_text, &count_rows(run, report));
+    write_expectations(&mut result_text, &broadcast_expectations(audience, run));
+    write_conclusion(&mut result_text, faults, run.is_interrupted);
+    result_text
 }
 
 fn count_rows(run: &BroadcastRun, report: &Report) -> [(&'static str, [u64; 5]); 3] {
@@ -119,8 +104,7 @@ pub fn broadcast_expectations(audience: &SimulationAudience, run: &BroadcastRun)
     ];
     let ratios = audience.receipt_ratios;
     let binomial = |name, actual, trials, probability| {
-        Expectation::binomial(name, actual, std::iter::once((trials, probability)))
-            .ignore_if_interrupted(run.is_interrupted)
+        Expectation::binomial(name, actual, [(trials, probability)]).ignore_if_interrupted(run.is_interrupted)
     };
     [
         binomial("received messages", received, sent, 1.0 - ratios.loss_ratio),
@@ -140,7 +124,7 @@ pub fn find_broadcast_faults(
     let reported_sent = totals.sent + totals.delivered + totals.failed_sum();
     let metrics = |count| ("metrics", count);
     let reported = |count| ("report", count);
-    let summed = |of: fn(&BroadcastCounts) -> u64| ("broadcasts", run.sum_counts(of));
+    let summed = |count_of: fn(&BroadcastCounts) -> u64| ("broadcasts", run.sum_counts(count_of));
     let mut faults = find_mismatches(&[
         ("accepted", metrics(run.accepted), reported(report.messages)),
         ("accepted", reported(report.messages), ("sum of states", totals.sum())),

@@ -1,23 +1,20 @@
-//! A simulation run with users: they register, broadcasts are published to all of them, some messages are lost, some of
-//! the others are opened.
+//! A simulation run with users: registers users and publishes broadcasts to all of them. Some messages are lost, and
+//! some of the delivered messages are opened.
 //!
 //! Users, broadcasts and receipts pass through the real engine; only names, texts and receipts are generated.
 
-use super::broadcast_result::{self, BroadcastRun, CountedBroadcast};
+use super::broadcast_result::{self, BroadcastRun};
 use super::environment::{SIMULATION_CHANNEL, SimulationEnvironment};
-use super::options::SimulationAudience;
-use super::outcome::SimulationOutcome;
 use super::progress::{PROGRESS_POLL_INTERVAL, ProgressFn, SimulationProgress};
 use super::senders::{StallDetector, run_with_senders};
-use crate::interrupts::Interrupts;
-use crate::users::{self, GeneratedBroadcast};
-use postrider_core::clock;
-use postrider_core::delivery::DeliveryStateKind;
+use super::{options::SimulationAudience, outcome::SimulationOutcome};
+use crate::{interrupts::Interrupts, users};
+use postrider_core::broadcast::{Broadcast, BroadcastCounts, BroadcastId};
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::random::Random;
+use postrider_core::{clock, delivery::DeliveryStateKind, random::Random};
 use postrider_engine::sync_report;
 
-/// Runs the simulation and returns its text and faults.
+/// Runs a simulation with users.
 pub async fn run(
     environment: &SimulationEnvironment,
     audience: &SimulationAudience,
@@ -26,14 +23,14 @@ pub async fn run(
     on_progress: ProgressFn<'_>,
 ) -> Result<SimulationOutcome> {
     let intake = environment.intake_gateway();
-    let (mut registered_users, mut broadcasts) = (0, Vec::new());
+    let (mut registered_users, mut broadcast_ids) = (0, Vec::new());
     let sending = async {
         let is_running = || !interrupts.is_requested();
         let random = Random::from_optional_seed(seed);
         registered_users = users::register_users(intake, audience.users, &random, is_running).await?;
         for _ in 0..audience.broadcasts {
             if is_running() {
-                broadcasts.push(users::publish_broadcast(intake, SIMULATION_CHANNEL, &random).await?);
+                broadcast_ids.push(users::publish_broadcast(intake, SIMULATION_CHANNEL, &random).await?);
             }
         }
         wait_for_receipts(environment, is_running, on_progress).await
@@ -44,7 +41,7 @@ pub async fn run(
     let run = BroadcastRun {
         elapsed,
         registered_users,
-        broadcasts: count_broadcasts(environment, broadcasts).await?,
+        broadcasts: count_broadcasts(environment, &broadcast_ids).await?,
         accepted: intake.metrics.accepted.get(),
         state_changes: [DeliveryStateKind::Sent, DeliveryStateKind::Delivered, DeliveryStateKind::Failed]
             .map(|state| environment.state_change_count(state)),
@@ -70,17 +67,17 @@ async fn wait_for_receipts(
     loop {
         let accepted = intake.metrics.accepted.get();
         let (expected, received) = environment.receipt_counts();
+        let sent = environment.state_change_count(DeliveryStateKind::Sent);
         let delivered = environment.state_change_count(DeliveryStateKind::Delivered);
         let lost = environment.state_change_count(DeliveryStateKind::Failed);
         on_progress(&SimulationProgress {
             finished: delivered + lost,
             status: format!("delivered {delivered}, lost {lost}"),
         });
-        let all_sent =
-            environment.state_change_count(DeliveryStateKind::Sent) == accepted && received == expected;
+        let is_complete = sent == accepted && received == expected;
         // The store is queried only when all accepted messages are sent; a fan-out may have added more since.
         if !is_running()
-            || all_sent
+            || is_complete
                 && intake.store.next_unfinished_broadcast(0).await?.is_none()
                 && accepted == intake.metrics.accepted.get()
         {
@@ -93,14 +90,13 @@ async fn wait_for_receipts(
 
 async fn count_broadcasts(
     environment: &SimulationEnvironment,
-    broadcasts: Vec<GeneratedBroadcast>,
-) -> Result<Vec<CountedBroadcast>> {
-    let mut counted = Vec::with_capacity(broadcasts.len());
-    for broadcast in broadcasts {
-        let stored_broadcast = environment.intake_gateway().store.broadcast(broadcast.id).await?;
-        let (_, counts) = stored_broadcast
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "broadcast missing in the store"))?;
-        counted.push(CountedBroadcast { broadcast, counts });
+    broadcast_ids: &[BroadcastId],
+) -> Result<Vec<(Broadcast, BroadcastCounts)>> {
+    let mut broadcasts = Vec::with_capacity(broadcast_ids.len());
+    for id in broadcast_ids {
+        let broadcast = environment.intake_gateway().store.broadcast(*id).await?;
+        let missing = || Error::new(ErrorKind::Internal, "broadcast missing in the store");
+        broadcasts.push(broadcast.ok_or_else(missing)?);
     }
-    Ok(counted)
+    Ok(broadcasts)
 }

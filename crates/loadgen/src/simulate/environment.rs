@@ -2,25 +2,20 @@
 //!
 //! Uses no configured store, queue, cache or provider. The temporary store is deleted when the environment is dropped.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 
-use super::options::SimulateOptions;
-use super::theory::SenderStats;
+use super::{options::SimulateOptions, theory::SenderStats};
 use crate::mock_sender::{
     FailurePolicy, MockSender, MockSenderOptions, has_only_mock_providers, with_mock_sender,
 };
 use postrider_cache::StoreSecret;
-use postrider_core::attempt::Outcome;
-use postrider_core::channel::Channel;
 use postrider_core::clock::Clock;
-use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::name::ConfigName;
-use postrider_core::random::Random;
-use postrider_core::retry::RetryPolicy;
+use postrider_core::{
+    attempt::Outcome, channel::Channel, delivery::DeliveryStateKind, name::ConfigName, random::Random,
+};
 use postrider_engine::config::{Config, mask_url};
 use postrider_engine::gateway::{Backends, Gateway, build_providers, open_store};
 use postrider_engine::shared_health;
@@ -30,7 +25,7 @@ use postrider_store::{MessageQuery, Store};
 /// Channel of all simulated messages.
 pub const SIMULATION_CHANNEL: &str = "sms";
 
-/// Divisor of the configured retry delays.
+/// Divisor of the configured retry delays: a simulated retry waits milliseconds, not minutes.
 const RETRY_DELAY_DIVISOR: u32 = 3_000;
 
 /// Maximum time for calls in flight to end after the first interrupt.
@@ -54,7 +49,7 @@ impl SimulationEnvironment {
     ///
     /// A usage error when the store has messages or users, or is the configured store of real providers.
     pub async fn open(configured: Config, options: &SimulateOptions) -> Result<Self> {
-        let (url, folder) = match &options.store_url {
+        let (url, temporary_folder) = match &options.store_url {
             Some(url) => (url.clone(), None),
             None => temporary_store()?,
         };
@@ -81,7 +76,7 @@ impl SimulationEnvironment {
             senders,
             tries_max,
             kept_store: options.store_url.as_deref().map(mask_url),
-            _temporary_folder: folder,
+            _temporary_folder: temporary_folder,
         })
     }
 
@@ -114,11 +109,6 @@ impl SimulationEnvironment {
     pub fn receipt_counts(&self) -> (u64, u64) {
         let (mut expected, mut received) = (0, 0);
         for sender in &self.senders {
-            expected += sender
-                .providers()
-                .iter()
-                .map(|provider| provider.adapter().expected_receipt_count())
-                .sum::<u64>();
             received += sender.metrics.receipt_count();
         }
         (expected, received)
@@ -131,11 +121,9 @@ impl SimulationEnvironment {
 
     /// Returns the number of deliveries that reached a state, from the metrics of all senders.
     pub fn state_change_count(&self, state: DeliveryStateKind) -> u64 {
-        let counts = self.senders.iter().map(|sender| {
-            let counter = sender.metrics.state_change_counter(SIMULATION_CHANNEL, state.as_str());
-            counter.get()
-        });
-        counts.sum()
+        let state = state.as_str();
+        let senders = self.senders.iter();
+        senders.map(|sender| sender.metrics.state_change_counter(SIMULATION_CHANNEL, state).get()).sum()
     }
 
     /// Returns the work of each sender, from its metrics.
@@ -148,9 +136,9 @@ fn sender_stats_of(sender: &Gateway) -> SenderStats {
     let mut stats = SenderStats::default();
     for provider in sender.providers() {
         let name = provider.name.as_str();
-        let (calls, time) = provider.call_totals();
-        stats.calls += calls;
-        stats.seconds += time.as_secs_f64();
+        let (call_count, call_time) = provider.call_totals();
+        stats.calls += call_count;
+        stats.seconds += call_time.as_secs_f64();
         for outcome in Outcome::NAMES.iter().filter(|outcome| **outcome != "accepted") {
             stats.failed_calls += sender.metrics.attempt_counter(name, outcome).get();
         }
@@ -179,16 +167,15 @@ impl SharedBackends {
             seed: options.seed,
             receipt_ratios: options.audience.map(|audience| audience.receipt_ratios),
         };
-        let name = config_name(&format!("sender-{}", index + 1))?;
-        let mut config = with_mock_sender(config, &name, sender, sender_options);
+        let sender_name = config_name(&format!("sender-{}", index + 1))?;
+        let mut config = with_mock_sender(config, &sender_name, sender, sender_options);
         config.work.grace = config.work.grace.min(SENDER_STOP_GRACE);
-        let cache = postrider_cache::open("memory:")?;
         let backends = Backends {
             clock: self.clock.clone(),
             random: Random::default(),
             store: Arc::clone(&self.store),
             queue: Arc::clone(&self.queue),
-            cache,
+            cache: postrider_cache::open("memory:")?,
             secret: StoreSecret::new(self.store.store_secret().await?),
         };
         let providers = build_providers(&config, &backends.secret)?;
@@ -196,14 +183,12 @@ impl SharedBackends {
     }
 }
 
+/// Returns the configured channel, or the channel of test mode if none is configured, with shorter retry delays.
 fn temporary_store() -> Result<(String, Option<TempDir>)> {
     let folder = tempfile::Builder::new().prefix("postrider-simulation-").tempdir();
     let folder = folder.map_err(|cause| {
-        Error::with_source(
-            ErrorKind::Unavailable,
-            "cannot create a temporary folder; name a store with --keep",
-            cause,
-        )
+        let message = "cannot create a temporary folder; name a store with --keep";
+        Error::with_source(ErrorKind::Unavailable, message, cause)
     })?;
     let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
     Ok((url, Some(folder)))
@@ -211,8 +196,8 @@ fn temporary_store() -> Result<(String, Option<TempDir>)> {
 
 /// Rejects a store with messages, which mock senders would mark as sent, or with users, for whom broadcasts would be stored.
 async fn reject_used_store(store: &dyn Store, url: &str) -> Result<()> {
-    let query = MessageQuery { limit: 1, ..MessageQuery::default() };
-    let present_rows = if !store.search(query).await?.messages.is_empty() {
+    let any_message = MessageQuery { limit: 1, ..MessageQuery::default() };
+    let present_rows = if !store.search(any_message).await?.messages.is_empty() {
         "messages"
     } else if store.has_users().await? {
         "users"
@@ -225,28 +210,24 @@ async fn reject_used_store(store: &dyn Store, url: &str) -> Result<()> {
     )))
 }
 
-/// Returns the configured channel with shorter retry delays, or that of test mode when none is configured.
+/// Returns the configured channel, or the channel of test mode if none is configured, with shorter retry delays.
 fn simulation_channel(configured: &Config, options: &SimulateOptions) -> Result<Channel> {
     let default_channels = Config::test_mode().channels;
     let mut channels = configured.channels.iter().chain(&default_channels);
     let channel = channels.find(|channel| channel.name.as_str() == SIMULATION_CHANNEL);
-    let channel =
-        channel.ok_or_else(|| Error::new(ErrorKind::Internal, format!("no channel {SIMULATION_CHANNEL}")))?;
+    let no_channel = || Error::new(ErrorKind::Internal, format!("no channel {SIMULATION_CHANNEL}"));
+    let channel = channel.ok_or_else(no_channel)?;
+    let mut retry = channel.retry.clone();
+    if options.has_retries {
+        (retry.base, retry.cap) = (retry.base / RETRY_DELAY_DIVISOR, retry.cap / RETRY_DELAY_DIVISOR);
+    }
     Ok(Channel {
-        retry: if options.has_retries { shorten_retry_delays(&channel.retry) } else { channel.retry.clone() },
+        retry,
         // A lost message is not sent again, so that losses match the loss ratio.
         bounce_resends: 0,
         expects_reply: false,
         ..channel.clone()
     })
-}
-
-fn shorten_retry_delays(retry: &RetryPolicy) -> RetryPolicy {
-    RetryPolicy {
-        base: retry.base / RETRY_DELAY_DIVISOR,
-        cap: retry.cap / RETRY_DELAY_DIVISOR,
-        ..retry.clone()
-    }
 }
 
 fn config_name(text: &str) -> Result<ConfigName> {

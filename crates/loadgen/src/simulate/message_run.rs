@@ -3,19 +3,12 @@
 use std::time::Duration;
 
 use super::environment::{SIMULATION_CHANNEL, SimulationEnvironment};
-use super::options::SimulateOptions;
-use super::outcome::SimulationOutcome;
 use super::progress::{PROGRESS_POLL_INTERVAL, ProgressFn, SimulationProgress};
 use super::senders::{StallDetector, run_with_senders};
-use super::table;
 use super::theory::{self, SimulationRun};
-use crate::interrupts::Interrupts;
-use crate::messages;
-use crate::rate::to_f64;
-use postrider_core::clock;
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
-use postrider_core::random::Random;
+use super::{options::SimulateOptions, outcome::SimulationOutcome, table};
+use crate::{interrupts::Interrupts, messages, rate::to_f64};
+use postrider_core::{clock, delivery::DeliveryStateKind, error::Result, random::Random};
 use postrider_engine::sync_report;
 
 /// Runs the simulation and returns its text and faults.
@@ -67,13 +60,13 @@ async fn send_all(
         |_| (),
     );
     tokio::pin!(generating);
-    let mut stored = None;
+    let mut stored_count = None;
     let mut stall_detector = StallDetector::new(environment);
-    let watch = intake.clock.stopwatch();
+    let stopwatch = intake.clock.stopwatch();
     loop {
-        if stored.is_none() {
+        if stored_count.is_none() {
             tokio::select! {
-                count = &mut generating => stored = Some(count?),
+                generated = &mut generating => stored_count = Some(generated?),
                 () = clock::sleep(PROGRESS_POLL_INTERVAL) => {}
             }
         } else {
@@ -81,9 +74,9 @@ async fn send_all(
         }
         let sent = environment.state_change_count(DeliveryStateKind::Sent);
         let failed = environment.state_change_count(DeliveryStateKind::Failed);
-        on_progress(&progress(environment, [sent, failed], watch.elapsed()));
+        on_progress(&progress(environment, [sent, failed], stopwatch.elapsed()));
         stall_detector.check_progress(intake.metrics.accepted.get() + environment.call_count()).await?;
-        if stored.is_some_and(|stored| sent + failed >= stored || !is_running()) {
+        if stored_count.is_some_and(|stored_count| sent + failed >= stored_count || !is_running()) {
             return Ok(());
         }
     }
@@ -95,10 +88,10 @@ fn progress(
     elapsed: Duration,
 ) -> SimulationProgress {
     let finished = sent + failed;
-    let mean = theory::mean_seconds(&environment.sender_stats()).unwrap_or(0.0);
+    let mean_seconds = theory::mean_seconds(&environment.sender_stats()).unwrap_or(0.0);
     let rate = to_f64(finished) / elapsed.as_secs_f64().max(0.001);
     SimulationProgress {
         finished,
-        status: format!("sent {sent}, failed {failed}, mean call time {mean:.3} s, {rate:.0}/s"),
+        status: format!("sent {sent}, failed {failed}, mean call time {mean_seconds:.3} s, {rate:.0}/s"),
     }
 }

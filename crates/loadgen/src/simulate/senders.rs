@@ -1,10 +1,8 @@
 //! The senders of a simulation at work: start, interrupt, stop, and detection of a stalled run.
 //!
-//! Whatever ends a run, all senders are stopped before it returns.
+//! However a run ends, all senders are stopped before [`run_with_senders`] returns.
 
-use std::future::poll_fn;
-use std::task::Poll;
-use std::time::Duration;
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use tokio::task::JoinSet;
 
@@ -14,7 +12,7 @@ use postrider_core::clock::{Clock, Stopwatch};
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::background::BackgroundTasks;
 
-/// Time without progress after which the store is pinged.
+/// Time without progress after which the store is pinged: longer than a retry or a slow batch takes.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum time for the response to a ping.
@@ -30,15 +28,14 @@ pub async fn run_with_senders(
     sending: impl Future<Output = Result<()>>,
 ) -> Result<Duration> {
     let mut senders = start_senders(environment);
-    let watch = environment.intake_gateway().clock.stopwatch();
-    let result = tokio::select! {
-        result = interrupts.abort_at_second(sending, ABORT_CONSEQUENCE) => result,
+    let stopwatch = environment.intake_gateway().clock.stopwatch();
+    let sent = tokio::select! {
+        sent = interrupts.abort_at_second(sending, ABORT_CONSEQUENCE) => sent,
         failure = first_sender_failure(&mut senders) => Err(failure),
     };
-    let elapsed = watch.elapsed();
+    let elapsed = stopwatch.elapsed();
     let stopped = interrupts.abort_at_second(stop_senders(senders), ABORT_CONSEQUENCE).await;
-    result?;
-    stopped?;
+    sent.and(stopped)?;
     Ok(elapsed)
 }
 
@@ -60,10 +57,10 @@ fn start_senders(environment: &SimulationEnvironment) -> Vec<BackgroundTasks> {
 
 /// Waits until a task of any sender ends unexpectedly.
 async fn first_sender_failure(senders: &mut [BackgroundTasks]) -> Error {
-    let mut failures: Vec<_> = senders.iter_mut().map(|tasks| Box::pin(tasks.wait_for_failure())).collect();
+    let mut failures = senders.iter_mut().map(|tasks| Box::pin(tasks.wait_for_failure())).collect::<Vec<_>>();
     poll_fn(|context| {
-        let mut polled = failures.iter_mut().map(|failure| failure.as_mut().poll(context));
-        polled.find(Poll::is_ready).unwrap_or(Poll::Pending)
+        let mut polled_failures = failures.iter_mut().map(|failure| failure.as_mut().poll(context));
+        polled_failures.find(Poll::is_ready).unwrap_or(Poll::Pending)
     })
     .await
 }
@@ -108,10 +105,10 @@ impl<'e> StallDetector<'e> {
             return Ok(());
         }
         let ping = self.environment.intake_gateway().store.ping();
-        let response = tokio::time::timeout(STORE_PING_TIMEOUT, ping).await;
-        let response =
-            response.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, "no response in time")));
-        response.map_err(|error| {
+        let ping_result = tokio::time::timeout(STORE_PING_TIMEOUT, ping).await;
+        let ping_result =
+            ping_result.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, "no response in time")));
+        ping_result.map_err(|error| {
             let message = format!("simulation stopped: the store is unavailable: {error}");
             Error::with_source(ErrorKind::Unavailable, message, error)
         })

@@ -6,10 +6,9 @@
 use std::fmt::Write;
 
 use super::options::SimulateOptions;
-use super::theory::{Expectation, SimulationRun, expectations};
-use crate::rate::{format_rate, to_f64};
-use postrider_core::duration::format_duration;
-use postrider_core::report::Report;
+use super::theory::{Expectation, SimulationRun, expectations, mean_seconds};
+use crate::rate::format_rate;
+use postrider_core::{duration::format_duration, report::Report};
 
 /// Returns the text of a run with single messages.
 pub fn render_result(
@@ -63,15 +62,12 @@ fn write_senders(text: &mut String, options: &SimulateOptions, run: &SimulationR
         "sender", "mean", "failure", "calls", "failed", "average"
     );
     for (index, (sender, stats)) in options.senders.iter().zip(&run.senders).enumerate() {
-        let average = if stats.calls == 0 {
-            "-".to_owned()
-        } else {
-            format!("{:.4} s", stats.seconds / to_f64(stats.calls))
-        };
-        let name = format!("sender-{}", index + 1);
+        let average = mean_seconds(std::slice::from_ref(stats));
+        let average = average.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.4} s"));
+        let sender_name = format!("sender-{}", index + 1);
         let _ = writeln!(
             text,
-            "{name:<12} {:>8} {:>8} {:>10} {:>10} {average:>12}",
+            "{sender_name:<12} {:>8} {:>8} {:>10} {:>10} {average:>12}",
             format_duration(sender.mean_time),
             sender.failure_rate,
             stats.calls,

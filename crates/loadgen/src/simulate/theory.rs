@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::options::SimulateOptions;
-use crate::rate::to_f64;
+use crate::{mock_sender::MockSender, rate::to_f64};
 use postrider_core::report::Report;
 
 /// Width of the range, in standard deviations.
@@ -15,50 +15,41 @@ const STANDARD_DEVIATIONS_MAX: f64 = 4.0;
 /// Variance below which a count must equal its expected value.
 const VARIANCE_NEGLIGIBLE: f64 = 1e-4;
 
-/// Work of one sender.
+/// The calls of one sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SenderStats {
-    /// Number of calls.
     pub calls: u64,
-    /// Number of failed calls.
     pub failed_calls: u64,
     /// Total time of the calls, in seconds.
     pub seconds: f64,
 }
 
-/// Measured values of a run with single messages.
+/// Measured values of a run with single messages. The numbers of messages come from the metrics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SimulationRun {
-    /// Duration of the run.
     pub elapsed: Duration,
     /// Work of each sender, in the order of the options.
     pub senders: Vec<SenderStats>,
     /// Maximum number of tries of a message.
     pub tries_max: u32,
-    /// Accepted messages, from the metrics.
     pub accepted: u64,
-    /// Sent messages, from the metrics.
     pub sent: u64,
-    /// Failed messages, from the metrics.
     pub failed: u64,
-    /// True if the run was interrupted.
     pub is_interrupted: bool,
 }
 
 impl SimulationRun {
-    fn sum(&self, of: impl Fn(&SenderStats) -> u64) -> u64 {
-        self.senders.iter().map(of).sum()
+    fn call_count(&self) -> u64 {
+        self.senders.iter().map(|stats| stats.calls).sum()
     }
 }
 
 /// A measured value beside its expected value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
-    /// Name of the value.
     pub name: &'static str,
-    /// Its unit; empty for a count.
+    /// Unit of the value; empty for a count.
     pub unit: &'static str,
-    /// Measured value.
     pub actual: f64,
     /// Expected value; none when nothing is expected.
     pub expected: Option<f64>,
@@ -67,17 +58,15 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// Returns the expectation of the number of events in independent trials, given as pairs of trials and probability.
-    pub fn binomial(
-        name: &'static str,
-        actual: u64,
-        trials: impl Iterator<Item = (u64, f64)> + Clone,
-    ) -> Self {
-        let trials = trials.map(|(count, probability)| (to_f64(count), probability));
-        let total: f64 = trials.clone().map(|(count, _)| count).sum();
-        let expected: f64 = trials.clone().map(|(count, probability)| count * probability).sum();
-        let variance: f64 =
-            trials.map(|(count, probability)| count * probability * (1.0 - probability)).sum();
+    /// Returns the expected number of events in independent trials. `trials` are pairs: a number of trials and the
+    /// probability of the event in each.
+    pub fn binomial(name: &'static str, actual: u64, trials: impl IntoIterator<Item = (u64, f64)>) -> Self {
+        let (mut trial_count, mut expected, mut variance) = (0.0, 0.0, 0.0);
+        for (count, probability) in trials {
+            trial_count += to_f64(count);
+            expected += to_f64(count) * probability;
+            variance += to_f64(count) * probability * (1.0 - probability);
+        }
         // Four deviations of a rare event are less than one event.
         let variance_min = if variance < VARIANCE_NEGLIGIBLE { 0.0 } else { 1.0 };
         let spread = STANDARD_DEVIATIONS_MAX * variance.max(variance_min).sqrt();
@@ -86,7 +75,7 @@ impl Expectation {
             unit: "",
             actual: to_f64(actual),
             expected: Some(expected),
-            range: Some(((expected - spread).max(0.0), (expected + spread).min(total))),
+            range: Some(((expected - spread).max(0.0), (expected + spread).min(trial_count))),
         }
     }
 
@@ -139,36 +128,37 @@ pub fn expectations(options: &SimulateOptions, run: &SimulationRun) -> Vec<Expec
 fn expect_failed_calls(options: &SimulateOptions, run: &SimulationRun) -> Expectation {
     let senders = options.senders.iter().zip(&run.senders);
     let trials = senders.map(|(sender, stats)| (stats.calls, sender.failure_rate));
-    Expectation::binomial("failed calls", run.sum(|stats| stats.failed_calls), trials)
+    let failed_calls = run.senders.iter().map(|stats| stats.failed_calls).sum();
+    Expectation::binomial("failed calls", failed_calls, trials)
 }
 
-/// With retries a message fails when every try fails: at most as often as if the least reliable sender made all tries.
+/// Returns the expected number of failed messages with retries. A message fails when every try fails: at most as often as
+/// if the least reliable sender made all tries.
 fn expect_exhausted(options: &SimulateOptions, run: &SimulationRun) -> Expectation {
-    let rates = options.senders.iter().map(|sender| sender.failure_rate);
+    let failure_rates = options.senders.iter().map(|sender| sender.failure_rate);
     let tries_max = i32::try_from(run.tries_max).unwrap_or(i32::MAX);
-    let probability = rates.fold(0.0, f64::max).powi(tries_max);
-    let trials = std::iter::once((run.accepted, probability));
+    let exhaustion_probability = failure_rates.fold(0.0, f64::max).powi(tries_max);
+    let trials = [(run.accepted, exhaustion_probability)];
     let expectation = Expectation::binomial("failed messages", run.failed, trials);
     Expectation { range: expectation.range.map(|(_, max)| (0.0, max)), ..expectation }
 }
 
 fn expect_mean_call_time(options: &SimulateOptions, run: &SimulationRun) -> Expectation {
     let senders = options.senders.iter().zip(&run.senders);
-    let seconds: f64 =
+    let expected_seconds: f64 =
         senders.map(|(sender, stats)| sender.mean_time.as_secs_f64() * to_f64(stats.calls)).sum();
     let actual = mean_seconds(&run.senders).unwrap_or(0.0);
-    Expectation::time("mean call time", actual, seconds / to_f64(run.sum(|stats| stats.calls)))
+    Expectation::time("mean call time", actual, expected_seconds / to_f64(run.call_count()))
 }
 
-/// All senders work until no message is left: the number of calls divided by the calls per second of all senders.
+/// Returns the expected time of the run. All senders work until no message is left: the time is the number of calls
+/// divided by the calls per second of all senders.
 fn expect_total_time(options: &SimulateOptions, run: &SimulationRun) -> Expectation {
-    let rates = options
-        .senders
-        .iter()
-        .map(|sender| f64::from(options.concurrency_of(*sender)) / sender.mean_time.as_secs_f64());
-    let expected = match run.sum(|stats| stats.calls) {
+    let call_rate =
+        |sender: &MockSender| f64::from(options.concurrency_of(*sender)) / sender.mean_time.as_secs_f64();
+    let expected = match run.call_count() {
         0 => f64::NAN,
-        calls => to_f64(calls) / rates.sum::<f64>(),
+        calls => to_f64(calls) / options.senders.iter().map(call_rate).sum::<f64>(),
     };
     Expectation::time("total time", run.elapsed.as_secs_f64(), expected)
 }
@@ -201,12 +191,12 @@ pub type SourceCount = (&'static str, u64);
 
 /// Returns a text for each count that two sources disagree on: `accepted: metrics 10, report 9`.
 pub fn find_mismatches(pairs: &[(&str, SourceCount, SourceCount)]) -> Vec<String> {
-    let unequal = pairs.iter().filter(|(_, (_, a), (_, b))| a != b);
-    unequal
-        .map(|(count_name, (source_a, a), (source_b, b))| {
-            format!("{count_name}: {source_a} {a}, {source_b} {b}")
-        })
-        .collect()
+    let unequal_pairs = pairs.iter().filter(|(_, (_, first), (_, second))| first != second);
+    let describe =
+        |(count_name, (first_source, first), (second_source, second)): &(&str, SourceCount, SourceCount)| {
+            format!("{count_name}: {first_source} {first}, {second_source} {second}")
+        };
+    unequal_pairs.map(describe).collect()
 }
 
 /// Returns the names of the values outside their range.

@@ -6,25 +6,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::advisory_locks::{AdvisoryLock, lock_shared};
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::event_outbox::insert_events;
-use super::group_commit::BatchOperation;
 use super::idempotency::{self, IdempotencyRecord, IdempotencyRecords, KeyHash};
 use super::pool::{PgTransaction, bind, column};
-use super::suppressed::SuppressedAddresses;
-use super::user_throttle;
-use crate::accept::SUPPRESSED_REASON;
-use crate::events::NewEvent;
-use crate::rollups::HOUR_MS;
-use crate::rows::deliveries::StateColumns;
+use super::{
+    errors::PgError, escape::escape_text, event_outbox::insert_events, group_commit::BatchOperation,
+    suppressed::SuppressedAddresses, user_throttle,
+};
 use crate::rows::{SqlRow, limit_to_sql, priority_rank};
-use postrider_core::clock::Timestamp;
-use postrider_core::contact;
+use crate::{accept::SUPPRESSED_REASON, events::NewEvent, rollups::HOUR_MS, rows::deliveries::StateColumns};
 use postrider_core::delivery::{DeliveryState, Failure};
-use postrider_core::event::EventTarget;
-use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewDelivery, NewMessage};
+use postrider_core::{clock::Timestamp, contact, event::EventTarget, id::DeliveryId};
 
 static ALLOCATE_NUMBERS: &str = sql!("postgres/accept/allocate_message_number");
 static SAVE_HOURS: &str = sql!("postgres/accept/save_hour");
@@ -46,9 +38,10 @@ impl BatchOperation for AcceptOperation {
         operations: &[Self],
     ) -> Result<Vec<Vec<Acceptance>>, PgError> {
         let messages = operations.iter().flat_map(|operation| &operation.0).collect::<Vec<_>>();
-        let mut results = accept(transaction, stored_hours, &messages).await?.into_iter();
-        let results_of = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
-        Ok(operations.iter().map(results_of).collect())
+        let mut acceptances = accept(transaction, stored_hours, &messages).await?.into_iter();
+        let acceptances_of_operation =
+            |operation: &Self| acceptances.by_ref().take(operation.0.len()).collect();
+        Ok(operations.iter().map(acceptances_of_operation).collect())
     }
 }
 
@@ -66,20 +59,19 @@ pub async fn accept(
     stored_hours: &mut HashSet<i64>,
     messages: &[&NewMessage],
 ) -> Result<Vec<Acceptance>, PgError> {
-    let now = messages.iter().map(|message| message.created_at.timestamp_millis());
-    let now = now.min().unwrap_or_default();
-    let keys = messages.iter().filter_map(|message| key_of(message));
-    let keys = keys.collect::<Vec<_>>();
+    let created_at = messages.iter().map(|message| message.created_at.timestamp_millis());
+    let now = created_at.min().unwrap_or_default();
+    let idempotency_keys = messages.iter().filter_map(|message| key_of(message)).collect::<Vec<_>>();
     let deliveries = messages.iter().flat_map(|message| &message.deliveries);
     let new_count = messages.iter().filter(|message| !message.replay_only).count();
     // The statements are pipelined: the server runs them in this order. Numbers that are not used leave gaps.
     let (records, suppressed, numbers) = tokio::join!(
-        idempotency::load(transaction, &keys, now),
+        idempotency::load(transaction, &idempotency_keys, now),
         SuppressedAddresses::load_for_deliveries(transaction, deliveries),
         allocate_numbers(transaction, new_count)
     );
-    let (mut records, suppressed, mut numbers) = (records?, suppressed?, numbers?.into_iter());
-    let mut results = vec![None; messages.len()];
+    let (mut records, suppressed, mut free_numbers) = (records?, suppressed?, numbers?.into_iter());
+    let mut acceptances = vec![None; messages.len()];
     let mut numbered = Vec::new();
     let mut first_with_key = HashMap::new();
     for (index, message) in messages.iter().copied().enumerate() {
@@ -89,37 +81,31 @@ pub async fn accept(
             continue;
         }
         if message.replay_only {
-            results[index] = Some(Acceptance::NothingToReplay);
+            acceptances[index] = Some(Acceptance::NothingToReplay);
             continue;
         }
         if message.deliveries.iter().all(|delivery| suppressed.contains_all_of(delivery)) {
-            results[index] = Some(Acceptance::Suppressed);
+            acceptances[index] = Some(Acceptance::Suppressed);
             continue;
         }
         first_with_key.extend(key.map(|key| (key, index)));
-        let number = numbers.next();
-        numbered.push(NumberedMessage {
-            index,
-            message,
-            number: number.ok_or_else(|| PgError::InvalidRow("a message number is missing".to_owned()))?,
-        });
+        let missing_number = || PgError::InvalidRow("a message number is missing".to_owned());
+        let number = free_numbers.next().ok_or_else(missing_number)?;
+        numbered.push(NumberedMessage { index, message, number });
     }
     save_idempotency_keys(transaction, &mut numbered, &mut records, now).await?;
     for (message, retry_after) in remove_throttled(transaction, &mut numbered, &mut records).await? {
-        results[message.index] = Some(Acceptance::Throttled { retry_after });
+        acceptances[message.index] = Some(Acceptance::Throttled { retry_after });
     }
     insert_messages(transaction, stored_hours, &numbered, &suppressed).await?;
-    for message in &numbered {
-        let number = message.number;
-        results[message.index] = Some(Acceptance::Stored { number });
+    for NumberedMessage { index, number, .. } in numbered {
+        acceptances[index] = Some(Acceptance::Stored { number });
     }
-    let result = |(message, result): (&&NewMessage, &Option<Acceptance>)| match result {
-        Some(result) => Ok(result.clone()),
-        None => find_replay(message, &records, |key| {
-            first_with_key.get(key).and_then(|index| results[*index].clone())
-        }),
+    let acceptance_or_replay = |(message, acceptance): (&&NewMessage, &Option<Acceptance>)| match acceptance {
+        Some(acceptance) => Ok(acceptance.clone()),
+        None => find_replay(message, &records, |key| acceptances[*first_with_key.get(key)?].clone()),
     };
-    messages.iter().zip(&results).map(result).collect()
+    messages.iter().zip(&acceptances).map(acceptance_or_replay).collect()
 }
 
 fn key_of(message: &NewMessage) -> Option<KeyHash> {
@@ -132,7 +118,7 @@ async fn remove_throttled<'m>(
     numbered: &mut Vec<NumberedMessage<'m>>,
     records: &mut IdempotencyRecords,
 ) -> Result<Vec<(NumberedMessage<'m>, Duration)>, PgError> {
-    let messages = column(numbered, |entry| entry.message);
+    let messages = column(numbered, |numbered| numbered.message);
     let mut waits = user_throttle::check_throttles(transaction, &messages).await?.into_iter();
     let mut throttled = Vec::new();
     for message in std::mem::take(numbered) {
@@ -141,9 +127,10 @@ async fn remove_throttled<'m>(
             None => numbered.push(message),
         }
     }
-    let keys = throttled.iter().filter_map(|(throttled, _)| key_of(throttled.message)).collect::<Vec<_>>();
-    records.retain(|key, _| !keys.contains(key));
-    idempotency::delete(transaction, &keys).await?;
+    let throttled_keys =
+        throttled.iter().filter_map(|(throttled, _)| key_of(throttled.message)).collect::<Vec<_>>();
+    records.retain(|key, _| !throttled_keys.contains(key));
+    idempotency::delete(transaction, &throttled_keys).await?;
     Ok(throttled)
 }
 
@@ -154,14 +141,14 @@ fn find_replay(
     records: &IdempotencyRecords,
     first_with_key: impl FnOnce(&KeyHash) -> Option<Acceptance>,
 ) -> Result<Acceptance, PgError> {
-    let missing = || PgError::InvalidRow("an idempotency key that was stored is missing".to_owned());
-    let idempotency = message.idempotency.as_ref().ok_or_else(missing)?;
+    let missing_key = || PgError::InvalidRow("an idempotency key that was stored is missing".to_owned());
+    let idempotency = message.idempotency.as_ref().ok_or_else(missing_key)?;
     match records.get(&idempotency.key) {
         Some(record) if record.request == idempotency.request => {
             Ok(Acceptance::Replayed { id: record.id, number: record.number })
         }
         Some(_) => Ok(Acceptance::KeyReused),
-        None => first_with_key(&idempotency.key).ok_or_else(missing),
+        None => first_with_key(&idempotency.key).ok_or_else(missing_key),
     }
 }
 
@@ -169,12 +156,13 @@ async fn allocate_numbers(transaction: &PgTransaction, count: usize) -> Result<V
     if count == 0 {
         return Ok(Vec::new());
     }
-    let count = limit_to_sql(count);
-    let (locked, rows) = tokio::join!(lock_shared(transaction, AdvisoryLock::MessageNumbers), async {
-        transaction.query(ALLOCATE_NUMBERS, bind![count]).await
-    });
+    let count = bind![limit_to_sql(count)];
+    let (locked, numbers) = tokio::join!(
+        lock_shared(transaction, AdvisoryLock::MessageNumbers),
+        transaction.query_all(ALLOCATE_NUMBERS, count, |row| row.integer("number"))
+    );
     locked?;
-    rows?.iter().map(|row| row.integer("number")).collect()
+    numbers
 }
 
 /// Stores the keys, and removes messages whose key another process has stored in the meantime.
@@ -186,16 +174,16 @@ async fn save_idempotency_keys(
 ) -> Result<(), PgError> {
     // Sorted by key, so that two processes do not deadlock.
     let mut requested_keys = BTreeMap::new();
-    for entry in numbered.iter() {
-        if let Some(idempotency) = &entry.message.idempotency {
-            requested_keys.insert(idempotency.key, (idempotency, entry.number, entry.message.id));
+    for NumberedMessage { message, number, .. } in numbered.iter() {
+        if let Some(idempotency) = &message.idempotency {
+            requested_keys.insert(idempotency.key, (idempotency, *number, message.id));
         }
     }
     if requested_keys.is_empty() {
         return Ok(());
     }
-    let keys = requested_keys.values().copied().collect::<Vec<_>>();
-    for key in idempotency::insert(transaction, &keys, now).await? {
+    let new_keys = requested_keys.values().copied().collect::<Vec<_>>();
+    for key in idempotency::insert(transaction, &new_keys, now).await? {
         if let Some((idempotency, number, id)) = requested_keys.remove(&key) {
             let request = idempotency.request;
             records.insert(key, IdempotencyRecord { request, number, id });
@@ -203,7 +191,7 @@ async fn save_idempotency_keys(
     }
     let stored_elsewhere = requested_keys.into_keys().collect::<Vec<_>>();
     records.extend(idempotency::load(transaction, &stored_elsewhere, now).await?);
-    numbered.retain(|entry| !key_of(entry.message).is_some_and(|key| stored_elsewhere.contains(&key)));
+    numbered.retain(|numbered| !key_of(numbered.message).is_some_and(|key| stored_elsewhere.contains(&key)));
     Ok(())
 }
 
@@ -217,46 +205,37 @@ async fn insert_messages(
         return Ok(());
     }
     save_hours(transaction, stored_hours, numbered).await?;
-    let messages = column(numbered, |entry| entry.message);
-    let targets = column(&messages, |message| message.event_target.as_ref().map(EventTarget::encode));
-    // Both statements are pipelined.
-    let (messages, deliveries) = tokio::join!(
-        async {
-            transaction
-                .execute(
-                    INSERT_MESSAGES,
-                    bind![
-                        column(numbered, |entry| entry.number),
-                        column(&messages, |message| message.id.bytes().to_vec()),
-                        column(&messages, |message| escape_text(&message.body)),
-                        column(&messages, |message| message.user.as_deref().map(escape_text)),
-                        column(&messages, |message| message.created_at.timestamp_millis()),
-                        column(&messages, |message| message.subject.as_deref().map(escape_text)),
-                        targets,
-                    ],
-                )
-                .await
-        },
-        insert_deliveries(transaction, numbered, suppressed),
+    let messages = column(numbered, |numbered| numbered.message);
+    let message_values = bind![
+        column(numbered, |numbered| numbered.number),
+        column(&messages, |message| message.id.bytes().to_vec()),
+        column(&messages, |message| escape_text(&message.body)),
+        column(&messages, |message| message.user.as_deref().map(escape_text)),
+        column(&messages, |message| message.created_at.timestamp_millis()),
+        column(&messages, |message| message.subject.as_deref().map(escape_text)),
+        column(&messages, |message| message.event_target.as_ref().map(EventTarget::encode)),
+    ];
+    // The two statements are pipelined. The first error is the cause: later ones say that the transaction is aborted.
+    let (messages_inserted, deliveries_inserted) = tokio::join!(
+        transaction.execute(INSERT_MESSAGES, message_values),
+        insert_deliveries(transaction, numbered, suppressed)
     );
-    messages?;
-    deliveries?;
+    messages_inserted.and(deliveries_inserted)?;
     insert_events(transaction, &failure_events(numbered, suppressed)).await
 }
 
 /// Returns the events of deliveries that fail at once.
 fn failure_events(numbered: &[NumberedMessage<'_>], suppressed: &SuppressedAddresses) -> Vec<NewEvent> {
     let mut events = Vec::new();
-    for entry in numbered {
-        let Some(target) = &entry.message.event_target else {
+    for NumberedMessage { message, number, .. } in numbered {
+        let Some(target) = &message.event_target else {
             continue;
         };
-        let now = entry.message.created_at;
-        for (index, delivery) in entry.message.deliveries.iter().enumerate() {
-            let state = initial_state(delivery, now, suppressed);
+        for (position, delivery) in message.deliveries.iter().enumerate() {
+            let state = initial_state(delivery, message.created_at, suppressed);
             if matches!(state, DeliveryState::Failed { .. }) {
-                let id = DeliveryId::from_position(entry.number, index);
-                events.push(NewEvent::new(id, target, &state, None, now));
+                let id = DeliveryId::from_position(*number, position);
+                events.push(NewEvent::new(id, target, &state, None, message.created_at));
             }
         }
     }
@@ -269,10 +248,10 @@ async fn save_hours(
     numbered: &[NumberedMessage<'_>],
 ) -> Result<(), PgError> {
     let mut first_numbers = BTreeMap::new();
-    for entry in numbered {
-        let hour = entry.message.created_at.timestamp_millis().div_euclid(HOUR_MS);
+    for NumberedMessage { message, number, .. } in numbered {
+        let hour = message.created_at.timestamp_millis().div_euclid(HOUR_MS);
         if !stored_hours.contains(&hour) {
-            first_numbers.entry(hour).or_insert(entry.number);
+            first_numbers.entry(hour).or_insert(*number);
         }
     }
     if first_numbers.is_empty() {
@@ -290,36 +269,31 @@ async fn insert_deliveries(
     suppressed: &SuppressedAddresses,
 ) -> Result<(), PgError> {
     let (mut ids, mut deliveries, mut states) = (Vec::new(), Vec::new(), Vec::new());
-    for entry in numbered {
-        for (index, delivery) in entry.message.deliveries.iter().enumerate() {
-            ids.push(DeliveryId::from_position(entry.number, index).0);
+    for NumberedMessage { message, number, .. } in numbered {
+        for (position, delivery) in message.deliveries.iter().enumerate() {
+            ids.push(DeliveryId::from_position(*number, position).0);
             deliveries.push(delivery);
-            states.push(initial_state(delivery, entry.message.created_at, suppressed));
+            states.push(initial_state(delivery, message.created_at, suppressed));
         }
     }
-    let states = column(&states, StateColumns::from_state);
-    transaction
-        .execute(
-            INSERT_DELIVERIES,
-            bind![
-                ids,
-                column(&deliveries, |delivery| delivery.channel.as_str()),
-                column(&deliveries, |delivery| delivery.address.as_str()),
-                column(&deliveries, |delivery| escape_text(&delivery.spelling)),
-                column(&deliveries, |delivery| i64::from(delivery.parts)),
-                column(&deliveries, |delivery| priority_rank(delivery.priority)),
-                column(&states, |state| state.state),
-                column(&states, |state| state.failure),
-                column(&states, |state| state.reason.map(escape_text)),
-                column(&deliveries, |delivery| i64::from(delivery.resends_left)),
-                column(&states, |state| state.due_at),
-                column(&deliveries, |delivery| delivery.expires_at.timestamp_millis()),
-                column(&states, |state| state.ended_at),
-                column(&deliveries, |delivery| contact::encode_contacts(&delivery.contacts)),
-            ],
-        )
-        .await?;
-    Ok(())
+    let state_columns = column(&states, StateColumns::from_state);
+    let values = bind![
+        ids,
+        column(&deliveries, |delivery| delivery.channel.as_str()),
+        column(&deliveries, |delivery| delivery.address.as_str()),
+        column(&deliveries, |delivery| escape_text(&delivery.spelling)),
+        column(&deliveries, |delivery| i64::from(delivery.parts)),
+        column(&deliveries, |delivery| priority_rank(delivery.priority)),
+        column(&state_columns, |state| state.state),
+        column(&state_columns, |state| state.failure),
+        column(&state_columns, |state| state.reason.map(escape_text)),
+        column(&deliveries, |delivery| i64::from(delivery.resends_left)),
+        column(&state_columns, |state| state.due_at),
+        column(&deliveries, |delivery| delivery.expires_at.timestamp_millis()),
+        column(&state_columns, |state| state.ended_at),
+        column(&deliveries, |delivery| contact::encode_contacts(&delivery.contacts)),
+    ];
+    transaction.execute(INSERT_DELIVERIES, values).await
 }
 
 /// Returns the state in which a delivery is stored.

@@ -7,23 +7,19 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::event_outbox::insert_events;
-use super::message_hours::first_number_since;
 use super::pool::{PgTransaction, bind, column};
-use super::read::message_number;
-use super::store::PostgresStore;
+use super::{
+    errors::PgError, escape::escape_text, event_outbox::insert_events, message_hours::first_number_since,
+    read::message_number, store::PostgresStore,
+};
 use crate::admin::UnclaimedDelivery;
 use crate::rows::deliveries::{StateColumns, decode_unclaimed_delivery};
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
 use crate::{AdminStore, Cancelled, DeliverySelection, SelectableStatus};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryState;
-use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::name::ConfigName;
-use postrider_core::queue_entry::QueueEntry;
+use postrider_core::{
+    clock::Timestamp, delivery::DeliveryState, error::Result, name::ConfigName, queue_entry::QueueEntry,
+};
 
 static BLOCK_CLAIMS: &str = sql!("postgres/claim/block_claims");
 static UNBLOCK_CLAIMS: &str = sql!("postgres/claim/unblock_claims");
@@ -36,19 +32,33 @@ static SELECT_FAILED: &str = sql!("postgres/read/select_failed");
 #[async_trait]
 impl AdminStore for PostgresStore {
     async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
-        let context = "cannot cancel the message";
-        run_transaction!(self.begin_write, context, |transaction| cancel_message(&transaction, id, now))
+        run_transaction!(self.begin_write, "cannot cancel the message", |transaction| {
+            cancel_message(transaction, id, now).await
+        })
     }
 
     async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
-        let context = "cannot cancel deliveries";
-        let ids = ids.iter().map(|id| id.0).collect::<Vec<_>>();
-        run_transaction!(self.begin_write, context, |transaction| cancel_deliveries(&transaction, &ids, now))
+        let ids = column(&ids, |id| id.0);
+        run_transaction!(self.begin_write, "cannot cancel deliveries", |transaction| {
+            cancel_deliveries(transaction, &ids, now).await
+        })
     }
 
     async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
-        let context = "cannot select deliveries";
-        run_transaction!(unlimited self.begin_read, context, |transaction| select_deliveries(&transaction, &selection))
+        let statement = match selection.status {
+            SelectableStatus::Waiting => SELECT_WAITING,
+            SelectableStatus::Failed => SELECT_FAILED,
+        };
+        let since = selection.since.map(|since| since.timestamp_millis());
+        let provider = selection.provider.as_ref().map(|name| name.as_str());
+        let limit = limit_to_sql(selection.limit);
+        run_long_transaction!(self.begin_read, "cannot select deliveries", |transaction| {
+            let Some(first_number) = first_number_since(transaction, selection.since).await? else {
+                return Ok(Vec::new());
+            };
+            let values = bind![first_number, since, provider, limit];
+            transaction.query_all(statement, values, |row| row.delivery_id("id")).await
+        })
     }
 
     async fn requeue(
@@ -57,13 +67,9 @@ impl AdminStore for PostgresStore {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<Vec<QueueEntry>> {
-        let context = "cannot requeue deliveries";
-        run_transaction!(self.begin_write, context, |transaction| requeue(
-            &transaction,
-            &ids,
-            now,
-            expires_at
-        ))
+        run_transaction!(self.begin_write, "cannot requeue deliveries", |transaction| {
+            requeue(transaction, &ids, now, expires_at).await
+        })
     }
 }
 
@@ -76,13 +82,10 @@ pub(super) async fn cancel_message(
     let Some(number) = message_number(transaction, id).await? else {
         return Ok(Cancelled::NotFound);
     };
-    let (first, last) = delivery_id_range(number);
-    let ids = (first..=last).collect::<Vec<_>>();
+    let (first_id, last_id) = delivery_id_range(number);
+    let ids = (first_id..=last_id).collect::<Vec<_>>();
     let channels = cancel_deliveries(transaction, &ids, now).await?;
-    if channels.is_empty() {
-        return Ok(Cancelled::TooLate);
-    }
-    Ok(Cancelled::Done(channels))
+    Ok(if channels.is_empty() { Cancelled::TooLate } else { Cancelled::Done(channels) })
 }
 
 async fn cancel_deliveries(
@@ -92,8 +95,7 @@ async fn cancel_deliveries(
 ) -> Result<Vec<ConfigName>, PgError> {
     let changes = plan_changes(transaction, ids, |state| state.cancel(now)).await?;
     save_changes(transaction, &changes, now, now).await?;
-    let channels = changes.into_iter().map(|change| change.delivery.channel);
-    Ok(channels.collect())
+    Ok(changes.into_iter().map(|change| change.delivery.channel).collect())
 }
 
 /// Requeues deliveries that no worker holds, and returns them.
@@ -103,34 +105,16 @@ pub(super) async fn requeue(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<Vec<QueueEntry>, PgError> {
-    let numbers = column(ids, |id| id.0);
-    let changes = plan_changes(transaction, &numbers, |state| state.requeue(now)).await?;
+    let numeric_ids = column(ids, |id| id.0);
+    let changes = plan_changes(transaction, &numeric_ids, |state| state.requeue(now)).await?;
     save_changes(transaction, &changes, now, expires_at).await?;
-    let mut changed =
-        changes.into_iter().map(|change| (change.delivery.id, change.delivery)).collect::<HashMap<_, _>>();
-    let entry = |id: &DeliveryId| {
-        let delivery = changed.remove(id)?;
+    let requeued = changes.into_iter().map(|change| (change.delivery.id, change.delivery));
+    let mut requeued = requeued.collect::<HashMap<_, _>>();
+    let queue_entry = |id: &DeliveryId| {
+        let delivery = requeued.remove(id)?;
         Some(QueueEntry { id: *id, channel: delivery.channel, due_at: now, priority: delivery.priority })
     };
-    Ok(ids.iter().filter_map(entry).collect())
-}
-
-async fn select_deliveries(
-    transaction: &PgTransaction,
-    selection: &DeliverySelection,
-) -> Result<Vec<DeliveryId>, PgError> {
-    let Some(first) = first_number_since(transaction, selection.since).await? else {
-        return Ok(Vec::new());
-    };
-    let statement = match selection.status {
-        SelectableStatus::Waiting => SELECT_WAITING,
-        SelectableStatus::Failed => SELECT_FAILED,
-    };
-    let since = selection.since.map(|since| since.timestamp_millis());
-    let provider = selection.provider.as_ref().map(|name| name.as_str());
-    let limit = limit_to_sql(selection.limit);
-    let rows = transaction.query(statement, bind![first, since, provider, limit]).await?;
-    rows.iter().map(|row| row.delivery_id("id")).collect()
+    Ok(ids.iter().filter_map(queue_entry).collect())
 }
 
 /// Fails the waiting deliveries to an address that is no longer active, except those that a worker holds.
@@ -140,12 +124,8 @@ pub async fn suppress_waiting(
     address: &str,
     now: Timestamp,
 ) -> Result<(), PgError> {
-    let rows = transaction.query(WAITING_FOR_ADDRESS, bind![escape_text(address), channel.as_str()]).await?;
-    let ids = rows.iter().map(|row| row.integer("id"));
-    let ids = ids.collect::<Result<Vec<_>, _>>()?;
-    if ids.is_empty() {
-        return Ok(());
-    }
+    let values = bind![escape_text(address), channel.as_str()];
+    let ids: Vec<i64> = transaction.query_all(WAITING_FOR_ADDRESS, values, |row| row.integer("id")).await?;
     let changes = plan_changes(transaction, &ids, |state| state.suppress(now)).await?;
     save_changes(transaction, &changes, now, now).await
 }
@@ -153,34 +133,35 @@ pub async fn suppress_waiting(
 /// A delivery and its next state.
 struct StateChange {
     delivery: UnclaimedDelivery,
-    next: DeliveryState,
+    next_state: DeliveryState,
 }
 
-/// Returns the changes of those deliveries that no worker holds and whose state `change` replaces.
+/// Returns the changes of those deliveries that no worker holds and for which `next_state` returns a state.
 async fn plan_changes(
     transaction: &PgTransaction,
     ids: &[i64],
-    change: impl Fn(&DeliveryState) -> Option<DeliveryState>,
+    next_state: impl Fn(&DeliveryState) -> Option<DeliveryState>,
 ) -> Result<Vec<StateChange>, PgError> {
-    let mut changes = Vec::new();
-    for delivery in load_unclaimed(transaction, ids).await? {
-        let next = change(&delivery.state);
-        changes.extend(next.map(|next| StateChange { delivery, next }));
-    }
-    Ok(changes)
+    let change = |delivery: UnclaimedDelivery| {
+        next_state(&delivery.state).map(|next_state| StateChange { delivery, next_state })
+    };
+    let unclaimed = load_unclaimed(transaction, ids).await?;
+    Ok(unclaimed.into_iter().filter_map(change).collect())
 }
 
 /// Returns those of the deliveries that no worker holds, and keeps workers from claiming them until the transaction
 /// ends.
 async fn load_unclaimed(transaction: &PgTransaction, ids: &[i64]) -> Result<Vec<UnclaimedDelivery>, PgError> {
-    let rows = transaction.query(BLOCK_CLAIMS, bind![ids.to_vec()]).await?;
-    let blocked = rows.iter().map(|row| row.integer("id"));
-    let blocked = blocked.collect::<Result<Vec<_>, _>>()?;
-    let rows = transaction.query(LOAD, bind![blocked]).await?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = bind![ids.to_vec()];
+    let blocked_ids: Vec<i64> = transaction.query_all(BLOCK_CLAIMS, ids, |row| row.integer("id")).await?;
+    let rows = transaction.query(LOAD, bind![blocked_ids]).await?;
     let deliveries = rows.iter().filter_map(|row| decode_unclaimed_delivery(row).transpose());
     let deliveries = deliveries.collect::<Result<_, _>>()?;
-    // A worker that claims one of them still waits for the end of this transaction, because the row may come back.
-    transaction.execute(UNBLOCK_CLAIMS, bind![blocked]).await?;
+    // A worker that claims one of the deliveries still waits for the end of this transaction, because its row may come back.
+    transaction.execute(UNBLOCK_CLAIMS, bind![blocked_ids]).await?;
     Ok(deliveries)
 }
 
@@ -194,21 +175,17 @@ async fn save_changes(
     if changes.is_empty() {
         return Ok(());
     }
-    let states = column(changes, |change| StateColumns::from_state(&change.next));
-    transaction
-        .execute(
-            SAVE_STATES,
-            bind![
-                column(changes, |change| change.delivery.id.0),
-                column(&states, |state| state.state),
-                column(&states, |state| state.failure),
-                column(&states, |state| state.reason.map(escape_text)),
-                column(&states, |state| state.due_at),
-                column(&states, |state| state.ended_at),
-                expires_at.timestamp_millis(),
-            ],
-        )
-        .await?;
-    let events = changes.iter().filter_map(|change| change.delivery.change_event(&change.next, now));
+    let state_columns = column(changes, |change| StateColumns::from_state(&change.next_state));
+    let values = bind![
+        column(changes, |change| change.delivery.id.0),
+        column(&state_columns, |state| state.state),
+        column(&state_columns, |state| state.failure),
+        column(&state_columns, |state| state.reason.map(escape_text)),
+        column(&state_columns, |state| state.due_at),
+        column(&state_columns, |state| state.ended_at),
+        expires_at.timestamp_millis(),
+    ];
+    transaction.execute(SAVE_STATES, values).await?;
+    let events = changes.iter().filter_map(|change| change.delivery.change_event(&change.next_state, now));
     insert_events(transaction, &events.collect::<Vec<_>>()).await
 }

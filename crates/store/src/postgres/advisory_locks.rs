@@ -30,10 +30,10 @@ pub enum AdvisoryLock {
 
 /// Takes a lock and waits for every other transaction that has it.
 pub async fn lock_exclusive(transaction: &PgTransaction, lock: AdvisoryLock) -> Result<(), PgError> {
-    transaction.query(LOCK_EXCLUSIVE, bind![lock as i64]).await.map(drop)
+    transaction.execute(LOCK_EXCLUSIVE, bind![lock as i64]).await
 }
 
 /// Takes a lock together with other transactions that take it shared.
 pub async fn lock_shared(transaction: &PgTransaction, lock: AdvisoryLock) -> Result<(), PgError> {
-    transaction.query(LOCK_SHARED, bind![lock as i64]).await.map(drop)
+    transaction.execute(LOCK_SHARED, bind![lock as i64]).await
 }

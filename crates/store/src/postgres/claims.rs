@@ -6,19 +6,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use super::errors::PgError;
-use super::group_commit::BatchOperation;
-use super::pool::{PgTransaction, bind};
-use super::suppressed::active_contacts;
+use tokio_postgres::Row;
+
+use super::pool::{PgTransaction, bind, column};
+use super::{errors::PgError, group_commit::BatchOperation, suppressed::active_contacts};
 use crate::rows::deliveries::decode_claimed_delivery;
 use crate::rows::{SqlRow, limit_to_sql};
 use postrider_core::capacity::{Capacity, round_robin};
-use postrider_core::clock::Timestamp;
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
-use postrider_core::queue_entry::QueueEntry;
-use postrider_core::round::ClaimedDelivery;
+use postrider_core::{
+    clock::Timestamp, id::DeliveryId, name::ConfigName, priority::Priority, queue_entry::QueueEntry,
+    round::ClaimedDelivery,
+};
 
 static DUE: &str = sql!("postgres/claim/select_due");
 static WAITING_CHANNELS: &str = sql!("postgres/claim/list_waiting_channels");
@@ -41,8 +39,8 @@ pub async fn due(
             limits.push(limit_to_sql(limit));
         }
     }
-    let rows = transaction.query(DUE, bind![now.timestamp_millis(), channels, limits]).await?;
-    let decode = |row: &tokio_postgres::Row| {
+    let values = bind![now.timestamp_millis(), channels, limits];
+    let decode_queue_entry = |row: &Row| {
         Ok(QueueEntry {
             id: row.delivery_id("id")?,
             due_at: row.time("due_at")?,
@@ -50,23 +48,23 @@ pub async fn due(
             priority: row.priority("priority")?,
         })
     };
-    let entries = rows.iter().map(decode).collect::<Result<_, PgError>>()?;
-    let (entries, _) = capacity.split(interleave_channels(entries), |entry| &entry.channel);
-    Ok(entries)
+    let due_entries = transaction.query_all(DUE, values, decode_queue_entry).await?;
+    let (due_entries, _) = capacity.split(interleave_channels(due_entries), |entry| &entry.channel);
+    Ok(due_entries)
 }
 
 /// Reorders entries: high priority first, and within a priority one entry of each channel in turn.
 fn interleave_channels(entries: Vec<QueueEntry>) -> Vec<QueueEntry> {
-    let count = entries.len();
+    let entry_count = entries.len();
     let (high, normal): (Vec<QueueEntry>, Vec<QueueEntry>) =
         entries.into_iter().partition(|entry| entry.priority == Priority::High);
-    let mut interleaved = Vec::with_capacity(count);
-    for entries in [high, normal] {
+    let mut interleaved = Vec::with_capacity(entry_count);
+    for entries_of_priority in [high, normal] {
         let mut by_channel: BTreeMap<ConfigName, Vec<QueueEntry>> = BTreeMap::new();
-        for entry in entries {
+        for entry in entries_of_priority {
             by_channel.entry(entry.channel.clone()).or_default().push(entry);
         }
-        interleaved.extend(round_robin(by_channel.into_values().collect(), count));
+        interleaved.extend(round_robin(by_channel.into_values().collect(), entry_count));
     }
     interleaved
 }
@@ -77,13 +75,14 @@ pub struct ClaimOperation {
     /// Time at which the deliveries must be due.
     pub now: Timestamp,
     pub lease: Duration,
-    /// Time of the call. The lease begins when the claim is written, which may be later.
+    /// Time of the call. The lease begins when the claim is written, which can be seconds later.
     pub requested_at: Instant,
 }
 
-/// A requested lease, in milliseconds since 1970.
+/// A requested lease. Times are in milliseconds since 1970.
 #[derive(Clone, Copy)]
 struct LeaseRequest {
+    /// Time at which the delivery must be due.
     now: i64,
     lease_expires_at: i64,
 }
@@ -111,36 +110,34 @@ impl BatchOperation for ClaimOperation {
         }
         let mut claimed = claim(transaction, &requests).await?;
         remove_suppressed_contacts(transaction, &mut claimed).await?;
-        let of_operation =
+        let claims_of_operation =
             |operation: &Self| operation.ids.iter().filter_map(|id| claimed.remove(id)).collect();
-        Ok(operations.iter().map(of_operation).collect())
+        Ok(operations.iter().map(claims_of_operation).collect())
     }
 }
 
-/// Acquires the free leases, and releases those of deliveries that turn out not to be due.
+/// Claims the deliveries whose leases are free. Releases the leases of deliveries that turn out not to be due.
 async fn claim(
     transaction: &PgTransaction,
     requests: &BTreeMap<i64, LeaseRequest>,
 ) -> Result<HashMap<DeliveryId, ClaimedDelivery>, PgError> {
-    let ids = requests.keys().copied().collect::<Vec<_>>();
-    let now = requests.values().map(|request| request.now).collect::<Vec<_>>();
-    let expires_at = requests.values().map(|request| request.lease_expires_at);
-    let expires_at = expires_at.collect::<Vec<_>>();
-    let mut acquired = BTreeMap::new();
-    for row in &transaction.query(ACQUIRE_LEASES, bind![ids, now, expires_at]).await? {
-        acquired.insert(row.integer("id")?, row.integer("claims")?);
-    }
+    let values = bind![
+        requests.keys().copied().collect::<Vec<_>>(),
+        requests.values().map(|request| request.now).collect::<Vec<_>>(),
+        requests.values().map(|request| request.lease_expires_at).collect::<Vec<_>>(),
+    ];
+    let decode_lease = |row: &Row| Ok((row.integer("id")?, row.integer("claims")?));
+    let acquired: BTreeMap<_, _> = transaction.query_all(ACQUIRE_LEASES, values, decode_lease).await?;
     if acquired.is_empty() {
         return Ok(HashMap::new());
     }
-    let (ids, claims): (Vec<i64>, Vec<i64>) = acquired.into_iter().unzip();
-    let now = ids.iter().filter_map(|id| Some(requests.get(id)?.now));
-    let now = now.collect::<Vec<_>>();
-    let mut numbers = ids.iter().map(|id| DeliveryId(*id).message_number()).collect::<Vec<_>>();
-    numbers.dedup();
-    let rows = transaction.query(LOAD_CLAIMED, bind![ids, claims, now, numbers]).await?;
+    let (ids, claim_counts): (Vec<i64>, Vec<i64>) = acquired.into_iter().unzip();
+    let due_before = ids.iter().filter_map(|id| Some(requests.get(id)?.now)).collect::<Vec<_>>();
+    let mut message_numbers = column(&ids, |id| DeliveryId(*id).message_number());
+    message_numbers.dedup();
+    let values = bind![ids, claim_counts, due_before, message_numbers];
     let mut claimed = HashMap::with_capacity(ids.len());
-    for row in &rows {
+    for row in &transaction.query(LOAD_CLAIMED, values).await? {
         if row.bool("is_due")? {
             let delivery = decode_claimed_delivery(row)?;
             claimed.insert(delivery.id, delivery);

@@ -2,10 +2,9 @@
 //!
 //! The settings that `tokio-postgres` does not support (`verify-ca`, `verify-full`, `sslrootcert`, more values of
 //! `target_session_attrs`) are taken out of the URL and handled here. Each host gets a configuration of its own, so
-//! that a host that hangs costs only its own timeout.
+//! that a host that hangs costs only its own timeout. The crate `url` cannot parse a URL with several hosts.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
@@ -46,7 +45,7 @@ pub struct PgConnectionConfig {
     pub tls: PgTls,
     /// Maximum time to connect to one host.
     pub connect_timeout: Duration,
-    /// True if connections are distributed over the hosts; otherwise the host that was used last is tried first.
+    /// True if connections are distributed over the hosts. If false, the host that was used last is tried first.
     pub is_load_balanced: bool,
 }
 
@@ -61,33 +60,29 @@ struct PgTlsSettings {
 /// Parses a store URL. `role` selects which of several hosts are used, unless the URL says it.
 pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
     let (urls, tls_settings) = split_hosts(url);
-    let (mode, trust) = parse_ssl_mode(tls_settings.sslmode.as_deref(), tls_settings.sslrootcert.as_deref())?;
-    let mut hosts = Vec::with_capacity(urls.len());
-    for url in &urls {
-        let config = url.parse::<Config>().map_err(|error| {
-            let context = "the store's URL is not a valid PostgreSQL URL";
-            Error::with_source(ErrorKind::Usage, context, error)
-        })?;
-        hosts.push(config);
-    }
+    let (ssl_mode, certificate_check) =
+        parse_ssl_mode(tls_settings.sslmode.as_deref(), tls_settings.sslrootcert.as_deref())?;
+    let hosts = urls.iter().map(|url| url.parse::<Config>()).collect::<std::result::Result<Vec<_>, _>>();
+    let mut hosts = hosts.map_err(|error| {
+        Error::with_source(ErrorKind::Usage, "the store's URL is not a valid PostgreSQL URL", error)
+    })?;
     let has_several_hosts = hosts.len() > 1 || hosts.iter().any(|host| host.get_hosts().len() > 1);
-    let target = session_attrs(tls_settings.target_session_attrs.as_deref(), has_several_hosts, role)?;
+    let session_attrs =
+        parse_session_attrs(tls_settings.target_session_attrs.as_deref(), has_several_hosts, role)?;
     let default_timeout =
         if has_several_hosts { MULTI_HOST_CONNECT_TIMEOUT } else { SINGLE_HOST_CONNECT_TIMEOUT };
-    let limit = |host: &Config| host.get_connect_timeout().copied();
-    let host_limit = hosts.iter().find_map(limit).unwrap_or(default_timeout);
-    let is_load_balanced = |host: &Config| host.get_load_balance_hosts() == LoadBalanceHosts::Random;
-    let is_load_balanced = hosts.iter().any(is_load_balanced);
+    let url_timeout = hosts.iter().find_map(|host| host.get_connect_timeout().copied());
+    let connect_timeout = url_timeout.unwrap_or(default_timeout);
+    let is_load_balanced = hosts.iter().any(|host| host.get_load_balance_hosts() == LoadBalanceHosts::Random);
     for host in &mut hosts {
-        host.ssl_mode(mode).target_session_attrs(target);
-        set_defaults(host, host_limit);
+        host.ssl_mode(ssl_mode).target_session_attrs(session_attrs).connect_timeout(connect_timeout);
+        set_defaults(host);
     }
-    Ok(PgConnectionConfig { hosts, tls: PgTls::new(trust)?, connect_timeout: host_limit, is_load_balanced })
+    Ok(PgConnectionConfig { hosts, tls: PgTls::new(&certificate_check)?, connect_timeout, is_load_balanced })
 }
 
-/// Sets timeouts, keepalives and the application name where the URL does not set them.
-fn set_defaults(host: &mut Config, host_limit: Duration) {
-    host.connect_timeout(host_limit);
+/// Sets the TCP timeout, keepalives and the application name where the URL does not set them.
+fn set_defaults(host: &mut Config) {
     if host.get_tcp_user_timeout().is_none() {
         host.tcp_user_timeout(TCP_USER_TIMEOUT);
     }
@@ -103,35 +98,36 @@ fn set_defaults(host: &mut Config, host_limit: Duration) {
 
 /// Splits a URL into one URL per host, without the settings that are handled here.
 fn split_hosts(url: &str) -> (Vec<String>, PgTlsSettings) {
-    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
-    let (user, rest) = rest.split_at(rest.find('@').map_or(0, |at| at + 1));
-    let (hosts, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let (path, settings) = rest.split_once('?').unwrap_or((rest, ""));
+    let (scheme, after_scheme) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+    let (user, after_user) = after_scheme.split_at(after_scheme.find('@').map_or(0, |at| at + 1));
+    let (hosts, after_hosts) = after_user.split_at(after_user.find(['/', '?']).unwrap_or(after_user.len()));
+    let (path, settings) = after_hosts.split_once('?').unwrap_or((after_hosts, ""));
     let mut tls_settings = PgTlsSettings::default();
-    let mut remaining = Vec::new();
+    let mut other_settings = Vec::new();
     for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
-        let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
-        let value = || Some(percent_decode_str(value).decode_utf8_lossy().into_owned());
-        match name {
-            "sslmode" => tls_settings.sslmode = value(),
-            "sslrootcert" => tls_settings.sslrootcert = value(),
-            "target_session_attrs" => tls_settings.target_session_attrs = value(),
-            _ => remaining.push(setting),
+        let (setting_name, encoded_value) = setting.split_once('=').unwrap_or((setting, ""));
+        let decoded_value = || Some(percent_decode_str(encoded_value).decode_utf8_lossy().into_owned());
+        match setting_name {
+            "sslmode" => tls_settings.sslmode = decoded_value(),
+            "sslrootcert" => tls_settings.sslrootcert = decoded_value(),
+            "target_session_attrs" => tls_settings.target_session_attrs = decoded_value(),
+            _ => other_settings.push(setting),
         }
     }
-    let remaining = remaining.join("&");
-    let host_url = |host| format!("{scheme}{user}{host}{path}?{remaining}");
+    let other_settings = other_settings.join("&");
+    let host_url = |host| format!("{scheme}{user}{host}{path}?{other_settings}");
     (hosts.split(',').map(host_url).collect(), tls_settings)
 }
 
-/// Parses `sslmode`. As in libpq, `require` with a root certificate verifies the issuer as `verify-ca` does.
-fn parse_ssl_mode(mode: Option<&str>, roots: Option<&str>) -> Result<(SslMode, CertificateCheck)> {
-    let roots_given = roots.map(|roots| match roots {
+/// Parses `sslmode` and `sslrootcert`. As in libpq, `require` with a root certificate verifies the issuer as `verify-ca`
+/// does.
+fn parse_ssl_mode(sslmode: Option<&str>, sslrootcert: Option<&str>) -> Result<(SslMode, CertificateCheck)> {
+    let named_roots = sslrootcert.map(|sslrootcert| match sslrootcert {
         "system" => Roots::System,
         file => Roots::File(PathBuf::from(file)),
     });
-    let roots = roots_given.clone().unwrap_or(Roots::System);
-    Ok(match (mode, roots_given) {
+    let roots = named_roots.clone().unwrap_or(Roots::System);
+    Ok(match (sslmode, named_roots) {
         (Some("disable"), _) => (SslMode::Disable, CertificateCheck::Unverified),
         (Some("verify-full"), _) | (None, Some(Roots::System)) => {
             (SslMode::Require, CertificateCheck::HostName(roots))
@@ -153,12 +149,13 @@ fn parse_ssl_mode(mode: Option<&str>, roots: Option<&str>) -> Result<(SslMode, C
     })
 }
 
-fn session_attrs(
-    requested: Option<&str>,
+/// Parses `target_session_attrs`. Without it, the role decides between several hosts.
+fn parse_session_attrs(
+    target_session_attrs: Option<&str>,
     has_several_hosts: bool,
     role: ServerRole,
 ) -> Result<TargetSessionAttrs> {
-    match requested {
+    match target_session_attrs {
         Some("read-write" | "primary") => Ok(TargetSessionAttrs::ReadWrite),
         Some("read-only" | "standby") => Ok(TargetSessionAttrs::ReadOnly),
         Some("any") => Ok(TargetSessionAttrs::Any),

@@ -7,12 +7,10 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::Client;
 
-use super::connection_config::PgConnectionConfig;
-use super::errors::PgError;
+use super::{connection_config::PgConnectionConfig, errors::PgError};
 
 /// Opens connections to the servers of a URL.
 pub struct PgConnector {
@@ -37,12 +35,12 @@ impl PgConnector {
         let connect = host.connect(self.config.tls.clone());
         let (client, connection) =
             timeout(self.config.connect_timeout, Box::pin(connect)).await.map_err(|_| PgError::Timeout)??;
-        let driver = tokio::spawn(async move {
+        let driver_task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 log::debug!("connection to the database server ended: {}", PgError::from(error));
             }
         });
-        Ok(PgConnection { client, driver })
+        Ok(PgConnection { client, driver_task })
     }
 }
 
@@ -51,15 +49,15 @@ impl Manager for PgConnector {
     type Error = PgError;
 
     async fn create(&self) -> Result<PgConnection, PgError> {
-        let hosts = self.config.hosts.len();
-        let first = if self.config.is_load_balanced {
+        let host_count = self.host_count();
+        let first_host = if self.config.is_load_balanced {
             self.first_host.fetch_add(1, Ordering::Relaxed)
         } else {
             self.first_host.load(Ordering::Relaxed)
         };
-        let mut most_specific = PgError::Timeout;
-        for step in 0..hosts {
-            let index = first.wrapping_add(step) % hosts;
+        let mut most_specific_error = PgError::Timeout;
+        for offset in 0..host_count {
+            let index = first_host.wrapping_add(offset) % host_count;
             match self.connect_to_host(index).await {
                 Ok(connection) => {
                     if !self.config.is_load_balanced {
@@ -67,11 +65,13 @@ impl Manager for PgConnector {
                     }
                     return Ok(connection);
                 }
-                Err(error) if error.is_at_least_as_specific_as(&most_specific) => most_specific = error,
+                Err(error) if error.is_at_least_as_specific_as(&most_specific_error) => {
+                    most_specific_error = error;
+                }
                 Err(_) => {}
             }
         }
-        Err(most_specific)
+        Err(most_specific_error)
     }
 
     async fn recycle(&self, connection: &mut PgConnection, _: &Metrics) -> RecycleResult<PgError> {
@@ -82,10 +82,10 @@ impl Manager for PgConnector {
     }
 }
 
-/// A connection and the task that drives it. Dropping it closes the connection.
+/// A connection and the task that drives it. Dropping a `PgConnection` closes the connection.
 pub struct PgConnection {
     client: Client,
-    driver: JoinHandle<()>,
+    driver_task: JoinHandle<()>,
 }
 
 impl Deref for PgConnection {
@@ -98,6 +98,6 @@ impl Deref for PgConnection {
 
 impl Drop for PgConnection {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.driver_task.abort();
     }
 }

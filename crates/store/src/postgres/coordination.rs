@@ -1,208 +1,189 @@
-//! State that processes share: the clock, rate limiters, provider health and controls, and job locks.
+//! State that processes share: the clock, provider health and controls, job locks, and the store secret.
 //!
-//! Every write of provider health, and the first row of a rate limiter, is serialised by an advisory lock.
+//! Every write of provider health is serialised by an advisory lock. Rate limiters are in [`super::rate_permits`].
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
+
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::group_commit::BatchOperation;
 use super::pool::{PgTransaction, bind};
+use super::{errors::PgError, escape::escape_text, rate_permits::RateOperation, store::PostgresStore};
 use crate::rows::SqlRow;
 use crate::rows::coordination::{
-    CircuitColumns, decode_health, decode_job_lock_owner, decode_provider_control, decode_rate_limiter,
+    CircuitColumns, decode_health, decode_job_lock_owner, decode_provider_control,
 };
-use crate::{ProbeDecision, RatePermit};
-use postrider_core::circuit_breaker::CircuitState;
-use postrider_core::clock::Timestamp;
+use crate::{CoordinationStore, ProbeDecision, RatePermit};
 use postrider_core::job::{JobLockResult, ScheduledJob};
-use postrider_core::name::ConfigName;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
-use postrider_core::rate_limit::{self, RateLimitRequest, RateLimiterState};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
+use postrider_core::{
+    circuit_breaker::CircuitState, clock::Timestamp, error::Result, name::ConfigName,
+    rate_limit::RateLimitRequest,
+};
 
-static CURRENT_TIME: &str = sql!("postgres/coordination/read_clock");
-static RATE_LIMITER: &str = sql!("postgres/coordination/read_rate_limiter");
-static SAVE_RATE_LIMITER: &str = sql!("common/coordination/save_rate_limiter");
-static ALL_HEALTH: &str = sql!("common/coordination/list_provider_health");
-static PROVIDER_HEALTH: &str = sql!("common/coordination/read_provider_health");
+static READ_CLOCK: &str = sql!("postgres/coordination/read_clock");
+static LIST_HEALTH: &str = sql!("common/coordination/list_provider_health");
+static READ_HEALTH: &str = sql!("common/coordination/read_provider_health");
 static SAVE_HEALTH: &str = sql!("common/coordination/save_provider_health");
-static PROVIDER_CONTROLS: &str = sql!("common/coordination/list_provider_controls");
-static SAVE_PROVIDER_CONTROL: &str = sql!("common/coordination/save_provider_control");
-static JOB_LOCK: &str = sql!("common/coordination/read_job_lock");
+static LIST_CONTROLS: &str = sql!("common/coordination/list_provider_controls");
+static SAVE_CONTROL: &str = sql!("common/coordination/save_provider_control");
+static READ_JOB_LOCK: &str = sql!("common/coordination/read_job_lock");
 static ACQUIRE_JOB_LOCK: &str = sql!("postgres/coordination/acquire_job_lock");
 static RENEW_JOB_LOCK: &str = sql!("postgres/coordination/renew_job_lock");
 static RELEASE_JOB_LOCK: &str = sql!("postgres/coordination/release_job_lock");
-static STORE_SECRET: &str = sql!("postgres/coordination/read_store_secret");
+static READ_STORE_SECRET: &str = sql!("postgres/coordination/read_store_secret");
 
-/// Returns the server's time.
-pub async fn current_time(transaction: &PgTransaction) -> Result<Timestamp, PgError> {
-    transaction.query_one(CURRENT_TIME, &[]).await?.time("now_ms")
-}
-
-/// Returns the store secret.
-pub async fn store_secret(transaction: &PgTransaction) -> Result<[u8; 32], PgError> {
-    transaction.query_one(STORE_SECRET, &[]).await?.bytes("bytes")
-}
-
-/// A request for rate permits. Requests for one provider are served together, in their order.
-pub struct RateOperation {
-    pub request: RateLimitRequest,
-    pub now: Timestamp,
-    /// Time of the call. Permits count from the transaction, which may begin later.
-    pub requested_at: Instant,
-}
-
-impl RateOperation {
-    fn provider(&self) -> &ConfigName {
-        &self.request.provider
+#[async_trait]
+impl CoordinationStore for PostgresStore {
+    async fn current_time(&self) -> Result<Timestamp> {
+        run_transaction!(self.begin_read, "cannot read the time of the store", |transaction| {
+            transaction.query_one(READ_CLOCK, &[]).await?.time("now_ms")
+        })
     }
 
-    /// Returns the caller's time, advanced by how long the request has waited, in whole seconds.
-    fn effective_now(&self) -> Timestamp {
-        self.now + Duration::from_secs(self.requested_at.elapsed().as_secs())
+    fn has_own_clock(&self) -> bool {
+        true
     }
-}
 
-impl BatchOperation for RateOperation {
-    type Output = Vec<RatePermit>;
-    /// Providers whose row exists. Rows are never deleted.
-    type BatchCache = HashSet<ConfigName>;
-    const ERROR_CONTEXT: &'static str = "cannot acquire rate permits";
+    async fn acquire_rate_permits(
+        &self,
+        request: RateLimitRequest,
+        now: Timestamp,
+    ) -> Result<Vec<RatePermit>> {
+        let requested_at = Instant::now();
+        self.rate_requests.run(RateOperation { request, now, requested_at }).await
+    }
 
-    async fn run(
-        transaction: &PgTransaction,
-        known: &mut HashSet<ConfigName>,
-        operations: &[Self],
-    ) -> Result<Vec<Self::Output>, PgError> {
-        if operations.iter().any(|operation| !known.contains(operation.provider())) {
-            // Taken before any row is locked: a transaction that waits for this lock holds no row that the holder needs.
+    async fn load_health(&self) -> Result<Vec<SharedHealth>> {
+        run_transaction!(self.begin_read, "cannot read provider health", |transaction| {
+            transaction.query_all(LIST_HEALTH, &[], decode_health).await
+        })
+    }
+
+    async fn report_health(&self, reports: Vec<HealthReport>, now: Timestamp) -> Result<Vec<ReportedHealth>> {
+        run_transaction!(self.begin_write, "cannot report provider health", |transaction| {
+            report_health(transaction, &reports, now).await
+        })
+    }
+
+    async fn acquire_probe(
+        &self,
+        provider: &ConfigName,
+        timeout: Duration,
+        now: Timestamp,
+    ) -> Result<ProbeDecision> {
+        run_transaction!(self.begin_write, "cannot acquire the probe", |transaction| {
             lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
-        }
-        let mut permits = vec![Vec::new(); operations.len()];
-        // Sorted by provider, so that two processes do not deadlock.
-        let mut order = (0..operations.len()).collect::<Vec<_>>();
-        order.sort_by_key(|index| operations[*index].provider().as_str());
-        for same_provider in order.chunk_by(|a, b| operations[*a].provider() == operations[*b].provider()) {
-            let first = &operations[same_provider[0]];
-            let mut state = load_rate_limiter(transaction, first.provider().as_str()).await?;
-            for index in same_provider {
-                let operation = &operations[*index];
-                let (next, acquired) =
-                    rate_limit::acquire_permits(state, &operation.request, operation.effective_now());
-                state = Some(next);
-                permits[*index] = acquired;
-            }
-            if let Some(state) = state {
-                save_rate_limiter(transaction, first, state).await?;
-            }
-            known.insert(first.provider().clone());
-        }
-        Ok(permits)
+            let Some(health) = read_health(transaction, provider).await? else {
+                return Ok(ProbeDecision::Denied(None));
+            };
+            let Some(probing) = health.with_probe_started(timeout, now) else {
+                return Ok(ProbeDecision::Denied(Some(health)));
+            };
+            save_health(transaction, &probing).await?;
+            Ok(ProbeDecision::Granted(probing))
+        })
     }
-}
 
-/// Returns a rate limiter, locked until the transaction ends.
-async fn load_rate_limiter(
-    transaction: &PgTransaction,
-    provider: &str,
-) -> Result<Option<RateLimiterState>, PgError> {
-    let mut row = transaction.query_optional(RATE_LIMITER, bind![provider]).await?;
-    if row.is_none() {
-        lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
-        row = transaction.query_optional(RATE_LIMITER, bind![provider]).await?;
+    async fn save_provider_control(&self, control: ProviderControl) -> Result<()> {
+        run_transaction!(self.begin_write, "cannot save the provider control", |transaction| {
+            save_provider_control(transaction, &control).await
+        })
     }
-    row.map(|row| decode_rate_limiter(&row)).transpose()
-}
 
-async fn save_rate_limiter(
-    transaction: &PgTransaction,
-    operation: &RateOperation,
-    state: RateLimiterState,
-) -> Result<(), PgError> {
-    let counted_at = state.counted_at.unwrap_or(operation.now);
-    let next_slot = state.next_slot.map(|slot| slot.timestamp_micros());
-    let cooldown_until = state.cooldown_until.map(|until| until.timestamp_millis());
-    transaction
-        .execute(
-            SAVE_RATE_LIMITER,
-            bind![
-                operation.provider().as_str(),
-                state.tokens_micros,
-                counted_at.timestamp_millis(),
-                next_slot,
-                cooldown_until,
-            ],
-        )
-        .await?;
-    Ok(())
-}
+    async fn provider_controls(&self) -> Result<Vec<ProviderControl>> {
+        run_transaction!(self.begin_read, "cannot read provider controls", |transaction| {
+            transaction.query_all(LIST_CONTROLS, &[], decode_provider_control).await
+        })
+    }
 
-/// Returns the shared health of all providers.
-pub async fn load_health(transaction: &PgTransaction) -> Result<Vec<SharedHealth>, PgError> {
-    let rows = transaction.query(ALL_HEALTH, &[]).await?;
-    rows.iter().map(decode_health).collect()
+    async fn acquire_job_lock(
+        &self,
+        job: ScheduledJob,
+        process_name: &str,
+        now: Timestamp,
+        hold: Duration,
+    ) -> Result<JobLockResult> {
+        let expires_at = (now + hold).timestamp_millis();
+        // A lock that expires later than this was set by a wrong clock.
+        let expires_at_max = (now + hold * 2).timestamp_millis();
+        run_transaction!(self.begin_write, "cannot acquire the job lock", |transaction| {
+            let values =
+                bind![job.as_str(), process_name, now.timestamp_millis(), expires_at, expires_at_max];
+            if transaction.execute_and_count(ACQUIRE_JOB_LOCK, values).await? > 0 {
+                return Ok(JobLockResult::Acquired);
+            }
+            let owner_row = transaction.query_one(READ_JOB_LOCK, bind![job.as_str()]).await?;
+            decode_job_lock_owner(&owner_row).map(JobLockResult::Busy)
+        })
+    }
+
+    async fn renew_job_lock(
+        &self,
+        job: ScheduledJob,
+        process_name: &str,
+        expires_at: Timestamp,
+    ) -> Result<bool> {
+        run_transaction!(self.begin_write, "cannot renew the job lock", |transaction| {
+            let values = bind![job.as_str(), process_name, expires_at.timestamp_millis()];
+            Ok(transaction.execute_and_count(RENEW_JOB_LOCK, values).await? > 0)
+        })
+    }
+
+    async fn release_job_lock(
+        &self,
+        job: ScheduledJob,
+        process_name: &str,
+        expires_at: Timestamp,
+    ) -> Result<()> {
+        run_transaction!(self.begin_write, "cannot release the job lock", |transaction| {
+            let values = bind![job.as_str(), process_name, expires_at.timestamp_millis()];
+            transaction.execute(RELEASE_JOB_LOCK, values).await
+        })
+    }
+
+    async fn store_secret(&self) -> Result<[u8; 32]> {
+        run_transaction!(self.begin_read, "cannot read the store secret", |transaction| {
+            transaction.query_one(READ_STORE_SECRET, &[]).await?.bytes("bytes")
+        })
+    }
 }
 
 /// Merges reports into the shared health and returns the results.
-pub async fn report_health(
+async fn report_health(
     transaction: &PgTransaction,
     reports: &[HealthReport],
     now: Timestamp,
 ) -> Result<Vec<ReportedHealth>, PgError> {
     lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
-    let mut results = Vec::with_capacity(reports.len());
+    let mut reported = Vec::with_capacity(reports.len());
     for report in reports {
-        let before = provider_health(transaction, report.provider.as_str()).await?;
-        let after = ReportedHealth::after(before.clone(), report.clone(), now);
-        if before.as_ref() != Some(&after.shared) {
-            save_health(transaction, &after.shared).await?;
+        let health_before = read_health(transaction, &report.provider).await?;
+        let health_after = ReportedHealth::after(health_before.clone(), report.clone(), now);
+        if health_before.as_ref() != Some(&health_after.shared) {
+            save_health(transaction, &health_after.shared).await?;
         }
-        results.push(after);
+        reported.push(health_after);
     }
-    Ok(results)
-}
-
-/// Decides whether the caller may probe a provider.
-pub async fn acquire_probe(
-    transaction: &PgTransaction,
-    provider: &str,
-    timeout: Duration,
-    now: Timestamp,
-) -> Result<ProbeDecision, PgError> {
-    lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
-    let Some(health) = provider_health(transaction, provider).await? else {
-        return Ok(ProbeDecision::Denied(None));
-    };
-    let Some(probing) = health.with_probe_started(timeout, now) else {
-        return Ok(ProbeDecision::Denied(Some(health)));
-    };
-    save_health(transaction, &probing).await?;
-    Ok(ProbeDecision::Granted(probing))
+    Ok(reported)
 }
 
 /// Saves an operator's command. Resuming a provider also closes its circuit breaker.
-pub async fn save_provider_control(
+async fn save_provider_control(
     transaction: &PgTransaction,
     control: &ProviderControl,
 ) -> Result<(), PgError> {
     lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
-    let provider = control.provider.as_str();
-    transaction
-        .execute(
-            SAVE_PROVIDER_CONTROL,
-            bind![
-                provider,
-                control.action.as_str(),
-                escape_text(&control.requested_by),
-                control.at.timestamp_millis(),
-            ],
-        )
-        .await?;
+    let values = bind![
+        control.provider.as_str(),
+        control.action.as_str(),
+        escape_text(&control.requested_by),
+        control.at.timestamp_millis(),
+    ];
+    transaction.execute(SAVE_CONTROL, values).await?;
     if control.action == ControlAction::Resume
-        && let Some(health) = provider_health(transaction, provider).await?
+        && let Some(health) = read_health(transaction, &control.provider).await?
         && health.circuit != CircuitState::Closed
     {
         save_health(transaction, &health.resumed(control.at)).await?;
@@ -210,88 +191,24 @@ pub async fn save_provider_control(
     Ok(())
 }
 
-/// Returns the last command for each provider.
-pub async fn provider_controls(transaction: &PgTransaction) -> Result<Vec<ProviderControl>, PgError> {
-    let rows = transaction.query(PROVIDER_CONTROLS, &[]).await?;
-    rows.iter().map(decode_provider_control).collect()
-}
-
-async fn provider_health(
+async fn read_health(
     transaction: &PgTransaction,
-    provider: &str,
+    provider: &ConfigName,
 ) -> Result<Option<SharedHealth>, PgError> {
-    let row = transaction.query_optional(PROVIDER_HEALTH, bind![provider]).await?;
-    row.map(|row| decode_health(&row)).transpose()
+    transaction.query_optional(READ_HEALTH, bind![provider.as_str()], decode_health).await
 }
 
 async fn save_health(transaction: &PgTransaction, health: &SharedHealth) -> Result<(), PgError> {
     let circuit = CircuitColumns::from_circuit(&health.circuit);
-    transaction
-        .execute(
-            SAVE_HEALTH,
-            bind![
-                health.provider.as_str(),
-                circuit.circuit,
-                circuit.open_until,
-                circuit.backoff_factor,
-                circuit.reason.map(escape_text),
-                health.cooldown_until.map(|until| until.timestamp_millis()),
-                health.since.timestamp_millis(),
-                health.version,
-            ],
-        )
-        .await?;
-    Ok(())
-}
-
-/// Acquires a job lock for `hold`, or returns its owner.
-pub async fn acquire_job_lock(
-    transaction: &PgTransaction,
-    job: ScheduledJob,
-    process_name: &str,
-    now: Timestamp,
-    hold: Duration,
-) -> Result<JobLockResult, PgError> {
-    let acquired = transaction
-        .execute(
-            ACQUIRE_JOB_LOCK,
-            bind![
-                job.as_str(),
-                process_name,
-                now.timestamp_millis(),
-                (now + hold).timestamp_millis(),
-                // A lock that expires later than this was set by a wrong clock.
-                (now + hold * 2).timestamp_millis(),
-            ],
-        )
-        .await?;
-    if acquired > 0 {
-        return Ok(JobLockResult::Acquired);
-    }
-    let row = transaction.query_one(JOB_LOCK, bind![job.as_str()]).await?;
-    decode_job_lock_owner(&row).map(JobLockResult::Busy)
-}
-
-/// Renews a job lock; returns false if the process does not hold it.
-pub async fn renew_job_lock(
-    transaction: &PgTransaction,
-    job: ScheduledJob,
-    process_name: &str,
-    expires_at: Timestamp,
-) -> Result<bool, PgError> {
-    let expires_at = expires_at.timestamp_millis();
-    let renewed = transaction.execute(RENEW_JOB_LOCK, bind![job.as_str(), process_name, expires_at]).await?;
-    Ok(renewed > 0)
-}
-
-/// Marks the job as done and keeps its lock until `expires_at`, so that it does not run again earlier.
-pub async fn release_job_lock(
-    transaction: &PgTransaction,
-    job: ScheduledJob,
-    process_name: &str,
-    expires_at: Timestamp,
-) -> Result<(), PgError> {
-    let expires_at = expires_at.timestamp_millis();
-    transaction.execute(RELEASE_JOB_LOCK, bind![job.as_str(), process_name, expires_at]).await?;
-    Ok(())
+    let values = bind![
+        health.provider.as_str(),
+        circuit.circuit,
+        circuit.open_until,
+        circuit.backoff_factor,
+        circuit.reason.map(escape_text),
+        health.cooldown_until.map(|until| until.timestamp_millis()),
+        health.since.timestamp_millis(),
+        health.version,
+    ];
+    transaction.execute(SAVE_HEALTH, values).await
 }

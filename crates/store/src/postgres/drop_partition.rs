@@ -1,10 +1,9 @@
 //! Drops whole months: detaches a partition from the tables, adds its counts to the pruned rollups, then drops it.
 //!
-//! The report counts the partition at every moment. Detaching needs an exclusive lock; if the tables are in use, the
+//! The report counts the partition at all times. Detaching needs an exclusive lock; if the tables are in use, the
 //! partition stays, because waiting for the lock would block every later transaction.
 
-use tokio_postgres::Row;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{Row, error::SqlState};
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::errors::PgError;
@@ -25,7 +24,7 @@ static CORRECT_ADDRESSES: &str = sql!("postgres/maintenance/correct_partition_ad
 static ADD_PRUNED_ADDRESSES: &str = sql!("postgres/maintenance/add_partition_pruned_address_count");
 static DROP: &str = sql!("postgres/maintenance/drop_partition");
 
-/// Detaches one partition that can be dropped. Returns false if there is none, or if the tables are in use.
+/// Detaches one partition that can be dropped. Returns false if there is no such partition, or if the tables are in use.
 pub async fn detach_one(transaction: &PgTransaction, before: Timestamp) -> Result<bool, PgError> {
     let droppable = partitions::droppable(transaction, before).await?;
     let Some(partition) = droppable.into_iter().next() else {
@@ -47,8 +46,8 @@ async fn detach(transaction: &PgTransaction, partition: &Partition) -> Result<bo
     transaction.batch_execute(&partition_script(LOCK_TABLES, partition.index)).await?;
     // Another process may have detached it, or an operator may have requeued a delivery of it.
     let partitions = partitions::list(transaction).await?;
-    let is_same = |other: &Partition| other.index == partition.index && !other.is_detached;
-    if !partitions.iter().any(is_same) || partitions::has_waiting(transaction, partition).await? {
+    let is_still_attached = |listed: &Partition| listed.index == partition.index && !listed.is_detached;
+    if !partitions.iter().any(is_still_attached) || partitions::has_waiting(transaction, partition).await? {
         return Ok(false);
     }
     transaction.batch_execute(&partition_script(DETACH, partition.index)).await?;
@@ -63,25 +62,26 @@ pub async fn drop_detached(transaction: &PgTransaction) -> Result<usize, PgError
         return Ok(0);
     }
     let position = lock_rollup_position(transaction).await?;
-    let mut messages = 0;
+    let mut dropped_messages = 0;
+    // Listed again, because another process may have dropped partitions before this one got the lock.
     for partition in partitions::list(transaction).await? {
         if partition.is_detached {
-            messages += move_counts(transaction, partition.index, position).await?;
+            dropped_messages += move_counts(transaction, partition.index, position).await?;
             transaction.batch_execute(&partition_script(DROP, partition.index)).await?;
         }
     }
-    Ok(usize::try_from(messages).unwrap_or(usize::MAX))
+    Ok(usize::try_from(dropped_messages).unwrap_or(usize::MAX))
 }
 
 /// Moves the counts of a partition from the live to the pruned rollups, and returns the number of its messages.
 async fn move_counts(transaction: &PgTransaction, index: i64, position: i64) -> Result<i64, PgError> {
     let (mut live, mut pruned) = (RollupChanges::default(), RollupChanges::default());
-    let mut messages = 0;
+    let mut message_count = 0;
     for row in &transaction.query(&partition_script(DELIVERY_COUNTS, index), bind![position]).await? {
         let (counts, count) = (decode_delivery_counts(row)?, row.integer("count")?);
         counts.subtract_from(count, &mut live);
         counts.add_to(count, &mut pruned);
-        messages += if counts.is_first { count } else { 0 };
+        message_count += if counts.is_first { count } else { 0 };
     }
     for row in &transaction.query(&partition_script(ATTEMPT_COUNTS, index), bind![position]).await? {
         let (attempt, count) = (decode_attempt(row)?, row.integer("count")?);
@@ -94,7 +94,7 @@ async fn move_counts(transaction: &PgTransaction, index: i64, position: i64) -> 
     rollups::save_changes(&pruned, transaction, "pruned").await?;
     transaction.execute(&partition_script(ADD_PRUNED_ADDRESSES, index), &[]).await?;
     transaction.execute(&partition_script(CORRECT_ADDRESSES, index), bind![position]).await?;
-    Ok(messages)
+    Ok(message_count)
 }
 
 fn decode_delivery_counts(row: &Row) -> Result<DeliveryCounts, PgError> {

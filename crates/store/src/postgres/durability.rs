@@ -3,14 +3,13 @@
 //! Only warns, because a test server may need such settings. `synchronous_commit` needs no warning: each transaction
 //! sets it, see `sql/postgres/maintenance/begin_write.sql`.
 
-use super::errors::PgError;
-use super::pool::PgPool;
+use super::{errors::PgError, pool::PgPool};
 use crate::rows::SqlRow;
 
 #[cfg(test)]
 mod tests;
 
-static DURABILITY: &str = sql!("postgres/maintenance/read_durability_settings");
+static READ_SETTINGS: &str = sql!("postgres/maintenance/read_durability_settings");
 
 /// Logs a warning for each unsafe setting. Errors are ignored here: later operations report them.
 pub async fn warn_about_settings(pool: &PgPool) {
@@ -24,6 +23,7 @@ pub async fn warn_about_settings(pool: &PgPool) {
     }
 }
 
+/// The server settings that decide whether a commit survives a crash.
 struct DurabilitySettings {
     fsync: String,
     full_page_writes: String,
@@ -32,17 +32,17 @@ struct DurabilitySettings {
 
 async fn read_settings(pool: &PgPool) -> Result<DurabilitySettings, PgError> {
     let transaction = pool.begin_read().await?;
-    let row = transaction.query_one(DURABILITY, &[]).await;
-    let row = transaction.finish(row).await?;
+    let settings_row = transaction.query_one(READ_SETTINGS, &[]).await;
+    let settings_row = transaction.finish(settings_row).await?;
     Ok(DurabilitySettings {
-        fsync: row.text("fsync")?,
-        full_page_writes: row.text("full_page_writes")?,
-        synchronous_standby_names: row.text("synchronous_standby_names")?,
+        fsync: settings_row.text("fsync")?,
+        full_page_writes: settings_row.text("full_page_writes")?,
+        synchronous_standby_names: settings_row.text("synchronous_standby_names")?,
     })
 }
 
 impl DurabilitySettings {
-    fn warnings(&self, several_hosts: bool) -> Vec<&'static str> {
+    fn warnings(&self, has_several_hosts: bool) -> Vec<&'static str> {
         let mut warnings = Vec::new();
         if self.fsync == "off" {
             warnings.push(
@@ -56,7 +56,7 @@ impl DurabilitySettings {
                  the file system writes pages atomically",
             );
         }
-        if several_hosts && self.synchronous_standby_names.is_empty() {
+        if has_several_hosts && self.synchronous_standby_names.is_empty() {
             warnings.push(
                 "PostgreSQL replicates asynchronously: a failover to another host of the store's URL can lose the \
                  last acknowledged messages; name the replicas in synchronous_standby_names",

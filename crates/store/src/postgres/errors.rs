@@ -23,13 +23,13 @@ pub enum PgError {
     InvalidRow(String),
 }
 
-/// The reason why a server rejected a connection.
+/// The reason why no server can be used although it accepts connections.
 enum ServerRejection {
-    /// Its certificate is not valid.
+    /// The certificate of the server is not valid.
     Certificate,
-    /// It is not writable, or it is writable and a read-only server was requested.
+    /// The server is not writable, or it is writable and a read-only server was requested.
     ReadOnly,
-    /// It does not support TLS, or no version that we support.
+    /// The server does not support TLS, or no version of it that `rustls` supports.
     Tls,
 }
 
@@ -62,8 +62,8 @@ impl PgError {
 
     /// Returns whether the transaction conflicted with another one, so that a retry may succeed.
     pub fn is_transaction_conflict(&self) -> bool {
-        let conflicts = [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
-        self.code().is_some_and(|code| conflicts.contains(code))
+        let conflict_codes = [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
+        self.code().is_some_and(|code| conflict_codes.contains(code))
     }
 
     /// Returns whether another connection may succeed: this one broke, the server closes it, or the server is no longer
@@ -76,7 +76,7 @@ impl PgError {
         })
     }
 
-    /// Compares errors of several hosts: an error that a server reported is more specific than a failed connection.
+    /// Compares the errors of two hosts: an error that a server reported is more specific than a failed connection.
     pub fn is_at_least_as_specific_as(&self, other: &Self) -> bool {
         self.specificity() >= other.specificity()
     }
@@ -91,16 +91,15 @@ impl PgError {
         }
     }
 
-    /// Returns why the server rejected the connection.
+    /// Returns why the server cannot be used; none if it reported an SQL error or cannot be reached.
     fn server_rejection(&self) -> Option<ServerRejection> {
         let Self::Server(error) = self else { return None };
-        let cause = error.source()?;
-        let cause = cause.downcast_ref::<std::io::Error>();
-        let rustls = cause.and_then(|cause| cause.get_ref()?.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(_)) = rustls {
+        let io_error = error.source()?.downcast_ref::<std::io::Error>();
+        let tls_error = io_error.and_then(|io_error| io_error.get_ref()?.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::InvalidCertificate(_)) = tls_error {
             return Some(ServerRejection::Certificate);
         }
-        if cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied) {
+        if io_error.is_some_and(|io_error| io_error.kind() == std::io::ErrorKind::PermissionDenied) {
             return Some(ServerRejection::ReadOnly);
         }
         // `tokio-postgres` has no error kind for this.
@@ -125,8 +124,9 @@ impl PgError {
         if code.starts_with("28") || code.starts_with("3D") || code == "42501" {
             return ErrorKind::Usage;
         }
-        let transient = ["08", "53", "57", "58", "40", "55"];
-        if ["25006", "25P03"].contains(&code) || transient.iter().any(|class| code.starts_with(class)) {
+        let transient_classes = ["08", "53", "57", "58", "40", "55"];
+        if ["25006", "25P03"].contains(&code) || transient_classes.iter().any(|class| code.starts_with(class))
+        {
             return ErrorKind::Unavailable;
         }
         ErrorKind::Internal
@@ -180,7 +180,7 @@ impl std::fmt::Display for PgError {
             Self::Server(error) => {
                 error.fmt(out)?;
                 // The server's message without its detail line, which may contain rows.
-                match (error.as_db_error(), std::error::Error::source(error)) {
+                match (error.as_db_error(), error.source()) {
                     (Some(server_error), _) => {
                         write!(out, ": {} ({})", server_error.message(), server_error.code().code())
                     }

@@ -60,7 +60,8 @@ pub trait BatchOperation: Send + Sync + Sized + 'static {
 type ReplySender<P> = oneshot::Sender<Result<<P as BatchOperation>::Output>>;
 type OperationSender<P> = mpsc::Sender<(P, ReplySender<P>)>;
 
-/// Sends operations of one kind to their task. When it is dropped, the task completes the waiting operations and ends.
+/// Sends operations of one kind to their task. When the queue is dropped, the task completes the waiting operations and
+/// ends.
 pub struct GroupCommitQueue<P: BatchOperation> {
     pool: PgPool,
     stats: Arc<CommitStats>,
@@ -99,17 +100,17 @@ async fn run_batches<P: BatchOperation>(
 ) {
     let mut cache = P::BatchCache::default();
     let mut batch = Vec::with_capacity(BATCH_OPERATIONS_MAX);
-    let mut last = None;
+    let mut last_start = None;
     while waiting.recv_many(&mut batch, BATCH_OPERATIONS_MAX).await > 0 {
-        let since = last.map_or(P::BATCH_INTERVAL, |last: Instant| last.elapsed());
-        fill_batch(&mut waiting, &mut batch, P::BATCH_INTERVAL.saturating_sub(since)).await;
-        last = Some(Instant::now());
+        let since_last_start = last_start.map_or(P::BATCH_INTERVAL, |start: Instant| start.elapsed());
+        fill_batch(&mut waiting, &mut batch, P::BATCH_INTERVAL.saturating_sub(since_last_start)).await;
+        last_start = Some(Instant::now());
         let mut batches = vec![batch.drain(..).unzip::<P, ReplySender<P>, Vec<_>, Vec<_>>()];
         while let Some((mut operations, mut reply_senders)) = batches.pop() {
-            let began = Instant::now();
+            let started_at = Instant::now();
             match run_batch(&pool, &mut cache, &operations).await {
                 Ok(outputs) => {
-                    stats.record_commit(operations.len(), began.elapsed());
+                    stats.record_commit(operations.len(), started_at.elapsed());
                     for (reply_sender, output) in reply_senders.into_iter().zip(outputs) {
                         // The caller may have stopped waiting; its receiver is then gone.
                         drop(reply_sender.send(Ok(output)));
@@ -132,14 +133,14 @@ async fn run_batches<P: BatchOperation>(
 
 /// Receives operations until the batch is large enough or `timeout` has passed.
 async fn fill_batch<T>(waiting: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, timeout: Duration) {
-    let more = async {
+    let receive_more = async {
         while batch.len() < BATCH_OPERATIONS_ENOUGH
             && waiting.recv_many(batch, BATCH_OPERATIONS_MAX - batch.len()).await > 0
         {}
     };
     if !timeout.is_zero() {
         // After the timeout the batch stays as it is.
-        drop(tokio::time::timeout(timeout, more).await);
+        drop(tokio::time::timeout(timeout, receive_more).await);
     }
 }
 
@@ -151,8 +152,7 @@ async fn run_batch<P: BatchOperation>(
 ) -> Result<Vec<P::Output>, PgError> {
     let mut conflicts = 0;
     loop {
-        let outcome = run_batch_once(pool, cache, operations).await;
-        match outcome {
+        match run_batch_once(pool, cache, operations).await {
             Err(error) => {
                 *cache = P::BatchCache::default();
                 conflicts += 1;
@@ -160,7 +160,7 @@ async fn run_batch<P: BatchOperation>(
                     return Err(error);
                 }
             }
-            outputs => return outputs,
+            Ok(outputs) => return Ok(outputs),
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use tokio_postgres::Row;
+
 use super::errors::PgError;
 use super::pool::{PgTransaction, bind, column};
 use crate::rows::SqlRow;
-use postrider_core::id::MessageId;
-use postrider_core::message::Idempotency;
+use postrider_core::{id::MessageId, message::Idempotency};
 
 static FIND_KEYS: &str = sql!("postgres/accept/find_idempotency_key");
 static INSERT_KEYS: &str = sql!("postgres/accept/insert_idempotency_key");
@@ -34,8 +35,7 @@ pub async fn load(
     if keys.is_empty() {
         return Ok(IdempotencyRecords::new());
     }
-    let rows = transaction.query(FIND_KEYS, bind![to_sql(keys), now]).await?;
-    let decode = |row: &tokio_postgres::Row| {
+    let decode = |row: &Row| {
         let record = IdempotencyRecord {
             request: row.bytes("request")?,
             number: row.integer("number")?,
@@ -43,30 +43,25 @@ pub async fn load(
         };
         Ok((row.bytes("key")?, record))
     };
-    rows.iter().map(decode).collect()
+    transaction.query_all(FIND_KEYS, bind![to_sql(keys), now], decode).await
 }
 
-/// Stores keys with the numbers and ids of what they belong to, and returns those that no other process has stored.
-/// `keys` are sorted, so that two processes do not deadlock.
+/// Stores keys, each with the number and the id of its message or broadcast. Returns the keys that no other process has
+/// stored. `keys` are sorted, so that two processes do not deadlock.
 pub async fn insert(
     transaction: &PgTransaction,
     keys: &[(&Idempotency, i64, MessageId)],
     now: i64,
 ) -> Result<Vec<KeyHash>, PgError> {
-    let rows = transaction
-        .query(
-            INSERT_KEYS,
-            bind![
-                column(keys, |(idempotency, ..)| idempotency.key.to_vec()),
-                column(keys, |(idempotency, ..)| idempotency.request.to_vec()),
-                column(keys, |(_, number, _)| *number),
-                column(keys, |(.., id)| id.bytes().to_vec()),
-                column(keys, |(idempotency, ..)| idempotency.expires_at.timestamp_millis()),
-                now,
-            ],
-        )
-        .await?;
-    rows.iter().map(|row| row.bytes("key")).collect()
+    let values = bind![
+        column(keys, |(idempotency, ..)| idempotency.key.to_vec()),
+        column(keys, |(idempotency, ..)| idempotency.request.to_vec()),
+        column(keys, |(_, number, _)| *number),
+        column(keys, |(.., id)| id.bytes().to_vec()),
+        column(keys, |(idempotency, ..)| idempotency.expires_at.timestamp_millis()),
+        now,
+    ];
+    transaction.query_all(INSERT_KEYS, values, |row| row.bytes("key")).await
 }
 
 /// Deletes keys.

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::event_outbox::insert_events;
 use super::pool::{PgTransaction, bind, column};
 use super::suppressed::{active_contacts, deactivate_addresses};
+use super::{errors::PgError, escape::escape_text, event_outbox::insert_events};
 use crate::receipts::LoadedDelivery;
 use crate::rows::deliveries::{StateColumns, decode_loaded_delivery};
 use postrider_core::id::DeliveryId;
@@ -23,8 +21,8 @@ pub async fn load_deliveries(
     let mut loaded = BTreeMap::new();
     for row in &transaction.query(LOAD, bind![ids]).await? {
         let mut delivery = decode_loaded_delivery(row)?;
-        if let Some(others) = delivery.take_other_contacts() {
-            let active = active_contacts(transaction, &delivery.channel, others).await?;
+        if let Some(other_contacts) = delivery.take_other_contacts() {
+            let active = active_contacts(transaction, &delivery.channel, other_contacts).await?;
             delivery.other_addresses_left = active.len();
         }
         loaded.insert(delivery.id, delivery);
@@ -41,25 +39,22 @@ pub async fn save_deliveries(
     if changed.is_empty() {
         return Ok(());
     }
-    let states = column(&changed, |delivery| StateColumns::from_state(&delivery.state));
-    transaction
-        .execute(
-            SAVE,
-            bind![
-                column(&changed, |delivery| delivery.id.0),
-                column(&states, |state| state.state),
-                column(&states, |state| state.failure),
-                column(&states, |state| state.reason.map(escape_text)),
-                column(&states, |state| state.due_at),
-                column(&states, |state| state.ended_at),
-                column(&changed, |delivery| i64::from(delivery.resends_left)),
-                column(&changed, LoadedDelivery::avoided_provider),
-                column(&changed, |delivery| delivery.opened_at.map(|at| at.timestamp_millis())),
-            ],
-        )
-        .await?;
+    let state_columns = column(&changed, |delivery| StateColumns::from_state(&delivery.state));
+    let values = bind![
+        column(&changed, |delivery| delivery.id.0),
+        column(&state_columns, |state| state.state),
+        column(&state_columns, |state| state.failure),
+        column(&state_columns, |state| state.reason.map(escape_text)),
+        column(&state_columns, |state| state.due_at),
+        column(&state_columns, |state| state.ended_at),
+        column(&changed, |delivery| i64::from(delivery.resends_left)),
+        column(&changed, LoadedDelivery::avoided_provider),
+        column(&changed, |delivery| delivery.opened_at.map(|at| at.timestamp_millis())),
+    ];
+    transaction.execute(SAVE, values).await?;
     let changes = changed.iter().filter_map(|delivery| delivery.change.as_ref());
     insert_events(transaction, changes.flat_map(|change| &change.new_events)).await?;
-    let invalid = changed.iter().filter_map(|delivery| Some((delivery.id, delivery.invalidated_address()?)));
-    deactivate_addresses(transaction, &invalid.collect::<Vec<_>>()).await
+    let invalidated =
+        changed.iter().filter_map(|delivery| Some((delivery.id, delivery.invalidated_address()?)));
+    deactivate_addresses(transaction, &invalidated.collect::<Vec<_>>()).await
 }

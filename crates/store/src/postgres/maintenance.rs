@@ -4,12 +4,9 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use super::drop_partition;
-use super::errors::PgError;
-use super::partitions;
 use super::pool::{PgTransaction, bind, column};
 use super::prune::{self, PruneScope};
-use super::store::PostgresStore;
+use super::{drop_partition, errors::PgError, partitions, store::PostgresStore};
 use crate::{CommitStats, MaintenanceStore, Progress, ProviderEndpoint};
 use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, Result};
@@ -28,16 +25,22 @@ impl MaintenanceStore for PostgresStore {
     }
 
     async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        let context = "cannot delete expired rows";
-        run_transaction!(self.begin_write, context, |transaction| {
-            prune::delete_expired(&transaction, before, now, limit)
+        run_transaction!(self.begin_write, "cannot delete expired rows", |transaction| {
+            prune::delete_expired(transaction, before, now, limit).await
         })
     }
 
-    async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()> {
-        let context = "cannot save provider endpoints";
-        run_transaction!(self.begin_write, context, |transaction| {
-            save_provider_endpoints(&transaction, &providers)
+    async fn save_provider_endpoints(&self, mut providers: Vec<ProviderEndpoint>) -> Result<()> {
+        // Sorted by name, so that processes that start together do not deadlock. A repeated name counts once.
+        providers.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
+        providers.dedup_by(|a, b| a.name == b.name);
+        run_transaction!(self.begin_write, "cannot save provider endpoints", |transaction| {
+            let values = bind![
+                column(&providers, |endpoint| endpoint.name.as_str()),
+                column(&providers, |endpoint| endpoint.host.as_str()),
+                column(&providers, |endpoint| i64::from(endpoint.port)),
+            ];
+            transaction.execute(SAVE_PROVIDERS, values).await
         })
     }
 
@@ -49,8 +52,9 @@ impl MaintenanceStore for PostgresStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        let context = "cannot write to the store";
-        run_transaction!(self.begin_write, context, |transaction| ping(&transaction))
+        run_transaction!(self.begin_write, "cannot write to the store", |transaction| {
+            ping(transaction).await
+        })
     }
 
     fn commit_stats(&self) -> Option<&CommitStats> {
@@ -69,40 +73,30 @@ impl PostgresStore {
         limit: usize,
     ) -> Result<usize> {
         let context = "cannot prune messages";
-        let mut deleted = run_transaction!(unlimited self.begin_write, context, |transaction| drop_partition::drop_detached(&transaction))?;
-        run_transaction!(unlimited self.begin_write, context, |transaction| partitions::create_ahead(&transaction))?;
-        run_transaction!(unlimited self.begin_write, context, |transaction| partitions::begin_month(&transaction, now))?;
-        deleted += run_transaction!(unlimited self.begin_write, context, |transaction| prune::prune(&transaction, before, scope, limit))?;
+        let mut deleted = run_long_transaction!(self.begin_write, context, |transaction| {
+            drop_partition::drop_detached(transaction).await
+        })?;
+        run_long_transaction!(self.begin_write, context, |transaction| {
+            partitions::create_ahead(transaction).await
+        })?;
+        run_long_transaction!(self.begin_write, context, |transaction| {
+            partitions::begin_month(transaction, now).await
+        })?;
+        deleted += run_long_transaction!(self.begin_write, context, |transaction| {
+            prune::prune(transaction, before, scope, limit).await
+        })?;
         if deleted > 0 {
             return Ok(deleted);
         }
-        while run_transaction!(unlimited self.begin_write, context, |transaction| drop_partition::detach_one(&transaction, before))?
-        {
-            deleted += run_transaction!(unlimited self.begin_write, context, |transaction| drop_partition::drop_detached(&transaction))?;
+        while run_long_transaction!(self.begin_write, context, |transaction| {
+            drop_partition::detach_one(transaction, before).await
+        })? {
+            deleted += run_long_transaction!(self.begin_write, context, |transaction| {
+                drop_partition::drop_detached(transaction).await
+            })?;
         }
         Ok(deleted)
     }
-}
-
-async fn save_provider_endpoints(
-    transaction: &PgTransaction,
-    providers: &[ProviderEndpoint],
-) -> Result<(), PgError> {
-    // Sorted by name, so that processes that start together do not deadlock. A repeated name counts once.
-    let mut endpoints = providers.iter().collect::<Vec<_>>();
-    endpoints.sort_by_key(|endpoint| endpoint.name.as_str());
-    endpoints.dedup_by_key(|endpoint| endpoint.name.as_str());
-    transaction
-        .execute(
-            SAVE_PROVIDERS,
-            bind![
-                column(&endpoints, |endpoint| endpoint.name.as_str()),
-                column(&endpoints, |endpoint| endpoint.host.as_str()),
-                column(&endpoints, |endpoint| i64::from(endpoint.port)),
-            ],
-        )
-        .await?;
-    Ok(())
 }
 
 /// Writes to the database: only a write that commits shows that messages can be accepted.

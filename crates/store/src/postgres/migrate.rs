@@ -8,9 +8,8 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
-use super::connection_config::ServerRole;
-use super::errors::PgError;
 use super::pool::{PgPool, PgTransaction, bind};
+use super::{connection_config::ServerRole, errors::PgError};
 use crate::migration::{Migration, refuse_newer};
 use crate::rows::SqlRow;
 use postrider_core::clock;
@@ -61,19 +60,18 @@ pub fn block_on_thread<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     let unavailable = |error| Error::with_source(ErrorKind::Unavailable, ERROR_CONTEXT, error);
-    let run = move || {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_all().build().map_err(unavailable)?;
-        let outcome = runtime.block_on(async { tokio::time::timeout(timeout, work).await });
+    let run_work = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let outcome =
+            runtime.map_err(unavailable)?.block_on(async { tokio::time::timeout(timeout, work).await });
         outcome.unwrap_or_else(|_| {
             let reason = "the database server, or another process that migrates, takes too long";
             Err(Error::new(ErrorKind::Unavailable, format!("{ERROR_CONTEXT}: {reason}")))
         })
     };
-    let thread = std::thread::Builder::new().name("store-migrate".to_owned());
-    let thread = thread.spawn(run).map_err(unavailable)?;
+    let thread = std::thread::Builder::new().name("store-migrate".to_owned()).spawn(run_work);
     let panicked = |_| Error::new(ErrorKind::Internal, format!("{ERROR_CONTEXT}: its thread panicked"));
-    thread.join().map_err(panicked)?
+    thread.map_err(unavailable)?.join().map_err(panicked)?
 }
 
 /// Applies all missing migrations in one transaction and returns their names.
@@ -97,12 +95,12 @@ pub async fn apply(pool: &PgPool) -> Result<Vec<String>> {
 }
 
 async fn pending(pool: &PgPool) -> Result<Vec<String>> {
-    let status = async {
+    let schema_status = async {
         let transaction = pool.begin_read().await?;
-        let status = schema_status(&transaction).await;
-        transaction.finish(status).await
+        let schema_status = read_schema_status(&transaction).await;
+        transaction.finish(schema_status).await
     };
-    migration_names(status.await)
+    migration_names(schema_status.await)
 }
 
 fn migration_names(status: Result<SchemaStatus, PgError>) -> Result<Vec<String>> {
@@ -130,32 +128,32 @@ async fn run_migrations(pool: &PgPool) -> Result<SchemaStatus, PgError> {
 
 async fn apply_pending(transaction: &PgTransaction) -> Result<SchemaStatus, PgError> {
     lock_exclusive(transaction, AdvisoryLock::Schema).await?;
-    let names = match schema_status(transaction).await? {
+    let pending_names = match read_schema_status(transaction).await? {
         SchemaStatus::Pending(names) if !names.is_empty() => names,
-        status => return Ok(status),
+        schema_status => return Ok(schema_status),
     };
     transaction.batch_execute(SET_LOCK_TIMEOUT).await?;
     transaction.batch_execute(CREATE_TABLE).await?;
-    let missing = |migration: &&Migration| names.iter().any(|name| name == migration.name);
-    for migration in MIGRATIONS.iter().filter(missing) {
+    for migration in
+        MIGRATIONS.iter().filter(|migration| pending_names.iter().any(|name| name == migration.name))
+    {
         transaction.batch_execute(migration.sql).await?;
         transaction.execute(INSERT_APPLIED, bind![migration.number, migration.name]).await?;
     }
-    Ok(SchemaStatus::Applied(names))
+    Ok(SchemaStatus::Applied(pending_names))
 }
 
-async fn schema_status(transaction: &PgTransaction) -> Result<SchemaStatus, PgError> {
-    let row = transaction.query_one(COUNT_TABLES, &[]).await?;
-    let has_migrations = row.integer("migrations_count")? > 0;
-    if !has_migrations && row.integer("count")? > 0 {
+async fn read_schema_status(transaction: &PgTransaction) -> Result<SchemaStatus, PgError> {
+    let table_counts = transaction.query_one(COUNT_TABLES, &[]).await?;
+    let has_migrations = table_counts.integer("migrations_count")? > 0;
+    if !has_migrations && table_counts.integer("count")? > 0 {
         return Ok(SchemaStatus::Foreign);
     }
-    let applied =
+    let newest_applied =
         if has_migrations { transaction.query_one(READ_APPLIED, &[]).await?.integer("number")? } else { 0 };
-    if applied > newest_number() {
-        return Ok(SchemaStatus::Newer(applied));
+    if newest_applied > newest_number() {
+        return Ok(SchemaStatus::Newer(newest_applied));
     }
-    let missing = MIGRATIONS.iter().filter(|migration| migration.number > applied);
-    let names = missing.map(|migration| migration.name.to_owned());
-    Ok(SchemaStatus::Pending(names.collect()))
+    let missing = MIGRATIONS.iter().filter(|migration| migration.number > newest_applied);
+    Ok(SchemaStatus::Pending(missing.map(|migration| migration.name.to_owned()).collect()))
 }

@@ -7,15 +7,13 @@
 use std::collections::BTreeSet;
 
 use chrono::Datelike;
+use tokio_postgres::Row;
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
-use super::errors::PgError;
-use super::message_hours::find_first_number_of_hour;
 use super::pool::{PgTransaction, bind};
-use crate::rollups::HOUR_MS;
-use crate::rows::SqlRow;
-use postrider_core::clock::Timestamp;
-use postrider_core::id::DeliveryId;
+use super::{errors::PgError, message_hours::find_first_number_of_hour};
+use crate::{rollups::HOUR_MS, rows::SqlRow};
+use postrider_core::{clock::Timestamp, id::DeliveryId};
 
 static LIST_PARTITIONS: &str = sql!("postgres/maintenance/list_partitions");
 static LOCK_PARTITIONS: &str = sql!("postgres/maintenance/lock_partitions");
@@ -32,13 +30,13 @@ pub const NUMBERS_PER_PARTITION: i64 = 1 << 36;
 /// Number of empty partitions after the current one.
 const PARTITIONS_AHEAD: i64 = 2;
 
-/// A partition.
+/// A partition of the tables `messages`, `deliveries` and `attempts`.
 pub struct Partition {
     /// Number of the partition, from 0.
     pub index: i64,
-    /// The month in which it became the current one, counted from January of the year 0; none before that.
+    /// The month in which the partition became the current one, counted from January of the year 0; none before that.
     month: Option<i64>,
-    /// True if it is detached from the tables.
+    /// True if the partition is detached from the tables.
     pub is_detached: bool,
 }
 
@@ -56,24 +54,23 @@ impl Partition {
 
 /// Returns a statement template with the numbers of a partition.
 pub fn partition_script(template: &str, index: i64) -> String {
-    let first = index * NUMBERS_PER_PARTITION;
+    let first_number = index * NUMBERS_PER_PARTITION;
     template
         .replace("{partition}", &index.to_string())
-        .replace("{first}", &first.to_string())
-        .replace("{next}", &(first + NUMBERS_PER_PARTITION).to_string())
+        .replace("{first}", &first_number.to_string())
+        .replace("{next}", &(first_number + NUMBERS_PER_PARTITION).to_string())
 }
 
 /// Returns all partitions, the oldest first.
 pub async fn list(transaction: &PgTransaction) -> Result<Vec<Partition>, PgError> {
-    let rows = transaction.query(LIST_PARTITIONS, &[]).await?;
-    let decode = |row: &tokio_postgres::Row| {
+    let decode_partition = |row: &Row| {
         Ok(Partition {
             index: row.integer("partition_number")?,
             month: row.optional_integer("month")?,
             is_detached: row.bool("is_detached")?,
         })
     };
-    rows.iter().map(decode).collect()
+    transaction.query_all(LIST_PARTITIONS, &[], decode_partition).await
 }
 
 /// Returns the index of the partition of the next message.
@@ -143,14 +140,13 @@ pub async fn begin_month(transaction: &PgTransaction, now: Timestamp) -> Result<
     }
     let mut index = current_index(transaction).await?;
     let partitions = list(transaction).await?;
-    let has_begun = |partition: &Partition| partition.index == index && partition.month.is_some();
-    if partitions.iter().any(has_begun) {
+    let is_current_and_begun = |partition: &Partition| partition.index == index && partition.month.is_some();
+    if partitions.iter().any(is_current_and_begun) {
         index += 1;
         let last_skipped = index * NUMBERS_PER_PARTITION - 1;
-        transaction.query(SKIP_NUMBERS, bind![last_skipped]).await?;
+        transaction.execute(SKIP_NUMBERS, bind![last_skipped]).await?;
     }
-    transaction.execute(SAVE_MONTH, bind![index, month]).await?;
-    Ok(())
+    transaction.execute(SAVE_MONTH, bind![index, month]).await
 }
 
 /// Returns whether the current partition was begun in an earlier month, or its month is unknown.
@@ -169,10 +165,10 @@ pub async fn fully_expired(
     let current = current_index(transaction).await?;
     // Every smaller number was accepted in an earlier hour.
     let hour = before.timestamp_millis().div_euclid(HOUR_MS);
-    let end = find_first_number_of_hour(transaction, hour).await?.unwrap_or(i64::MAX);
+    let end_number = find_first_number_of_hour(transaction, hour).await?.unwrap_or(i64::MAX);
     let mut expired = list(transaction).await?;
     expired.retain(|partition| {
-        partition.index < current && partition.next_first_number() <= end && !partition.is_detached
+        partition.index < current && partition.next_first_number() <= end_number && !partition.is_detached
     });
     Ok(expired)
 }
@@ -190,8 +186,7 @@ pub async fn droppable(transaction: &PgTransaction, before: Timestamp) -> Result
 
 /// Returns whether a delivery of the partition waits.
 pub async fn has_waiting(transaction: &PgTransaction, partition: &Partition) -> Result<bool, PgError> {
-    let first = DeliveryId::from_position(partition.first_number(), 0).0;
-    let next = DeliveryId::from_position(partition.next_first_number(), 0).0;
-    let row = transaction.query_one(HAS_WAITING, bind![first, next]).await?;
-    row.bool("has_waiting")
+    let first_id = DeliveryId::from_position(partition.first_number(), 0).0;
+    let end_id = DeliveryId::from_position(partition.next_first_number(), 0).0;
+    transaction.query_one(HAS_WAITING, bind![first_id, end_id]).await?.bool("has_waiting")
 }

@@ -12,8 +12,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::connection_config::{self, ServerRole};
-use super::connector::PgConnector;
-use super::errors::PgError;
+use super::{connector::PgConnector, errors::PgError};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 static BEGIN_WRITE: &str = sql!("postgres/maintenance/begin_write");
@@ -25,45 +24,42 @@ const BEGIN_TIMEOUT: Duration = Duration::from_secs(4);
 /// Maximum time to wait for a free connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Parameters with their types: `bind![id, name]`.
+/// The parameters of a statement: `bind![id, name]`.
 macro_rules! bind {
     ($($value:expr),* $(,)?) => {
-        &[$($crate::postgres::pool::SqlValue::bind(&$value)),*]
+        &[$(&$value as &dyn $crate::postgres::pool::SqlValue),*]
     };
 }
 
 pub(super) use bind;
 
-/// Returns an array parameter: one value of each item.
-pub fn column<'i, I, V>(items: &'i [I], value: impl FnMut(&'i I) -> V) -> Vec<V> {
-    items.iter().map(value).collect()
+/// Returns an array parameter with one value for each item.
+pub fn column<'i, I, V>(items: &'i [I], value_of: impl FnMut(&'i I) -> V) -> Vec<V> {
+    items.iter().map(value_of).collect()
 }
 
 /// A parameter whose type is known without asking the server.
-pub trait SqlValue: ToSql + Sync + Sized {
-    /// Its type on the server.
-    const TYPE: Type;
-
-    /// Returns the value with its type.
-    fn bind(&self) -> TypedValue<'_> {
-        (self, Self::TYPE)
-    }
+pub trait SqlValue: Sync {
+    /// Returns the value with its type on the server.
+    fn with_type(&self) -> TypedValue<'_>;
 }
 
-/// A parameter with its type.
+/// A parameter with its type, as `tokio-postgres` takes it.
 pub type TypedValue<'a> = (&'a (dyn ToSql + Sync), Type);
 
-macro_rules! types {
-    ($($value:ty => $name:ident;)*) => {
-        $(impl SqlValue for $value {
-            const TYPE: Type = Type::$name;
+macro_rules! sql_types {
+    ($($rust_type:ty => $sql_type:ident;)*) => {
+        $(impl SqlValue for $rust_type {
+            fn with_type(&self) -> TypedValue<'_> {
+                (self, Type::$sql_type)
+            }
         })*
     };
 }
 
 type SqlText<'a> = std::borrow::Cow<'a, str>;
 
-types! {
+sql_types! {
     i64 => INT8;
     Option<i64> => INT8;
     &str => TEXT;
@@ -89,17 +85,17 @@ pub struct PgPool {
 }
 
 impl PgPool {
-    /// Creates a pool for a URL. Connections are opened when they are needed, at most `connections` of them.
-    pub fn new(url: &str, purpose: ServerRole, connections: usize) -> Result<Self> {
-        let connector = PgConnector::new(connection_config::parse(url, purpose)?);
+    /// Creates a pool for a URL. Opens at most `connections_max` connections, each when it is needed.
+    pub fn new(url: &str, role: ServerRole, connections_max: usize) -> Result<Self> {
+        let connector = PgConnector::new(connection_config::parse(url, role)?);
         let pool = Pool::builder(connector)
-            .max_size(connections)
+            .max_size(connections_max)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(POOL_TIMEOUT))
-            .build()
-            .map_err(|error| {
-                Error::with_source(ErrorKind::Internal, "cannot create the connection pool", error)
-            })?;
+            .build();
+        let pool = pool.map_err(|error| {
+            Error::with_source(ErrorKind::Internal, "cannot create the connection pool", error)
+        })?;
         Ok(Self { pool })
     }
 
@@ -123,13 +119,14 @@ impl PgPool {
     /// Runs a query, then begins a read-only transaction on a later snapshot of the same server.
     pub async fn query_then_begin_read(&self, sql: &str) -> Result<(Row, PgTransaction), PgError> {
         let (transaction, row) = self.begin_transaction(Some(sql), BEGIN_READ).await?;
-        let row = row.ok_or_else(|| PgError::InvalidRow("a row is missing".to_owned()))?;
-        Ok((row, transaction))
+        Ok((require_row(row)?, transaction))
     }
 
-    /// Begins a transaction. Pooled connections may be broken (after a restart of the server) or lead to a server that
-    /// is no longer the primary; they are dropped until a new connection succeeds or fails. If a server does not
-    /// answer, all idle connections are dropped, so that they are not tried one by one.
+    /// Begins a transaction, after running `query` if it is given.
+    ///
+    /// A pooled connection may be broken (after a restart of the server) or lead to a server that is no longer the
+    /// primary. Such connections are dropped until a new connection succeeds or fails. If a server does not answer, all
+    /// idle connections are dropped, so that they are not tried one by one.
     async fn begin_transaction(
         &self,
         query: Option<&str>,
@@ -157,7 +154,7 @@ impl PgPool {
     }
 }
 
-/// A transaction. Without a commit it has no effect.
+/// A transaction on a pooled connection. A transaction that is dropped without a commit has no effect.
 pub struct PgTransaction {
     connection: Option<Object<PgConnector>>,
 }
@@ -170,31 +167,56 @@ impl PgTransaction {
     async fn begin(&self, query: Option<&str>, begin_statement: &str) -> Result<Option<Row>, PgError> {
         let row = match query {
             None => None,
-            Some(sql) => self.query_optional(sql, &[]).await?,
+            Some(sql) => self.query_first(sql, &[]).await?,
         };
-        self.connection()?.batch_execute(begin_statement).await?;
+        self.batch_execute(begin_statement).await?;
         Ok(row)
     }
 
     /// Returns the rows of a statement.
-    pub async fn query(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Vec<Row>, PgError> {
-        Ok(self.connection()?.query_typed(sql, values).await?)
+    pub async fn query(&self, sql: &str, values: &[&dyn SqlValue]) -> Result<Vec<Row>, PgError> {
+        let parameters = values.iter().map(|value| value.with_type()).collect::<Vec<_>>();
+        Ok(self.connection()?.query_typed(sql, &parameters).await?)
     }
 
-    /// Returns the first row of a statement, if any.
-    pub async fn query_optional(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Option<Row>, PgError> {
+    /// Returns the decoded rows of a statement.
+    pub async fn query_all<T, C: FromIterator<T>>(
+        &self,
+        sql: &str,
+        values: &[&dyn SqlValue],
+        decode: impl FnMut(&Row) -> Result<T, PgError>,
+    ) -> Result<C, PgError> {
+        self.query(sql, values).await?.iter().map(decode).collect()
+    }
+
+    async fn query_first(&self, sql: &str, values: &[&dyn SqlValue]) -> Result<Option<Row>, PgError> {
         Ok(self.query(sql, values).await?.into_iter().next())
     }
 
+    /// Returns the decoded first row of a statement, if any.
+    pub async fn query_optional<T>(
+        &self,
+        sql: &str,
+        values: &[&dyn SqlValue],
+        decode: impl FnOnce(&Row) -> Result<T, PgError>,
+    ) -> Result<Option<T>, PgError> {
+        self.query_first(sql, values).await?.as_ref().map(decode).transpose()
+    }
+
     /// Returns the only row of a statement.
-    pub async fn query_one(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Row, PgError> {
-        let row = self.query_optional(sql, values).await?;
-        row.ok_or_else(|| PgError::InvalidRow("a row is missing".to_owned()))
+    pub async fn query_one(&self, sql: &str, values: &[&dyn SqlValue]) -> Result<Row, PgError> {
+        require_row(self.query_first(sql, values).await?)
+    }
+
+    /// Runs a statement.
+    pub async fn execute(&self, sql: &str, values: &[&dyn SqlValue]) -> Result<(), PgError> {
+        self.execute_and_count(sql, values).await.map(drop)
     }
 
     /// Runs a statement and returns the number of changed rows.
-    pub async fn execute(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<u64, PgError> {
-        Ok(self.connection()?.execute_typed(sql, values).await?)
+    pub async fn execute_and_count(&self, sql: &str, values: &[&dyn SqlValue]) -> Result<u64, PgError> {
+        let parameters = values.iter().map(|value| value.with_type()).collect::<Vec<_>>();
+        Ok(self.connection()?.execute_typed(sql, &parameters).await?)
     }
 
     /// Runs several statements without parameters.
@@ -204,14 +226,13 @@ impl PgTransaction {
 
     /// Commits if the outcome is `Ok`, rolls back otherwise, and returns the connection to the pool.
     pub async fn finish<T>(mut self, outcome: Result<T, PgError>) -> Result<T, PgError> {
-        let begin_statement = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.connection()?.batch_execute(begin_statement).await;
-        match (outcome, ended) {
+        let end_statement = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        match (outcome, self.batch_execute(end_statement).await) {
             (outcome, Ok(())) => {
                 drop(self.connection.take());
                 outcome
             }
-            (Ok(_), Err(error)) => Err(error.into()),
+            (Ok(_), Err(commit_error)) => Err(commit_error),
             (Err(error), Err(_)) => Err(error),
         }
     }
@@ -223,4 +244,8 @@ impl Drop for PgTransaction {
             drop(Object::take(connection));
         }
     }
+}
+
+fn require_row(row: Option<Row>) -> Result<Row, PgError> {
+    row.ok_or_else(|| PgError::InvalidRow("a row is missing".to_owned()))
 }

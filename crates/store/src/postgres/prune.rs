@@ -5,16 +5,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::errors::PgError;
-use super::message_hours::find_first_number_of_hour;
-use super::partitions;
+use tokio_postgres::Row;
+
 use super::pool::{PgTransaction, bind, column};
 use super::rollups::{self, AttemptsByDelivery, lock_rollup_position};
+use super::{errors::PgError, message_hours::find_first_number_of_hour, partitions};
 use crate::rollups::{HOUR_MS, ReportedDelivery, RollupChanges};
 use crate::rows::report::decode_reported_delivery;
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryStateKind;
+use postrider_core::{clock::Timestamp, delivery::DeliveryStateKind};
 
 static SELECT_OLD_MESSAGES: &str = sql!("postgres/maintenance/select_old_messages");
 static COUNTED_DELIVERIES: &str = sql!("postgres/maintenance/select_counted_deliveries");
@@ -52,13 +51,13 @@ pub async fn prune(
 ) -> Result<usize, PgError> {
     let position = lock_rollup_position(transaction).await?;
     let numbers = select_old_messages(transaction, before, scope, limit).await?;
-    let (Some(first), Some(last)) = (numbers.first().copied(), numbers.last().copied()) else {
+    let (Some(first_number), Some(last_number)) = (numbers.first(), numbers.last()) else {
         return Ok(0);
     };
-    let (first, last) = (delivery_id_range(first).0, delivery_id_range(last).1);
-    let rows = transaction.query(COUNTED_DELIVERIES, bind![numbers, first, last]).await?;
-    let deliveries = rows.iter().map(|row| decode_reported_delivery(row, position));
-    let deliveries = deliveries.collect::<Result<Vec<_>, _>>()?;
+    let (first_id, last_id) = (delivery_id_range(*first_number).0, delivery_id_range(*last_number).1);
+    let values = bind![numbers, first_id, last_id];
+    let decode = |row: &Row| decode_reported_delivery(row, position);
+    let deliveries: Vec<_> = transaction.query_all(COUNTED_DELIVERIES, values, decode).await?;
     // An operator may have requeued a delivery since the messages were selected.
     let requeued = deliveries
         .iter()
@@ -86,7 +85,7 @@ async fn delete_messages(
     Ok(numbers.len())
 }
 
-/// Numbers of deliveries to one address.
+/// Numbers of deliveries to one address: all of them, and those that the rollups have not counted yet.
 #[derive(Default)]
 struct AddressCounts {
     all: i64,
@@ -106,12 +105,11 @@ async fn move_counts(transaction: &PgTransaction, deliveries: &[ReportedDelivery
     }
     rollups::save_changes(&live, transaction, "live").await?;
     rollups::save_changes(&pruned, transaction, "pruned").await?;
-    let names = addresses.keys().copied().collect::<Vec<_>>();
-    let (all, uncounted): (Vec<i64>, Vec<i64>) =
-        addresses.values().map(|counts| (counts.all, counts.uncounted)).unzip();
-    transaction.execute(ADD_PRUNED_ADDRESSES, bind![names, all]).await?;
-    transaction.execute(CORRECT_ADDRESSES, bind![names, uncounted]).await?;
-    Ok(())
+    let (addresses, counts): (Vec<&str>, Vec<AddressCounts>) = addresses.into_iter().unzip();
+    let all_counts = column(&counts, |counts| counts.all);
+    transaction.execute(ADD_PRUNED_ADDRESSES, bind![addresses, all_counts]).await?;
+    let uncounted = column(&counts, |counts| counts.uncounted);
+    transaction.execute(CORRECT_ADDRESSES, bind![addresses, uncounted]).await
 }
 
 /// Returns old messages of one partition of which no delivery waits, oldest first. Skips partitions that can be dropped
@@ -129,18 +127,19 @@ async fn select_old_messages(
     };
     let before = before.timestamp_millis();
     // Numbers and times may differ a little in their order; a late message is deleted with the next hour.
-    let end = find_first_number_of_hour(transaction, before.div_euclid(HOUR_MS) + 2).await?;
-    let end = end.unwrap_or(i64::MAX);
+    let end_number = find_first_number_of_hour(transaction, before.div_euclid(HOUR_MS) + 2).await?;
+    let end_number = end_number.unwrap_or(i64::MAX);
     for partition in candidates {
         let is_droppable = droppable.iter().any(|other| other.index == partition.index);
-        if partition.is_detached || is_droppable || partition.first_number() >= end {
+        if partition.is_detached || is_droppable || partition.first_number() >= end_number {
             continue;
         }
-        let (first, end) = (partition.first_number(), end.min(partition.next_first_number()));
-        let rows =
-            transaction.query(SELECT_OLD_MESSAGES, bind![first, end, before, limit_to_sql(limit)]).await?;
-        if !rows.is_empty() {
-            return rows.iter().map(|row| row.integer("number")).collect();
+        let end_number = end_number.min(partition.next_first_number());
+        let values = bind![partition.first_number(), end_number, before, limit_to_sql(limit)];
+        let numbers: Vec<i64> =
+            transaction.query_all(SELECT_OLD_MESSAGES, values, |row| row.integer("number")).await?;
+        if !numbers.is_empty() {
+            return Ok(numbers);
         }
     }
     Ok(Vec::new())
@@ -155,14 +154,14 @@ pub async fn delete_expired(
 ) -> Result<usize, PgError> {
     let (now, before) = (now.timestamp_millis(), before.timestamp_millis());
     let mut deleted = 0;
-    for (statement, bound) in [
+    for (statement, expiry) in [
         (DELETE_KEYS, now),
         (DELETE_THROTTLES, now.div_euclid(HOUR_MS)),
         (DELETE_RECEIPTS, before),
         (DELETE_OPT_MESSAGES, before),
         (DELETE_EVENTS, before),
     ] {
-        deleted += transaction.execute(statement, bind![bound, limit_to_sql(limit)]).await?;
+        deleted += transaction.execute_and_count(statement, bind![expiry, limit_to_sql(limit)]).await?;
     }
     deleted += delete_old_broadcasts(transaction, before, limit).await?;
     Ok(usize::try_from(deleted).unwrap_or(usize::MAX))
@@ -174,13 +173,13 @@ async fn delete_old_broadcasts(
     before: i64,
     limit: usize,
 ) -> Result<u64, PgError> {
-    let rows = transaction.query(SELECT_OLD_BROADCASTS, bind![before, limit_to_sql(limit)]).await?;
-    let numbers = rows.iter().map(|row| row.integer("number"));
-    let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+    let values = bind![before, limit_to_sql(limit)];
+    let numbers: Vec<i64> =
+        transaction.query_all(SELECT_OLD_BROADCASTS, values, |row| row.integer("number")).await?;
     if numbers.is_empty() {
         return Ok(0);
     }
     transaction.execute(DELETE_BROADCAST_USERS, bind![numbers]).await?;
     transaction.execute(DELETE_BROADCAST_MESSAGES, bind![numbers]).await?;
-    transaction.execute(DELETE_BROADCASTS, bind![numbers]).await
+    transaction.execute_and_count(DELETE_BROADCASTS, bind![numbers]).await
 }

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use tokio_postgres::Row;
+
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::group_commit::BatchOperation;
 use super::loaded_deliveries::{load_deliveries, save_deliveries};
 use super::pool::{PgTransaction, bind, column};
 use super::unmatched_receipts::{IndexedReceipt, provider_name, save_unmatched};
+use super::{errors::PgError, escape::escape_text, group_commit::BatchOperation};
 use crate::rows::{SqlRow, limit_to_sql};
 use crate::{ReceiptResult, ReceivedReceipt};
 use postrider_core::id::DeliveryId;
@@ -32,9 +32,10 @@ impl BatchOperation for ReceiptOperation {
         operations: &[Self],
     ) -> Result<Vec<Vec<ReceiptResult>>, PgError> {
         let receipts = operations.iter().flat_map(|operation| &operation.0).collect::<Vec<_>>();
-        let mut results = apply_receipts(transaction, &receipts).await?.into_iter();
-        let results_of = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
-        Ok(operations.iter().map(results_of).collect())
+        let mut receipt_results = apply_receipts(transaction, &receipts).await?.into_iter();
+        let results_of_operation =
+            |operation: &Self| receipt_results.by_ref().take(operation.0.len()).collect();
+        Ok(operations.iter().map(results_of_operation).collect())
     }
 }
 
@@ -42,20 +43,20 @@ async fn apply_receipts(
     transaction: &PgTransaction,
     receipts: &[&ReceivedReceipt],
 ) -> Result<Vec<ReceiptResult>, PgError> {
-    let all = receipts.iter().copied().enumerate().collect::<Vec<_>>();
-    let mut delivery_ids = find_deliveries(transaction, &all).await?;
+    let receipts = receipts.iter().copied().enumerate().collect::<Vec<_>>();
+    let mut delivery_ids = find_deliveries(transaction, &receipts).await?;
     // A receipt that names its delivery is never kept: no later round can match it.
     let is_unknown = |(index, received): &&IndexedReceipt<'_>| {
         received.delivery.is_none() && !delivery_ids.contains_key(index)
     };
-    let unknown = all.iter().filter(is_unknown).copied().collect::<Vec<_>>();
+    let unknown = receipts.iter().filter(is_unknown).copied().collect::<Vec<_>>();
     if !unknown.is_empty() {
-        // Waits until no transaction that records a round is in progress, and sees what it recorded. The lock is taken
-        // before any row is locked, as when a round is recorded.
+        // Waits until no transaction that records a round is in progress, and then sees the recorded rounds. The lock is
+        // taken before any row is locked, as when a round is recorded.
         lock_exclusive(transaction, AdvisoryLock::References).await?;
         delivery_ids.extend(find_deliveries(transaction, &unknown).await?);
     }
-    let mut results = apply_to_deliveries(transaction, &all, &delivery_ids).await?;
+    let mut results = apply_to_deliveries(transaction, &receipts, &delivery_ids).await?;
     let unmatched = unknown.into_iter().filter(|(index, _)| !results.contains_key(index)).collect::<Vec<_>>();
     if !unmatched.is_empty() {
         let waiting = unmatched.iter().filter(|(_, received)| received.can_wait).copied();
@@ -63,8 +64,9 @@ async fn apply_receipts(
         let dropped = unmatched.iter().filter(|(index, _)| !stored_indexes.contains(index));
         results.extend(dropped.map(|(index, _)| (*index, ReceiptResult::Dropped)));
     }
-    let result = |(index, _): &IndexedReceipt<'_>| results.remove(index).unwrap_or(ReceiptResult::Unmatched);
-    Ok(all.iter().map(result).collect())
+    let result_of =
+        |(index, _): &IndexedReceipt<'_>| results.remove(index).unwrap_or(ReceiptResult::Unmatched);
+    Ok(receipts.iter().map(result_of).collect())
 }
 
 /// Applies receipts to the deliveries that were found, and returns the results by position.
@@ -94,22 +96,19 @@ async fn find_deliveries(
 ) -> Result<BTreeMap<usize, DeliveryId>, PgError> {
     let by_reference =
         receipts.iter().filter(|(_, received)| received.delivery.is_none()).collect::<Vec<_>>();
-    let mut rows = transaction
-        .query(
-            FIND_BY_REFERENCE,
-            bind![
-                column(&by_reference, |(index, _)| limit_to_sql(*index)),
-                column(&by_reference, |(_, received)| escape_text(&received.receipt.reference)),
-                column(&by_reference, |(_, received)| provider_name(received)),
-            ],
-        )
-        .await?;
+    let values = bind![
+        column(&by_reference, |(index, _)| limit_to_sql(*index)),
+        column(&by_reference, |(_, received)| escape_text(&received.receipt.reference)),
+        column(&by_reference, |(_, received)| provider_name(received)),
+    ];
+    let decode = |row: &Row| Ok((row.count("input_index")?, row.delivery_id("id")?));
+    let mut delivery_ids: BTreeMap<_, _> = transaction.query_all(FIND_BY_REFERENCE, values, decode).await?;
     let by_id =
         receipts.iter().filter_map(|(index, received)| Some((limit_to_sql(*index), received.delivery?.0)));
     let (indexes, ids): (Vec<i64>, Vec<i64>) = by_id.unzip();
     if !ids.is_empty() {
-        rows.extend(transaction.query(FIND_BY_ID, bind![indexes, ids]).await?);
+        let found_by_id: Vec<_> = transaction.query_all(FIND_BY_ID, bind![indexes, ids], decode).await?;
+        delivery_ids.extend(found_by_id);
     }
-    let decode = |row: &tokio_postgres::Row| Ok((row.count("input_index")?, row.delivery_id("id")?));
-    rows.iter().map(decode).collect()
+    Ok(delivery_ids)
 }

@@ -1,18 +1,14 @@
 //! The status of recipients: read, set by an operator, and changed by opt-outs and opt-ins.
 
 use async_trait::async_trait;
+use tokio_postgres::Row;
 
-use super::admin::suppress_waiting;
-use super::errors::PgError;
-use super::escape::escape_text;
 use super::pool::{PgTransaction, bind};
-use super::store::PostgresStore;
-use crate::RecipientStore;
-use crate::rows::deliveries::decode_recipient;
-use postrider_core::error::Result;
+use super::{admin::suppress_waiting, errors::PgError, escape::escape_text, store::PostgresStore};
+use crate::{RecipientStore, rows::deliveries::decode_recipient};
 use postrider_core::inbound::{OptAction, OptChange};
-use postrider_core::name::ConfigName;
 use postrider_core::recipient::{Recipient, RecipientStatus};
+use postrider_core::{error::Result, name::ConfigName};
 
 static READ: &str = sql!("common/recipients/read_recipient");
 static SAVE: &str = sql!("common/recipients/save_recipient");
@@ -23,44 +19,36 @@ static INSERT_OPT_MESSAGE: &str = sql!("common/recipients/insert_opt_message");
 #[async_trait]
 impl RecipientStore for PostgresStore {
     async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>> {
-        let context = "cannot read the recipient";
-        run_transaction!(self.begin_read, context, |transaction| recipient(&transaction, channel, address))
+        run_transaction!(self.begin_read, "cannot read the recipient", |transaction| {
+            let values = bind![channel.as_str(), escape_text(address)];
+            let decode = |row: &Row| decode_recipient(row, channel, address);
+            transaction.query_optional(READ, values, decode).await
+        })
     }
 
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
-        let context = "cannot change the recipient";
-        run_transaction!(self.begin_write, context, |transaction| set_recipient(&transaction, &recipient))
+        run_transaction!(self.begin_write, "cannot change the recipient", |transaction| {
+            set_recipient(transaction, &recipient).await
+        })
     }
 
     async fn apply_opt_changes(&self, changes: Vec<OptChange>) -> Result<Vec<bool>> {
-        let context = "cannot store opt-outs and opt-ins";
-        run_transaction!(self.begin_write, context, |transaction| apply_opt_changes(&transaction, &changes))
+        run_transaction!(self.begin_write, "cannot store opt-outs and opt-ins", |transaction| {
+            apply_opt_changes(transaction, &changes).await
+        })
     }
 }
 
-async fn recipient(
-    transaction: &PgTransaction,
-    channel: &ConfigName,
-    address: &str,
-) -> Result<Option<Recipient>, PgError> {
-    let row = transaction.query_optional(READ, bind![channel.as_str(), escape_text(address)]).await?;
-    row.map(|row| decode_recipient(&row, channel, address)).transpose()
-}
-
 async fn set_recipient(transaction: &PgTransaction, recipient: &Recipient) -> Result<(), PgError> {
-    transaction
-        .execute(
-            SAVE,
-            bind![
-                recipient.channel.as_str(),
-                escape_text(&recipient.address),
-                recipient.status.as_str(),
-                escape_text(&recipient.reason),
-                escape_text(&recipient.changed_by),
-                recipient.changed_at.timestamp_millis(),
-            ],
-        )
-        .await?;
+    let values = bind![
+        recipient.channel.as_str(),
+        escape_text(&recipient.address),
+        recipient.status.as_str(),
+        escape_text(&recipient.reason),
+        escape_text(&recipient.changed_by),
+        recipient.changed_at.timestamp_millis(),
+    ];
+    transaction.execute(SAVE, values).await?;
     match recipient.status {
         RecipientStatus::Active => Ok(()),
         RecipientStatus::Inactive | RecipientStatus::OptedOut => {
@@ -81,47 +69,38 @@ async fn apply_opt_changes(transaction: &PgTransaction, changes: &[OptChange]) -
 }
 
 async fn apply_opt_change(transaction: &PgTransaction, change: &OptChange) -> Result<bool, PgError> {
-    if !is_new(transaction, change).await? {
+    if !is_new_message(transaction, change).await? {
         return Ok(false);
     }
     let statement = match change.action {
         OptAction::OptOut => OPT_OUT,
         OptAction::OptIn => OPT_IN,
     };
-    let changed = transaction
-        .execute(
-            statement,
-            bind![
-                change.channel.as_str(),
-                escape_text(&change.address),
-                escape_text(&change.reason),
-                change.provider.as_str(),
-                change.at.timestamp_millis(),
-            ],
-        )
-        .await?;
+    let values = bind![
+        change.channel.as_str(),
+        escape_text(&change.address),
+        escape_text(&change.reason),
+        change.provider.as_str(),
+        change.at.timestamp_millis(),
+    ];
+    let changed_rows = transaction.execute_and_count(statement, values).await?;
     if change.action == OptAction::OptOut {
         suppress_waiting(transaction, &change.channel, &change.address, change.at).await?;
     }
-    Ok(changed > 0)
+    Ok(changed_rows > 0)
 }
 
-/// Returns whether the inbound message was not handled before.
-async fn is_new(transaction: &PgTransaction, change: &OptChange) -> Result<bool, PgError> {
+/// Returns whether the inbound message was not handled before. A message without a reference always counts as new.
+async fn is_new_message(transaction: &PgTransaction, change: &OptChange) -> Result<bool, PgError> {
     let Some(reference) = &change.reference else {
         return Ok(true);
     };
-    let inserted = transaction
-        .execute(
-            INSERT_OPT_MESSAGE,
-            bind![
-                change.provider.as_str(),
-                escape_text(reference),
-                change.channel.as_str(),
-                escape_text(&change.address),
-                change.at.timestamp_millis(),
-            ],
-        )
-        .await?;
-    Ok(inserted > 0)
+    let values = bind![
+        change.provider.as_str(),
+        escape_text(reference),
+        change.channel.as_str(),
+        escape_text(&change.address),
+        change.at.timestamp_millis(),
+    ];
+    Ok(transaction.execute_and_count(INSERT_OPT_MESSAGE, values).await? > 0)
 }

@@ -8,16 +8,13 @@ use std::time::Duration;
 
 use tokio_postgres::Row;
 
-use super::errors::PgError;
-use super::escape::escape_text;
-use super::event_outbox::insert_events;
-use super::group_commit::BatchOperation;
 use super::pool::{PgTransaction, bind, column};
-use super::suppressed::deactivate_addresses;
 use super::unmatched_receipts::{SentReference, apply_unmatched, lock_references};
-use crate::events::NewEvent;
-use crate::rows::SqlRow;
-use crate::rows::deliveries::StateColumns;
+use super::{
+    errors::PgError, escape::escape_text, event_outbox::insert_events, group_commit::BatchOperation,
+    suppressed::deactivate_addresses,
+};
+use crate::{events::NewEvent, rows::SqlRow, rows::deliveries::StateColumns};
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
 use postrider_core::id::DeliveryId;
 use postrider_core::round::{CompletedRound, RecordResult};
@@ -43,18 +40,19 @@ impl BatchOperation for RecordOperation {
         operations: &[Self],
     ) -> Result<Vec<Vec<RecordResult>>, PgError> {
         let rounds = operations.iter().flat_map(|operation| &operation.0).collect::<Vec<_>>();
-        let mut results = vec![RecordResult::Superseded; rounds.len()];
+        let mut record_results = vec![RecordResult::Superseded; rounds.len()];
         for wave in split_by_delivery(&rounds) {
             let stored = record_rounds(transaction, &column(&wave, |index| rounds[*index])).await?;
             for index in wave {
                 if let Some(state) = stored.get(&rounds[index].id) {
-                    results[index] = RecordResult::from_states(DeliveryStateKind::Sent, *state);
+                    record_results[index] = RecordResult::from_states(DeliveryStateKind::Sent, *state);
                 }
             }
         }
-        let mut results = results.into_iter();
-        let results_of = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
-        Ok(operations.iter().map(results_of).collect())
+        let mut record_results = record_results.into_iter();
+        let results_of_operation =
+            |operation: &Self| record_results.by_ref().take(operation.0.len()).collect();
+        Ok(operations.iter().map(results_of_operation).collect())
     }
 }
 
@@ -84,10 +82,11 @@ async fn record_rounds(
     rounds: &[&CompletedRound],
 ) -> Result<HashMap<DeliveryId, Option<DeliveryStateKind>>, PgError> {
     // Pipelined: the server takes the lock before it looks for unmatched receipts.
-    let (locked, rows) = tokio::join!(lock_references(transaction), save_states(transaction, rounds));
-    locked?;
+    let (locked, recorded_rows) =
+        tokio::join!(lock_references(transaction), save_states(transaction, rounds));
+    let recorded_rows = locked.and(recorded_rows)?;
     let (mut stored, mut with_receipts) = (HashSet::new(), HashSet::new());
-    for row in &rows? {
+    for row in &recorded_rows {
         let id = row.delivery_id("id")?;
         stored.insert(id);
         if row.bool("has_unmatched_receipts")? {
@@ -107,24 +106,20 @@ async fn record_rounds(
 
 /// Writes the new states and returns a row for each round that was the current one.
 async fn save_states(transaction: &PgTransaction, rounds: &[&CompletedRound]) -> Result<Vec<Row>, PgError> {
-    let states = column(rounds, |round| StateColumns::from_state(&round.state));
-    transaction
-        .query(
-            RECORD_ROUNDS,
-            bind![
-                column(rounds, |round| round.id.0),
-                column(rounds, |round| i64::from(round.round)),
-                column(&states, |state| state.state),
-                column(&states, |state| state.failure),
-                column(&states, |state| state.reason.map(escape_text)),
-                column(&states, |state| state.due_at),
-                column(&states, |state| state.ended_at),
-                column(&states, |state| state.provider),
-                column(&states, |state| state.reference.map(escape_text)),
-                column(rounds, |round| i64::from(round.tries)),
-            ],
-        )
-        .await
+    let state_columns = column(rounds, |round| StateColumns::from_state(&round.state));
+    let values = bind![
+        column(rounds, |round| round.id.0),
+        column(rounds, |round| i64::from(round.round)),
+        column(&state_columns, |state| state.state),
+        column(&state_columns, |state| state.failure),
+        column(&state_columns, |state| state.reason.map(escape_text)),
+        column(&state_columns, |state| state.due_at),
+        column(&state_columns, |state| state.ended_at),
+        column(&state_columns, |state| state.provider),
+        column(&state_columns, |state| state.reference.map(escape_text)),
+        column(rounds, |round| i64::from(round.tries)),
+    ];
+    transaction.query(RECORD_ROUNDS, values).await
 }
 
 /// Stores the attempts of superseded rounds, once. Returns the deliveries whose round was recorded by an earlier call
@@ -134,10 +129,10 @@ async fn record_late(
     rounds: &[&CompletedRound],
 ) -> Result<Vec<DeliveryId>, PgError> {
     let ids = column(rounds, |round| round.id.0);
-    transaction.execute(MARK_SUPERSEDED, bind![ids.clone()]).await?;
-    let numbers = column(rounds, |round| i64::from(round.round));
+    transaction.execute(MARK_SUPERSEDED, bind![ids]).await?;
+    let round_numbers = column(rounds, |round| i64::from(round.round));
     let (mut recorded, mut superseded) = (Vec::new(), HashSet::new());
-    for row in &transaction.query(FIND_RECORDED, bind![ids, numbers]).await? {
+    for row in &transaction.query(FIND_RECORDED, bind![ids, round_numbers]).await? {
         let id = row.delivery_id("id")?;
         if row.bool("is_recorded")? {
             recorded.push(id);
@@ -145,8 +140,8 @@ async fn record_late(
             superseded.insert(id);
         }
     }
-    let rounds = rounds.iter().copied().filter(|round| superseded.contains(&round.id));
-    insert_attempts(transaction, &rounds.collect::<Vec<_>>(), true).await?;
+    let superseded = rounds.iter().copied().filter(|round| superseded.contains(&round.id));
+    insert_attempts(transaction, &superseded.collect::<Vec<_>>(), true).await?;
     Ok(recorded)
 }
 
@@ -157,11 +152,11 @@ async fn apply_side_effects(
     rounds: &[&CompletedRound],
     with_receipts: &HashSet<DeliveryId>,
 ) -> Result<HashMap<DeliveryId, DeliveryStateKind>, PgError> {
-    let (mut events, mut invalid, mut sent) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut events, mut invalidated, mut sent) = (Vec::new(), Vec::new(), Vec::new());
     for round in rounds {
         events.extend(NewEvent::from_round(round));
         let addresses = round.invalidated_addresses().into_iter();
-        invalid.extend(addresses.map(|address| (round.id, address)));
+        invalidated.extend(addresses.map(|address| (round.id, address)));
         if let DeliveryState::Sent { provider, reference: Some(reference), .. } = &round.state
             && with_receipts.contains(&round.id)
         {
@@ -169,53 +164,45 @@ async fn apply_side_effects(
         }
     }
     insert_events(transaction, &events).await?;
-    deactivate_addresses(transaction, &invalid).await?;
+    deactivate_addresses(transaction, &invalidated).await?;
     apply_unmatched(transaction, &sent).await
 }
 
 /// Stores the attempts of rounds. If `may_have_attempts` is false, deliveries in their first round have none yet.
-async fn insert_attempts(
+async fn insert_attempts<'r>(
     transaction: &PgTransaction,
-    rounds: &[&CompletedRound],
+    rounds: &[&'r CompletedRound],
     may_have_attempts: bool,
 ) -> Result<(), PgError> {
-    let attempts = rounds.iter().flat_map(|round| {
+    let attempts_of_round = |round: &'r CompletedRound| {
         let attempts = round.attempts.iter().zip(0_i64..);
         attempts.map(move |(attempt, sequence)| (round, sequence, attempt))
-    });
-    let attempts = attempts.collect::<Vec<_>>();
-    if attempts.is_empty() {
-        return Ok(());
-    }
-    let ids = column(&attempts, |(round, ..)| round.id.0);
-    let (first_id, last_id) = (ids.iter().copied().min(), ids.iter().copied().max());
-    let (statement, parameters) = if may_have_attempts || attempts.iter().any(|(round, ..)| round.round > 1) {
-        (INSERT_ATTEMPTS, 12)
-    } else {
-        (INSERT_FIRST_ATTEMPTS, 10)
     };
-    transaction
-        .execute(
-            statement,
-            &bind![
-                ids,
-                column(&attempts, |(_, sequence, _)| *sequence),
-                column(&attempts, |(round, ..)| i64::from(round.round)),
-                column(&attempts, |(.., attempt)| {
-                    attempt.provider.as_ref().map(|name| name.as_str().to_owned())
-                }),
-                column(&attempts, |(.., attempt)| attempt.outcome.as_str()),
-                column(&attempts, |(.., attempt)| attempt.code.as_deref().map(escape_text)),
-                column(&attempts, |(.., attempt)| attempt.outcome.reason().map(escape_text)),
-                column(&attempts, |(.., attempt)| attempt.at.timestamp_millis()),
-                column(&attempts, |(.., attempt)| {
-                    i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX)
-                }),
-                column(&attempts, |(.., attempt)| attempt.address.as_deref()),
-                first_id.unwrap_or_default(),
-                last_id.unwrap_or_default(),
-            ][..parameters],
-        )
-        .await?;
-    Ok(())
+    let attempts = rounds.iter().copied().flat_map(attempts_of_round).collect::<Vec<_>>();
+    let ids = column(&attempts, |(round, ..)| round.id.0);
+    let (Some(first_id), Some(last_id)) = (ids.iter().copied().min(), ids.iter().copied().max()) else {
+        return Ok(());
+    };
+    let (statement, parameter_count) =
+        if may_have_attempts || attempts.iter().any(|(round, ..)| round.round > 1) {
+            (INSERT_ATTEMPTS, 12)
+        } else {
+            (INSERT_FIRST_ATTEMPTS, 10)
+        };
+    let duration_ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    let values = bind![
+        ids,
+        column(&attempts, |(_, sequence, _)| *sequence),
+        column(&attempts, |(round, ..)| i64::from(round.round)),
+        column(&attempts, |(.., attempt)| attempt.provider.as_ref().map(|name| name.as_str())),
+        column(&attempts, |(.., attempt)| attempt.outcome.as_str()),
+        column(&attempts, |(.., attempt)| attempt.code.as_deref().map(escape_text)),
+        column(&attempts, |(.., attempt)| attempt.outcome.reason().map(escape_text)),
+        column(&attempts, |(.., attempt)| attempt.at.timestamp_millis()),
+        column(&attempts, |(.., attempt)| duration_ms(attempt.duration)),
+        column(&attempts, |(.., attempt)| attempt.address.as_deref()),
+        first_id,
+        last_id,
+    ];
+    transaction.execute(statement, &values[..parameter_count]).await
 }

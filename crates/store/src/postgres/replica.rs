@@ -4,22 +4,20 @@
 //! that the primary had at a known time. If the replica is down or too far behind, reads go to the primary.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio_postgres::Row;
 
-use super::connection_config::ServerRole;
-use super::errors::PgError;
 use super::pool::{PgPool, PgTransaction};
+use super::{connection_config::ServerRole, errors::PgError};
 use crate::rows::SqlRow;
-use postrider_core::clock;
-use postrider_core::error::Error;
+use postrider_core::{clock, error::Error};
 
 #[cfg(test)]
 mod tests;
 
-static WAL_POSITION: &str = sql!("postgres/maintenance/read_log_position");
+static READ_LOG_POSITION: &str = sql!("postgres/maintenance/read_log_position");
 
 /// Maximum age of data for [`Freshness::Seconds`].
 const STALENESS_MAX: Duration = Duration::from_secs(10);
@@ -51,16 +49,19 @@ pub async fn check_replica(url: &str) -> Result<(), Error> {
     let context = "cannot read from the replica";
     let pool = PgPool::new(url, ServerRole::Replica, 1)?;
     let to_error = |error: PgError| error.to_error(context);
-    let (row, transaction) = pool.query_then_begin_read(WAL_POSITION).await.map_err(to_error)?;
-    transaction.finish(is_replica(&row)).await.map_err(to_error)?.then_some(()).ok_or_else(|| {
-        let remedy =
-            "name a replica in store.replica_url, or remove that setting; until then reads go to the primary";
-        Error::usage(format!("{context}: the server is not a replica; {remedy}"))
-    })
+    let (position_row, transaction) =
+        pool.query_then_begin_read(READ_LOG_POSITION).await.map_err(to_error)?;
+    if transaction.finish(is_replica(&position_row)).await.map_err(to_error)? {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "{context}: the server is not a replica; name a replica in store.replica_url, or remove that setting; until \
+         then reads go to the primary"
+    )))
 }
 
-fn is_replica(row: &Row) -> Result<bool, PgError> {
-    row.bool("is_replica")
+fn is_replica(position_row: &Row) -> Result<bool, PgError> {
+    position_row.bool("is_replica")
 }
 
 /// A replica and its recent state.
@@ -82,8 +83,8 @@ impl ReplicaState {
     /// Returns the oldest position that is fresh enough, or none if the position of the primary has to be read again.
     fn required_position(&mut self, now: Instant) -> Option<i64> {
         self.primary_positions.retain(|(at, _)| now.duration_since(*at) <= STALENESS_MAX);
-        let (newest, _) = self.primary_positions.back()?;
-        if now.duration_since(*newest) > POSITION_INTERVAL {
+        let (newest_at, _) = self.primary_positions.back()?;
+        if now.duration_since(*newest_at) > POSITION_INTERVAL {
             return None;
         }
         self.primary_positions.front().map(|(_, position)| *position)
@@ -96,38 +97,33 @@ impl Replica {
         Self { pool, state: Mutex::default() }
     }
 
-    /// Begins a transaction on the replica if it is fresh enough.
-    pub async fn read(&self, primary: &PgPool, freshness: Freshness) -> Option<PgTransaction> {
+    /// Begins a transaction on the replica if it is fresh enough. If not, the primary has to be used.
+    pub async fn begin_read(&self, primary: &PgPool, freshness: Freshness) -> Option<PgTransaction> {
         if self.is_disabled() {
             return None;
         }
-        let target = match self.target_position(primary, freshness).await {
-            Ok(target) => target,
+        let target_position = match self.target_position(primary, freshness).await {
+            Ok(target_position) => target_position,
             Err(error) => {
                 // The read on the primary that follows reports the error.
                 log::debug!("cannot read the log position of the primary: error={error}");
                 return None;
             }
         };
-        match self.catch_up(target, freshness).await {
-            Ok(Some(transaction)) => Some(transaction),
-            Ok(None) => {
-                self.disable("it is too far behind the primary");
-                None
-            }
-            Err(error) => {
-                self.disable(error);
-                None
-            }
+        match self.catch_up(target_position, freshness).await {
+            Ok(Some(transaction)) => return Some(transaction),
+            Ok(None) => self.disable("it is too far behind the primary"),
+            Err(error) => self.disable(error),
         }
+        None
     }
 
     /// Ends a read on the replica and returns its result, or none if the primary has to be used.
     pub async fn finish<T>(&self, transaction: PgTransaction, outcome: Result<T, PgError>) -> Option<T> {
         match transaction.finish(outcome).await {
-            Ok(answer) => {
+            Ok(reply) => {
                 self.enable();
-                Some(answer)
+                Some(reply)
             }
             Err(error) => {
                 self.disable(error);
@@ -138,17 +134,16 @@ impl Replica {
 
     /// Returns the position that the replica must have replayed.
     async fn target_position(&self, primary: &PgPool, freshness: Freshness) -> Result<i64, PgError> {
-        if freshness == Freshness::Seconds {
-            let required = self.state().required_position(Instant::now());
-            if let Some(position) = required {
-                return Ok(position);
-            }
-        }
         let queried_at = Instant::now();
+        if freshness == Freshness::Seconds
+            && let Some(position) = self.state.lock().required_position(queried_at)
+        {
+            return Ok(position);
+        }
         let transaction = primary.begin_read().await?;
-        let row = transaction.query_one(WAL_POSITION, &[]).await;
-        let position = transaction.finish(row).await?.integer("position")?;
-        let mut state = self.state();
+        let position_row = transaction.query_one(READ_LOG_POSITION, &[]).await;
+        let position = transaction.finish(position_row).await?.integer("position")?;
+        let mut state = self.state.lock();
         state.primary_positions.push_back((queried_at, position));
         Ok(match freshness {
             Freshness::Now => position,
@@ -156,20 +151,27 @@ impl Replica {
         })
     }
 
-    async fn catch_up(&self, target: i64, freshness: Freshness) -> Result<Option<PgTransaction>, PgError> {
-        let started = Instant::now();
+    /// Begins a transaction on the replica when the replica has replayed the target position. Returns none if it has
+    /// not: at once for [`Freshness::Seconds`], after [`CATCH_UP_TIMEOUT`] for [`Freshness::Now`].
+    async fn catch_up(
+        &self,
+        target_position: i64,
+        freshness: Freshness,
+    ) -> Result<Option<PgTransaction>, PgError> {
+        let started_at = Instant::now();
         loop {
-            let (row, transaction) = self.pool.query_then_begin_read(WAL_POSITION).await?;
-            if !is_replica(&row)? {
+            let (position_row, transaction) = self.pool.query_then_begin_read(READ_LOG_POSITION).await?;
+            if !is_replica(&position_row)? {
                 return Err(PgError::InvalidRow(
                     "store.replica_url names a server that is not a replica".to_owned(),
                 ));
             }
-            if row.optional_integer("position")?.is_some_and(|position| position >= target) {
+            if position_row.optional_integer("position")?.is_some_and(|position| position >= target_position)
+            {
                 return Ok(Some(transaction));
             }
             transaction.finish(Ok(())).await?;
-            if freshness == Freshness::Seconds || started.elapsed() > CATCH_UP_TIMEOUT {
+            if freshness == Freshness::Seconds || started_at.elapsed() > CATCH_UP_TIMEOUT {
                 return Ok(None);
             }
             clock::sleep(CATCH_UP_POLL_INTERVAL).await;
@@ -177,25 +179,20 @@ impl Replica {
     }
 
     fn is_disabled(&self) -> bool {
-        let until = self.state().disabled_until;
-        until.is_some_and(|until| Instant::now() < until)
+        self.state.lock().disabled_until.is_some_and(|disabled_until| Instant::now() < disabled_until)
     }
 
     /// Stops using the replica for [`RETRY_DELAY`]. Logged once until the replica works again.
     pub fn disable(&self, reason: impl std::fmt::Display) {
-        let before = self.state().disabled_until.replace(Instant::now() + RETRY_DELAY);
-        if before.is_none() {
+        let previous = self.state.lock().disabled_until.replace(Instant::now() + RETRY_DELAY);
+        if previous.is_none() {
             log::warn!("cannot use the replica, reads go to the primary: reason={reason}");
         }
     }
 
     fn enable(&self) {
-        if self.state().disabled_until.take().is_some() {
+        if self.state.lock().disabled_until.take().is_some() {
             log::info!("reads go to the replica again");
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, ReplicaState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,19 +1,17 @@
 //! The rollups of the report: updated with changes, reset, and read.
 //!
-//! Deliveries up to `meta.rollup_position` have been counted; those of them that changed since have `rollup_pending`.
-//! Deliveries above it were never counted, so a new delivery costs the report nothing until the next update.
+//! Deliveries up to `meta.rollup_position` have been counted; a delivery that changed since then has `rollup_pending`.
+//! Deliveries above the position were never counted, so a new delivery costs the report nothing until the next update.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use tokio_postgres::Row;
 
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
-use super::drop_partition::drop_detached;
-use super::errors::PgError;
-use super::pool::{PgPool, PgTransaction, bind};
-use super::replica::Freshness;
+use super::pool::{PgTransaction, bind};
 use super::rollups::{self, AttemptsByDelivery, lock_rollup_position};
-use super::store::PostgresStore;
+use super::{drop_partition::drop_detached, errors::PgError, replica::Freshness, store::PostgresStore};
 use crate::rollups::RollupChanges;
 use crate::rollups::report::{RollupEntries, required_rollups};
 use crate::rows::report::{
@@ -21,9 +19,7 @@ use crate::rows::report::{
 };
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
 use crate::{ReportSnapshot, ReportStore};
-use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
-use postrider_core::report::{Report, TopRecipientRow};
+use postrider_core::{clock::Timestamp, error::Result, report::Report};
 
 static SELECT_CHANGED: &str = sql!("postgres/report/select_changed");
 static SELECT_NEW: &str = sql!("postgres/report/select_new");
@@ -43,62 +39,66 @@ static DELETE_OLD_SNAPSHOTS: &str = sql!("common/report/delete_old_snapshots");
 impl ReportStore for PostgresStore {
     async fn apply_changes(&self, limit: usize) -> Result<usize> {
         let context = "cannot update the report";
-        let last = last_committed_delivery(&self.pool).await;
-        let last = last.map_err(|error| error.to_error(context))?;
-        run_transaction!(unlimited self.begin_write, context, |transaction| apply_changes(&transaction, last, limit))
+        // Read in a transaction of its own, so that accepting messages waits no longer than it takes to read a number.
+        let last_committed_number = run_long_transaction!(self.begin_write, context, |transaction| {
+            lock_exclusive(transaction, AdvisoryLock::MessageNumbers).await?;
+            transaction.query_one(LAST_NUMBER, &[]).await?.integer("number")
+        })?;
+        let (_, last_committed_id) = delivery_id_range(last_committed_number);
+        run_long_transaction!(self.begin_write, context, |transaction| {
+            apply_changes(transaction, last_committed_id, limit).await
+        })
     }
 
     async fn begin_rebuild(&self) -> Result<()> {
-        let context = "cannot reset the report";
-        run_transaction!(unlimited self.begin_write, context, |transaction| begin_rebuild(&transaction))
+        run_long_transaction!(self.begin_write, "cannot reset the report", |transaction| {
+            // Detached partitions are counted before the live rollups are cleared, because their counts come from there.
+            lock_rollup_position(transaction).await?;
+            drop_detached(transaction).await?;
+            transaction.execute(CLEAR_ROLLUPS, &[]).await?;
+            transaction.execute(CLEAR_ADDRESSES, &[]).await?;
+            transaction.execute(SAVE_POSITION, bind![0_i64]).await
+        })
     }
 
     async fn report(&self, as_of: Timestamp) -> Result<Report> {
-        let context = "cannot read the report";
         // The caller has just applied changes, which the report must contain.
-        read_from_replica!(self, Freshness::Now, |transaction| report(&transaction, as_of));
-        run_transaction!(self.begin_read, context, |transaction| report(&transaction, as_of))
+        run_on_replica_or_primary!(self, Freshness::Now, "cannot read the report", |transaction| {
+            read_report(transaction, as_of).await
+        })
     }
 
     async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
-        let context = "cannot save the report snapshot";
-        run_transaction!(self.begin_write, context, |transaction| save_snapshot(&transaction, &snapshot))
+        run_transaction!(self.begin_write, "cannot save the report snapshot", |transaction| {
+            let values = bind![snapshot.generation, snapshot.as_of.timestamp_millis(), snapshot.content];
+            transaction.execute(SAVE_SNAPSHOT, values).await?;
+            transaction.execute(DELETE_OLD_SNAPSHOTS, &[]).await
+        })
     }
 
     async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
-        let context = "cannot read the report snapshot";
-        run_transaction!(self.begin_read, context, |transaction| read_snapshot(&transaction))
+        run_transaction!(self.begin_read, "cannot read the report snapshot", |transaction| {
+            transaction.query_optional(READ_SNAPSHOT, &[], decode_snapshot).await
+        })
     }
 }
 
-/// Returns a delivery id up to which every delivery is committed. Runs in a transaction of its own, so that accepting
-/// messages waits no longer than it takes to read a number.
-async fn last_committed_delivery(pool: &PgPool) -> Result<i64, PgError> {
-    let transaction = pool.begin_write().await?;
-    let number = last_committed_number(&transaction).await;
-    let number = transaction.finish(number).await?;
-    Ok(delivery_id_range(number).1)
-}
-
-async fn last_committed_number(transaction: &PgTransaction) -> Result<i64, PgError> {
-    lock_exclusive(transaction, AdvisoryLock::MessageNumbers).await?;
-    transaction.query_one(LAST_NUMBER, &[]).await?.integer("number")
-}
-
+/// Counts at most `limit` deliveries that changed or were never counted, up to the id `last_committed_id`, and returns
+/// their number.
 async fn apply_changes(
     transaction: &PgTransaction,
-    last_committed: i64,
+    last_committed_id: i64,
     limit: usize,
 ) -> Result<usize, PgError> {
     let position = lock_rollup_position(transaction).await?;
-    let mut rows = transaction.query(SELECT_CHANGED, bind![position, limit_to_sql(limit)]).await?;
-    if rows.len() < limit {
-        let remaining = limit_to_sql(limit - rows.len());
-        let new = transaction.query(SELECT_NEW, bind![position, remaining, last_committed]).await?;
-        rows.extend(new);
+    let decode = |row: &Row| decode_reported_delivery(row, position);
+    let values = bind![position, limit_to_sql(limit)];
+    let mut deliveries: Vec<_> = transaction.query_all(SELECT_CHANGED, values, decode).await?;
+    if deliveries.len() < limit {
+        let values = bind![position, limit_to_sql(limit - deliveries.len()), last_committed_id];
+        let new_deliveries: Vec<_> = transaction.query_all(SELECT_NEW, values, decode).await?;
+        deliveries.extend(new_deliveries);
     }
-    let deliveries = rows.iter().map(|row| decode_reported_delivery(row, position));
-    let deliveries = deliveries.collect::<Result<Vec<_>, _>>()?;
     if deliveries.is_empty() {
         return Ok(0);
     }
@@ -115,48 +115,22 @@ async fn apply_changes(
     }
     transaction.execute(MARK_COUNTED, bind![ids, attempt_counts]).await?;
     rollups::save_changes(&changes, transaction, "live").await?;
-    let (names, counts): (Vec<&str>, Vec<i64>) = addresses.into_iter().unzip();
-    transaction.execute(ADD_ADDRESSES, bind![names, counts]).await?;
-    let new = deliveries.iter().filter(|delivery| !delivery.is_counted());
-    if let Some(position) = new.map(|delivery| delivery.id.0).max() {
-        transaction.execute(SAVE_POSITION, bind![position]).await?;
+    let (addresses, address_counts): (Vec<&str>, Vec<i64>) = addresses.into_iter().unzip();
+    transaction.execute(ADD_ADDRESSES, bind![addresses, address_counts]).await?;
+    let new_deliveries = deliveries.iter().filter(|delivery| !delivery.is_counted());
+    if let Some(new_position) = new_deliveries.map(|delivery| delivery.id.0).max() {
+        transaction.execute(SAVE_POSITION, bind![new_position]).await?;
     }
     Ok(deliveries.len())
 }
 
-async fn begin_rebuild(transaction: &PgTransaction) -> Result<(), PgError> {
-    // Detached partitions are counted before the live rollups are cleared, because their counts come from there.
-    lock_rollup_position(transaction).await?;
-    drop_detached(transaction).await?;
-    transaction.execute(CLEAR_ROLLUPS, &[]).await?;
-    transaction.execute(CLEAR_ADDRESSES, &[]).await?;
-    transaction.execute(SAVE_POSITION, bind![0_i64]).await?;
-    Ok(())
-}
-
-async fn report(transaction: &PgTransaction, as_of: Timestamp) -> Result<Report, PgError> {
+async fn read_report(transaction: &PgTransaction, as_of: Timestamp) -> Result<Report, PgError> {
     let mut entries = RollupEntries::default();
-    for (metric, from_group) in required_rollups(as_of) {
-        let rows = transaction.query(READ_ROLLUPS, bind![metric, from_group.as_str()]).await?;
-        let of_metric = rows.iter().map(decode_rollup_entry).collect::<Result<_, _>>()?;
-        entries.insert(metric, of_metric);
+    for (metric, first_group) in required_rollups(as_of) {
+        let values = bind![metric, first_group.as_str()];
+        let metric_entries = transaction.query_all(READ_ROLLUPS, values, decode_rollup_entry).await?;
+        entries.insert(metric, metric_entries);
     }
-    Ok(entries.build_report(as_of, top_addresses(transaction).await?))
-}
-
-async fn top_addresses(transaction: &PgTransaction) -> Result<Vec<TopRecipientRow>, PgError> {
-    let rows = transaction.query(TOP_ADDRESSES, &[]).await?;
-    rows.iter().map(decode_top_recipient).collect()
-}
-
-async fn save_snapshot(transaction: &PgTransaction, snapshot: &ReportSnapshot) -> Result<(), PgError> {
-    let as_of = snapshot.as_of.timestamp_millis();
-    transaction.execute(SAVE_SNAPSHOT, bind![snapshot.generation, as_of, snapshot.content]).await?;
-    transaction.execute(DELETE_OLD_SNAPSHOTS, &[]).await?;
-    Ok(())
-}
-
-async fn read_snapshot(transaction: &PgTransaction) -> Result<Option<ReportSnapshot>, PgError> {
-    let row = transaction.query_optional(READ_SNAPSHOT, &[]).await?;
-    row.map(|row| decode_snapshot(&row)).transpose()
+    let top_recipients = transaction.query_all(TOP_ADDRESSES, &[], decode_top_recipient).await?;
+    Ok(entries.build_report(as_of, top_recipients))
 }

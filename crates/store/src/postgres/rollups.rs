@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use super::errors::PgError;
 use super::pool::{PgTransaction, bind, column};
 use crate::rollups::{CountedAttempt, ReportedDelivery, RollupChanges};
-use crate::rows::SqlRow;
-use crate::rows::report::decode_counted_attempt;
+use crate::{rows::SqlRow, rows::report::decode_counted_attempt};
 use postrider_core::id::DeliveryId;
 
 static ADD_ROLLUPS: &str = sql!("postgres/report/add_rollup");
@@ -29,8 +28,8 @@ impl AttemptsByDelivery {
         let ids = column(deliveries, |delivery| delivery.id.0);
         let mut attempts = HashMap::<_, Vec<_>>::new();
         for row in &transaction.query(ATTEMPTS, bind![ids]).await? {
-            let of_delivery = attempts.entry(row.delivery_id("delivery")?).or_default();
-            of_delivery.push(decode_counted_attempt(row)?);
+            let attempt = decode_counted_attempt(row)?;
+            attempts.entry(row.delivery_id("delivery")?).or_default().push(attempt);
         }
         Ok(Self(attempts))
     }
@@ -53,17 +52,12 @@ pub async fn save_changes(
     }
     // Sorted, so that two processes do not deadlock.
     changes.sort_unstable();
-    transaction
-        .execute(
-            ADD_ROLLUPS,
-            bind![
-                column(&changes, |(metric, ..)| *metric),
-                column(&changes, |(_, group, ..)| *group),
-                column(&changes, |(_, _, entry, _)| *entry),
-                column(&changes, |(.., count)| *count),
-                origin,
-            ],
-        )
-        .await?;
-    Ok(())
+    let values = bind![
+        column(&changes, |(metric, ..)| *metric),
+        column(&changes, |(_, group, ..)| *group),
+        column(&changes, |(_, _, entry, _)| *entry),
+        column(&changes, |(.., count)| *count),
+        origin,
+    ];
+    transaction.execute(ADD_ROLLUPS, values).await
 }

@@ -1,7 +1,6 @@
 //! Rows of PostgreSQL, read by column name.
 
-use super::errors::PgError;
-use super::escape::unescape_text;
+use super::{errors::PgError, escape::unescape_text};
 use crate::rows::SqlRow;
 
 impl SqlRow for tokio_postgres::Row {

@@ -1,19 +1,18 @@
-//! Finds the recipients that are not active, and the ones that become inactive.
+//! Reads which recipients are not active, and makes recipients with invalid addresses inactive.
 //!
-//! A recipient without a row is active. Checked when a message is accepted, when a delivery is claimed, and when a
-//! receipt calls an address invalid.
+//! A recipient without a row is active. The status is read when a message is accepted, when a delivery is claimed, and
+//! when a receipt calls an address invalid.
 
 use std::collections::HashSet;
 
-use super::errors::PgError;
-use super::escape::escape_text;
+use tokio_postgres::Row;
+
 use super::pool::{PgTransaction, bind, column};
+use super::{errors::PgError, escape::escape_text};
 use crate::rows::SqlRow;
-use postrider_core::contact::Contact;
-use postrider_core::id::DeliveryId;
-use postrider_core::message::NewDelivery;
-use postrider_core::name::ConfigName;
-use postrider_core::round::InvalidatedAddress;
+use postrider_core::{
+    contact::Contact, id::DeliveryId, message::NewDelivery, name::ConfigName, round::InvalidatedAddress,
+};
 
 static FIND_SUPPRESSED: &str = sql!("postgres/accept/find_suppressed_recipients");
 static DEACTIVATE: &str = sql!("postgres/recipients/deactivate_recipient");
@@ -29,11 +28,8 @@ impl SuppressedAddresses {
             return Ok(Self::default());
         }
         let (channels, addresses): (Vec<_>, Vec<_>) = recipients.into_iter().unzip();
-        let rows = transaction.query(FIND_SUPPRESSED, bind![channels, addresses]).await?;
-        let decode = |row: &tokio_postgres::Row| {
-            Ok((row.word("channel")?.to_owned(), row.word("address")?.to_owned()))
-        };
-        rows.iter().map(decode).collect::<Result<_, _>>().map(Self)
+        let decode = |row: &Row| Ok((row.word("channel")?.to_owned(), row.word("address")?.to_owned()));
+        transaction.query_all(FIND_SUPPRESSED, bind![channels, addresses], decode).await.map(Self)
     }
 
     /// Reads the status of all addresses of these deliveries.
@@ -67,7 +63,7 @@ impl SuppressedAddresses {
     }
 }
 
-/// Returns the active ones of these contacts.
+/// Returns those of the contacts that are active.
 pub async fn active_contacts(
     transaction: &PgTransaction,
     channel: &ConfigName,
@@ -82,22 +78,17 @@ pub async fn active_contacts(
 /// Makes the addresses of deliveries inactive.
 pub async fn deactivate_addresses(
     transaction: &PgTransaction,
-    invalid: &[(DeliveryId, InvalidatedAddress<'_>)],
+    invalidated: &[(DeliveryId, InvalidatedAddress<'_>)],
 ) -> Result<(), PgError> {
-    if invalid.is_empty() {
+    if invalidated.is_empty() {
         return Ok(());
     }
-    transaction
-        .execute(
-            DEACTIVATE,
-            bind![
-                column(invalid, |(id, _)| id.0),
-                column(invalid, |(_, address)| escape_text(address.reason)),
-                column(invalid, |(_, address)| address.provider.as_str()),
-                column(invalid, |(_, address)| address.at.timestamp_millis()),
-                column(invalid, |(_, address)| address.address),
-            ],
-        )
-        .await?;
-    Ok(())
+    let values = bind![
+        column(invalidated, |(id, _)| id.0),
+        column(invalidated, |(_, address)| escape_text(address.reason)),
+        column(invalidated, |(_, address)| address.provider.as_str()),
+        column(invalidated, |(_, address)| address.at.timestamp_millis()),
+        column(invalidated, |(_, address)| address.address),
+    ];
+    transaction.execute(DEACTIVATE, values).await
 }

@@ -11,19 +11,16 @@ mod pooler;
 mod server;
 mod tls;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::PostgresStore;
-use super::connection_config::ServerRole;
+use super::{PostgresStore, connection_config::ServerRole};
 use crate::conformance_tests;
 use crate::testing::fixtures::*;
 use crate::{AcceptStore, MaintenanceStore, Store, StoreOptions, WorkStore};
-use postrider_core::error::ErrorKind;
-use postrider_core::id::DeliveryId;
-use postrider_core::message::Acceptance;
-use postrider_core::receipt::ReceiptStatus;
-use postrider_core::testing::postgres_server::new_database;
+use postrider_core::{
+    error::ErrorKind, id::DeliveryId, message::Acceptance, receipt::ReceiptStatus,
+    testing::postgres_server::new_database,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -50,7 +47,10 @@ async fn ten_processes_can_start_at_once() {
     let applied = starts.into_iter().flat_map(|start| start.join().unwrap());
     let applied = applied.collect::<Vec<String>>();
     assert_eq!(applied.first().map(String::as_str), Some("0001_schema"));
-    assert!(applied.is_sorted_by(|one, next| one < next), "each migration is applied once: {applied:?}");
+    assert!(
+        applied.is_sorted_by(|earlier, later| earlier < later),
+        "each migration is applied once: {applied:?}"
+    );
 }
 
 #[tokio::test]
@@ -65,9 +65,9 @@ async fn closed_connections_are_replaced() {
 
 async fn terminate_other_connections(store: &PostgresStore) {
     let transaction = store.pool.begin_write().await.unwrap();
-    let all = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+    let terminate_others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    let closed = transaction.query(all, &[]).await.map(drop);
+    let closed = transaction.query(terminate_others, &[]).await.map(drop);
     transaction.finish(closed).await.unwrap();
 }
 
@@ -99,11 +99,11 @@ async fn no_statement_or_lock_stays_in_a_session() {
     let store = open(&new_database()).unwrap();
     accepted(&store, sms(1)).await;
     let transaction = store.pool.begin_read().await.unwrap();
-    let left = "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE name <> '') + \
+    let leftovers = "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE name <> '') + \
                 (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = \
                 (SELECT oid FROM pg_database WHERE datname = current_database()))";
-    let left = transaction.query_one(left, &[]).await.unwrap().get::<_, i64>(0);
-    assert_eq!(left, 0);
+    let leftovers = transaction.query_one(leftovers, &[]).await.unwrap().get::<_, i64>(0);
+    assert_eq!(leftovers, 0);
 }
 
 #[tokio::test]
@@ -151,9 +151,9 @@ async fn count_statements(
     first: u64,
     count: u64,
 ) -> usize {
-    let ids = (first..first + count).map(sms).collect();
-    let ids = store.accept(ids).await.unwrap();
-    let ids = ids.iter().map(|answer| match answer {
+    let messages = (first..first + count).map(sms).collect();
+    let acceptances = store.accept(messages).await.unwrap();
+    let ids = acceptances.iter().map(|acceptance| match acceptance {
         Acceptance::Stored { number } => DeliveryId::from_position(*number, 0),
         other => panic!("not stored: {other:?}"),
     });
@@ -161,9 +161,9 @@ async fn count_statements(
     let receipt =
         |number: usize, status| received_receipt(Some("blue"), &format!("b-{first}-{number}"), status, at(3));
     let numbers = 0..claims.len();
-    let early = numbers.clone().step_by(2).map(|number| receipt(number, ReceiptStatus::Delivered));
-    store.apply_receipts(early.collect()).await.unwrap();
-    let before = server.statements();
+    let early_receipts = numbers.clone().step_by(2).map(|number| receipt(number, ReceiptStatus::Delivered));
+    store.apply_receipts(early_receipts.collect()).await.unwrap();
+    let statements_before = server.statements();
     let sends = claims.iter().zip(numbers.clone()).map(|(claim, number)| {
         let reference = format!("b-{first}-{number}");
         let attempts = vec![attempt("blue", accepted_outcome(&reference), at(2))];
@@ -174,17 +174,17 @@ async fn count_statements(
         [receipt(number, ReceiptStatus::Opened), receipt(number + 1_000, bounced_status())]
     });
     store.apply_receipts(receipts.collect()).await.unwrap();
-    server.statements() - before
+    server.statements() - statements_before
 }
 
 #[tokio::test]
 async fn a_large_batch_runs_no_more_statements_than_a_small_one() {
     let server = server::PostgresServer::new(&["log_statement=all"]);
     let store = open(&server.url()).unwrap();
-    let few = count_statements(&server, &store, 1, 2).await;
-    let many = count_statements(&server, &store, 100, 300).await;
-    assert!(few > 5, "{few} statements in the log");
-    assert_eq!(few, many);
+    let small_batch = count_statements(&server, &store, 1, 2).await;
+    let large_batch = count_statements(&server, &store, 100, 300).await;
+    assert!(small_batch > 5, "{small_batch} statements in the log");
+    assert_eq!(small_batch, large_batch);
 }
 
 #[tokio::test]

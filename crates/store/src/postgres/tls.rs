@@ -1,22 +1,18 @@
 //! TLS connections to a server, with rustls.
 //!
 //! The certificate checks follow libpq's `sslmode`. A certificate that is itself in the root file is trusted, because
-//! many servers have a self-signed one. A failed check never falls back to a weaker one.
+//! many servers have a self-signed certificate. A failed check never falls back to a weaker check.
+//! `tokio-postgres-rustls` would replace the stream types at the end; `channel_binding` says why it is not used.
 
-use std::future::Future;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::{future::Future, io, pin::Pin, sync::Arc};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{client::WebPkiServerVerifier, pki_types::pem::PemObject, server::ParsedCertificate};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
@@ -53,26 +49,15 @@ pub struct PgTls {
 
 impl PgTls {
     /// Reads the root certificates that the check needs.
-    pub fn new(check: CertificateCheck) -> Result<Self> {
+    pub fn new(check: &CertificateCheck) -> Result<Self> {
         let provider = Arc::new(ring::default_provider());
-        let verifier = match check {
-            CertificateCheck::Unverified => CertificateVerifier::without_checks(Arc::clone(&provider)),
-            CertificateCheck::Issuer(roots) => {
-                CertificateVerifier::with_roots(Arc::clone(&provider), &roots, false)?
-            }
-            CertificateCheck::HostName(roots) => {
-                CertificateVerifier::with_roots(Arc::clone(&provider), &roots, true)?
-            }
-        };
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.map_err(|error| {
-            Error::with_source(ErrorKind::Internal, "cannot prepare TLS for the store", error)
-        })?;
-        let mut config =
-            config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
+        let verifier = Arc::new(CertificateVerifier::new(check, Arc::clone(&provider))?);
+        let tls_config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let tls_config = tls_config.map_err(tls_setup_error)?.dangerous();
+        let mut tls_config = tls_config.with_custom_certificate_verifier(verifier).with_no_client_auth();
         // PostgreSQL 17 and later requires it for direct TLS negotiation.
-        config.alpn_protocols = vec![b"postgresql".to_vec()];
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
+        tls_config.alpn_protocols = vec![b"postgresql".to_vec()];
+        Ok(Self { connector: TlsConnector::from(Arc::new(tls_config)) })
     }
 }
 
@@ -88,20 +73,23 @@ struct CertificateVerifier {
 }
 
 impl CertificateVerifier {
-    fn without_checks(provider: Arc<CryptoProvider>) -> Self {
-        Self { provider, issuer: None, pinned: Vec::new(), checks_host_name: false }
-    }
-
-    fn with_roots(provider: Arc<CryptoProvider>, roots: &Roots, host: bool) -> Result<Self> {
+    fn new(check: &CertificateCheck, provider: Arc<CryptoProvider>) -> Result<Self> {
+        let (roots, checks_host_name) = match check {
+            CertificateCheck::Unverified => {
+                return Ok(Self { provider, issuer: None, pinned: Vec::new(), checks_host_name: false });
+            }
+            CertificateCheck::Issuer(roots) => (roots, false),
+            CertificateCheck::HostName(roots) => (roots, true),
+        };
         let (certificates, pinned) = match roots {
             Roots::System => (rustls_native_certs::load_native_certs().certs, Vec::new()),
             Roots::File(file) => {
-                let certificates_of_file = read_certificates(file)?;
-                (certificates_of_file.clone(), certificates_of_file)
+                let file_certificates = read_certificates(file)?;
+                (file_certificates.clone(), file_certificates)
             }
         };
-        let mut store = RootCertStore::empty();
-        let (added, _) = store.add_parsable_certificates(certificates);
+        let mut root_store = RootCertStore::empty();
+        let (added, _) = root_store.add_parsable_certificates(certificates);
         if added == 0 {
             return Err(Error::usage(match roots {
                 Roots::System => "the operating system has no root certificates to check the store's certificate: install them \
@@ -113,19 +101,20 @@ impl CertificateVerifier {
                 ),
             }));
         }
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider));
-        let verifier = verifier.build();
-        let verifier = verifier.map_err(|error| {
-            Error::with_source(ErrorKind::Internal, "cannot prepare TLS for the store", error)
-        })?;
-        Ok(Self { provider, issuer: Some(verifier), pinned, checks_host_name: host })
+        let issuer = WebPkiServerVerifier::builder_with_provider(Arc::new(root_store), Arc::clone(&provider));
+        let issuer = Some(issuer.build().map_err(tls_setup_error)?);
+        Ok(Self { provider, issuer, pinned, checks_host_name })
     }
+}
+
+fn tls_setup_error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::with_source(ErrorKind::Internal, "cannot prepare TLS for the store", error)
 }
 
 fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let read_error = |error| {
-        let act = format!("cannot read {}, named by sslrootcert in the store's URL", file.display());
-        Error::with_source(ErrorKind::Usage, act, error)
+        let context = format!("cannot read {}, named by sslrootcert in the store's URL", file.display());
+        Error::with_source(ErrorKind::Usage, context, error)
     };
     let certificates = CertificateDer::pem_file_iter(file).map_err(read_error)?;
     certificates.collect::<std::result::Result<_, _>>().map_err(read_error)
@@ -154,7 +143,7 @@ impl ServerCertVerifier for CertificateVerifier {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.checks_host_name => Ok(ServerCertVerified::assertion()),
-            status => status,
+            verification => verification,
         }
     }
 
@@ -214,9 +203,9 @@ where
 
     fn connect(self, stream: S) -> TlsConnectFuture<S> {
         Box::pin(async move {
-            let name = ServerName::try_from(self.host);
-            let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-            self.connector.connect(name, stream).await.map(EncryptedStream)
+            let host_name = ServerName::try_from(self.host);
+            let host_name = host_name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+            self.connector.connect(host_name, stream).await.map(EncryptedStream)
         })
     }
 }

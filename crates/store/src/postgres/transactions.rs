@@ -1,28 +1,38 @@
-//! Macros that run a method of the store in a transaction.
+//! Macros that run the body of a store method in a transaction.
+//!
+//! They are macros and not functions because the compiler cannot prove that the future of an async closure, which borrows
+//! the transaction, is `Send`.
 
-/// Runs `$work` in a transaction of its own, and again if it conflicts with another transaction.
+/// Runs `$work` in a transaction of its own, and again if the transaction conflicts with another one.
 ///
-/// `$begin` is `begin_read` or `begin_write`; `$context` begins the error message. A transaction that takes longer than
-/// `OPERATION_TIMEOUT` fails, unless it is marked `unlimited`.
+/// `$begin` is `begin_read` or `begin_write`, and `$context` begins the error message. `$work` is asynchronous and
+/// returns a `Result<_, PgError>`. The transaction fails if it takes longer than `OPERATION_TIMEOUT`.
 macro_rules! run_transaction {
     ($self:ident.$begin:ident, $context:expr, |$transaction:ident| $work:expr) => {{
-        let outcome = tokio::time::timeout($crate::postgres::store::OPERATION_TIMEOUT, async {
-            run_transaction!(unlimited $self.$begin, |$transaction| $work)
-        });
-        let outcome = outcome.await.unwrap_or(Err($crate::postgres::errors::PgError::Timeout));
+        let outcome = async { retry_transaction!($self.$begin, |$transaction| $work) };
+        let outcome = tokio::time::timeout($crate::postgres::store::OPERATION_TIMEOUT, outcome).await;
+        let outcome = outcome.unwrap_or(Err($crate::postgres::errors::PgError::Timeout));
         outcome.map_err(|error| error.to_error($context))
     }};
-    (unlimited $self:ident.$begin:ident, $context:expr, |$transaction:ident| $work:expr) => {{
-        let outcome = run_transaction!(unlimited $self.$begin, |$transaction| $work);
+}
+
+/// Does the same as `run_transaction!`, but without a timeout: for work on any number of rows.
+macro_rules! run_long_transaction {
+    ($self:ident.$begin:ident, $context:expr, |$transaction:ident| $work:expr) => {{
+        let outcome = retry_transaction!($self.$begin, |$transaction| $work);
         outcome.map_err(|error| error.to_error($context))
     }};
-    (unlimited $self:ident.$begin:ident, |$transaction:ident| $work:expr) => {{
+}
+
+macro_rules! retry_transaction {
+    ($self:ident.$begin:ident, |$transaction:ident| $work:expr) => {{
         let mut retries = 0;
         loop {
             let outcome = match $self.pool.$begin().await {
-                Ok($transaction) => {
-                    let outcome = $work.await;
-                    $transaction.finish(outcome).await
+                Ok(transaction) => {
+                    let $transaction = &transaction;
+                    let outcome = async { $work }.await;
+                    transaction.finish(outcome).await
                 }
                 Err(error) => Err(error),
             };
@@ -39,14 +49,15 @@ macro_rules! run_transaction {
     }};
 }
 
-/// Returns from the method with the result of `$work` on the replica, if there is a replica that is fresh enough.
-macro_rules! read_from_replica {
-    ($self:ident, $freshness:expr, |$transaction:ident| $work:expr) => {
+/// Runs `$work` on the replica if there is one that is fresh enough, and otherwise as `run_transaction!` on the primary.
+macro_rules! run_on_replica_or_primary {
+    ($self:ident, $freshness:expr, $context:expr, |$transaction:ident| $work:expr) => {{
         if let Some(replica) = &$self.replica {
             let reply = async {
-                let $transaction = replica.read(&$self.pool, $freshness).await?;
-                let outcome = $work.await;
-                replica.finish($transaction, outcome).await
+                let transaction = replica.begin_read(&$self.pool, $freshness).await?;
+                let $transaction = &transaction;
+                let outcome = async { $work }.await;
+                replica.finish(transaction, outcome).await
             };
             match tokio::time::timeout($crate::postgres::replica::READ_TIMEOUT, reply).await {
                 Ok(Some(reply)) => return Ok(reply),
@@ -54,5 +65,6 @@ macro_rules! read_from_replica {
                 Err(_) => replica.disable($crate::postgres::errors::PgError::Timeout),
             }
         }
-    };
+        run_transaction!($self.begin_read, $context, |$transaction| $work)
+    }};
 }

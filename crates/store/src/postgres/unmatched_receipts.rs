@@ -2,18 +2,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use tokio_postgres::Row;
+
 use super::advisory_locks::{AdvisoryLock, lock_shared};
-use super::errors::PgError;
-use super::escape::escape_text;
 use super::loaded_deliveries::{load_deliveries, save_deliveries};
 use super::pool::{PgTransaction, bind, column};
+use super::{errors::PgError, escape::escape_text};
 use crate::receipts::{EXPIRED_DELETED_MAX, UNMATCHED_KEPT_MS};
 use crate::rows::deliveries::decode_unmatched_receipt;
 use crate::rows::{SqlRow, limit_to_sql};
 use crate::{ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
+use postrider_core::{delivery::DeliveryStateKind, id::DeliveryId, name::ConfigName};
 
 static COUNT: &str = sql!("postgres/receipts/count_unmatched_receipts");
 static INSERT: &str = sql!("postgres/receipts/insert_unmatched_receipt");
@@ -48,25 +47,21 @@ pub async fn save_unmatched(
     let expired_before = newest.timestamp_millis() - UNMATCHED_KEPT_MS;
     let deleted_max = EXPIRED_DELETED_MAX.saturating_mul(limit_to_sql(receipts.len()));
     transaction.execute(DELETE_OLD, bind![expired_before, deleted_max]).await?;
-    let row = transaction.query_one(COUNT, bind![limit_to_sql(UNMATCHED_RECEIPTS_MAX)]).await?;
-    let capacity = UNMATCHED_RECEIPTS_MAX.saturating_sub(row.count("waiting")?);
+    let count_row = transaction.query_one(COUNT, bind![limit_to_sql(UNMATCHED_RECEIPTS_MAX)]).await?;
+    let capacity = UNMATCHED_RECEIPTS_MAX.saturating_sub(count_row.count("waiting")?);
     let stored_receipts = &receipts[..receipts.len().min(capacity)];
     if stored_receipts.is_empty() {
         return Ok(BTreeSet::new());
     }
-    transaction
-        .execute(
-            INSERT,
-            bind![
-                column(stored_receipts, |(_, received)| escape_text(&received.receipt.reference)),
-                column(stored_receipts, |(_, received)| provider_name(received).unwrap_or_default()),
-                column(stored_receipts, |(_, received)| received.receipt.status.as_str()),
-                column(stored_receipts, |(_, received)| received.receipt.status.reason().map(escape_text)),
-                column(stored_receipts, |(_, received)| received.receipt.at.timestamp_millis()),
-                column(stored_receipts, |(_, received)| received.received_at.timestamp_millis()),
-            ],
-        )
-        .await?;
+    let values = bind![
+        column(stored_receipts, |(_, received)| escape_text(&received.receipt.reference)),
+        column(stored_receipts, |(_, received)| provider_name(received).unwrap_or_default()),
+        column(stored_receipts, |(_, received)| received.receipt.status.as_str()),
+        column(stored_receipts, |(_, received)| received.receipt.status.reason().map(escape_text)),
+        column(stored_receipts, |(_, received)| received.receipt.at.timestamp_millis()),
+        column(stored_receipts, |(_, received)| received.received_at.timestamp_millis()),
+    ];
+    transaction.execute(INSERT, values).await?;
     Ok(stored_receipts.iter().map(|(index, _)| *index).collect())
 }
 
@@ -87,15 +82,14 @@ pub async fn apply_unmatched(
     let ids = column(sent, |sent| sent.id.0);
     let providers = column(sent, |sent| sent.provider);
     let references = column(sent, |sent| escape_text(sent.reference));
-    let rows = transaction.query(SELECT_FOR_SENT, bind![ids, references, providers]).await?;
-    if rows.is_empty() {
+    let decode = |row: &Row| Ok((row.delivery_id("id")?, decode_unmatched_receipt(row)?));
+    let values = bind![ids, references, providers];
+    let receipts: Vec<_> = transaction.query_all(SELECT_FOR_SENT, values, decode).await?;
+    if receipts.is_empty() {
         return Ok(HashMap::new());
     }
-    let ids = rows.iter().map(|row| row.delivery_id("id"));
-    let ids = ids.collect::<Result<Vec<_>, _>>()?;
-    let mut deliveries = load_deliveries(transaction, ids.iter().copied()).await?;
-    for (row, id) in rows.iter().zip(&ids) {
-        let receipt = decode_unmatched_receipt(row)?;
+    let mut deliveries = load_deliveries(transaction, receipts.iter().map(|(id, _)| *id)).await?;
+    for (id, receipt) in &receipts {
         if let Some(delivery) = deliveries.get_mut(id) {
             delivery.apply_status(&receipt.status, receipt.at, receipt.received_at);
         }

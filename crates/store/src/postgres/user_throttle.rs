@@ -3,21 +3,18 @@
 //! Rows are locked in the order of their subjects until the transaction ends, so that two processes do not deadlock.
 //! Messages without throttles cost nothing.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::errors::PgError;
 use super::pool::{PgTransaction, bind};
-use crate::rollups::HOUR_MS;
-use crate::rows::SqlRow;
-use postrider_core::message::NewMessage;
-use postrider_core::user_throttle::RecentMessageTimes;
+use crate::{rollups::HOUR_MS, rows::SqlRow};
+use postrider_core::{message::NewMessage, user_throttle::RecentMessageTimes};
 
 static LOCK: &str = sql!("postgres/accept/lock_user_throttles");
 static READ: &str = sql!("postgres/accept/read_user_throttle");
 static SAVE: &str = sql!("postgres/accept/save_user_throttle");
 
-/// The recent messages of a subject.
+/// The times of the recent messages to a user, within one scope.
 #[derive(Default)]
 struct ThrottleState {
     times: RecentMessageTimes,
@@ -34,17 +31,17 @@ pub async fn check_throttles(
     transaction: &PgTransaction,
     messages: &[&NewMessage],
 ) -> Result<Vec<Option<Duration>>, PgError> {
-    let mut states = messages
+    let mut throttle_states = messages
         .iter()
         .flat_map(|message| &message.throttles)
         .map(|throttle| (throttle.subject, ThrottleState::default()))
         .collect::<BTreeMap<_, _>>();
-    if states.is_empty() {
+    if throttle_states.is_empty() {
         return Ok(vec![None; messages.len()]);
     }
-    load_states(transaction, &mut states).await?;
-    let waits = messages.iter().map(|message| record_in_all(message, &mut states)).collect();
-    save_states(transaction, &states).await?;
+    load_states(transaction, &mut throttle_states).await?;
+    let waits = messages.iter().map(|message| record_in_all(message, &mut throttle_states)).collect();
+    save_states(transaction, &throttle_states).await?;
     Ok(waits)
 }
 
@@ -53,8 +50,8 @@ async fn load_states(
     states: &mut BTreeMap<Subject, ThrottleState>,
 ) -> Result<(), PgError> {
     let subjects = states.keys().map(|subject| subject.to_vec()).collect::<Vec<_>>();
-    // A new row expires in hour 0, so that it is the first one to be pruned if it stays empty.
-    transaction.execute(LOCK, bind![subjects, 0]).await?;
+    // A new row expires in hour 0, so that a row that stays empty is pruned first.
+    transaction.execute(LOCK, bind![subjects, 0_i64]).await?;
     for row in &transaction.query(READ, bind![subjects]).await? {
         if let Some(state) = states.get_mut(&row.bytes("subject")?) {
             let times = row.optional_bytes("times")?;
@@ -70,8 +67,8 @@ fn record_in_all(message: &NewMessage, states: &mut BTreeMap<Subject, ThrottleSt
     let mut longest_wait = None;
     let mut recorded = Vec::with_capacity(message.throttles.len());
     for throttle in &message.throttles {
-        let state = states.get(&throttle.subject);
-        let mut times = state.map(|state| state.times.clone()).unwrap_or_default();
+        let throttle_state = states.get(&throttle.subject);
+        let mut times = throttle_state.map(|state| state.times.clone()).unwrap_or_default();
         match times.try_record(throttle, message.created_at) {
             Ok(()) => recorded.push((throttle, times)),
             Err(wait) => longest_wait = longest_wait.max(Some(wait)),
@@ -90,16 +87,16 @@ async fn save_states(
     transaction: &PgTransaction,
     states: &BTreeMap<Subject, ThrottleState>,
 ) -> Result<(), PgError> {
-    let (mut subjects, mut times, mut hours) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut subjects, mut times, mut expiry_hours) = (Vec::new(), Vec::new(), Vec::new());
     for (subject, state) in states {
         if let Some(expires_ms) = state.expires_ms {
             subjects.push(subject.to_vec());
             times.push(state.times.to_bytes());
-            hours.push(expires_ms.div_euclid(HOUR_MS) + 1);
+            expiry_hours.push(expires_ms.div_euclid(HOUR_MS) + 1);
         }
     }
     if !subjects.is_empty() {
-        transaction.execute(SAVE, bind![subjects, times, hours]).await?;
+        transaction.execute(SAVE, bind![subjects, times, expiry_hours]).await?;
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 use super::*;
-use crate::sandbox_server::api::SandboxApi;
-use crate::sandbox_server::call_result::SandboxReceiptStatus;
+use crate::{sandbox_server::api::SandboxApi, sandbox_server::call_result::SandboxReceiptStatus};
 
 #[test]
 fn queries_of_system_a_are_parsed() {

@@ -1,6 +1,5 @@
 use super::*;
-use crate::sandbox_server::api::SandboxApi;
-use crate::sandbox_server::call_result::SandboxReceiptStatus;
+use crate::{sandbox_server::api::SandboxApi, sandbox_server::call_result::SandboxReceiptStatus};
 
 #[test]
 fn requests_of_system_c_are_parsed() {

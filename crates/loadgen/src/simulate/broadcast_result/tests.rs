@@ -1,7 +1,6 @@
 use super::*;
 use crate::mock_sender::ReceiptRatios;
-use postrider_core::id::MessageId;
-use postrider_core::report::DeliveryTotals;
+use postrider_core::{id::MessageId, report::DeliveryTotals};
 
 fn audience(loss_ratio: f64, open_ratio: f64) -> SimulationAudience {
     SimulationAudience { users: 10, broadcasts: 1, receipt_ratios: ReceiptRatios { loss_ratio, open_ratio } }
@@ -15,14 +14,26 @@ fn run_and_report(received: u64, opened: u64) -> (BroadcastRun, Report) {
         failed: 10 - received,
         ..BroadcastCounts::default()
     };
-    let broadcast = GeneratedBroadcast {
+    let broadcast = Broadcast {
+        number: 1,
         id: MessageId::new(postrider_core::clock::from_millis(1), [7; 10]),
         body: "hello".to_owned(),
+        channel: "sms".parse().unwrap(),
+        caller: String::new(),
+        created_at: postrider_core::clock::from_millis(1),
+        is_to_all: true,
+        last_user: 10,
+        users: 10,
+        fan_out_position: 10,
+        messages: 10,
+        unreachable: 0,
+        refused: 0,
+        is_fanned_out: true,
     };
     let run = BroadcastRun {
         elapsed: Duration::from_secs(1),
         registered_users: 10,
-        broadcasts: vec![CountedBroadcast { broadcast, counts }],
+        broadcasts: vec![(broadcast, counts)],
         accepted: 10,
         state_changes: [10, received, 10 - received],
         is_interrupted: false,
@@ -56,7 +67,7 @@ fn ten_sent_eight_received_four_opened_are_printed_as_by_system_e() {
 #[test]
 fn the_reference_run_of_system_e_receives_4500_of_5000_and_opens_2700_within_four_deviations() {
     let (mut run, _) = run_and_report(8, 4);
-    let counts = &mut run.broadcasts[0].counts;
+    let (_, counts) = &mut run.broadcasts[0];
     (counts.messages, counts.received, counts.opened) = (5_000, 4_500, 2_700);
     let [received, opened] = broadcast_expectations(&audience(0.1, 0.6), &run);
     let (min, max) = received.range.unwrap();

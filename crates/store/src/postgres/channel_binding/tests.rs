@@ -3,10 +3,10 @@ use super::*;
 #[test]
 fn the_digest_uses_the_hash_of_the_signature() {
     let signed = |name: &[u8]| {
-        let name = [&[OBJECT, u8::try_from(name.len()).unwrap()], name].concat();
-        let algorithm = [&[SEQUENCE, u8::try_from(name.len()).unwrap()], &name[..]].concat();
-        let parts = [&[SEQUENCE, 0], &algorithm[..]].concat();
-        [&[SEQUENCE, 0x81, u8::try_from(parts.len()).unwrap()], &parts[..]].concat()
+        let name = [&[OBJECT_ID_TAG, u8::try_from(name.len()).unwrap()], name].concat();
+        let algorithm = [&[SEQUENCE_TAG, u8::try_from(name.len()).unwrap()], &name[..]].concat();
+        let parts = [&[SEQUENCE_TAG, 0], &algorithm[..]].concat();
+        [&[SEQUENCE_TAG, 0x81, u8::try_from(parts.len()).unwrap()], &parts[..]].concat()
     };
     let length = |name: &[u8]| certificate_digest(&signed(name)).map(|digest| digest.len());
     assert_eq!(length(&[&RSA[..], &[11]].concat()), Some(32));

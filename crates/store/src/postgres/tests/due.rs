@@ -1,10 +1,9 @@
-//! Reading due deliveries touches only the requested channels, whatever else waits.
+//! Reading due deliveries reads only the requested channels, however many deliveries of other channels wait.
 
 use super::*;
-use crate::postgres::pool::{PgTransaction, TypedValue, bind};
+use crate::postgres::pool::{PgTransaction, SqlValue, bind};
 use crate::{MaintenanceStore, WorkStore};
-use postrider_core::capacity::Capacity;
-use postrider_core::clock::from_millis;
+use postrider_core::{capacity::Capacity, clock::from_millis};
 
 static DUE: &str = sql!("postgres/claim/select_due");
 static DUE_CHANNELS: &str = sql!("postgres/claim/list_waiting_channels");
@@ -19,7 +18,7 @@ const FILL_TABLES: &str = "
     ANALYZE deliveries";
 
 /// Returns the number of pages that a statement reads, as `EXPLAIN` reports it.
-async fn pages_read(transaction: &PgTransaction, sql: &str, binds: &[TypedValue<'_>]) -> i64 {
+async fn pages_read(transaction: &PgTransaction, sql: &str, binds: &[&dyn SqlValue]) -> i64 {
     let rows = transaction.query(&format!("EXPLAIN (ANALYZE, BUFFERS) {sql}"), binds).await;
     let lines: Vec<String> = rows.unwrap().iter().map(|row| row.get(0)).collect();
     assert!(!lines.iter().any(|line| line.contains("Seq Scan")), "{lines:#?}");

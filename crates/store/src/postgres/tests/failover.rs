@@ -11,7 +11,7 @@ use postrider_core::id::MessageId;
 /// Maximum time from the promotion until a store accepts messages again.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The same for an old primary that hangs: a transaction has to time out first.
+/// Maximum recovery time from an old primary that hangs: a transaction has to time out first.
 const HUNG_RECOVERY_TIMEOUT: Duration = Duration::from_secs(40);
 
 fn url_of_both(first: &PostgresServer, second: &PostgresServer) -> String {
@@ -48,7 +48,7 @@ async fn accept_until_back(
     unreachable!("the range has no end")
 }
 
-async fn lose_and_promote(lose: impl FnOnce(&mut PostgresServer), limit: Duration) {
+async fn lose_and_promote(lose_primary: impl FnOnce(&mut PostgresServer), recovery_max: Duration) {
     let mut primary = PostgresServer::new(&[]);
     let replica = PostgresServer::replica_of(&primary);
     primary.require_synchronous_replica();
@@ -63,11 +63,11 @@ async fn lose_and_promote(lose: impl FnOnce(&mut PostgresServer), limit: Duratio
     let (sender, promoted) = tokio::sync::oneshot::channel();
     let writing = tokio::spawn(accept_until_back(Arc::clone(&store), 1_000, promoted));
     wait_until("some messages are stored", || primary.psql("SELECT count(*) > 20 FROM messages") == "t");
-    lose(&mut primary);
+    lose_primary(&mut primary);
     replica.promote();
     sender.send(Instant::now()).unwrap();
     let (acknowledged, recovery) = writing.await.unwrap();
-    assert!(recovery < limit, "recovered after {recovery:?}");
+    assert!(recovery < recovery_max, "recovered after {recovery:?}");
     for id in acknowledged {
         assert!(store.find_message(id).await.unwrap().is_some(), "{id} was acknowledged and lost");
     }
@@ -129,7 +129,7 @@ async fn reads_go_to_the_replica_or_to_the_primary_if_it_is_not_usable() {
     accepted(&store, sms(1)).await;
     apply_all_changes(&store).await;
     assert!(!has_connections(&replica));
-    // The report contains the change that was applied a moment ago.
+    // The report contains the change that was just applied.
     assert_eq!(store.report(at(9)).await.unwrap().messages, 1);
     assert!(has_connections(&replica), "the report was read on the replica");
     assert_eq!(count_messages(&store).await, 1);

@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::Cancelled;
-use crate::postgres::admin;
-use crate::postgres::pool::PgTransaction;
 use crate::{AdminStore, ReadStore, WorkStore};
-use postrider_core::delivery::DeliveryState;
-use postrider_core::round::RecordResult;
+use crate::{Cancelled, postgres::admin, postgres::pool::PgTransaction};
+use postrider_core::{delivery::DeliveryState, round::RecordResult};
 
 async fn query_number(store: &PostgresStore, sql: &str) -> i64 {
     let transaction = store.pool.begin_read().await.unwrap();
@@ -17,8 +14,8 @@ async fn query_number(store: &PostgresStore, sql: &str) -> i64 {
 
 async fn run_script(store: &PostgresStore, sql: &str) {
     let transaction = store.pool.begin_write().await.unwrap();
-    let done = transaction.batch_execute(sql).await;
-    transaction.finish(done).await.unwrap();
+    let finished = transaction.batch_execute(sql).await;
+    transaction.finish(finished).await.unwrap();
 }
 
 #[tokio::test]
@@ -78,9 +75,9 @@ async fn a_delivery_that_is_cancelled_at_the_same_time_is_not_claimed() {
 #[tokio::test]
 async fn a_delivery_that_is_requeued_at_the_same_time_is_claimed() {
     let store = Arc::new(open(&new_database()).unwrap());
-    let mut new = sms(1);
-    new.deliveries[0].due_at = at(500);
-    let delivery = accepted(&*store, new).await;
+    let mut message = sms(1);
+    message.deliveries[0].due_at = at(500);
+    let delivery = accepted(&*store, message).await;
     let transaction = store.pool.begin_write().await.unwrap();
     let entries = admin::requeue(&transaction, &[delivery], at(1), at(0)).await.unwrap();
     assert_eq!(entries.len(), 1);
@@ -96,9 +93,9 @@ async fn concurrent_claims_records_and_cancellations_never_share_a_round() {
         ids.push(accepted(&*hosts[0], sms(number)).await);
     }
     let mut work = tokio::task::JoinSet::new();
-    for (turn, host) in hosts.iter().enumerate() {
+    for (index, host) in hosts.iter().enumerate() {
         let (host, mut ids) = (Arc::clone(host), ids.clone());
-        ids.rotate_left(turn * 15);
+        ids.rotate_left(index * 15);
         work.spawn(async move {
             let mut rounds = Vec::new();
             for time in 0..20 {
@@ -117,10 +114,10 @@ async fn concurrent_claims_records_and_cancellations_never_share_a_round() {
         });
     }
     let mut rounds = work.join_all().await.concat();
-    let all = rounds.len();
+    let round_count = rounds.len();
     rounds.sort_unstable();
     rounds.dedup();
-    assert_eq!(rounds.len(), all, "every round was claimed once");
+    assert_eq!(rounds.len(), round_count, "every round was claimed once");
     let invalid = "SELECT count(*) FROM leases AS l JOIN deliveries AS d USING (id) WHERE state <> 'waiting' OR claims = 0";
     assert_eq!(query_number(&hosts[0], invalid).await, 0);
 }
@@ -141,13 +138,13 @@ async fn a_copied_round_without_a_lease_can_be_recorded_or_claimed_again() {
     assert_eq!(store.cancel_message(id(1), at(2)).await.unwrap(), Cancelled::TooLate);
     let again = claimed(&store, lost, at(61)).await;
     assert_eq!((again.round, again.unrecorded_claims), (2, 1));
-    let end = |id, number, now| {
-        let of = postrider_core::round::ClaimedDelivery { id, round: number, ..again.clone() };
-        finished_round(&of, vec![], sent_state("blue", "b", now), now)
+    let sent_round = |id, round, now| {
+        let round_claim = postrider_core::round::ClaimedDelivery { id, round, ..again.clone() };
+        finished_round(&round_claim, vec![], sent_state("blue", "b", now), now)
     };
-    assert_eq!(record(&store, end(recorded, 1, at(62))).await, RecordResult::Stored);
-    assert_eq!(record(&store, end(lost, 1, at(62))).await, RecordResult::Superseded);
-    assert_eq!(record(&store, end(lost, 2, at(63))).await, RecordResult::Stored);
+    assert_eq!(record(&store, sent_round(recorded, 1, at(62))).await, RecordResult::Stored);
+    assert_eq!(record(&store, sent_round(lost, 1, at(62))).await, RecordResult::Superseded);
+    assert_eq!(record(&store, sent_round(lost, 2, at(63))).await, RecordResult::Stored);
     assert_eq!(first_delivery(&store, 1).await.state, sent_state("blue", "b", at(62)));
     assert_eq!(first_delivery(&store, 2).await.state, sent_state("blue", "b", at(63)));
 }

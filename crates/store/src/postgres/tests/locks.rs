@@ -1,15 +1,14 @@
 //! The order of locks: advisory locks are taken before rows, and no transaction waits long for a locked table.
 
-use std::collections::HashSet;
-use std::time::Instant;
+use std::{collections::HashSet, time::Instant};
 
 use super::*;
-use crate::CoordinationStore;
 use crate::postgres::advisory_locks::{AdvisoryLock, lock_exclusive};
-use crate::postgres::coordination::RateOperation;
-use crate::postgres::group_commit::BatchOperation;
 use crate::postgres::pool::{PgPool, PgTransaction};
-use crate::postgres::receipts::ReceiptOperation;
+use crate::{
+    CoordinationStore, postgres::group_commit::BatchOperation, postgres::rate_permits::RateOperation,
+    postgres::receipts::ReceiptOperation,
+};
 use postrider_core::rate_limit::RateLimitRequest;
 
 async fn hold_lock(store: &PostgresStore, lock: AdvisoryLock) -> PgTransaction {
@@ -42,41 +41,42 @@ async fn a_session_that_waits_for_the_coordination_lock_holds_no_rate_limiter() 
     store.acquire_rate_permits(rate_operation("a").request, at(1)).await.unwrap();
     let transaction = hold_lock(&store, AdvisoryLock::Coordination).await;
     let other = store.pool.begin_write().await.unwrap();
-    let (mut seen, pieces) = (HashSet::from([name("a")]), [rate_operation("a"), rate_operation("b")]);
+    let (mut stored_providers, operations) =
+        (HashSet::from([name("a")]), [rate_operation("a"), rate_operation("b")]);
     let acquiring = async {
-        let outcome = RateOperation::run(&other, &mut seen, &pieces).await.map(drop);
+        let outcome = RateOperation::run(&other, &mut stored_providers, &operations).await.map(drop);
         other.finish(outcome).await.unwrap();
     };
-    let looking = async {
+    let checking = async {
         let row = "SELECT 1 FROM rate_limiters WHERE provider = 'a'";
         let is_free = is_row_free_while_blocked(&transaction, row).await;
         drop(transaction);
         is_free
     };
-    let ((), is_free) = tokio::join!(acquiring, looking);
+    let ((), is_free) = tokio::join!(acquiring, checking);
     assert!(is_free);
 }
 
 #[tokio::test]
 async fn a_session_that_waits_to_store_a_receipt_holds_no_delivery() {
     let store = open(&new_database()).unwrap();
-    let known = accepted(&store, sms(1)).await;
-    claim_and_send(&store, known, "blue", "b-1", at(1)).await;
+    let delivery_id = accepted(&store, sms(1)).await;
+    claim_and_send(&store, delivery_id, "blue", "b-1", at(1)).await;
     let transaction = hold_lock(&store, AdvisoryLock::References).await;
     let other = store.pool.begin_write().await.unwrap();
-    let of = |reference| received_receipt(Some("blue"), reference, ReceiptStatus::Delivered, at(2));
-    let pieces = [ReceiptOperation(vec![of("b-1"), of("unknown")])];
+    let receipt_of = |reference| received_receipt(Some("blue"), reference, ReceiptStatus::Delivered, at(2));
+    let operations = [ReceiptOperation(vec![receipt_of("b-1"), receipt_of("unknown")])];
     let applying = async {
-        let outcome = ReceiptOperation::run(&other, &mut (), &pieces).await.map(drop);
+        let outcome = ReceiptOperation::run(&other, &mut (), &operations).await.map(drop);
         other.finish(outcome).await.unwrap();
     };
-    let looking = async {
-        let row = format!("SELECT 1 FROM deliveries WHERE id = {}", known.0);
+    let checking = async {
+        let row = format!("SELECT 1 FROM deliveries WHERE id = {}", delivery_id.0);
         let is_free = is_row_free_while_blocked(&transaction, &row).await;
         drop(transaction);
         is_free
     };
-    let ((), is_free) = tokio::join!(applying, looking);
+    let ((), is_free) = tokio::join!(applying, checking);
     assert!(is_free);
 }
 

@@ -11,10 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::ReceiptResult;
 use crate::{AcceptStore, WorkStore};
-use postrider_core::delivery::DeliveryState;
 use postrider_core::message::{Acceptance, NewMessage};
-use postrider_core::receipt::ReceiptStatus;
-use postrider_core::round::RecordResult;
+use postrider_core::{delivery::DeliveryState, receipt::ReceiptStatus, round::RecordResult};
 
 /// A proxy that drops the reply of the next commit after it is armed.
 struct CommitReplyDropper {
@@ -75,36 +73,39 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, is_armed: Arc<Atomi
 async fn an_accept_whose_reply_was_lost_fails_and_can_be_repeated() {
     let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
     let store = open(&proxy.url).unwrap();
-    let mut new = sms(1);
-    new.idempotency = idempotency_key(1, 1);
+    let mut message = sms(1);
+    message.idempotency = idempotency_key(1, 1);
     proxy.arm();
-    let lost = store.accept(vec![new.clone()]).await.unwrap_err();
+    let lost_reply = store.accept(vec![message.clone()]).await.unwrap_err();
     assert!(proxy.has_dropped());
-    assert_eq!(lost.kind(), ErrorKind::Unavailable, "{}", lost.chain());
-    let again = NewMessage { id: id(2), ..new };
-    let answer = store.accept(vec![again]).await.unwrap().remove(0);
-    assert!(matches!(answer, Acceptance::Replayed { id: first, .. } if first == id(1)), "{answer:?}");
+    assert_eq!(lost_reply.kind(), ErrorKind::Unavailable, "{}", lost_reply.chain());
+    let repeated = NewMessage { id: id(2), ..message };
+    let acceptance = store.accept(vec![repeated]).await.unwrap().remove(0);
+    assert!(
+        matches!(acceptance, Acceptance::Replayed { id: first_id, .. } if first_id == id(1)),
+        "{acceptance:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_round_whose_reply_was_lost_can_be_recorded_again() {
     let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
     let store = open(&proxy.url).unwrap();
-    for (number, end) in [(1, sent_state("blue", "b-1", at(2))), (2, waiting_state(at(50), "down"))] {
-        let id = accepted(&store, sms(number)).await;
-        let claim = claimed(&store, id, at(1)).await;
+    for (number, end_state) in [(1, sent_state("blue", "b-1", at(2))), (2, waiting_state(at(50), "down"))] {
+        let delivery_id = accepted(&store, sms(number)).await;
+        let claim = claimed(&store, delivery_id, at(1)).await;
         let attempts = vec![
             attempt("red", unavailable_outcome(), at(1)),
             attempt("blue", accepted_outcome("b-1"), at(2)),
         ];
-        let finished = finished_round(&claim, attempts, end.clone(), at(2));
+        let completed_round = finished_round(&claim, attempts, end_state.clone(), at(2));
         proxy.arm();
-        let lost = store.record(vec![finished.clone()]).await.unwrap_err();
+        let lost_reply = store.record(vec![completed_round.clone()]).await.unwrap_err();
         assert!(proxy.has_dropped());
-        assert_eq!(lost.kind(), ErrorKind::Unavailable, "{}", lost.chain());
-        assert_eq!(record(&store, finished.clone()).await, RecordResult::Stored);
-        let found = first_delivery(&store, number).await;
-        assert_eq!((found.state, found.attempts.len()), (end, 2));
+        assert_eq!(lost_reply.kind(), ErrorKind::Unavailable, "{}", lost_reply.chain());
+        assert_eq!(record(&store, completed_round.clone()).await, RecordResult::Stored);
+        let delivery = first_delivery(&store, number).await;
+        assert_eq!((delivery.state, delivery.attempts.len()), (end_state, 2));
     }
 }
 
@@ -112,36 +113,36 @@ async fn a_round_whose_reply_was_lost_can_be_recorded_again() {
 async fn a_recorded_round_that_a_receipt_has_changed_can_be_recorded_again() {
     let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
     let store = open(&proxy.url).unwrap();
-    let new = accepted(&store, sms(1)).await;
-    let claim = claimed(&store, new, at(1)).await;
-    let finished = finished_round(
+    let delivery_id = accepted(&store, sms(1)).await;
+    let claim = claimed(&store, delivery_id, at(1)).await;
+    let completed_round = finished_round(
         &claim,
         vec![attempt("blue", accepted_outcome("b-1"), at(1))],
         sent_state("blue", "b-1", at(2)),
         at(2),
     );
     proxy.arm();
-    store.record(vec![finished.clone()]).await.unwrap_err();
+    store.record(vec![completed_round.clone()]).await.unwrap_err();
     apply_receipt(&store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(3))).await;
-    assert_eq!(record(&store, finished).await, RecordResult::Stored);
-    let found = first_delivery(&store, 1).await;
-    assert_eq!((found.state, found.attempts.len()), (DeliveryState::Delivered { at: at(3) }, 1));
+    assert_eq!(record(&store, completed_round).await, RecordResult::Stored);
+    let delivery = first_delivery(&store, 1).await;
+    assert_eq!((delivery.state, delivery.attempts.len()), (DeliveryState::Delivered { at: at(3) }, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_superseded_round_that_is_recorded_twice_stores_its_attempts_once() {
     let store = open(&new_database()).unwrap();
-    let new = accepted(&store, sms(1)).await;
-    let slow = claimed(&store, new, at(1)).await;
-    claimed(&store, new, at(100)).await;
-    let late = finished_round(
-        &slow,
+    let delivery_id = accepted(&store, sms(1)).await;
+    let slow_claim = claimed(&store, delivery_id, at(1)).await;
+    claimed(&store, delivery_id, at(100)).await;
+    let late_round = finished_round(
+        &slow_claim,
         vec![attempt("red", unavailable_outcome(), at(2))],
         waiting_state(at(50), "down"),
         at(3),
     );
     for _ in 0..2 {
-        assert_eq!(record(&store, late.clone()).await, RecordResult::Superseded);
+        assert_eq!(record(&store, late_round.clone()).await, RecordResult::Superseded);
     }
     assert_eq!(first_delivery(&store, 1).await.attempts.len(), 1);
 }
@@ -150,11 +151,11 @@ async fn a_superseded_round_that_is_recorded_twice_stores_its_attempts_once() {
 async fn receipts_whose_reply_was_lost_change_nothing_the_second_time() {
     let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
     let store = open(&proxy.url).unwrap();
-    let new = accepted(&store, sms(1)).await;
-    claim_and_send(&store, new, "blue", "b-1", at(1)).await;
+    let delivery_id = accepted(&store, sms(1)).await;
+    claim_and_send(&store, delivery_id, "blue", "b-1", at(1)).await;
     let receipt = || received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9));
     proxy.arm();
     store.apply_receipts(vec![receipt()]).await.unwrap_err();
-    let again = apply_receipt(&store, receipt()).await;
-    assert!(matches!(again, ReceiptResult::Unchanged(_)), "{again:?}");
+    let repeated = apply_receipt(&store, receipt()).await;
+    assert!(matches!(repeated, ReceiptResult::Unchanged(_)), "{repeated:?}");
 }

@@ -7,10 +7,7 @@ use crate::postgres::partitions::NUMBERS_PER_PARTITION;
 use crate::postgres::{drop_partition, read};
 use crate::testing::report::{first_day, first_night, rebuilt_report};
 use crate::{MaintenanceStore, ReadStore, ReportStore, WorkStore};
-use postrider_core::capacity::Capacity;
-use postrider_core::clock::Timestamp;
-use postrider_core::id::DeliveryId;
-use postrider_core::report::Report;
+use postrider_core::{capacity::Capacity, clock::Timestamp, id::DeliveryId, report::Report};
 
 const DAY: i64 = 86_400;
 
@@ -41,8 +38,8 @@ async fn partitions(store: &PostgresStore) -> Vec<String> {
     let transaction = store.pool.begin_read().await.unwrap();
     let sql =
         "SELECT relname::TEXT FROM pg_class WHERE relkind = 'r' AND relname LIKE 'deliveries%' ORDER BY 1";
-    let found = transaction.query(sql, &[]).await.unwrap();
-    found.iter().map(|row| row.get(0)).collect()
+    let partition_rows = transaction.query(sql, &[]).await.unwrap();
+    partition_rows.iter().map(|row| row.get(0)).collect()
 }
 
 async fn up_to_date_report(store: &PostgresStore) -> Report {
@@ -67,16 +64,16 @@ async fn an_expired_month_is_dropped_as_a_whole_and_stays_counted() {
     first_night(&*store, &ids).await;
     store.prune(nothing_old, next_month(), 10).await.unwrap();
     assert!(accept_next_month(&store, 90).await.0 >= 1 << 42, "the numbers skipped to the next partition");
-    for id in store.due(at(2 * DAY), &Capacity::total(100)).await.unwrap() {
-        if id.id.0 < 1 << 42 {
-            fail_now(&store, id.id).await;
+    for entry in store.due(at(2 * DAY), &Capacity::total(100)).await.unwrap() {
+        if entry.id.0 < 1 << 42 {
+            fail_now(&store, entry.id).await;
         }
     }
-    let whole = up_to_date_report(&store).await;
+    let report_before = up_to_date_report(&store).await;
     store.prune(next_month(), next_month(), 10).await.unwrap();
     assert_eq!(partitions(&store).await, ["deliveries_1", "deliveries_2", "deliveries_3"]);
-    assert_eq!(up_to_date_report(&store).await, whole);
-    assert_eq!(rebuilt_report(&*store).await, whole);
+    assert_eq!(up_to_date_report(&store).await, report_before);
+    assert_eq!(rebuilt_report(&*store).await, report_before);
     assert!(store.find_message(id(1)).await.unwrap().is_none());
     assert!(store.find_message(id(90)).await.unwrap().is_some());
 }
@@ -109,17 +106,17 @@ async fn a_detached_month_is_counted_by_the_next_prune_or_rebuild() {
         claim_and_send(&*store, first, "blue", "b-1", at(1)).await;
         store.prune(at(-DAY), next_month(), 10).await.unwrap();
         accept_next_month(&store, 2).await;
-        let whole = up_to_date_report(&store).await;
+        let report_before = up_to_date_report(&store).await;
         let transaction = store.pool.begin_write().await.unwrap();
         let detached = drop_partition::detach_one(&transaction, next_month()).await;
         assert!(transaction.finish(detached).await.unwrap());
-        assert_eq!(up_to_date_report(&store).await, whole);
+        assert_eq!(up_to_date_report(&store).await, report_before);
         if rebuilds {
-            assert_eq!(rebuilt_report(&*store).await, whole);
+            assert_eq!(rebuilt_report(&*store).await, report_before);
         } else {
             assert_eq!(store.prune(at(-DAY), next_month(), 10).await.unwrap(), 1);
         }
-        assert_eq!(up_to_date_report(&store).await, whole);
+        assert_eq!(up_to_date_report(&store).await, report_before);
         assert_eq!(partitions(&store).await[0], "deliveries_1");
     }
 }
@@ -164,7 +161,7 @@ async fn prune_daily(store: &PostgresStore, day: i64) -> usize {
     loop {
         match store.prune_by_month(before, now, 10).await.unwrap() {
             0 => return deleted,
-            some => deleted += some,
+            deleted_now => deleted += deleted_now,
         }
     }
 }

@@ -7,14 +7,11 @@ mod expectations;
 mod other_expectations;
 mod query_plan;
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::{cell::RefCell, collections::BTreeSet, path::Path};
 
 use super::*;
-use crate::postgres::errors::PgError;
-use crate::postgres::partitions;
-use crate::postgres::pool::{PgTransaction, TypedValue};
+use crate::postgres::pool::{PgTransaction, SqlValue};
+use crate::{postgres::errors::PgError, postgres::partitions};
 use query_plan::QueryPlan;
 
 /// Checks a statement that is about so many rows.
@@ -100,7 +97,7 @@ impl PlanChecker {
     }
 
     /// Runs a statement that is about `rows` rows, checks what it read, and rolls it back.
-    async fn expect(&self, rows: i64, name: &'static str, values: &[TypedValue<'_>]) {
+    async fn expect(&self, rows: i64, name: &'static str, values: &[&dyn SqlValue]) {
         let mut files = FOLDERS.iter().map(|folder| format!("{folder}/{name}.sql"));
         let sql = files.find_map(|file| std::fs::read_to_string(file).ok());
         let sql = sql.unwrap_or_else(|| panic!("no statement {name}"));

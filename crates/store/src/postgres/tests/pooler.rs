@@ -1,8 +1,6 @@
 //! The conformance suite through pgbouncer in transaction mode.
 
-use std::path::Path;
-use std::process::Stdio;
-use std::sync::OnceLock;
+use std::{path::Path, process::Stdio, sync::OnceLock};
 
 use super::server::{command_as_owner, wait_until};
 use super::*;

@@ -92,7 +92,7 @@ pub async fn expect_prune(checker: &PlanChecker) {
     expect_plan!(checker, BATCH, "maintenance/delete_broadcast_users", bind![broadcasts]);
     expect_plan!(checker, 1, "maintenance/delete_broadcast_messages", bind![broadcasts]);
     expect_plan!(checker, 1, "maintenance/delete_broadcasts", bind![broadcasts]);
-    let (first, next) = (3 << 36, 4 << 36);
+    let (first, next) = (3_i64 << 36, 4_i64 << 36);
     expect_plan!(checker, BATCH, "maintenance/select_old_messages", bind![first, next, i64::MAX, BATCH]);
     let numbers = (1..=BATCH).map(|number| first + number).collect::<Vec<_>>();
     let ids = numbers.iter().map(|number| number << 6).collect::<Vec<_>>();

@@ -1,4 +1,5 @@
-//! The output of `EXPLAIN ANALYZE`, and what is too much: pages, scanned rows, bitmap entries, rejected pairs of joins.
+//! Reads the output of `EXPLAIN ANALYZE` and limits what a statement may read: pages, scanned rows, bitmap entries, and
+//! rejected pairs of joins.
 
 /// Maximum number of pages per row that a statement is about, in tables and indexes.
 const PAGES_FOR_A_ROW: u64 = 40;
