@@ -9,7 +9,7 @@ use axum::body::Bytes;
 
 use super::format;
 use super::layout::{self, PageLayout};
-use super::plot::{self, HourlyPlot};
+use super::plot::{self, HourlyCounts, HourlyPlot};
 use super::search::NumberSearchResults;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
@@ -108,8 +108,8 @@ struct ReportProviderRow {
 
 /// The hourly plot at both widths, and its content as a sentence.
 struct HourlyPlots {
-    wide: String,
-    narrow: String,
+    wide: HourlyPlot,
+    narrow: HourlyPlot,
     caption: String,
 }
 
@@ -219,7 +219,7 @@ fn provider_rows(rows: &[ProviderReportRow]) -> Vec<ReportProviderRow> {
 }
 
 fn hourly_plots(report: &Report) -> Option<HourlyPlots> {
-    let hours = HourlyPlot::until(report.as_of, &report.hours);
+    let hours = HourlyCounts::until(report.as_of, &report.hours);
     let busiest = hours.busiest()?;
     let caption = format!(
         "{} accepted in the 48 hours up to the report's time; the busiest hour began at {} UTC with {}.",
@@ -227,5 +227,6 @@ fn hourly_plots(report: &Report) -> Option<HourlyPlots> {
         busiest.hour.format("%H:%M on %b %-d"),
         format::count(busiest.accepted),
     );
-    Some(HourlyPlots { wide: hours.draw(&plot::WIDE)?, narrow: hours.draw(&plot::NARROW)?, caption })
+    let [wide, narrow] = [plot::WIDE, plot::NARROW].map(|size| hours.plot(&size, &caption));
+    Some(HourlyPlots { wide, narrow, caption })
 }
