@@ -1,7 +1,7 @@
 //! The pages for people: the report, the messages of a number, the timeline of a message, usage, and broadcasts.
 //!
-//! Rendered on the server; nothing is loaded from elsewhere. The report comes from the cache first and the store second;
-//! everything else is read from the store. Only the operator's pages and the sign-in change anything.
+//! The server renders all pages, and pages load nothing from other hosts. The report comes from the cache first and the
+//! store second; everything else is read from the store. Only the operator's pages and the sign-in change state.
 
 mod broadcasts;
 mod format;
@@ -27,8 +27,8 @@ use axum::http::{Response, StatusCode, Uri};
 use axum::routing::get;
 use axum::{Extension, Router};
 
-use self::layout::PageError;
 pub(super) use self::layout::PageLayout;
+use self::layout::PageResult;
 use self::message::MessagePage;
 pub(super) use self::operate::routes as operator_routes;
 use self::report::{PageSettings, ReportPage};
@@ -53,7 +53,6 @@ pub(super) fn routes(report_cache: &Arc<ReportCache>) -> Router<Arc<Gateway>> {
 type GatewayState = State<Arc<Gateway>>;
 type Reports = Extension<Arc<ReportCache>>;
 type IdPath = Result<Path<String>, PathRejection>;
-type PageResult = Result<Response<Body>, PageError>;
 
 /// Returns a page that is the same for all clients, with the headers of all pages.
 pub(super) fn static_page(html: Bytes) -> Response<Body> {
@@ -104,20 +103,19 @@ async fn results_page(
 }
 
 async fn usage_page(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
-    let layout = layout_with_report("Usage", &gateway, &reports).await;
-    let (is_valid, page) = usage::usage_page(&gateway, layout, uri.query().unwrap_or_default()).await?;
-    let status = if is_valid { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    let layout = reports.layout(&gateway, "Usage").await;
+    let (status, page) = usage::usage_page(&gateway, layout, uri.query().unwrap_or_default()).await?;
     Ok(layout::render_page(status, &page)?)
 }
 
 async fn broadcast_list(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
-    let layout = layout_with_report("Broadcasts", &gateway, &reports).await;
+    let layout = reports.layout(&gateway, "Broadcasts").await;
     let page = broadcasts::broadcast_list(&gateway, layout, uri.query().unwrap_or_default()).await?;
     Ok(layout::render_page(StatusCode::OK, &page)?)
 }
 
 async fn broadcast_page(State(gateway): GatewayState, Extension(reports): Reports, id: IdPath) -> PageResult {
-    let layout = layout_with_report("Broadcast", &gateway, &reports).await;
+    let layout = reports.layout(&gateway, "Broadcast").await;
     let page = match parse_id::<BroadcastId>(id) {
         Some(id) => broadcasts::broadcast_page(&gateway, layout, id).await?,
         None => None,
@@ -136,12 +134,6 @@ fn parse_id<T: FromStr>(id: IdPath) -> Option<T> {
     id.ok().and_then(|Path(id)| id.parse().ok())
 }
 
-/// Returns a layout with the counters of the newest report, if there is one.
-async fn layout_with_report(title: &'static str, gateway: &Gateway, reports: &ReportCache) -> PageLayout {
-    let cached = reports.report_if_known(gateway).await;
-    PageLayout::new(title, gateway.is_test_mode(), cached.as_deref().map(|cached| &cached.report))
-}
-
 async fn message_page(State(gateway): GatewayState, Extension(reports): Reports, id: IdPath) -> PageResult {
     let message = match parse_id::<MessageId>(id) {
         Some(id) => gateway.store.find_message(id).await?,
@@ -154,13 +146,7 @@ async fn message_page(State(gateway): GatewayState, Extension(reports): Reports,
             "It may have been pruned, or its id is incomplete. Search for the number it went to.",
         ));
     };
-    let cached = reports.report_if_known(&gateway).await;
-    let page = MessagePage::new(
-        &message,
-        cached.as_deref().map(|cached| &cached.report),
-        gateway.is_test_mode(),
-        gateway.config.mask_numbers,
-        gateway.clock.now(),
-    );
+    let layout = reports.layout(&gateway, "Message").await;
+    let page = MessagePage::new(layout, &message, gateway.config.mask_numbers, gateway.clock.now());
     Ok(layout::render_page(StatusCode::OK, &page)?)
 }

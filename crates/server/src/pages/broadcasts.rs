@@ -1,6 +1,6 @@
 //! `/broadcasts` and `/broadcasts/{id}`: broadcasts with their counts, read from the store.
 //!
-//! Shows counts and the body, no address.
+//! The pages show counts and the message body, but no address.
 
 use askama::Template;
 
@@ -78,15 +78,15 @@ pub(super) async fn broadcast_list(
     layout: PageLayout,
     query: &str,
 ) -> Result<BroadcastListPage> {
-    let before = form::field(query.as_bytes(), "cursor").ok();
-    let before = before.and_then(|text| cursor::parse(&text).ok());
+    let typed_cursor = form::field(query.as_bytes(), "cursor").ok();
+    let before = typed_cursor.and_then(|typed| cursor::parse(&typed).ok());
     let mut broadcasts = gateway.store.broadcasts(before, PAGE_BROADCASTS + 1).await?;
     let has_older = broadcasts.len() > PAGE_BROADCASTS;
     broadcasts.truncate(PAGE_BROADCASTS);
-    let last = broadcasts.last().filter(|_| has_older);
+    let last_shown = broadcasts.last().filter(|_| has_older);
     Ok(BroadcastListPage {
         layout,
-        next: last.map(|last| cursor::encode(last.number)),
+        next: last_shown.map(|broadcast| cursor::encode(broadcast.number)),
         has_newer: before.is_some(),
         rows: broadcasts.iter().map(|broadcast| BroadcastRow::new(gateway, broadcast)).collect(),
     })
@@ -112,14 +112,12 @@ pub(super) async fn broadcast_page(
     layout: PageLayout,
     id: BroadcastId,
 ) -> Result<Option<BroadcastPage>> {
-    let broadcast_and_counts = gateway.store.broadcast(id).await?;
-    Ok(broadcast_and_counts
-        .map(|(broadcast, counts)| BroadcastPage::new(gateway, layout, broadcast, &counts)))
+    let stored = gateway.store.broadcast(id).await?;
+    Ok(stored.map(|(broadcast, counts)| BroadcastPage::new(gateway, layout, broadcast, &counts)))
 }
 
 impl BroadcastPage {
     fn new(gateway: &Gateway, layout: PageLayout, broadcast: Broadcast, counts: &BroadcastCounts) -> Self {
-        let or_dash = |ratio: Option<String>| ratio.unwrap_or_else(|| format::NOT_AVAILABLE.to_owned());
         Self {
             layout,
             id: broadcast.id.to_string(),
@@ -128,8 +126,8 @@ impl BroadcastPage {
             audience: audience_text(&broadcast),
             is_fanned_out: broadcast.is_fanned_out,
             progress: progress_text(gateway, &broadcast),
-            received_ratio: or_dash(counts.received_ratio()),
-            opened_ratio: or_dash(counts.opened_ratio()),
+            received_ratio: format::or_dash(counts.received_ratio()),
+            opened_ratio: format::or_dash(counts.opened_ratio()),
             users: user_counts(&broadcast, counts),
             messages: message_counts(counts),
             messages_path: format!("/usage?since={0}&until={0}", broadcast.created_at.format("%Y-%m-%d")),
@@ -186,11 +184,11 @@ fn progress_text(gateway: &Gateway, broadcast: &Broadcast) -> String {
     if broadcast.is_fanned_out {
         return "finished".to_owned();
     }
-    let done = broadcast.messages + broadcast.unreachable + broadcast.refused;
-    let (done, users) = (format::count(done), format::count(broadcast.users));
+    let processed_users = broadcast.messages + broadcast.unreachable + broadcast.refused;
+    let (processed, users) = (format::count(processed_users), format::count(broadcast.users));
     let blocked = match gateway.route(broadcast.channel.as_str()) {
         Some(_) => "",
         None => ", waiting for a configuration that has the channel",
     };
-    format!("{done} of {users} users{blocked}")
+    format!("{processed} of {users} users{blocked}")
 }

@@ -1,20 +1,22 @@
-//! The common parts of all pages: title, header counters, the test mode banner, security headers, error pages.
+//! The common parts of all pages: title, header counters, the test mode banner, security headers, error pages, forms.
 //!
-//! Browsers and proxies do not store pages, and pages load nothing from elsewhere. Only the operator's pages run a script,
-//! which replaces numbers by newer ones.
+//! Browsers and proxies do not store pages, and pages load nothing from other hosts. Only the operator's pages run a
+//! script, which updates the numbers.
 
 use askama::Template;
 use axum::body::{Body, Bytes};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, RETRY_AFTER,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 
 use super::format;
+use crate::body;
 use postrider_core::error::{Error, ErrorKind};
 use postrider_core::report::Report;
+use postrider_engine::gateway::Gateway;
 
 /// Content security policy of a page: the stylesheet, the empty favicon, and forms to this gateway.
 const PAGE_CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
@@ -87,19 +89,18 @@ impl PageLayout {
             reload: None,
         }
     }
-
-    /// Returns the layout of an operator's page.
-    pub(super) fn new_live(title: impl Into<String>, test_mode: bool, report: Option<&Report>) -> Self {
-        Self { is_live: true, ..Self::new(title, test_mode, report) }
-    }
 }
 
 impl ReportSummary {
     /// Returns the counters of a report.
     pub(super) fn of(report: &Report) -> Self {
         let totals = &report.totals;
-        let counter =
-            |name, search, number, meaning| Counter { name, count: format::count(number), meaning, search };
+        let counter = |name, search, count: u64, meaning| Counter {
+            name,
+            count: format::count(count),
+            meaning,
+            search,
+        };
         Self {
             as_of: format::time(report.as_of),
             counters: [
@@ -130,21 +131,14 @@ struct ErrorPage<'a> {
 
 /// Adds the headers of all pages.
 pub(super) fn html_page(status: StatusCode, html: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::from(html));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.reserve(6);
-    let values: [(HeaderName, &'static str); 5] = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, PAGE_CSP),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-        (CACHE_CONTROL, "no-store"),
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_CSP)),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    for (name, value) in values {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
+    (status, headers, html).into_response()
 }
 
 /// Renders an operator's page. Browsers must send the origin of its forms, which `no-referrer` would suppress.
@@ -178,6 +172,9 @@ pub(super) fn error_page(status: StatusCode, heading: &str, message: &str) -> Re
     })
 }
 
+/// A page, or the error that is shown as an error page.
+pub(super) type PageResult = Result<Response<Body>, PageError>;
+
 /// An error of a page, which is shown as an error page.
 pub(super) struct PageError(Error);
 
@@ -194,19 +191,17 @@ impl IntoResponse for PageError {
 }
 
 /// Logs an internal error with its causes and returns its error page.
-pub(super) fn failure_page(error: &Error) -> Response<Body> {
+fn failure_page(error: &Error) -> Response<Body> {
     log::error!("cannot render page: error={}", error.chain());
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Usage => {
-            let mut response = error_page(
+            let page = error_page(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The store is unavailable",
-                "This page cannot be shown now. Accepted messages are safe. Try again in a moment; \
-                 `console check` says what is wrong and what to do.",
+                "This page cannot be shown now. Accepted messages are safe. Try again in a few seconds; \
+                 `console check` shows what is wrong and what to do.",
             );
-            let headers = response.headers_mut();
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
-            response
+            ([(RETRY_AFTER, RETRY_AFTER_SECONDS)], page).into_response()
         }
         ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Internal => error_page(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -214,6 +209,16 @@ pub(super) fn failure_page(error: &Error) -> Response<Body> {
             "This page cannot be shown. Accepted messages are safe. The server log contains the cause.",
         ),
     }
+}
+
+/// Reads the body of a form. The error is the error page.
+pub(super) async fn read_form(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    content: Body,
+) -> Result<Bytes, Response<Body>> {
+    let form = body::read(headers, content, &gateway.config.limits).await;
+    form.map_err(|error| error_page(error.status(), "The form cannot be read", &error.message()))
 }
 
 /// Returns the stylesheet.
@@ -226,11 +231,11 @@ pub(super) fn script() -> Response<Body> {
     asset(SCRIPT, "text/javascript; charset=utf-8")
 }
 
-fn asset(text: &'static str, content_type: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(ASSET_CACHE_CONTROL));
-    response
+fn asset(content: &'static str, content_type: &'static str) -> Response<Body> {
+    let headers = [
+        (CONTENT_TYPE, content_type),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, ASSET_CACHE_CONTROL),
+    ];
+    (headers, content).into_response()
 }

@@ -9,7 +9,6 @@ use super::layout::PageLayout;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::message::{Delivery, Message, RecordedAttempt};
-use postrider_core::report::Report;
 
 /// The page at `/messages/{id}`.
 #[derive(Template)]
@@ -38,13 +37,13 @@ struct DeliveryTimeline {
     provider: String,
     reference: Option<String>,
     expires: String,
-    entries: Vec<TimelineEntry>,
+    timeline: Vec<TimelineEntry>,
 }
 
 /// One row of the timeline.
 struct TimelineEntry {
     at: String,
-    what: String,
+    event: String,
     /// CSS class of the state mark.
     css_class: &'static str,
     provider: String,
@@ -55,15 +54,9 @@ struct TimelineEntry {
 
 impl MessagePage {
     /// Builds the page as of `now`.
-    pub(super) fn new(
-        message: &Message,
-        report: Option<&Report>,
-        test_mode: bool,
-        mask: bool,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(layout: PageLayout, message: &Message, mask: bool, now: Timestamp) -> Self {
         Self {
-            layout: PageLayout::new("Message", test_mode, report),
+            layout,
             id: message.id.to_string(),
             subject: message.subject.clone(),
             body: message.body.clone(),
@@ -97,10 +90,10 @@ impl DeliveryTimeline {
             parts: delivery.parts,
             rounds: delivery.round,
             tries: delivery.tries,
-            provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
+            provider: format::or_dash(provider),
             reference: delivery.reference.clone(),
             expires: format::time(delivery.expires_at),
-            entries: timeline_entries(delivery, accepted_at, mask),
+            timeline: timeline_entries(delivery, accepted_at, mask),
         }
     }
 }
@@ -108,12 +101,12 @@ impl DeliveryTimeline {
 fn timeline_entries(delivery: &Delivery, accepted_at: Timestamp, mask: bool) -> Vec<TimelineEntry> {
     let accepted = TimelineEntry::without_details(accepted_at, "accepted and stored", "accepted");
     let attempts = delivery.attempts.iter().map(|attempt| TimelineEntry::from_attempt(attempt, mask));
-    let end = final_entry(&delivery.state);
+    let final_state = final_entry(&delivery.state);
     let opened = delivery.opened_at.map(|at| TimelineEntry {
         provider: delivery.provider.as_ref().map(ToString::to_string).unwrap_or_default(),
         ..TimelineEntry::without_details(at, "receipt: opened", "delivered")
     });
-    std::iter::once(accepted).chain(attempts).chain(end).chain(opened).collect()
+    std::iter::once(accepted).chain(attempts).chain(final_state).chain(opened).collect()
 }
 
 /// Returns the entry of the final state, unless an attempt already shows it.
@@ -135,10 +128,10 @@ fn final_entry(state: &DeliveryState) -> Option<TimelineEntry> {
 }
 
 impl TimelineEntry {
-    fn without_details(at: Timestamp, what: impl Into<String>, css_class: &'static str) -> Self {
+    fn without_details(at: Timestamp, event: impl Into<String>, css_class: &'static str) -> Self {
         Self {
             at: format::time_ms(at),
-            what: what.into(),
+            event: event.into(),
             css_class,
             provider: String::new(),
             code: String::new(),
@@ -155,8 +148,9 @@ impl TimelineEntry {
             "unknown" => "unknown",
             _ => "waiting",
         };
-        let to = attempt.address.as_deref();
-        let to = to.map_or_else(String::new, |to| format!(", to {}", format::address(to, mask)));
+        let address = attempt.address.as_deref();
+        let to =
+            address.map(|address| format!(", to {}", format::address(address, mask))).unwrap_or_default();
         Self {
             provider: provider.map_or_else(|| "unknown".to_owned(), ToString::to_string),
             code: attempt.code.clone().unwrap_or_default(),

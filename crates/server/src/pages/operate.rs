@@ -18,20 +18,24 @@ mod tests;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Request, Response, Uri};
+use axum::http::{HeaderMap, Response, Uri};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 
 use self::notice::Notice;
-use self::operator::{Operator, into_page, page_or_failure, read_form};
+use self::operator::{Operator, OperatorForm};
 use self::state::OperateState;
+use super::layout::PageResult;
 use super::report_cache::ReportCache;
 use crate::auth;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::stop::StopSignal;
+
+type GatewayState = State<Arc<Gateway>>;
+type SharedState = Extension<OperateState>;
 
 /// Returns the routes of `/operate` and below.
 pub(crate) fn routes(report_cache: &Arc<ReportCache>, stop: &StopSignal) -> Router<Arc<Gateway>> {
@@ -43,40 +47,32 @@ pub(crate) fn routes(report_cache: &Arc<ReportCache>, stop: &StopSignal) -> Rout
         .route("/operate/confirm", post(confirm_action))
         .route("/operate/apply", post(apply_action))
         .route("/operate/providers/{provider}/{action}", post(control_provider))
-        .layer(axum::Extension(state))
+        .layer(Extension(state))
 }
 
 async fn overview(
-    State(gateway): State<Arc<Gateway>>,
-    axum::Extension(state): axum::Extension<OperateState>,
+    State(gateway): GatewayState,
+    Extension(state): SharedState,
+    operator: Operator,
     uri: Uri,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let page = async {
-        let operator = Operator::from_page_request(&gateway, &uri, &headers)?;
-        let notice = Notice::from_query(uri.query().unwrap_or_default());
-        page_or_failure(overview::overview_page(&gateway, &state, &operator, notice).await)
-    };
-    into_page(page.await)
+) -> PageResult {
+    let notice = Notice::from_query(uri.query().unwrap_or_default());
+    Ok(overview::overview_page(&gateway, &state, operator, notice).await?)
 }
 
 async fn messages(
-    State(gateway): State<Arc<Gateway>>,
-    axum::Extension(state): axum::Extension<OperateState>,
+    State(gateway): GatewayState,
+    Extension(state): SharedState,
+    operator: Operator,
     uri: Uri,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let page = async {
-        let operator = Operator::from_page_request(&gateway, &uri, &headers)?;
-        let query = uri.query().unwrap_or_default();
-        page_or_failure(delivery_list::delivery_list_page(&gateway, &state, &operator, query).await)
-    };
-    into_page(page.await)
+) -> PageResult {
+    let query = uri.query().unwrap_or_default();
+    Ok(delivery_list::delivery_list_page(&gateway, &state, operator, query).await?)
 }
 
 async fn events(
-    State(gateway): State<Arc<Gateway>>,
-    axum::Extension(state): axum::Extension<OperateState>,
+    State(gateway): GatewayState,
+    Extension(state): SharedState,
     headers: HeaderMap,
 ) -> Response<Body> {
     match auth::authorize_operator(&gateway, &headers) {
@@ -87,42 +83,27 @@ async fn events(
 }
 
 async fn confirm_action(
-    State(gateway): State<Arc<Gateway>>,
-    axum::Extension(state): axum::Extension<OperateState>,
-    request: Request<Body>,
-) -> Response<Body> {
-    let page = async {
-        let (head, content) = request.into_parts();
-        let form = read_form(&gateway, &head.headers, content).await?;
-        let operator = Operator::from_form(&gateway, &head.headers, &form)?;
-        page_or_failure(confirm::confirm_page(&gateway, &state, &operator, &form).await)
-    };
-    into_page(page.await)
+    State(gateway): GatewayState,
+    Extension(state): SharedState,
+    OperatorForm { operator, form }: OperatorForm,
+) -> PageResult {
+    Ok(confirm::confirm_page(&gateway, &state, operator, &form).await?)
 }
 
-async fn apply_action(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
-    let page = async {
-        let (head, content) = request.into_parts();
-        let form = read_form(&gateway, &head.headers, content).await?;
-        let operator = Operator::from_form(&gateway, &head.headers, &form)?;
-        page_or_failure(actions::apply_action(&gateway, &operator, &form).await)
-    };
-    into_page(page.await)
+async fn apply_action(
+    State(gateway): GatewayState,
+    OperatorForm { operator, form }: OperatorForm,
+) -> PageResult {
+    Ok(actions::apply_action(&gateway, &operator, &form).await?)
 }
 
 async fn control_provider(
-    State(gateway): State<Arc<Gateway>>,
-    axum::Extension(state): axum::Extension<OperateState>,
+    State(gateway): GatewayState,
+    Extension(state): SharedState,
     Path((provider, action)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response<Body> {
-    let page = async {
-        let (head, content) = request.into_parts();
-        let form = read_form(&gateway, &head.headers, content).await?;
-        let operator = Operator::from_form(&gateway, &head.headers, &form)?;
-        let result = actions::control_provider(&gateway, &operator, &provider, &action).await;
-        state.live.invalidate().await;
-        page_or_failure(result)
-    };
-    into_page(page.await)
+    OperatorForm { operator, .. }: OperatorForm,
+) -> PageResult {
+    let page = actions::control_provider(&gateway, &operator, &provider, &action).await;
+    state.live.invalidate().await;
+    Ok(page?)
 }

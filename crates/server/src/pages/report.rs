@@ -1,4 +1,4 @@
-//! The report as a page: every number with its name, its meaning and its time.
+//! The report as a page: every number with its name, meaning and time.
 //!
 //! A pure function of a report and the settings. A percentage of zero is an en dash.
 
@@ -86,7 +86,7 @@ struct NameCount {
     count: String,
 }
 
-/// A state of deliveries.
+/// A delivery state with the count of its deliveries.
 struct StateRow {
     name: &'static str,
     count: String,
@@ -141,8 +141,8 @@ impl ReportPage {
 impl ReportContent {
     fn of(report: &Report, overdue: bool, settings: &PageSettings) -> Self {
         let totals = &report.totals;
-        let name_count = |name: String, number: u64| NameCount { name, count: format::count(number) };
-        let address = |row: &TopRecipientRow| {
+        let name_count = |name: String, count: u64| NameCount { name, count: format::count(count) };
+        let top_address = |row: &TopRecipientRow| {
             name_count(format::address(&row.address, settings.mask_numbers), row.count)
         };
         Self {
@@ -155,13 +155,13 @@ impl ReportContent {
             failures: totals
                 .failed
                 .iter()
-                .map(|(kind, number)| name_count(format::humanize(kind), *number))
+                .map(|(failure, count)| name_count(format::humanize(failure), *count))
                 .collect(),
             opened: format::count(totals.opened),
             unknown: format::count(totals.unknown),
             providers: provider_rows(&report.providers),
             hours: hourly_plots(report),
-            top: report.top_recipients.iter().map(address).collect(),
+            top: report.top_recipients.iter().map(top_address).collect(),
         }
     }
 }
@@ -187,23 +187,23 @@ fn interval_text(interval: Duration) -> String {
 
 fn state_rows(report: &Report) -> [StateRow; 4] {
     let totals = &report.totals;
-    let row = |name, number, meaning| StateRow {
+    let state_row = |name, count, meaning| StateRow {
         name,
-        count: format::count(number),
-        share: format::percent(percent(number, totals.sum())),
+        count: format::count(count),
+        share: format::percent(percent(count, totals.sum())),
         meaning,
     };
     [
-        row("waiting", totals.waiting, "not sent yet, or to be sent again"),
-        row("sent", totals.sent, "accepted by a provider, no receipt yet"),
-        row("delivered", totals.delivered, "arrived, according to a receipt"),
-        row("failed", totals.failed_sum(), "not sent again unless an operator requests it"),
+        state_row("waiting", totals.waiting, "not sent yet, or to be sent again"),
+        state_row("sent", totals.sent, "accepted by a provider, no receipt yet"),
+        state_row("delivered", totals.delivered, "arrived, according to a receipt"),
+        state_row("failed", totals.failed_sum(), "not sent again unless an operator requests it"),
     ]
 }
 
 fn provider_rows(rows: &[ProviderReportRow]) -> Vec<ReportProviderRow> {
     let all_attempts = rows.iter().map(ProviderReportRow::attempts).sum();
-    let slowest = DURATION_BOUNDS_MS.last().copied().unwrap_or(u64::MAX);
+    let longest_bound_ms = DURATION_BOUNDS_MS.last().copied().unwrap_or(u64::MAX);
     rows.iter()
         .map(|row| ReportProviderRow {
             name: row.name.clone(),
@@ -212,8 +212,8 @@ fn provider_rows(rows: &[ProviderReportRow]) -> Vec<ReportProviderRow> {
             fault: format::percent(row.fault_percent()),
             faults: format::count(row.faults()),
             delivered: format::percent(row.delivered_percent()),
-            p50: format::percentile(row.percentile_ms(0.50), slowest),
-            p95: format::percentile(row.percentile_ms(0.95), slowest),
+            p50: format::percentile(row.percentile_ms(0.50), longest_bound_ms),
+            p95: format::percentile(row.percentile_ms(0.95), longest_bound_ms),
         })
         .collect()
 }

@@ -1,6 +1,6 @@
 //! The messages of one number, newest first, read from the store.
 //!
-//! A number that cannot be parsed gets an explanation instead of an error page.
+//! A text that is not a phone number gets an explanation instead of an error page.
 
 use super::format;
 use crate::form;
@@ -61,15 +61,15 @@ pub(super) struct NumberSearchHit {
 impl SearchParams {
     /// Parses the query; `None` if a parameter is repeated. A number that cannot be decoded counts as unreadable.
     pub(super) fn parse(query: &str) -> Option<Self> {
-        let encoded = query.as_bytes();
-        if ["search", "before"].iter().any(|name| form::values(encoded, name).count() > 1) {
+        let encoded_query = query.as_bytes();
+        if ["search", "before"].iter().any(|name| form::values(encoded_query, name).count() > 1) {
             return None;
         }
-        let search = form::phone_number(encoded, "search");
-        let before = form::field(encoded, "before").ok();
+        let typed = form::phone_number(encoded_query, "search");
+        let typed_cursor = form::field(encoded_query, "before").ok();
         Some(Self {
-            search: search.map_or_else(|_| UNREADABLE_TEXT.to_owned(), |typed| typed.trim().to_owned()),
-            before: before.and_then(|before| before.parse().ok()),
+            search: typed.map_or_else(|_| UNREADABLE_TEXT.to_owned(), |typed| typed.trim().to_owned()),
+            before: typed_cursor.and_then(|typed| typed.parse().ok()),
         })
     }
 
@@ -85,30 +85,27 @@ pub(super) async fn search_number(
     typed: &str,
     params: &SearchParams,
 ) -> Result<NumberSearchResults> {
-    let shown_query: String = typed.chars().take(TYPED_CHARS_MAX).collect();
+    let shown_text: String = typed.chars().take(TYPED_CHARS_MAX).collect();
     let kind = if typed.contains('@') { AddressKind::Email } else { AddressKind::Phone };
     let Ok(address) = parse_address(kind, typed, &gateway.config.phone) else {
-        return Ok(NumberSearchResults::Unreadable { typed: shown_query });
+        return Ok(NumberSearchResults::Unreadable { typed: shown_text });
     };
     let before = params.before;
     let query =
         MessageQuery { to: Some(address.clone()), before, limit: PAGE_MESSAGES, ..MessageQuery::default() };
-    let page = gateway.store.search(query).await?;
+    let messages = gateway.store.search(query).await?;
+    let mut rows = Vec::new();
+    for message in &messages.messages {
+        let matching = message.deliveries.iter().filter(|delivery| delivery.address == address);
+        rows.extend(matching.map(|delivery| search_hit(message, delivery)));
+    }
     Ok(NumberSearchResults::Found(NumberSearchPage {
-        rows: page.messages.iter().flat_map(|message| search_hits(message, &address)).collect(),
+        rows,
         address: format::address(&address, gateway.config.mask_numbers),
-        typed: shown_query,
+        typed: shown_text,
         has_newer: before.is_some(),
-        next: page.next,
+        next: messages.next,
     }))
-}
-
-fn search_hits<'a>(message: &'a Message, address: &'a str) -> impl Iterator<Item = NumberSearchHit> + 'a {
-    message
-        .deliveries
-        .iter()
-        .filter(move |delivery| delivery.address == address)
-        .map(|delivery| search_hit(message, delivery))
 }
 
 fn search_hit(message: &Message, delivery: &Delivery) -> NumberSearchHit {
@@ -118,7 +115,7 @@ fn search_hit(message: &Message, delivery: &Delivery) -> NumberSearchHit {
         created: format::time(message.created_at),
         state: delivery.state.kind().as_str(),
         channel: delivery.channel.to_string(),
-        provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
+        provider: format::or_dash(provider),
         tries: delivery.tries,
         body: format::body_preview(&message.body),
     }

@@ -3,6 +3,7 @@
 //! A form without a script. Addresses are masked as on the other pages.
 
 use askama::Template;
+use axum::http::StatusCode;
 use form_urlencoded::Serializer;
 
 use super::format;
@@ -31,10 +32,10 @@ pub(super) struct UsagePage {
     layout: PageLayout,
     typed: UsageForm,
     errors: Vec<String>,
-    found: Option<UsageResults>,
+    results: Option<UsageResults>,
 }
 
-/// Values of the form.
+/// Fields of the form, as typed.
 #[derive(Default)]
 struct UsageForm {
     user_id: String,
@@ -56,7 +57,7 @@ struct UsageResults {
     next: Option<i64>,
 }
 
-/// One delivery.
+/// One delivery as a table row.
 struct UsageTableRow {
     id: String,
     created: String,
@@ -69,20 +70,20 @@ struct UsageTableRow {
     body: String,
 }
 
-/// Builds the page for a query string; the flag is `false` if the query is not valid.
+/// Builds the page for a query string; its status is 400 if the query is not valid.
 pub(super) async fn usage_page(
     gateway: &Gateway,
     layout: PageLayout,
     query: &str,
-) -> Result<(bool, UsagePage)> {
+) -> Result<(StatusCode, UsagePage)> {
     let typed = UsageForm::read(query);
     let mut filter = match UsageParams::parse(&gateway.config.limits, query) {
         Ok(params) => params.query,
         Err(violations) => {
-            let errors = violations.into_iter();
-            let errors = errors.map(|violation| format!("{} {}", violation.field, violation.detail));
-            let page = UsagePage { layout, typed, errors: errors.collect(), found: None };
-            return Ok((false, page));
+            let messages =
+                violations.iter().map(|violation| format!("{} {}", violation.field, violation.detail));
+            let page = UsagePage { layout, typed, errors: messages.collect(), results: None };
+            return Ok((StatusCode::BAD_REQUEST, page));
         }
     };
     filter.limit = PAGE_MESSAGES;
@@ -99,7 +100,7 @@ pub(super) async fn usage_page(
         layout,
         typed,
         errors: Vec::new(),
-        found: Some(UsageResults::new(
+        results: Some(UsageResults::new(
             &messages,
             totals,
             has_newer,
@@ -107,7 +108,7 @@ pub(super) async fn usage_page(
             gateway.config.mask_numbers,
         )),
     };
-    Ok((true, page))
+    Ok((StatusCode::OK, page))
 }
 
 impl UsageForm {
@@ -128,7 +129,7 @@ impl UsageForm {
 
 impl UsageResults {
     fn new(
-        page: &MessageList,
+        messages: &MessageList,
         totals: UsageTotals,
         has_newer: bool,
         query_string: String,
@@ -138,10 +139,11 @@ impl UsageResults {
         let mut total_rows = totals.rows;
         let has_more_totals = !is_complete || total_rows.len() > TOTALS_MAX;
         total_rows.truncate(TOTALS_MAX);
-        let mut rows = Vec::with_capacity(page.messages.len());
-        for message in &page.messages {
-            let deliveries = message.deliveries.iter();
-            rows.extend(deliveries.map(|delivery| UsageTableRow::new(message, delivery, mask)));
+        let mut rows = Vec::new();
+        for message in &messages.messages {
+            rows.extend(
+                message.deliveries.iter().map(|delivery| UsageTableRow::new(message, delivery, mask)),
+            );
         }
         Self {
             rows,
@@ -149,7 +151,7 @@ impl UsageResults {
             has_more_totals,
             has_newer,
             query_string,
-            next: page.next,
+            next: messages.next,
         }
     }
 
@@ -167,10 +169,10 @@ impl UsageTableRow {
         Self {
             id: message.id.to_string(),
             created: format::time(message.created_at),
-            user: message.user.clone().unwrap_or_else(|| format::NOT_AVAILABLE.to_owned()),
+            user: format::or_dash(message.user.as_deref()),
             channel: delivery.channel.to_string(),
             to: format::address(&delivery.address, mask),
-            provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
+            provider: format::or_dash(provider),
             state: delivery.state.kind().as_str(),
             tries: delivery.tries,
             body: format::body_preview(&message.body),

@@ -42,11 +42,7 @@ pub(super) enum ActionTarget {
 
 impl DeliveryAction {
     fn parse(name: &str) -> Option<Self> {
-        match name {
-            "resend" => Some(Self::Resend),
-            "cancel" => Some(Self::Cancel),
-            _ => None,
-        }
+        [Self::Resend, Self::Cancel].into_iter().find(|action| action.as_str() == name)
     }
 
     /// Returns the name of the action in forms, queries and logs.
@@ -70,7 +66,7 @@ impl DeliveryAction {
 /// Applies a confirmed action.
 pub(super) async fn apply_action(
     gateway: &Gateway,
-    operator: &Operator<'_>,
+    operator: &Operator,
     form: &[u8],
 ) -> Result<Response<Body>> {
     let typed = form::field(form, "q").unwrap_or_default();
@@ -99,7 +95,7 @@ pub(super) async fn apply_action(
 /// Pauses or resumes a provider for every process on the store.
 pub(super) async fn control_provider(
     gateway: &Gateway,
-    operator: &Operator<'_>,
+    operator: &Operator,
     provider: &str,
     action: &str,
 ) -> Result<Response<Body>> {
@@ -111,11 +107,11 @@ pub(super) async fn control_provider(
     let control = ProviderControl {
         provider: name.clone(),
         action,
-        requested_by: operator.name.to_owned(),
+        requested_by: operator.name.clone(),
         at: gateway.clock.now(),
     };
     gateway.store.save_provider_control(control).await?;
-    // Applied here at once, so that the next page shows it. The control is stored in any case.
+    // Also applied in this process now, so that the next page shows the change.
     if let Err(error) = shared_health::sync_health(gateway).await {
         log::error!(
             "cannot apply provider control in this process yet: provider={name} error={}",
@@ -127,31 +123,31 @@ pub(super) async fn control_provider(
     Ok(session::see_other(&path))
 }
 
-fn operator_name<'a>(operator: &Operator<'a>) -> &'a str {
-    if operator.name.is_empty() { "anonymous" } else { operator.name }
+fn operator_name(operator: &Operator) -> &str {
+    if operator.name.is_empty() { "anonymous" } else { &operator.name }
 }
 
 /// Parses the value of a button: `resend:selected`, `cancel:all`, `resend:123`.
-pub(super) fn parse_action(value: &str) -> Option<(DeliveryAction, ActionTarget)> {
-    let (action, target) = value.split_once(':')?;
+pub(super) fn parse_action(button: &str) -> Option<(DeliveryAction, ActionTarget)> {
+    let (action, target) = button.split_once(':')?;
     let target = match target {
         "selected" => ActionTarget::Selected,
         "all" => ActionTarget::All,
-        number => ActionTarget::One(DeliveryId(number.parse().ok()?)),
+        id => ActionTarget::One(DeliveryId(id.parse().ok()?)),
     };
     Some((DeliveryAction::parse(action)?, target))
 }
 
 /// Returns the ids of the selected deliveries, up to [`ACTION_DELIVERIES_MAX`].
 pub(super) fn selected_ids(form: &[u8]) -> Vec<DeliveryId> {
-    let decoded = form::values(form, "id").filter_map(|value| form::decode(value).ok());
-    let ids = decoded.filter_map(|id| id.parse().ok()).map(DeliveryId);
+    let decoded_ids = form::values(form, "id").filter_map(|encoded| form::decode(encoded).ok());
+    let ids = decoded_ids.filter_map(|id| id.parse().ok()).map(DeliveryId);
     ids.take(ACTION_DELIVERIES_MAX).collect()
 }
 
 /// Parses comma-separated ids; `None` if one is invalid or there are more than [`ACTION_DELIVERIES_MAX`].
-fn parse_ids(text: &str) -> Option<Vec<DeliveryId>> {
-    let ids = text.split(',').map(|id| id.parse().ok().map(DeliveryId));
+fn parse_ids(list: &str) -> Option<Vec<DeliveryId>> {
+    let ids = list.split(',').map(|id| id.parse().ok().map(DeliveryId));
     let ids = ids.collect::<Option<Vec<_>>>()?;
     (ids.len() <= ACTION_DELIVERIES_MAX).then_some(ids)
 }

@@ -23,7 +23,7 @@ use postrider_core::id::DeliveryId;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::search;
 
-/// Search pages read for the target "all", so that the confirmation page does not take long.
+/// Search pages read for the target "all", which bounds the time to render the confirmation page.
 const SEARCH_PAGES_MAX: usize = 10;
 
 /// Deliveries shown on the confirmation page.
@@ -39,20 +39,20 @@ struct ConfirmPage {
     action: &'static str,
     count: String,
     ids: String,
-    /// The search, if the target is all its results.
+    /// The search, if the action changes all its results.
     search: Option<String>,
     rows: Vec<DeliveryRow>,
     shows_all: bool,
     has_more: bool,
 }
 
-/// The deliveries of an action.
+/// The deliveries that an action would change.
 struct Targets {
-    /// All that can be changed, up to the limit.
+    /// Ids of these deliveries, at most [`ACTION_DELIVERIES_MAX`].
     ids: Vec<DeliveryId>,
-    /// The first few of them.
+    /// The newest of these deliveries, at most [`PREVIEW_ROWS_MAX`].
     rows: Vec<DeliveryRow>,
-    /// Set if there may be more.
+    /// Set if there may be more deliveries than the ids.
     has_more: bool,
 }
 
@@ -60,10 +60,10 @@ struct Targets {
 pub(super) async fn confirm_page(
     gateway: &Gateway,
     state: &OperateState,
-    operator: &Operator<'_>,
+    operator: Operator,
     form: &[u8],
 ) -> Result<Response<Body>> {
-    // An empty search finds everything, so a search that cannot be decoded must not become an empty one.
+    // An empty search matches all deliveries, so a search that cannot be decoded must not become an empty search.
     let Some(Ok(typed)) = form::raw_value(form, "q").map(form::decode) else {
         return Ok(invalid_form_page());
     };
@@ -83,19 +83,14 @@ pub(super) async fn confirm_page(
         let done = if targets.has_more { "nothing-in-newest" } else { "nothing" };
         return Ok(session::see_other(&list_path(&typed, done, 0, examined_max)));
     }
-    let report = state.reports.report_if_known(gateway).await;
     let ids = targets.ids.iter().map(|id| id.0.to_string());
     let page = ConfirmPage {
-        layout: PageLayout::new_live(
-            "Confirm",
-            gateway.is_test_mode(),
-            report.as_deref().map(|cached| &cached.report),
-        ),
-        token: operator.token.clone(),
+        layout: PageLayout { is_live: true, ..state.reports.layout(gateway, "Confirm").await },
+        token: operator.token,
         search: (target == ActionTarget::All).then(|| typed.to_string()),
         typed: typed.into_owned(),
         action: action.as_str(),
-        count: format::count(u64::try_from(targets.ids.len()).unwrap_or(u64::MAX)),
+        count: format::count(targets.ids.len()),
         ids: ids.collect::<Vec<_>>().join(","),
         shows_all: targets.rows.len() == targets.ids.len(),
         rows: targets.rows,
@@ -127,7 +122,7 @@ async fn matching_deliveries(
     mut filter: search::DeliverySearchFilter,
     action: DeliveryAction,
 ) -> Result<Targets> {
-    // Only waiting deliveries can be cancelled, and the store finds them fast however many others there are.
+    // Only waiting deliveries can be cancelled, and the store finds those without reading others.
     if action == DeliveryAction::Cancel && filter.state.is_none() {
         filter.state = Some(search::StateFilter::State(DeliveryStateKind::Waiting));
     }

@@ -1,6 +1,7 @@
 //! `/operate/messages?q=`: the deliveries that match a search, with the actions that are possible for each.
 //!
-//! One page examines a bounded number of messages; if that ends the search early, the page shows a note and a link to continue.
+//! A page examines a bounded number of messages. If this limit ends the search early, the page shows a note and a link to
+//! continue.
 
 use askama::Template;
 use axum::body::Body;
@@ -45,13 +46,13 @@ struct DeliveryListPage {
 pub(super) async fn delivery_list_page(
     gateway: &Gateway,
     state: &OperateState,
-    operator: &Operator<'_>,
+    operator: Operator,
     query: &str,
 ) -> Result<Response<Body>> {
-    let encoded = query.as_bytes();
-    let (typed, filter) = parse_typed_search(gateway, encoded);
-    let before = form::field(encoded, "before").ok();
-    let before = before.and_then(|before| before.parse().ok());
+    let encoded_query = query.as_bytes();
+    let (typed, filter) = parse_typed_search(gateway, encoded_query);
+    let typed_cursor = form::field(encoded_query, "before").ok();
+    let before = typed_cursor.and_then(|typed| typed.parse().ok());
     let now = gateway.clock.now();
     let (results, errors) = match filter {
         Ok(filter) => {
@@ -60,16 +61,11 @@ pub(super) async fn delivery_list_page(
         Err(errors) => (search::DeliverySearchResults::default(), errors),
     };
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    let report = state.reports.report_if_known(gateway).await;
     let mask = gateway.config.mask_numbers;
     let page = DeliveryListPage {
-        layout: PageLayout::new_live(
-            "Deliveries",
-            gateway.is_test_mode(),
-            report.as_deref().map(|cached| &cached.report),
-        ),
-        token: operator.token.clone(),
-        operator: operator.name.to_owned(),
+        layout: PageLayout { is_live: true, ..state.reports.layout(gateway, "Deliveries").await },
+        token: operator.token,
+        operator: operator.name,
         notice: Notice::from_query(query),
         now: format::time(now),
         typed: typed.chars().take(search_query::SEARCH_CHARS_MAX).collect(),
@@ -78,8 +74,8 @@ pub(super) async fn delivery_list_page(
         rows: results.hits.iter().map(|hit| DeliveryRow::of(hit, mask, now)).collect(),
         next: results.next,
         is_truncated: results.is_truncated,
-        examined_max: format::count(u64::try_from(MESSAGES_EXAMINED_MAX).unwrap_or(u64::MAX)),
-        action_max: format::count(u64::try_from(ACTION_DELIVERIES_MAX).unwrap_or(u64::MAX)),
+        examined_max: format::count(MESSAGES_EXAMINED_MAX),
+        action_max: format::count(ACTION_DELIVERIES_MAX),
     };
     layout::operator_page(status, &page)
 }
@@ -87,9 +83,9 @@ pub(super) async fn delivery_list_page(
 /// Returns the typed search and its filter, or the errors in it.
 fn parse_typed_search(
     gateway: &Gateway,
-    encoded: &[u8],
+    encoded_query: &[u8],
 ) -> (String, std::result::Result<DeliverySearchFilter, Vec<String>>) {
-    match form::phone_number(encoded, "q") {
+    match form::phone_number(encoded_query, "q") {
         Ok(typed) => {
             let typed = typed.trim().to_owned();
             let filter = search_query::parse_search(gateway, &typed);

@@ -35,12 +35,12 @@ struct OverviewPage {
     operator: String,
     notice: Option<Notice>,
     now: String,
-    waiting: [(&'static str, String); 3],
+    backlog: [(&'static str, String); 3],
     providers: Vec<OperateProviderRow>,
     failures: Vec<DeliveryRow>,
 }
 
-/// One provider.
+/// One provider as a table row.
 struct OperateProviderRow {
     name: String,
     kind: String,
@@ -57,32 +57,33 @@ struct OperateProviderRow {
     can_resume: bool,
 }
 
-/// Builds the page.
+/// Builds the page of an operator.
 pub(super) async fn overview_page(
     gateway: &Gateway,
     state: &OperateState,
-    operator: &Operator<'_>,
+    operator: Operator,
     notice: Option<Notice>,
 ) -> Result<Response<Body>> {
     let cached = state.reports.report_if_known(gateway).await;
     let report = cached.as_deref().map(|cached| &cached.report);
-    let failed = DeliverySearchFilter {
+    let failed_filter = DeliverySearchFilter {
         state: Some(StateFilter::State(DeliveryStateKind::Failed)),
         ..DeliverySearchFilter::default()
     };
-    let failures = search::search_deliveries(gateway, &failed, None, FAILURES_MAX).await?;
+    let failures = search::search_deliveries(gateway, &failed_filter, None, FAILURES_MAX).await?;
     let now = gateway.clock.now();
     let mask = gateway.config.mask_numbers;
     let page = OverviewPage {
         layout: PageLayout {
+            is_live: true,
             reload: Some(RELOAD_META),
-            ..PageLayout::new_live("Operate", gateway.is_test_mode(), report)
+            ..PageLayout::new("Operate", gateway.is_test_mode(), report)
         },
-        token: operator.token.clone(),
-        operator: operator.name.to_owned(),
+        token: operator.token,
+        operator: operator.name,
         notice,
         now: format::time(now),
-        waiting: live_updates::backlog_values(state.live.backlog(gateway).await, now),
+        backlog: live_updates::backlog_texts(state.live.backlog(gateway).await, now),
         providers: gateway
             .providers()
             .iter()
@@ -98,7 +99,7 @@ impl OperateProviderRow {
         let status = provider.status(gateway.clock.now());
         let mut configs = gateway.config.providers.iter();
         let config = configs.find(|config| config.name == provider.name);
-        let numbers = report.and_then(|report| native::provider_numbers(report, &provider.name));
+        let reported = report.and_then(|report| native::provider_numbers(report, &provider.name));
         Self {
             name: provider.name.to_string(),
             kind: config.map(|config| config.kind.clone()).unwrap_or_default(),
@@ -109,10 +110,9 @@ impl OperateProviderRow {
             rate: provider.rate.map_or_else(|| "no limit".to_owned(), |rate| format!("{rate} per second")),
             in_flight: status.in_flight,
             concurrency: provider.concurrency,
-            attempts: numbers
-                .map_or_else(|| format::NOT_AVAILABLE.to_owned(), |numbers| format::count(numbers.attempts)),
-            share: format::percent(numbers.and_then(|numbers| numbers.share_percent)),
-            fault: format::percent(numbers.and_then(|numbers| numbers.fault_percent)),
+            attempts: format::or_dash(reported.map(|reported| format::count(reported.attempts))),
+            share: format::percent(reported.and_then(|reported| reported.share_percent)),
+            fault: format::percent(reported.and_then(|reported| reported.fault_percent)),
             can_pause: !status.is_paused,
         }
     }
@@ -121,15 +121,15 @@ impl OperateProviderRow {
 /// Returns the provider's configured share in each of its channels.
 fn channel_shares(gateway: &Gateway, provider: &ProviderRuntime) -> String {
     let channels = gateway.config.channels.iter();
-    let parts = channels.filter_map(|channel| native::provider_channel(channel, &provider.name));
-    let texts = parts.map(|part| {
-        let native::ProviderChannelView { channel, strategy, .. } = &part;
-        match (*strategy, part.share_percent) {
-            ("failover", Some(share)) if share > 0.0 => format!("{channel}: first"),
-            ("failover", _) => format!("{channel}: standby"),
-            (_, Some(share)) => format!("{channel}: {}", format::percent(Some(share))),
-            (_, None) => format!("{channel}: least busy"),
-        }
+    let views = channels.filter_map(|channel| native::provider_channel(channel, &provider.name));
+    let shares = views.map(|view| {
+        let share = match (view.strategy, view.share_percent) {
+            ("failover", Some(percent)) if percent > 0.0 => "first".to_owned(),
+            ("failover", _) => "standby".to_owned(),
+            (_, Some(percent)) => format::percent(Some(percent)),
+            (_, None) => "least busy".to_owned(),
+        };
+        format!("{}: {share}", view.channel)
     });
-    texts.collect::<Vec<_>>().join(", ")
+    shares.collect::<Vec<_>>().join(", ")
 }

@@ -40,14 +40,18 @@ fn one_failure_among_thousands_of_deliveries_is_visible() {
 #[test]
 fn a_day_begins_at_midnight_utc() {
     let plot = HourlyCounts::until(at(21, 9, 30), &[]).plot(&NARROW, "");
-    let labels: Vec<_> = plot.hour_labels.iter().map(|label| (label.text.as_str(), label.is_midnight)).collect();
+    let labels: Vec<_> =
+        plot.hour_labels.iter().map(|label| (label.text.as_str(), label.is_midnight)).collect();
     assert_eq!(labels, [("12:00", false), ("Nov 20", true), ("12:00", false), ("Nov 21", true)]);
 }
 
 #[test]
 fn the_plot_has_a_title_and_a_description_for_screen_readers() {
     let svg = HourlyCounts::until(at(21, 9, 30), &[]).plot(&WIDE, "5 < 7").render().unwrap();
-    assert!(svg.contains("<title id=\"plot-wide-title\">Deliveries accepted per hour, by state</title>"), "{svg}");
+    assert!(
+        svg.contains("<title id=\"plot-wide-title\">Deliveries accepted per hour, by state</title>"),
+        "{svg}"
+    );
     assert!(svg.contains("<desc id=\"plot-wide-description\">5 &#60; 7</desc>"), "{svg}");
 }
 
