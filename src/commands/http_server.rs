@@ -1,4 +1,4 @@
-//! The HTTP server task of `serve` and `work`, and the TCP listeners of all servers.
+//! The HTTP server task of `serve` and `work`, and the TCP listeners of all server commands.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -82,10 +82,10 @@ impl HttpServer {
         let Some(task) = &mut self.task else {
             return std::future::pending().await;
         };
-        let ended = task.await;
+        let task_result = task.await;
         self.task = None;
         let message = "HTTP server stopped unexpectedly";
-        match ended {
+        match task_result {
             Ok(Ok(())) => Error::new(ErrorKind::Internal, message),
             Ok(Err(error)) => error,
             Err(panic) => Error::with_source(ErrorKind::Internal, message, panic),

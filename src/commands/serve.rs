@@ -21,9 +21,9 @@ use postrider_engine::gateway::Gateway;
 /// Serves until a signal.
 pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
     let mut signals = TerminationSignals::new()?;
-    let mut config = load_config(cli, &overrides(arguments))?;
+    let mut config = load_config(cli, &config_overrides(arguments))?;
     check_listen_address(&config, config.listen)?;
-    // The first message does not wait for the tables of the phone number library.
+    // Loads the tables of the phone number library, which the first message would otherwise wait for.
     std::thread::spawn(preload_phone_metadata);
     let listener = bind_listener(config.listen)?;
     resolve_listen_address(&mut config, &listener)?;
@@ -47,7 +47,7 @@ pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
     failure.map_or(Ok(()), Err)
 }
 
-fn overrides(arguments: &ServeArgs) -> Vec<ConfigOverride> {
+fn config_overrides(arguments: &ServeArgs) -> Vec<ConfigOverride> {
     let listen = arguments.listen.clone().map(|listen| ("listen", listen));
     let concurrency = arguments
         .concurrency
@@ -58,8 +58,8 @@ fn overrides(arguments: &ServeArgs) -> Vec<ConfigOverride> {
 
 /// Replaces port 0 by the port that the kernel chose, also in the default public URL.
 fn resolve_listen_address(config: &mut Config, listener: &TcpListener) -> Result<()> {
-    let configured = std::mem::replace(&mut config.listen, local_address(listener)?);
-    if config.public_url == format!("http://{configured}") {
+    let configured_address = std::mem::replace(&mut config.listen, local_address(listener)?);
+    if config.public_url == format!("http://{configured_address}") {
         config.public_url = format!("http://{}", config.listen);
     }
     Ok(())

@@ -14,7 +14,7 @@ pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A store that is polled.
 pub struct MonitoredStore {
-    /// The configuration that names it.
+    /// The configuration with the URL of the store.
     pub config: Config,
     store: Option<Arc<dyn Store>>,
 }
@@ -65,13 +65,11 @@ impl MonitoredStore {
 async fn open_store(config: Config) -> Result<Arc<dyn Store>> {
     let opening = tokio::task::spawn_blocking(move || {
         let location = store_location(&config);
-        match postrider_store::missing_folder(location.url) {
-            Some(folder) => Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("store folder {} does not exist yet", folder.display()),
-            )),
-            None => postrider_store::open_with(&location),
+        if let Some(folder) = postrider_store::missing_folder(location.url) {
+            let message = format!("store folder {} does not exist yet", folder.display());
+            return Err(Error::new(ErrorKind::Unavailable, message));
         }
+        postrider_store::open_with(&location)
     });
     opening
         .await
