@@ -37,7 +37,7 @@ pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
         tasks.start_delivery(&gateway);
     }
     tasks.start_schedule(&gateway);
-    let mut server = HttpServer::start(Arc::clone(&gateway), listener);
+    let mut server = HttpServer::spawn(|stop| postrider_server::serve(Arc::clone(&gateway), listener, stop));
     print_line(format_args!("listening on http://{}", gateway.config.listen))?;
 
     let failure = wait_until_stopped(&mut signals, &mut tasks, Some(&mut server)).await;

@@ -37,8 +37,9 @@ pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
     tasks.start_health_sync(&gateway);
     tasks.start_fan_out(&gateway);
     tasks.start_delivery(&gateway);
-    let mut server =
-        listener.map(|listener| HttpServer::start_monitoring_only(Arc::clone(&gateway), listener));
+    let mut server = listener.map(|listener| {
+        HttpServer::spawn(|stop| postrider_server::serve_monitoring(Arc::clone(&gateway), listener, stop))
+    });
     print_line("worker started")?;
     let failure = wait_until_stopped(&mut signals, &mut tasks, server.as_mut()).await;
     signals.abort_on_next(tasks.stop()).await?;

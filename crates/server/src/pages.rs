@@ -17,42 +17,33 @@ mod sign_in;
 mod tests;
 mod usage;
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Response, StatusCode, Uri};
 use axum::routing::get;
 use axum::{Extension, Router};
 
 pub(super) use self::layout::PageLayout;
 use self::layout::PageResult;
-use self::message::MessagePage;
 pub(super) use self::operate::routes as operator_routes;
 use self::report::{PageSettings, ReportPage};
 pub(super) use self::report_cache::ReportCache;
 use self::search::SearchParams;
 pub(super) use self::sign_in::routes as sign_in_routes;
-use postrider_core::broadcast::BroadcastId;
-use postrider_core::id::MessageId;
 use postrider_engine::gateway::Gateway;
 
 /// Returns the routes of the pages that need the scope `read`; the caller adds that check.
 pub(super) fn routes(report_cache: &Arc<ReportCache>) -> Router<Arc<Gateway>> {
     Router::new()
         .route("/", get(report_or_search))
-        .route("/messages/{id}", get(message_page))
-        .route("/usage", get(usage_page))
-        .route("/broadcasts", get(broadcast_list))
-        .route("/broadcasts/{id}", get(broadcast_page))
+        .route("/messages/{id}", get(message::message_page))
+        .route("/usage", get(usage::usage_page))
+        .route("/broadcasts", get(broadcasts::broadcast_list))
+        .route("/broadcasts/{id}", get(broadcasts::broadcast_page))
         .layer(Extension(Arc::clone(report_cache)))
 }
-
-type GatewayState = State<Arc<Gateway>>;
-type Reports = Extension<Arc<ReportCache>>;
-type IdPath = Result<Path<String>, PathRejection>;
 
 /// Returns a page that is the same for all clients, with the headers of all pages.
 pub(super) fn static_page(html: Bytes) -> Response<Body> {
@@ -66,7 +57,11 @@ pub(super) fn assets() -> Router<Arc<Gateway>> {
         .route("/operate.js", get(async || layout::script()))
 }
 
-async fn report_or_search(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
+async fn report_or_search(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    uri: Uri,
+) -> PageResult {
     let Some(params) = SearchParams::parse(uri.query().unwrap_or_default()) else {
         return Ok(layout::error_page(
             StatusCode::BAD_REQUEST,
@@ -99,54 +94,5 @@ async fn results_page(
     let report = cached.as_deref().map(|cached| (&cached.report, cached.overdue));
     let page =
         ReportPage::new(report, Some((typed.to_owned(), results)), &PageSettings::from_gateway(gateway));
-    Ok(layout::render_page(StatusCode::OK, &page)?)
-}
-
-async fn usage_page(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
-    let layout = reports.layout(&gateway, "Usage").await;
-    let (status, page) = usage::usage_page(&gateway, layout, uri.query().unwrap_or_default()).await?;
-    Ok(layout::render_page(status, &page)?)
-}
-
-async fn broadcast_list(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
-    let layout = reports.layout(&gateway, "Broadcasts").await;
-    let page = broadcasts::broadcast_list(&gateway, layout, uri.query().unwrap_or_default()).await?;
-    Ok(layout::render_page(StatusCode::OK, &page)?)
-}
-
-async fn broadcast_page(State(gateway): GatewayState, Extension(reports): Reports, id: IdPath) -> PageResult {
-    let layout = reports.layout(&gateway, "Broadcast").await;
-    let page = match parse_id::<BroadcastId>(id) {
-        Some(id) => broadcasts::broadcast_page(&gateway, layout, id).await?,
-        None => None,
-    };
-    match page {
-        Some(page) => Ok(layout::render_page(StatusCode::OK, &page)?),
-        None => Ok(layout::error_page(
-            StatusCode::NOT_FOUND,
-            "Broadcast not found",
-            "It may have been pruned, or its id is incomplete. See the list of broadcasts.",
-        )),
-    }
-}
-
-fn parse_id<T: FromStr>(id: IdPath) -> Option<T> {
-    id.ok().and_then(|Path(id)| id.parse().ok())
-}
-
-async fn message_page(State(gateway): GatewayState, Extension(reports): Reports, id: IdPath) -> PageResult {
-    let message = match parse_id::<MessageId>(id) {
-        Some(id) => gateway.store.find_message(id).await?,
-        None => None,
-    };
-    let Some(message) = message else {
-        return Ok(layout::error_page(
-            StatusCode::NOT_FOUND,
-            "Message not found",
-            "It may have been pruned, or its id is incomplete. Search for the number it went to.",
-        ));
-    };
-    let layout = reports.layout(&gateway, "Message").await;
-    let page = MessagePage::new(layout, &message, gateway.config.mask_numbers, gateway.clock.now());
     Ok(layout::render_page(StatusCode::OK, &page)?)
 }

@@ -2,13 +2,18 @@
 //!
 //! The pages show counts and the message body, but no address.
 
+use std::sync::Arc;
+
 use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 
 use super::format;
-use super::layout::PageLayout;
+use super::layout::{self, IdPath, PageLayout, PageResult};
+use super::report_cache::ReportCache;
 use crate::{cursor, form};
 use postrider_core::broadcast::{Broadcast, BroadcastCounts, BroadcastId};
-use postrider_core::error::Result;
 use postrider_engine::gateway::Gateway;
 
 /// Broadcasts on one page.
@@ -17,7 +22,7 @@ const PAGE_BROADCASTS: usize = 25;
 /// The page at `/broadcasts`.
 #[derive(Template)]
 #[template(path = "broadcasts.html", whitespace = "minimize")]
-pub(super) struct BroadcastListPage {
+struct BroadcastListPage {
     layout: PageLayout,
     rows: Vec<BroadcastRow>,
     /// Set on all pages but the first one.
@@ -40,7 +45,7 @@ struct BroadcastRow {
 /// The page at `/broadcasts/{id}`.
 #[derive(Template)]
 #[template(path = "broadcast.html", whitespace = "minimize")]
-pub(super) struct BroadcastPage {
+struct BroadcastPage {
     layout: PageLayout,
     id: String,
     created: String,
@@ -66,30 +71,46 @@ struct BroadcastCount {
     meaning: &'static str,
 }
 
-impl BroadcastCount {
-    fn new(name: &'static str, css_class: &'static str, count: u64, meaning: &'static str) -> Self {
-        Self { name, css_class, count: format::count(count), meaning }
-    }
-}
-
-/// Builds the list for a query string; an invalid cursor shows the first page.
+/// Handles `GET /broadcasts`. An invalid cursor shows the first page.
 pub(super) async fn broadcast_list(
-    gateway: &Gateway,
-    layout: PageLayout,
-    query: &str,
-) -> Result<BroadcastListPage> {
-    let typed_cursor = form::field(query.as_bytes(), "cursor").ok();
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    uri: Uri,
+) -> PageResult {
+    let typed_cursor = form::field(uri.query().unwrap_or_default().as_bytes(), "cursor").ok();
     let before = typed_cursor.and_then(|typed| cursor::parse(&typed).ok());
     let mut broadcasts = gateway.store.broadcasts(before, PAGE_BROADCASTS + 1).await?;
     let has_older = broadcasts.len() > PAGE_BROADCASTS;
     broadcasts.truncate(PAGE_BROADCASTS);
     let last_shown = broadcasts.last().filter(|_| has_older);
-    Ok(BroadcastListPage {
-        layout,
+    let page = BroadcastListPage {
+        layout: reports.layout(&gateway, "Broadcasts").await,
         next: last_shown.map(|broadcast| cursor::encode(broadcast.number)),
         has_newer: before.is_some(),
-        rows: broadcasts.iter().map(|broadcast| BroadcastRow::new(gateway, broadcast)).collect(),
-    })
+        rows: broadcasts.iter().map(|broadcast| BroadcastRow::new(&gateway, broadcast)).collect(),
+    };
+    Ok(layout::render_page(StatusCode::OK, &page)?)
+}
+
+/// Handles `GET /broadcasts/{id}`.
+pub(super) async fn broadcast_page(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    id: IdPath,
+) -> PageResult {
+    let stored = match layout::parse_id::<BroadcastId>(id) {
+        Some(id) => gateway.store.broadcast(id).await?,
+        None => None,
+    };
+    let Some((broadcast, counts)) = stored else {
+        return Ok(layout::error_page(
+            StatusCode::NOT_FOUND,
+            "Broadcast not found",
+            "It may have been pruned, or its id is incomplete. See the list of broadcasts.",
+        ));
+    };
+    let layout = reports.layout(&gateway, "Broadcast").await;
+    Ok(layout::render_page(StatusCode::OK, &BroadcastPage::new(&gateway, layout, broadcast, &counts))?)
 }
 
 impl BroadcastRow {
@@ -104,16 +125,6 @@ impl BroadcastRow {
             body: format::body_preview(&broadcast.body),
         }
     }
-}
-
-/// Builds the page of one broadcast; `None` if it does not exist.
-pub(super) async fn broadcast_page(
-    gateway: &Gateway,
-    layout: PageLayout,
-    id: BroadcastId,
-) -> Result<Option<BroadcastPage>> {
-    let stored = gateway.store.broadcast(id).await?;
-    Ok(stored.map(|(broadcast, counts)| BroadcastPage::new(gateway, layout, broadcast, &counts)))
 }
 
 impl BroadcastPage {
@@ -137,23 +148,14 @@ impl BroadcastPage {
 }
 
 fn user_counts(broadcast: &Broadcast, counts: &BroadcastCounts) -> Vec<BroadcastCount> {
-    let pruned = broadcast.messages.saturating_sub(counts.messages);
+    let (unreachable, refused) = (broadcast.unreachable, broadcast.refused);
     let mut users = vec![
         BroadcastCount::new("users", "", broadcast.users, "in the audience"),
         BroadcastCount::new("sent", "sent", counts.messages, "with a message"),
-        BroadcastCount::new(
-            "unreachable",
-            "failed",
-            broadcast.unreachable,
-            "without an address on the channel",
-        ),
-        BroadcastCount::new(
-            "refused",
-            "failed",
-            broadcast.refused,
-            "inactive, opted out, or over their message limit",
-        ),
+        BroadcastCount::new("unreachable", "failed", unreachable, "without an address on the channel"),
+        BroadcastCount::new("refused", "failed", refused, "inactive, opted out, or over their message limit"),
     ];
+    let pruned = broadcast.messages.saturating_sub(counts.messages);
     if pruned > 0 {
         users.push(BroadcastCount::new("pruned", "", pruned, "whose message was deleted because of its age"));
     }
@@ -161,18 +163,20 @@ fn user_counts(broadcast: &Broadcast, counts: &BroadcastCounts) -> Vec<Broadcast
 }
 
 fn message_counts(counts: &BroadcastCounts) -> Vec<BroadcastCount> {
+    let unconfirmed = counts.unconfirmed;
     vec![
         BroadcastCount::new("received", "delivered", counts.received, "arrived"),
         BroadcastCount::new("opened", "delivered", counts.opened, "received and opened"),
-        BroadcastCount::new(
-            "unconfirmed",
-            "sent",
-            counts.unconfirmed,
-            "accepted by a provider, no receipt yet",
-        ),
+        BroadcastCount::new("unconfirmed", "sent", unconfirmed, "accepted by a provider, no receipt yet"),
         BroadcastCount::new("waiting", "waiting", counts.waiting, "not sent yet"),
         BroadcastCount::new("failed", "failed", counts.failed, "will not arrive"),
     ]
+}
+
+impl BroadcastCount {
+    fn new(name: &'static str, css_class: &'static str, count: u64, meaning: &'static str) -> Self {
+        Self { name, css_class, count: format::count(count), meaning }
+    }
 }
 
 fn audience_text(broadcast: &Broadcast) -> &'static str {

@@ -3,8 +3,12 @@
 //! Browsers and proxies do not store pages, and pages load nothing from other hosts. Only the operator's pages run a
 //! script, which updates the numbers.
 
+use std::str::FromStr;
+
 use askama::Template;
 use axum::body::{Body, Bytes};
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
@@ -170,6 +174,14 @@ pub(super) fn error_page(status: StatusCode, heading: &str, message: &str) -> Re
         log::error!("cannot render error page: error={}", error.chain());
         Response::new(Body::from(message.to_owned()))
     })
+}
+
+/// An id in the path of a request, not parsed yet.
+pub(super) type IdPath = Result<Path<String>, PathRejection>;
+
+/// Parses the id in the path; `None` if it is not an id.
+pub(super) fn parse_id<T: FromStr>(path: IdPath) -> Option<T> {
+    path.ok().and_then(|Path(id)| id.parse().ok())
 }
 
 /// A page, or the error that is shown as an error page.

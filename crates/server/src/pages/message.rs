@@ -2,13 +2,21 @@
 //!
 //! Read from the store, in order of time, with the next step of each delivery as text.
 
+use std::sync::Arc;
+
 use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
 
 use super::format;
-use super::layout::PageLayout;
+use super::layout::{self, IdPath, PageLayout, PageResult};
+use super::report_cache::ReportCache;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryState;
+use postrider_core::id::MessageId;
 use postrider_core::message::{Delivery, Message, RecordedAttempt};
+use postrider_engine::gateway::Gateway;
 
 /// The page at `/messages/{id}`.
 #[derive(Template)]
@@ -41,6 +49,7 @@ struct DeliveryTimeline {
 }
 
 /// One row of the timeline.
+#[derive(Default)]
 struct TimelineEntry {
     at: String,
     event: String,
@@ -50,6 +59,28 @@ struct TimelineEntry {
     code: String,
     reason: String,
     duration: String,
+}
+
+/// Handles `GET /messages/{id}`.
+pub(super) async fn message_page(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    id: IdPath,
+) -> PageResult {
+    let stored = match layout::parse_id::<MessageId>(id) {
+        Some(id) => gateway.store.find_message(id).await?,
+        None => None,
+    };
+    let Some(message) = stored else {
+        return Ok(layout::error_page(
+            StatusCode::NOT_FOUND,
+            "Message not found",
+            "It may have been pruned, or its id is incomplete. Search for the number it went to.",
+        ));
+    };
+    let layout = reports.layout(&gateway, "Message").await;
+    let page = MessagePage::new(layout, &message, gateway.config.mask_numbers, gateway.clock.now());
+    Ok(layout::render_page(StatusCode::OK, &page)?)
 }
 
 impl MessagePage {
@@ -129,15 +160,7 @@ fn final_entry(state: &DeliveryState) -> Option<TimelineEntry> {
 
 impl TimelineEntry {
     fn without_details(at: Timestamp, event: impl Into<String>, css_class: &'static str) -> Self {
-        Self {
-            at: format::time_ms(at),
-            event: event.into(),
-            css_class,
-            provider: String::new(),
-            code: String::new(),
-            reason: String::new(),
-            duration: String::new(),
-        }
+        Self { at: format::time_ms(at), event: event.into(), css_class, ..Self::default() }
     }
 
     fn from_attempt(attempt: &RecordedAttempt, mask: bool) -> Self {

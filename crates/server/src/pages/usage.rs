@@ -2,15 +2,19 @@
 //!
 //! A form without a script. Addresses are masked as on the other pages.
 
+use std::sync::Arc;
+
 use askama::Template;
-use axum::http::StatusCode;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use form_urlencoded::Serializer;
 
 use super::format;
-use super::layout::PageLayout;
+use super::layout::{self, PageLayout, PageResult};
+use super::report_cache::ReportCache;
 use crate::form;
 use crate::usage_params::UsageParams;
-use postrider_core::error::Result;
 use postrider_core::message::{Delivery, Message};
 use postrider_engine::gateway::Gateway;
 use postrider_engine::usage::UsageTotalRow;
@@ -28,7 +32,7 @@ const TYPED_CHARS_MAX: usize = 255;
 /// The page at `/usage`.
 #[derive(Template)]
 #[template(path = "usage.html", whitespace = "minimize")]
-pub(super) struct UsagePage {
+struct UsagePage {
     layout: PageLayout,
     typed: UsageForm,
     errors: Vec<String>,
@@ -70,12 +74,14 @@ struct UsageTableRow {
     body: String,
 }
 
-/// Builds the page for a query string; its status is 400 if the query is not valid.
+/// Handles `GET /usage`. The status is 400 if the query is not valid.
 pub(super) async fn usage_page(
-    gateway: &Gateway,
-    layout: PageLayout,
-    query: &str,
-) -> Result<(StatusCode, UsagePage)> {
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    uri: Uri,
+) -> PageResult {
+    let query = uri.query().unwrap_or_default();
+    let layout = reports.layout(&gateway, "Usage").await;
     let typed = UsageForm::read(query);
     let mut filter = match UsageParams::parse(&gateway.config.limits, query) {
         Ok(params) => params.query,
@@ -83,7 +89,7 @@ pub(super) async fn usage_page(
             let messages =
                 violations.iter().map(|violation| format!("{} {}", violation.field, violation.detail));
             let page = UsagePage { layout, typed, errors: messages.collect(), results: None };
-            return Ok((StatusCode::BAD_REQUEST, page));
+            return Ok(layout::render_page(StatusCode::BAD_REQUEST, &page)?);
         }
     };
     filter.limit = PAGE_MESSAGES;
@@ -95,20 +101,10 @@ pub(super) async fn usage_page(
             tokio::join!(gateway.store.usage(filter.clone()), gateway.store.usage_totals(filter));
         (messages?, totals?)
     };
-    let query_string = typed.query_string();
-    let page = UsagePage {
-        layout,
-        typed,
-        errors: Vec::new(),
-        results: Some(UsageResults::new(
-            &messages,
-            totals,
-            has_newer,
-            query_string,
-            gateway.config.mask_numbers,
-        )),
-    };
-    Ok((StatusCode::OK, page))
+    let mask = gateway.config.mask_numbers;
+    let results = UsageResults::new(&messages, totals, has_newer, typed.query_string(), mask);
+    let page = UsagePage { layout, typed, errors: Vec::new(), results: Some(results) };
+    Ok(layout::render_page(StatusCode::OK, &page)?)
 }
 
 impl UsageForm {

@@ -6,14 +6,18 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::body::Body;
+use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::super::layout;
-use super::operator::Operator;
+use super::super::layout::{self, PageResult};
+use super::live_updates::LiveUpdates;
+use super::operator::{Operator, OperatorForm};
 use crate::{form, session};
-use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
 use postrider_core::name::ConfigName;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
@@ -63,44 +67,43 @@ impl DeliveryAction {
     }
 }
 
-/// Applies a confirmed action.
+/// Handles `POST /operate/apply`: applies a confirmed action.
 pub(super) async fn apply_action(
-    gateway: &Gateway,
-    operator: &Operator,
-    form: &[u8],
-) -> Result<Response<Body>> {
-    let typed = form::field(form, "q").unwrap_or_default();
-    let action = DeliveryAction::parse(&form::field(form, "action").unwrap_or_default());
-    let ids = parse_ids(&form::field(form, "ids").unwrap_or_default());
+    State(gateway): State<Arc<Gateway>>,
+    OperatorForm { operator, form }: OperatorForm,
+) -> PageResult {
+    let typed = form::field(&form, "q").unwrap_or_default();
+    let action = DeliveryAction::parse(&form::field(&form, "action").unwrap_or_default());
+    let ids = parse_ids(&form::field(&form, "ids").unwrap_or_default());
     let (Some(action), Some(ids)) = (action, ids) else {
         return Ok(invalid_form_page());
     };
     let changed = match action {
         DeliveryAction::Resend => {
-            let expires_at = gateway.clock.now() + resend::age_max(gateway);
-            resend::requeue(gateway, &ids, expires_at, |_| ()).await?
+            let expires_at = gateway.clock.now() + resend::age_max(&gateway);
+            resend::requeue(&gateway, &ids, expires_at, |_| ()).await?
         }
-        DeliveryAction::Cancel => resend::cancel(gateway, &ids).await?,
+        DeliveryAction::Cancel => resend::cancel(&gateway, &ids).await?,
     };
     log::info!(
         "operator action: action={} requested={} changed={changed} by={}",
         action.as_str(),
         ids.len(),
-        operator_name(operator)
+        operator_name(&operator)
     );
     let path = list_path(&typed, action.as_str(), changed, ids.len());
     Ok(session::see_other(&path))
 }
 
-/// Pauses or resumes a provider for every process on the store.
+/// Handles `POST /operate/providers/{provider}/{action}`: pauses or resumes a provider for every process on the store.
 pub(super) async fn control_provider(
-    gateway: &Gateway,
-    operator: &Operator,
-    provider: &str,
-    action: &str,
-) -> Result<Response<Body>> {
-    let provider = provider.parse::<ConfigName>().ok().and_then(|name| gateway.provider(&name));
-    let (Some(provider), Some(action)) = (provider, ControlAction::parse(action)) else {
+    State(gateway): State<Arc<Gateway>>,
+    Extension(live): Extension<Arc<LiveUpdates>>,
+    Path((provider_name, action)): Path<(String, String)>,
+    OperatorForm { operator, .. }: OperatorForm,
+) -> PageResult {
+    let provider = provider_name.parse::<ConfigName>().ok().and_then(|name| gateway.provider(&name));
+    let (Some(provider), Some(action)) = (provider, ControlAction::parse(&action)) else {
         return Ok(invalid_form_page());
     };
     let (name, action_name) = (&provider.name, action.as_str());
@@ -112,13 +115,14 @@ pub(super) async fn control_provider(
     };
     gateway.store.save_provider_control(control).await?;
     // Also applied in this process now, so that the next page shows the change.
-    if let Err(error) = shared_health::sync_health(gateway).await {
+    if let Err(error) = shared_health::sync_health(&gateway).await {
         log::error!(
             "cannot apply provider control in this process yet: provider={name} error={}",
             error.chain()
         );
     }
-    log::info!("provider control: provider={name} action={action_name} by={}", operator_name(operator));
+    live.invalidate().await;
+    log::info!("provider control: provider={name} action={action_name} by={}", operator_name(&operator));
     let path = format!("/operate?done={action_name}&provider={name}#providers");
     Ok(session::see_other(&path))
 }

@@ -2,20 +2,23 @@
 //!
 //! It lists the ids of the deliveries, so that exactly those that were counted are changed.
 
+use std::sync::Arc;
+
 use askama::Template;
-use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
 
 use super::super::format;
-use super::super::layout::{self, PageLayout};
+use super::super::layout::{self, PageLayout, PageResult};
+use super::super::report_cache::ReportCache;
 use super::actions::{
     ACTION_DELIVERIES_MAX, ActionTarget, DeliveryAction, invalid_form_page, list_path, parse_action,
     selected_ids,
 };
 use super::delivery_row::DeliveryRow;
-use super::operator::Operator;
+use super::operator::OperatorForm;
 use super::search_query;
-use super::state::OperateState;
 use crate::{form, session};
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::Result;
@@ -56,25 +59,24 @@ struct Targets {
     has_more: bool,
 }
 
-/// Builds the confirmation page for a form.
+/// Handles `POST /operate/confirm`.
 pub(super) async fn confirm_page(
-    gateway: &Gateway,
-    state: &OperateState,
-    operator: Operator,
-    form: &[u8],
-) -> Result<Response<Body>> {
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    OperatorForm { operator, form }: OperatorForm,
+) -> PageResult {
     // An empty search matches all deliveries, so a search that cannot be decoded must not become an empty search.
-    let Some(Ok(typed)) = form::raw_value(form, "q").map(form::decode) else {
+    let Some(Ok(typed)) = form::raw_value(&form, "q").map(form::decode) else {
         return Ok(invalid_form_page());
     };
-    let Some((action, target)) = parse_action(&form::field(form, "action").unwrap_or_default()) else {
+    let Some((action, target)) = parse_action(&form::field(&form, "action").unwrap_or_default()) else {
         return Ok(invalid_form_page());
     };
     let targets = match target {
-        ActionTarget::One(id) => selected_deliveries(gateway, &[id], action).await?,
-        ActionTarget::Selected => selected_deliveries(gateway, &selected_ids(form), action).await?,
-        ActionTarget::All => match search_query::parse_search(gateway, &typed) {
-            Ok(filter) => matching_deliveries(gateway, filter, action).await?,
+        ActionTarget::One(id) => selected_deliveries(&gateway, &[id], action).await?,
+        ActionTarget::Selected => selected_deliveries(&gateway, &selected_ids(&form), action).await?,
+        ActionTarget::All => match search_query::parse_search(&gateway, &typed) {
+            Ok(filter) => matching_deliveries(&gateway, filter, action).await?,
             Err(_) => return Ok(invalid_form_page()),
         },
     };
@@ -85,7 +87,7 @@ pub(super) async fn confirm_page(
     }
     let ids = targets.ids.iter().map(|id| id.0.to_string());
     let page = ConfirmPage {
-        layout: PageLayout { is_live: true, ..state.reports.layout(gateway, "Confirm").await },
+        layout: PageLayout { is_live: true, ..reports.layout(&gateway, "Confirm").await },
         token: operator.token,
         search: (target == ActionTarget::All).then(|| typed.to_string()),
         typed: typed.into_owned(),
@@ -96,7 +98,7 @@ pub(super) async fn confirm_page(
         rows: targets.rows,
         has_more: targets.has_more,
     };
-    layout::operator_page(StatusCode::OK, &page)
+    Ok(layout::operator_page(StatusCode::OK, &page)?)
 }
 
 /// Finds which of these deliveries can be changed.

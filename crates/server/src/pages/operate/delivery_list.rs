@@ -3,20 +3,22 @@
 //! A page examines a bounded number of messages. If this limit ends the search early, the page shows a note and a link to
 //! continue.
 
+use std::sync::Arc;
+
 use askama::Template;
-use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 
 use super::super::format;
-use super::super::layout::{self, PageLayout};
+use super::super::layout::{self, PageLayout, PageResult};
+use super::super::report_cache::ReportCache;
 use super::actions::ACTION_DELIVERIES_MAX;
 use super::delivery_row::DeliveryRow;
 use super::notice::Notice;
 use super::operator::Operator;
 use super::search_query;
-use super::state::OperateState;
 use crate::form;
-use postrider_core::error::Result;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::search::{self, DeliverySearchFilter, MESSAGES_EXAMINED_MAX};
 
@@ -42,28 +44,29 @@ struct DeliveryListPage {
     action_max: String,
 }
 
-/// Builds the page for a query string.
+/// Handles `GET /operate/messages`.
 pub(super) async fn delivery_list_page(
-    gateway: &Gateway,
-    state: &OperateState,
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
     operator: Operator,
-    query: &str,
-) -> Result<Response<Body>> {
+    uri: Uri,
+) -> PageResult {
+    let query = uri.query().unwrap_or_default();
     let encoded_query = query.as_bytes();
-    let (typed, filter) = parse_typed_search(gateway, encoded_query);
+    let (typed, filter) = parse_typed_search(&gateway, encoded_query);
     let typed_cursor = form::field(encoded_query, "before").ok();
     let before = typed_cursor.and_then(|typed| typed.parse().ok());
     let now = gateway.clock.now();
     let (results, errors) = match filter {
         Ok(filter) => {
-            (search::search_deliveries(gateway, &filter, before, PAGE_DELIVERIES).await?, Vec::new())
+            (search::search_deliveries(&gateway, &filter, before, PAGE_DELIVERIES).await?, Vec::new())
         }
         Err(errors) => (search::DeliverySearchResults::default(), errors),
     };
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let mask = gateway.config.mask_numbers;
     let page = DeliveryListPage {
-        layout: PageLayout { is_live: true, ..state.reports.layout(gateway, "Deliveries").await },
+        layout: PageLayout { is_live: true, ..reports.layout(&gateway, "Deliveries").await },
         token: operator.token,
         operator: operator.name,
         notice: Notice::from_query(query),
@@ -77,14 +80,14 @@ pub(super) async fn delivery_list_page(
         examined_max: format::count(MESSAGES_EXAMINED_MAX),
         action_max: format::count(ACTION_DELIVERIES_MAX),
     };
-    layout::operator_page(status, &page)
+    Ok(layout::operator_page(status, &page)?)
 }
 
 /// Returns the typed search and its filter, or the errors in it.
 fn parse_typed_search(
     gateway: &Gateway,
     encoded_query: &[u8],
-) -> (String, std::result::Result<DeliverySearchFilter, Vec<String>>) {
+) -> (String, Result<DeliverySearchFilter, Vec<String>>) {
     match form::phone_number(encoded_query, "q") {
         Ok(typed) => {
             let typed = typed.trim().to_owned();

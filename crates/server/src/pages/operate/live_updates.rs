@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
+use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
-use axum::http::{Response, StatusCode};
+use axum::http::{HeaderMap, Response, StatusCode};
 use axum::response::IntoResponse as _;
 use hyper::body::Frame;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -21,6 +23,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use super::super::format;
 use super::super::layout::ReportSummary;
 use super::super::report_cache::ReportCache;
+use crate::auth;
 use postrider_core::clock::{self, Timestamp};
 use postrider_engine::gateway::Gateway;
 use postrider_engine::stop::StopSignal;
@@ -201,11 +204,26 @@ impl hyper::body::Body for EventStream {
     }
 }
 
+/// Handles `GET /operate/events`.
+pub(super) async fn event_stream(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(live): Extension<Arc<LiveUpdates>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    Extension(stop): Extension<StopSignal>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    match auth::authorize_operator(&gateway, &headers) {
+        Ok(_) => open_stream(live, gateway, reports, stop),
+        // No Basic challenge: the request comes from the script, and a password dialogue would be unexpected.
+        Err(error) => error.into_response(),
+    }
+}
+
 /// Opens an event stream; 503 if [`WATCHERS_MAX`] are open.
-pub(super) fn event_stream(
-    live: &Arc<LiveUpdates>,
-    gateway: &Arc<Gateway>,
-    reports: &Arc<ReportCache>,
+pub(super) fn open_stream(
+    live: Arc<LiveUpdates>,
+    gateway: Arc<Gateway>,
+    reports: Arc<ReportCache>,
     stop: StopSignal,
 ) -> Response<Body> {
     let Ok(permit) = Arc::clone(&live.watchers).try_acquire_owned() else {
@@ -213,7 +231,6 @@ pub(super) fn event_stream(
         return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "30")], message).into_response();
     };
     let (sender, events) = mpsc::channel(1);
-    let (live, gateway, reports) = (Arc::clone(live), Arc::clone(gateway), Arc::clone(reports));
     tokio::spawn(async move { send_updates(&live, &gateway, &reports, stop, sender, permit).await });
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),

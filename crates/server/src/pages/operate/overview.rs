@@ -2,20 +2,22 @@
 //!
 //! Numbers come from the newest report, the current backlog, and the provider runtimes.
 
+use std::sync::Arc;
+
 use askama::Template;
-use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 
 use super::super::format;
-use super::super::layout::{self, PageLayout};
+use super::super::layout::{self, PageLayout, PageResult};
+use super::super::report_cache::ReportCache;
 use super::delivery_row::DeliveryRow;
-use super::live_updates;
+use super::live_updates::{self, LiveUpdates};
 use super::notice::Notice;
 use super::operator::Operator;
-use super::state::OperateState;
 use crate::native;
 use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
 use postrider_core::report::Report;
 use postrider_engine::gateway::{Gateway, ProviderRuntime};
 use postrider_engine::search::{self, DeliverySearchFilter, StateFilter};
@@ -57,20 +59,21 @@ struct OperateProviderRow {
     can_resume: bool,
 }
 
-/// Builds the page of an operator.
+/// Handles `GET /operate`.
 pub(super) async fn overview_page(
-    gateway: &Gateway,
-    state: &OperateState,
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    Extension(live): Extension<Arc<LiveUpdates>>,
     operator: Operator,
-    notice: Option<Notice>,
-) -> Result<Response<Body>> {
-    let cached = state.reports.report_if_known(gateway).await;
+    uri: Uri,
+) -> PageResult {
+    let cached = reports.report_if_known(&gateway).await;
     let report = cached.as_deref().map(|cached| &cached.report);
     let failed_filter = DeliverySearchFilter {
         state: Some(StateFilter::State(DeliveryStateKind::Failed)),
         ..DeliverySearchFilter::default()
     };
-    let failures = search::search_deliveries(gateway, &failed_filter, None, FAILURES_MAX).await?;
+    let failures = search::search_deliveries(&gateway, &failed_filter, None, FAILURES_MAX).await?;
     let now = gateway.clock.now();
     let mask = gateway.config.mask_numbers;
     let page = OverviewPage {
@@ -81,17 +84,17 @@ pub(super) async fn overview_page(
         },
         token: operator.token,
         operator: operator.name,
-        notice,
+        notice: Notice::from_query(uri.query().unwrap_or_default()),
         now: format::time(now),
-        backlog: live_updates::backlog_texts(state.live.backlog(gateway).await, now),
+        backlog: live_updates::backlog_texts(live.backlog(&gateway).await, now),
         providers: gateway
             .providers()
             .iter()
-            .map(|provider| OperateProviderRow::of(gateway, provider, report))
+            .map(|provider| OperateProviderRow::of(&gateway, provider, report))
             .collect(),
         failures: failures.hits.iter().map(|hit| DeliveryRow::of(hit, mask, now)).collect(),
     };
-    layout::operator_page(StatusCode::OK, &page)
+    Ok(layout::operator_page(StatusCode::OK, &page)?)
 }
 
 impl OperateProviderRow {
