@@ -7,6 +7,7 @@ mod broadcasts;
 mod format;
 mod layout;
 mod message;
+mod message_row;
 mod operate;
 mod plot;
 mod report;

@@ -3,10 +3,10 @@
 //! A text that is not a phone number gets an explanation instead of an error page.
 
 use super::format;
+use super::message_row::MessageRow;
 use crate::form;
 use postrider_core::address::{AddressKind, parse_address};
 use postrider_core::error::Result;
-use postrider_core::message::{Delivery, Message};
 use postrider_engine::gateway::Gateway;
 use postrider_store::MessageQuery;
 
@@ -40,22 +40,11 @@ pub(super) enum NumberSearchResults {
 pub(super) struct NumberSearchPage {
     pub(super) address: String,
     pub(super) typed: String,
-    pub(super) rows: Vec<NumberSearchHit>,
+    pub(super) rows: Vec<MessageRow>,
     /// Set on all pages but the first one.
     pub(super) has_newer: bool,
     /// Cursor of the next page.
     pub(super) next: Option<i64>,
-}
-
-/// A delivery to the number.
-pub(super) struct NumberSearchHit {
-    pub(super) id: String,
-    pub(super) created: String,
-    pub(super) state: &'static str,
-    pub(super) channel: String,
-    pub(super) provider: String,
-    pub(super) tries: u32,
-    pub(super) body: String,
 }
 
 impl SearchParams {
@@ -94,29 +83,17 @@ pub(super) async fn search_number(
     let query =
         MessageQuery { to: Some(address.clone()), before, limit: PAGE_MESSAGES, ..MessageQuery::default() };
     let messages = gateway.store.search(query).await?;
+    let mask = gateway.config.mask_numbers;
     let mut rows = Vec::new();
     for message in &messages.messages {
         let matching = message.deliveries.iter().filter(|delivery| delivery.address == address);
-        rows.extend(matching.map(|delivery| search_hit(message, delivery)));
+        rows.extend(matching.map(|delivery| MessageRow::new(message, delivery, mask)));
     }
     Ok(NumberSearchResults::Found(NumberSearchPage {
         rows,
-        address: format::address(&address, gateway.config.mask_numbers),
+        address: format::address(&address, mask),
         typed: shown_text,
         has_newer: before.is_some(),
         next: messages.next,
     }))
-}
-
-fn search_hit(message: &Message, delivery: &Delivery) -> NumberSearchHit {
-    let provider = delivery.provider.as_ref();
-    NumberSearchHit {
-        id: message.id.to_string(),
-        created: format::time(message.created_at),
-        state: delivery.state.kind().as_str(),
-        channel: delivery.channel.to_string(),
-        provider: format::or_dash(provider),
-        tries: delivery.tries,
-        body: format::body_preview(&message.body),
-    }
 }

@@ -12,8 +12,9 @@ use chrono::{TimeDelta, TimeZone, Utc};
 
 use super::layout::{self, PageLayout};
 use super::message::MessagePage;
+use super::message_row::MessageRow;
 use super::report::{self, PageSettings, ReportPage};
-use super::search::{NumberSearchHit, NumberSearchPage, NumberSearchResults};
+use super::search::{NumberSearchPage, NumberSearchResults};
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::id::{DeliveryId, MessageId};
@@ -124,12 +125,14 @@ pub(super) fn hostile_message() -> Message {
     }
 }
 
-fn search_hit() -> NumberSearchHit {
-    NumberSearchHit {
+fn message_row() -> MessageRow {
+    MessageRow {
         id: MessageId::from_bytes([7; 16]).to_string(),
         created: "2026-11-21 09:00:00".to_owned(),
         state: "delivered",
+        user: "–".to_owned(),
         channel: "sms".to_owned(),
+        to: "+98912***2222".to_owned(),
         provider: "mock-blue".to_owned(),
         tries: 1,
         body: HOSTILE_TEXT.to_owned(),
@@ -140,10 +143,7 @@ pub(super) fn results_page(report: &Report) -> ReportPage {
     let results = NumberSearchPage {
         address: "+98912***2222".to_owned(),
         typed: HOSTILE_TEXT.to_owned(),
-        rows: vec![
-            search_hit(),
-            NumberSearchHit { state: "waiting", body: "سلام".to_owned(), ..search_hit() },
-        ],
+        rows: vec![message_row(), MessageRow { state: "waiting", body: "سلام".to_owned(), ..message_row() }],
         has_newer: true,
         next: Some(41),
     };

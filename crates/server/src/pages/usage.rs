@@ -12,10 +12,10 @@ use form_urlencoded::Serializer;
 
 use super::format;
 use super::layout::{self, PageLayout, PageResult};
+use super::message_row::MessageRow;
 use super::report_cache::ReportCache;
 use crate::form;
 use crate::usage_params::UsageParams;
-use postrider_core::message::{Delivery, Message};
 use postrider_engine::gateway::Gateway;
 use postrider_engine::usage::UsageTotalRow;
 use postrider_store::{MessageList, UsageTotals};
@@ -49,7 +49,7 @@ struct UsageForm {
 
 /// Results of the query.
 struct UsageResults {
-    rows: Vec<UsageTableRow>,
+    rows: Vec<MessageRow>,
     totals: Vec<UsageTotalRow>,
     /// Set if `totals` is incomplete.
     has_more_totals: bool,
@@ -59,19 +59,6 @@ struct UsageResults {
     query_string: String,
     /// Cursor of the next page.
     next: Option<i64>,
-}
-
-/// One delivery as a table row.
-struct UsageTableRow {
-    id: String,
-    created: String,
-    user: String,
-    channel: String,
-    to: String,
-    provider: String,
-    state: &'static str,
-    tries: u32,
-    body: String,
 }
 
 /// Handles `GET /usage`. The status is 400 if the query is not valid.
@@ -137,9 +124,7 @@ impl UsageResults {
         total_rows.truncate(TOTALS_MAX);
         let mut rows = Vec::new();
         for message in &messages.messages {
-            rows.extend(
-                message.deliveries.iter().map(|delivery| UsageTableRow::new(message, delivery, mask)),
-            );
+            rows.extend(message.deliveries.iter().map(|delivery| MessageRow::new(message, delivery, mask)));
         }
         Self {
             rows,
@@ -156,22 +141,5 @@ impl UsageResults {
         let cursor = crate::cursor::encode(self.next?);
         let separator = if self.query_string.is_empty() { "" } else { "&" };
         Some(format!("/usage?{}{separator}cursor={cursor}", self.query_string))
-    }
-}
-
-impl UsageTableRow {
-    fn new(message: &Message, delivery: &Delivery, mask: bool) -> Self {
-        let provider = delivery.provider.as_ref();
-        Self {
-            id: message.id.to_string(),
-            created: format::time(message.created_at),
-            user: format::or_dash(message.user.as_deref()),
-            channel: delivery.channel.to_string(),
-            to: format::address(&delivery.address, mask),
-            provider: format::or_dash(provider),
-            state: delivery.state.kind().as_str(),
-            tries: delivery.tries,
-            body: format::body_preview(&message.body),
-        }
     }
 }
