@@ -131,7 +131,7 @@ fn format_time(time: Timestamp) -> String {
     time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// Formats the time from `start` to `now` in its two largest units; `0 s` when it is negative.
+/// Formats the time from `start` to `now` in its two largest units; a negative time is `0 s`.
 fn format_age(start: Timestamp, now: Timestamp) -> String {
     let seconds = u64::try_from((now - start).num_seconds()).unwrap_or(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);

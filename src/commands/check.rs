@@ -16,10 +16,10 @@ use postrider_engine::gateway;
 use postrider_providers::{AccountCheck, CallbackMode, HttpClientPool};
 use postrider_store::Store;
 
-/// Maximum time for the check of one backend.
+/// Maximum time to check one backend.
 const BACKEND_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Cache entry that is written and read back, and its lifetime.
+/// Key of the cache entry that is written and read back, and lifetime of the entry.
 const CACHE_CHECK_KEY: &str = "postrider-check";
 const CACHE_CHECK_TTL: Duration = Duration::from_secs(10);
 

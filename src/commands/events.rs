@@ -78,7 +78,7 @@ async fn replay_events(gateway: &Gateway, arguments: &EventsReplayArgs) -> Resul
     print_line(format_args!("{} will be delivered again", format_count(to_u64(replayed), "event")))
 }
 
-/// Replays dead events in batches until none is left that was dead at `now`.
+/// Replays all events that were dead at `now`, in batches.
 async fn replay_dead(gateway: &Gateway, arguments: &EventsReplayArgs, now: Timestamp) -> Result<usize> {
     let mut replayed = 0;
     loop {
@@ -89,7 +89,7 @@ async fn replay_dead(gateway: &Gateway, arguments: &EventsReplayArgs, now: Times
             message: None,
         };
         let dead = gateway.store.events(query).await?;
-        // Replayed events may be dead again.
+        // A replayed event that is dead again is not replayed a second time.
         let selected = dead.iter().filter(|event| event.status.time() <= now);
         let keys = selected.map(|event| event.key).collect::<Vec<_>>();
         if keys.is_empty() {

@@ -60,7 +60,7 @@ async fn run_plain(
     }
 }
 
-/// Formats the lines of system D's monitor; the mean of no calls is 0.
+/// Formats the three lines that the monitor of system D prints; without calls the mean is 0.
 fn format_status_lines(overview: &StatusOverview) -> String {
     format!(
         "Total messages sent: {}\nTotal messages failed: {}\nAverage time per message: {:.4} seconds\n",

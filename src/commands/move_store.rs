@@ -1,7 +1,7 @@
 //! `console move`: copies the store to another one while it is in use, then switches to the new store.
 //!
-//! Asks before the switch on a terminal; elsewhere it needs `--switch`. An interrupted move continues when the command is
-//! run again.
+//! On a terminal the command asks before the switch; elsewhere it needs `--switch`. An interrupted move continues when the
+//! command is run again.
 
 use std::cell::Cell;
 use std::io::{BufRead, IsTerminal};

@@ -1,4 +1,4 @@
-//! `console produce`: generates messages into the store and the queue, and prints how fast.
+//! `console produce`: generates messages into the store and the queue, and prints the rate.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use postrider_loadgen::rate::format_rate;
 /// Default number of messages.
 const DEFAULT_MESSAGE_COUNT: u32 = 1_000;
 
-/// Generates messages. The first signal ends the run after the current batch, the second one aborts it.
+/// Generates messages. The first signal ends the run after the current batch, the second signal aborts it.
 pub async fn run(cli: &Cli, arguments: &ProduceArgs) -> Result<()> {
     let interrupts = TerminationSignals::new()?.into_interrupts();
     let from_environment = message_count_from_environment(&Environment::from_process())?;

@@ -1,6 +1,7 @@
-//! `console resend:msg`: enqueues due deliveries again, and requeues waiting or failed ones with `--now` and `--failed`.
+//! `console resend:msg`: enqueues due deliveries again, and requeues waiting or failed deliveries with `--now` and
+//! `--failed`.
 //!
-//! Running it twice is harmless: the queue holds a delivery at most once, and exactly one worker claims it.
+//! Running the command twice is harmless: the queue holds a delivery at most once, and exactly one worker claims it.
 
 use std::collections::HashSet;
 

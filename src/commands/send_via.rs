@@ -1,7 +1,7 @@
 //! `console send --via`: sends one message directly through a provider and prints the transcript.
 //!
-//! Uses no store, queue or retry, and does not check opt-outs. Configured secrets are masked in the transcript. Receipts
-//! that arrive later match no message and change nothing.
+//! The command uses no store, queue or retry, and does not check opt-outs. Configured secrets are masked in the
+//! transcript. Receipts that arrive later match no message and change nothing.
 
 use tokio::time::timeout;
 
@@ -22,7 +22,7 @@ use postrider_providers::{HttpClientPool, OutboundMessage, Provider, Transcript}
 /// Callback token of test messages, which no gateway accepts.
 const TEST_CALLBACK_TOKEN: &str = "test";
 
-/// Address kinds that are tried, in this order, for a provider that accepts any.
+/// Address kinds in the order in which they are tried for a provider that accepts any kind.
 const ADDRESS_KINDS: [AddressKind; 4] =
     [AddressKind::Phone, AddressKind::Email, AddressKind::Url, AddressKind::Any];
 

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks a command to finish, the second to abort.
+//! SIGTERM and SIGINT: the first signal asks a command to finish, the second signal to abort.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -13,7 +13,7 @@ pub struct TerminationSignals {
 }
 
 impl TerminationSignals {
-    /// Starts to receive. From here on the signals no longer kill the process.
+    /// Starts to receive signals, which no longer kill the process from then on.
     pub fn new() -> Result<Self> {
         let receive = |kind| {
             signal(kind).map_err(|cause| {

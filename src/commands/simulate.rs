@@ -6,7 +6,7 @@ use crate::cli::{Cli, SimulateArgs};
 use postrider_core::error::{Error, Result};
 use postrider_loadgen::simulate::{SimulateOptions, SimulationProgress, simulate};
 
-/// Runs the simulation; fails when it was interrupted or its result is not the expected one.
+/// Runs the simulation; fails if it was interrupted or its result differs from the expected result.
 pub async fn run(cli: &Cli, arguments: &SimulateArgs) -> Result<()> {
     let config = load_config(cli, &[])?;
     let options = simulate_options(arguments)?;

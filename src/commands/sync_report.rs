@@ -1,6 +1,6 @@
 //! `console sync:report`: updates the report.
 //!
-//! Waits for another process that is updating it, and then applies the remaining changes.
+//! If another process updates the report, the command waits for it and then applies the remaining changes.
 
 use super::{format_count, format_time, open_gateway, print_line, progress_bar, to_u64};
 use crate::cli::{Cli, SyncReportArgs};

@@ -1,7 +1,7 @@
 //! `console usage`: sent messages and totals of one or all users, as text, CSV or JSON.
 //!
-//! Reads the store page by page. Phone numbers are masked in text, unless the configuration shows them, and complete in CSV
-//! and JSON.
+//! The command reads the store page by page. Phone numbers are complete in CSV and JSON, and masked in text unless the
+//! configuration shows them.
 
 use std::fmt::Write;
 

@@ -46,7 +46,7 @@ pub(super) fn routes(report_cache: &Arc<ReportCache>) -> Router<Arc<Gateway>> {
         .layer(Extension(Arc::clone(report_cache)))
 }
 
-/// Returns a page that is the same for all clients, with the headers of all pages.
+/// Returns a page that is the same for all clients.
 pub(super) fn static_page(html: Bytes) -> Response<Body> {
     layout::html_page(StatusCode::OK, html)
 }

@@ -1,4 +1,4 @@
-//! The store that `console monitor` polls, opened as soon as it can be reached.
+//! The store of `console monitor`, which is opened at the first poll that reaches it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +22,9 @@ pub struct MonitoredStore {
 /// Amount of data that a poll reads.
 #[derive(Clone, Copy)]
 pub enum MonitorView {
-    /// The totals of three lines.
+    /// The totals of the three printed lines.
     Lines,
-    /// Everything on the screen.
+    /// All numbers of the screen.
     Screen,
 }
 

@@ -1,6 +1,6 @@
 //! The live screen of `console monitor`: counters, rates, backlog, providers and the latest failures.
 //!
-//! Redrawn at every poll. The keys q, Esc and Ctrl-C end it. Phone numbers are masked as on the pages.
+//! The screen is redrawn at every poll. The keys q, Esc and Ctrl-C end it. Phone numbers are masked as on the pages.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub async fn run_screen(
     run_event_loop(store, interval, signals, &mut terminal).await
 }
 
-/// Restores the terminal and the log level on drop. Meanwhile the log is off if it would be written across the screen.
+/// Switches the log off while it would be written across the screen; restores terminal and log level on drop.
 struct TerminalGuard(log::LevelFilter);
 
 impl TerminalGuard {
@@ -129,7 +129,7 @@ fn terminal_error(message: &str, cause: std::io::Error) -> Error {
     Error::with_source(ErrorKind::Unavailable, message, cause)
 }
 
-/// Reads keys on a thread of its own, because reading blocks; the thread ends soon after the receiver is dropped.
+/// Reads keys on a separate thread, because reading blocks; the thread ends soon after the receiver is dropped.
 fn spawn_key_reader() -> mpsc::Receiver<ScreenEvent> {
     let (sender, receiver) = mpsc::channel(8);
     std::thread::spawn(move || {
@@ -166,7 +166,7 @@ impl ScreenState {
         match status {
             Ok(overview) => {
                 let previous = std::mem::replace(&mut self.overview, overview).report;
-                // The initial state is not a report, so the first poll has no rate.
+                // Before the first poll there is no report, so the first poll has no rate.
                 self.previous_report = (previous.as_of > Timestamp::UNIX_EPOCH).then_some(previous);
                 self.error = None;
             }
@@ -174,7 +174,7 @@ impl ScreenState {
         }
     }
 
-    /// Returns the rate per second since the previous poll; none at the first poll.
+    /// Returns the rate of a count per second since the previous poll; `None` at the first poll.
     fn rate(&self, count: impl Fn(&Report) -> u64) -> Option<f64> {
         let (current, previous) = (&self.overview.report, self.previous_report.as_ref()?);
         let seconds = (current.as_of - previous.as_of).as_seconds_f64();

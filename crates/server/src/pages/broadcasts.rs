@@ -25,7 +25,7 @@ const PAGE_BROADCASTS: usize = 25;
 struct BroadcastListPage {
     layout: PageLayout,
     rows: Vec<BroadcastRow>,
-    /// Set on all pages but the first one.
+    /// Set on every page except the first.
     has_newer: bool,
     /// Cursor of the next page.
     next: Option<String>,
@@ -58,11 +58,11 @@ struct BroadcastPage {
     opened_ratio: String,
     users: Vec<BroadcastCount>,
     messages: Vec<BroadcastCount>,
-    /// Path of the list of its messages.
+    /// Path of the usage page with the messages of the day of the broadcast.
     messages_path: String,
 }
 
-/// A count with its meaning.
+/// A count of users or messages, with its meaning.
 struct BroadcastCount {
     name: &'static str,
     /// CSS class of the state mark; empty for none.

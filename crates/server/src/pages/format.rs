@@ -36,12 +36,12 @@ pub(super) fn percent(percent: Option<f64>) -> String {
     }
 }
 
-/// Formats a time to the second, without its zone.
+/// Formats a time to the second, in UTC without the zone.
 pub(super) fn time(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Formats a time to the millisecond.
+/// Formats a time to the millisecond, in UTC without the zone.
 pub(super) fn time_ms(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
 }

@@ -30,7 +30,7 @@ const PAGE_CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' dat
 const OPERATOR_CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; \
                             connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// `Retry-After` of pages while the store is unavailable, in seconds.
+/// `Retry-After` of the error page while the store is unavailable, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
 
 /// The stylesheet.
@@ -53,7 +53,7 @@ pub(crate) struct PageLayout {
     pub version: &'static str,
     /// Counters in the header, if there is a report.
     pub summary: Option<ReportSummary>,
-    /// Set if the script runs on this page and updates its numbers.
+    /// Set if the script updates the numbers of the page.
     pub is_live: bool,
     /// Reload interval and URL for browsers without scripts.
     pub reload: Option<&'static str>,
@@ -223,7 +223,7 @@ fn failure_page(error: &Error) -> Response<Body> {
     }
 }
 
-/// Reads the body of a form. The error is the error page.
+/// Reads the body of a form, or returns the error page.
 pub(super) async fn read_form(
     gateway: &Gateway,
     headers: &HeaderMap,

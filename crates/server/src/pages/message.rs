@@ -1,6 +1,6 @@
 //! The timeline of one message: its text, the state of each delivery, and every attempt.
 //!
-//! Read from the store, in order of time, with the next step of each delivery as text.
+//! The page reads the store. Timeline entries are in order of time; each delivery says its next step.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! Messages per hour as stacked bars in SVG, drawn at two widths.
 //!
 //! The template `hourly_plot.svg` writes the SVG element. Colours are class names, so that the stylesheet sets them for
-//! light and dark mode and no inline style is needed. Positions are SVG user units from the top left corner.
+//! light and dark mode and no inline style is needed. Positions are SVG user units from the top left corner. The library
+//! plotters was replaced, because its SVG backend writes no class names, titles or descriptions.
 
 #[cfg(test)]
 mod tests;
@@ -51,7 +52,7 @@ pub(super) const WIDE: PlotSize =
 pub(super) const NARROW: PlotSize =
     PlotSize { name: "narrow", hour_width: 6, bar_width: 4, bar_height_max: 180, hours_per_label: 12 };
 
-/// The last 48 hours with their deliveries, including hours without any.
+/// The last 48 hours with their counts of deliveries, in order of time, including hours without deliveries.
 pub(super) struct HourlyCounts(Vec<HourReportRow>);
 
 /// The plot as an SVG element.

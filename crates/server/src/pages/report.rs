@@ -1,6 +1,6 @@
 //! The report as a page: every number with its name, meaning and time.
 //!
-//! A pure function of a report and the settings. A percentage of zero is an en dash.
+//! The page is a pure function of a report and the settings. A percentage of zero is an en dash.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl PageSettings {
     }
 }
 
-/// The page at `/`, with or without a report, with or without the results of a search.
+/// The page at `/`, with or without a report and the results of a search.
 #[derive(Template)]
 #[template(path = "report.html", whitespace = "minimize")]
 pub(super) struct ReportPage {
@@ -94,7 +94,7 @@ struct StateRow {
     meaning: &'static str,
 }
 
-/// Numbers of one provider.
+/// Numbers of one provider as a table row.
 struct ReportProviderRow {
     name: String,
     attempts: String,

@@ -1,7 +1,7 @@
 //! The newest report and its rendered page, cached in this process for less than a second.
 //!
-//! Most page views read no store, and a report of another process appears within a second. Rendered pages are also kept
-//! in the shared cache; a lost one is rendered again.
+//! Most page views do not read the store, and a report of another process appears within a second. Rendered pages are also
+//! kept in the shared cache; a page that the cache has lost is rendered again.
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +27,7 @@ use postrider_engine::sync_report;
 /// Time for which a lookup in the store is reused.
 const LOOKUP_TTL: Duration = Duration::from_millis(900);
 
-/// Delay after which a missing report counts as overdue.
+/// Time after its due time from which a missing report counts as overdue.
 const OVERDUE_AFTER: Duration = Duration::from_secs(60);
 
 /// Lifetime of a rendered page in the cache. A newer report has another key, so this only frees memory.
@@ -38,7 +38,7 @@ const PAGE_TTL: Duration = Duration::from_secs(3600);
 pub struct ReportCache {
     last_lookup: RwLock<Option<TimedLookup>>,
     lookup_lock: Mutex<()>,
-    /// Digest of everything else that shapes the page; constant during the life of the process.
+    /// Digest of the settings and the code that shape the page; constant during the life of the process.
     page_fingerprint: OnceLock<String>,
 }
 

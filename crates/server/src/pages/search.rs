@@ -13,7 +13,7 @@ use postrider_store::MessageQuery;
 /// Messages on one page.
 const PAGE_MESSAGES: usize = 25;
 
-/// Characters of the search text that the page repeats.
+/// Maximum number of characters of the search text that the page repeats.
 const TYPED_CHARS_MAX: usize = 64;
 
 /// Shown for a search text that cannot be decoded.
@@ -28,9 +28,9 @@ pub(super) struct SearchParams {
     before: Option<i64>,
 }
 
-/// Result of a search.
+/// Result of a search for a number.
 pub(super) enum NumberSearchResults {
-    /// The typed text is not a number.
+    /// The typed text is neither a phone number nor an e-mail address.
     Unreadable { typed: String },
     /// The messages of the number, possibly none.
     Found(NumberSearchPage),
@@ -41,7 +41,7 @@ pub(super) struct NumberSearchPage {
     pub(super) address: String,
     pub(super) typed: String,
     pub(super) rows: Vec<MessageRow>,
-    /// Set on all pages but the first one.
+    /// Set on every page except the first.
     pub(super) has_newer: bool,
     /// Cursor of the next page.
     pub(super) next: Option<i64>,

@@ -1,6 +1,6 @@
 //! `/sign-in` and `/sign-out`: exchanges an API key for a session cookie.
 //!
-//! The key itself is not stored. Without configured keys there is no sign-in.
+//! The cookie does not contain the key. Without configured keys there is no sign-in.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use postrider_engine::gateway::Gateway;
 struct SignInPage {
     layout: PageLayout,
     next: String,
-    /// Set when the submitted key may not read.
+    /// Set if the submitted key is unknown or lacks the scope `read`.
     is_key_rejected: bool,
 }
 

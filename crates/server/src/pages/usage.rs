@@ -1,6 +1,6 @@
-//! `/usage`: totals by day, user and channel, and the newest messages, of one user or all, read from the store.
+//! `/usage`: totals by day, user and channel, and the newest messages of one user or of all users, read from the store.
 //!
-//! A form without a script. Addresses are masked as on the other pages.
+//! The form needs no script. Addresses are masked as on the other pages.
 
 use std::sync::Arc;
 
@@ -23,10 +23,10 @@ use postrider_store::{MessageList, UsageTotals};
 /// Messages on one page.
 const PAGE_MESSAGES: usize = 25;
 
-/// Rows of totals on the page.
+/// Maximum number of rows of totals on the page.
 const TOTALS_MAX: usize = 100;
 
-/// Characters of a form field that the page repeats.
+/// Maximum number of characters of a form field that the page repeats.
 const TYPED_CHARS_MAX: usize = 255;
 
 /// The page at `/usage`.
@@ -53,9 +53,9 @@ struct UsageResults {
     totals: Vec<UsageTotalRow>,
     /// Set if `totals` is incomplete.
     has_more_totals: bool,
-    /// Set on all pages but the first one.
+    /// Set on every page except the first.
     has_newer: bool,
-    /// The query without its cursor.
+    /// Query string of the form, without the cursor of a page.
     query_string: String,
     /// Cursor of the next page.
     next: Option<i64>,

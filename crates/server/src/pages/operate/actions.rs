@@ -1,6 +1,7 @@
 //! The operator's actions: send deliveries again or cancel them, pause or resume a provider.
 //!
-//! The confirmation page lists the deliveries by id; the store decides for each whether the change is still possible.
+//! The confirmation page lists the deliveries by id. The store decides for each delivery whether the change is still
+//! possible.
 //! Every action is logged with the name of the operator's API key.
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The page that asks for confirmation before deliveries are changed.
 //!
-//! It lists the ids of the deliveries, so that exactly those that were counted are changed.
+//! The form contains the ids of the deliveries, so that exactly the counted deliveries are changed.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ struct Targets {
     ids: Vec<DeliveryId>,
     /// The newest of these deliveries, at most [`PREVIEW_ROWS_MAX`].
     rows: Vec<DeliveryRow>,
-    /// Set if there may be more deliveries than the ids.
+    /// Set if more deliveries than these may match.
     has_more: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `/operate/messages?q=`: the deliveries that match a search, with the actions that are possible for each.
+//! `/operate/messages?q=`: the deliveries that match a search, with the possible actions of each.
 //!
 //! A page examines a bounded number of messages. If this limit ends the search early, the page shows a note and a link to
 //! continue.

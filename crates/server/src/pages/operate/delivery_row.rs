@@ -1,6 +1,6 @@
 //! One delivery as a row of a table of the operator's pages.
 //!
-//! The delivery's state decides which actions are offered; the store checks again when an action is applied.
+//! The row offers the actions that the state of the delivery allows; the store checks again when an action is applied.
 
 use super::super::format;
 use postrider_core::clock::Timestamp;

@@ -39,7 +39,7 @@ const UPDATE_TTL: Duration = Duration::from_millis(1_500);
 /// Maximum number of streams.
 const WATCHERS_MAX: usize = 64;
 
-/// Maximum duration of a stream; the browser then connects again.
+/// Maximum duration of a stream; the browser connects again afterwards.
 const STREAM_DURATION_MAX: Duration = Duration::from_secs(600);
 
 /// Maximum age of the report while a page is open.
@@ -48,7 +48,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// Interval between slow operations on the store, as a multiple of their duration.
 const REFRESH_INTERVAL_FACTOR: u32 = 20;
 
-/// The last numbers, shared by all streams.
+/// The event streams and the last numbers that they share.
 pub(super) struct LiveUpdates {
     last_numbers: Mutex<LastNumbers>,
     /// End and duration of the last report synchronization.
@@ -59,7 +59,7 @@ pub(super) struct LiveUpdates {
 #[derive(Default)]
 struct LastNumbers {
     last_event: Option<(Instant, Bytes)>,
-    /// The backlog, when it was counted, and the duration of the count.
+    /// The backlog, the end of its count, and the duration of the count.
     backlog: Option<(Backlog, Instant, Duration)>,
 }
 
@@ -79,7 +79,7 @@ impl LiveUpdates {
         cached_backlog(gateway, &mut *self.last_numbers.lock().await).await
     }
 
-    /// Discards the cached event after a manual change, so that the next one shows it.
+    /// Discards the cached event after a manual change, so that the next event shows the change.
     pub(super) async fn invalidate(&self) {
         self.last_numbers.lock().await.last_event = None;
     }
@@ -101,7 +101,7 @@ impl LiveUpdates {
         event
     }
 
-    /// Synchronizes the report in the background, unless that is running or was done recently.
+    /// Synchronizes the report in the background, unless a synchronization is running or ended recently.
     fn refresh_report(&self, gateway: &Arc<Gateway>) {
         let Ok(mut last_sync) = Arc::clone(&self.last_report_sync).try_lock_owned() else {
             return;

@@ -6,11 +6,11 @@ use super::super::format;
 use crate::form;
 use postrider_core::name::ConfigName;
 
-/// The notice on top of a page.
+/// The notice at the top of a page about the previous action.
 pub(super) enum Notice {
     /// Deliveries were changed.
     Changed {
-        /// `true` if they are sent again, `false` if they were cancelled.
+        /// `true` if the deliveries are sent again, `false` if they were cancelled.
         resent: bool,
         /// Number of changed deliveries.
         changed: String,

@@ -1,6 +1,6 @@
 //! Extractors of the operator's pages: the authorized operator of a page, or of a form.
 //!
-//! The rejection of an extractor is the page that is shown instead: the sign-in page, a password dialogue, or an error page.
+//! A rejected request gets another page: the sign-in page, a password dialogue, or an error page.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) struct Operator {
     pub(super) token: String,
 }
 
-/// A form with a token that this gateway made for this operator.
+/// A form whose token this gateway made for its operator.
 pub(super) struct OperatorForm {
     pub(super) operator: Operator,
     /// Fields of the form, URL-encoded.

@@ -25,7 +25,7 @@ use postrider_engine::search::{self, DeliverySearchFilter, StateFilter};
 /// Number of latest failures on the page.
 const FAILURES_MAX: usize = 10;
 
-/// Reload for browsers without scripts: after 30 s, without the notice in the query.
+/// Reload of browsers without scripts: after 30 s, at a URL without the notice.
 const RELOAD_META: &str = "30; url=/operate";
 
 /// The page at `/operate`.
