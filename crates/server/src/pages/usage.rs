@@ -10,7 +10,6 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use form_urlencoded::Serializer;
 
-use super::format;
 use super::layout::{self, PageLayout, PageResult};
 use super::message_row::MessageRow;
 use super::report_cache::ReportCache;
