@@ -1,4 +1,4 @@
-//! One file for each command, and what they share: configuration, gateway, output on stdout, number formats.
+//! The commands, one file each, and their shared code: configuration, gateway, output on stdout, number formats.
 //!
 //! A command reads its arguments, calls the engine and prints the result. Rules about messages live in the engine.
 
@@ -43,9 +43,10 @@ use crate::logging;
 use postrider_core::address::mask_address;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::job::JobLockOwner;
+use postrider_core::job::ScheduledJob;
 use postrider_engine::config::{Config, Environment};
 use postrider_engine::gateway::Gateway;
+use postrider_engine::job_lock::{self, JobRun, SAME_RUN_WINDOW};
 
 /// Name of the configuration file in each of the folders of [`config_folders`].
 const CONFIG_FILE: &str = "console.toml";
@@ -80,8 +81,8 @@ fn config_folders(environment: &Environment) -> Vec<PathBuf> {
 
 /// Loads and checks the configuration from file, environment and command line; applies `[log]` and logs the warnings.
 fn load_config(cli: &Cli, overrides: &[ConfigOverride]) -> Result<Config> {
-    let file = find_config_file(cli);
-    let (config, warnings) = Config::load(file.as_deref(), &Environment::from_process(), overrides)?;
+    let config_file = find_config_file(cli);
+    let (config, warnings) = Config::load(config_file.as_deref(), &Environment::from_process(), overrides)?;
     logging::configure(cli, &config.log);
     for warning in warnings {
         log::warn!("{warning}");
@@ -106,15 +107,15 @@ fn print_text(text: impl std::fmt::Display) -> Result<()> {
 
 /// Prints a text on stdout and returns whether the reader still exists.
 fn try_print(text: impl std::fmt::Display) -> Result<bool> {
-    let mut out = std::io::stdout().lock();
-    match write!(out, "{text}").and_then(|()| out.flush()) {
+    let mut stdout = std::io::stdout().lock();
+    match write!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Ok(()) => Ok(true),
         Err(cause) if cause.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         Err(cause) => Err(Error::with_source(ErrorKind::Unavailable, "cannot write to stdout", cause)),
     }
 }
 
-/// Waits until the queue has accepted what was pushed, or prints that workers find it in the store.
+/// Waits until the queue has accepted the pushed entries, or prints that workers find these messages in the store.
 async fn flush_queue(gateway: &Gateway) -> Result<()> {
     if gateway.queue.flush(QUEUE_FLUSH_TIMEOUT).await {
         return Ok(());
@@ -122,7 +123,7 @@ async fn flush_queue(gateway: &Gateway) -> Result<()> {
     print_line("cannot reach the queue; nothing is lost, workers find these messages in the store")
 }
 
-/// Returns a progress bar on stderr, drawn on a terminal only. Without a length it shows a counter.
+/// Returns a progress bar on stderr, which is drawn on a terminal only. A bar without length shows a counter.
 fn progress_bar(length: Option<u64>, label: &'static str) -> ProgressBar {
     let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
     let template = match length {
@@ -135,11 +136,20 @@ fn progress_bar(length: Option<u64>, label: &'static str) -> ProgressBar {
     bar.with_message(label)
 }
 
+/// Formats a percentage with one decimal, or a dash if it cannot be computed.
+fn format_percent(percent: Option<f64>) -> String {
+    or_dash(percent.map(|percent| format!("{percent:.1} %")))
+}
+
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
+}
+
 fn format_time(time: Timestamp) -> String {
     time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// Formats the time from `start` to `now` in its two largest units; `0 s` when it is negative.
+/// Formats the time from `start` to `now` in its two largest units; a negative time is `0 s`.
 fn format_age(start: Timestamp, now: Timestamp) -> String {
     let seconds = u64::try_from((now - start).num_seconds()).unwrap_or(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
@@ -151,20 +161,25 @@ fn format_age(start: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// Returns the message of a job that another process runs or has just run.
-fn job_skipped_message(job: &str, owner: &JobLockOwner) -> String {
-    let (process, time) = (&owner.process_name, format_time(owner.acquired_at));
-    if owner.is_done {
-        format!("skipped: {job} ran at {time} on {process}")
-    } else {
-        format!("skipped: {job} is running since {time} on {process}")
-    }
+/// Runs a job under its lock. If another process runs it, or has just run it, prints that and returns `None`.
+async fn run_job<T>(
+    gateway: &Gateway,
+    job: ScheduledJob,
+    work: impl Future<Output = Result<T>>,
+) -> Result<Option<T>> {
+    let owner = match job_lock::run_unless_locked(gateway, job, SAME_RUN_WINDOW, work).await? {
+        JobRun::Ran(result) => return Ok(Some(result)),
+        JobRun::Skipped(owner) => owner,
+    };
+    let run = if owner.is_done { "ran at" } else { "is running since" };
+    let (job_name, time) = (job.as_str(), format_time(owner.acquired_at));
+    print_line(format_args!("skipped: {job_name} {run} {time} on {}", owner.process_name))?;
+    Ok(None)
 }
 
-/// Replaces control characters in external text, which a terminal would execute.
+/// Replaces control characters in external text by blanks, because a terminal would execute them.
 fn replace_control_characters(text: &str) -> String {
-    let visible = |character: char| if character.is_control() { ' ' } else { character };
-    text.chars().map(visible).collect()
+    text.replace(char::is_control, " ")
 }
 
 /// Returns the address as the configuration allows it to be shown.

@@ -1,28 +1,27 @@
 //! `console backup FILE`: copies the store to a new file while it is in use.
 //!
-//! Never overwrites a file: a cron job whose file name contains no date would otherwise overwrite its previous
-//! backup.
+//! Never overwrites a file, because a cron job without a date in the file name would overwrite its previous backup.
 
 use super::{open_gateway, print_line, progress_bar};
 use crate::cli::{BackupArgs, Cli};
 use postrider_core::error::{Error, Result};
 
-/// Copies the store and prints the file's name and size.
+/// Copies the store and prints the name and size of the backup file.
 pub async fn run(cli: &Cli, arguments: &BackupArgs) -> Result<()> {
-    let file = &arguments.file;
-    if file.exists() {
-        let file = file.display();
-        return Err(Error::usage(format!("{file} already exists: remove it, or name another file")));
+    let backup_file = &arguments.file;
+    let file_name = backup_file.display();
+    if backup_file.exists() {
+        return Err(Error::usage(format!("{file_name} already exists: remove it, or name another file")));
     }
     let gateway = open_gateway(cli).await?;
     let bar = progress_bar(Some(0), "pages copied");
     let drawn_bar = bar.clone();
-    let progress = move |done, total| {
-        drawn_bar.set_length(total);
-        drawn_bar.set_position(done);
+    let on_progress = move |copied_pages, total_pages| {
+        drawn_bar.set_length(total_pages);
+        drawn_bar.set_position(copied_pages);
     };
-    gateway.store.backup(file.clone(), Box::new(progress)).await?;
+    gateway.store.backup(backup_file.clone(), Box::new(on_progress)).await?;
     bar.finish_and_clear();
-    let bytes = std::fs::metadata(file).map_or(0, |file| file.len());
-    print_line(format_args!("copied the store to {} ({bytes} bytes)", file.display()))
+    let bytes = std::fs::metadata(backup_file).map_or(0, |metadata| metadata.len());
+    print_line(format_args!("copied the store to {file_name} ({bytes} bytes)"))
 }

@@ -1,6 +1,6 @@
 //! `console check`: checks the configuration, the backends and the providers, and prints what to fix.
 //!
-//! Continues after each problem, so that one run shows all of them. Sends no message and changes nothing.
+//! A check continues after a problem, so that one run shows all problems. It sends no message and changes nothing.
 
 use std::time::Duration;
 
@@ -15,22 +15,21 @@ use postrider_engine::gateway;
 use postrider_providers::{AccountCheck, CallbackMode, HttpClientPool};
 use postrider_store::{DEFAULT_LOCK_TIMEOUT, pending_migrations};
 
-/// Maximum time for the check of one backend.
+/// Maximum time to check one backend.
 const BACKEND_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Cache entry that is written and read back, and its lifetime.
+/// Key of the cache entry that is written and read back, and lifetime of the entry.
 const CACHE_CHECK_KEY: &str = "postrider-check";
 const CACHE_CHECK_TTL: Duration = Duration::from_secs(10);
 
-/// A remark about something that works, or a problem and what to do.
+/// Result of one check: a remark (may be empty), or the problem and its remedy.
 type CheckFinding = Result<String, String>;
 
-/// Checks everything; fails when there is a problem.
+/// Checks configuration, backends and providers; fails when one of them has a problem.
 pub async fn run(cli: &Cli) -> Result<()> {
     let mut problems = 0;
-    let file = find_config_file(cli);
-    let title = match &file {
-        Some(file) => format!("configuration {}", file.display()),
+    let title = match find_config_file(cli) {
+        Some(config_file) => format!("configuration {}", config_file.display()),
         None => "configuration without a file".to_owned(),
     };
     match load_config(cli, &[]) {
@@ -44,11 +43,11 @@ pub async fn run(cli: &Cli) -> Result<()> {
     if problems == 0 {
         return Ok(());
     }
-    let count = format_count(problems, "problem");
-    Err(Error::new(ErrorKind::Unavailable, format!("{count} found; see above")))
+    let problem_count = format_count(problems, "problem");
+    Err(Error::new(ErrorKind::Unavailable, format!("{problem_count} found; see above")))
 }
 
-/// Prints one line and counts a problem.
+/// Prints the result of one check and counts a problem.
 fn print_finding(problems: &mut u64, title: &str, finding: CheckFinding) -> Result<()> {
     match finding {
         Ok(remark) if remark.is_empty() => print_line(format_args!("ok: {title}")),
@@ -116,8 +115,7 @@ async fn check_store(config: &Config) -> CheckFinding {
 
 async fn check_replica(url: &str) -> CheckFinding {
     let checked = postrider_store::check_replica(url).await;
-    checked.map_err(|error| error.to_string())?;
-    Ok("readable".to_owned())
+    checked.map(|()| "readable".to_owned()).map_err(|error| error.to_string())
 }
 
 async fn check_queue(url: &str, window: usize) -> CheckFinding {
@@ -133,10 +131,10 @@ async fn check_queue(url: &str, window: usize) -> CheckFinding {
 
 async fn check_cache(url: &str) -> CheckFinding {
     let cache = postrider_cache::open(url).map_err(|error| error.chain())?;
-    let value = b"checked";
-    cache.set(CACHE_CHECK_KEY, value, CACHE_CHECK_TTL).await;
+    let written = b"checked";
+    cache.set(CACHE_CHECK_KEY, written, CACHE_CHECK_TTL).await;
     match cache.get(CACHE_CHECK_KEY).await {
-        Some(cached) if cached == value => Ok(String::new()),
+        Some(read) if read == written => Ok(String::new()),
         _ => Err(
             "does not return a stored value; start it or correct cache.url (until then pages are read from the store)"
                 .to_owned(),
@@ -164,8 +162,8 @@ async fn check_provider(config: &ProviderConfig, public_url: &str, clients: &Htt
     if provider.is_mock() {
         return Ok("mock provider".to_owned());
     }
-    let limit = config.connect_timeout + config.timeout;
-    match timeout(limit, provider.check_account()).await {
+    let call_timeout = config.connect_timeout + config.timeout;
+    match timeout(call_timeout, provider.check_account()).await {
         Ok(AccountCheck::Passed(remark)) => Ok(remark),
         Ok(AccountCheck::Failed(problem)) => Err(problem),
         Ok(AccountCheck::Untested(remark)) if port == 0 => Ok(remark),
@@ -173,22 +171,22 @@ async fn check_provider(config: &ProviderConfig, public_url: &str, clients: &Htt
             let connected = connect_tcp(&host, port, config.connect_timeout).await?;
             Ok(format!("{connected}; {remark}"))
         }
-        Err(_) => Err(no_answer_message(&host, port)),
+        Err(_) => Err(no_response_message(&host, port)),
     }
 }
 
-/// Opens a connection to find a wrong host or a closed port; sends nothing.
-async fn connect_tcp(host: &str, port: u16, limit: Duration) -> CheckFinding {
-    match timeout(limit, TcpStream::connect((host, port))).await {
+/// Connects to a provider, which reveals a wrong host or a closed port; sends nothing.
+async fn connect_tcp(host: &str, port: u16, connect_timeout: Duration) -> CheckFinding {
+    match timeout(connect_timeout, TcpStream::connect((host, port))).await {
         Ok(Ok(_)) => Ok(format!("{host}:{port} is reachable")),
         Ok(Err(cause)) => Err(format!(
             "cannot connect to {host}:{port}: {cause}; is it running, and is the address correct?"
         )),
-        Err(_) => Err(no_answer_message(host, port)),
+        Err(_) => Err(no_response_message(host, port)),
     }
 }
 
-fn no_answer_message(host: &str, port: u16) -> String {
+fn no_response_message(host: &str, port: u16) -> String {
     format!(
         "no response from {host}:{port} in time; is the address correct, and does a firewall block the connection?"
     )

@@ -1,6 +1,6 @@
 //! `console events`: lists, shows and replays webhook events, and generates signing secrets.
 //!
-//! Delivers nothing itself; `serve` and `work` do. Prints no configured secret.
+//! Delivers no event; `serve` and `work` deliver them. Prints no configured secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,22 +15,22 @@ use postrider_engine::events::render_payload;
 use postrider_engine::gateway::Gateway;
 use postrider_store::EventQuery;
 
-/// Dead events replayed in one transaction.
+/// Maximum number of dead events replayed in one transaction.
 const EVENTS_PER_REPLAY: usize = 1_000;
 
 /// Runs the subcommand.
 pub async fn run(cli: &Cli, command: &EventsCommand) -> Result<()> {
     match command {
-        EventsCommand::List(arguments) => list(&open_gateway(cli).await?, arguments).await,
-        EventsCommand::Show(arguments) => show(&open_gateway(cli).await?, arguments).await,
-        EventsCommand::Replay(arguments) => replay(&open_gateway(cli).await?, arguments).await,
+        EventsCommand::List(arguments) => list_events(&open_gateway(cli).await?, arguments).await,
+        EventsCommand::Show(arguments) => show_event(&open_gateway(cli).await?, arguments).await,
+        EventsCommand::Replay(arguments) => replay_events(&open_gateway(cli).await?, arguments).await,
         EventsCommand::Secret => {
             print_line(format_args!("whsec_{}", STANDARD.encode(Random::default().bytes::<32>())))
         }
     }
 }
 
-async fn list(gateway: &Gateway, arguments: &EventsListArgs) -> Result<()> {
+async fn list_events(gateway: &Gateway, arguments: &EventsListArgs) -> Result<()> {
     let query = EventQuery {
         message: arguments.message,
         state: arguments.state,
@@ -49,7 +49,7 @@ async fn list(gateway: &Gateway, arguments: &EventsListArgs) -> Result<()> {
     Ok(())
 }
 
-async fn show(gateway: &Gateway, arguments: &EventsShowArgs) -> Result<()> {
+async fn show_event(gateway: &Gateway, arguments: &EventsShowArgs) -> Result<()> {
     let event = find_event(gateway, arguments.id).await?;
     let endpoint = match &event.target {
         EventTarget::Url { url, .. } => postrider_engine::config::mask_url(url),
@@ -65,7 +65,7 @@ async fn show(gateway: &Gateway, arguments: &EventsShowArgs) -> Result<()> {
     print_line(format_args!("body      {}", render_payload(&event)))
 }
 
-async fn replay(gateway: &Gateway, arguments: &EventsReplayArgs) -> Result<()> {
+async fn replay_events(gateway: &Gateway, arguments: &EventsReplayArgs) -> Result<()> {
     let now = gateway.clock.now();
     let mut keys = Vec::new();
     for id in &arguments.ids {
@@ -78,7 +78,7 @@ async fn replay(gateway: &Gateway, arguments: &EventsReplayArgs) -> Result<()> {
     print_line(format_args!("{} will be delivered again", format_count(to_u64(replayed), "event")))
 }
 
-/// Replays dead events in batches until none is left that was dead at `now`.
+/// Replays all events that were dead at `now`, in batches.
 async fn replay_dead(gateway: &Gateway, arguments: &EventsReplayArgs, now: Timestamp) -> Result<usize> {
     let mut replayed = 0;
     loop {
@@ -89,7 +89,7 @@ async fn replay_dead(gateway: &Gateway, arguments: &EventsReplayArgs, now: Times
             message: None,
         };
         let dead = gateway.store.events(query).await?;
-        // Replayed events may be dead again.
+        // A replayed event that is dead again is not replayed a second time.
         let selected = dead.iter().filter(|event| event.status.time() <= now);
         let keys = selected.map(|event| event.key).collect::<Vec<_>>();
         if keys.is_empty() {

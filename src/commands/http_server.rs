@@ -1,14 +1,12 @@
-//! The HTTP server task of `serve` and `work`, and the TCP listeners of all servers.
+//! The HTTP server task of `serve` and `work`, and the TCP listeners of all server commands.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_engine::gateway::Gateway;
 use postrider_engine::stop::StopSignal;
 
 /// Maximum number of connections that the kernel holds until they are accepted.
@@ -58,23 +56,13 @@ pub(super) struct HttpServer {
 }
 
 impl HttpServer {
-    /// Starts the server with APIs and pages.
-    pub(super) fn start(gateway: Arc<Gateway>, listener: TcpListener) -> Self {
-        Self::spawn(|stop| postrider_server::serve(gateway, listener, stop))
-    }
-
-    /// Starts a server with /metrics, /healthz and /readyz only.
-    pub(super) fn start_monitoring_only(gateway: Arc<Gateway>, listener: TcpListener) -> Self {
-        Self::spawn(|stop| postrider_server::serve_monitoring(gateway, listener, stop))
-    }
-
-    fn spawn<F>(serve: impl FnOnce(StopSignal) -> F) -> Self
+    /// Starts a server, which ends after its stop signal.
+    pub(super) fn spawn<F>(serve: impl FnOnce(StopSignal) -> F) -> Self
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        let (stop, receiver) = watch::channel(false);
-        let task = Some(tokio::spawn(serve(receiver)));
-        Self { stop, task }
+        let (stop, stop_signal) = watch::channel(false);
+        Self { stop, task: Some(tokio::spawn(serve(stop_signal))) }
     }
 
     /// Waits until the server ends although it was not shut down, and returns the error to exit with.
@@ -82,10 +70,10 @@ impl HttpServer {
         let Some(task) = &mut self.task else {
             return std::future::pending().await;
         };
-        let ended = task.await;
+        let task_result = task.await;
         self.task = None;
         let message = "HTTP server stopped unexpectedly";
-        match ended {
+        match task_result {
             Ok(Ok(())) => Error::new(ErrorKind::Internal, message),
             Ok(Err(error)) => error,
             Err(panic) => Error::with_source(ErrorKind::Internal, message, panic),

@@ -27,10 +27,10 @@ fn print_page() -> Result<()> {
 }
 
 fn write_pages(folder: &Path) -> Result<()> {
-    let folder_text = folder.display();
+    let folder_name = folder.display();
     clap_mangen::generate_to(Cli::command(), folder).map_err(|cause| {
-        let message = format!("cannot write manual pages to {folder_text}: it must be a writable folder");
+        let message = format!("cannot write manual pages to {folder_name}: it must be a writable folder");
         Error::with_source(ErrorKind::Unavailable, message, cause)
     })?;
-    print_line(format_args!("wrote the manual pages to {folder_text}"))
+    print_line(format_args!("wrote the manual pages to {folder_name}"))
 }

@@ -69,9 +69,11 @@ fn format_attempt(attempt: &RecordedAttempt, address: Option<&str>) -> String {
     if let Some(address) = address {
         let _ = write!(line, " to {}", replace_control_characters(address));
     }
-    let details = [&attempt.code, &attempt.reason];
-    let details: Vec<String> =
-        details.into_iter().flatten().map(|detail| replace_control_characters(detail)).collect();
+    let details: Vec<String> = [&attempt.code, &attempt.reason]
+        .into_iter()
+        .flatten()
+        .map(|detail| replace_control_characters(detail))
+        .collect();
     if !details.is_empty() {
         let _ = write!(line, " ({})", details.join(": "));
     }
@@ -79,7 +81,7 @@ fn format_attempt(attempt: &RecordedAttempt, address: Option<&str>) -> String {
 }
 
 fn format_delivery_state(delivery: &Delivery) -> String {
-    let (at, text) = match &delivery.state {
+    let (at, state) = match &delivery.state {
         DeliveryState::Waiting { due_at, .. } => (due_at, "waiting, due at this time".to_owned()),
         DeliveryState::Sent { provider, reference, at } => match reference {
             Some(reference) => {
@@ -92,7 +94,7 @@ fn format_delivery_state(delivery: &Delivery) -> String {
             (at, format!("failed, {}: {}", failure.as_str(), replace_control_characters(reason)))
         }
     };
-    format!("{}  {text}", format_time(*at))
+    format!("{}  {state}", format_time(*at))
 }
 
 #[cfg(test)]

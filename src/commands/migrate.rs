@@ -1,6 +1,7 @@
 //! `console migrate`: applies pending schema migrations.
 //!
-//! Every other command does this when it opens the store; this one lets an operator do it before the start.
+//! Every other command applies migrations when it opens the store; with this command an operator applies them before the
+//! start.
 
 use super::{load_config, print_line};
 use crate::cli::Cli;

@@ -1,7 +1,7 @@
 //! `console monitor`: polls a store and prints three lines every interval, or draws a live screen on a terminal.
 //!
-//! Needs the store only, and waits for one that is unavailable. The cost of a poll depends on the changes since the last
-//! one, because it updates the report's rollups and reads those.
+//! The monitor needs only the store, and waits for an unavailable store. A poll updates the rollups of the report and reads
+//! them, so its cost depends on the number of changes since the previous poll.
 
 mod monitored_store;
 mod screen;
@@ -60,7 +60,7 @@ async fn run_plain(
     }
 }
 
-/// Formats the lines of system D's monitor; the mean of no calls is 0.
+/// Formats the three lines that the monitor of system D prints; without calls the mean is 0.
 fn format_status_lines(overview: &StatusOverview) -> String {
     format!(
         "Total messages sent: {}\nTotal messages failed: {}\nAverage time per message: {:.4} seconds\n",

@@ -1,7 +1,7 @@
 //! `console move`: copies the store to another one while it is in use, then switches to the new store.
 //!
-//! Asks before the switch on a terminal; elsewhere it needs `--switch`. An interrupted move continues when the command is
-//! run again.
+//! On a terminal the command asks before the switch; elsewhere it needs `--switch`. An interrupted move continues when the
+//! command is run again.
 
 use std::cell::Cell;
 use std::io::{BufRead, IsTerminal};
@@ -18,24 +18,22 @@ use postrider_store::{MoveOptions, MoveStage, StoreMove, TableComparison};
 
 /// Moves the store, or abandons a move.
 pub async fn run(cli: &Cli, arguments: &MoveArgs) -> Result<()> {
-    let configured = match &arguments.from {
-        Some(_) => None,
-        None => Some(load_config(cli, &[])?.store_url),
+    let source_url = match &arguments.from {
+        Some(url) => url.clone(),
+        None => load_config(cli, &[])?.store_url,
     };
-    let from = arguments.from.as_ref().or(configured.as_ref());
-    let from = from.map_or("", String::as_str);
     let options = MoveOptions {
-        from,
+        from: &source_url,
         to: &arguments.to,
         batch_rows: usize::try_from(arguments.batch).unwrap_or(usize::MAX),
         lock_timeout: postrider_store::DEFAULT_LOCK_TIMEOUT,
     };
-    let random = [(); 2].map(|()| i64::from_be_bytes(Random::default().bytes()));
+    let random_number = || i64::from_be_bytes(Random::default().bytes());
     if arguments.abandon {
-        StoreMove::abandon(options, random[0]).await?;
-        return print_line(format_args!("move abandoned; {} is used as before", mask_url(from)));
+        StoreMove::abandon(options, random_number()).await?;
+        return print_line(format_args!("move abandoned; {} is used as before", mask_url(&source_url)));
     }
-    let mut store_move = StoreMove::open(options, random).await?;
+    let mut store_move = StoreMove::open(options, [random_number(), random_number()]).await?;
     if store_move.stage() == MoveStage::Copying {
         copy_rows(&mut store_move).await?;
         if !confirm_switch(arguments)? {
@@ -53,8 +51,8 @@ async fn copy_rows(store_move: &mut StoreMove) -> Result<()> {
     let [total, already_copied] = store_move.row_counts().await?;
     let bar = progress_bar(Some(total), "rows copied");
     let copied = Cell::new(0);
-    let progress = |rows| advance_progress(&bar, already_copied, &copied, rows);
-    store_move.copy(progress).await?;
+    let on_copied = |rows| advance_progress(&bar, already_copied, &copied, rows);
+    store_move.copy(on_copied).await?;
     store_move.catch_up().await?;
     bar.finish_and_clear();
     print_line(format_args!(
@@ -68,7 +66,7 @@ async fn copy_rows(store_move: &mut StoreMove) -> Result<()> {
 fn advance_progress(bar: &ProgressBar, already_copied: u64, copied: &Cell<u64>, rows: u64) {
     copied.set(copied.get() + rows);
     let position = already_copied + copied.get();
-    // Rows are added during the copy.
+    // The gateway may store more rows during the copy.
     if bar.length().is_some_and(|length| length < position) {
         bar.set_length(position);
     }
@@ -94,8 +92,8 @@ fn confirm_switch(arguments: &MoveArgs) -> Result<bool> {
 
 async fn close_old_store(store_move: &mut StoreMove, arguments: &MoveArgs) -> Result<()> {
     let bar = progress_bar(None, "calls in flight:");
-    let target = mask_url(&arguments.to);
-    let closing = store_move.close(&target, arguments.wait, |calls| bar.set_position(calls));
+    let target_url = mask_url(&arguments.to);
+    let closing = store_move.close(&target_url, arguments.wait, |calls| bar.set_position(calls));
     let in_flight = closing.await?;
     bar.finish_and_clear();
     if in_flight > 0 {
@@ -108,7 +106,7 @@ async fn close_old_store(store_move: &mut StoreMove, arguments: &MoveArgs) -> Re
     print_line("old store closed")
 }
 
-async fn compare_and_switch(store_move: &mut StoreMove, target: &str) -> Result<()> {
+async fn compare_and_switch(store_move: &mut StoreMove, target_url: &str) -> Result<()> {
     let bar = progress_bar(None, "rows compared:");
     let comparisons = store_move.compare(|rows| bar.inc(rows)).await?;
     bar.finish_and_clear();
@@ -124,7 +122,7 @@ async fn compare_and_switch(store_move: &mut StoreMove, target: &str) -> Result<
     }
     store_move.open_target().await?;
     print_line(format_args!(
-        "moved: both stores are identical; {target} is now the active store. Set store.url in the configuration to it and \
+        "moved: both stores are identical; {target_url} is now the active store. Set store.url in the configuration to it and \
          start again"
     ))
 }
@@ -132,14 +130,14 @@ async fn compare_and_switch(store_move: &mut StoreMove, target: &str) -> Result<
 fn print_comparison(comparisons: &[TableComparison]) -> Result<()> {
     print_line(format_args!("{:<20} {:>12} {:>12}  {:<32}", "table", "old", "new", "checksum"))?;
     for comparison in comparisons {
-        let [old, new] = comparison.rows;
-        let sums = comparison.checksums;
+        let [old_rows, new_rows] = comparison.rows;
+        let [old_checksum, new_checksum] = comparison.checksums;
         let checksum = if comparison.is_same() {
-            format!("{:032x}", sums[0])
+            format!("{old_checksum:032x}")
         } else {
-            format!("{:032x} {:032x} DIFFERENT", sums[0], sums[1])
+            format!("{old_checksum:032x} {new_checksum:032x} DIFFERENT")
         };
-        print_line(format_args!("{:<20} {old:>12} {new:>12}  {checksum}", comparison.table))?;
+        print_line(format_args!("{:<20} {old_rows:>12} {new_rows:>12}  {checksum}", comparison.table))?;
     }
     Ok(())
 }

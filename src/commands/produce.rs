@@ -1,4 +1,4 @@
-//! `console produce`: generates messages into the store and the queue, and prints how fast.
+//! `console produce`: generates messages into the store and the queue, and prints the rate.
 
 use std::sync::Arc;
 
@@ -15,25 +15,25 @@ use postrider_loadgen::rate::format_rate;
 /// Default number of messages.
 const DEFAULT_MESSAGE_COUNT: u32 = 1_000;
 
-/// Generates messages. The first signal ends the run after the current batch, the second one aborts it.
+/// Generates messages. The first signal ends the run after the current batch, the second signal aborts it.
 pub async fn run(cli: &Cli, arguments: &ProduceArgs) -> Result<()> {
     let interrupts = TerminationSignals::new()?.into_interrupts();
     let from_environment = message_count_from_environment(&Environment::from_process())?;
-    let count = arguments.messages.or(from_environment).unwrap_or(DEFAULT_MESSAGE_COUNT);
+    let message_count = arguments.messages.or(from_environment).unwrap_or(DEFAULT_MESSAGE_COUNT);
     let gateway = Arc::new(Gateway::open(load_config(cli, &[])?).await?);
-    let bar = progress_bar(Some(count.into()), "messages");
+    let bar = progress_bar(Some(message_count.into()), "messages");
     let on_stored = |stored| bar.inc(stored);
-    let producing = produce(&gateway, &arguments.channel, count, arguments.seed, &interrupts, on_stored);
-    let result = producing.await?;
+    let producing =
+        produce(&gateway, &arguments.channel, message_count, arguments.seed, &interrupts, on_stored);
+    let produced = producing.await?;
     bar.finish_and_clear();
-    let counted_items = format_count(result.stored, "message");
-    let seconds = result.elapsed.as_secs_f64();
-    print_line(format_rate("produced", &counted_items, result.stored, seconds))?;
+    let messages = format_count(produced.stored, "message");
+    print_line(format_rate("produced", &messages, produced.stored, produced.elapsed.as_secs_f64()))?;
     flush_queue(&gateway).await?;
-    if result.is_interrupted {
+    if produced.is_interrupted {
         return Err(Error::new(
             ErrorKind::Unavailable,
-            format!("interrupted: the remaining messages of {count} were not generated"),
+            format!("interrupted: the remaining messages of {message_count} were not generated"),
         ));
     }
     Ok(())

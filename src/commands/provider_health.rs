@@ -1,7 +1,7 @@
 //! Circuit breaker states of the providers, read from `/v1/providers` of the running `console serve`.
 //!
-//! Without a response, or when an API key is required (the configuration contains only its hash), the caller gets a text to
-//! print; the command does not fail.
+//! The server may not respond, or require an API key, of which the configuration contains only the hash. Then the caller
+//! gets a text to print, and the command does not fail.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -61,9 +61,9 @@ async fn fetch_providers(address: SocketAddr) -> Result<ProvidersResponse, Strin
 }
 
 fn format_provider_health(entry: ProvidersResponseEntry) -> (String, String) {
-    let text =
+    let health =
         if entry.detail.is_empty() { entry.circuit } else { format!("{}: {}", entry.circuit, entry.detail) };
-    (entry.name, text)
+    (entry.name, health)
 }
 
 /// Returns the address to connect to: loopback for a server that listens on all addresses.

@@ -1,10 +1,11 @@
-//! `console resend:msg`: enqueues due deliveries again, and requeues waiting or failed ones with `--now` and `--failed`.
+//! `console resend:msg`: enqueues due deliveries again, and requeues waiting or failed deliveries with `--now` and
+//! `--failed`.
 //!
-//! Running it twice is harmless: the queue holds a delivery at most once, and exactly one worker claims it.
+//! Running the command twice is harmless: the queue holds a delivery at most once, and exactly one worker claims it.
 
 use std::collections::HashSet;
 
-use super::{flush_queue, format_count, job_skipped_message, open_gateway, print_line, progress_bar, to_u64};
+use super::{flush_queue, format_count, open_gateway, print_line, progress_bar, run_job, to_u64};
 use crate::cli::{Cli, ResendArgs};
 use postrider_core::capacity::Capacity;
 use postrider_core::clock::Timestamp;
@@ -13,7 +14,6 @@ use postrider_core::id::DeliveryId;
 use postrider_core::job::ScheduledJob;
 use postrider_core::queue_entry::QueueEntry;
 use postrider_engine::gateway::Gateway;
-use postrider_engine::job_lock::{self, JobRun, SAME_RUN_WINDOW};
 use postrider_engine::resend::{self, ENTRIES_PUSHED_MAX, entries_pushed_max};
 use postrider_store::{Backlog, DeliverySelection, SelectableStatus};
 
@@ -33,33 +33,28 @@ async fn enqueue_due(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
     if options.dry_run {
         let backlog = gateway.store.backlog(now).await?;
-        let count = backlog.due.min(to_u64(entries_pushed_max(gateway)));
-        return print_line(format_resend_result("would requeue", count, backlog));
+        let due_count = backlog.due.min(to_u64(entries_pushed_max(gateway)));
+        return print_line(format_resend_result("would requeue", due_count, backlog));
     }
-    let result = match job_lock::run_unless_locked(
-        gateway,
-        ScheduledJob::Resend,
-        SAME_RUN_WINDOW,
-        resend::enqueue_due(gateway),
-    )
-    .await?
-    {
-        JobRun::Ran(result) => result,
-        JobRun::Skipped(owner) => return print_line(job_skipped_message("resend", &owner)),
+    let Some(resent) = run_job(gateway, ScheduledJob::Resend, resend::enqueue_due(gateway)).await? else {
+        return Ok(());
     };
-    print_line(format_resend_result("requeued", to_u64(result.enqueued), result.backlog))?;
+    print_line(format_resend_result("requeued", to_u64(resent.enqueued), resent.backlog))?;
     flush_queue(gateway).await
 }
 
 /// Enqueues the due deliveries that the options select.
 async fn enqueue_selected(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
-    let waiting =
-        DeliverySelection { limit: ENTRIES_PUSHED_MAX, ..selection(options, SelectableStatus::Waiting, now) };
-    let selected: HashSet<DeliveryId> = gateway.store.select_deliveries(waiting).await?.into_iter().collect();
+    let selection = DeliverySelection {
+        limit: ENTRIES_PUSHED_MAX,
+        ..delivery_selection(options, SelectableStatus::Waiting, now)
+    };
+    let selected: HashSet<DeliveryId> =
+        gateway.store.select_deliveries(selection).await?.into_iter().collect();
     let mut due: Vec<QueueEntry> = gateway.store.due(now, &Capacity::total(ENTRIES_PUSHED_MAX)).await?;
     due.retain(|entry| selected.contains(&entry.id));
-    due.truncate(limit(options).min(entries_pushed_max(gateway)));
+    due.truncate(delivery_limit(options).min(entries_pushed_max(gateway)));
     let backlog = gateway.store.backlog(now).await?;
     if options.dry_run {
         return print_line(format_resend_result("would requeue", to_u64(due.len()), backlog));
@@ -75,23 +70,19 @@ async fn requeue(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let statuses = [(options.now, SelectableStatus::Waiting), (options.failed, SelectableStatus::Failed)];
     let mut ids = Vec::new();
     for (_, status) in statuses.into_iter().filter(|(is_selected, _)| *is_selected) {
-        ids.extend(gateway.store.select_deliveries(selection(options, status, now)).await?);
+        ids.extend(gateway.store.select_deliveries(delivery_selection(options, status, now)).await?);
     }
-    ids.truncate(limit(options));
+    ids.truncate(delivery_limit(options));
     if ids.is_empty() {
         return print_line("nothing to requeue: no delivery matches the options");
     }
     if options.dry_run {
-        return print_line(format_args!(
-            "would requeue {}, due at once",
-            format_count(to_u64(ids.len()), "delivery")
-        ));
+        let deliveries = format_count(to_u64(ids.len()), "delivery");
+        return print_line(format_args!("would requeue {deliveries}, due at once"));
     }
     let bar = progress_bar(Some(to_u64(ids.len())), "requeueing");
-    let requeued = resend::requeue(gateway, &ids, now + resend::age_max(gateway), |count| {
-        bar.inc(to_u64(count));
-    })
-    .await?;
+    let on_requeued = |requeued| bar.inc(to_u64(requeued));
+    let requeued = resend::requeue(gateway, &ids, now + resend::age_max(gateway), on_requeued).await?;
     bar.finish_and_clear();
     let deliveries = format_count(to_u64(requeued), "delivery");
     match ids.len().saturating_sub(requeued) {
@@ -103,34 +94,31 @@ async fn requeue(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     flush_queue(gateway).await
 }
 
-fn selection(options: &ResendArgs, status: SelectableStatus, now: Timestamp) -> DeliverySelection {
+fn delivery_selection(options: &ResendArgs, status: SelectableStatus, now: Timestamp) -> DeliverySelection {
     DeliverySelection {
         status,
         provider: options.provider.clone(),
         since: options.since.map(|since| since.resolve(now)),
-        limit: limit(options),
+        limit: delivery_limit(options),
     }
 }
 
-fn limit(options: &ResendArgs) -> usize {
+fn delivery_limit(options: &ResendArgs) -> usize {
     options.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(ENTRIES_PUSHED_MAX)
 }
 
 fn format_resend_result(verb: &str, count: u64, backlog: Backlog) -> String {
     let not_due = backlog.waiting.saturating_sub(backlog.due);
     let remaining = backlog.due.saturating_sub(count);
-    let mut text = if count == 0 {
-        "nothing to requeue: no delivery is due".to_owned()
-    } else {
-        format!("{verb} {}", format_count(count, "delivery"))
+    let mut line = match (count, remaining) {
+        (0, _) => "nothing to requeue: no delivery is due".to_owned(),
+        (_, 0) => format!("{verb} {}", format_count(count, "delivery")),
+        _ => format!("{verb} {}; {remaining} more due", format_count(count, "delivery")),
     };
-    if count > 0 && remaining > 0 {
-        text.push_str(&format!("; {remaining} more due"));
-    }
     if not_due > 0 {
-        text.push_str(&format!("; {not_due} not due yet"));
+        line.push_str(&format!("; {not_due} not due yet"));
     }
-    text
+    line
 }
 
 #[cfg(test)]

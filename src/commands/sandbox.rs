@@ -1,6 +1,6 @@
 //! `console sandbox`: runs the sandbox server and prints the configuration that uses it.
 //!
-//! Needs no configuration and no store. stdout contains the configuration only; everything else is logged.
+//! The sandbox server needs no configuration and no store. Only the printed configuration goes to stdout, messages to the log.
 
 use std::sync::Arc;
 

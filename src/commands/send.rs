@@ -1,6 +1,6 @@
 //! `console send`: accepts one message as the HTTP API does; `serve` need not run.
 //!
-//! The message is on disk when its id is printed; any worker on the store delivers it.
+//! The message is on disk before its id is printed. Any worker on the store delivers the message.
 
 use std::time::Duration;
 
@@ -38,10 +38,9 @@ pub async fn run(cli: &Cli, arguments: &SendArgs) -> Result<()> {
     }
 }
 
-/// Prints the state that the message reaches; fails when it failed or is still waiting.
+/// Prints the state of the message once it is not `waiting`; fails if the message failed or waits longer than `wait`.
 async fn wait_until_sent(gateway: &Gateway, id: MessageId, wait: Duration) -> Result<()> {
-    let state = tokio::time::timeout(wait, poll_until_not_waiting(gateway, id)).await;
-    match state {
+    match tokio::time::timeout(wait, poll_until_not_waiting(gateway, id)).await {
         Ok(Ok(DeliveryStateKind::Failed)) => {
             Err(Error::new(ErrorKind::Conflict, format!("message failed; see: console message {id}")))
         }
@@ -59,20 +58,16 @@ async fn wait_until_sent(gateway: &Gateway, id: MessageId, wait: Duration) -> Re
 async fn poll_until_not_waiting(gateway: &Gateway, id: MessageId) -> Result<DeliveryStateKind> {
     loop {
         let message = gateway.store.find_message(id).await?;
-        let state = message
-            .and_then(|message| message.deliveries.into_iter().next())
-            .map(|delivery| delivery.state.kind());
-        match state {
+        let delivery = message.and_then(|message| message.deliveries.into_iter().next());
+        match delivery.map(|delivery| delivery.state.kind()) {
             Some(DeliveryStateKind::Waiting) => clock::sleep(STATE_POLL_INTERVAL).await,
             Some(state) => return Ok(state),
-            None => {
-                return Err(Error::new(ErrorKind::NotFound, format!("message {id} was deleted")));
-            }
+            None => return Err(Error::new(ErrorKind::NotFound, format!("message {id} was deleted"))),
         }
     }
 }
 
-/// Returns an error that says what is wrong and what to do.
+/// Returns the error for the operator: the cause and the remedy.
 fn accept_error_message(error: AcceptError, gateway: &Gateway) -> Error {
     match error {
         AcceptError::EmptyBody => Error::usage("missing body"),

@@ -1,7 +1,7 @@
 //! `console send --via`: sends one message directly through a provider and prints the transcript.
 //!
-//! Uses no store, queue or retry, and does not check opt-outs. Configured secrets are masked in the transcript. Receipts
-//! that arrive later match no message and change nothing.
+//! The command uses no store, queue or retry, and does not check opt-outs. Configured secrets are masked in the
+//! transcript. Receipts that arrive later match no message and change nothing.
 
 use tokio::time::timeout;
 
@@ -19,10 +19,10 @@ use postrider_engine::config::{Config, ProviderConfig};
 use postrider_engine::gateway;
 use postrider_providers::{HttpClientPool, OutboundMessage, Provider, Transcript};
 
-/// Callback token of test messages. No gateway accepts it.
+/// Callback token of test messages, which no gateway accepts.
 const TEST_CALLBACK_TOKEN: &str = "test";
 
-/// Address kinds that are tried, in this order, for a provider that accepts any.
+/// Address kinds in the order in which they are tried for a provider that accepts any kind.
 const ADDRESS_KINDS: [AddressKind; 4] =
     [AddressKind::Phone, AddressKind::Email, AddressKind::Url, AddressKind::Any];
 
@@ -31,15 +31,15 @@ pub async fn run(cli: &Cli, arguments: &SendArgs, via: &ConfigName) -> Result<()
     let config = load_config(cli, &[])?;
     let account = find_provider(&config, via)?;
     let transcript = Transcript::new(&account.secret_values());
-    let outbound = HttpClientPool::new()?.with_transcript(transcript.clone());
-    let provider = gateway::build_provider(account, &config.public_url, TEST_CALLBACK_TOKEN, &outbound)?;
-    let message = outbound_message(&config, arguments, provider.as_ref(), Clock::System.now())?;
-    let result = timeout(account.connect_timeout + account.timeout, provider.send(&message)).await;
+    let clients = HttpClientPool::new()?.with_transcript(transcript.clone());
+    let provider = gateway::build_provider(account, &config.public_url, TEST_CALLBACK_TOKEN, &clients)?;
+    let message = build_outbound_message(&config, arguments, provider.as_ref(), Clock::System.now())?;
+    let sent = timeout(account.connect_timeout + account.timeout, provider.send(&message)).await;
     for line in transcript.lines() {
         print_line(line)?;
     }
-    match result {
-        Ok(result) => print_send_result(&result),
+    match sent {
+        Ok(send_result) => print_send_result(&send_result),
         Err(_) => {
             Err(Error::new(ErrorKind::Unavailable, format!("{via} did not respond in time: outcome unknown")))
         }
@@ -54,7 +54,7 @@ fn find_provider<'c>(config: &'c Config, via: &ConfigName) -> Result<&'c Provide
     })
 }
 
-fn outbound_message(
+fn build_outbound_message(
     config: &Config,
     arguments: &SendArgs,
     provider: &dyn Provider,
@@ -68,7 +68,7 @@ fn outbound_message(
         return Err(Error::usage("the subject must be one line"));
     }
     Ok(OutboundMessage {
-        // A position that no stored message has, different for each test, for providers that reject repeated ids.
+        // No stored message has this id, and it differs for each test, because some providers reject repeated ids.
         delivery_id: DeliveryId::from_position(now.timestamp_millis(), 0),
         message_id: MessageId::new(now, Random::default().bytes()),
         round: 1,

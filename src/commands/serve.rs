@@ -23,13 +23,13 @@ use postrider_engine::gateway::Gateway;
 /// Serves until a signal.
 pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
     let (mut signals, mut reload_signal) = TerminationSignals::with_reload()?;
-    let mut config = load_config(cli, &overrides(arguments))?;
+    let mut config = load_config(cli, &config_overrides(arguments))?;
     let passed_listener = service_manager::passed_listener()?;
     if let Some(listener) = &passed_listener {
         set_listen_address(&mut config, local_address(listener)?);
     }
     check_listen_address(&config, config.listen)?;
-    // The first message does not wait for the tables of the phone number library.
+    // Loads the tables of the phone number library, which the first message would otherwise wait for.
     std::thread::spawn(preload_phone_metadata);
     let listener = passed_listener.map_or_else(|| bind_listener(config.listen), Ok)?;
     set_listen_address(&mut config, local_address(&listener)?);
@@ -44,7 +44,7 @@ pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
         tasks.start_delivery(&gateway);
     }
     tasks.start_schedule(&gateway);
-    let mut server = HttpServer::start(Arc::clone(&gateway), listener);
+    let mut server = HttpServer::spawn(|stop| postrider_server::serve(Arc::clone(&gateway), listener, stop));
     service_manager::notify_ready();
     print_line(format_args!("listening on http://{}", gateway.config.listen))?;
 
@@ -58,7 +58,7 @@ pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
     failure.map_or(Ok(()), Err)
 }
 
-fn overrides(arguments: &ServeArgs) -> Vec<ConfigOverride> {
+fn config_overrides(arguments: &ServeArgs) -> Vec<ConfigOverride> {
     let listen = arguments.listen.clone().map(|listen| ("listen", listen));
     let concurrency = arguments
         .concurrency
@@ -78,7 +78,7 @@ async fn reload_at_signal(
         reload_signal.recv().await;
         service_manager::notify_reloading();
         let reload = || {
-            let mut config = load_config(cli, &overrides(arguments))?;
+            let mut config = load_config(cli, &config_overrides(arguments))?;
             set_listen_address(&mut config, gateway.config.listen);
             gateway.reload(&config)
         };
@@ -93,8 +93,8 @@ async fn reload_at_signal(
 /// Replaces the configured address by that of the listener, also in the default public URL. They differ for port 0, where
 /// the kernel chooses, and for a listener that the service manager passed.
 fn set_listen_address(config: &mut Config, actual: SocketAddr) {
-    let configured = std::mem::replace(&mut config.listen, actual);
-    if config.public_url == format!("http://{configured}") {
+    let configured_address = std::mem::replace(&mut config.listen, actual);
+    if config.public_url == format!("http://{configured_address}") {
         config.public_url = format!("http://{actual}");
     }
 }

@@ -25,7 +25,7 @@ impl ReloadSignal {
 }
 
 impl TerminationSignals {
-    /// Starts to receive. From here on the signals no longer kill the process.
+    /// Starts to receive signals, which no longer kill the process from then on.
     pub fn new() -> Result<Self> {
         let hangup = Some(receive(SignalKind::hangup())?);
         Ok(Self { hangup, ..Self::without_hangup()? })

@@ -6,10 +6,10 @@ use crate::cli::{Cli, SimulateArgs};
 use postrider_core::error::{Error, Result};
 use postrider_loadgen::simulate::{SimulateOptions, SimulationProgress, simulate};
 
-/// Runs the simulation; fails when it was interrupted or its result is not the expected one.
+/// Runs the simulation; fails if it was interrupted or its result differs from the expected result.
 pub async fn run(cli: &Cli, arguments: &SimulateArgs) -> Result<()> {
     let config = load_config(cli, &[])?;
-    let options = options(arguments)?;
+    let options = simulate_options(arguments)?;
     let interrupts = TerminationSignals::new()?.into_interrupts();
     let bar = progress_bar(Some(options.message_count().into()), "starting");
     let on_progress = |progress: &SimulationProgress| {
@@ -22,7 +22,7 @@ pub async fn run(cli: &Cli, arguments: &SimulateArgs) -> Result<()> {
     outcome.check()
 }
 
-fn options(arguments: &SimulateArgs) -> Result<SimulateOptions> {
+fn simulate_options(arguments: &SimulateArgs) -> Result<SimulateOptions> {
     let senders = arguments.mock_senders().map_err(|problem| Error::usage(format!("--sender: {problem}")))?;
     Ok(SimulateOptions {
         messages: arguments.messages,

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::provider_health::{self, ProviderHealthTexts};
-use super::{TEST_MODE_NOTICE, format_age, format_time, open_gateway, print_text};
+use super::{TEST_MODE_NOTICE, format_age, format_percent, format_time, open_gateway, print_text};
 use crate::cli::Cli;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
@@ -38,7 +38,7 @@ pub async fn run(cli: &Cli) -> Result<()> {
     print_text(text)
 }
 
-/// Writing into a string cannot fail, so results of `write!` are dropped here and below.
+/// Writes the lines of the backlog. Writing into a string cannot fail, so results of `write!` are dropped in this file.
 fn write_backlog(text: &mut String, backlog: Backlog, now: Timestamp) {
     let _ = writeln!(text, "backlog    {:>10}  waiting now, {} due", backlog.waiting, backlog.due);
     let oldest = match backlog.oldest_due_at {
@@ -81,11 +81,11 @@ fn write_providers(
         "\n{:<20} {:<10} {:>10} {:>8} {:>10}  circuit",
         "provider", "kind", "attempts", "failures", "delivered"
     );
-    let empty = ProviderReportRow::default();
+    let report_rows = report.map_or(&[][..], |report| &report.providers);
+    let empty_row = ProviderReportRow::default();
     for provider in &config.providers {
         let name = provider.name.as_str();
-        let rows = report.map_or(&[][..], |report| &report.providers);
-        let row = rows.iter().find(|row| row.name == name).unwrap_or(&empty);
+        let row = report_rows.iter().find(|row| row.name == name).unwrap_or(&empty_row);
         let circuit = circuits.and_then(|circuits| circuits.get(name)).map_or("?", String::as_str);
         let _ = writeln!(
             text,
@@ -97,10 +97,6 @@ fn write_providers(
         );
     }
     text.push('\n');
-}
-
-fn format_percent(percent: Option<f64>) -> String {
-    percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:.1} %"))
 }
 
 #[cfg(test)]

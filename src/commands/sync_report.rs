@@ -1,6 +1,6 @@
 //! `console sync:report`: updates the report.
 //!
-//! Waits for another process that is updating it, and then applies the remaining changes.
+//! If another process updates the report, the command waits for it and then applies the remaining changes.
 
 use super::{format_count, format_time, open_gateway, print_line, progress_bar, to_u64};
 use crate::cli::{Cli, SyncReportArgs};
@@ -12,7 +12,7 @@ use postrider_engine::sync_report::{SyncResult, SyncScope, sync_with_lock};
 pub async fn run(cli: &Cli, options: &SyncReportArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let bar = progress_bar(None, "changes counted:");
-    let progress = |changes| bar.inc(to_u64(changes));
+    let on_applied = |changes| bar.inc(to_u64(changes));
     let on_wait = |owner: &JobLockOwner| {
         log::info!(
             "waiting for the report lock since={} holder={}",
@@ -21,14 +21,14 @@ pub async fn run(cli: &Cli, options: &SyncReportArgs) -> Result<()> {
         );
     };
     let scope = if options.full { SyncScope::Rebuild } else { SyncScope::Changes };
-    let result = sync_with_lock(&gateway, scope, on_wait, progress).await?;
+    let synced = sync_with_lock(&gateway, scope, on_wait, on_applied).await?;
     bar.finish_and_clear();
-    print_line(format_sync_result(&result))
+    print_line(format_sync_result(&synced))
 }
 
 fn format_sync_result(result: &SyncResult) -> String {
-    let (as_of, messages) =
-        (format_time(result.report.as_of), format_count(result.report.messages, "message"));
+    let as_of = format_time(result.report.as_of);
+    let messages = format_count(result.report.messages, "message");
     if result.is_new {
         let changes = format_count(to_u64(result.changes_applied), "change");
         format!("report updated as of {as_of}: {changes}, {messages}")

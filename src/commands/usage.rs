@@ -1,20 +1,20 @@
 //! `console usage`: sent messages and totals of one or all users, as text, CSV or JSON.
 //!
-//! Reads the store page by page. Phone numbers are masked in text, unless the configuration shows them, and complete in CSV
-//! and JSON.
+//! The command reads the store page by page. Phone numbers are complete in CSV and JSON, and masked in text unless the
+//! configuration shows them.
 
 use std::fmt::Write;
 
-use super::{displayed_address, open_gateway, print_line, print_text, replace_control_characters};
+use super::{displayed_address, open_gateway, or_dash, print_line, print_text, replace_control_characters};
 use crate::cli::{Cli, OutputFormat, UsageArgs};
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::message::Message;
 use postrider_engine::config::Config;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::usage::{UsageDeliveryRow, UsageTotalsView, csv, usage_rows};
-use postrider_store::UsageQuery;
+use postrider_store::{MessageList, UsageQuery};
 
-/// Messages per page.
+/// Messages per page of the store.
 const PAGE_MESSAGES: usize = 500;
 
 /// Prints messages and totals in the requested format.
@@ -51,8 +51,8 @@ async fn print_deliveries(
     if is_csv {
         print_text(csv::rows_to_csv(&[]))?;
     }
-    let mut pages = UsageReader::new(query, arguments);
-    while let Some(messages) = pages.next_page(gateway).await? {
+    let mut reader = UsageReader::new(query, arguments);
+    while let Some(messages) = reader.next_page(gateway).await? {
         let rows = usage_rows(&messages);
         if is_csv {
             print_text(csv::rows_to_csv_without_header(&rows))?;
@@ -74,8 +74,8 @@ async fn print_human_readable(
         return print_line("no messages");
     }
     print_text(format_totals(&totals))?;
-    let mut pages = UsageReader::new(query, arguments);
-    while !only_totals && let Some(messages) = pages.next_page(gateway).await? {
+    let mut reader = UsageReader::new(query, arguments);
+    while !only_totals && let Some(messages) = reader.next_page(gateway).await? {
         for row in usage_rows(&messages) {
             print_line(format_usage_row(&row, &gateway.config))?;
         }
@@ -87,13 +87,12 @@ async fn read_totals(gateway: &Gateway, query: UsageQuery) -> Result<UsageTotals
     gateway.store.usage_totals(query).await.map(UsageTotalsView::from)
 }
 
-fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    let text = serde_json::to_string(value)
-        .map_err(|cause| Error::with_source(ErrorKind::Internal, "cannot write JSON", cause))?;
-    print_line(text)
+fn print_json(document: &impl serde::Serialize) -> Result<()> {
+    let json = serde_json::to_string(document);
+    print_line(json.map_err(|cause| Error::with_source(ErrorKind::Internal, "cannot write JSON", cause))?)
 }
 
-/// Reads pages of messages, up to the limit.
+/// Reads messages page by page, up to the limit of the command line.
 struct UsageReader {
     query: UsageQuery,
     messages_left: usize,
@@ -109,13 +108,11 @@ impl UsageReader {
             return Ok(None);
         }
         self.query.limit = PAGE_MESSAGES.min(self.messages_left);
-        let page = gateway.store.usage(self.query.clone()).await?;
-        self.messages_left = match page.next {
-            Some(_) => self.messages_left.saturating_sub(page.messages.len()),
-            None => 0,
-        };
-        self.query.before = page.next;
-        Ok(Some(page.messages))
+        let MessageList { messages, next } = gateway.store.usage(self.query.clone()).await?;
+        let messages_left = self.messages_left.saturating_sub(messages.len());
+        self.messages_left = if next.is_some() { messages_left } else { 0 };
+        self.query.before = next;
+        Ok(Some(messages))
     }
 }
 
@@ -128,7 +125,7 @@ fn format_totals(totals: &UsageTotalsView) -> String {
         "day", "channel", "deliveries", "waiting", "sent", "delivered", "failed", "parts"
     );
     for row in &totals.rows {
-        let user = row.user_id.as_deref().map_or_else(|| "-".to_owned(), replace_control_characters);
+        let user = or_dash(row.user_id.as_deref().map(replace_control_characters));
         let _ = writeln!(
             text,
             "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  {user}",
@@ -144,18 +141,19 @@ fn format_totals(totals: &UsageTotalsView) -> String {
 
 fn format_usage_row(row: &UsageDeliveryRow, config: &Config) -> String {
     let address = displayed_address(&row.recipient, config);
-    let mut text = format!("{}  {}", row.created_at, row.channel);
-    let _ = write!(text, " to {}", replace_control_characters(&address));
-    if let Some(user) = &row.user_id {
-        let _ = write!(text, " ({})", replace_control_characters(user));
-    }
-    let _ = write!(text, ": {}", row.state);
-    if let Some(failure) = row.failure {
-        let _ = write!(text, ", {failure}");
-    }
-    if let Some(provider) = &row.provider {
-        let _ = write!(text, " through {provider}");
-    }
-    let _ = write!(text, ", tries {}, message {}", row.tries, row.message_id);
-    text
+    let address = replace_control_characters(&address);
+    let user = row.user_id.as_deref().map(|user| format!(" ({})", replace_control_characters(user)));
+    let failure = row.failure.map(|failure| format!(", {failure}"));
+    let provider = row.provider.as_ref().map(|provider| format!(" through {provider}"));
+    format!(
+        "{}  {} to {address}{}: {}{}{}, tries {}, message {}",
+        row.created_at,
+        row.channel,
+        user.unwrap_or_default(),
+        row.state,
+        failure.unwrap_or_default(),
+        provider.unwrap_or_default(),
+        row.tries,
+        row.message_id
+    )
 }

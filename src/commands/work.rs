@@ -1,7 +1,7 @@
 //! `console work`: delivers messages that other processes accept.
 //!
-//! Takes deliveries from the shared queue, or from the store when the queue is in memory. Stops as `serve` does. With
-//! `--listen` it serves monitoring endpoints. With a mean time or failure rate it is a mock sender.
+//! A worker takes deliveries from the shared queue, or from the store when the queue is in memory, and stops as `serve`
+//! does. With `--listen` it serves monitoring endpoints. With a mean time or failure rate it is a mock sender.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use postrider_loadgen::mock_worker;
 /// Delivers until a signal.
 pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
     let mut signals = TerminationSignals::new()?;
-    let config = config(cli, arguments)?;
+    let config = load_worker_config(cli, arguments)?;
     let listener = arguments.listen.map(|address| bind_monitoring_listener(&config, address)).transpose()?;
     let gateway = Arc::new(Gateway::open(config).await?);
     gateway.metrics.register_build_info(VERSION, COMMIT, COMMIT_DATE);
@@ -39,8 +39,9 @@ pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
     tasks.start_health_sync(&gateway);
     tasks.start_fan_out(&gateway);
     tasks.start_delivery(&gateway);
-    let mut server =
-        listener.map(|listener| HttpServer::start_monitoring_only(Arc::clone(&gateway), listener));
+    let mut server = listener.map(|listener| {
+        HttpServer::spawn(|stop| postrider_server::serve_monitoring(Arc::clone(&gateway), listener, stop))
+    });
     service_manager::notify_ready();
     print_line("worker started")?;
     let failure = wait_until_stopped(&mut signals, &mut tasks, server.as_mut()).await;
@@ -52,8 +53,8 @@ pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
     failure.map_or(Ok(()), Err)
 }
 
-/// Returns the configuration, with a mock sender when options or environment name one.
-fn config(cli: &Cli, arguments: &WorkArgs) -> Result<Config> {
+/// Loads the configuration; replaces its providers by a mock sender when options or environment name one.
+fn load_worker_config(cli: &Cli, arguments: &WorkArgs) -> Result<Config> {
     let concurrency = arguments.concurrency.map(|concurrency| ("work.concurrency", concurrency.to_string()));
     let config = load_config(cli, concurrency.as_slice())?;
     let environment = Environment::from_process();
@@ -65,7 +66,7 @@ fn config(cli: &Cli, arguments: &WorkArgs) -> Result<Config> {
     }
 }
 
-/// Binds the listener for monitoring endpoints, which need a key on addresses other than loopback, as those of `serve`.
+/// Binds the listener for monitoring endpoints. On addresses other than loopback they need a key, as in `serve`.
 fn bind_monitoring_listener(config: &Config, address: SocketAddr) -> Result<TcpListener> {
     check_listen_address(config, address)?;
     let listener = bind_listener(address)?;

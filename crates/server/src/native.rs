@@ -18,7 +18,7 @@ mod user_inbox;
 mod users;
 
 pub(super) use message_list::normalize_address;
-pub(super) use providers::{ProviderChannelView, provider_channel, provider_numbers};
+pub(super) use providers::{provider_channel, provider_numbers};
 
 use std::sync::Arc;
 

@@ -1,12 +1,13 @@
 //! The pages for people: the report, the messages of a number, the timeline of a message, usage, and broadcasts.
 //!
-//! Rendered on the server; nothing is loaded from elsewhere. The report comes from the cache first and the store second;
-//! everything else is read from the store. Only the operator's pages and the sign-in change anything.
+//! The server renders all pages, and pages load nothing from other hosts. The report comes from the cache first and the
+//! store second; everything else is read from the store. Only the operator's pages and the sign-in change state.
 
 mod broadcasts;
 mod format;
 mod layout;
 mod message;
+mod message_row;
 mod operate;
 mod plot;
 mod report;
@@ -17,45 +18,35 @@ mod sign_in;
 mod tests;
 mod usage;
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Response, StatusCode, Uri};
 use axum::routing::get;
 use axum::{Extension, Router};
 
-use self::layout::PageError;
 pub(super) use self::layout::PageLayout;
-use self::message::MessagePage;
+use self::layout::PageResult;
 pub(super) use self::operate::routes as operator_routes;
 use self::report::{PageSettings, ReportPage};
 pub(super) use self::report_cache::ReportCache;
 use self::search::SearchParams;
 pub(super) use self::sign_in::routes as sign_in_routes;
-use postrider_core::broadcast::BroadcastId;
-use postrider_core::id::MessageId;
 use postrider_engine::gateway::Gateway;
 
 /// Returns the routes of the pages that need the scope `read`; the caller adds that check.
 pub(super) fn routes(report_cache: &Arc<ReportCache>) -> Router<Arc<Gateway>> {
     Router::new()
         .route("/", get(report_or_search))
-        .route("/messages/{id}", get(message_page))
-        .route("/usage", get(usage_page))
-        .route("/broadcasts", get(broadcast_list))
-        .route("/broadcasts/{id}", get(broadcast_page))
+        .route("/messages/{id}", get(message::message_page))
+        .route("/usage", get(usage::usage_page))
+        .route("/broadcasts", get(broadcasts::broadcast_list))
+        .route("/broadcasts/{id}", get(broadcasts::broadcast_page))
         .layer(Extension(Arc::clone(report_cache)))
 }
 
-type GatewayState = State<Arc<Gateway>>;
-type Reports = Extension<Arc<ReportCache>>;
-type IdPath = Result<Path<String>, PathRejection>;
-type PageResult = Result<Response<Body>, PageError>;
-
-/// Returns a page that is the same for all clients, with the headers of all pages.
+/// Returns a page that is the same for all clients.
 pub(super) fn static_page(html: Bytes) -> Response<Body> {
     layout::html_page(StatusCode::OK, html)
 }
@@ -67,7 +58,11 @@ pub(super) fn assets() -> Router<Arc<Gateway>> {
         .route("/operate.js", get(async || layout::script()))
 }
 
-async fn report_or_search(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
+async fn report_or_search(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    uri: Uri,
+) -> PageResult {
     let Some(params) = SearchParams::parse(uri.query().unwrap_or_default()) else {
         return Ok(layout::error_page(
             StatusCode::BAD_REQUEST,
@@ -100,67 +95,5 @@ async fn results_page(
     let report = cached.as_deref().map(|cached| (&cached.report, cached.overdue));
     let page =
         ReportPage::new(report, Some((typed.to_owned(), results)), &PageSettings::from_gateway(gateway));
-    Ok(layout::render_page(StatusCode::OK, &page)?)
-}
-
-async fn usage_page(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
-    let layout = layout_with_report("Usage", &gateway, &reports).await;
-    let (is_valid, page) = usage::usage_page(&gateway, layout, uri.query().unwrap_or_default()).await?;
-    let status = if is_valid { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    Ok(layout::render_page(status, &page)?)
-}
-
-async fn broadcast_list(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
-    let layout = layout_with_report("Broadcasts", &gateway, &reports).await;
-    let page = broadcasts::broadcast_list(&gateway, layout, uri.query().unwrap_or_default()).await?;
-    Ok(layout::render_page(StatusCode::OK, &page)?)
-}
-
-async fn broadcast_page(State(gateway): GatewayState, Extension(reports): Reports, id: IdPath) -> PageResult {
-    let layout = layout_with_report("Broadcast", &gateway, &reports).await;
-    let page = match parse_id::<BroadcastId>(id) {
-        Some(id) => broadcasts::broadcast_page(&gateway, layout, id).await?,
-        None => None,
-    };
-    match page {
-        Some(page) => Ok(layout::render_page(StatusCode::OK, &page)?),
-        None => Ok(layout::error_page(
-            StatusCode::NOT_FOUND,
-            "Broadcast not found",
-            "It may have been pruned, or its id is incomplete. See the list of broadcasts.",
-        )),
-    }
-}
-
-fn parse_id<T: FromStr>(id: IdPath) -> Option<T> {
-    id.ok().and_then(|Path(id)| id.parse().ok())
-}
-
-/// Returns a layout with the counters of the newest report, if there is one.
-async fn layout_with_report(title: &'static str, gateway: &Gateway, reports: &ReportCache) -> PageLayout {
-    let cached = reports.report_if_known(gateway).await;
-    PageLayout::new(title, gateway.is_test_mode(), cached.as_deref().map(|cached| &cached.report))
-}
-
-async fn message_page(State(gateway): GatewayState, Extension(reports): Reports, id: IdPath) -> PageResult {
-    let message = match parse_id::<MessageId>(id) {
-        Some(id) => gateway.store.find_message(id).await?,
-        None => None,
-    };
-    let Some(message) = message else {
-        return Ok(layout::error_page(
-            StatusCode::NOT_FOUND,
-            "Message not found",
-            "It may have been pruned, or its id is incomplete. Search for the number it went to.",
-        ));
-    };
-    let cached = reports.report_if_known(&gateway).await;
-    let page = MessagePage::new(
-        &message,
-        cached.as_deref().map(|cached| &cached.report),
-        gateway.is_test_mode(),
-        gateway.config.mask_numbers,
-        gateway.clock.now(),
-    );
     Ok(layout::render_page(StatusCode::OK, &page)?)
 }

@@ -1,4 +1,4 @@
-//! The store that `console monitor` polls, opened as soon as it can be reached.
+//! The store of `console monitor`, which is opened at the first poll that reaches it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A store that is polled.
 pub struct MonitoredStore {
-    /// The configuration that names it.
+    /// The configuration with the URL of the store.
     pub config: Config,
     store: Option<Arc<dyn Store>>,
 }
@@ -22,9 +22,9 @@ pub struct MonitoredStore {
 /// Amount of data that a poll reads.
 #[derive(Clone, Copy)]
 pub enum MonitorView {
-    /// The totals of three lines.
+    /// The totals of the three printed lines.
     Lines,
-    /// Everything on the screen.
+    /// All numbers of the screen.
     Screen,
 }
 

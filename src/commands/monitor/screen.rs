@@ -1,13 +1,14 @@
 //! The live screen of `console monitor`: counters, rates, backlog, providers and the latest failures.
 //!
-//! Redrawn at every poll. The keys q, Esc and Ctrl-C end it. Phone numbers are masked as on the pages.
+//! The screen is redrawn at every poll. The keys q, Esc and Ctrl-C end it. Phone numbers are masked as on the pages.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::Constraint::{Length, Min};
+use ratatui::layout::{Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
@@ -15,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::monitored_store::{MonitorView, MonitoredStore, poll_delay};
 use crate::commands::signals::TerminationSignals;
-use crate::commands::{displayed_address, format_age, format_time};
+use crate::commands::{displayed_address, format_age, format_percent, format_time, or_dash};
 use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::{self, Clock, Timestamp};
 use postrider_core::duration::format_duration;
@@ -29,7 +30,7 @@ use postrider_loadgen::rate::to_f64;
 /// Interval at which the key reader checks whether the screen has ended.
 const KEY_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Text of a closed circuit breaker.
+/// Shown for a closed circuit breaker.
 const CLOSED: &str = "closed";
 
 /// Content of the screen.
@@ -43,7 +44,7 @@ struct ScreenState {
     interval: Duration,
 }
 
-/// Request of a key or of the terminal.
+/// An event of the keyboard or of the terminal.
 enum ScreenEvent {
     Quit,
     Redraw,
@@ -62,7 +63,7 @@ pub async fn run_screen(
     run_event_loop(store, interval, signals, &mut terminal).await
 }
 
-/// Restores the terminal and the log level on drop. Meanwhile the log is off if it would be written across the screen.
+/// Switches the log off while it would be written across the screen; restores terminal and log level on drop.
 struct TerminalGuard(log::LevelFilter);
 
 impl TerminalGuard {
@@ -91,13 +92,13 @@ async fn run_event_loop(
     let mut keys = spawn_key_reader();
     let mut state =
         ScreenState { interval, error: Some("connecting to the store".to_owned()), ..ScreenState::default() };
-    let mut show = |state: &ScreenState, config: &Config| {
+    let mut draw_screen = |state: &ScreenState, config: &Config| {
         let drawn = terminal.draw(|frame| draw(frame, state, config));
         drawn.map(drop).map_err(|cause| terminal_error("cannot draw on the terminal", cause))
     };
-    show(&state, &store.config)?;
+    draw_screen(&state, &store.config)?;
     loop {
-        let watch = Clock::System.stopwatch();
+        let poll_stopwatch = Clock::System.stopwatch();
         let status = tokio::select! {
             status = store.read_status(MonitorView::Screen) => status?,
             () = signals.recv() => return Ok(()),
@@ -106,9 +107,9 @@ async fn run_event_loop(
         let delay = poll_delay(interval, status.is_err());
         state.apply_poll_result(status);
         loop {
-            show(&state, &store.config)?;
+            draw_screen(&state, &store.config)?;
             tokio::select! {
-                () = clock::sleep(delay.saturating_sub(watch.elapsed())) => break,
+                () = clock::sleep(delay.saturating_sub(poll_stopwatch.elapsed())) => break,
                 () = signals.recv() => return Ok(()),
                 event = keys.recv() => match event {
                     Some(ScreenEvent::Redraw) => {}
@@ -119,7 +120,7 @@ async fn run_event_loop(
     }
 }
 
-/// Waits for a key that ends the screen; a poll may take as long as the store does not respond.
+/// Waits for a key that ends the screen, so that the key works while a poll waits for the store.
 async fn wait_for_quit(keys: &mut mpsc::Receiver<ScreenEvent>) {
     while let Some(ScreenEvent::Redraw) = keys.recv().await {}
 }
@@ -128,7 +129,7 @@ fn terminal_error(message: &str, cause: std::io::Error) -> Error {
     Error::with_source(ErrorKind::Unavailable, message, cause)
 }
 
-/// Reads keys on a thread of its own, because reading blocks; the thread ends soon after the receiver is dropped.
+/// Reads keys on a separate thread, because reading blocks; the thread ends soon after the receiver is dropped.
 fn spawn_key_reader() -> mpsc::Receiver<ScreenEvent> {
     let (sender, receiver) = mpsc::channel(8);
     std::thread::spawn(move || {
@@ -165,7 +166,7 @@ impl ScreenState {
         match status {
             Ok(overview) => {
                 let previous = std::mem::replace(&mut self.overview, overview).report;
-                // The initial state is not a report, so the first poll has no rate.
+                // Before the first poll there is no report, so the first poll has no rate.
                 self.previous_report = (previous.as_of > Timestamp::UNIX_EPOCH).then_some(previous);
                 self.error = None;
             }
@@ -173,7 +174,7 @@ impl ScreenState {
         }
     }
 
-    /// Returns the rate per second since the previous poll; none at the first poll.
+    /// Returns the rate of a count per second since the previous poll; `None` at the first poll.
     fn rate(&self, count: impl Fn(&Report) -> u64) -> Option<f64> {
         let (current, previous) = (&self.overview.report, self.previous_report.as_ref()?);
         let seconds = (current.as_of - previous.as_of).as_seconds_f64();
@@ -183,18 +184,14 @@ impl ScreenState {
 
 fn draw(frame: &mut Frame<'_>, state: &ScreenState, config: &Config) {
     let providers = provider_rows(state, config);
-    let height = u16::try_from(providers.len() + 3).unwrap_or(u16::MAX);
-    let [head, counters, middle, failures] = Layout::vertical([
-        Constraint::Length(1),
-        Constraint::Length(8),
-        Constraint::Length(height.min(14)),
-        Constraint::Min(4),
-    ])
-    .areas(frame.area());
-    frame.render_widget(header_line(state), head);
-    draw_counters(frame, state, counters);
-    draw_providers(frame, providers, middle);
-    draw_failures(frame, state, config, failures);
+    let providers_height = u16::try_from(providers.len() + 3).unwrap_or(u16::MAX);
+    let heights = [Length(1), Length(8), Length(providers_height.min(14)), Min(4)];
+    let [header_area, counters_area, providers_area, failures_area] =
+        Layout::vertical(heights).areas(frame.area());
+    frame.render_widget(header_line(state), header_area);
+    draw_counters(frame, state, counters_area);
+    draw_providers(frame, providers, providers_area);
+    draw_failures(frame, state, config, failures_area);
 }
 
 fn header_line(state: &ScreenState) -> Paragraph<'_> {
@@ -215,23 +212,19 @@ fn header_line(state: &ScreenState) -> Paragraph<'_> {
 fn draw_counters(frame: &mut Frame<'_>, state: &ScreenState, area: Rect) {
     let report = &state.overview.report;
     let totals = &report.totals;
-    let rate = |count: fn(&Report) -> u64| {
-        let rate = state.rate(count);
-        rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}/s"))
-    };
+    let rate = |count: fn(&Report) -> u64| or_dash(state.rate(count).map(|rate| format!("{rate:.1}/s")));
     let backlog = match state.overview.oldest_due_at {
         Some(due_at) => format!("oldest due {} ago", format_age(due_at, report.as_of)),
         None => "none overdue".to_owned(),
     };
-    let mean = state.overview.mean_seconds();
-    let mean = mean.map_or_else(|| "-".to_owned(), |mean| format!("{mean:.4} s per call"));
+    let mean_time = or_dash(state.overview.mean_seconds().map(|mean| format!("{mean:.4} s per call")));
     let rows = [
         ("accepted", report.messages, rate(|report| report.messages)),
         ("waiting", totals.waiting, backlog),
         ("sent", totals.sent, rate(|report| report.totals.sent + report.totals.delivered)),
         ("delivered", totals.delivered, rate(|report| report.totals.delivered)),
         ("failed", totals.failed_sum(), rate(|report| report.totals.failed_sum())),
-        ("unknown", totals.unknown, mean),
+        ("unknown", totals.unknown, mean_time),
     ];
     let rows = rows.map(|(name, count, remark)| {
         let style = match name {
@@ -240,34 +233,33 @@ fn draw_counters(frame: &mut Frame<'_>, state: &ScreenState, area: Rect) {
         };
         Row::new([name.to_owned(), count.to_string(), remark]).style(style)
     });
-    let widths = [Constraint::Length(10), Constraint::Length(12), Constraint::Min(20)];
+    let widths = [Length(10), Length(12), Min(20)];
     frame.render_widget(Table::new(rows, widths).block(Block::bordered().title(" messages ")), area);
 }
 
 /// Returns the columns of each provider: name, circuit breaker, attempts, failures, mean call time.
 fn provider_rows(state: &ScreenState, config: &Config) -> Vec<[String; 5]> {
     let report = &state.overview.report;
-    let mut names: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
-    let reported = report.providers.iter().map(|row| row.name.as_str());
-    for name in reported {
-        if !names.contains(&name) {
-            names.push(name);
+    let configured = config.providers.iter().map(|provider| provider.name.as_str());
+    let mut provider_names: Vec<&str> = configured.collect();
+    for reported in &report.providers {
+        if !provider_names.contains(&reported.name.as_str()) {
+            provider_names.push(&reported.name);
         }
     }
-    let empty = ProviderReportRow::default();
-    let row = |name: &str| {
-        let reported = report.providers.iter().find(|row| row.name == name).unwrap_or(&empty);
+    let empty_row = ProviderReportRow::default();
+    let provider_row = |name: &str| {
+        let reported = report.providers.iter().find(|row| row.name == name).unwrap_or(&empty_row);
         let health = state.overview.provider_health.iter().find(|health| health.provider.as_str() == name);
-        let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         [
             name.to_owned(),
             health.map_or_else(|| CLOSED.to_owned(), |health| format_circuit(health, report.as_of)),
             reported.attempts().to_string(),
-            or_dash(reported.fault_percent().map(|percent| format!("{percent:.1} %"))),
+            format_percent(reported.fault_percent()),
             or_dash(reported.mean_seconds().map(|mean| format!("{mean:.4} s"))),
         ]
     };
-    names.into_iter().map(row).collect()
+    provider_names.into_iter().map(provider_row).collect()
 }
 
 fn format_circuit(health: &SharedHealth, now: Timestamp) -> String {
@@ -290,13 +282,7 @@ fn draw_providers(frame: &mut Frame<'_>, rows: Vec<[String; 5]>, area: Rect) {
         });
         Row::new(cells.collect::<Vec<_>>())
     });
-    let widths = [
-        Constraint::Length(20),
-        Constraint::Min(24),
-        Constraint::Length(12),
-        Constraint::Length(9),
-        Constraint::Length(11),
-    ];
+    let widths = [Length(20), Min(24), Length(12), Length(9), Length(11)];
     let head = Row::new(["provider", "circuit", "attempts", "failures", "mean time"]);
     let table = Table::new(rows, widths).header(head.style(Style::new().add_modifier(Modifier::DIM)));
     frame.render_widget(table.block(Block::bordered().title(" providers ")), area);
@@ -312,15 +298,9 @@ fn draw_failures(frame: &mut Frame<'_>, state: &ScreenState, config: &Config, ar
             failure.reason.clone(),
         ])
     });
-    let widths = [
-        Constraint::Length(9),
-        Constraint::Length(10),
-        Constraint::Length(18),
-        Constraint::Length(18),
-        Constraint::Min(10),
-    ];
-    let title = " recent failures ";
-    frame.render_widget(Table::new(rows, widths).block(Block::bordered().title(title)), area);
+    let widths = [Length(9), Length(10), Length(18), Length(18), Min(10)];
+    let block = Block::bordered().title(" recent failures ");
+    frame.render_widget(Table::new(rows, widths).block(block), area);
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ async fn a_configured_public_url_is_kept() {
 
 #[test]
 fn concurrency_0_does_not_override_the_configuration() {
-    let overrides_with = |concurrency| overrides(&ServeArgs { listen: None, concurrency });
+    let overrides_with = |concurrency| config_overrides(&ServeArgs { listen: None, concurrency });
     assert_eq!(overrides_with(Some(0)), []);
     assert_eq!(overrides_with(Some(7)), [("work.concurrency", "7".to_owned())]);
 }

@@ -109,6 +109,8 @@ impl SimulationEnvironment {
     pub fn receipt_counts(&self) -> (u64, u64) {
         let (mut expected, mut received) = (0, 0);
         for sender in &self.senders {
+            let providers = sender.providers().iter();
+            expected += providers.map(|provider| provider.adapter().expected_receipt_count()).sum::<u64>();
             received += sender.metrics.receipt_count();
         }
         (expected, received)

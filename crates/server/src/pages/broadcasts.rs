@@ -1,14 +1,19 @@
 //! `/broadcasts` and `/broadcasts/{id}`: broadcasts with their counts, read from the store.
 //!
-//! Shows counts and the body, no address.
+//! The pages show counts and the message body, but no address.
+
+use std::sync::Arc;
 
 use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 
 use super::format;
-use super::layout::PageLayout;
+use super::layout::{self, IdPath, PageLayout, PageResult};
+use super::report_cache::ReportCache;
 use crate::{cursor, form};
 use postrider_core::broadcast::{Broadcast, BroadcastCounts, BroadcastId};
-use postrider_core::error::Result;
 use postrider_engine::gateway::Gateway;
 
 /// Broadcasts on one page.
@@ -17,10 +22,10 @@ const PAGE_BROADCASTS: usize = 25;
 /// The page at `/broadcasts`.
 #[derive(Template)]
 #[template(path = "broadcasts.html", whitespace = "minimize")]
-pub(super) struct BroadcastListPage {
+struct BroadcastListPage {
     layout: PageLayout,
     rows: Vec<BroadcastRow>,
-    /// Set on all pages but the first one.
+    /// Set on every page except the first.
     has_newer: bool,
     /// Cursor of the next page.
     next: Option<String>,
@@ -40,7 +45,7 @@ struct BroadcastRow {
 /// The page at `/broadcasts/{id}`.
 #[derive(Template)]
 #[template(path = "broadcast.html", whitespace = "minimize")]
-pub(super) struct BroadcastPage {
+struct BroadcastPage {
     layout: PageLayout,
     id: String,
     created: String,
@@ -53,11 +58,11 @@ pub(super) struct BroadcastPage {
     opened_ratio: String,
     users: Vec<BroadcastCount>,
     messages: Vec<BroadcastCount>,
-    /// Path of the list of its messages.
+    /// Path of the usage page with the messages of the day of the broadcast.
     messages_path: String,
 }
 
-/// A count with its meaning.
+/// A count of users or messages, with its meaning.
 struct BroadcastCount {
     name: &'static str,
     /// CSS class of the state mark; empty for none.
@@ -66,30 +71,46 @@ struct BroadcastCount {
     meaning: &'static str,
 }
 
-impl BroadcastCount {
-    fn new(name: &'static str, css_class: &'static str, count: u64, meaning: &'static str) -> Self {
-        Self { name, css_class, count: format::count(count), meaning }
-    }
-}
-
-/// Builds the list for a query string; an invalid cursor shows the first page.
+/// Handles `GET /broadcasts`. An invalid cursor shows the first page.
 pub(super) async fn broadcast_list(
-    gateway: &Gateway,
-    layout: PageLayout,
-    query: &str,
-) -> Result<BroadcastListPage> {
-    let before = form::field(query.as_bytes(), "cursor").ok();
-    let before = before.and_then(|text| cursor::parse(&text).ok());
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    uri: Uri,
+) -> PageResult {
+    let typed_cursor = form::field(uri.query().unwrap_or_default().as_bytes(), "cursor").ok();
+    let before = typed_cursor.and_then(|typed| cursor::parse(&typed).ok());
     let mut broadcasts = gateway.store.broadcasts(before, PAGE_BROADCASTS + 1).await?;
     let has_older = broadcasts.len() > PAGE_BROADCASTS;
     broadcasts.truncate(PAGE_BROADCASTS);
-    let last = broadcasts.last().filter(|_| has_older);
-    Ok(BroadcastListPage {
-        layout,
-        next: last.map(|last| cursor::encode(last.number)),
+    let last_shown = broadcasts.last().filter(|_| has_older);
+    let page = BroadcastListPage {
+        layout: reports.layout(&gateway, "Broadcasts").await,
+        next: last_shown.map(|broadcast| cursor::encode(broadcast.number)),
         has_newer: before.is_some(),
-        rows: broadcasts.iter().map(|broadcast| BroadcastRow::new(gateway, broadcast)).collect(),
-    })
+        rows: broadcasts.iter().map(|broadcast| BroadcastRow::new(&gateway, broadcast)).collect(),
+    };
+    Ok(layout::render_page(StatusCode::OK, &page)?)
+}
+
+/// Handles `GET /broadcasts/{id}`.
+pub(super) async fn broadcast_page(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    id: IdPath,
+) -> PageResult {
+    let stored = match layout::parse_id::<BroadcastId>(id) {
+        Some(id) => gateway.store.broadcast(id).await?,
+        None => None,
+    };
+    let Some((broadcast, counts)) = stored else {
+        return Ok(layout::error_page(
+            StatusCode::NOT_FOUND,
+            "Broadcast not found",
+            "It may have been pruned, or its id is incomplete. See the list of broadcasts.",
+        ));
+    };
+    let layout = reports.layout(&gateway, "Broadcast").await;
+    Ok(layout::render_page(StatusCode::OK, &BroadcastPage::new(&gateway, layout, broadcast, &counts))?)
 }
 
 impl BroadcastRow {
@@ -106,20 +127,8 @@ impl BroadcastRow {
     }
 }
 
-/// Builds the page of one broadcast; `None` if it does not exist.
-pub(super) async fn broadcast_page(
-    gateway: &Gateway,
-    layout: PageLayout,
-    id: BroadcastId,
-) -> Result<Option<BroadcastPage>> {
-    let broadcast_and_counts = gateway.store.broadcast(id).await?;
-    Ok(broadcast_and_counts
-        .map(|(broadcast, counts)| BroadcastPage::new(gateway, layout, broadcast, &counts)))
-}
-
 impl BroadcastPage {
     fn new(gateway: &Gateway, layout: PageLayout, broadcast: Broadcast, counts: &BroadcastCounts) -> Self {
-        let or_dash = |ratio: Option<String>| ratio.unwrap_or_else(|| format::NOT_AVAILABLE.to_owned());
         Self {
             layout,
             id: broadcast.id.to_string(),
@@ -128,8 +137,8 @@ impl BroadcastPage {
             audience: audience_text(&broadcast),
             is_fanned_out: broadcast.is_fanned_out,
             progress: progress_text(gateway, &broadcast),
-            received_ratio: or_dash(counts.received_ratio()),
-            opened_ratio: or_dash(counts.opened_ratio()),
+            received_ratio: format::or_dash(counts.received_ratio()),
+            opened_ratio: format::or_dash(counts.opened_ratio()),
             users: user_counts(&broadcast, counts),
             messages: message_counts(counts),
             messages_path: format!("/usage?since={0}&until={0}", broadcast.created_at.format("%Y-%m-%d")),
@@ -139,23 +148,14 @@ impl BroadcastPage {
 }
 
 fn user_counts(broadcast: &Broadcast, counts: &BroadcastCounts) -> Vec<BroadcastCount> {
-    let pruned = broadcast.messages.saturating_sub(counts.messages);
+    let (unreachable, refused) = (broadcast.unreachable, broadcast.refused);
     let mut users = vec![
         BroadcastCount::new("users", "", broadcast.users, "in the audience"),
         BroadcastCount::new("sent", "sent", counts.messages, "with a message"),
-        BroadcastCount::new(
-            "unreachable",
-            "failed",
-            broadcast.unreachable,
-            "without an address on the channel",
-        ),
-        BroadcastCount::new(
-            "refused",
-            "failed",
-            broadcast.refused,
-            "inactive, opted out, or over their message limit",
-        ),
+        BroadcastCount::new("unreachable", "failed", unreachable, "without an address on the channel"),
+        BroadcastCount::new("refused", "failed", refused, "inactive, opted out, or over their message limit"),
     ];
+    let pruned = broadcast.messages.saturating_sub(counts.messages);
     if pruned > 0 {
         users.push(BroadcastCount::new("pruned", "", pruned, "whose message was deleted because of its age"));
     }
@@ -163,18 +163,20 @@ fn user_counts(broadcast: &Broadcast, counts: &BroadcastCounts) -> Vec<Broadcast
 }
 
 fn message_counts(counts: &BroadcastCounts) -> Vec<BroadcastCount> {
+    let unconfirmed = counts.unconfirmed;
     vec![
         BroadcastCount::new("received", "delivered", counts.received, "arrived"),
         BroadcastCount::new("opened", "delivered", counts.opened, "received and opened"),
-        BroadcastCount::new(
-            "unconfirmed",
-            "sent",
-            counts.unconfirmed,
-            "accepted by a provider, no receipt yet",
-        ),
+        BroadcastCount::new("unconfirmed", "sent", unconfirmed, "accepted by a provider, no receipt yet"),
         BroadcastCount::new("waiting", "waiting", counts.waiting, "not sent yet"),
         BroadcastCount::new("failed", "failed", counts.failed, "will not arrive"),
     ]
+}
+
+impl BroadcastCount {
+    fn new(name: &'static str, css_class: &'static str, count: u64, meaning: &'static str) -> Self {
+        Self { name, css_class, count: format::count(count), meaning }
+    }
 }
 
 fn audience_text(broadcast: &Broadcast) -> &'static str {
@@ -186,11 +188,11 @@ fn progress_text(gateway: &Gateway, broadcast: &Broadcast) -> String {
     if broadcast.is_fanned_out {
         return "finished".to_owned();
     }
-    let done = broadcast.messages + broadcast.unreachable + broadcast.refused;
-    let (done, users) = (format::count(done), format::count(broadcast.users));
+    let processed_users = broadcast.messages + broadcast.unreachable + broadcast.refused;
+    let (processed, users) = (format::count(processed_users), format::count(broadcast.users));
     let blocked = match gateway.route(broadcast.channel.as_str()) {
         Some(_) => "",
         None => ", waiting for a configuration that has the channel",
     };
-    format!("{done} of {users} users{blocked}")
+    format!("{processed} of {users} users{blocked}")
 }

@@ -6,23 +6,24 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Display;
+
 use postrider_core::address::mask_address;
 use postrider_core::clock::Timestamp;
 
-/// Shown for a number that cannot be computed, such as a percentage of zero.
+/// Shown for an unknown value, and for a number that cannot be computed, such as a percentage of zero.
 pub(super) const NOT_AVAILABLE: &str = "–";
 
-/// Formats a count with commas between thousands.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+/// Formats a value, or [`NOT_AVAILABLE`] if there is none.
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| NOT_AVAILABLE.to_owned(), |value| value.to_string())
+}
+
+/// Formats an unsigned integer with commas between thousands.
+pub(super) fn count(count: impl Display + Copy) -> String {
+    let digits = count.to_string();
+    let thousands = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    thousands.collect::<Vec<_>>().join(",")
 }
 
 /// Formats a percentage with one decimal; a value close to 0 or 100 is never shown as 0 or 100.
@@ -35,12 +36,12 @@ pub(super) fn percent(percent: Option<f64>) -> String {
     }
 }
 
-/// Formats a time to the second, without its zone.
+/// Formats a time to the second, in UTC without the zone.
 pub(super) fn time(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Formats a time to the millisecond.
+/// Formats a time to the millisecond, in UTC without the zone.
 pub(super) fn time_ms(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
 }
@@ -56,7 +57,7 @@ pub(super) fn duration(millis: u64) -> String {
     }
 }
 
-/// Formats the upper bound of the bucket of a percentile.
+/// Formats a percentile of durations, which is the upper bound of a histogram bucket.
 pub(super) fn percentile(millis: Option<u64>, largest_bucket_bound: u64) -> String {
     match millis {
         None => NOT_AVAILABLE.to_owned(),
@@ -82,13 +83,8 @@ pub(super) fn body_preview(body: &str) -> String {
 
 fn shorten(body: &str, chars_max: usize) -> String {
     let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= chars_max {
-        return line;
+    match line.char_indices().nth(chars_max) {
+        None => line,
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
     }
-    format!("{}…", char_prefix(&line, chars_max).trim_end())
-}
-
-fn char_prefix(text: &str, chars: usize) -> &str {
-    let end = text.char_indices().nth(chars).map_or(text.len(), |(end, _)| end);
-    text.get(..end).unwrap_or(text)
 }

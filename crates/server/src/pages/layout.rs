@@ -1,20 +1,26 @@
-//! The common parts of all pages: title, header counters, the test mode banner, security headers, error pages.
+//! The common parts of all pages: title, header counters, the test mode banner, security headers, error pages, forms.
 //!
-//! Browsers and proxies do not store pages, and pages load nothing from elsewhere. Only the operator's pages run a script,
-//! which replaces numbers by newer ones.
+//! Browsers and proxies do not store pages, and pages load nothing from other hosts. Only the operator's pages run a
+//! script, which updates the numbers.
+
+use std::str::FromStr;
 
 use askama::Template;
 use axum::body::{Body, Bytes};
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, RETRY_AFTER,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 
 use super::format;
+use crate::body;
 use postrider_core::error::{Error, ErrorKind};
 use postrider_core::report::Report;
+use postrider_engine::gateway::Gateway;
 
 /// Content security policy of a page: the stylesheet, the empty favicon, and forms to this gateway.
 const PAGE_CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
@@ -24,7 +30,7 @@ const PAGE_CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' dat
 const OPERATOR_CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; \
                             connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// `Retry-After` of pages while the store is unavailable, in seconds.
+/// `Retry-After` of the error page while the store is unavailable, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
 
 /// The stylesheet.
@@ -47,7 +53,7 @@ pub(crate) struct PageLayout {
     pub version: &'static str,
     /// Counters in the header, if there is a report.
     pub summary: Option<ReportSummary>,
-    /// Set if the script runs on this page and updates its numbers.
+    /// Set if the script updates the numbers of the page.
     pub is_live: bool,
     /// Reload interval and URL for browsers without scripts.
     pub reload: Option<&'static str>,
@@ -87,19 +93,18 @@ impl PageLayout {
             reload: None,
         }
     }
-
-    /// Returns the layout of an operator's page.
-    pub(super) fn new_live(title: impl Into<String>, test_mode: bool, report: Option<&Report>) -> Self {
-        Self { is_live: true, ..Self::new(title, test_mode, report) }
-    }
 }
 
 impl ReportSummary {
     /// Returns the counters of a report.
     pub(super) fn of(report: &Report) -> Self {
         let totals = &report.totals;
-        let counter =
-            |name, search, number, meaning| Counter { name, count: format::count(number), meaning, search };
+        let counter = |name, search, count: u64, meaning| Counter {
+            name,
+            count: format::count(count),
+            meaning,
+            search,
+        };
         Self {
             as_of: format::time(report.as_of),
             counters: [
@@ -130,21 +135,14 @@ struct ErrorPage<'a> {
 
 /// Adds the headers of all pages.
 pub(super) fn html_page(status: StatusCode, html: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::from(html));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.reserve(6);
-    let values: [(HeaderName, &'static str); 5] = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, PAGE_CSP),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-        (CACHE_CONTROL, "no-store"),
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_CSP)),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    for (name, value) in values {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
+    (status, headers, html).into_response()
 }
 
 /// Renders an operator's page. Browsers must send the origin of its forms, which `no-referrer` would suppress.
@@ -178,6 +176,17 @@ pub(super) fn error_page(status: StatusCode, heading: &str, message: &str) -> Re
     })
 }
 
+/// An id in the path of a request, not parsed yet.
+pub(super) type IdPath = Result<Path<String>, PathRejection>;
+
+/// Parses the id in the path; `None` if it is not an id.
+pub(super) fn parse_id<T: FromStr>(path: IdPath) -> Option<T> {
+    path.ok().and_then(|Path(id)| id.parse().ok())
+}
+
+/// A page, or the error that is shown as an error page.
+pub(super) type PageResult = Result<Response<Body>, PageError>;
+
 /// An error of a page, which is shown as an error page.
 pub(super) struct PageError(Error);
 
@@ -194,19 +203,17 @@ impl IntoResponse for PageError {
 }
 
 /// Logs an internal error with its causes and returns its error page.
-pub(super) fn failure_page(error: &Error) -> Response<Body> {
+fn failure_page(error: &Error) -> Response<Body> {
     log::error!("cannot render page: error={}", error.chain());
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Usage => {
-            let mut response = error_page(
+            let page = error_page(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The store is unavailable",
-                "This page cannot be shown now. Accepted messages are safe. Try again in a moment; \
-                 `console check` says what is wrong and what to do.",
+                "This page cannot be shown now. Accepted messages are safe. Try again in a few seconds; \
+                 `console check` shows what is wrong and what to do.",
             );
-            let headers = response.headers_mut();
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
-            response
+            ([(RETRY_AFTER, RETRY_AFTER_SECONDS)], page).into_response()
         }
         ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Internal => error_page(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -214,6 +221,16 @@ pub(super) fn failure_page(error: &Error) -> Response<Body> {
             "This page cannot be shown. Accepted messages are safe. The server log contains the cause.",
         ),
     }
+}
+
+/// Reads the body of a form, or returns the error page.
+pub(super) async fn read_form(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    content: Body,
+) -> Result<Bytes, Response<Body>> {
+    let form = body::read(headers, content, &gateway.config.limits).await;
+    form.map_err(|error| error_page(error.status(), "The form cannot be read", &error.message()))
 }
 
 /// Returns the stylesheet.
@@ -226,11 +243,11 @@ pub(super) fn script() -> Response<Body> {
     asset(SCRIPT, "text/javascript; charset=utf-8")
 }
 
-fn asset(text: &'static str, content_type: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(ASSET_CACHE_CONTROL));
-    response
+fn asset(content: &'static str, content_type: &'static str) -> Response<Body> {
+    let headers = [
+        (CONTENT_TYPE, content_type),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, ASSET_CACHE_CONTROL),
+    ];
+    (headers, content).into_response()
 }

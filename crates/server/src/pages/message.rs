@@ -1,15 +1,22 @@
 //! The timeline of one message: its text, the state of each delivery, and every attempt.
 //!
-//! Read from the store, in order of time, with the next step of each delivery as text.
+//! The page reads the store. Timeline entries are in order of time; each delivery says its next step.
+
+use std::sync::Arc;
 
 use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
 
 use super::format;
-use super::layout::PageLayout;
+use super::layout::{self, IdPath, PageLayout, PageResult};
+use super::report_cache::ReportCache;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryState;
+use postrider_core::id::MessageId;
 use postrider_core::message::{Delivery, Message, RecordedAttempt};
-use postrider_core::report::Report;
+use postrider_engine::gateway::Gateway;
 
 /// The page at `/messages/{id}`.
 #[derive(Template)]
@@ -38,13 +45,14 @@ struct DeliveryTimeline {
     provider: String,
     reference: Option<String>,
     expires: String,
-    entries: Vec<TimelineEntry>,
+    timeline: Vec<TimelineEntry>,
 }
 
 /// One row of the timeline.
+#[derive(Default)]
 struct TimelineEntry {
     at: String,
-    what: String,
+    event: String,
     /// CSS class of the state mark.
     css_class: &'static str,
     provider: String,
@@ -53,17 +61,33 @@ struct TimelineEntry {
     duration: String,
 }
 
+/// Handles `GET /messages/{id}`.
+pub(super) async fn message_page(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    id: IdPath,
+) -> PageResult {
+    let stored = match layout::parse_id::<MessageId>(id) {
+        Some(id) => gateway.store.find_message(id).await?,
+        None => None,
+    };
+    let Some(message) = stored else {
+        return Ok(layout::error_page(
+            StatusCode::NOT_FOUND,
+            "Message not found",
+            "It may have been pruned, or its id is incomplete. Search for the number it went to.",
+        ));
+    };
+    let layout = reports.layout(&gateway, "Message").await;
+    let page = MessagePage::new(layout, &message, gateway.config.mask_numbers, gateway.clock.now());
+    Ok(layout::render_page(StatusCode::OK, &page)?)
+}
+
 impl MessagePage {
     /// Builds the page as of `now`.
-    pub(super) fn new(
-        message: &Message,
-        report: Option<&Report>,
-        test_mode: bool,
-        mask: bool,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(layout: PageLayout, message: &Message, mask: bool, now: Timestamp) -> Self {
         Self {
-            layout: PageLayout::new("Message", test_mode, report),
+            layout,
             id: message.id.to_string(),
             subject: message.subject.clone(),
             body: message.body.clone(),
@@ -97,10 +121,10 @@ impl DeliveryTimeline {
             parts: delivery.parts,
             rounds: delivery.round,
             tries: delivery.tries,
-            provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
+            provider: format::or_dash(provider),
             reference: delivery.reference.clone(),
             expires: format::time(delivery.expires_at),
-            entries: timeline_entries(delivery, accepted_at, mask),
+            timeline: timeline_entries(delivery, accepted_at, mask),
         }
     }
 }
@@ -108,12 +132,12 @@ impl DeliveryTimeline {
 fn timeline_entries(delivery: &Delivery, accepted_at: Timestamp, mask: bool) -> Vec<TimelineEntry> {
     let accepted = TimelineEntry::without_details(accepted_at, "accepted and stored", "accepted");
     let attempts = delivery.attempts.iter().map(|attempt| TimelineEntry::from_attempt(attempt, mask));
-    let end = final_entry(&delivery.state);
+    let final_state = final_entry(&delivery.state);
     let opened = delivery.opened_at.map(|at| TimelineEntry {
         provider: delivery.provider.as_ref().map(ToString::to_string).unwrap_or_default(),
         ..TimelineEntry::without_details(at, "receipt: opened", "delivered")
     });
-    std::iter::once(accepted).chain(attempts).chain(end).chain(opened).collect()
+    std::iter::once(accepted).chain(attempts).chain(final_state).chain(opened).collect()
 }
 
 /// Returns the entry of the final state, unless an attempt already shows it.
@@ -135,16 +159,8 @@ fn final_entry(state: &DeliveryState) -> Option<TimelineEntry> {
 }
 
 impl TimelineEntry {
-    fn without_details(at: Timestamp, what: impl Into<String>, css_class: &'static str) -> Self {
-        Self {
-            at: format::time_ms(at),
-            what: what.into(),
-            css_class,
-            provider: String::new(),
-            code: String::new(),
-            reason: String::new(),
-            duration: String::new(),
-        }
+    fn without_details(at: Timestamp, event: impl Into<String>, css_class: &'static str) -> Self {
+        Self { at: format::time_ms(at), event: event.into(), css_class, ..Self::default() }
     }
 
     fn from_attempt(attempt: &RecordedAttempt, mask: bool) -> Self {
@@ -155,8 +171,9 @@ impl TimelineEntry {
             "unknown" => "unknown",
             _ => "waiting",
         };
-        let to = attempt.address.as_deref();
-        let to = to.map_or_else(String::new, |to| format!(", to {}", format::address(to, mask)));
+        let address = attempt.address.as_deref();
+        let to =
+            address.map(|address| format!(", to {}", format::address(address, mask))).unwrap_or_default();
         Self {
             provider: provider.map_or_else(|| "unknown".to_owned(), ToString::to_string),
             code: attempt.code.clone().unwrap_or_default(),

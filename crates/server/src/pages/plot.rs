@@ -1,242 +1,182 @@
 //! Messages per hour as stacked bars in SVG, drawn at two widths.
 //!
-//! Colours are class names, so that the stylesheet sets them for light and dark mode and no inline style is needed. The
-//! layers are painted over each other from back to front, all starting at the zero line.
+//! The template `hourly_plot.svg` writes the SVG element. Colours are class names, so that the stylesheet sets them for
+//! light and dark mode and no inline style is needed. Positions are SVG user units from the top left corner. The library
+//! plotters was replaced, because its SVG backend writes no class names, titles or descriptions.
 
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Write as _;
+
+use askama::Template;
 use chrono::{DurationRound, TimeDelta, Timelike};
-use plotters::backend::SVGBackend;
-use plotters::chart::ChartBuilder;
-use plotters::coord::combinators::BindKeyPoints;
-use plotters::drawing::IntoDrawingArea;
-use plotters::element::Polygon;
-use plotters::style::{Color, IntoFont, RGBColor, TRANSPARENT, TextStyle};
 
 use super::format;
 use postrider_core::clock::Timestamp;
-use postrider_core::report::HourReportRow;
+use postrider_core::report::{HourReportRow, percent};
 
 /// Number of hours in the plot.
-const HOURS: usize = 48;
+const HOURS: u32 = 48;
 
-/// Width of an hour in plot units; a bar takes eight of ten.
-const HOUR_UNITS: i32 = 10;
+/// Width between the left edge and the bars, which holds the labels of the count axis.
+const LEFT: u32 = 68;
 
-/// Placeholder colours: the backend writes colours only, and [`CLASSES`] replaces them.
-const INK: RGBColor = RGBColor(1, 0, 0);
-const GRID: RGBColor = RGBColor(2, 0, 0);
-const SENT: RGBColor = RGBColor(3, 0, 0);
-const WAITING: RGBColor = RGBColor(4, 0, 0);
-const FAILED: RGBColor = RGBColor(5, 0, 0);
+/// Width between the bars and the right edge, which holds half of an hour label.
+const RIGHT_MARGIN: u32 = 18;
 
-/// Font size: the backend divides it by 1.24, which gives the 12 units of the stylesheet.
-const FONT_SIZE: f64 = 12.0 * 1.24;
+/// Height between the top edge and the bars, which holds the title of the count axis.
+const TOP: u32 = 26;
 
-/// Replacements in the output of the backend.
-const CLASSES: [(&str, &str); 8] = [
-    (" opacity=\"1\"", ""),
-    (" font-family=\"sans-serif\" font-size=\"12\"", ""),
-    ("fill=\"#010000\"", "class=\"ink\""),
-    ("stroke=\"#010000\"", "class=\"axis\""),
-    ("stroke=\"#020000\"", "class=\"grid\""),
-    ("fill=\"#030000\"", "class=\"sent\""),
-    ("fill=\"#040000\"", "class=\"waiting\""),
-    ("fill=\"#050000\"", "class=\"failed\""),
-];
+/// Height between the bars and the bottom edge, which holds the labels of the hour axis.
+const BOTTOM_MARGIN: u32 = 28;
+
+/// Minimum height of a bar segment, so that one failure among thousands of deliveries is visible.
+const SEGMENT_HEIGHT_MIN: f64 = 1.0;
 
 /// Size of a plot and hours between two labels.
 pub(super) struct PlotSize {
-    width: u32,
-    height: u32,
-    label_every: u32,
+    /// Part of the element ids, which must be unique in the page.
+    name: &'static str,
+    hour_width: u32,
+    bar_width: u32,
+    bar_height_max: u32,
+    hours_per_label: u32,
 }
-
-/// Width of margins and labels. The rest of a plot's width is a multiple of 48, so that all gaps are equal.
-const MARGINS_WIDTH: u32 = 8 + 52 + 16;
 
 /// For screens wider than a phone.
-pub(super) const WIDE: PlotSize = PlotSize { width: 960 + MARGINS_WIDTH, height: 240, label_every: 6 };
+pub(super) const WIDE: PlotSize =
+    PlotSize { name: "wide", hour_width: 20, bar_width: 16, bar_height_max: 200, hours_per_label: 6 };
 
 /// For a phone.
-pub(super) const NARROW: PlotSize = PlotSize { width: 288 + MARGINS_WIDTH, height: 220, label_every: 12 };
+pub(super) const NARROW: PlotSize =
+    PlotSize { name: "narrow", hour_width: 6, bar_width: 4, bar_height_max: 180, hours_per_label: 12 };
 
-/// The last 48 hours with their deliveries, including hours without any.
+/// The last 48 hours with their counts of deliveries, in order of time, including hours without deliveries.
+pub(super) struct HourlyCounts(Vec<HourReportRow>);
+
+/// The plot as an SVG element.
+#[derive(Template)]
+#[template(path = "hourly_plot.svg", whitespace = "minimize")]
 pub(super) struct HourlyPlot {
-    first: Timestamp,
-    rows: Vec<HourReportRow>,
+    name: &'static str,
+    /// Text for screen readers.
+    description: String,
+    width: u32,
+    height: u32,
+    left: u32,
+    right: u32,
+    top: u32,
+    bottom: u32,
+    /// Vertical position and text of each label of the count axis.
+    count_labels: Vec<(f64, String)>,
+    hour_labels: Vec<HourLabel>,
+    /// CSS class of each state and the path of its bar segments.
+    bar_paths: [(&'static str, String); 3],
 }
 
-impl HourlyPlot {
+/// A label of the hour axis.
+struct HourLabel {
+    x: u32,
+    /// The day at midnight UTC, else the time.
+    text: String,
+    is_midnight: bool,
+}
+
+impl HourlyCounts {
     /// Returns the 48 hours that end with the hour of `as_of`.
-    pub(super) fn until(as_of: Timestamp, counted: &[HourReportRow]) -> Self {
-        let hour = as_of.duration_trunc(TimeDelta::hours(1)).unwrap_or(as_of);
-        let first = hour - TimeDelta::hours(47);
-        let mut rows = vec![HourReportRow::default(); HOURS];
-        for row in counted {
-            let index = usize::try_from((row.hour - first).num_hours()).ok();
-            if let Some(slot) = index.and_then(|index| rows.get_mut(index))
-                && row.hour >= first
-            {
-                *slot = row.clone();
-            }
-        }
-        Self { first, rows }
+    pub(super) fn until(as_of: Timestamp, counted_hours: &[HourReportRow]) -> Self {
+        let last_hour = as_of.duration_trunc(TimeDelta::hours(1)).unwrap_or(as_of);
+        let hours = (0..HOURS).rev().map(|hours_ago| last_hour - TimeDelta::hours(hours_ago.into()));
+        let rows = hours.map(|hour| {
+            let counted = counted_hours.iter().find(|counted| counted.hour == hour);
+            counted.cloned().unwrap_or(HourReportRow { hour, ..HourReportRow::default() })
+        });
+        Self(rows.collect())
     }
 
     /// Returns the number of deliveries accepted in these hours.
     pub(super) fn accepted(&self) -> u64 {
-        self.rows.iter().map(|row| row.accepted).sum()
+        self.0.iter().map(|row| row.accepted).sum()
     }
 
     /// Returns the hour with most deliveries; `None` if there are no deliveries.
     pub(super) fn busiest(&self) -> Option<&HourReportRow> {
-        self.rows.iter().filter(|row| row.accepted > 0).max_by_key(|row| row.accepted)
+        self.0.iter().filter(|row| row.accepted > 0).max_by_key(|row| row.accepted)
     }
 
-    /// Returns the plot as SVG; `None` if the library cannot draw it.
-    pub(super) fn draw(&self, size: &PlotSize) -> Option<String> {
-        let mut svg = String::new();
-        self.draw_into(&mut svg, size)
-            .inspect_err(|error| log::error!("cannot draw hourly plot: error={error}"))
-            .ok()?;
-        let classed = CLASSES.iter().fold(svg, |svg, (written, class)| svg.replace(written, class));
-        Some(compact_paths(&classed))
+    /// Returns the plot of these hours. `description` is the text for screen readers.
+    pub(super) fn plot(&self, size: &PlotSize, description: &str) -> HourlyPlot {
+        let highest_count = self.0.iter().map(|row| row.accepted.max(row.sent + row.failed)).max();
+        let counts_on_axis = axis_counts(highest_count.unwrap_or(0));
+        let axis_end = counts_on_axis.last().copied().unwrap_or(1);
+        let bottom = TOP + size.bar_height_max;
+        let count_y = |count| {
+            let percent_of_axis = percent(count, axis_end).unwrap_or(0.0);
+            f64::from(bottom) - (percent_of_axis * f64::from(size.bar_height_max) / 100.0).round()
+        };
+        let right = LEFT + HOURS * size.hour_width;
+        HourlyPlot {
+            name: size.name,
+            description: description.to_owned(),
+            width: right + RIGHT_MARGIN,
+            height: bottom + BOTTOM_MARGIN,
+            left: LEFT,
+            right,
+            top: TOP,
+            bottom,
+            count_labels: counts_on_axis
+                .into_iter()
+                .map(|count| (count_y(count), format::count(count)))
+                .collect(),
+            hour_labels: self.hour_labels(size),
+            bar_paths: self.bar_paths(size, count_y),
+        }
     }
 
-    fn draw_into(&self, svg: &mut String, size: &PlotSize) -> Result<(), Box<dyn std::error::Error + '_>> {
-        let highest = self.rows.iter().map(|row| row.accepted.max(row.sent + row.failed)).max();
+    /// Returns the rows with the left edge of their hour.
+    fn columns(&self, size: &PlotSize) -> impl Iterator<Item = (u32, &HourReportRow)> {
+        (0..HOURS).map(|hour| LEFT + hour * size.hour_width).zip(&self.0)
+    }
 
-        let ticks = ticks(highest.unwrap_or(0));
-        let top = ticks.last().copied().unwrap_or(1);
-        let area = SVGBackend::with_string(svg, (size.width, size.height)).into_drawing_area();
-        let hours = i32::try_from(HOURS).unwrap_or(i32::MAX) * HOUR_UNITS;
-        let mut chart = ChartBuilder::on(&area)
-            .margin(8)
-            .margin_right(16)
-            .x_label_area_size(26)
-            .y_label_area_size(52)
-            .build_cartesian_2d(
-                (0..hours).with_key_points(self.label_positions(size.label_every)),
-                (0..top).with_key_points(ticks),
-            )
-            .map_err(|error| error.to_string())?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
-            .axis_style(INK)
-            .label_style(TextStyle::from(("sans-serif", FONT_SIZE).into_font()).color(&INK))
-            .x_label_formatter(&|units| self.label_text(*units))
-            .y_label_formatter(&|number| format::count(*number))
-            .draw()
-            .map_err(|error| error.to_string())?;
-        for (color, height) in LAYERS {
-            let bars = self.bars(height);
-            if !bars.is_empty() {
-                chart.draw_series([Polygon::new(bars, color.filled())]).map_err(|error| error.to_string())?;
+    fn hour_labels(&self, size: &PlotSize) -> Vec<HourLabel> {
+        let columns = self.columns(size);
+        let labelled = columns.filter(|(_, row)| row.hour.hour().is_multiple_of(size.hours_per_label));
+        let labels = labelled.map(|(x, row)| {
+            let is_midnight = row.hour.hour() == 0;
+            let pattern = if is_midnight { "%b %-d" } else { "%H:%M" };
+            HourLabel { x, text: row.hour.format(pattern).to_string(), is_midnight }
+        });
+        labels.collect()
+    }
+
+    /// Returns one path for each state. The segments of an hour stand on each other: sent, failed, waiting.
+    fn bar_paths(&self, size: &PlotSize, count_y: impl Fn(u64) -> f64) -> [(&'static str, String); 3] {
+        let mut paths = ["sent", "failed", "waiting"].map(|class| (class, String::new()));
+        let gap = (size.hour_width - size.bar_width) / 2;
+        for (hour_left, row) in self.columns(size) {
+            let (left, width) = (hour_left + gap, size.bar_width);
+            let waiting = row.accepted.saturating_sub(row.sent + row.failed);
+            let (mut stacked_count, mut base) = (0, count_y(0));
+            for ((_, path), count) in paths.iter_mut().zip([row.sent, row.failed, waiting]) {
+                if count == 0 {
+                    continue;
+                }
+                stacked_count += count;
+                let top = count_y(stacked_count).min(base - SEGMENT_HEIGHT_MIN);
+                // Writing into a string cannot fail.
+                let _ = write!(path, "M{left} {base}V{top}h{width}V{base}z");
+                base = top;
             }
         }
-        area.present().map_err(|error| error.to_string())?;
-        Ok(())
+        paths
     }
-}
-
-/// Height of the bar of an hour.
-type BarHeight = fn(&HourReportRow) -> u64;
-
-/// The layers from back to front. A layer has no bar where the layer in front of it would hide it.
-const LAYERS: [(RGBColor, BarHeight); 3] = [
-    (WAITING, |row| if row.sent + row.failed < row.accepted { row.accepted } else { 0 }),
-    (FAILED, |row| if row.failed > 0 { row.sent + row.failed } else { 0 }),
-    (SENT, |row| row.sent),
-];
-
-impl HourlyPlot {
-    /// Returns the outline of all bars of a layer, which follows the zero line from bar to bar.
-    fn bars(&self, height: BarHeight) -> Vec<(i32, u64)> {
-        let mut outline = Vec::new();
-        let mut left = 0;
-        for row in &self.rows {
-            let top = height(row);
-            if top > 0 {
-                outline.extend([(left + 1, 0), (left + 1, top), (left + 9, top), (left + 9, 0)]);
-            }
-            left += HOUR_UNITS;
-        }
-        outline
-    }
-
-    /// Returns the positions of the labels: the hours that `every` divides.
-    fn label_positions(&self, every: u32) -> Vec<i32> {
-        let hours = i32::try_from(HOURS).unwrap_or(i32::MAX);
-        (0..hours)
-            .filter(|hour| self.hour_at(*hour).hour().is_multiple_of(every))
-            .map(|hour| hour * HOUR_UNITS)
-            .collect()
-    }
-
-    /// Returns the label of an hour: the day at midnight, else the time.
-    fn label_text(&self, units: i32) -> String {
-        let at = self.hour_at(units / HOUR_UNITS);
-        let pattern = if at.hour() == 0 { "%b %-d" } else { "%H:%M" };
-        at.format(pattern).to_string()
-    }
-
-    fn hour_at(&self, index: i32) -> Timestamp {
-        self.first + TimeDelta::hours(i64::from(index))
-    }
-}
-
-/// Rewrites polygons as paths: bars have only horizontal and vertical lines, so half of the numbers can be omitted.
-fn compact_paths(svg: &str) -> String {
-    let mut parts = svg.split("<polygon ");
-    let mut compact = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let Some((class, (points, rest))) =
-            part.split_once("points=\"").and_then(|(class, rest)| Some((class, rest.split_once('"')?)))
-        else {
-            continue;
-        };
-        compact.push_str("<path ");
-        compact.push_str(class);
-        compact.push_str("d=\"");
-        compact.push_str(&svg_path(points));
-        compact.push('"');
-        compact.push_str(rest);
-    }
-    compact
-}
-
-fn svg_path(points: &str) -> String {
-    let mut path = String::new();
-    let mut last = None;
-    for (x, y) in points.split_ascii_whitespace().filter_map(|point| point.split_once(',')) {
-        let step = match last {
-            None => format!("M{x} {y}"),
-            Some((_, last_y)) if last_y == y => format!("H{x}"),
-            Some((last_x, _)) if last_x == x => format!("V{y}"),
-            Some(_) => format!("L{x} {y}"),
-        };
-        path.push_str(&step);
-        last = Some((x, y));
-    }
-    path
 }
 
 /// Returns round numbers from zero to at least `highest`: at most six, in steps of 1, 2 or 5 times a power of ten.
-fn ticks(highest: u64) -> Vec<u64> {
-    let mut step: u64 = 1;
-    let mut growth = [2, 5, 10].into_iter().cycle();
-    let mut decade: u64 = 1;
-    while step.saturating_mul(5) < highest {
-        let factor = growth.next().unwrap_or(10);
-        step = decade.saturating_mul(factor);
-        if factor == 10 {
-            decade = step;
-        }
-    }
-    (0..=highest.div_ceil(step).max(1)).map(|number| number.saturating_mul(step)).collect()
+fn axis_counts(highest: u64) -> Vec<u64> {
+    let powers_of_ten = (0..=19).map(|exponent| 10_u64.pow(exponent));
+    let mut steps = powers_of_ten.flat_map(|power| [1, 2, 5].map(|digit| power.saturating_mul(digit)));
+    let step = steps.find(|step| step.saturating_mul(5) >= highest).unwrap_or(u64::MAX);
+    (0..=highest.div_ceil(step).max(1)).map(|steps| steps.saturating_mul(step)).collect()
 }

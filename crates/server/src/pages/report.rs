@@ -1,6 +1,6 @@
-//! The report as a page: every number with its name, its meaning and its time.
+//! The report as a page: every number with its name, meaning and time.
 //!
-//! A pure function of a report and the settings. A percentage of zero is an en dash.
+//! The page is a pure function of a report and the settings. A percentage of zero is an en dash.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use axum::body::Bytes;
 
 use super::format;
 use super::layout::{self, PageLayout};
-use super::plot::{self, HourlyPlot};
+use super::plot::{self, HourlyCounts, HourlyPlot};
 use super::search::NumberSearchResults;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
@@ -44,7 +44,7 @@ impl PageSettings {
     }
 }
 
-/// The page at `/`, with or without a report, with or without the results of a search.
+/// The page at `/`, with or without a report and the results of a search.
 #[derive(Template)]
 #[template(path = "report.html", whitespace = "minimize")]
 pub(super) struct ReportPage {
@@ -86,7 +86,7 @@ struct NameCount {
     count: String,
 }
 
-/// A state of deliveries.
+/// A delivery state with the count of its deliveries.
 struct StateRow {
     name: &'static str,
     count: String,
@@ -94,7 +94,7 @@ struct StateRow {
     meaning: &'static str,
 }
 
-/// Numbers of one provider.
+/// Numbers of one provider as a table row.
 struct ReportProviderRow {
     name: String,
     attempts: String,
@@ -108,8 +108,8 @@ struct ReportProviderRow {
 
 /// The hourly plot at both widths, and its content as a sentence.
 struct HourlyPlots {
-    wide: String,
-    narrow: String,
+    wide: HourlyPlot,
+    narrow: HourlyPlot,
     caption: String,
 }
 
@@ -141,8 +141,8 @@ impl ReportPage {
 impl ReportContent {
     fn of(report: &Report, overdue: bool, settings: &PageSettings) -> Self {
         let totals = &report.totals;
-        let name_count = |name: String, number: u64| NameCount { name, count: format::count(number) };
-        let address = |row: &TopRecipientRow| {
+        let name_count = |name: String, count: u64| NameCount { name, count: format::count(count) };
+        let top_address = |row: &TopRecipientRow| {
             name_count(format::address(&row.address, settings.mask_numbers), row.count)
         };
         Self {
@@ -155,13 +155,13 @@ impl ReportContent {
             failures: totals
                 .failed
                 .iter()
-                .map(|(kind, number)| name_count(format::humanize(kind), *number))
+                .map(|(failure, count)| name_count(format::humanize(failure), *count))
                 .collect(),
             opened: format::count(totals.opened),
             unknown: format::count(totals.unknown),
             providers: provider_rows(&report.providers),
             hours: hourly_plots(report),
-            top: report.top_recipients.iter().map(address).collect(),
+            top: report.top_recipients.iter().map(top_address).collect(),
         }
     }
 }
@@ -187,23 +187,23 @@ fn interval_text(interval: Duration) -> String {
 
 fn state_rows(report: &Report) -> [StateRow; 4] {
     let totals = &report.totals;
-    let row = |name, number, meaning| StateRow {
+    let state_row = |name, count, meaning| StateRow {
         name,
-        count: format::count(number),
-        share: format::percent(percent(number, totals.sum())),
+        count: format::count(count),
+        share: format::percent(percent(count, totals.sum())),
         meaning,
     };
     [
-        row("waiting", totals.waiting, "not sent yet, or to be sent again"),
-        row("sent", totals.sent, "accepted by a provider, no receipt yet"),
-        row("delivered", totals.delivered, "arrived, according to a receipt"),
-        row("failed", totals.failed_sum(), "not sent again unless an operator requests it"),
+        state_row("waiting", totals.waiting, "not sent yet, or to be sent again"),
+        state_row("sent", totals.sent, "accepted by a provider, no receipt yet"),
+        state_row("delivered", totals.delivered, "arrived, according to a receipt"),
+        state_row("failed", totals.failed_sum(), "not sent again unless an operator requests it"),
     ]
 }
 
 fn provider_rows(rows: &[ProviderReportRow]) -> Vec<ReportProviderRow> {
     let all_attempts = rows.iter().map(ProviderReportRow::attempts).sum();
-    let slowest = DURATION_BOUNDS_MS.last().copied().unwrap_or(u64::MAX);
+    let longest_bound_ms = DURATION_BOUNDS_MS.last().copied().unwrap_or(u64::MAX);
     rows.iter()
         .map(|row| ReportProviderRow {
             name: row.name.clone(),
@@ -212,14 +212,14 @@ fn provider_rows(rows: &[ProviderReportRow]) -> Vec<ReportProviderRow> {
             fault: format::percent(row.fault_percent()),
             faults: format::count(row.faults()),
             delivered: format::percent(row.delivered_percent()),
-            p50: format::percentile(row.percentile_ms(0.50), slowest),
-            p95: format::percentile(row.percentile_ms(0.95), slowest),
+            p50: format::percentile(row.percentile_ms(0.50), longest_bound_ms),
+            p95: format::percentile(row.percentile_ms(0.95), longest_bound_ms),
         })
         .collect()
 }
 
 fn hourly_plots(report: &Report) -> Option<HourlyPlots> {
-    let hours = HourlyPlot::until(report.as_of, &report.hours);
+    let hours = HourlyCounts::until(report.as_of, &report.hours);
     let busiest = hours.busiest()?;
     let caption = format!(
         "{} accepted in the 48 hours up to the report's time; the busiest hour began at {} UTC with {}.",
@@ -227,5 +227,6 @@ fn hourly_plots(report: &Report) -> Option<HourlyPlots> {
         busiest.hour.format("%H:%M on %b %-d"),
         format::count(busiest.accepted),
     );
-    Some(HourlyPlots { wide: hours.draw(&plot::WIDE)?, narrow: hours.draw(&plot::NARROW)?, caption })
+    let [wide, narrow] = [plot::WIDE, plot::NARROW].map(|size| hours.plot(&size, &caption));
+    Some(HourlyPlots { wide, narrow, caption })
 }

@@ -1,19 +1,21 @@
 //! The newest report and its rendered page, cached in this process for less than a second.
 //!
-//! Most page views read no store, and a report of another process appears within a second. Rendered pages are also kept
-//! in the shared cache; a lost one is rendered again.
+//! Most page views do not read the store, and a report of another process appears within a second. Rendered pages are also
+//! kept in the shared cache; a page that the cache has lost is rendered again.
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use chrono::TimeDelta;
+use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
+use super::layout::PageLayout;
 use super::report::{self, PageSettings};
 use postrider_cache::Cache;
 use postrider_core::clock::{Timestamp, from_millis};
@@ -25,7 +27,7 @@ use postrider_engine::sync_report;
 /// Time for which a lookup in the store is reused.
 const LOOKUP_TTL: Duration = Duration::from_millis(900);
 
-/// Delay after which a missing report counts as overdue.
+/// Time after its due time from which a missing report counts as overdue.
 const OVERDUE_AFTER: Duration = Duration::from_secs(60);
 
 /// Lifetime of a rendered page in the cache. A newer report has another key, so this only frees memory.
@@ -36,7 +38,7 @@ const PAGE_TTL: Duration = Duration::from_secs(3600);
 pub struct ReportCache {
     last_lookup: RwLock<Option<TimedLookup>>,
     lookup_lock: Mutex<()>,
-    /// Digest of everything else that shapes the page; constant during the life of the process.
+    /// Digest of the settings and the code that shape the page; constant during the life of the process.
     page_fingerprint: OnceLock<String>,
 }
 
@@ -46,9 +48,9 @@ struct TimedLookup {
     lookup: ReportLookup,
 }
 
-/// Result of a lookup.
+/// Result of a lookup in the store.
 #[derive(Clone)]
-pub(super) enum ReportLookup {
+enum ReportLookup {
     /// The store cannot be read, and no report was read before.
     Unavailable,
     /// There is no report yet.
@@ -69,7 +71,7 @@ pub(super) struct CachedReport {
 
 impl ReportCache {
     /// Returns the newest report, at most a second old.
-    pub(super) async fn lookup(&self, gateway: &Gateway) -> ReportLookup {
+    async fn lookup(&self, gateway: &Gateway) -> ReportLookup {
         if let Some(fresh) = self.fresh_lookup() {
             return fresh;
         }
@@ -79,15 +81,14 @@ impl ReportCache {
         }
         let at = Instant::now();
         let lookup = self.read_store(gateway).await;
-        let timed = Some(TimedLookup { at, lookup: lookup.clone() });
-        *self.last_lookup.write().unwrap_or_else(PoisonError::into_inner) = timed;
+        *self.last_lookup.write() = Some(TimedLookup { at, lookup: lookup.clone() });
         lookup
     }
 
     /// Returns the newest report; an error if the store cannot be read and none is known.
     pub(super) async fn report(&self, gateway: &Gateway) -> Result<Option<Arc<CachedReport>>> {
         match self.lookup(gateway).await {
-            ReportLookup::Unavailable => Err(store_unavailable()),
+            ReportLookup::Unavailable => Err(Error::new(ErrorKind::Unavailable, "read the newest report")),
             ReportLookup::NoReport => Ok(None),
             ReportLookup::Report(cached) => Ok(Some(cached)),
         }
@@ -99,6 +100,12 @@ impl ReportCache {
             ReportLookup::Report(cached) => Some(cached),
             ReportLookup::NoReport | ReportLookup::Unavailable => None,
         }
+    }
+
+    /// Returns the layout of a page with the counters of the newest known report.
+    pub(super) async fn layout(&self, gateway: &Gateway, title: &'static str) -> PageLayout {
+        let cached = self.report_if_known(gateway).await;
+        PageLayout::new(title, gateway.is_test_mode(), cached.as_deref().map(|cached| &cached.report))
     }
 
     /// Returns the page of a report, from the cache or rendered.
@@ -116,7 +123,7 @@ impl ReportCache {
     }
 
     fn fresh_lookup(&self) -> Option<ReportLookup> {
-        let last = self.last_lookup.read().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last_lookup.read();
         last.as_ref().filter(|timed| timed.at.elapsed() < LOOKUP_TTL).map(|timed| timed.lookup.clone())
     }
 
@@ -142,8 +149,7 @@ impl ReportCache {
 
     /// Returns the last known report, however old.
     fn last_known(&self) -> ReportLookup {
-        let last = self.last_lookup.read().unwrap_or_else(PoisonError::into_inner);
-        match last.as_ref().map(|timed| &timed.lookup) {
+        match self.last_lookup.read().as_ref().map(|timed| &timed.lookup) {
             Some(ReportLookup::Report(cached)) => ReportLookup::Report(Arc::clone(cached)),
             Some(ReportLookup::NoReport | ReportLookup::Unavailable) | None => ReportLookup::Unavailable,
         }
@@ -155,10 +161,6 @@ impl ReportCache {
         let suffix = if overdue { ":overdue" } else { "" };
         format!("page:report:{generation}:{fingerprint}{suffix}")
     }
-}
-
-fn store_unavailable() -> Error {
-    Error::new(ErrorKind::Unavailable, "read the newest report")
 }
 
 fn is_overdue(as_of: Timestamp, interval: Option<Duration>, now: Timestamp) -> bool {

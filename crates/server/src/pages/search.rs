@@ -1,19 +1,19 @@
 //! The messages of one number, newest first, read from the store.
 //!
-//! A number that cannot be parsed gets an explanation instead of an error page.
+//! A text that is not a phone number gets an explanation instead of an error page.
 
 use super::format;
+use super::message_row::MessageRow;
 use crate::form;
 use postrider_core::address::{AddressKind, parse_address};
 use postrider_core::error::Result;
-use postrider_core::message::{Delivery, Message};
 use postrider_engine::gateway::Gateway;
 use postrider_store::MessageQuery;
 
 /// Messages on one page.
 const PAGE_MESSAGES: usize = 25;
 
-/// Characters of the search text that the page repeats.
+/// Maximum number of characters of the search text that the page repeats.
 const TYPED_CHARS_MAX: usize = 64;
 
 /// Shown for a search text that cannot be decoded.
@@ -28,9 +28,9 @@ pub(super) struct SearchParams {
     before: Option<i64>,
 }
 
-/// Result of a search.
+/// Result of a search for a number.
 pub(super) enum NumberSearchResults {
-    /// The typed text is not a number.
+    /// The typed text is neither a phone number nor an e-mail address.
     Unreadable { typed: String },
     /// The messages of the number, possibly none.
     Found(NumberSearchPage),
@@ -40,36 +40,25 @@ pub(super) enum NumberSearchResults {
 pub(super) struct NumberSearchPage {
     pub(super) address: String,
     pub(super) typed: String,
-    pub(super) rows: Vec<NumberSearchHit>,
-    /// Set on all pages but the first one.
+    pub(super) rows: Vec<MessageRow>,
+    /// Set on every page except the first.
     pub(super) has_newer: bool,
     /// Cursor of the next page.
     pub(super) next: Option<i64>,
 }
 
-/// A delivery to the number.
-pub(super) struct NumberSearchHit {
-    pub(super) id: String,
-    pub(super) created: String,
-    pub(super) state: &'static str,
-    pub(super) channel: String,
-    pub(super) provider: String,
-    pub(super) tries: u32,
-    pub(super) body: String,
-}
-
 impl SearchParams {
     /// Parses the query; `None` if a parameter is repeated. A number that cannot be decoded counts as unreadable.
     pub(super) fn parse(query: &str) -> Option<Self> {
-        let encoded = query.as_bytes();
-        if ["search", "before"].iter().any(|name| form::values(encoded, name).count() > 1) {
+        let encoded_query = query.as_bytes();
+        if ["search", "before"].iter().any(|name| form::values(encoded_query, name).count() > 1) {
             return None;
         }
-        let search = form::phone_number(encoded, "search");
-        let before = form::field(encoded, "before").ok();
+        let typed = form::phone_number(encoded_query, "search");
+        let typed_cursor = form::field(encoded_query, "before").ok();
         Some(Self {
-            search: search.map_or_else(|_| UNREADABLE_TEXT.to_owned(), |typed| typed.trim().to_owned()),
-            before: before.and_then(|before| before.parse().ok()),
+            search: typed.map_or_else(|_| UNREADABLE_TEXT.to_owned(), |typed| typed.trim().to_owned()),
+            before: typed_cursor.and_then(|typed| typed.parse().ok()),
         })
     }
 
@@ -85,41 +74,26 @@ pub(super) async fn search_number(
     typed: &str,
     params: &SearchParams,
 ) -> Result<NumberSearchResults> {
-    let shown_query: String = typed.chars().take(TYPED_CHARS_MAX).collect();
+    let shown_text: String = typed.chars().take(TYPED_CHARS_MAX).collect();
     let kind = if typed.contains('@') { AddressKind::Email } else { AddressKind::Phone };
     let Ok(address) = parse_address(kind, typed, &gateway.config.phone) else {
-        return Ok(NumberSearchResults::Unreadable { typed: shown_query });
+        return Ok(NumberSearchResults::Unreadable { typed: shown_text });
     };
     let before = params.before;
     let query =
         MessageQuery { to: Some(address.clone()), before, limit: PAGE_MESSAGES, ..MessageQuery::default() };
-    let page = gateway.store.search(query).await?;
-    Ok(NumberSearchResults::Found(NumberSearchPage {
-        rows: page.messages.iter().flat_map(|message| search_hits(message, &address)).collect(),
-        address: format::address(&address, gateway.config.mask_numbers),
-        typed: shown_query,
-        has_newer: before.is_some(),
-        next: page.next,
-    }))
-}
-
-fn search_hits<'a>(message: &'a Message, address: &'a str) -> impl Iterator<Item = NumberSearchHit> + 'a {
-    message
-        .deliveries
-        .iter()
-        .filter(move |delivery| delivery.address == address)
-        .map(|delivery| search_hit(message, delivery))
-}
-
-fn search_hit(message: &Message, delivery: &Delivery) -> NumberSearchHit {
-    let provider = delivery.provider.as_ref();
-    NumberSearchHit {
-        id: message.id.to_string(),
-        created: format::time(message.created_at),
-        state: delivery.state.kind().as_str(),
-        channel: delivery.channel.to_string(),
-        provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
-        tries: delivery.tries,
-        body: format::body_preview(&message.body),
+    let messages = gateway.store.search(query).await?;
+    let mask = gateway.config.mask_numbers;
+    let mut rows = Vec::new();
+    for message in &messages.messages {
+        let matching = message.deliveries.iter().filter(|delivery| delivery.address == address);
+        rows.extend(matching.map(|delivery| MessageRow::new(message, delivery, mask)));
     }
+    Ok(NumberSearchResults::Found(NumberSearchPage {
+        rows,
+        address: format::address(&address, mask),
+        typed: shown_text,
+        has_newer: before.is_some(),
+        next: messages.next,
+    }))
 }

@@ -1,6 +1,6 @@
 //! `/sign-in` and `/sign-out`: exchanges an API key for a session cookie.
 //!
-//! The key itself is not stored. Without configured keys there is no sign-in.
+//! The cookie does not contain the key. Without configured keys there is no sign-in.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 
 use super::layout::{self, PageError, PageLayout};
-use crate::{auth, body, form, session};
+use crate::{auth, form, session};
 use postrider_core::request_origin;
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
@@ -24,7 +24,7 @@ use postrider_engine::gateway::Gateway;
 struct SignInPage {
     layout: PageLayout,
     next: String,
-    /// Set when the submitted key may not read.
+    /// Set if the submitted key is unknown or lacks the scope `read`.
     is_key_rejected: bool,
 }
 
@@ -52,17 +52,15 @@ fn sign_in_page(status: StatusCode, next: &str, is_key_rejected: bool) -> Respon
 
 async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
     let (head, content) = request.into_parts();
-    let content = match body::read(&head.headers, content, &gateway.config.limits).await {
-        Ok(content) => content,
-        Err(error) => {
-            return layout::error_page(error.status(), "The form cannot be read", &error.message());
-        }
+    let form = match layout::read_form(&gateway, &head.headers, content).await {
+        Ok(form) => form,
+        Err(error_page) => return error_page,
     };
     if request_origin::is_cross_site(&head.headers) {
         return cross_site_error();
     }
-    let next = form::field(&content, "next").unwrap_or_default();
-    let secret = form::field(&content, "key").unwrap_or_default();
+    let next = form::field(&form, "next").unwrap_or_default();
+    let secret = form::field(&form, "key").unwrap_or_default();
     match auth::find_key(&gateway, secret.trim().as_bytes()) {
         Some(key) if key.allows(Scope::Read) => session::see_other_with_cookie(
             session::local_path(&next),

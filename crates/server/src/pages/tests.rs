@@ -10,10 +10,11 @@ use std::time::Duration;
 use axum::body::Bytes;
 use chrono::{TimeDelta, TimeZone, Utc};
 
-use super::layout;
+use super::layout::{self, PageLayout};
 use super::message::MessagePage;
+use super::message_row::MessageRow;
 use super::report::{self, PageSettings, ReportPage};
-use super::search::{NumberSearchHit, NumberSearchPage, NumberSearchResults};
+use super::search::{NumberSearchPage, NumberSearchResults};
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::id::{DeliveryId, MessageId};
@@ -124,12 +125,14 @@ pub(super) fn hostile_message() -> Message {
     }
 }
 
-fn row() -> NumberSearchHit {
-    NumberSearchHit {
+fn message_row() -> MessageRow {
+    MessageRow {
         id: MessageId::from_bytes([7; 16]).to_string(),
         created: "2026-11-21 09:00:00".to_owned(),
         state: "delivered",
+        user: "–".to_owned(),
         channel: "sms".to_owned(),
+        to: "+98912***2222".to_owned(),
         provider: "mock-blue".to_owned(),
         tries: 1,
         body: HOSTILE_TEXT.to_owned(),
@@ -137,33 +140,33 @@ fn row() -> NumberSearchHit {
 }
 
 pub(super) fn results_page(report: &Report) -> ReportPage {
-    let found = NumberSearchPage {
+    let results = NumberSearchPage {
         address: "+98912***2222".to_owned(),
         typed: HOSTILE_TEXT.to_owned(),
-        rows: vec![row(), NumberSearchHit { state: "waiting", body: "سلام".to_owned(), ..row() }],
+        rows: vec![message_row(), MessageRow { state: "waiting", body: "سلام".to_owned(), ..message_row() }],
         has_newer: true,
         next: Some(41),
     };
     ReportPage::new(
         Some((report, false)),
-        Some((HOSTILE_TEXT.to_owned(), NumberSearchResults::Found(found))),
+        Some((HOSTILE_TEXT.to_owned(), NumberSearchResults::Found(results))),
         &page_settings(),
     )
 }
 
-fn text(page: &Bytes) -> String {
+fn page_text(page: &Bytes) -> String {
     String::from_utf8(page.to_vec()).unwrap()
 }
 
-fn assert_contains(page: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(page.contains(part), "«{part}» is not in {page}");
+fn assert_contains(page: &str, expected_texts: &[&str]) {
+    for expected in expected_texts {
+        assert!(page.contains(expected), "«{expected}» is not in {page}");
     }
 }
 
 #[test]
 fn a_full_report_shows_every_number_with_its_name() {
-    let page = text(&report::render(&full_report(), false, &page_settings()).unwrap());
+    let page = page_text(&report::render(&full_report(), false, &page_settings()).unwrap());
     assert_contains(
         &page,
         &[
@@ -186,7 +189,7 @@ fn a_full_report_shows_every_number_with_its_name() {
 
 #[test]
 fn an_empty_report_does_not_divide_by_zero() {
-    let page = text(&report::render(&Report::default(), false, &page_settings()).unwrap());
+    let page = page_text(&report::render(&Report::default(), false, &page_settings()).unwrap());
     assert_contains(&page, &["No provider has been called yet", "Getting started", "–"]);
     assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
 }
@@ -197,14 +200,14 @@ fn a_provider_without_calls_has_dashes() {
         providers: vec![ProviderReportRow { name: "idle".to_owned(), ..ProviderReportRow::default() }],
         ..Report::default()
     };
-    let page = text(&report::render(&report, false, &page_settings()).unwrap());
+    let page = page_text(&report::render(&report, false, &page_settings()).unwrap());
     assert_contains(&page, &["data-label=\"Fault % ¹\" class=\"number\">–<"]);
     assert!(!page.contains("NaN"), "{page}");
 }
 
 #[test]
 fn without_a_report_the_page_says_how_to_make_one() {
-    let page = text(&layout::render_html(&ReportPage::new(None, None, &page_settings())).unwrap());
+    let page = page_text(&layout::render_html(&ReportPage::new(None, None, &page_settings())).unwrap());
     assert_contains(
         &page,
         &[
@@ -219,24 +222,24 @@ fn without_a_report_the_page_says_how_to_make_one() {
 #[test]
 fn outside_test_mode_no_link_sends_anything() {
     let settings = PageSettings { test_mode: false, ..page_settings() };
-    let page = text(&layout::render_html(&ReportPage::new(None, None, &settings)).unwrap());
+    let page = page_text(&layout::render_html(&ReportPage::new(None, None, &settings)).unwrap());
     assert!(!page.contains("href=\"/sms/send"), "{page}");
     assert!(!page.contains("Test mode"), "{page}");
 }
 
 #[test]
 fn a_report_that_is_overdue_or_made_by_cron_is_marked() {
-    let overdue = text(&report::render(&full_report(), true, &page_settings()).unwrap());
+    let overdue = page_text(&report::render(&full_report(), true, &page_settings()).unwrap());
     assert_contains(&overdue, &["has not happened"]);
     let cron = PageSettings { interval: None, ..page_settings() };
-    let page = text(&report::render(&full_report(), false, &cron).unwrap());
+    let page = page_text(&report::render(&full_report(), false, &cron).unwrap());
     assert_contains(&page, &["Rebuilt by cron"]);
 }
 
 #[test]
 fn unmasked_numbers_are_shown_only_if_configured() {
     let unmasked = PageSettings { mask_numbers: false, ..page_settings() };
-    let page = text(&report::render(&full_report(), false, &unmasked).unwrap());
+    let page = page_text(&report::render(&full_report(), false, &unmasked).unwrap());
     assert_contains(&page, &["+989122220003"]);
 }
 
@@ -247,9 +250,15 @@ fn no_text_of_a_client_becomes_markup() {
     report.providers[0].name = HOSTILE_TEXT.to_owned();
     let message = hostile_message();
     let pages = [
-        text(&layout::render_html(&results_page(&report)).unwrap()),
-        text(
-            &layout::render_html(&MessagePage::new(&message, Some(&report), true, false, at(9, 30))).unwrap(),
+        page_text(&layout::render_html(&results_page(&report)).unwrap()),
+        page_text(
+            &layout::render_html(&MessagePage::new(
+                PageLayout::new("Message", true, Some(&report)),
+                &message,
+                false,
+                at(9, 30),
+            ))
+            .unwrap(),
         ),
     ];
     for page in pages {
@@ -262,8 +271,9 @@ fn no_text_of_a_client_becomes_markup() {
 
 #[test]
 fn a_timeline_has_every_attempt_in_order() {
-    let page = text(
-        &layout::render_html(&MessagePage::new(&hostile_message(), None, true, true, at(9, 30))).unwrap(),
+    let page = page_text(
+        &layout::render_html(&MessagePage::new(PageLayout::default(), &hostile_message(), true, at(9, 30)))
+            .unwrap(),
     );
     let positions: Vec<_> = [
         "accepted and stored",
@@ -273,7 +283,7 @@ fn a_timeline_has_every_attempt_in_order() {
         "failed: exhausted</span></td>",
     ]
     .iter()
-    .map(|what| page.find(what).unwrap_or_else(|| panic!("«{what}» is not in {page}")))
+    .map(|event| page.find(event).unwrap_or_else(|| panic!("«{event}» is not in {page}")))
     .collect();
     assert!(positions.is_sorted(), "{positions:?}");
     assert_contains(

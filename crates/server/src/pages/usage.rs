@@ -1,16 +1,20 @@
-//! `/usage`: totals by day, user and channel, and the newest messages, of one user or all, read from the store.
+//! `/usage`: totals by day, user and channel, and the newest messages of one user or of all users, read from the store.
 //!
-//! A form without a script. Addresses are masked as on the other pages.
+//! The form needs no script. Addresses are masked as on the other pages.
+
+use std::sync::Arc;
 
 use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use form_urlencoded::Serializer;
 
-use super::format;
-use super::layout::PageLayout;
+use super::layout::{self, PageLayout, PageResult};
+use super::message_row::MessageRow;
+use super::report_cache::ReportCache;
 use crate::form;
 use crate::usage_params::UsageParams;
-use postrider_core::error::Result;
-use postrider_core::message::{Delivery, Message};
 use postrider_engine::gateway::Gateway;
 use postrider_engine::usage::UsageTotalRow;
 use postrider_store::{MessageList, UsageTotals};
@@ -18,23 +22,23 @@ use postrider_store::{MessageList, UsageTotals};
 /// Messages on one page.
 const PAGE_MESSAGES: usize = 25;
 
-/// Rows of totals on the page.
+/// Maximum number of rows of totals on the page.
 const TOTALS_MAX: usize = 100;
 
-/// Characters of a form field that the page repeats.
+/// Maximum number of characters of a form field that the page repeats.
 const TYPED_CHARS_MAX: usize = 255;
 
 /// The page at `/usage`.
 #[derive(Template)]
 #[template(path = "usage.html", whitespace = "minimize")]
-pub(super) struct UsagePage {
+struct UsagePage {
     layout: PageLayout,
     typed: UsageForm,
     errors: Vec<String>,
-    found: Option<UsageResults>,
+    results: Option<UsageResults>,
 }
 
-/// Values of the form.
+/// Fields of the form, as typed.
 #[derive(Default)]
 struct UsageForm {
     user_id: String,
@@ -44,45 +48,34 @@ struct UsageForm {
 
 /// Results of the query.
 struct UsageResults {
-    rows: Vec<UsageTableRow>,
+    rows: Vec<MessageRow>,
     totals: Vec<UsageTotalRow>,
     /// Set if `totals` is incomplete.
     has_more_totals: bool,
-    /// Set on all pages but the first one.
+    /// Set on every page except the first.
     has_newer: bool,
-    /// The query without its cursor.
+    /// Query string of the form, without the cursor of a page.
     query_string: String,
     /// Cursor of the next page.
     next: Option<i64>,
 }
 
-/// One delivery.
-struct UsageTableRow {
-    id: String,
-    created: String,
-    user: String,
-    channel: String,
-    to: String,
-    provider: String,
-    state: &'static str,
-    tries: u32,
-    body: String,
-}
-
-/// Builds the page for a query string; the flag is `false` if the query is not valid.
+/// Handles `GET /usage`. The status is 400 if the query is not valid.
 pub(super) async fn usage_page(
-    gateway: &Gateway,
-    layout: PageLayout,
-    query: &str,
-) -> Result<(bool, UsagePage)> {
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    uri: Uri,
+) -> PageResult {
+    let query = uri.query().unwrap_or_default();
+    let layout = reports.layout(&gateway, "Usage").await;
     let typed = UsageForm::read(query);
     let mut filter = match UsageParams::parse(&gateway.config.limits, query) {
         Ok(params) => params.query,
         Err(violations) => {
-            let errors = violations.into_iter();
-            let errors = errors.map(|violation| format!("{} {}", violation.field, violation.detail));
-            let page = UsagePage { layout, typed, errors: errors.collect(), found: None };
-            return Ok((false, page));
+            let messages =
+                violations.iter().map(|violation| format!("{} {}", violation.field, violation.detail));
+            let page = UsagePage { layout, typed, errors: messages.collect(), results: None };
+            return Ok(layout::render_page(StatusCode::BAD_REQUEST, &page)?);
         }
     };
     filter.limit = PAGE_MESSAGES;
@@ -94,20 +87,10 @@ pub(super) async fn usage_page(
             tokio::join!(gateway.store.usage(filter.clone()), gateway.store.usage_totals(filter));
         (messages?, totals?)
     };
-    let query_string = typed.query_string();
-    let page = UsagePage {
-        layout,
-        typed,
-        errors: Vec::new(),
-        found: Some(UsageResults::new(
-            &messages,
-            totals,
-            has_newer,
-            query_string,
-            gateway.config.mask_numbers,
-        )),
-    };
-    Ok((true, page))
+    let mask = gateway.config.mask_numbers;
+    let results = UsageResults::new(&messages, totals, has_newer, typed.query_string(), mask);
+    let page = UsagePage { layout, typed, errors: Vec::new(), results: Some(results) };
+    Ok(layout::render_page(StatusCode::OK, &page)?)
 }
 
 impl UsageForm {
@@ -128,7 +111,7 @@ impl UsageForm {
 
 impl UsageResults {
     fn new(
-        page: &MessageList,
+        messages: &MessageList,
         totals: UsageTotals,
         has_newer: bool,
         query_string: String,
@@ -138,10 +121,9 @@ impl UsageResults {
         let mut total_rows = totals.rows;
         let has_more_totals = !is_complete || total_rows.len() > TOTALS_MAX;
         total_rows.truncate(TOTALS_MAX);
-        let mut rows = Vec::with_capacity(page.messages.len());
-        for message in &page.messages {
-            let deliveries = message.deliveries.iter();
-            rows.extend(deliveries.map(|delivery| UsageTableRow::new(message, delivery, mask)));
+        let mut rows = Vec::new();
+        for message in &messages.messages {
+            rows.extend(message.deliveries.iter().map(|delivery| MessageRow::new(message, delivery, mask)));
         }
         Self {
             rows,
@@ -149,7 +131,7 @@ impl UsageResults {
             has_more_totals,
             has_newer,
             query_string,
-            next: page.next,
+            next: messages.next,
         }
     }
 
@@ -158,22 +140,5 @@ impl UsageResults {
         let cursor = crate::cursor::encode(self.next?);
         let separator = if self.query_string.is_empty() { "" } else { "&" };
         Some(format!("/usage?{}{separator}cursor={cursor}", self.query_string))
-    }
-}
-
-impl UsageTableRow {
-    fn new(message: &Message, delivery: &Delivery, mask: bool) -> Self {
-        let provider = delivery.provider.as_ref();
-        Self {
-            id: message.id.to_string(),
-            created: format::time(message.created_at),
-            user: message.user.clone().unwrap_or_else(|| format::NOT_AVAILABLE.to_owned()),
-            channel: delivery.channel.to_string(),
-            to: format::address(&delivery.address, mask),
-            provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
-            state: delivery.state.kind().as_str(),
-            tries: delivery.tries,
-            body: format::body_preview(&message.body),
-        }
     }
 }

@@ -2,26 +2,26 @@ use super::*;
 
 #[test]
 fn thousands_are_separated() {
-    let read = [0, 7, 999, 1_000, 12_345, 123_456, 1_234_567].map(count);
-    assert_eq!(read, ["0", "7", "999", "1,000", "12,345", "123,456", "1,234,567"]);
+    let texts = [0, 7, 999, 1_000, 12_345, 123_456, 1_234_567].map(count);
+    assert_eq!(texts, ["0", "7", "999", "1,000", "12,345", "123,456", "1,234,567"]);
 }
 
 #[test]
 fn a_small_share_is_never_shown_as_zero() {
-    let read = [None, Some(0.0), Some(0.01), Some(12.34), Some(99.97), Some(100.0)].map(percent);
-    assert_eq!(read, ["–", "0.0 %", "< 0.1 %", "12.3 %", "> 99.9 %", "100.0 %"]);
+    let texts = [None, Some(0.0), Some(0.01), Some(12.34), Some(99.97), Some(100.0)].map(percent);
+    assert_eq!(texts, ["–", "0.0 %", "< 0.1 %", "12.3 %", "> 99.9 %", "100.0 %"]);
 }
 
 #[test]
 fn a_duration_has_its_unit() {
-    let read = [0, 120, 1_000, 1_250, 30_000, 60_000, 1_200_000, 90_000].map(duration);
-    assert_eq!(read, ["0 ms", "120 ms", "1 s", "1.2 s", "30 s", "1 min", "20 min", "1 min 30 s"]);
+    let texts = [0, 120, 1_000, 1_250, 30_000, 60_000, 1_200_000, 90_000].map(duration);
+    assert_eq!(texts, ["0 ms", "120 ms", "1 s", "1.2 s", "30 s", "1 min", "20 min", "1 min 30 s"]);
 }
 
 #[test]
 fn a_percentile_above_the_last_bucket_is_marked() {
-    let read = [None, Some(120), Some(30_000), Some(60_000)].map(|millis| percentile(millis, 30_000));
-    assert_eq!(read, ["–", "≤ 120 ms", "≤ 30 s", "> 30 s"]);
+    let texts = [None, Some(120), Some(30_000), Some(60_000)].map(|millis| percentile(millis, 30_000));
+    assert_eq!(texts, ["–", "≤ 120 ms", "≤ 30 s", "> 30 s"]);
 }
 
 #[test]

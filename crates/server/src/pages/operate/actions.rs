@@ -1,19 +1,24 @@
 //! The operator's actions: send deliveries again or cancel them, pause or resume a provider.
 //!
-//! The confirmation page lists the deliveries by id; the store decides for each whether the change is still possible.
+//! The confirmation page lists the deliveries by id. The store decides for each delivery whether the change is still
+//! possible.
 //! Every action is logged with the name of the operator's API key.
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::body::Body;
+use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::super::layout;
-use super::operator::Operator;
+use super::super::layout::{self, PageResult};
+use super::live_updates::LiveUpdates;
+use super::operator::{Operator, OperatorForm};
 use crate::{form, session};
-use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
 use postrider_core::name::ConfigName;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
@@ -42,11 +47,7 @@ pub(super) enum ActionTarget {
 
 impl DeliveryAction {
     fn parse(name: &str) -> Option<Self> {
-        match name {
-            "resend" => Some(Self::Resend),
-            "cancel" => Some(Self::Cancel),
-            _ => None,
-        }
+        [Self::Resend, Self::Cancel].into_iter().find(|action| action.as_str() == name)
     }
 
     /// Returns the name of the action in forms, queries and logs.
@@ -67,44 +68,43 @@ impl DeliveryAction {
     }
 }
 
-/// Applies a confirmed action.
+/// Handles `POST /operate/apply`: applies a confirmed action.
 pub(super) async fn apply_action(
-    gateway: &Gateway,
-    operator: &Operator,
-    form: &[u8],
-) -> Result<Response<Body>> {
-    let typed = form::field(form, "q").unwrap_or_default();
-    let action = DeliveryAction::parse(&form::field(form, "action").unwrap_or_default());
-    let ids = parse_ids(&form::field(form, "ids").unwrap_or_default());
+    State(gateway): State<Arc<Gateway>>,
+    OperatorForm { operator, form }: OperatorForm,
+) -> PageResult {
+    let typed = form::field(&form, "q").unwrap_or_default();
+    let action = DeliveryAction::parse(&form::field(&form, "action").unwrap_or_default());
+    let ids = parse_ids(&form::field(&form, "ids").unwrap_or_default());
     let (Some(action), Some(ids)) = (action, ids) else {
         return Ok(invalid_form_page());
     };
     let changed = match action {
         DeliveryAction::Resend => {
-            let expires_at = gateway.clock.now() + resend::age_max(gateway);
-            resend::requeue(gateway, &ids, expires_at, |_| ()).await?
+            let expires_at = gateway.clock.now() + resend::age_max(&gateway);
+            resend::requeue(&gateway, &ids, expires_at, |_| ()).await?
         }
-        DeliveryAction::Cancel => resend::cancel(gateway, &ids).await?,
+        DeliveryAction::Cancel => resend::cancel(&gateway, &ids).await?,
     };
     log::info!(
         "operator action: action={} requested={} changed={changed} by={}",
         action.as_str(),
         ids.len(),
-        operator_name(operator)
+        operator_name(&operator)
     );
     let path = list_path(&typed, action.as_str(), changed, ids.len());
     Ok(session::see_other(&path))
 }
 
-/// Pauses or resumes a provider for every process on the store.
+/// Handles `POST /operate/providers/{provider}/{action}`: pauses or resumes a provider for every process on the store.
 pub(super) async fn control_provider(
-    gateway: &Gateway,
-    operator: &Operator,
-    provider: &str,
-    action: &str,
-) -> Result<Response<Body>> {
-    let provider = provider.parse::<ConfigName>().ok().and_then(|name| gateway.provider(&name));
-    let (Some(provider), Some(action)) = (provider, ControlAction::parse(action)) else {
+    State(gateway): State<Arc<Gateway>>,
+    Extension(live): Extension<Arc<LiveUpdates>>,
+    Path((provider_name, action)): Path<(String, String)>,
+    OperatorForm { operator, .. }: OperatorForm,
+) -> PageResult {
+    let provider = provider_name.parse::<ConfigName>().ok().and_then(|name| gateway.provider(&name));
+    let (Some(provider), Some(action)) = (provider, ControlAction::parse(&action)) else {
         return Ok(invalid_form_page());
     };
     let (name, action_name) = (&provider.name, action.as_str());
@@ -115,14 +115,15 @@ pub(super) async fn control_provider(
         at: gateway.clock.now(),
     };
     gateway.store.save_provider_control(control).await?;
-    // Applied here at once, so that the next page shows it. The control is stored in any case.
-    if let Err(error) = shared_health::sync_health(gateway).await {
+    // Also applied in this process now, so that the next page shows the change.
+    if let Err(error) = shared_health::sync_health(&gateway).await {
         log::error!(
             "cannot apply provider control in this process yet: provider={name} error={}",
             error.chain()
         );
     }
-    log::info!("provider control: provider={name} action={action_name} by={}", operator_name(operator));
+    live.invalidate().await;
+    log::info!("provider control: provider={name} action={action_name} by={}", operator_name(&operator));
     let path = format!("/operate?done={action_name}&provider={name}#providers");
     Ok(session::see_other(&path))
 }
@@ -132,26 +133,26 @@ fn operator_name(operator: &Operator) -> &str {
 }
 
 /// Parses the value of a button: `resend:selected`, `cancel:all`, `resend:123`.
-pub(super) fn parse_action(value: &str) -> Option<(DeliveryAction, ActionTarget)> {
-    let (action, target) = value.split_once(':')?;
+pub(super) fn parse_action(button: &str) -> Option<(DeliveryAction, ActionTarget)> {
+    let (action, target) = button.split_once(':')?;
     let target = match target {
         "selected" => ActionTarget::Selected,
         "all" => ActionTarget::All,
-        number => ActionTarget::One(DeliveryId(number.parse().ok()?)),
+        id => ActionTarget::One(DeliveryId(id.parse().ok()?)),
     };
     Some((DeliveryAction::parse(action)?, target))
 }
 
 /// Returns the ids of the selected deliveries, up to [`ACTION_DELIVERIES_MAX`].
 pub(super) fn selected_ids(form: &[u8]) -> Vec<DeliveryId> {
-    let decoded = form::values(form, "id").filter_map(|value| form::decode(value).ok());
-    let ids = decoded.filter_map(|id| id.parse().ok()).map(DeliveryId);
+    let decoded_ids = form::values(form, "id").filter_map(|encoded| form::decode(encoded).ok());
+    let ids = decoded_ids.filter_map(|id| id.parse().ok()).map(DeliveryId);
     ids.take(ACTION_DELIVERIES_MAX).collect()
 }
 
 /// Parses comma-separated ids; `None` if one is invalid or there are more than [`ACTION_DELIVERIES_MAX`].
-fn parse_ids(text: &str) -> Option<Vec<DeliveryId>> {
-    let ids = text.split(',').map(|id| id.parse().ok().map(DeliveryId));
+fn parse_ids(list: &str) -> Option<Vec<DeliveryId>> {
+    let ids = list.split(',').map(|id| id.parse().ok().map(DeliveryId));
     let ids = ids.collect::<Option<Vec<_>>>()?;
     (ids.len() <= ACTION_DELIVERIES_MAX).then_some(ids)
 }

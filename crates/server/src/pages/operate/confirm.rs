@@ -1,21 +1,24 @@
 //! The page that asks for confirmation before deliveries are changed.
 //!
-//! It lists the ids of the deliveries, so that exactly those that were counted are changed.
+//! The form contains the ids of the deliveries, so that exactly the counted deliveries are changed.
+
+use std::sync::Arc;
 
 use askama::Template;
-use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
 
 use super::super::format;
-use super::super::layout::{self, PageLayout};
+use super::super::layout::{self, PageLayout, PageResult};
+use super::super::report_cache::ReportCache;
 use super::actions::{
     ACTION_DELIVERIES_MAX, ActionTarget, DeliveryAction, invalid_form_page, list_path, parse_action,
     selected_ids,
 };
 use super::delivery_row::DeliveryRow;
-use super::operator::Operator;
+use super::operator::OperatorForm;
 use super::search_query;
-use super::state::OperateState;
 use crate::{form, session};
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::Result;
@@ -23,7 +26,7 @@ use postrider_core::id::DeliveryId;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::search;
 
-/// Search pages read for the target "all", so that the confirmation page does not take long.
+/// Search pages read for the target "all", which bounds the time to render the confirmation page.
 const SEARCH_PAGES_MAX: usize = 10;
 
 /// Deliveries shown on the confirmation page.
@@ -39,42 +42,41 @@ struct ConfirmPage {
     action: &'static str,
     count: String,
     ids: String,
-    /// The search, if the target is all its results.
+    /// The search, if the action changes all its results.
     search: Option<String>,
     rows: Vec<DeliveryRow>,
     shows_all: bool,
     has_more: bool,
 }
 
-/// The deliveries of an action.
+/// The deliveries that an action would change.
 struct Targets {
-    /// All that can be changed, up to the limit.
+    /// Ids of these deliveries, at most [`ACTION_DELIVERIES_MAX`].
     ids: Vec<DeliveryId>,
-    /// The first few of them.
+    /// The newest of these deliveries, at most [`PREVIEW_ROWS_MAX`].
     rows: Vec<DeliveryRow>,
-    /// Set if there may be more.
+    /// Set if more deliveries than these may match.
     has_more: bool,
 }
 
-/// Builds the confirmation page for a form.
+/// Handles `POST /operate/confirm`.
 pub(super) async fn confirm_page(
-    gateway: &Gateway,
-    state: &OperateState,
-    operator: &Operator,
-    form: &[u8],
-) -> Result<Response<Body>> {
-    // An empty search finds everything, so a search that cannot be decoded must not become an empty one.
-    let Some(Ok(typed)) = form::raw_value(form, "q").map(form::decode) else {
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    OperatorForm { operator, form }: OperatorForm,
+) -> PageResult {
+    // An empty search matches all deliveries, so a search that cannot be decoded must not become an empty search.
+    let Some(Ok(typed)) = form::raw_value(&form, "q").map(form::decode) else {
         return Ok(invalid_form_page());
     };
-    let Some((action, target)) = parse_action(&form::field(form, "action").unwrap_or_default()) else {
+    let Some((action, target)) = parse_action(&form::field(&form, "action").unwrap_or_default()) else {
         return Ok(invalid_form_page());
     };
     let targets = match target {
-        ActionTarget::One(id) => selected_deliveries(gateway, &[id], action).await?,
-        ActionTarget::Selected => selected_deliveries(gateway, &selected_ids(form), action).await?,
-        ActionTarget::All => match search_query::parse_search(gateway, &typed) {
-            Ok(filter) => matching_deliveries(gateway, filter, action).await?,
+        ActionTarget::One(id) => selected_deliveries(&gateway, &[id], action).await?,
+        ActionTarget::Selected => selected_deliveries(&gateway, &selected_ids(&form), action).await?,
+        ActionTarget::All => match search_query::parse_search(&gateway, &typed) {
+            Ok(filter) => matching_deliveries(&gateway, filter, action).await?,
             Err(_) => return Ok(invalid_form_page()),
         },
     };
@@ -83,25 +85,20 @@ pub(super) async fn confirm_page(
         let done = if targets.has_more { "nothing-in-newest" } else { "nothing" };
         return Ok(session::see_other(&list_path(&typed, done, 0, examined_max)));
     }
-    let report = state.reports.report_if_known(gateway).await;
     let ids = targets.ids.iter().map(|id| id.0.to_string());
     let page = ConfirmPage {
-        layout: PageLayout::new_live(
-            "Confirm",
-            gateway.is_test_mode(),
-            report.as_deref().map(|cached| &cached.report),
-        ),
-        token: operator.token.clone(),
+        layout: PageLayout { is_live: true, ..reports.layout(&gateway, "Confirm").await },
+        token: operator.token,
         search: (target == ActionTarget::All).then(|| typed.to_string()),
         typed: typed.into_owned(),
         action: action.as_str(),
-        count: format::count(u64::try_from(targets.ids.len()).unwrap_or(u64::MAX)),
+        count: format::count(targets.ids.len()),
         ids: ids.collect::<Vec<_>>().join(","),
         shows_all: targets.rows.len() == targets.ids.len(),
         rows: targets.rows,
         has_more: targets.has_more,
     };
-    layout::operator_page(StatusCode::OK, &page)
+    Ok(layout::operator_page(StatusCode::OK, &page)?)
 }
 
 /// Finds which of these deliveries can be changed.
@@ -127,7 +124,7 @@ async fn matching_deliveries(
     mut filter: search::DeliverySearchFilter,
     action: DeliveryAction,
 ) -> Result<Targets> {
-    // Only waiting deliveries can be cancelled, and the store finds them fast however many others there are.
+    // Only waiting deliveries can be cancelled, and the store finds those without reading others.
     if action == DeliveryAction::Cancel && filter.state.is_none() {
         filter.state = Some(search::StateFilter::State(DeliveryStateKind::Waiting));
     }

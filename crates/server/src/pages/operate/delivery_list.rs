@@ -1,21 +1,24 @@
-//! `/operate/messages?q=`: the deliveries that match a search, with the actions that are possible for each.
+//! `/operate/messages?q=`: the deliveries that match a search, with the possible actions of each.
 //!
-//! One page examines a bounded number of messages; if that ends the search early, the page shows a note and a link to continue.
+//! A page examines a bounded number of messages. If this limit ends the search early, the page shows a note and a link to
+//! continue.
+
+use std::sync::Arc;
 
 use askama::Template;
-use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 
 use super::super::format;
-use super::super::layout::{self, PageLayout};
+use super::super::layout::{self, PageLayout, PageResult};
+use super::super::report_cache::ReportCache;
 use super::actions::ACTION_DELIVERIES_MAX;
 use super::delivery_row::DeliveryRow;
 use super::notice::Notice;
 use super::operator::Operator;
 use super::search_query;
-use super::state::OperateState;
 use crate::form;
-use postrider_core::error::Result;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::search::{self, DeliverySearchFilter, MESSAGES_EXAMINED_MAX};
 
@@ -41,35 +44,31 @@ struct DeliveryListPage {
     action_max: String,
 }
 
-/// Builds the page for a query string.
+/// Handles `GET /operate/messages`.
 pub(super) async fn delivery_list_page(
-    gateway: &Gateway,
-    state: &OperateState,
-    operator: &Operator,
-    query: &str,
-) -> Result<Response<Body>> {
-    let encoded = query.as_bytes();
-    let (typed, filter) = parse_typed_search(gateway, encoded);
-    let before = form::field(encoded, "before").ok();
-    let before = before.and_then(|before| before.parse().ok());
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    operator: Operator,
+    uri: Uri,
+) -> PageResult {
+    let query = uri.query().unwrap_or_default();
+    let encoded_query = query.as_bytes();
+    let (typed, filter) = parse_typed_search(&gateway, encoded_query);
+    let typed_cursor = form::field(encoded_query, "before").ok();
+    let before = typed_cursor.and_then(|typed| typed.parse().ok());
     let now = gateway.clock.now();
     let (results, errors) = match filter {
         Ok(filter) => {
-            (search::search_deliveries(gateway, &filter, before, PAGE_DELIVERIES).await?, Vec::new())
+            (search::search_deliveries(&gateway, &filter, before, PAGE_DELIVERIES).await?, Vec::new())
         }
         Err(errors) => (search::DeliverySearchResults::default(), errors),
     };
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    let report = state.reports.report_if_known(gateway).await;
     let mask = gateway.config.mask_numbers;
     let page = DeliveryListPage {
-        layout: PageLayout::new_live(
-            "Deliveries",
-            gateway.is_test_mode(),
-            report.as_deref().map(|cached| &cached.report),
-        ),
-        token: operator.token.clone(),
-        operator: operator.name.clone(),
+        layout: PageLayout { is_live: true, ..reports.layout(&gateway, "Deliveries").await },
+        token: operator.token,
+        operator: operator.name,
         notice: Notice::from_query(query),
         now: format::time(now),
         typed: typed.chars().take(search_query::SEARCH_CHARS_MAX).collect(),
@@ -78,18 +77,18 @@ pub(super) async fn delivery_list_page(
         rows: results.hits.iter().map(|hit| DeliveryRow::of(hit, mask, now)).collect(),
         next: results.next,
         is_truncated: results.is_truncated,
-        examined_max: format::count(u64::try_from(MESSAGES_EXAMINED_MAX).unwrap_or(u64::MAX)),
-        action_max: format::count(u64::try_from(ACTION_DELIVERIES_MAX).unwrap_or(u64::MAX)),
+        examined_max: format::count(MESSAGES_EXAMINED_MAX),
+        action_max: format::count(ACTION_DELIVERIES_MAX),
     };
-    layout::operator_page(status, &page)
+    Ok(layout::operator_page(status, &page)?)
 }
 
 /// Returns the typed search and its filter, or the errors in it.
 fn parse_typed_search(
     gateway: &Gateway,
-    encoded: &[u8],
-) -> (String, std::result::Result<DeliverySearchFilter, Vec<String>>) {
-    match form::phone_number(encoded, "q") {
+    encoded_query: &[u8],
+) -> (String, Result<DeliverySearchFilter, Vec<String>>) {
+    match form::phone_number(encoded_query, "q") {
         Ok(typed) => {
             let typed = typed.trim().to_owned();
             let filter = search_query::parse_search(gateway, &typed);

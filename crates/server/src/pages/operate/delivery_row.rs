@@ -1,13 +1,13 @@
-//! One delivery in a table of the operator's pages, as ready text.
+//! One delivery as a row of a table of the operator's pages.
 //!
-//! The delivery's state decides which actions are offered; the store checks again when an action is applied.
+//! The row offers the actions that the state of the delivery allows; the store checks again when an action is applied.
 
 use super::super::format;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryState;
 use postrider_engine::search::DeliverySearchHit;
 
-/// A delivery as text, with the actions that are possible.
+/// A delivery as texts, with the possible actions.
 pub(super) struct DeliveryRow {
     pub(super) id: i64,
     pub(super) message: String,
@@ -31,9 +31,9 @@ impl DeliveryRow {
     /// Returns the row as of `now`.
     pub(super) fn of(hit: &DeliverySearchHit, mask: bool, now: Timestamp) -> Self {
         let delivery = &hit.delivery;
-        let attempt = hit.last_attempt.as_ref();
-        let attempted = attempt.and_then(|attempt| attempt.provider.as_ref());
-        let provider = delivery.provider.as_ref().or(attempted);
+        let last_attempt = hit.last_attempt.as_ref();
+        let last_called = last_attempt.and_then(|attempt| attempt.provider.as_ref());
+        let provider = delivery.provider.as_ref().or(last_called);
         let (failure, reason) = match &delivery.state {
             DeliveryState::Failed { failure, reason, .. } => {
                 (Some(format::humanize(failure.as_str())), reason.clone())
@@ -51,9 +51,9 @@ impl DeliveryRow {
             channel: delivery.channel.to_string(),
             address: format::address(&delivery.address, mask),
             user: hit.user.clone().unwrap_or_default(),
-            provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
-            code: attempt.and_then(|attempt| attempt.code.clone()).unwrap_or_default(),
-            maybe_sent_twice: attempt.is_some_and(|attempt| attempt.has_unknown_attempt),
+            provider: format::or_dash(provider),
+            code: last_attempt.and_then(|attempt| attempt.code.clone()).unwrap_or_default(),
+            maybe_sent_twice: last_attempt.is_some_and(|attempt| attempt.has_unknown_attempt),
             tries: delivery.tries,
             body: format::body_preview(&hit.body),
             can_resend: delivery.state.requeue(now).is_some(),

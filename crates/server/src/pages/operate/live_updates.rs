@@ -1,4 +1,4 @@
-//! Live numbers of the operator's pages: one shared computation for all viewers, and an event stream for each.
+//! Live numbers of the operator's pages: one event stream for each viewer, and one computation of the numbers for all.
 //!
 //! The load on the store does not grow with the number of viewers. While pages are open, the report is synchronized every
 //! ten seconds instead of every twenty minutes, unless that takes long.
@@ -10,17 +10,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use axum::http::{HeaderMap, Response, StatusCode};
+use axum::response::IntoResponse as _;
 use hyper::body::Frame;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::super::format;
 use super::super::layout::ReportSummary;
-use super::super::report_cache::{ReportCache, ReportLookup};
-use postrider_core::clock;
+use super::super::report_cache::ReportCache;
+use crate::auth;
+use postrider_core::clock::{self, Timestamp};
 use postrider_engine::gateway::Gateway;
 use postrider_engine::stop::StopSignal;
 use postrider_engine::sync_report;
@@ -35,7 +39,7 @@ const UPDATE_TTL: Duration = Duration::from_millis(1_500);
 /// Maximum number of streams.
 const WATCHERS_MAX: usize = 64;
 
-/// Maximum duration of a stream; the browser then connects again.
+/// Maximum duration of a stream; the browser connects again afterwards.
 const STREAM_DURATION_MAX: Duration = Duration::from_secs(600);
 
 /// Maximum age of the report while a page is open.
@@ -44,25 +48,25 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// Interval between slow operations on the store, as a multiple of their duration.
 const REFRESH_INTERVAL_FACTOR: u32 = 20;
 
-/// The last numbers, shared by all streams.
+/// The event streams and the last numbers that they share.
 pub(super) struct LiveUpdates {
-    state: Mutex<LiveState>,
+    last_numbers: Mutex<LastNumbers>,
     /// End and duration of the last report synchronization.
     last_report_sync: Arc<Mutex<Option<(Instant, Duration)>>>,
     watchers: Arc<Semaphore>,
 }
 
 #[derive(Default)]
-struct LiveState {
+struct LastNumbers {
     last_event: Option<(Instant, Bytes)>,
-    /// The backlog, when it was counted, and the duration of the count.
+    /// The backlog, the end of its count, and the duration of the count.
     backlog: Option<(Backlog, Instant, Duration)>,
 }
 
 impl Default for LiveUpdates {
     fn default() -> Self {
         Self {
-            state: Mutex::default(),
+            last_numbers: Mutex::default(),
             last_report_sync: Arc::default(),
             watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
         }
@@ -72,37 +76,39 @@ impl Default for LiveUpdates {
 impl LiveUpdates {
     /// Returns the current backlog; `None` if the store is unavailable.
     pub(super) async fn backlog(&self, gateway: &Gateway) -> Option<Backlog> {
-        cached_backlog(gateway, &mut *self.state.lock().await).await
+        cached_backlog(gateway, &mut *self.last_numbers.lock().await).await
     }
 
-    /// Discards the cached event after a manual change, so that the next one shows it.
+    /// Discards the cached event after a manual change, so that the next event shows the change.
     pub(super) async fn invalidate(&self) {
-        self.state.lock().await.last_event = None;
+        self.last_numbers.lock().await.last_event = None;
     }
 
     /// Returns the newest numbers as an event.
     async fn current_event(&self, gateway: &Arc<Gateway>, reports: &ReportCache) -> Bytes {
         self.refresh_report(gateway);
-        let mut state = self.state.lock().await;
-        if let Some((at, event)) = &state.last_event
+        let mut last_numbers = self.last_numbers.lock().await;
+        if let Some((at, event)) = &last_numbers.last_event
             && at.elapsed() < UPDATE_TTL
         {
             return event.clone();
         }
-        let backlog = cached_backlog(gateway, &mut state).await;
-        let values = live_values(gateway, reports, backlog).await;
-        let text = serde_json::to_string(&values).unwrap_or_default();
-        let event = Bytes::from(format!("data: {text}\n\n"));
-        state.last_event = Some((Instant::now(), event.clone()));
+        let backlog = cached_backlog(gateway, &mut last_numbers).await;
+        let texts = live_texts(gateway, reports, backlog).await;
+        let json = serde_json::to_string(&texts).unwrap_or_default();
+        let event = Bytes::from(format!("data: {json}\n\n"));
+        last_numbers.last_event = Some((Instant::now(), event.clone()));
         event
     }
 
-    /// Synchronizes the report in the background, unless that is running or was done recently.
+    /// Synchronizes the report in the background, unless a synchronization is running or ended recently.
     fn refresh_report(&self, gateway: &Arc<Gateway>) {
-        let Ok(mut last) = Arc::clone(&self.last_report_sync).try_lock_owned() else {
+        let Ok(mut last_sync) = Arc::clone(&self.last_report_sync).try_lock_owned() else {
             return;
         };
-        if last.is_some_and(|(at, took)| at.elapsed() < REPORT_INTERVAL.max(took * REFRESH_INTERVAL_FACTOR)) {
+        if last_sync
+            .is_some_and(|(at, took)| at.elapsed() < REPORT_INTERVAL.max(took * REFRESH_INTERVAL_FACTOR))
+        {
             return;
         }
         let gateway = Arc::clone(gateway);
@@ -111,13 +117,13 @@ impl LiveUpdates {
             if let Err(error) = sync_report::sync_if_due(&gateway, REPORT_INTERVAL).await {
                 log::debug!("cannot sync report for live pages: error={}", error.chain());
             }
-            *last = Some((Instant::now(), started.elapsed()));
+            *last_sync = Some((Instant::now(), started.elapsed()));
         });
     }
 }
 
-async fn cached_backlog(gateway: &Gateway, state: &mut LiveState) -> Option<Backlog> {
-    if let Some((backlog, at, took)) = state.backlog
+async fn cached_backlog(gateway: &Gateway, last_numbers: &mut LastNumbers) -> Option<Backlog> {
+    if let Some((backlog, at, took)) = last_numbers.backlog
         && at.elapsed() < UPDATE_TTL.max(took * REFRESH_INTERVAL_FACTOR)
     {
         return Some(backlog);
@@ -125,7 +131,7 @@ async fn cached_backlog(gateway: &Gateway, state: &mut LiveState) -> Option<Back
     let started = Instant::now();
     match gateway.store.backlog(gateway.clock.now()).await {
         Ok(backlog) => {
-            state.backlog = Some((backlog, Instant::now(), started.elapsed()));
+            last_numbers.backlog = Some((backlog, Instant::now(), started.elapsed()));
             Some(backlog)
         }
         Err(error) => {
@@ -136,57 +142,50 @@ async fn cached_backlog(gateway: &Gateway, state: &mut LiveState) -> Option<Back
     }
 }
 
-/// Returns all numbers under the names that the pages use in `data-live` and `data-show`.
-async fn live_values(
+/// Returns the texts of all live elements under the names that the pages use in `data-live` and `data-show`.
+async fn live_texts(
     gateway: &Gateway,
     reports: &ReportCache,
     backlog: Option<Backlog>,
 ) -> BTreeMap<String, String> {
-    let mut values = BTreeMap::new();
-    if let ReportLookup::Report(cached) = reports.lookup(gateway).await {
+    let mut texts = BTreeMap::new();
+    if let Some(cached) = reports.report_if_known(gateway).await {
         let summary = ReportSummary::of(&cached.report);
         for counter in summary.counters {
-            values.insert(format!("counter-{}", counter.name), counter.count);
+            texts.insert(format!("counter-{}", counter.name), counter.count);
         }
-        values.insert("as-of".to_owned(), summary.as_of);
+        texts.insert("as-of".to_owned(), summary.as_of);
     }
     let now = gateway.clock.now();
-    for (name, text) in backlog_values(backlog, now) {
-        values.insert(name.to_owned(), text);
+    for (figure, text) in backlog_texts(backlog, now) {
+        texts.insert(figure.to_owned(), text);
     }
     for provider in gateway.providers() {
         let status = provider.status(now);
-        let key = |value_name: &str| format!("provider-{}-{value_name}", provider.name);
-        values.insert(key("resume"), yes_or_no(status.can_resume()));
-        values.insert(key("circuit"), status.state.to_owned());
-        values.insert(key("detail"), status.detail);
-        values.insert(key("in-flight"), status.in_flight.to_string());
-        values.insert(key("pause"), yes_or_no(!status.is_paused));
+        let key = |figure: &str| format!("provider-{}-{figure}", provider.name);
+        texts.insert(key("resume"), yes_or_no(status.can_resume()));
+        texts.insert(key("circuit"), status.state.to_owned());
+        texts.insert(key("detail"), status.detail);
+        texts.insert(key("in-flight"), status.in_flight.to_string());
+        texts.insert(key("pause"), yes_or_no(!status.is_paused));
     }
-    values
+    texts
 }
 
-fn yes_or_no(is_so: bool) -> String {
-    if is_so { "yes" } else { "no" }.to_owned()
+fn yes_or_no(is_shown: bool) -> String {
+    if is_shown { "yes" } else { "no" }.to_owned()
 }
 
 /// Returns the backlog as texts under their names in the page.
-pub(super) fn backlog_values(
-    backlog: Option<Backlog>,
-    now: postrider_core::clock::Timestamp,
-) -> [(&'static str, String); 3] {
-    let count = |number: fn(&Backlog) -> u64| {
-        backlog
-            .as_ref()
-            .map_or_else(|| format::NOT_AVAILABLE.to_owned(), |backlog| format::count(number(backlog)))
-    };
-    let oldest = backlog.and_then(|backlog| backlog.oldest_due_at);
-    let overdue = oldest.map_or(0, |due_at| (now - due_at).num_seconds().max(0));
-    let overdue = format::duration(u64::try_from(overdue).unwrap_or_default() * 1_000);
+pub(super) fn backlog_texts(backlog: Option<Backlog>, now: Timestamp) -> [(&'static str, String); 3] {
+    let overdue = backlog.map(|backlog| {
+        let seconds = backlog.oldest_due_at.map_or(0, |due_at| (now - due_at).num_seconds());
+        format::duration(u64::try_from(seconds).unwrap_or_default() * 1_000)
+    });
     [
-        ("waiting", count(|backlog| backlog.waiting)),
-        ("due", count(|backlog| backlog.due)),
-        ("overdue", if backlog.is_none() { format::NOT_AVAILABLE.to_owned() } else { overdue }),
+        ("waiting", format::or_dash(backlog.map(|backlog| format::count(backlog.waiting)))),
+        ("due", format::or_dash(backlog.map(|backlog| format::count(backlog.due)))),
+        ("overdue", format::or_dash(overdue)),
     ]
 }
 
@@ -205,28 +204,40 @@ impl hyper::body::Body for EventStream {
     }
 }
 
+/// Handles `GET /operate/events`.
+pub(super) async fn event_stream(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(live): Extension<Arc<LiveUpdates>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    Extension(stop): Extension<StopSignal>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    match auth::authorize_operator(&gateway, &headers) {
+        Ok(_) => open_stream(live, gateway, reports, stop),
+        // No Basic challenge: the request comes from the script, and a password dialogue would be unexpected.
+        Err(error) => error.into_response(),
+    }
+}
+
 /// Opens an event stream; 503 if [`WATCHERS_MAX`] are open.
-pub(super) fn event_stream(
-    live: &Arc<LiveUpdates>,
-    gateway: &Arc<Gateway>,
-    reports: &Arc<ReportCache>,
+pub(super) fn open_stream(
+    live: Arc<LiveUpdates>,
+    gateway: Arc<Gateway>,
+    reports: Arc<ReportCache>,
     stop: StopSignal,
 ) -> Response<Body> {
     let Ok(permit) = Arc::clone(&live.watchers).try_acquire_owned() else {
-        let mut response = Response::new(Body::from("too many live pages; reload the page instead"));
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("30"));
-        return response;
+        let message = "too many live pages; reload the page instead";
+        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "30")], message).into_response();
     };
     let (sender, events) = mpsc::channel(1);
-    let (live, gateway, reports) = (Arc::clone(live), Arc::clone(gateway), Arc::clone(reports));
     tokio::spawn(async move { send_updates(&live, &gateway, &reports, stop, sender, permit).await });
-    let mut response = Response::new(Body::new(EventStream(events)));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, Body::new(EventStream(events))).into_response()
 }
 
 /// Sends events until the client disconnects, the maximum duration passes, or `stop` is set.

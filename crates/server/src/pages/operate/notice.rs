@@ -6,11 +6,11 @@ use super::super::format;
 use crate::form;
 use postrider_core::name::ConfigName;
 
-/// The notice on top of a page.
+/// The notice at the top of a page about the previous action.
 pub(super) enum Notice {
     /// Deliveries were changed.
     Changed {
-        /// `true` if they are sent again, `false` if they were cancelled.
+        /// `true` if the deliveries are sent again, `false` if they were cancelled.
         resent: bool,
         /// Number of changed deliveries.
         changed: String,
@@ -23,26 +23,26 @@ pub(super) enum Notice {
     Resumed(String),
     /// No delivery was selected.
     Nothing,
-    /// None of the newest messages (their number is given) can be changed; there are older ones.
+    /// None of the newest messages can be changed; there are older messages. Contains the number of examined messages.
     NothingInNewest(String),
 }
 
 impl Notice {
     /// Parses the query of a page; `None` without a notice.
     pub(super) fn from_query(query: &str) -> Option<Self> {
-        let text = |name| form::field(query.as_bytes(), name).unwrap_or_default();
-        let number = |name| text(name).parse::<u64>().unwrap_or_default();
-        let provider = || text("provider").parse::<ConfigName>().ok().map(|name| name.to_string());
-        match text("done").as_ref() {
+        let query_field = |name| form::field(query.as_bytes(), name).unwrap_or_default();
+        let count = |name| query_field(name).parse::<u64>().unwrap_or_default();
+        let provider = || query_field("provider").parse::<ConfigName>().ok().map(|name| name.to_string());
+        match query_field("done").as_ref() {
             action @ ("resend" | "cancel") => Some(Self::Changed {
                 resent: action == "resend",
-                changed: format::count(number("changed")),
-                unchanged: format::count(number("of").saturating_sub(number("changed"))),
+                changed: format::count(count("changed")),
+                unchanged: format::count(count("of").saturating_sub(count("changed"))),
             }),
             "pause" => provider().map(Self::Paused),
             "resume" => provider().map(Self::Resumed),
             "nothing" => Some(Self::Nothing),
-            "nothing-in-newest" => Some(Self::NothingInNewest(format::count(number("of")))),
+            "nothing-in-newest" => Some(Self::NothingInNewest(format::count(count("of")))),
             _ => None,
         }
     }

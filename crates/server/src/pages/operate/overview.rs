@@ -2,20 +2,22 @@
 //!
 //! Numbers come from the newest report, the current backlog, and the provider runtimes.
 
+use std::sync::Arc;
+
 use askama::Template;
-use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 
 use super::super::format;
-use super::super::layout::{self, PageLayout};
+use super::super::layout::{self, PageLayout, PageResult};
+use super::super::report_cache::ReportCache;
 use super::delivery_row::DeliveryRow;
-use super::live_updates;
+use super::live_updates::{self, LiveUpdates};
 use super::notice::Notice;
 use super::operator::Operator;
-use super::state::OperateState;
 use crate::native;
 use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
 use postrider_core::report::Report;
 use postrider_engine::gateway::{Gateway, ProviderRuntime};
 use postrider_engine::search::{self, DeliverySearchFilter, StateFilter};
@@ -23,7 +25,7 @@ use postrider_engine::search::{self, DeliverySearchFilter, StateFilter};
 /// Number of latest failures on the page.
 const FAILURES_MAX: usize = 10;
 
-/// Reload for browsers without scripts: after 30 s, without the notice in the query.
+/// Reload of browsers without scripts: after 30 s, at a URL without the notice.
 const RELOAD_META: &str = "30; url=/operate";
 
 /// The page at `/operate`.
@@ -35,12 +37,12 @@ struct OverviewPage {
     operator: String,
     notice: Option<Notice>,
     now: String,
-    waiting: [(&'static str, String); 3],
+    backlog: [(&'static str, String); 3],
     providers: Vec<OperateProviderRow>,
     failures: Vec<DeliveryRow>,
 }
 
-/// One provider.
+/// One provider as a table row.
 struct OperateProviderRow {
     name: String,
     kind: String,
@@ -57,40 +59,42 @@ struct OperateProviderRow {
     can_resume: bool,
 }
 
-/// Builds the page.
+/// Handles `GET /operate`.
 pub(super) async fn overview_page(
-    gateway: &Gateway,
-    state: &OperateState,
-    operator: &Operator,
-    notice: Option<Notice>,
-) -> Result<Response<Body>> {
-    let cached = state.reports.report_if_known(gateway).await;
+    State(gateway): State<Arc<Gateway>>,
+    Extension(reports): Extension<Arc<ReportCache>>,
+    Extension(live): Extension<Arc<LiveUpdates>>,
+    operator: Operator,
+    uri: Uri,
+) -> PageResult {
+    let cached = reports.report_if_known(&gateway).await;
     let report = cached.as_deref().map(|cached| &cached.report);
-    let failed = DeliverySearchFilter {
+    let failed_filter = DeliverySearchFilter {
         state: Some(StateFilter::State(DeliveryStateKind::Failed)),
         ..DeliverySearchFilter::default()
     };
-    let failures = search::search_deliveries(gateway, &failed, None, FAILURES_MAX).await?;
+    let failures = search::search_deliveries(&gateway, &failed_filter, None, FAILURES_MAX).await?;
     let now = gateway.clock.now();
     let mask = gateway.config.mask_numbers;
     let page = OverviewPage {
         layout: PageLayout {
+            is_live: true,
             reload: Some(RELOAD_META),
-            ..PageLayout::new_live("Operate", gateway.is_test_mode(), report)
+            ..PageLayout::new("Operate", gateway.is_test_mode(), report)
         },
-        token: operator.token.clone(),
-        operator: operator.name.clone(),
-        notice,
+        token: operator.token,
+        operator: operator.name,
+        notice: Notice::from_query(uri.query().unwrap_or_default()),
         now: format::time(now),
-        waiting: live_updates::backlog_values(state.live.backlog(gateway).await, now),
+        backlog: live_updates::backlog_texts(live.backlog(&gateway).await, now),
         providers: gateway
             .providers()
             .iter()
-            .map(|provider| OperateProviderRow::of(gateway, provider, report))
+            .map(|provider| OperateProviderRow::of(&gateway, provider, report))
             .collect(),
         failures: failures.hits.iter().map(|hit| DeliveryRow::of(hit, mask, now)).collect(),
     };
-    layout::operator_page(StatusCode::OK, &page)
+    Ok(layout::operator_page(StatusCode::OK, &page)?)
 }
 
 impl OperateProviderRow {
@@ -98,7 +102,7 @@ impl OperateProviderRow {
         let status = provider.status(gateway.clock.now());
         let mut configs = gateway.config.providers.iter();
         let config = configs.find(|config| config.name == provider.name);
-        let numbers = report.and_then(|report| native::provider_numbers(report, &provider.name));
+        let reported = report.and_then(|report| native::provider_numbers(report, &provider.name));
         Self {
             name: provider.name.to_string(),
             kind: config.map(|config| config.kind.clone()).unwrap_or_default(),
@@ -109,10 +113,9 @@ impl OperateProviderRow {
             rate: provider.rate.map_or_else(|| "no limit".to_owned(), |rate| format!("{rate} per second")),
             in_flight: status.in_flight,
             concurrency: provider.concurrency,
-            attempts: numbers
-                .map_or_else(|| format::NOT_AVAILABLE.to_owned(), |numbers| format::count(numbers.attempts)),
-            share: format::percent(numbers.and_then(|numbers| numbers.share_percent)),
-            fault: format::percent(numbers.and_then(|numbers| numbers.fault_percent)),
+            attempts: format::or_dash(reported.map(|reported| format::count(reported.attempts))),
+            share: format::percent(reported.and_then(|reported| reported.share_percent)),
+            fault: format::percent(reported.and_then(|reported| reported.fault_percent)),
             can_pause: !status.is_paused,
         }
     }
@@ -121,15 +124,15 @@ impl OperateProviderRow {
 /// Returns the provider's configured share in each of its channels.
 fn channel_shares(gateway: &Gateway, provider: &ProviderRuntime) -> String {
     let channels = gateway.config.channels.iter();
-    let parts = channels.filter_map(|channel| native::provider_channel(channel, &provider.name));
-    let texts = parts.map(|part| {
-        let native::ProviderChannelView { channel, strategy, .. } = &part;
-        match (*strategy, part.share_percent) {
-            ("failover", Some(share)) if share > 0.0 => format!("{channel}: first"),
-            ("failover", _) => format!("{channel}: standby"),
-            (_, Some(share)) => format!("{channel}: {}", format::percent(Some(share))),
-            (_, None) => format!("{channel}: least busy"),
-        }
+    let views = channels.filter_map(|channel| native::provider_channel(channel, &provider.name));
+    let shares = views.map(|view| {
+        let share = match (view.strategy, view.share_percent) {
+            ("failover", Some(percent)) if percent > 0.0 => "first".to_owned(),
+            ("failover", _) => "standby".to_owned(),
+            (_, Some(percent)) => format::percent(Some(percent)),
+            (_, None) => "least busy".to_owned(),
+        };
+        format!("{}: {share}", view.channel)
     });
-    texts.collect::<Vec<_>>().join(", ")
+    shares.collect::<Vec<_>>().join(", ")
 }

@@ -172,7 +172,10 @@ async fn event_streams_are_limited_and_end_at_the_stop_signal() {
     let server = TestServer::new().await;
     let (stop, stop_signal) = tokio::sync::watch::channel(false);
     let (live, reports) = (Arc::default(), Arc::default());
-    let open = || live_updates::event_stream(&live, &server.gateway, &reports, stop_signal.clone());
+    let open = || {
+        let gateway = Arc::clone(&server.gateway);
+        live_updates::open_stream(Arc::clone(&live), gateway, Arc::clone(&reports), stop_signal.clone())
+    };
     let streams: Vec<_> = (0..64).map(|_| open()).collect();
     assert!(streams.iter().all(|stream| stream.status() == 200));
     assert_eq!(open().status(), 503);

@@ -1,14 +1,5 @@
+use super::super::tests::page_settings as settings;
 use super::*;
-
-fn settings() -> PageSettings {
-    PageSettings {
-        mask_numbers: true,
-        test_mode: true,
-        needs_key: false,
-        interval: Some(Duration::from_secs(1_200)),
-        public_url: "http://127.0.0.1:8080".to_owned(),
-    }
-}
 
 #[test]
 fn every_setting_of_the_page_changes_its_fingerprint() {
@@ -19,8 +10,8 @@ fn every_setting_of_the_page_changes_its_fingerprint() {
         PageSettings { interval: None, ..settings() },
     ]
     .map(|settings| page_fingerprint(&settings));
-    for (index, one) in fingerprints.iter().enumerate() {
-        assert!(!fingerprints[..index].contains(one), "{fingerprints:?}");
+    for (index, fingerprint) in fingerprints.iter().enumerate() {
+        assert!(!fingerprints[..index].contains(fingerprint), "{fingerprints:?}");
     }
     assert_eq!(page_fingerprint(&settings()), page_fingerprint(&settings()));
 }

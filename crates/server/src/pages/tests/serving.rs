@@ -28,21 +28,21 @@ use postrider_store::testing::store_parts::StoreParts;
 /// Maximum time for a test to wait for an expected event.
 const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A cache with values that a test can read and change.
+/// A cache with entries that a test can read and change.
 #[derive(Default)]
 struct InspectableCache {
-    values: Mutex<HashMap<String, Vec<u8>>>,
+    entries: Mutex<HashMap<String, Vec<u8>>>,
     sets: AtomicUsize,
 }
 
 #[async_trait]
 impl Cache for InspectableCache {
     async fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.values.lock().unwrap().get(key).cloned()
+        self.entries.lock().unwrap().get(key).cloned()
     }
     async fn set(&self, key: &str, value: &[u8], _: Duration) {
         self.sets.fetch_add(1, Ordering::SeqCst);
-        self.values.lock().unwrap().insert(key.to_owned(), value.to_vec());
+        self.entries.lock().unwrap().insert(key.to_owned(), value.to_vec());
     }
     async fn ping(&self) -> bool {
         true
@@ -134,13 +134,13 @@ async fn a_page_is_rendered_once_for_all_processes() {
 async fn garbage_in_the_cache_changes_nothing() {
     let mut fixture = PagesFixture::with_report().await;
     let expected = fixture.get("/").await;
-    for value in fixture.cache.values.lock().unwrap().values_mut() {
-        *value = b"<script>garbage</script>".repeat(9);
+    for cached_page in fixture.cache.entries.lock().unwrap().values_mut() {
+        *cached_page = b"<script>garbage</script>".repeat(9);
     }
     assert_eq!(fixture.get("/").await, expected);
     fixture.restart();
     assert_eq!(fixture.get("/").await, expected);
-    fixture.cache.values.lock().unwrap().clear();
+    fixture.cache.entries.lock().unwrap().clear();
     assert_eq!(fixture.get("/").await, expected);
 }
 
@@ -211,10 +211,10 @@ async fn an_unsuccessful_search_gets_an_explanation() {
         ("/messages/%FF", StatusCode::NOT_FOUND, "Message not found"),
         ("/messages/07070707-0707-0707-0707-070707070708", StatusCode::NOT_FOUND, "Message not found"),
     ];
-    for (path, status, text) in cases {
-        let (got, page) = fixture.get(path).await;
-        assert_eq!(got, status, "{path}");
-        assert!(page.contains(text), "{path}: {page}");
+    for (path, expected_status, explanation) in cases {
+        let (status, page) = fixture.get(path).await;
+        assert_eq!(status, expected_status, "{path}");
+        assert!(page.contains(explanation), "{path}: {page}");
         assert!(!page.contains("<script"), "{path}");
     }
 }

@@ -43,7 +43,8 @@ async fn selected_deliveries_are_cancelled_after_a_confirmation() {
     let done = server.post("/operate/apply", FORM_URLENCODED, form).await;
     let page = server.get(done.header("location").unwrap()).await.text();
     assert!(page.contains("<strong>2</strong> were cancelled"), "{page}");
-    let failed = delivery_states(&server).await.into_iter().filter(|one| *one == DeliveryStateKind::Failed);
+    let failed =
+        delivery_states(&server).await.into_iter().filter(|state| *state == DeliveryStateKind::Failed);
     assert_eq!(failed.count(), 2);
     let form = format!("token={}&q=&id={}&action=cancel%3Aselected", form_token(&list), ids[0]);
     let repeated = server.post("/operate/confirm", FORM_URLENCODED, form).await;
@@ -69,7 +70,8 @@ async fn all_found_deliveries_are_changed_and_no_others() {
     let form = format!("token={}&q=&ids={ids}&action=cancel", form_token(&confirm));
     let done = server.post("/operate/apply", FORM_URLENCODED, form).await;
     assert!(done.header("location").unwrap().ends_with("done=cancel&changed=30&of=30"));
-    let waiting = delivery_states(&server).await.into_iter().filter(|one| *one == DeliveryStateKind::Waiting);
+    let waiting =
+        delivery_states(&server).await.into_iter().filter(|state| *state == DeliveryStateKind::Waiting);
     assert_eq!(waiting.count(), 1);
 }
 
