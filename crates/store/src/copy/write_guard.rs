@@ -51,7 +51,7 @@ impl WriteGuard {
     pub fn client_message(self) -> &'static str {
         match self {
             Self::Moved => "the store was moved; start this process with the URL of the new store",
-            Self::ClaimsPaused => "the store is about to be moved; sending continues in a moment",
+            Self::ClaimsPaused => "sending is paused while the store is moved, and continues by itself afterwards",
             Self::Receiving => "a move into this store is not finished",
             Self::PartitionsPinned => {
                 "a move from this store is in progress; months are deleted after it has ended"
