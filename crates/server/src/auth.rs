@@ -105,56 +105,53 @@ pub(super) fn authorize<'a>(
     headers: &HeaderMap,
     scope: Scope,
 ) -> Result<&'a str, AuthError> {
-    let is_basic = presented_key(headers).is_some_and(|presented| presented.is_basic);
-    let keyless = gateway.config.keys.is_empty();
-    if !keyless && is_basic && scope != Scope::Read && request_origin::is_cross_site(headers) {
-        return Err(AuthError::CrossSite);
-    }
-    authorize_any_origin(gateway, headers, scope)
-}
-
-/// Like [`authorize`], for requests that change nothing or carry a form token that proves which page sent them.
-fn authorize_any_origin<'a>(
-    gateway: &'a Gateway,
-    headers: &HeaderMap,
-    scope: Scope,
-) -> Result<&'a str, AuthError> {
-    let keys = &gateway.config.keys;
-    if keys.is_empty() {
+    if gateway.config.keys.is_empty() {
         return Ok("");
     }
     let key = match presented_key(headers) {
-        Some(presented) => find_matching_key(keys, &presented.secret).ok_or(AuthError::UnknownKey)?,
-        None if scope == Scope::Read => {
-            session::session_key(gateway, headers).ok_or(AuthError::MissingKey)?
+        Some(presented)
+            if presented.is_basic && scope != Scope::Read && request_origin::is_cross_site(headers) =>
+        {
+            return Err(AuthError::CrossSite);
         }
+        Some(presented) => configured_key(gateway, &presented)?,
+        None if scope == Scope::Read => signed_in_key(gateway, headers)?,
         None => return Err(AuthError::MissingKey),
     };
+    key_name_with_scope(key, scope)
+}
+
+/// Returns the name of the key, or of the session's key, of an operator; empty when no keys are configured. Forms need
+/// a form token in addition, which proves that a page of this gateway sent them.
+pub(super) fn authorize_operator<'a>(
+    gateway: &'a Gateway,
+    headers: &HeaderMap,
+) -> Result<&'a str, AuthError> {
+    if gateway.config.keys.is_empty() {
+        return Ok("");
+    }
+    let key = match presented_key(headers) {
+        Some(presented) => configured_key(gateway, &presented)?,
+        None => signed_in_key(gateway, headers)?,
+    };
+    key_name_with_scope(key, Scope::Admin)
+}
+
+fn configured_key<'a>(gateway: &'a Gateway, presented: &PresentedKey) -> Result<&'a ApiKey, AuthError> {
+    find_matching_key(&gateway.config.keys, &presented.secret).ok_or(AuthError::UnknownKey)
+}
+
+fn signed_in_key<'a>(gateway: &'a Gateway, headers: &HeaderMap) -> Result<&'a ApiKey, AuthError> {
+    session::session_key(gateway, headers).ok_or(AuthError::MissingKey)
+}
+
+fn key_name_with_scope(key: &ApiKey, scope: Scope) -> Result<&str, AuthError> {
     if key.allows(scope) { Ok(&key.name) } else { Err(AuthError::InsufficientScope(scope)) }
 }
 
 /// Returns the key with this secret.
 pub(super) fn find_key<'a>(gateway: &'a Gateway, secret: &str) -> Option<&'a ApiKey> {
     find_matching_key(&gateway.config.keys, secret.as_bytes())
-}
-
-/// Returns the name of the key, or of the session's key, of an operator; empty when no keys are configured. Forms need
-/// a form token in addition.
-pub(super) fn authorize_operator<'a>(
-    gateway: &'a Gateway,
-    headers: &HeaderMap,
-) -> Result<&'a str, AuthError> {
-    match authorize_any_origin(gateway, headers, Scope::Admin) {
-        Err(AuthError::MissingKey) => {
-            let key = session::session_key(gateway, headers).ok_or(AuthError::MissingKey)?;
-            if key.allows(Scope::Admin) {
-                Ok(&key.name)
-            } else {
-                Err(AuthError::InsufficientScope(Scope::Admin))
-            }
-        }
-        result => result,
-    }
 }
 
 /// Returns the redirect to the sign-in page for a browser that requests a page without a key; `None` for programs and
