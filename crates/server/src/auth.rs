@@ -101,44 +101,45 @@ impl IntoResponse for AuthError {
 /// Browsers add Basic credentials to requests by themselves, also for a form or an image of another site. A Basic key
 /// therefore authorizes no change (any scope but `read`) in a cross-site request.
 pub(super) fn authorize(gateway: &Gateway, headers: &HeaderMap, scope: Scope) -> Result<String, AuthError> {
-    let is_basic = presented_key(headers).is_some_and(|presented| presented.is_basic);
-    let keyless = gateway.api_keys().is_empty();
-    if !keyless && is_basic && scope != Scope::Read && request_origin::is_cross_site(headers) {
-        return Err(AuthError::CrossSite);
-    }
-    authorize_any_origin(gateway, headers, scope)
-}
-
-/// Like [`authorize`], for requests that change nothing or carry a form token that proves which page sent them.
-fn authorize_any_origin(gateway: &Gateway, headers: &HeaderMap, scope: Scope) -> Result<String, AuthError> {
     if gateway.api_keys().is_empty() {
         return Ok(String::new());
     }
     let key = match presented_key(headers) {
-        Some(presented) => find_key(gateway, &presented.secret).ok_or(AuthError::UnknownKey)?,
-        None if scope == Scope::Read => {
-            session::session_key(gateway, headers).ok_or(AuthError::MissingKey)?
+        Some(presented)
+            if presented.is_basic && scope != Scope::Read && request_origin::is_cross_site(headers) =>
+        {
+            return Err(AuthError::CrossSite);
         }
+        Some(presented) => configured_key(gateway, &presented)?,
+        None if scope == Scope::Read => signed_in_key(gateway, headers)?,
         None => return Err(AuthError::MissingKey),
     };
-    require_key_scope(&key, scope)
-}
-
-/// Returns the name of the key if it has the scope.
-fn require_key_scope(key: &ApiKey, scope: Scope) -> Result<String, AuthError> {
-    if key.allows(scope) { Ok(key.name.clone()) } else { Err(AuthError::InsufficientScope(scope)) }
+    key_name_with_scope(&key, scope)
 }
 
 /// Returns the name of the key, or of the session's key, of an operator; empty when no keys are configured. Forms need
-/// a form token in addition.
+/// a form token in addition, which proves that a page of this gateway sent them.
 pub(super) fn authorize_operator(gateway: &Gateway, headers: &HeaderMap) -> Result<String, AuthError> {
-    match authorize_any_origin(gateway, headers, Scope::Admin) {
-        Err(AuthError::MissingKey) => {
-            let key = session::session_key(gateway, headers).ok_or(AuthError::MissingKey)?;
-            require_key_scope(&key, Scope::Admin)
-        }
-        result => result,
+    if gateway.api_keys().is_empty() {
+        return Ok(String::new());
     }
+    let key = match presented_key(headers) {
+        Some(presented) => configured_key(gateway, &presented)?,
+        None => signed_in_key(gateway, headers)?,
+    };
+    key_name_with_scope(&key, Scope::Admin)
+}
+
+fn configured_key(gateway: &Gateway, presented: &PresentedKey) -> Result<Arc<ApiKey>, AuthError> {
+    find_key(gateway, &presented.secret).ok_or(AuthError::UnknownKey)
+}
+
+fn signed_in_key(gateway: &Gateway, headers: &HeaderMap) -> Result<Arc<ApiKey>, AuthError> {
+    session::session_key(gateway, headers).ok_or(AuthError::MissingKey)
+}
+
+fn key_name_with_scope(key: &ApiKey, scope: Scope) -> Result<String, AuthError> {
+    if key.allows(scope) { Ok(key.name.clone()) } else { Err(AuthError::InsufficientScope(scope)) }
 }
 
 /// Returns the redirect to the sign-in page for a browser that requests a page without a key; `None` for programs and

@@ -1,16 +1,18 @@
 //! Reads request bodies within the configured limits of length and time.
 //!
-//! Returns [`BodyError`], which each API writes in its own envelope; only JSON is parsed here.
+//! [`read`] returns [`BodyError`], which each API writes in its own envelope; JSON bodies are also parsed here.
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::problem::Problem;
-use postrider_engine::config::LimitsConfig;
+use super::problem::{self, Problem};
+use super::{auth, errors};
+use postrider_engine::accept::RequestIdempotencyKey;
+use postrider_engine::config::{LimitsConfig, Scope};
 use postrider_engine::gateway::Gateway;
 
 /// Reason why a body cannot be read.
@@ -27,14 +29,14 @@ pub(super) enum BodyError {
 /// Reads the whole body.
 pub(super) async fn read(headers: &HeaderMap, body: Body, limits: &LimitsConfig) -> Result<Bytes, BodyError> {
     let bytes_max = limits.body_bytes_max;
-    let announced =
+    let content_length =
         headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|announced| announced > bytes_max) {
+    if content_length.is_some_and(|announced_bytes| announced_bytes > bytes_max) {
         return Err(BodyError::TooLarge(bytes_max));
     }
-    let whole = Limited::new(body, bytes_max).collect();
-    match tokio::time::timeout(limits.body_timeout, whole).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+    let collecting = Limited::new(body, bytes_max).collect();
+    match tokio::time::timeout(limits.body_timeout, collecting).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge(bytes_max)),
         Ok(Err(_)) => Err(BodyError::Malformed),
         Err(_) => Err(BodyError::TimedOut(limits.body_timeout.as_secs())),
@@ -48,6 +50,32 @@ pub(super) async fn json_object(
     content: Body,
 ) -> Result<Map<String, Value>, Problem> {
     read_json(gateway, headers, content, "a JSON object").await
+}
+
+/// An authorized request with a JSON object, which the client may repeat under an idempotency key.
+pub(super) struct RepeatableRequest {
+    headers: HeaderMap,
+    /// Name of the API key; empty when no keys are configured.
+    pub(super) api_key_name: String,
+    /// The body.
+    pub(super) object: Map<String, Value>,
+}
+
+impl RepeatableRequest {
+    /// Reads a request that needs the scope `send`.
+    pub(super) async fn read(gateway: &Gateway, request: Request<Body>) -> Result<Self, Problem> {
+        let (head, content) = request.into_parts();
+        let api_key_name = auth::authorize(gateway, &head.headers, Scope::Send)?;
+        let object = json_object(gateway, &head.headers, content).await?;
+        Ok(Self { headers: head.headers, api_key_name, object })
+    }
+
+    /// Returns the idempotency key of the request to `api`. Requests with equal bodies are the same request.
+    pub(super) fn idempotency_key(self, api: &str) -> Result<Option<RequestIdempotencyKey>, Problem> {
+        let fingerprint = || Value::Object(self.object).to_string();
+        errors::read_idempotency_key(&self.headers, api, &self.api_key_name, fingerprint)
+            .map_err(problem::invalid_idempotency_key)
+    }
 }
 
 /// Reads the body as any JSON value; the `Content-Type` must be JSON.
@@ -69,9 +97,8 @@ async fn read_json<T: DeserializeOwned>(
             "send the body as application/json and set the Content-Type header",
         ));
     }
-    let content = read(headers, content, &gateway.config.limits).await;
-    let content = content.map_err(BodyError::problem)?;
-    serde_json::from_slice(&content).map_err(|error| {
+    let json = read(headers, content, &gateway.config.limits).await.map_err(BodyError::problem)?;
+    serde_json::from_slice(&json).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         Problem::new(
             StatusCode::BAD_REQUEST,
@@ -84,9 +111,9 @@ async fn read_json<T: DeserializeOwned>(
 
 /// Returns the media type of `Content-Type` in lower case, without parameters; empty without the header.
 pub(super) fn content_type(headers: &HeaderMap) -> String {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
-    essence.trim().to_ascii_lowercase()
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+    media_type.trim().to_ascii_lowercase()
 }
 
 /// Returns whether a media type is JSON, including structured types such as `application/problem+json`.

@@ -34,14 +34,11 @@ use postrider_engine::stop::StopSignal;
 /// Minimum buffer size of hyper, in bytes.
 const BUFFER_BYTES_MIN: usize = 8 * 1024;
 
-/// Maximum time for a client that is still sending to read the response and the end of the connection.
+/// Maximum time in which a client that is still sending can read the response before the connection is closed.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Bytes read at once from such a client.
-const LINGER_READ_BYTES: usize = 16 * 1024;
-
-/// Bytes read altogether from such a client before the connection is closed.
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// Maximum number of bytes read from such a client before the connection is closed.
+const LINGER_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Response to a request head that takes too long.
 const REQUEST_TIMEOUT_RESPONSE: &[u8] =
@@ -83,13 +80,13 @@ pub(super) async fn serve(context: Arc<ConnectionContext>, stream: TcpStream, mu
         .serve_connection(timed_stream, service);
     let mut deadline = std::pin::pin!(clock::sleep(timer.time_left(&context.limits).unwrap_or_default()));
     let mut stopping = false;
-    let end = loop {
+    let is_head_too_slow = loop {
         tokio::select! {
             biased;
-            result = &mut connection => break ConnectionEnd::Closed(result.is_ok()),
+            _ = &mut connection => break false,
             () = &mut deadline => match timer.time_left(&context.limits) {
                 Some(remaining) => deadline.set(clock::sleep(remaining)),
-                None => break ConnectionEnd::TimedOut(timer.is_reading_head()),
+                None => break timer.is_reading_head(),
             },
             () = wait_for_stop(&mut stop), if !stopping => {
                 stopping = true;
@@ -98,7 +95,7 @@ pub(super) async fn serve(context: Arc<ConnectionContext>, stream: TcpStream, mu
         }
     };
     let mut stream = connection.into_parts().io.into_inner().stream;
-    if end == ConnectionEnd::TimedOut(true) {
+    if is_head_too_slow {
         // A client that does not read gets no response; the connection ends in any case.
         let _ = stream.try_write(REQUEST_TIMEOUT_RESPONSE);
     }
@@ -107,26 +104,17 @@ pub(super) async fn serve(context: Arc<ConnectionContext>, stream: TcpStream, mu
     }
 }
 
-/// The way a connection ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ConnectionEnd {
-    /// Closed by either side; `true` without an error.
-    Closed(bool),
-    /// Closed by a time limit; `true` while reading a request head.
-    TimedOut(bool),
-}
-
 async fn respond(
     mut router: PanicCatchingRouter,
     timer: &Arc<ConnectionTimer>,
     request: Request<Incoming>,
 ) -> Result<Response<TimedBody>, Infallible> {
     timer.set_phase(ConnectionPhase::Handling);
-    let logged = log::log_enabled!(log::Level::Debug)
+    let logged_request = log::log_enabled!(log::Level::Debug)
         .then(|| (request.method().clone(), request.uri().path().to_owned(), Instant::now()));
     let result = router.call(request.map(Body::new)).await;
-    if let (Some((method, path, started)), Ok(response)) = (logged, &result) {
-        let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
+    if let (Some((method, path, started_at)), Ok(response)) = (logged_request, &result) {
+        let (status, millis) = (response.status().as_u16(), started_at.elapsed().as_millis());
         let id = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
         log::debug!(
             "request: method={method} path={path} status={status} duration_ms={millis} request_id={}",
@@ -134,8 +122,7 @@ async fn respond(
         );
     }
     timer.set_phase(ConnectionPhase::Idle);
-    let timed = |body| TimedBody { body, timer: Arc::clone(timer) };
-    result.map(|response| response.map(timed))
+    result.map(|response| response.map(|body| TimedBody { body, timer: Arc::clone(timer) }))
 }
 
 /// A response body that restarts the idle timer with every frame that the client has room for.
@@ -172,22 +159,15 @@ impl hyper::body::Body for TimedBody {
 /// and could lose the response.
 async fn linger(stream: &mut TcpStream) {
     let _ = stream.shutdown().await;
-    let mut rest = vec![0; LINGER_READ_BYTES];
-    let drained = async {
-        let mut bytes_left = LINGER_BYTES_MAX;
-        while let Ok(count @ 1..) = stream.read(&mut rest).await
-            && bytes_left > 0
-        {
-            bytes_left = bytes_left.saturating_sub(count);
-        }
-    };
-    let _ = tokio::time::timeout(LINGER_TIMEOUT, drained).await;
+    let (mut unread_input, mut discarded) = (stream.take(LINGER_BYTES_MAX), tokio::io::sink());
+    let discarding = tokio::io::copy(&mut unread_input, &mut discarded);
+    let _ = tokio::time::timeout(LINGER_TIMEOUT, discarding).await;
 }
 
 /// The phase of a connection and its start time, in one atomic number.
 struct ConnectionTimer {
-    started: Instant,
-    /// Milliseconds from `started` to the start of the phase, times four, plus the [`ConnectionPhase`].
+    connected_at: Instant,
+    /// Milliseconds from `connected_at` to the start of the phase, times four, plus the [`ConnectionPhase`].
     phase: AtomicU64,
 }
 
@@ -203,11 +183,11 @@ enum ConnectionPhase {
 
 impl ConnectionTimer {
     fn new() -> Self {
-        Self { started: Instant::now(), phase: AtomicU64::new(ConnectionPhase::Idle as u64) }
+        Self { connected_at: Instant::now(), phase: AtomicU64::new(ConnectionPhase::Idle as u64) }
     }
 
     fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX / 8)
+        u64::try_from(self.connected_at.elapsed().as_millis()).unwrap_or(u64::MAX / 8)
     }
 
     fn set_phase(&self, phase: ConnectionPhase) {
@@ -228,18 +208,18 @@ impl ConnectionTimer {
     /// Returns the time until the next check of the limits; `None` when the time limit of the phase has passed.
     fn time_left(&self, limits: &LimitsConfig) -> Option<Duration> {
         let phase = self.phase.load(Ordering::Relaxed);
-        let spent = Duration::from_millis(self.elapsed_ms().saturating_sub(phase / 4));
-        let allowed = match phase % 4 {
+        let time_in_phase = Duration::from_millis(self.elapsed_ms().saturating_sub(phase / 4));
+        let phase_timeout = match phase % 4 {
             0 => limits.idle_timeout,
             1 => limits.header_timeout,
             _ => return Some(limits.idle_timeout.min(limits.header_timeout)),
         };
-        let remaining = allowed.checked_sub(spent).filter(|remaining| !remaining.is_zero())?;
+        let remaining = phase_timeout.checked_sub(time_in_phase).filter(|remaining| !remaining.is_zero())?;
         Some(remaining.min(limits.header_timeout))
     }
 }
 
-/// A stream that reports received bytes to the timer. It has no vectored write: hyper then copies a response into one
+/// A TCP stream that reports received bytes to the timer. Without a vectored write hyper copies a response into one
 /// buffer, which costs less than handing two buffers to the system.
 struct TimedStream {
     stream: TcpStream,
@@ -252,9 +232,9 @@ impl AsyncRead for TimedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let filled = buffer.filled().len();
+        let filled_before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > filled {
+        if buffer.filled().len() > filled_before {
             self.timer.bytes_received();
         }
         polled

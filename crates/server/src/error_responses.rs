@@ -1,144 +1,100 @@
-//! Error responses of the APIs with problem documents, for the OpenAPI description.
+//! Error responses for the OpenAPI description: the sets with problem documents, and a macro for sets of other envelopes.
 //!
-//! A handler lists those it can return. The simple and texting APIs describe their own envelopes beside their routes.
+//! A handler lists the sets that it can return.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoResponses, ToSchema};
 
-use crate::problem::{PROBLEM_JSON, Violation};
+use crate::problem::PROBLEM_JSON;
 
-type Responses = BTreeMap<String, RefOr<Response>>;
+/// Declares sets of error responses, which handlers name in `#[utoipa::path(responses(…))]`. Each set is an empty enum with
+/// the name of its schema, its content type, and its statuses with meaning and header.
+macro_rules! error_responses {
+    ($($(#[$about:meta])* $Set:ident($schema:literal, $content_type:expr) {
+        $($status:literal $meaning:literal $(with $header:expr)?;)+
+    })+) => {$(
+        $(#[$about])*
+        pub(crate) enum $Set {}
 
-/// A problem document (RFC 9457).
-#[derive(Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub(crate) struct ProblemView {
-    /// Relative reference that names the kind of problem.
-    #[schema(example = "/problems/invalid")]
-    r#type: String,
-    /// The kind of problem as text.
-    title: String,
-    /// The HTTP status.
-    #[schema(minimum = 400, maximum = 599)]
-    status: u16,
-    /// Description of the error, with what would be valid.
-    detail: String,
-    /// The invalid fields, if the problem lies in the fields.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    violations: Option<Vec<Violation>>,
+        impl utoipa::IntoResponses for $Set {
+            fn responses() -> $crate::error_responses::ResponsesByStatus {
+                [$($crate::error_responses::error_response(
+                    ($schema, $content_type), $status, $meaning, [$($header)?]
+                )),+].into()
+            }
+        }
+    )+};
 }
+pub(crate) use error_responses;
 
-/// The API key is missing or unknown (401) or lacks the scope (403).
-pub(crate) enum AuthErrorResponses {}
+/// Responses by HTTP status.
+pub(crate) type ResponsesByStatus = BTreeMap<String, RefOr<Response>>;
 
-/// The query, the path or a header is not valid.
-pub(crate) enum BadRequestResponses {}
-
-/// The requested resource does not exist.
-pub(crate) enum NotFoundResponses {}
-
-/// The body is malformed, slow or too long.
-pub(crate) enum BodyErrorResponses {}
-
-/// The body is not JSON.
-pub(crate) enum NotJsonResponses {}
-
-/// The message is not accepted: its fields, its Idempotency-Key, its recipient or its user's limit.
-pub(crate) enum AcceptErrorResponses {}
-
-/// The store is unavailable, or there is a defect.
-pub(crate) enum StoreErrorResponses {}
-
-impl IntoResponses for AuthErrorResponses {
-    fn responses() -> Responses {
-        let challenge = header("WWW-Authenticate", Type::String, "How to send a key.");
-        problem_responses([
-            (401, "The API key is missing or unknown.", Some(challenge)),
-            (403, "The API key lacks the required scope.", None),
-        ])
+error_responses! {
+    /// The API key is missing or unknown (401) or lacks the scope (403).
+    AuthErrorResponses("Problem", PROBLEM_JSON) {
+        401 "The API key is missing or unknown."
+            with header("WWW-Authenticate", Type::String, "How to send a key.");
+        403 "The API key lacks the required scope.";
     }
-}
-
-impl IntoResponses for BadRequestResponses {
-    fn responses() -> Responses {
-        problem_responses([(
-            400,
-            "The query, the path or a header is not valid; `detail` says which part.",
-            None,
-        )])
+    /// The query, the path or a header is not valid.
+    BadRequestResponses("Problem", PROBLEM_JSON) {
+        400 "The query, the path or a header is not valid; `detail` says which part.";
     }
-}
-
-impl IntoResponses for NotFoundResponses {
-    fn responses() -> Responses {
-        problem_responses([(404, "The path names something that does not exist.", None)])
+    /// The requested resource does not exist.
+    NotFoundResponses("Problem", PROBLEM_JSON) {
+        404 "The path names something that does not exist.";
     }
-}
-
-impl IntoResponses for BodyErrorResponses {
-    fn responses() -> Responses {
-        problem_responses([
-            (400, "The body or a header is malformed.", None),
-            (408, "The body did not arrive in time.", None),
-            (413, "The body is too long.", None),
-        ])
+    /// The body is malformed, slow or too long.
+    BodyErrorResponses("Problem", PROBLEM_JSON) {
+        400 "The body or a header is malformed.";
+        408 "The body did not arrive in time.";
+        413 "The body is too long.";
     }
-}
-
-impl IntoResponses for NotJsonResponses {
-    fn responses() -> Responses {
-        problem_responses([(415, "The Content-Type is not JSON.", None)])
+    /// The body is not JSON.
+    NotJsonResponses("Problem", PROBLEM_JSON) {
+        415 "The Content-Type is not JSON.";
     }
-}
-
-impl IntoResponses for AcceptErrorResponses {
-    fn responses() -> Responses {
-        problem_responses([
-            (422, "A field, the recipient or the Idempotency-Key is not valid.", None),
-            (
-                429,
-                "The hourly message limit of the user is reached; nothing was stored.",
-                Some(retry_after_header()),
-            ),
-        ])
+    /// The message is not accepted: its fields, its Idempotency-Key, its recipient or its user's limit.
+    AcceptErrorResponses("Problem", PROBLEM_JSON) {
+        422 "A field, the recipient or the Idempotency-Key is not valid.";
+        429 "The hourly message limit of the user is reached; nothing was stored." with retry_after_header();
     }
-}
-
-impl IntoResponses for StoreErrorResponses {
-    fn responses() -> Responses {
-        problem_responses([
-            (500, "Internal error; the log contains the cause.", None),
-            (503, "The store is unavailable; nothing was changed.", Some(retry_after_header())),
-        ])
+    /// The store is unavailable, or there is a defect.
+    StoreErrorResponses("Problem", PROBLEM_JSON) {
+        500 "Internal error; the log contains the cause.";
+        503 "The store is unavailable; nothing was changed." with retry_after_header();
     }
 }
 
 /// A response header and its name.
 type NamedHeader = (&'static str, Header);
 
-fn retry_after_header() -> NamedHeader {
+/// Describes the `Retry-After` header.
+pub(crate) fn retry_after_header() -> NamedHeader {
     header("Retry-After", Type::Integer, "Seconds until a retry is useful.")
 }
 
-/// Describes a response header of this type.
-pub(super) fn header(name: &'static str, kind: Type, meaning: &str) -> NamedHeader {
-    let mut header = Header::new(ObjectBuilder::new().schema_type(kind).build());
+/// Describes a response header.
+pub(crate) fn header(name: &'static str, value_type: Type, meaning: &str) -> NamedHeader {
+    let mut header = Header::new(Object::with_type(value_type));
     header.description = Some(meaning.to_owned());
     (name, header)
 }
 
-fn problem_responses<const N: usize>(errors: [(u16, &str, Option<NamedHeader>); N]) -> Responses {
-    let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let described = errors.into_iter().map(|(status, meaning, header)| {
-        let mut response = ResponseBuilder::new().description(meaning).content(PROBLEM_JSON, content());
-        if let Some((name, header)) = header {
-            response = response.header(name, header);
-        }
-        (status.to_string(), response.build().into())
-    });
-    described.collect()
+/// Describes an error response; `envelope` is the name of its schema and its content type.
+pub(crate) fn error_response<const N: usize>(
+    envelope: (&str, &str),
+    status: u16,
+    meaning: &str,
+    headers: [NamedHeader; N],
+) -> (String, RefOr<Response>) {
+    let (schema, content_type) = envelope;
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+    let response = ResponseBuilder::new().description(meaning).content(content_type, content);
+    let response =
+        headers.into_iter().fold(response, |response, (name, header)| response.header(name, header));
+    (status.to_string(), response.build().into())
 }

@@ -12,23 +12,24 @@ use postrider_core::error::{Error, ErrorKind};
 use postrider_engine::accept::{AcceptError, RequestIdempotencyKey};
 use postrider_engine::gateway::Gateway;
 
-/// Header under which a client repeats a request.
+/// Request header that makes a repeated request safe.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Header that marks a response that was given before.
+/// Response header that marks the response to a repeated request.
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Maximum length of an idempotency key, in characters.
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 
-/// Message for an invalid idempotency key.
+/// Error message for an invalid idempotency key.
 const INVALID_IDEMPOTENCY_KEY: &str =
     "the Idempotency-Key header must be given once, with 1 to 255 visible ASCII characters";
 
-/// Message when the store is unavailable.
-const STORE_UNAVAILABLE: &str = "the message cannot be stored now; nothing was sent, try again in a moment";
+/// Error message when the store is unavailable.
+const STORE_UNAVAILABLE: &str =
+    "the message cannot be stored now; nothing was sent; try again in a few seconds";
 
-/// Message when the store fails because of a defect.
+/// Error message when the store fails because of a defect.
 const INTERNAL_ERROR: &str = "the message cannot be stored; nothing was sent; the log contains the cause";
 
 /// `Retry-After` of a response while the store is unavailable, in seconds.
@@ -81,21 +82,21 @@ pub(super) fn retry_after(wait: Duration) -> HeaderValue {
     HeaderValue::from(round_up_to_seconds(wait).as_secs())
 }
 
-/// Reads the idempotency key. `fingerprint` writes what makes two requests to this API equal.
+/// Reads the idempotency key of a request to `api`. Requests with equal results of `fingerprint` are the same request.
 pub(super) fn read_idempotency_key(
     headers: &HeaderMap,
     api: &str,
     key_name: &str,
     fingerprint: impl FnOnce() -> String,
 ) -> Result<Option<RequestIdempotencyKey>, &'static str> {
-    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(key) = keys.next() else {
+    let mut idempotency_keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = idempotency_keys.next() else {
         return Ok(None);
     };
-    let is_visible = key.as_bytes().iter().all(u8::is_ascii_graphic);
-    let fits = (1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&key.len());
+    let is_visible_ascii = key.as_bytes().iter().all(u8::is_ascii_graphic);
+    let is_valid = is_visible_ascii && (1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&key.len());
     match key.to_str() {
-        Ok(key) if is_visible && fits && keys.next().is_none() => Ok(Some(RequestIdempotencyKey {
+        Ok(key) if is_valid && idempotency_keys.next().is_none() => Ok(Some(RequestIdempotencyKey {
             scope: format!("{api}/{key_name}"),
             key: key.to_owned(),
             fingerprint: fingerprint(),
@@ -104,22 +105,23 @@ pub(super) fn read_idempotency_key(
     }
 }
 
-/// Marks the response to a repeated request.
-pub(super) fn mark_replayed(headers: &mut HeaderMap, replayed: bool) {
-    if replayed {
+/// Marks a response as the response to a repeated request if `is_replay`.
+pub(super) fn mark_replayed(headers: &mut HeaderMap, is_replay: bool) {
+    if is_replay {
         headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
 }
 
-/// Returns the channel of a message that names none: `sms`, else the first that takes phone numbers, else the first.
+/// Returns the channel of a message that names no channel: `sms`, else the first channel that takes phone numbers, else
+/// the first channel.
 pub(super) fn default_channel(gateway: &Gateway) -> &str {
     if gateway.route("sms").is_some() {
         return "sms";
     }
     let channels = &gateway.config.channels;
     let phone_channel = channels.iter().find(|channel| {
-        let route = gateway.route(channel.name.as_str());
-        route.is_some_and(|route| route.address_kinds().contains(&AddressKind::Phone))
+        let channel_route = gateway.route(channel.name.as_str());
+        channel_route.is_some_and(|route| route.address_kinds().contains(&AddressKind::Phone))
     });
     phone_channel.or(channels.first()).map_or("sms", |channel| channel.name.as_str())
 }

@@ -1,13 +1,17 @@
 //! Decodes queries and forms strictly: `+` is a space, `%41` is a letter, invalid encoding is an error.
 //!
-//! Own code because libraries for this (`form_urlencoded`, `serde_urlencoded`) replace or pass through invalid encoding,
-//! and a changed text is worse than a refused one.
+//! `percent-encoding` decodes; the fields are split here, because `form_urlencoded` and `serde_urlencoded` replace or pass
+//! through invalid encoding, and a changed text is worse than a refused one.
 
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
+
+use percent_encoding::percent_decode;
+
+use crate::problem::Violation;
 
 /// Reason why a query or form cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,32 +85,35 @@ pub(super) fn pairs(encoded: &[u8]) -> Result<Vec<FormPair<'_>>, FormDecodeError
         .collect()
 }
 
-/// Decodes a name or a value; borrows if nothing is encoded.
-pub(super) fn decode(encoded: &[u8]) -> Result<Cow<'_, str>, FormDecodeError> {
-    let is_plain = !encoded.iter().any(|byte| matches!(byte, b'%' | b'+' | 0));
-    if is_plain {
-        return std::str::from_utf8(encoded).map(Cow::Borrowed).map_err(|_| FormDecodeError::InvalidUtf8);
-    }
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.iter();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => hex_digit(rest.next())? * 16 + hex_digit(rest.next())?,
-            other => *other,
-        });
-    }
-    if bytes.contains(&0) {
-        return Err(FormDecodeError::ContainsNul);
-    }
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| FormDecodeError::InvalidUtf8)
+/// Calls `set_param` with each parameter of a query, and returns all invalid parameters. An empty value counts as not
+/// given.
+pub(super) fn read_params(
+    query: &str,
+    mut set_param: impl FnMut(&str, &str) -> Result<(), Cow<'static, str>>,
+) -> Result<(), Vec<Violation>> {
+    let params = pairs(query.as_bytes()).map_err(|error| vec![Violation::new("query", error.to_string())])?;
+    let violations: Vec<Violation> = params
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .filter_map(|(name, value)| Some(Violation::new(&*name, set_param(&name, &value).err()?)))
+        .collect();
+    if violations.is_empty() { Ok(()) } else { Err(violations) }
 }
 
-fn hex_digit(byte: Option<&u8>) -> Result<u8, FormDecodeError> {
-    match byte {
-        Some(digit @ b'0'..=b'9') => Ok(digit - b'0'),
-        Some(digit @ b'a'..=b'f') => Ok(digit - b'a' + 10),
-        Some(digit @ b'A'..=b'F') => Ok(digit - b'A' + 10),
-        _ => Err(FormDecodeError::InvalidPercentEncoding),
+/// Decodes a name or a value; borrows if nothing is encoded.
+pub(super) fn decode(encoded: &[u8]) -> Result<Cow<'_, str>, FormDecodeError> {
+    let begins_with_hex =
+        |text: &[u8]| text.get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+    if !encoded.split(|byte| *byte == b'%').skip(1).all(begins_with_hex) {
+        return Err(FormDecodeError::InvalidPercentEncoding);
     }
+    let decoded = if encoded.contains(&b'+') {
+        let with_blanks: Vec<u8> =
+            encoded.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+        percent_decode(&with_blanks).decode_utf8().map(|text| Cow::Owned(text.into_owned()))
+    } else {
+        percent_decode(encoded).decode_utf8()
+    };
+    let decoded = decoded.map_err(|_| FormDecodeError::InvalidUtf8)?;
+    if decoded.contains('\0') { Err(FormDecodeError::ContainsNul) } else { Ok(decoded) }
 }

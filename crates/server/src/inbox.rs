@@ -11,20 +11,20 @@ use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::{Json, Router};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
+use super::body::RepeatableRequest;
 use super::error_responses::{
     AcceptErrorResponses, AuthErrorResponses, BodyErrorResponses, NotJsonResponses, StoreErrorResponses,
 };
-use super::problem::{self, PROBLEM_JSON, Problem};
-use super::request_bodies::InboxMessage;
-use super::{auth, body, errors};
+use super::errors;
+use super::json_fields::ObjectReader;
+use super::problem::{self, PROBLEM_JSON, Problem, Violation};
 use postrider_core::address::AddressKind;
 use postrider_engine::accept::{self, AcceptError, Accepted};
-use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
 
 /// Maximum message length, in characters.
@@ -33,10 +33,12 @@ const MESSAGE_CHARS_MAX: usize = 1_000;
 /// Length of a UUID with hyphens.
 const UUID_CHARS: usize = 36;
 
-/// Minimum and maximum length of each contact, in characters.
-const EMAIL_CHARS: [usize; 2] = [3, 255];
-const PHONE_CHARS: [usize; 2] = [3, 50];
-const PUSH_TOKEN_CHARS: [usize; 2] = [3, 255];
+/// The fields with contacts: name, kind of address, and minimum and maximum length in characters.
+const CONTACT_FIELDS: [(&str, AddressKind, [usize; 2]); 3] = [
+    ("email", AddressKind::Email, [3, 255]),
+    ("phoneNumber", AddressKind::Phone, [3, 50]),
+    ("pushToken", AddressKind::Push, [3, 255]),
+];
 
 /// OpenAPI description of the inbox API.
 #[derive(OpenApi)]
@@ -46,6 +48,28 @@ pub(super) struct InboxApiDoc;
 /// Returns the routes of the inbox API.
 pub(super) fn routes() -> Router<Arc<Gateway>> {
     Router::new().route("/inbox/send", post(send)).method_not_allowed_fallback(problem::method_not_allowed)
+}
+
+/// A message, as the inbox API accepts it.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "its fields are read one by one, in order to report all errors at once")]
+struct InboxMessage {
+    /// User id.
+    #[schema(format = "uuid", min_length = 36, max_length = 36)]
+    user_id: String,
+    /// The message text.
+    #[schema(min_length = 1, max_length = 1000)]
+    message: String,
+    /// The user's e-mail address.
+    #[schema(min_length = 3, max_length = 255)]
+    email: Option<String>,
+    /// The user's phone number.
+    #[schema(min_length = 3, max_length = 50)]
+    phone_number: Option<String>,
+    /// The push token of the user's device.
+    #[schema(min_length = 3, max_length = 255)]
+    push_token: Option<String>,
 }
 
 /// A message that was accepted.
@@ -89,23 +113,17 @@ async fn send(
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
     let accepted = accept_message(&gateway, request).await?;
-    let body = InboxAccepted { status: "success", data: InboxAcceptedData { id: accepted.number } };
-    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+    let envelope = InboxAccepted { status: "success", data: InboxAcceptedData { id: accepted.number } };
+    let mut response = (StatusCode::CREATED, Json(envelope)).into_response();
     errors::mark_replayed(response.headers_mut(), accepted.is_replay);
     Ok(response)
 }
 
 async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Problem> {
-    let (head, content) = request.into_parts();
-    let key_name = &auth::authorize(gateway, &head.headers, Scope::Send)?;
-    let object = body::json_object(gateway, &head.headers, content).await?;
-    let mut accept_request =
-        parse_request(gateway, &object).map_err(|violations| validation_problem(&violations))?;
-    key_name.clone_into(&mut accept_request.api_key_name);
-    let fingerprint = || Value::Object(object).to_string();
-    accept_request.idempotency_key =
-        errors::read_idempotency_key(&head.headers, "inbox", key_name, fingerprint)
-            .map_err(problem::invalid_idempotency_key)?;
+    let request = RepeatableRequest::read(gateway, request).await?;
+    let mut accept_request = parse_request(gateway, &request.object).map_err(validation_problem)?;
+    request.api_key_name.clone_into(&mut accept_request.api_key_name);
+    accept_request.idempotency_key = request.idempotency_key("inbox")?;
     accept::accept(gateway, accept_request).await.map_err(|error| accept_error_problem(&error))
 }
 
@@ -115,7 +133,7 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
 #[schema(as = InboxViolation)]
 struct InboxViolation {
     /// Name of the field.
-    property_path: &'static str,
+    property_path: String,
     /// Description of the violation.
     title: String,
 }
@@ -141,93 +159,74 @@ struct InboxProblem {
 fn parse_request(
     gateway: &Gateway,
     object: &Map<String, Value>,
-) -> Result<accept::AcceptRequest, Vec<InboxViolation>> {
-    let mut fields = InboxFields { object, violations: Vec::new() };
-    let user = fields.user_id();
-    let message = fields.required_text("message", [1, MESSAGE_CHARS_MAX]);
-    let email = fields.optional_text("email", EMAIL_CHARS);
-    let phone = fields.optional_text("phoneNumber", PHONE_CHARS);
-    let token = fields.optional_text("pushToken", PUSH_TOKEN_CHARS);
-    if !fields.violations.is_empty() {
-        return Err(fields.violations);
-    }
-    let contacts = [(AddressKind::Phone, phone), (AddressKind::Email, email), (AddressKind::Push, token)];
-    let contacts = contacts.into_iter().filter_map(|(kind, typed)| Some((kind, typed?.to_owned())));
-    let used = gateway.config.used_channels.iter();
-    Ok(accept::AcceptRequest {
-        channels: used.map(ToString::to_string).collect(),
+) -> Result<accept::AcceptRequest, Vec<Violation>> {
+    let mut fields = ObjectReader::new(object, "");
+    let user_id = read_user_id(&mut fields);
+    let message = read_required_text(&mut fields, "message", [1, MESSAGE_CHARS_MAX]);
+    let contacts = CONTACT_FIELDS
+        .iter()
+        .filter_map(|(name, kind, chars)| Some((*kind, read_text(&mut fields, name, *chars)?.to_owned())));
+    let request = accept::AcceptRequest {
         contacts: contacts.collect(),
+        channels: gateway.config.used_channels.iter().map(ToString::to_string).collect(),
         on_missing_address: accept::MissingAddressPolicy::FailDelivery,
         body: message.unwrap_or_default().to_owned(),
-        user: user.map(str::to_owned),
+        user: user_id.map(str::to_owned),
         ..accept::AcceptRequest::default()
-    })
+    };
+    fields.finish(request)
 }
 
-struct InboxFields<'a> {
-    object: &'a Map<String, Value>,
-    violations: Vec<InboxViolation>,
+fn read_user_id<'a>(fields: &mut ObjectReader<'a>) -> Option<&'a str> {
+    match fields.get("userId") {
+        Some(Value::String(id)) if !id.is_empty() && !is_uuid(id) => {
+            fields.add_violation("userId", "This is not a valid UUID.");
+            None
+        }
+        _ => read_required_text(fields, "userId", [UUID_CHARS; 2]),
+    }
 }
 
-impl<'a> InboxFields<'a> {
-    fn add_violation(&mut self, property_path: &'static str, title: impl Into<String>) -> Option<&'a str> {
-        let title = title.into();
-        self.violations.push(InboxViolation { property_path, title });
-        None
+fn read_required_text<'a>(fields: &mut ObjectReader<'a>, name: &str, chars: [usize; 2]) -> Option<&'a str> {
+    if fields.get(name).is_none_or(|json| json == "") {
+        fields.add_violation(name, "This value should not be blank.");
+        return None;
     }
+    read_text(fields, name, chars)
+}
 
-    fn user_id(&mut self) -> Option<&'a str> {
-        match self.object.get("userId") {
-            Some(Value::String(text)) if !text.is_empty() && !is_uuid(text) => {
-                self.add_violation("userId", "This is not a valid UUID.")
-            }
-            _ => self.required_text("userId", [UUID_CHARS; 2]),
-        }
+fn read_text<'a>(
+    fields: &mut ObjectReader<'a>,
+    name: &str,
+    [chars_min, chars_max]: [usize; 2],
+) -> Option<&'a str> {
+    let text = fields.read(name, "This value should be of type string.", Value::as_str)?;
+    let char_count = text.chars().count();
+    if char_count < chars_min {
+        let title = format!("This value is too short. It should have {chars_min} characters or more.");
+        fields.add_violation(name, title);
+    } else if char_count > chars_max {
+        let title = format!("This value is too long. It should have {chars_max} characters or less.");
+        fields.add_violation(name, title);
+    } else if text.contains('\0') {
+        fields.add_violation(name, "This value should not contain the character NUL.");
     }
-
-    fn required_text(&mut self, name: &'static str, chars: [usize; 2]) -> Option<&'a str> {
-        match self.object.get(name) {
-            None | Some(Value::Null) => self.add_violation(name, "This value should not be blank."),
-            Some(Value::String(text)) if text.is_empty() => {
-                self.add_violation(name, "This value should not be blank.")
-            }
-            Some(_) => self.optional_text(name, chars),
-        }
-    }
-
-    fn optional_text(&mut self, name: &'static str, [min, max]: [usize; 2]) -> Option<&'a str> {
-        let text = match self.object.get(name)? {
-            Value::Null => return None,
-            Value::String(text) => text,
-            _ => return self.add_violation(name, "This value should be of type string."),
-        };
-        let count = text.chars().count();
-        if count < min {
-            let title = format!("This value is too short. It should have {min} characters or more.");
-            return self.add_violation(name, title);
-        }
-        if count > max {
-            let title = format!("This value is too long. It should have {max} characters or less.");
-            return self.add_violation(name, title);
-        }
-        if text.contains('\0') {
-            return self.add_violation(name, "This value should not contain the character NUL.");
-        }
-        Some(text)
-    }
+    Some(text)
 }
 
 fn is_uuid(text: &str) -> bool {
     text.len() == UUID_CHARS && Uuid::try_parse(text).is_ok()
 }
 
-fn validation_problem(violations: &[InboxViolation]) -> Problem {
-    let lines =
-        violations.iter().map(|violation| format!("{}: {}", violation.property_path, violation.title));
+fn validation_problem(violations: Vec<Violation>) -> Problem {
+    let lines = violations.iter().map(|violation| format!("{}: {}", violation.field, violation.detail));
     let detail = lines.collect::<Vec<_>>().join("\n");
-    let violations_json = serde_json::to_value(violations).unwrap_or_default();
+    let inbox_violations: Vec<InboxViolation> = violations
+        .into_iter()
+        .map(|Violation { field, detail }| InboxViolation { property_path: field, title: detail })
+        .collect();
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed", "Validation Failed", detail)
-        .with("violations", violations_json)
+        .with_violations(inbox_violations)
 }
 
 fn accept_error_problem(error: &AcceptError) -> Problem {
@@ -245,10 +244,7 @@ fn accept_error_problem(error: &AcceptError) -> Problem {
         AcceptError::Suppressed
         | AcceptError::Throttled { .. }
         | AcceptError::IdempotencyKeyReused
-        | AcceptError::Store(_) => {
-            return problem::accept_error(error);
-        }
+        | AcceptError::Store(_) => return problem::accept_error(error),
     };
-    let title = errors::accept_error_message(error);
-    validation_problem(&[InboxViolation { property_path, title }])
+    validation_problem(vec![Violation::new(property_path, errors::accept_error_message(error))])
 }

@@ -55,7 +55,7 @@ async fn serve_router(
         Arc::new(ConnectionContext { router: catch_panics(router), limits: gateway.config.limits.clone() });
     let connection_stop = stop.clone();
     let mut connections = JoinSet::new();
-    let mut failures = AcceptFailures::default();
+    let mut accept_failures = AcceptFailures::default();
     loop {
         tokio::select! {
             biased;
@@ -64,15 +64,15 @@ async fn serve_router(
             accepted = listener.accept(), if connections.len() < connections_max => match accepted {
                 Ok((stream, _)) => spawn_connection(&mut connections, &context, stream, &connection_stop),
                 Err(error) => {
-                    failures.log(&error);
+                    accept_failures.log(&error);
                     clock::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             },
         }
     }
     drop(listener);
-    let all_ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(gateway.config.work.grace, all_ended).await.is_err() {
+    let all_connections_ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(gateway.config.work.grace, all_connections_ended).await.is_err() {
         log::warn!("connections closed after grace period: count={}", connections.len());
     }
     Ok(())
@@ -94,27 +94,27 @@ fn spawn_connection(
 fn raise_open_file_limit(connections_max: usize) {
     let descriptors_wanted = u64::try_from(connections_max).unwrap_or(u64::MAX).saturating_add(1_024);
     match rlimit::increase_nofile_limit(descriptors_wanted) {
-        Ok(allowed) if allowed < descriptors_wanted => log::warn!(
-            "open file limit too low: allowed={allowed} connections_max={connections_max}; raise \"ulimit -n\""
+        Ok(open_files_max) if open_files_max < descriptors_wanted => log::warn!(
+            "open file limit too low: allowed={open_files_max} connections_max={connections_max}; raise \"ulimit -n\""
         ),
         Ok(_) => {}
         Err(error) => log::warn!("cannot raise open file limit: error={error}"),
     }
 }
 
-/// Accept errors since the last log line.
+/// Accept errors since the last log line about them.
 #[derive(Default)]
 struct AcceptFailures {
-    count: u64,
+    unlogged_count: u64,
     logged_at: Option<Instant>,
 }
 
 impl AcceptFailures {
     fn log(&mut self, error: &std::io::Error) {
-        self.count += 1;
-        if self.logged_at.is_none_or(|at| at.elapsed() >= ACCEPT_LOG_INTERVAL) {
-            log::warn!("cannot accept connections: count={} last_error={error}", self.count);
-            self.count = 0;
+        self.unlogged_count += 1;
+        if self.logged_at.is_none_or(|logged_at| logged_at.elapsed() >= ACCEPT_LOG_INTERVAL) {
+            log::warn!("cannot accept connections: count={} last_error={error}", self.unlogged_count);
+            self.unlogged_count = 0;
             self.logged_at = Some(Instant::now());
         }
     }

@@ -1,8 +1,8 @@
 //! Monitoring endpoints: `/healthz`, `/readyz` and `/metrics`.
 //!
-//! `/healthz` uses no store, queue or cache. `/readyz` fails only if the store is unavailable; everything else is
-//! reported as degraded, because messages are accepted and delivered without it. A load balancer has no API key: it gets
-//! only the readiness, from a store check at most one second old, so that its requests cost the store nothing.
+//! `/healthz` uses no store, queue or cache. `/readyz` fails only if the store is unavailable; other unavailable parts are
+//! reported as degraded, because messages are accepted and delivered without them. A load balancer has no API key: it gets
+//! only the readiness, from a store check at most one second old, so that its requests cost the store almost nothing.
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -46,6 +46,9 @@ const COUNT_INTERVAL_FACTOR: u32 = 20;
 
 /// Maximum age of the readiness that clients without a key get.
 const READINESS_TTL: Duration = Duration::from_secs(1);
+
+/// Header of a response that no client may cache.
+const UNCACHED: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
 
 /// Content type of OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -92,13 +95,13 @@ struct ReadinessCache(Mutex<Option<(Instant, bool)>>);
 impl ReadinessCache {
     /// Returns whether the store works. Concurrent callers wait for the same check.
     async fn is_store_ready(&self, gateway: &Gateway) -> bool {
-        let mut last = self.0.lock().await;
-        match *last {
-            Some((checked_at, ready)) if checked_at.elapsed() < READINESS_TTL => ready,
+        let mut last_check = self.0.lock().await;
+        match *last_check {
+            Some((checked_at, is_ready)) if checked_at.elapsed() < READINESS_TTL => is_ready,
             _ => {
-                let ready = check_store(gateway).await;
-                *last = Some((Instant::now(), ready));
-                ready
+                let is_ready = check_store(gateway).await;
+                *last_check = Some((Instant::now(), is_ready));
+                is_ready
             }
         }
     }
@@ -137,21 +140,22 @@ async fn readyz(
 ) -> Response<Body> {
     match auth::authorize(&gateway, &headers, Scope::Read) {
         Ok(_) => {
-            let (ready, degraded) = tokio::join!(check_store(&gateway), degraded_parts(&gateway));
-            readiness_response(ready, Some(degraded))
+            let (is_ready, degraded) = tokio::join!(check_store(&gateway), degraded_parts(&gateway));
+            readiness_response(is_ready, Some(degraded))
         }
         Err(AuthError::MissingKey) => readiness_response(cache.is_store_ready(&gateway).await, None),
         Err(error) => error.into_response(),
     }
 }
 
+/// Returns whether the store can be read and written.
 async fn check_store(gateway: &Gateway) -> bool {
-    let result = with_timeout(gateway.store.ping()).await;
-    if let Err(error) = &result {
+    let ping = with_timeout(gateway.store.ping()).await;
+    if let Err(error) = &ping {
         gateway.metrics.store_errors.inc();
         log::error!("store check failed: error={}", error.chain());
     }
-    result.is_ok()
+    ping.is_ok()
 }
 
 /// Returns what is unavailable or paused although messages are accepted and delivered.
@@ -168,20 +172,20 @@ async fn degraded_parts(gateway: &Gateway) -> Vec<String> {
         degraded.push("cache".to_owned());
     }
     let now = gateway.clock.now();
-    let unavailable = gateway.providers().iter().filter(|provider| !provider.status(now).is_available);
-    degraded.extend(unavailable.map(|provider| format!("provider {}", provider.name)));
+    let unavailable_providers =
+        gateway.providers().iter().filter(|provider| !provider.status(now).is_available);
+    degraded.extend(unavailable_providers.map(|provider| format!("provider {}", provider.name)));
     degraded
 }
 
 fn readiness_response(ready: bool, degraded: Option<Vec<String>>) -> Response<Body> {
-    let detail = (!ready).then_some("the store cannot be read and written now; no messages are accepted");
-    let body = Json(Readiness { ready, degraded, detail });
     if ready {
-        return uncached(body.into_response());
+        return (UNCACHED, Json(Readiness { ready, degraded, detail: None })).into_response();
     }
-    let mut response = (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
-    response.headers_mut().insert(RETRY_AFTER, STORE_RETRY_AFTER_SECONDS);
-    uncached(response)
+    let detail = Some("the store cannot be read and written now; no messages are accepted");
+    let headers = [(RETRY_AFTER, STORE_RETRY_AFTER_SECONDS)];
+    let readiness = Json(Readiness { ready, degraded, detail });
+    (StatusCode::SERVICE_UNAVAILABLE, UNCACHED, headers, readiness).into_response()
 }
 
 /// End and duration of the last backlog count.
@@ -192,40 +196,41 @@ impl BacklogCount {
     /// Updates the backlog gauges, unless a count is running or the last one was slow and is recent. A count that takes
     /// longer than [`DEPENDENCY_TIMEOUT`] goes on in the background.
     async fn refresh(&self, gateway: &Arc<Gateway>) {
-        let Ok(mut last) = Arc::clone(&self.0).try_lock_owned() else {
+        let Ok(mut last_count) = Arc::clone(&self.0).try_lock_owned() else {
             return;
         };
-        if last.is_some_and(|(ended_at, took)| count_interval(took) > ended_at.elapsed()) {
+        if last_count.is_some_and(|(ended_at, duration)| count_interval(duration) > ended_at.elapsed()) {
             return;
         }
         let gateway = Arc::clone(gateway);
         let counting = tokio::spawn(async move {
-            let started = Instant::now();
+            let started_at = Instant::now();
             update_backlog_gauges(&gateway).await;
-            *last = Some((Instant::now(), started.elapsed()));
+            *last_count = Some((Instant::now(), started_at.elapsed()));
         });
-        let _late = tokio::time::timeout(DEPENDENCY_TIMEOUT, counting).await;
+        let _ = tokio::time::timeout(DEPENDENCY_TIMEOUT, counting).await;
     }
 }
 
-/// Returns the time to wait after a count of this duration.
-fn count_interval(took: Duration) -> Duration {
-    if took < SLOW_COUNT { Duration::ZERO } else { took * COUNT_INTERVAL_FACTOR }
+/// Returns the time to wait after a backlog count of this duration.
+fn count_interval(count_duration: Duration) -> Duration {
+    if count_duration < SLOW_COUNT { Duration::ZERO } else { count_duration * COUNT_INTERVAL_FACTOR }
 }
 
 async fn update_backlog_gauges(gateway: &Gateway) {
     let now = gateway.clock.now();
     match gateway.store.backlogs(now).await {
         Ok(backlogs) => {
-            let configured = gateway.config.channels.iter().map(|channel| &channel.name);
-            let empty = configured.filter(|name| !backlogs.iter().any(|(other, _)| other == *name));
-            let empty = empty.map(|name| (name, Backlog::default()));
-            let all = backlogs.iter().map(|(name, backlog)| (name, *backlog)).chain(empty);
-            let channel_backlogs = all.map(|(name, backlog)| ChannelBacklog {
+            let configured_channels = gateway.config.channels.iter().map(|channel| &channel.name);
+            let has_backlog = |name| backlogs.iter().any(|(channel, _)| channel == name);
+            let empty_backlogs =
+                configured_channels.filter(|name| !has_backlog(*name)).map(|name| (name, Backlog::default()));
+            let backlogs = backlogs.iter().map(|(name, backlog)| (name, *backlog));
+            let channel_backlogs = backlogs.chain(empty_backlogs).map(|(name, backlog)| ChannelBacklog {
                 channel: name.to_string(),
                 waiting: backlog.waiting,
                 due: backlog.due,
-                oldest_due_seconds: backlog.oldest_due_at.map_or(0, |due_at| seconds(now - due_at)),
+                oldest_due_seconds: backlog.oldest_due_at.map_or(0, |due_at| whole_seconds(now - due_at)),
             });
             gateway.metrics.set_channel_backlogs(&channel_backlogs.collect::<Vec<_>>());
         }
@@ -233,11 +238,11 @@ async fn update_backlog_gauges(gateway: &Gateway) {
     }
 }
 
-fn seconds(age: TimeDelta) -> i64 {
+fn whole_seconds(age: TimeDelta) -> i64 {
     age.num_seconds().max(0)
 }
 
-/// Time at which the routes were made, which is when the process started.
+/// Time at which the routes were built, shortly after the start of the process.
 #[derive(Clone, Copy)]
 struct ProcessStart(Instant);
 
@@ -261,10 +266,9 @@ async fn metrics(
 ) -> Response<Body> {
     let now = gateway.clock.now();
     for channel in &gateway.config.channels {
-        let providers = gateway.route(channel.name.as_str()).map(Route::providers);
-        let providers = providers.unwrap_or_default().iter();
-        let available = providers.filter(|provider| provider.is_available(now)).count();
-        gateway.metrics.set_providers_available(channel.name.as_str(), available);
+        let providers = gateway.route(channel.name.as_str()).map(Route::providers).unwrap_or_default();
+        let available_count = providers.iter().filter(|provider| provider.is_available(now)).count();
+        gateway.metrics.set_providers_available(channel.name.as_str(), available_count);
     }
     for provider in gateway.providers() {
         let (name, status) = (provider.name.as_str(), provider.status(now));
@@ -276,8 +280,8 @@ async fn metrics(
     match snapshot {
         Ok(snapshot) => {
             let uptime = || i64::try_from(process_start.0.elapsed().as_secs()).unwrap_or(i64::MAX);
-            let age = snapshot.map_or_else(uptime, |snapshot| seconds(now - snapshot.as_of));
-            gateway.metrics.report_age_seconds.set(age);
+            let report_age = snapshot.map_or_else(uptime, |snapshot| whole_seconds(now - snapshot.as_of));
+            gateway.metrics.report_age_seconds.set(report_age);
         }
         Err(error) => log_store_error(&gateway, &error),
     }
@@ -286,16 +290,16 @@ async fn metrics(
     } else {
         (PLAIN_METRICS, gateway.metrics.prometheus_text())
     };
-    uncached(([(CONTENT_TYPE, content_type), (VARY, "accept")], text).into_response())
+    (UNCACHED, [(CONTENT_TYPE, content_type), (VARY, "accept")], text).into_response()
 }
 
 /// Returns whether to answer in OpenMetrics. Prometheus names it in `Accept`; a client that names only other types
 /// (`promtool check metrics` reads only the older format) gets the older format.
 fn wants_open_metrics(headers: &HeaderMap) -> bool {
-    let named = |value: &HeaderValue| {
-        value.to_str().is_ok_and(|value| value.contains("application/openmetrics-text"))
+    let names_open_metrics = |accept: &HeaderValue| {
+        accept.to_str().is_ok_and(|types| types.contains("application/openmetrics-text"))
     };
-    !headers.contains_key(ACCEPT) || headers.get_all(ACCEPT).iter().any(named)
+    !headers.contains_key(ACCEPT) || headers.get_all(ACCEPT).iter().any(names_open_metrics)
 }
 
 fn log_store_error(gateway: &Gateway, error: &Error) {
@@ -308,9 +312,4 @@ async fn with_timeout<T>(operation: impl Future<Output = Result<T>>) -> Result<T
         Ok(result) => result,
         Err(_) => Err(Error::new(ErrorKind::Unavailable, "the store does not respond")),
     }
-}
-
-fn uncached(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

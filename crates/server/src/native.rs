@@ -1,10 +1,9 @@
 //! The native API, `/v1/…`: JSON requests and responses, problem documents for errors, idempotency keys, cursors.
 //!
-//! One file per resource. Responses are built from domain types here and neither stored nor cached.
+//! One file per resource. Handlers build responses from domain types; responses are neither stored nor cached.
 
 mod broadcasts;
 mod extract;
-mod fields;
 mod message_list;
 mod message_view;
 mod messages;
@@ -32,7 +31,7 @@ use super::problem;
 use super::request_id::{REQUEST_ID, RequestIds};
 use postrider_engine::gateway::Gateway;
 
-/// OpenAPI description of the native API: the handlers of all routes below.
+/// OpenAPI description of the native API: all handlers of [`routes`].
 #[derive(OpenApi)]
 #[openapi(paths(
     messages::submit,

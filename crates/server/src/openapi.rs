@@ -8,8 +8,9 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::http::Response;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Response};
+use axum::response::IntoResponse as _;
 use axum::routing::get;
 use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
@@ -17,7 +18,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 use utoipa::openapi::{OpenApi as Description, RefOr};
 use utoipa::{Modify, OpenApi};
 
-use super::error_responses::{self, ProblemView};
+use super::error_responses;
+use super::problem::ProblemView;
 use super::{inbox, monitoring, native, problem, simple, texting};
 use postrider_engine::gateway::Gateway;
 
@@ -68,7 +70,7 @@ impl Modify for ApiKeySchemes {
 
 /// Builds the description of all APIs.
 pub(super) fn openapi_document() -> Description {
-    let mut whole = ApiDoc::openapi();
+    let mut description = ApiDoc::openapi();
     for api in [
         native::NativeApiDoc::openapi(),
         simple::SimpleApiDoc::openapi(),
@@ -76,27 +78,27 @@ pub(super) fn openapi_document() -> Description {
         texting::TextingApiDoc::openapi(),
         monitoring::MonitoringApiDoc::openapi(),
     ] {
-        whole.merge(api);
+        description.merge(api);
     }
-    for (path, item) in &mut whole.paths.paths {
-        normalize_path_item(item);
-        for operation in operations(item) {
+    for (path, path_item) in &mut description.paths.paths {
+        normalize_path_item(path_item);
+        for operation in operations(path_item) {
             operation.parameters.iter_mut().flatten().for_each(remove_null_type);
             if path.starts_with("/v1/") {
                 add_request_id_header(operation);
             }
         }
     }
-    whole
+    description
 }
 
 /// Separates a handler of two methods: its GET has no body and gets its own operation id.
-fn normalize_path_item(item: &mut PathItem) {
-    let post_id = item.post.as_ref().and_then(|post| post.operation_id.clone());
-    if let Some(get) = &mut item.get {
+fn normalize_path_item(path_item: &mut PathItem) {
+    let post_id = path_item.post.as_ref().and_then(|post| post.operation_id.clone());
+    if let Some(get) = &mut path_item.get {
         get.request_body = None;
         if get.operation_id == post_id {
-            get.operation_id = post_id.map(|name| format!("{name}_by_get"));
+            get.operation_id = post_id.map(|id| format!("{id}_by_get"));
         }
     }
 }
@@ -107,26 +109,26 @@ fn remove_null_type(parameter: &mut RefOr<Parameter>) {
         return;
     };
     if let Some(RefOr::T(Schema::Object(object))) = &mut parameter.schema
-        && let SchemaType::Array(kinds) = &mut object.schema_type
+        && let SchemaType::Array(types) = &mut object.schema_type
     {
-        kinds.retain(|kind| *kind != Type::Null);
-        if let [kind] = kinds.as_slice() {
-            object.schema_type = SchemaType::Type(kind.clone());
+        types.retain(|json_type| *json_type != Type::Null);
+        if let [json_type] = types.as_slice() {
+            object.schema_type = SchemaType::Type(json_type.clone());
         }
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-    methods.into_iter().flatten()
+fn operations(path_item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = path_item;
+    [get, put, post, delete, patch].into_iter().flatten()
 }
 
 /// Adds the `X-Request-Id` header to all responses of an operation.
 fn add_request_id_header(operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response {
-            let meaning = "Id of this request in the log.";
-            let (name, header) = error_responses::header("X-Request-Id", Type::String, meaning);
+            let (name, header) =
+                error_responses::header("X-Request-Id", Type::String, "Id of this request in the log.");
             response.headers.insert(name.to_owned(), header.into());
         }
     }
@@ -141,16 +143,16 @@ struct ApiDocFormats {
 
 static API_DOC_FORMATS: LazyLock<ApiDocFormats> = LazyLock::new(|| {
     let description = openapi_document();
-    let or_empty = |format: &str, text: Result<String, String>| {
-        Bytes::from(text.unwrap_or_else(|error| {
+    let bytes_or_empty = |format: &str, rendered: Result<String, String>| {
+        Bytes::from(rendered.unwrap_or_else(|error| {
             log::error!("cannot render OpenAPI document: format={format} error={error}");
             String::new()
         }))
     };
     ApiDocFormats {
-        json: or_empty("JSON", description.to_pretty_json().map_err(|error| error.to_string())),
-        yaml: or_empty("YAML", description.to_yaml().map_err(|error| error.to_string())),
-        html: or_empty("HTML", page::render_api_page(&description)),
+        json: bytes_or_empty("JSON", description.to_pretty_json().map_err(|error| error.to_string())),
+        yaml: bytes_or_empty("YAML", description.to_yaml().map_err(|error| error.to_string())),
+        html: bytes_or_empty("HTML", page::render_api_page(&description)),
     }
 });
 
@@ -163,11 +165,11 @@ pub(super) fn routes() -> Router<Arc<Gateway>> {
         .method_not_allowed_fallback(problem::method_not_allowed)
 }
 
-fn document_response(content_type: &'static str, text: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(API_DOC_CACHE_CONTROL));
-    response
+fn document_response(content_type: &'static str, document: Bytes) -> Response<Body> {
+    let headers = [
+        (CONTENT_TYPE, content_type),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, API_DOC_CACHE_CONTROL),
+    ];
+    (headers, document).into_response()
 }

@@ -10,11 +10,10 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::errors::{self, STORE_RETRY_AFTER_SECONDS};
-use postrider_core::duration::round_up_to_seconds;
 use postrider_core::error::{Error, ErrorKind};
 use postrider_core::request_origin::OriginRefusal;
 use postrider_engine::accept::AcceptError;
@@ -33,8 +32,8 @@ pub struct Problem {
     slug: &'static str,
     title: &'static str,
     detail: String,
-    extensions: Map<String, Value>,
-    retry_after_seconds: Option<u32>,
+    violations: Option<Value>,
+    retry_after: Option<Duration>,
 }
 
 /// One invalid field or parameter of a request.
@@ -61,7 +60,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self { status, slug, title, detail: detail.into(), extensions: Map::new(), retry_after_seconds: None }
+        Self { status, slug, title, detail: detail.into(), violations: None, retry_after: None }
     }
 
     /// Returns the 404 problem.
@@ -69,13 +68,16 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
 
-    /// Returns the problem that lists all invalid fields of a request.
-    pub fn invalid(status: StatusCode, violations: &[Violation]) -> Self {
+    /// Returns the problem that lists all invalid parameters of a query.
+    pub fn invalid_query(violations: &[Violation]) -> Self {
+        Self::invalid(StatusCode::BAD_REQUEST, violations)
+    }
+
+    fn invalid(status: StatusCode, violations: &[Violation]) -> Self {
         let sentences: Vec<String> =
             violations.iter().map(|violation| format!("{}: {}", violation.field, violation.detail)).collect();
-        let listed = serde_json::to_value(violations).unwrap_or_default();
         Self::new(status, "invalid", "The request is not valid", sentences.join("; "))
-            .with("violations", listed)
+            .with_violations(violations)
     }
 
     /// Logs a store error with its causes and returns a problem that names only the failed `operation`.
@@ -99,7 +101,7 @@ impl Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "The store is unavailable",
-                format!("cannot {operation} now; nothing was changed, try again in a moment"),
+                format!("cannot {operation} now; nothing was changed; try again in a few seconds"),
             ),
             ErrorKind::Internal => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -113,51 +115,82 @@ impl Problem {
     /// Sets the `Retry-After` header.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        let seconds = round_up_to_seconds(wait).as_secs();
-        self.retry_after_seconds = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self.retry_after = Some(wait);
         self
     }
 
-    /// Adds an extension member.
+    /// Sets the member `violations`.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.extensions.insert(name.to_owned(), value.into());
+    pub fn with_violations(mut self, violations: impl Serialize) -> Self {
+        self.violations = serde_json::to_value(violations).ok();
         self
     }
 }
 
-#[derive(Serialize)]
-struct ProblemDocument<'a> {
+/// The 422 problem that lists all invalid fields of a body.
+impl From<Vec<Violation>> for Problem {
+    fn from(violations: Vec<Violation>) -> Self {
+        Self::invalid(StatusCode::UNPROCESSABLE_ENTITY, &violations)
+    }
+}
+
+impl From<Violation> for Problem {
+    fn from(violation: Violation) -> Self {
+        vec![violation].into()
+    }
+}
+
+/// Result of a store operation.
+pub(super) trait StoreResult<T> {
+    /// Turns an error into the problem of [`Problem::from_error`].
+    fn or_problem(self, gateway: &Gateway, operation: &str) -> Result<T, Problem>;
+}
+
+impl<T> StoreResult<T> for Result<T, Error> {
+    fn or_problem(self, gateway: &Gateway, operation: &str) -> Result<T, Problem> {
+        self.map_err(|error| Problem::from_error(gateway, operation, &error))
+    }
+}
+
+/// A problem document (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemView<'a> {
+    /// Relative reference that names the kind of problem.
+    #[schema(example = "/problems/invalid")]
     r#type: String,
+    /// The kind of problem as text.
     title: &'a str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// Description of the error, with what would be valid.
     detail: &'a str,
-    #[serde(flatten)]
-    extensions: &'a Map<String, Value>,
+    /// The invalid fields, if the problem lies in the fields.
+    #[schema(value_type = Option<Vec<Violation>>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    violations: Option<&'a Value>,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response<Body> {
-        let document = ProblemDocument {
+        let document = ProblemView {
             r#type: format!("/problems/{}", self.slug),
             title: self.title,
             status: self.status.as_u16(),
             detail: &self.detail,
-            extensions: &self.extensions,
+            violations: self.violations.as_ref(),
         };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = self.status;
+        let json = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = (self.status, [(CONTENT_TYPE, PROBLEM_JSON)], json).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, STORE_RETRY_AFTER_SECONDS);
-        }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, BEARER_CHALLENGE);
         }
-        if let Some(seconds) = self.retry_after_seconds {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, errors::retry_after(wait));
+        } else if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, STORE_RETRY_AFTER_SECONDS);
         }
         response
     }
@@ -248,9 +281,7 @@ pub(super) async fn method_not_allowed(request: Request<Body>) -> Problem {
 pub(super) fn panic_response(panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
     let message = match panic.downcast::<String>() {
         Ok(message) => *message,
-        Err(other) => {
-            other.downcast::<&str>().map_or_else(|_| "none".to_owned(), |message| (*message).to_owned())
-        }
+        Err(panic) => panic.downcast::<&str>().map_or_else(|_| "none".to_owned(), |text| (*text).to_owned()),
     };
     log::error!("request handler panicked: message={message}");
     Problem::from_error_kind(ErrorKind::Internal, "process this request").into_response()

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::response::IntoResponse as _;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -26,8 +27,8 @@ const SESSION_SECONDS: i64 = 12 * 3_600;
 pub(super) fn sign_in_cookie(gateway: &Gateway, key: &ApiKey) -> String {
     let expires_at = gateway.clock.now().timestamp() + SESSION_SECONDS;
     let signature = gateway.secret.sign("session", &session_payload(key, expires_at));
-    let value = format!("{expires_at}.{}", URL_SAFE_NO_PAD.encode(signature));
-    session_cookie(gateway, &value, SESSION_SECONDS)
+    let cookie_value = format!("{expires_at}.{}", URL_SAFE_NO_PAD.encode(signature));
+    session_cookie(gateway, &cookie_value, SESSION_SECONDS)
 }
 
 /// Returns the `Set-Cookie` value that ends a session.
@@ -42,9 +43,7 @@ fn session_cookie(gateway: &Gateway, value: &str, seconds: i64) -> String {
 
 /// Returns the API key of the session; `None` without a valid, unexpired cookie.
 pub(super) fn session_key(gateway: &Gateway, headers: &HeaderMap) -> Option<Arc<ApiKey>> {
-    let (expires_at, signature) = session_cookie_value(headers)?.split_once('.')?;
-    let expires_at = expires_at.parse::<i64>().ok()?;
-    let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+    let (expires_at, signature) = parse_signed_expiry(session_cookie_value(headers)?)?;
     let now = gateway.clock.now().timestamp();
     if expires_at <= now || expires_at > now + 2 * SESSION_SECONDS {
         return None;
@@ -58,8 +57,8 @@ pub(super) fn session_key(gateway: &Gateway, headers: &HeaderMap) -> Option<Arc<
 
 /// Returns the value of the session cookie.
 fn session_cookie_value(headers: &HeaderMap) -> Option<&str> {
-    let lines = headers.get_all(COOKIE).iter();
-    let mut cookies = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
+    let cookie_headers = headers.get_all(COOKIE).iter().filter_map(|header| header.to_str().ok());
+    let mut cookies = cookie_headers.flat_map(|header| header.split(';'));
     cookies.find_map(|cookie| cookie.trim().strip_prefix(SESSION_COOKIE)?.strip_prefix('='))
 }
 
@@ -83,15 +82,16 @@ pub(super) fn is_valid_form_token(
     headers: &HeaderMap,
     token: &str,
 ) -> bool {
-    let Some((expires_at, signature)) = token.split_once('.') else {
-        return false;
-    };
-    let (Ok(expires_at), Ok(signature)) = (expires_at.parse::<i64>(), URL_SAFE_NO_PAD.decode(signature))
-    else {
-        return false;
-    };
-    expires_at > gateway.clock.now().timestamp()
-        && gateway.secret.verify("form", &form_token_payload(operator, headers, expires_at), &signature)
+    parse_signed_expiry(token).is_some_and(|(expires_at, signature)| {
+        expires_at > gateway.clock.now().timestamp()
+            && gateway.secret.verify("form", &form_token_payload(operator, headers, expires_at), &signature)
+    })
+}
+
+/// Parses `SECONDS.SIGNATURE`, the text of a session and of a form token.
+fn parse_signed_expiry(text: &str) -> Option<(i64, Vec<u8>)> {
+    let (expires_at, signature) = text.split_once('.')?;
+    Some((expires_at.parse().ok()?, URL_SAFE_NO_PAD.decode(signature).ok()?))
 }
 
 fn form_token_payload(operator: &str, headers: &HeaderMap, expires_at: i64) -> Vec<u8> {
@@ -107,13 +107,9 @@ pub(super) fn redirect_to_sign_in(path: &str) -> Response<Body> {
 
 /// Redirects a browser to another page of this gateway with 303, so that it sends a GET.
 pub(super) fn see_other(path: &str) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    let headers = response.headers_mut();
     let path = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
-    headers.insert(LOCATION, path);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    let headers = [(LOCATION, path), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (StatusCode::SEE_OTHER, headers).into_response()
 }
 
 /// Like [`see_other`], and sets a cookie.

@@ -6,23 +6,22 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use axum::response::IntoResponse as _;
 use axum::routing::{any, get};
+use axum::{Json, Router};
 use serde::Serialize;
-use utoipa::{IntoResponses, OpenApi, ToSchema};
+use utoipa::{OpenApi, ToSchema};
 
+use super::error_responses::{error_responses, retry_after_header};
 use super::errors::{STORE_RETRY_AFTER_SECONDS, store_status};
-use super::request_bodies::SimpleMessage;
 use super::{auth, body, errors, form};
 use postrider_engine::accept::{self, AcceptError, Accepted};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// OpenAPI description of the simple API.
 #[derive(OpenApi)]
@@ -36,6 +35,18 @@ pub(super) fn routes() -> Router<Arc<Gateway>> {
         .route("/sms/send/", get(send_by_query).post(send_by_form))
         .route("/sms/{*rest}", any(not_found))
         .method_not_allowed_fallback(method_not_allowed)
+}
+
+/// A message, as the simple API accepts it in a form.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct SimpleMessage {
+    /// The phone number, in any spelling.
+    #[schema(min_length = 1)]
+    number: String,
+    /// The message text.
+    #[schema(min_length = 1)]
+    body: String,
 }
 
 /// Accepts one message.
@@ -96,15 +107,15 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
     let (head, content) = request.into_parts();
     let key_name = &auth::authorize(gateway, &head.headers, Scope::Send)
         .map_err(|error| Box::new(error.challenge(error_response(error.status(), &error.message()))))?;
-    let content = if head.method == Method::POST {
-        Some(read_form(gateway, &head.headers, content).await?)
-    } else {
-        None
+    let form = match head.method {
+        Method::POST => read_form(gateway, &head.headers, content).await?,
+        _ => Bytes::new(),
     };
     let query = head.uri.query().unwrap_or_default().as_bytes();
-    let fields = content.as_deref().filter(|form| !form.is_empty()).unwrap_or(query);
-    let number = form::phone_number(fields, "number").map_err(|error| malformed_field("number", error))?;
-    let text = form::field(fields, "body").map_err(|error| malformed_field("body", error))?;
+    let encoded_fields = if form.is_empty() { query } else { &form };
+    let number =
+        form::phone_number(encoded_fields, "number").map_err(|error| malformed_field("number", error))?;
+    let text = form::field(encoded_fields, "body").map_err(|error| malformed_field("body", error))?;
     if number.trim().is_empty() {
         return Err(bad_request("wrong number"));
     }
@@ -124,18 +135,17 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
     accept::accept(gateway, request).await.map_err(|error| Box::new(accept_error_response(&error)))
 }
 
-/// Reads the form; it may be empty.
+/// Reads the form, which may be empty.
 async fn read_form(
     gateway: &Gateway,
     headers: &HeaderMap,
     content: Body,
 ) -> Result<Bytes, Box<Response<Body>>> {
-    let media_type = body::content_type(headers);
-    let content = body::read(headers, content, &gateway.config.limits)
+    let form = body::read(headers, content, &gateway.config.limits)
         .await
         .map_err(|error| Box::new(error_response(error.status(), &error.message())))?;
-    if content.is_empty() || media_type == body::FORM_URLENCODED {
-        return Ok(content);
+    if form.is_empty() || body::content_type(headers) == body::FORM_URLENCODED {
+        return Ok(form);
     }
     let message =
         format!("send the fields number and body as {}, or in the query of a GET", body::FORM_URLENCODED);
@@ -166,7 +176,7 @@ fn accepted_response(accepted: &Accepted) -> Response<Body> {
         accepted.id, accepted.parts
     );
     let mut response = Response::new(Body::from(envelope));
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     errors::mark_replayed(response.headers_mut(), accepted.is_replay);
     response
 }
@@ -193,8 +203,7 @@ fn accept_error_response(error: &AcceptError) -> Response<Body> {
     };
     let mut response = error_response(status, &message);
     if let AcceptError::Throttled { retry_after } = error {
-        let wait = errors::retry_after(*retry_after);
-        response.headers_mut().insert(RETRY_AFTER, wait);
+        response.headers_mut().insert(RETRY_AFTER, errors::retry_after(*retry_after));
     }
     response
 }
@@ -213,10 +222,7 @@ struct SimpleError<'a> {
 }
 
 fn error_response(status: StatusCode, message: &str) -> Response<Body> {
-    let envelope = SimpleError { data: [], message: [message] };
-    let mut response = Response::new(Body::from(serde_json::to_vec(&envelope).unwrap_or_default()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    let mut response = (status, Json(SimpleError { data: [], message: [message] })).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, STORE_RETRY_AFTER_SECONDS);
     }
@@ -248,26 +254,14 @@ struct SimpleAcceptedMessage {
     parts: u32,
 }
 
-/// Error responses of the simple API for both methods.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum SimpleErrorResponses {
-    /// The API key is missing or unknown.
-    #[response(status = 401)]
-    Unauthorized(#[to_schema] SimpleError<'static>),
-    /// The API key lacks the scope `send`.
-    #[response(status = 403)]
-    Forbidden(#[to_schema] SimpleError<'static>),
-    /// The Idempotency-Key was used for a different request.
-    #[response(status = 422)]
-    IdempotencyKeyReused(#[to_schema] SimpleError<'static>),
-    /// The hourly message limit of the user is reached; nothing was stored.
-    #[response(status = 429, headers(("Retry-After" = u32, description = "Seconds until a retry is useful.")))]
-    UserThrottled(#[to_schema] SimpleError<'static>),
-    /// Internal error; the log contains the cause.
-    #[response(status = 500)]
-    InternalError(#[to_schema] SimpleError<'static>),
-    /// The message cannot be stored now; nothing was sent.
-    #[response(status = 503, headers(("Retry-After" = u32, description = "Seconds until a retry is useful.")))]
-    StoreUnavailable(#[to_schema] SimpleError<'static>),
+error_responses! {
+    /// Error responses of the simple API to GET and POST.
+    SimpleErrorResponses("SimpleError", "application/json") {
+        401 "The API key is missing or unknown.";
+        403 "The API key lacks the scope `send`.";
+        422 "The Idempotency-Key was used for a different request.";
+        429 "The hourly message limit of the user is reached; nothing was stored." with retry_after_header();
+        500 "Internal error; the log contains the cause.";
+        503 "The message cannot be stored now; nothing was sent." with retry_after_header();
+    }
 }

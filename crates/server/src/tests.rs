@@ -199,9 +199,9 @@ impl TestServer {
 
     /// Breaks the schema of the store, as a defect would.
     pub(super) fn break_store(&self) {
-        let other = rusqlite::Connection::open(self.dir.path().join("postrider.db")).unwrap();
-        let broken = "DROP VIEW notifications; ALTER TABLE messages RENAME TO elsewhere";
-        other.execute_batch(broken).unwrap();
+        let connection = rusqlite::Connection::open(self.dir.path().join("postrider.db")).unwrap();
+        let schema_change = "DROP VIEW notifications; ALTER TABLE messages RENAME TO elsewhere";
+        connection.execute_batch(schema_change).unwrap();
     }
 }
 
@@ -223,7 +223,7 @@ impl TestResponse {
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
+        self.headers.get(name).map(|header| header.to_str().unwrap())
     }
 
     /// Asserts the status and the body.

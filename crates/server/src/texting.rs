@@ -19,14 +19,15 @@ use axum::http::request::Parts;
 use axum::http::{Request, Response, StatusCode};
 use axum::routing::post;
 use serde::Serialize;
-use utoipa::{IntoResponses, OpenApi, ToSchema};
+use utoipa::{OpenApi, ToSchema};
 
+use self::envelope::TextingResponse;
 use self::envelope::{
     TextingError, TextingErrorResponse, capitalize, error_response, json_response, ok_status_error,
 };
-use self::fields::TextingFields;
+use self::fields::{TextingFields, TextingMessage, TextingStatus};
+use super::error_responses::{error_responses, retry_after_header};
 use super::errors::store_status;
-use super::request_bodies::{TextingMessage, TextingResponse, TextingStatus};
 use super::{auth, errors, form};
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_engine::accept::{self, AcceptError, Accepted};
@@ -78,7 +79,7 @@ async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Re
     match accept_message(&gateway, request).await {
         Ok(accepted) => {
             let envelope = TextingAccepted { status: "ok", message_id: accepted.id.to_string() };
-            let mut response = json_response(StatusCode::OK, &envelope);
+            let mut response = json_response(StatusCode::OK, envelope);
             errors::mark_replayed(response.headers_mut(), accepted.is_replay);
             response
         }
@@ -93,20 +94,20 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
         Box::new(error.challenge(error_response(error.status(), &message)))
     })?;
     let fields = TextingFields::read(gateway, &head, content).await?;
-    let number = fields.phone_number("phone_number")?;
-    let text = fields.text("message_body")?;
-    if number.trim().is_empty() {
+    let phone_number = fields.phone_number("phone_number")?;
+    let message_body = fields.text("message_body")?;
+    if phone_number.trim().is_empty() {
         return Err(ok_status_error("There must be a phone_number"));
     }
-    if text.is_empty() {
+    if message_body.is_empty() {
         return Err(ok_status_error("There must be a message_body"));
     }
-    let idempotency_key =
-        errors::read_idempotency_key(&head.headers, "texting", key_name, || format!("{number}\0{text}"))
-            .map_err(|message| ok_status_error(&capitalize(message)))?;
+    let fingerprint = || format!("{phone_number}\0{message_body}");
+    let idempotency_key = errors::read_idempotency_key(&head.headers, "texting", key_name, fingerprint)
+        .map_err(|message| ok_status_error(&capitalize(message)))?;
     let request = accept::AcceptRequest {
-        addresses: vec![(errors::default_channel(gateway).to_owned(), number)],
-        body: text,
+        addresses: vec![(errors::default_channel(gateway).to_owned(), phone_number)],
+        body: message_body,
         api_key_name: key_name.to_owned(),
         idempotency_key,
         ..accept::AcceptRequest::default()
@@ -144,8 +145,8 @@ async fn apply_status(
     let fields = TextingFields::read(gateway, &head, content).await?;
     let status = parse_status(&fields.text("status")?).ok_or_else(|| ok_status_error("Invalid status"))?;
     let reference = fields.text("message_id")?;
-    let fits = (1..=REFERENCE_CHARS_MAX).contains(&reference.chars().count());
-    if !fits || reference.contains('\0') {
+    let has_valid_length = (1..=REFERENCE_CHARS_MAX).contains(&reference.chars().count());
+    if !has_valid_length || reference.contains('\0') {
         return Err(ok_status_error("There must be a message_id of at most 255 characters"));
     }
     let receipt = Receipt { reference, status, at: gateway.clock.now() };
@@ -155,15 +156,14 @@ async fn apply_status(
             log::error!("cannot apply receipt: error={}", error.chain());
             Box::new(error_response(
                 store_status(&error),
-                "The status cannot be stored now; send it again in a moment",
+                "The status cannot be stored now; send it again in a few seconds",
             ))
         })?;
     match results.into_iter().next() {
         Some(ReceiptResult::Applied(applied)) => {
             let message = can_read_messages(gateway, &head)
                 .then_some(TextingAppliedMessage { phone_number: &applied.spelling, body: &applied.body });
-            let envelope = TextingStatusApplied { status: "ok", message };
-            Ok(json_response(StatusCode::OK, &envelope))
+            Ok(json_response(StatusCode::OK, TextingStatusApplied { status: "ok", message }))
         }
         Some(ReceiptResult::Unchanged(_)) => {
             Err(ok_status_error("This message is finished already; nothing was changed"))
@@ -173,7 +173,7 @@ async fn apply_status(
         }
         Some(ReceiptResult::Dropped) | None => Err(Box::new(error_response(
             StatusCode::SERVICE_UNAVAILABLE,
-            "This message is not known yet, and too many statuses wait already; send it again in a moment",
+            "This message is not known yet, and too many statuses wait already; send it again in a few seconds",
         ))),
     }
 }
@@ -220,8 +220,7 @@ fn accept_error_response(error: &AcceptError) -> TextingErrorResponse {
         }
         AcceptError::Throttled { retry_after } => {
             let mut response = error_response(StatusCode::TOO_MANY_REQUESTS, &capitalize(&message));
-            let wait = errors::retry_after(*retry_after);
-            response.headers_mut().insert(RETRY_AFTER, wait);
+            response.headers_mut().insert(RETRY_AFTER, errors::retry_after(*retry_after));
             Box::new(response)
         }
         AcceptError::Store(cause) => Box::new(error_response(store_status(cause), &capitalize(&message))),
@@ -269,20 +268,12 @@ struct TextingAppliedMessage<'a> {
     body: &'a str,
 }
 
-/// Error responses of both operations.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum TextingErrorResponses {
-    /// The body did not arrive in time.
-    #[response(status = 408)]
-    RequestTimeout(#[to_schema] TextingError<'static>),
-    /// The body is too long.
-    #[response(status = 413)]
-    ContentTooLarge(#[to_schema] TextingError<'static>),
-    /// Internal error; the log contains the cause.
-    #[response(status = 500)]
-    InternalError(#[to_schema] TextingError<'static>),
-    /// The message or status cannot be stored now.
-    #[response(status = 503, headers(("Retry-After" = u32, description = "Seconds until a retry is useful.")))]
-    StoreUnavailable(#[to_schema] TextingError<'static>),
+error_responses! {
+    /// Error responses of both operations.
+    TextingErrorResponses("TextingError", "application/json") {
+        408 "The body did not arrive in time.";
+        413 "The body is too long.";
+        500 "Internal error; the log contains the cause.";
+        503 "The message or status cannot be stored now." with retry_after_header();
+    }
 }

@@ -1,7 +1,7 @@
 //! Query parameters of usage: `?user_id=&since=&until=&cursor=&limit=&format=`, for the native API and the page.
 //!
-//! A time is a moment or a day in UTC: `since` is the day's beginning, `until` its end. All invalid parameters are
-//! reported at once.
+//! A time is RFC 3339, or a day in UTC: `since` means its beginning, `until` its end. All invalid parameters are reported
+//! at once.
 
 #[cfg(test)]
 mod tests;
@@ -41,17 +41,10 @@ pub(crate) struct UsageParams {
 impl UsageParams {
     /// Parses a query string, or returns all invalid parameters. An empty value counts as not given.
     pub(crate) fn parse(limits: &LimitsConfig, query: &str) -> Result<Self, Vec<Violation>> {
-        let pairs = form::pairs(query.as_bytes())
-            .map_err(|error| vec![Violation::new("query", error.to_string())])?;
         let mut params = Self::default();
         params.query.limit = cursor::PAGE_LIMIT_DEFAULT.min(limits.page_limit_max);
-        let mut violations = Vec::new();
-        for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-            if let Err(detail) = params.set_param(limits.page_limit_max, &name, &value) {
-                violations.push(Violation::new(name, detail));
-            }
-        }
-        if violations.is_empty() { Ok(params) } else { Err(violations) }
+        form::read_params(query, |name, value| params.set_param(limits.page_limit_max, name, value))?;
+        Ok(params)
     }
 
     fn set_param(&mut self, limit_max: usize, name: &str, value: &str) -> Result<(), Cow<'static, str>> {
@@ -63,8 +56,8 @@ impl UsageParams {
                 return Err("must not be longer than 255 characters".into());
             }
             "user_id" => query.user = Some(value.to_owned()),
-            "since" => query.since = Some(parse_time(value, false).ok_or(time_expected)?),
-            "until" => query.until = Some(parse_time(value, true).ok_or(time_expected)?),
+            "since" => query.since = Some(parse_time(value, Days::new(0)).ok_or(time_expected)?),
+            "until" => query.until = Some(parse_time(value, Days::new(1)).ok_or(time_expected)?),
             "cursor" => query.before = Some(cursor::parse(value)?),
             "limit" => query.limit = cursor::parse_limit(value, limit_max)?,
             "format" => {
@@ -84,13 +77,11 @@ impl UsageParams {
     }
 }
 
-/// Parses a time, or a day as its beginning or end.
-fn parse_time(text: &str, end_of_day: bool) -> Option<Timestamp> {
+/// Parses a time, or a day: its midnight in UTC plus `days_after`.
+fn parse_time(text: &str, days_after: Days) -> Option<Timestamp> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.to_utc());
     }
-    let day = text.parse::<NaiveDate>().ok()?;
-    let days = Days::new(u64::from(end_of_day));
-    let midnight = day.checked_add_days(days)?.and_time(NaiveTime::MIN);
-    Some(midnight.and_utc())
+    let day = text.parse::<NaiveDate>().ok()?.checked_add_days(days_after)?;
+    Some(day.and_time(NaiveTime::MIN).and_utc())
 }

@@ -7,31 +7,41 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, Request, Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::extract::{JsonResult, PathSegment, invalid_fields};
-use super::fields::ObjectReader;
+use super::extract::{JsonResult, PathParams, accepted_response};
+use crate::body::RepeatableRequest;
 use crate::error_responses::{
-    AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, ProblemView,
-    StoreErrorResponses,
+    AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, StoreErrorResponses,
 };
-use crate::problem::{self, PROBLEM_JSON, Problem, Violation};
-use crate::request_bodies::BroadcastSubmission;
-use crate::{auth, body, errors};
+use crate::json_fields::{ObjectReader, json_body};
+use crate::problem::{self, PROBLEM_JSON, Problem, ProblemView, StoreResult as _, Violation};
+use crate::{auth, errors};
 use postrider_core::broadcast::{Broadcast, BroadcastAudience, BroadcastCounts};
 use postrider_engine::accept::AcceptError;
-use postrider_engine::broadcast::{self, BroadcastError, PublishedBroadcast};
+use postrider_engine::broadcast::{self, BroadcastError, BroadcastRequest, PublishedBroadcast};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::usage::rfc3339;
 
-/// Fields of the request body.
-const FIELDS: [&str; 4] = ["body", "users", "all", "channel"];
+json_body! {
+    /// A broadcast, as the native API accepts it: to `users`, or to `all`.
+    pub(super) struct BroadcastSubmission {
+        /// The message text. The configuration limits its length.
+        #[schema(min_length = 1)]
+        body: String,
+        /// User ids of the recipients.
+        #[schema(min_items = 1, max_items = 10000, example = json!(["ana"]))]
+        users: Option<Vec<String>>,
+        /// `true` to send to all users that are registered now.
+        all: Option<bool>,
+        /// The channel; default: `sms`, else the first channel that takes phone numbers.
+        channel: Option<String>,
+    }
+}
 
 /// A broadcast that was accepted.
 #[derive(Serialize, ToSchema)]
@@ -141,73 +151,60 @@ pub(super) async fn publish(
     State(gateway): State<Arc<Gateway>>,
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
-    let (head, content) = request.into_parts();
-    let key_name = &auth::authorize(&gateway, &head.headers, Scope::Send)?;
-    let object = body::json_object(&gateway, &head.headers, content).await?;
-    let mut broadcast_request =
-        parse_broadcast(&gateway, &object).map_err(|violations| invalid_fields(&violations))?;
-    key_name.clone_into(&mut broadcast_request.api_key_name);
-    let fingerprint = || Value::Object(object).to_string();
-    broadcast_request.idempotency_key =
-        errors::read_idempotency_key(&head.headers, "broadcasts", key_name, fingerprint)
-            .map_err(problem::invalid_idempotency_key)?;
+    let request = RepeatableRequest::read(&gateway, request).await?;
+    let mut broadcast_request = parse_broadcast(&gateway, &request.object)?;
+    request.api_key_name.clone_into(&mut broadcast_request.api_key_name);
+    broadcast_request.idempotency_key = request.idempotency_key("broadcasts")?;
     match broadcast::publish(&gateway, broadcast_request).await {
-        Ok(published) => Ok(accepted_response(&published)),
+        Ok(published) => Ok(published_response(&published)),
         Err(error) => Err(publish_error_problem(&error)),
     }
 }
 
-fn accepted_response(published: &PublishedBroadcast) -> Response<Body> {
-    let view = AcceptedBroadcastView { id: published.id.to_string(), status: "accepted" };
-    let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
-    let headers = response.headers_mut();
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/broadcasts/{}", published.id)) {
-        headers.insert(LOCATION, location);
-    }
-    errors::mark_replayed(headers, published.is_replay);
-    response
+fn published_response(published: &PublishedBroadcast) -> Response<Body> {
+    let accepted_view = AcceptedBroadcastView { id: published.id.to_string(), status: "accepted" };
+    let location = format!("/v1/broadcasts/{}", published.id);
+    accepted_response(StatusCode::ACCEPTED, &location, accepted_view, published.is_replay)
 }
 
 /// Parses the request without its idempotency key, or returns all invalid fields.
 fn parse_broadcast(
     gateway: &Gateway,
     object: &Map<String, Value>,
-) -> Result<broadcast::BroadcastRequest, Vec<Violation>> {
-    let mut fields = ObjectReader::new(object, &FIELDS, "");
-    let body = fields.required_string("body").unwrap_or_default();
-    let channel = fields.string("channel");
-    let audience = parse_audience(&mut fields);
-    fields.finish(broadcast::BroadcastRequest {
-        body,
-        channel: channel.unwrap_or_else(|| errors::default_channel(gateway).to_owned()),
-        audience,
+) -> Result<BroadcastRequest, Vec<Violation>> {
+    let mut fields = ObjectReader::new(object, "").refuse_unknown(BroadcastSubmission::FIELDS);
+    let request = BroadcastRequest {
+        body: fields.required_string("body").unwrap_or_default(),
+        channel: fields.string("channel").unwrap_or_else(|| errors::default_channel(gateway).to_owned()),
+        audience: read_audience(&mut fields),
         api_key_name: String::new(),
         idempotency_key: None,
-    })
+    };
+    fields.finish(request)
 }
 
-fn parse_audience(fields: &mut ObjectReader<'_>) -> BroadcastAudience {
-    let all = match fields.get("all").map(Value::as_bool) {
-        None => false,
-        Some(Some(all)) => all,
-        Some(None) => {
-            fields.add_violation("all", "must be true or false");
-            return BroadcastAudience::All;
-        }
-    };
-    match fields.get("users") {
-        Some(_) if all => fields.add_violation("users", "cannot be combined with all"),
-        Some(users) => {
-            let ids = users.as_array().map(|ids| ids.iter().map(Value::as_str));
-            match ids.and_then(|ids| ids.map(|id| id.map(str::to_owned)).collect()) {
-                Some(ids) => return BroadcastAudience::Listed(ids),
-                None => fields.add_violation("users", "must be a list of strings"),
+fn read_audience(fields: &mut ObjectReader<'_>) -> BroadcastAudience {
+    let to_all = fields.boolean("all");
+    if to_all.is_none() && fields.get("all").is_some() {
+        return BroadcastAudience::All;
+    }
+    match (fields.get("users"), to_all.unwrap_or(false)) {
+        (Some(_), true) => fields.add_violation("users", "cannot be combined with all"),
+        (Some(_), false) => {
+            if let Some(ids) = fields.read("users", "must be a list of strings", parse_user_ids) {
+                return BroadcastAudience::Listed(ids);
             }
         }
-        None if all => {}
-        None => fields.add_violation("users", "is missing: list user ids, or send \"all\": true"),
+        (None, true) => {}
+        (None, false) => {
+            fields.add_violation("users", "is missing: list user ids, or send \"all\": true");
+        }
     }
     BroadcastAudience::All
+}
+
+fn parse_user_ids(json: &Value) -> Option<Vec<String>> {
+    json.as_array()?.iter().map(|id| id.as_str().map(str::to_owned)).collect()
 }
 
 fn publish_error_problem(error: &BroadcastError) -> Problem {
@@ -225,17 +222,16 @@ fn publish_error_problem(error: &BroadcastError) -> Problem {
             Violation::new("users", format!("must not name more than {users_max} users"))
         }
         BroadcastError::UnknownUsers { first, count } => {
-            let ids = first.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>();
+            let quoted_ids = first.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(", ");
             let others = match count - first.len() {
                 0 => String::new(),
                 1 => " and one other".to_owned(),
                 others => format!(" and {others} others"),
             };
-            let ids = ids.join(", ");
-            Violation::new("users", format!("contains unregistered users: {ids}{others}"))
+            Violation::new("users", format!("contains unregistered users: {quoted_ids}{others}"))
         }
     };
-    invalid_fields(&[violation])
+    violation.into()
 }
 
 /// Returns a broadcast with its counts.
@@ -249,15 +245,14 @@ fn publish_error_problem(error: &BroadcastError) -> Problem {
 )]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
-    PathSegment(id): PathSegment,
+    PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> JsonResult<BroadcastView> {
     auth::authorize(&gateway, &headers, Scope::Read)?;
     let not_found = || Problem::not_found(format!("there is no broadcast with the id {id}"));
     let broadcast_id = id.parse().map_err(|_| not_found())?;
-    let broadcast_and_counts = gateway.store.broadcast(broadcast_id).await;
     let broadcast_and_counts =
-        broadcast_and_counts.map_err(|error| Problem::from_error(&gateway, "read the broadcast", &error))?;
+        gateway.store.broadcast(broadcast_id).await.or_problem(&gateway, "read the broadcast")?;
     let (broadcast, counts) = broadcast_and_counts.ok_or_else(not_found)?;
     Ok(Json(BroadcastView::new(broadcast, &counts)))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use chrono::DateTime;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::extract::JsonResult;
 use super::message_view::MessageView;
 use crate::error_responses::{AuthErrorResponses, BadRequestResponses, StoreErrorResponses};
-use crate::problem::{Problem, Violation};
+use crate::problem::{Problem, StoreResult as _, Violation};
 use crate::{auth, cursor, form};
 use postrider_core::address::{AddressKind, parse_address};
 use postrider_core::delivery::DeliveryStateKind;
@@ -56,12 +56,8 @@ pub(super) async fn list(
 ) -> JsonResult<MessagePageView> {
     auth::authorize(&gateway, &headers, Scope::Read)?;
     let filter = parse_query(&gateway, &query.unwrap_or_default())
-        .map_err(|violations| Problem::invalid(StatusCode::BAD_REQUEST, &violations))?;
-    let page = gateway
-        .store
-        .search(filter)
-        .await
-        .map_err(|error| Problem::from_error(&gateway, "list messages", &error))?;
+        .map_err(|violations| Problem::invalid_query(&violations))?;
+    let page = gateway.store.search(filter).await.or_problem(&gateway, "list messages")?;
     let now = gateway.clock.now();
     let summary = |message| MessageView::summary(message, now);
     Ok(Json(MessagePageView {
@@ -72,24 +68,18 @@ pub(super) async fn list(
 
 /// Parses a query string, or returns all invalid parameters. An empty value counts as not given.
 fn parse_query(gateway: &Gateway, query: &str) -> Result<MessageQuery, Vec<Violation>> {
-    let pairs =
-        form::pairs(query.as_bytes()).map_err(|error| vec![Violation::new("query", error.to_string())])?;
     let mut filter = MessageQuery {
         limit: cursor::PAGE_LIMIT_DEFAULT.min(gateway.config.limits.page_limit_max),
         ..MessageQuery::default()
     };
-    let mut violations = Vec::new();
-    for (name, mut value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-        if name == "to"
-            && let Ok(number) = form::phone_number(query.as_bytes(), "to")
-        {
-            value = number;
+    form::read_params(query, |name, value| match name {
+        "to" => {
+            let phone_number = form::phone_number(query.as_bytes(), "to");
+            set_param(gateway, &mut filter, name, phone_number.as_deref().unwrap_or(value))
         }
-        if let Err(detail) = set_param(gateway, &mut filter, &name, &value) {
-            violations.push(Violation::new(name, detail));
-        }
-    }
-    if violations.is_empty() { Ok(filter) } else { Err(violations) }
+        _ => set_param(gateway, &mut filter, name, value),
+    })?;
+    Ok(filter)
 }
 
 fn set_param(

@@ -86,35 +86,29 @@ struct AttemptView {
 impl MessageView {
     /// Returns the message with all attempts.
     pub(super) fn full(message: Message, now: Timestamp) -> Self {
-        Self::new(message, |delivery| DeliveryView::with_attempts(delivery, now))
-    }
-
-    /// Returns the message without attempts, for lists.
-    pub(super) fn summary(message: Message, now: Timestamp) -> Self {
-        Self::new(message, |delivery| DeliveryView::without_attempts(&delivery, now))
-    }
-
-    fn new(message: Message, view: impl Fn(Delivery) -> DeliveryView) -> Self {
         Self {
             id: message.id.to_string(),
             subject: message.subject,
             body: message.body,
             created_at: rfc3339(message.created_at),
-            deliveries: message.deliveries.into_iter().map(view).collect(),
+            deliveries: message
+                .deliveries
+                .into_iter()
+                .map(|delivery| DeliveryView::new(delivery, now))
+                .collect(),
         }
+    }
+
+    /// Returns the message without attempts, for lists.
+    pub(super) fn summary(message: Message, now: Timestamp) -> Self {
+        let mut message_view = Self::full(message, now);
+        message_view.deliveries.iter_mut().for_each(|delivery| delivery.attempts = None);
+        message_view
     }
 }
 
 impl DeliveryView {
-    fn with_attempts(mut delivery: Delivery, now: Timestamp) -> Self {
-        let attempts = std::mem::take(&mut delivery.attempts);
-        Self {
-            attempts: Some(attempts.into_iter().map(AttemptView::from).collect()),
-            ..Self::without_attempts(&delivery, now)
-        }
-    }
-
-    fn without_attempts(delivery: &Delivery, now: Timestamp) -> Self {
+    fn new(delivery: Delivery, now: Timestamp) -> Self {
         let (failure, due_at) = match &delivery.state {
             DeliveryState::Waiting { due_at, .. } => (None, Some(rfc3339(*due_at))),
             DeliveryState::Failed { failure, .. } => (Some(failure.as_str()), None),
@@ -123,17 +117,17 @@ impl DeliveryView {
         Self {
             id: delivery.id.0,
             channel: delivery.channel.to_string(),
-            recipient: delivery.address.clone(),
+            recipient: delivery.address,
             state: delivery.state.kind().as_str(),
             failure,
             round: delivery.round,
             due_at,
             provider: delivery.provider.as_ref().map(ToString::to_string),
-            reference: delivery.reference.clone(),
+            reference: delivery.reference,
             opened_at: delivery.opened_at.map(rfc3339),
             parts: delivery.parts,
             next_step: delivery.state.describe_next_step(now),
-            attempts: None,
+            attempts: Some(delivery.attempts.into_iter().map(AttemptView::from).collect()),
         }
     }
 }

@@ -7,23 +7,20 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, Request, Response, StatusCode};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::extract::{JsonResult, PathSegment, invalid_fields};
+use super::extract::{JsonResult, PathParams, accepted_response};
 use super::message_view::MessageView;
-use super::submission;
+use super::submission::{self, MessageSubmission};
+use crate::body::RepeatableRequest;
 use crate::error_responses::{
     AcceptErrorResponses, AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses,
-    ProblemView, StoreErrorResponses,
+    StoreErrorResponses,
 };
-use crate::problem::{self, PROBLEM_JSON, Problem, Violation};
-use crate::request_bodies::MessageSubmission;
-use crate::{auth, body, errors};
+use crate::problem::{self, PROBLEM_JSON, Problem, ProblemView, StoreResult as _, Violation};
+use crate::{auth, errors};
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::name::ConfigName;
@@ -91,20 +88,14 @@ pub(super) async fn submit(
     State(gateway): State<Arc<Gateway>>,
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
-    let (head, content) = request.into_parts();
-    let key_name = &auth::authorize(&gateway, &head.headers, Scope::Send)?;
-    let object = body::json_object(&gateway, &head.headers, content).await?;
-    let mut accept_request =
-        submission::parse_submission(&gateway, &object).map_err(|violations| invalid_fields(&violations))?;
-    let fingerprint = || Value::Object(object).to_string();
-    key_name.clone_into(&mut accept_request.api_key_name);
-    if accept_request.callback_url.is_some() && !events::can_sign(&gateway, key_name) {
+    let request = RepeatableRequest::read(&gateway, request).await?;
+    let mut accept_request = submission::parse_submission(&gateway, &request.object)?;
+    if accept_request.callback_url.is_some() && !events::can_sign(&gateway, &request.api_key_name) {
         let detail = "cannot be used: no secrets for signing are configured under [events]";
-        return Err(invalid_fields(&[Violation::new("callback_url", detail)]));
+        return Err(Violation::new("callback_url", detail).into());
     }
-    accept_request.idempotency_key =
-        errors::read_idempotency_key(&head.headers, "native", key_name, fingerprint)
-            .map_err(problem::invalid_idempotency_key)?;
+    request.api_key_name.clone_into(&mut accept_request.api_key_name);
+    accept_request.idempotency_key = request.idempotency_key("native")?;
     match accept::accept(&gateway, accept_request).await {
         Ok(accepted) => Ok(created_response(&accepted)),
         Err(error) => Err(accept_error_problem(&error)),
@@ -122,16 +113,13 @@ pub(super) async fn submit(
 )]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
-    PathSegment(id): PathSegment,
+    PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> JsonResult<MessageView> {
     auth::authorize(&gateway, &headers, Scope::Read)?;
-    let message = gateway
-        .store
-        .find_message(parse_message_id(&id)?)
-        .await
-        .map_err(|error| Problem::from_error(&gateway, "read the message", &error))?;
-    let message = message.ok_or_else(|| message_not_found(&id))?;
+    let found_message = gateway.store.find_message(parse_message_id(&id)?).await;
+    let message =
+        found_message.or_problem(&gateway, "read the message")?.ok_or_else(|| message_not_found(&id))?;
     Ok(Json(MessageView::full(message, gateway.clock.now())))
 }
 
@@ -151,16 +139,12 @@ pub(super) async fn show(
 )]
 pub(super) async fn cancel(
     State(gateway): State<Arc<Gateway>>,
-    PathSegment(id): PathSegment,
+    PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> JsonResult<CancelledMessageView> {
     auth::authorize(&gateway, &headers, Scope::Send)?;
-    let cancelled = gateway
-        .store
-        .cancel_message(parse_message_id(&id)?, gateway.clock.now())
-        .await
-        .map_err(|error| Problem::from_error(&gateway, "cancel the message", &error))?;
-    match cancelled {
+    let cancelled = gateway.store.cancel_message(parse_message_id(&id)?, gateway.clock.now()).await;
+    match cancelled.or_problem(&gateway, "cancel the message")? {
         Cancelled::Done(channels) => {
             for channel in &channels {
                 gateway.count_state_change(channel, DeliveryStateKind::Failed);
@@ -191,19 +175,14 @@ fn created_response(accepted: &Accepted) -> Response<Body> {
         id: DeliveryId::from_position(accepted.number, position).0,
         channel: channel.to_string(),
     };
-    let view = AcceptedMessageView {
+    let accepted_view = AcceptedMessageView {
         id: accepted.id.to_string(),
         status: "accepted",
         parts: accepted.parts,
         deliveries: accepted.channels.iter().enumerate().map(delivery).collect(),
     };
-    let mut response = (StatusCode::CREATED, Json(view)).into_response();
-    let headers = response.headers_mut();
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/messages/{}", accepted.id)) {
-        headers.insert(LOCATION, location);
-    }
-    errors::mark_replayed(headers, accepted.is_replay);
-    response
+    let location = format!("/v1/messages/{}", accepted.id);
+    accepted_response(StatusCode::CREATED, &location, accepted_view, accepted.is_replay)
 }
 
 fn accept_error_problem(error: &AcceptError) -> Problem {
@@ -218,9 +197,7 @@ fn accept_error_problem(error: &AcceptError) -> Problem {
         AcceptError::Suppressed
         | AcceptError::Throttled { .. }
         | AcceptError::IdempotencyKeyReused
-        | AcceptError::Store(_) => {
-            return problem::accept_error(error);
-        }
+        | AcceptError::Store(_) => return problem::accept_error(error),
     };
-    invalid_fields(&[Violation::new(field, errors::accept_error_message(error))])
+    Violation::new(field, errors::accept_error_message(error)).into()
 }

@@ -1,6 +1,6 @@
 //! `GET /v1/providers`: current state of each provider, and its numbers as of the newest report.
 //!
-//! Contains no settings and no secrets. If the store is unavailable only the report's numbers are missing.
+//! The response contains no settings and no secrets. If the store is unavailable, only the report's numbers are missing.
 
 use std::sync::Arc;
 
@@ -132,12 +132,12 @@ fn provider_view(
     now: Timestamp,
 ) -> ProviderView {
     let status = provider.status(now);
-    let config = gateway.config.providers.iter().find(|config| config.name == provider.name);
+    let provider_config = gateway.config.providers.iter().find(|config| config.name == provider.name);
     let numbers = report.and_then(|report| provider_numbers(report, &provider.name));
     let channels = gateway.config.channels.iter();
     ProviderView {
         name: provider.name.to_string(),
-        kind: config.map(|config| config.kind.clone()).unwrap_or_default(),
+        kind: provider_config.map(|config| config.kind.clone()).unwrap_or_default(),
         circuit: status.state,
         detail: status.detail,
         available: status.is_available,
@@ -166,15 +166,15 @@ pub(crate) fn provider_numbers(report: &Report, provider: &ConfigName) -> Option
 /// Returns a provider's part in a channel; `None` if the channel does not use it.
 pub(crate) fn provider_channel(channel: &Channel, provider: &ConfigName) -> Option<ProviderChannelView> {
     let position = channel.providers.iter().position(|name| name == provider)?;
-    let count = u64::try_from(channel.providers.len()).unwrap_or(u64::MAX);
+    let provider_count = u64::try_from(channel.providers.len()).unwrap_or(u64::MAX);
     let (strategy, weight, share_percent) = match &channel.strategy {
         RoutingStrategy::Failover => ("failover", None, Some(if position == 0 { 100.0 } else { 0.0 })),
-        RoutingStrategy::RoundRobin => ("round_robin", None, percent(1, count)),
+        RoutingStrategy::RoundRobin => ("round_robin", None, percent(1, provider_count)),
         RoutingStrategy::LeastBusy => ("least_busy", None, None),
         RoutingStrategy::Weighted(weights) => {
             let weight = weights.get(position).copied().unwrap_or(0);
-            let all = weights.iter().copied().map(u64::from).sum();
-            ("weighted", Some(weight), percent(u64::from(weight), all))
+            let weight_sum = weights.iter().copied().map(u64::from).sum();
+            ("weighted", Some(weight), percent(u64::from(weight), weight_sum))
         }
     };
     Some(ProviderChannelView { channel: channel.name.to_string(), strategy, weight, share_percent })

@@ -12,15 +12,15 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::PathSegment;
+use super::extract::PathParams;
 use crate::body::{self, BodyError};
-use crate::error_responses::{BodyErrorResponses, NotFoundResponses, ProblemView, StoreErrorResponses};
-use crate::problem::{PROBLEM_JSON, Problem};
+use crate::error_responses::{BodyErrorResponses, NotFoundResponses, StoreErrorResponses};
+use crate::problem::{PROBLEM_JSON, Problem, ProblemView, StoreResult as _};
 use postrider_core::name::ConfigName;
 use postrider_engine::callbacks;
 use postrider_engine::gateway::Gateway;
@@ -56,29 +56,31 @@ pub(super) struct Received {
 )]
 pub(super) async fn receive(
     State(gateway): State<Arc<Gateway>>,
-    PathSegment(provider): PathSegment,
+    PathParams(provider): PathParams<String>,
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
     let not_found = || Problem::not_found(format!("there is no provider \"{provider}\""));
-    let name: ConfigName = provider.parse().map_err(|_| not_found())?;
-    let runtime = gateway.provider(&name).ok_or_else(not_found)?;
+    let provider_name: ConfigName = provider.parse().map_err(|_| not_found())?;
+    let runtime = gateway.provider(&provider_name).ok_or_else(not_found)?;
     match runtime.adapter().callback_mode() {
         CallbackMode::Disabled | CallbackMode::Texting => {
-            return Err(callback_problem(&name, CallbackError::NotSupported));
+            return Err(callback_problem(&provider_name, CallbackError::NotSupported));
         }
         CallbackMode::Authenticated | CallbackMode::Unsigned => {}
     }
     let (head, content) = request.into_parts();
-    let content =
+    let callback_body =
         body::read(&head.headers, content, &gateway.config.limits).await.map_err(BodyError::problem)?;
-    let callback = provider_callback(&gateway, &head, content.to_vec());
-    let incoming =
-        runtime.adapter().parse_callback(&callback).await.map_err(|error| callback_problem(&name, error))?;
-    let received = incoming.len();
+    let callback = provider_callback(&gateway, &head, callback_body.to_vec());
+    let callback_items = runtime
+        .adapter()
+        .parse_callback(&callback)
+        .await
+        .map_err(|error| callback_problem(&provider_name, error))?;
+    let received = callback_items.len();
     if received > 0 {
-        callbacks::ingest(&gateway, runtime, incoming)
-            .await
-            .map_err(|error| Problem::from_error(&gateway, "store the receipts", &error))?;
+        let ingested = callbacks::ingest(&gateway, runtime, callback_items).await;
+        ingested.or_problem(&gateway, "store the receipts")?;
     }
     Ok(match runtime.adapter().callback_response(&callback) {
         Some(response) => acknowledgement_response(response),
@@ -89,8 +91,7 @@ pub(super) async fn receive(
 fn acknowledgement_response(expected: CallbackResponse) -> Response<Body> {
     let mut response = Response::new(Body::from(expected.body));
     if let Some(content_type) = expected.content_type {
-        let value = HeaderValue::from_static(content_type);
-        response.headers_mut().insert(CONTENT_TYPE, value);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     response
 }
@@ -107,10 +108,10 @@ fn provider_callback(gateway: &Gateway, head: &Parts, content: Vec<u8>) -> Callb
     }
 }
 
-/// Returns the headers with text values; the first of several with one name.
+/// Returns the headers with text values; of several headers with one name, the first.
 fn text_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
-    let text = |name: &axum::http::HeaderName| headers.get(name)?.to_str().ok();
-    headers.keys().filter_map(|name| Some((name.as_str().to_owned(), text(name)?.to_owned()))).collect()
+    let header_text = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::to_owned);
+    headers.keys().filter_map(|name| Some((name.to_string(), header_text(name)?))).collect()
 }
 
 fn callback_problem(provider: &ConfigName, error: CallbackError) -> Problem {
@@ -133,7 +134,7 @@ fn callback_problem(provider: &ConfigName, error: CallbackError) -> Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "verification-unavailable",
                 "The callback cannot be verified now",
-                "send it again in a moment",
+                "the callback was not stored; send it again in a few seconds",
             )
             .retry_after(VERIFICATION_RETRY_AFTER)
         }

@@ -12,13 +12,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::extract::{JsonResult, PathSegments, invalid_fields};
-use super::fields::ObjectReader;
+use super::extract::{JsonResult, PathParams};
 use crate::error_responses::{
-    AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, ProblemView,
-    StoreErrorResponses,
+    AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, StoreErrorResponses,
 };
-use crate::problem::{PROBLEM_JSON, Problem, Violation};
+use crate::json_fields::{ObjectReader, json_body};
+use crate::problem::{PROBLEM_JSON, Problem, ProblemView, StoreResult as _, Violation};
 use crate::{auth, body};
 use postrider_core::error::ErrorKind;
 use postrider_core::recipient::{Recipient, RecipientStatus};
@@ -46,16 +45,16 @@ pub(super) struct RecipientView {
     changed_at: Option<String>,
 }
 
-/// Request body of a change.
-#[derive(ToSchema)]
-#[schema(as = RecipientChange)]
-#[expect(dead_code, reason = "only describes the fields that `parse_change` reads")]
-pub(super) struct RecipientChangeBody {
-    /// `active`, `inactive` or `opted_out`.
-    status: String,
-    /// Reason for the change, for later readers.
-    #[schema(max_length = 500)]
-    reason: Option<String>,
+json_body! {
+    /// Request body of a change.
+    #[schema(as = RecipientChange)]
+    pub(super) struct RecipientChangeBody {
+        /// `active`, `inactive` or `opted_out`.
+        status: String,
+        /// Reason for the change, for later readers.
+        #[schema(max_length = 500)]
+        reason: Option<String>,
+    }
 }
 
 /// Returns the status of a recipient, its reason, and the origin of both.
@@ -76,17 +75,13 @@ pub(super) struct RecipientChangeBody {
 )]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
-    path: PathSegments,
+    PathParams((channel, address)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> JsonResult<RecipientView> {
     auth::authorize(&gateway, &headers, Scope::Read)?;
-    let address = parse_address(&gateway, &path)?;
-    let recipient = gateway
-        .store
-        .recipient(&address.channel, &address.address)
-        .await
-        .map_err(|error| Problem::from_error(&gateway, "read the recipient", &error))?;
-    Ok(Json(match recipient {
+    let address = parse_address(&gateway, &channel, &address)?;
+    let found_recipient = gateway.store.recipient(&address.channel, &address.address).await;
+    Ok(Json(match found_recipient.or_problem(&gateway, "read the recipient")? {
         Some(recipient) => recipient_view(recipient),
         None => RecipientView {
             channel: address.channel.to_string(),
@@ -121,30 +116,25 @@ pub(super) async fn show(
 )]
 pub(super) async fn change(
     State(gateway): State<Arc<Gateway>>,
-    path: PathSegments,
+    PathParams((channel, address)): PathParams<(String, String)>,
     request: Request<Body>,
 ) -> JsonResult<RecipientView> {
     let (head, content) = request.into_parts();
     let key_name = &auth::authorize(&gateway, &head.headers, Scope::Admin)?;
     let object = body::json_object(&gateway, &head.headers, content).await?;
-    let address = parse_address(&gateway, &path)?;
-    let change = parse_change(&object, key_name).map_err(|violations| invalid_fields(&violations))?;
+    let address = parse_address(&gateway, &channel, &address)?;
+    let change = parse_change(&object, key_name)?;
     let changed = recipient::set_status(&gateway, &address, change).await;
     changed.map(recipient_view).map(Json).map_err(|error| match error.kind() {
-        ErrorKind::Usage => invalid_fields(&[Violation::new("reason", error.to_string())]),
+        ErrorKind::Usage => Violation::new("reason", error.to_string()).into(),
         _ => Problem::from_error(&gateway, "change the recipient", &error),
     })
 }
 
-fn parse_address(
-    gateway: &Gateway,
-    PathSegments(channel, address): &PathSegments,
-) -> Result<RecipientAddress, Problem> {
+fn parse_address(gateway: &Gateway, channel: &str, address: &str) -> Result<RecipientAddress, Problem> {
     recipient::parse_recipient(gateway, channel, address).map_err(|error| match error {
         RecipientError::UnknownChannel => Problem::not_found(format!("there is no channel \"{channel}\"")),
-        RecipientError::InvalidAddress(cause) => {
-            invalid_fields(&[Violation::new("address", cause.to_string())])
-        }
+        RecipientError::InvalidAddress(cause) => Violation::new("address", cause.to_string()).into(),
     })
 }
 
@@ -152,7 +142,7 @@ fn parse_change(
     object: &Map<String, Value>,
     key_name: &str,
 ) -> Result<RecipientStatusChange, Vec<Violation>> {
-    let mut fields = ObjectReader::new(object, &["status", "reason"], "");
+    let mut fields = ObjectReader::new(object, "").refuse_unknown(RecipientChangeBody::FIELDS);
     let status = fields.get("status").and_then(Value::as_str);
     let status = status.and_then(RecipientStatus::parse);
     if status.is_none() {

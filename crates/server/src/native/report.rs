@@ -1,6 +1,6 @@
 //! `GET /v1/report`: the newest report with its percentages and percentiles.
 //!
-//! The numbers are as of `as_of`; nothing is counted here.
+//! The numbers are as of `as_of`; the handler counts nothing.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::extract::JsonResult;
 use crate::auth;
 use crate::error_responses::{AuthErrorResponses, NotFoundResponses, StoreErrorResponses};
-use crate::problem::Problem;
+use crate::problem::{Problem, StoreResult as _};
 use postrider_core::report::{
     DeliveryTotals, HourReportRow, ProviderReportRow, Report, TopRecipientRow, percent,
 };
@@ -49,7 +49,6 @@ pub(super) struct ReportView {
 
 /// Deliveries by state.
 #[derive(Serialize, ToSchema)]
-/// Not sent yet.
 struct ReportTotalsView {
     /// Not sent yet.
     waiting: u64,
@@ -132,24 +131,22 @@ struct ReportTopRecipientView {
 )]
 pub(super) async fn show(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> JsonResult<ReportView> {
     auth::authorize(&gateway, &headers, Scope::Read)?;
-    let latest = sync_report::latest_report(&gateway)
-        .await
-        .map_err(|error| Problem::from_error(&gateway, "read the report", &error))?;
-    let (_, report) = latest
+    let latest_report = sync_report::latest_report(&gateway).await.or_problem(&gateway, "read the report")?;
+    let (_, report) = latest_report
         .ok_or_else(|| Problem::not_found("there is no report yet; \"console sync:report\" builds one"))?;
     Ok(Json(report_view(&gateway, report)))
 }
 
 fn report_view(gateway: &Gateway, report: Report) -> ReportView {
     let next_due_at = gateway.config.schedule.report.map(|interval| rfc3339(report.as_of + interval));
-    let attempts = report.providers.iter().map(ProviderReportRow::attempts).sum();
+    let all_attempts = report.providers.iter().map(ProviderReportRow::attempts).sum();
     ReportView {
         as_of: rfc3339(report.as_of),
         next_due_at,
         messages: report.messages,
         deliveries: report.totals.sum(),
         totals: totals_view(&report.totals),
-        providers: report.providers.iter().map(|row| provider_view(row, attempts)).collect(),
+        providers: report.providers.iter().map(|row| provider_view(row, all_attempts)).collect(),
         hours: report.hours.iter().map(hour_view).collect(),
         top_recipients: report.top_recipients,
     }

@@ -8,13 +8,13 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error_responses::{AuthErrorResponses, BadRequestResponses, StoreErrorResponses};
-use crate::problem::Problem;
+use crate::problem::{Problem, StoreResult as _};
 use crate::usage_params::{UsageFormat, UsageParams};
 use crate::{auth, cursor};
 use postrider_engine::config::Scope;
@@ -65,11 +65,7 @@ pub(super) async fn list(
     auth::authorize(&gateway, &headers, Scope::Read)?;
     let query = query.unwrap_or_default();
     let UsageParams { query: filter, format } = parse_params(&gateway, &query)?;
-    let page = gateway
-        .store
-        .usage(filter.clone())
-        .await
-        .map_err(|error| Problem::from_error(&gateway, "list usage", &error))?;
+    let page = gateway.store.usage(filter.clone()).await.or_problem(&gateway, "list usage")?;
     let rows = usage_rows(&page.messages);
     if format == UsageFormat::Csv {
         let mut response = csv_response("usage.csv", csv::rows_to_csv(&rows));
@@ -120,31 +116,23 @@ pub(super) async fn totals(
 
 fn parse_params(gateway: &Gateway, query: &str) -> Result<UsageParams, Problem> {
     UsageParams::parse(&gateway.config.limits, query)
-        .map_err(|violations| Problem::invalid(StatusCode::BAD_REQUEST, &violations))
+        .map_err(|violations| Problem::invalid_query(&violations))
 }
 
 async fn count_totals(gateway: &Gateway, query: UsageQuery) -> Result<UsageTotalsView, Problem> {
-    let totals = gateway.store.usage_totals(query).await;
-    totals.map(UsageTotalsView::from).map_err(|error| Problem::from_error(gateway, "count usage", &error))
+    let totals = gateway.store.usage_totals(query).await.or_problem(gateway, "count usage")?;
+    Ok(totals.into())
 }
 
 fn csv_response(file_name: &str, text: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(csv::CONTENT_TYPE));
-    if let Ok(attachment) = HeaderValue::from_str(&format!("attachment; filename=\"{file_name}\"")) {
-        headers.insert(CONTENT_DISPOSITION, attachment);
-    }
-    response
+    let attachment = format!("attachment; filename=\"{file_name}\"");
+    ([(CONTENT_TYPE, csv::CONTENT_TYPE), (CONTENT_DISPOSITION, &attachment)], text).into_response()
 }
 
 /// Returns the `Link` header for the next page: the same query with the next cursor.
 fn next_page_link(query: &str, next: i64) -> Option<HeaderValue> {
     let other_params = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
     let other_params = other_params.collect::<Vec<_>>().join("&");
-    HeaderValue::from_str(&format!(
-        "</v1/usage?{other_params}&cursor={}>; rel=\"next\"",
-        cursor::encode(next)
-    ))
-    .ok()
+    let next_cursor = cursor::encode(next);
+    HeaderValue::from_str(&format!("</v1/usage?{other_params}&cursor={next_cursor}>; rel=\"next\"")).ok()
 }

@@ -2,21 +2,20 @@
 //!
 //! Marking a message as read works like a receipt and counts once. A message that never arrived is not marked.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::{JsonResult, PathSegment, PathSegments};
+use super::extract::{JsonResult, PathParams};
 use super::users;
 use crate::error_responses::{
     AuthErrorResponses, BadRequestResponses, NotFoundResponses, StoreErrorResponses,
 };
-use crate::problem::{Problem, Violation};
+use crate::problem::{Problem, StoreResult as _, Violation};
 use crate::{auth, cursor, form};
 use postrider_core::broadcast::BroadcastId;
 use postrider_core::message::Message;
@@ -88,41 +87,36 @@ pub(super) struct UserInboxStateView {
 )]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
-    PathSegment(id): PathSegment,
+    PathParams(id): PathParams<String>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> JsonResult<UserInboxView> {
     auth::authorize(&gateway, &headers, Scope::Read)?;
     let (before, limit) = parse_query(&gateway, &query.unwrap_or_default())
-        .map_err(|violations| Problem::invalid(StatusCode::BAD_REQUEST, &violations))?;
+        .map_err(|violations| Problem::invalid_query(&violations))?;
     users::find_user(&gateway, &id).await?;
-    let inbox = gateway.store.user_inbox(&id, before, limit).await;
-    let inbox = inbox.map_err(|error| Problem::from_error(&gateway, "read the inbox", &error))?;
-    let messages = inbox.messages.into_iter();
+    let inbox_page =
+        gateway.store.user_inbox(&id, before, limit).await.or_problem(&gateway, "read the inbox")?;
+    let message_view = |(message, broadcast)| UserInboxMessageView::new(message, broadcast);
     Ok(Json(UserInboxView {
-        messages: messages
-            .map(|(message, broadcast)| UserInboxMessageView::new(message, broadcast))
-            .collect(),
-        next_cursor: inbox.next.map(cursor::encode),
+        messages: inbox_page.messages.into_iter().map(message_view).collect(),
+        next_cursor: inbox_page.next.map(cursor::encode),
     }))
 }
 
 /// Parses a query string into cursor and limit, or returns all invalid parameters.
 fn parse_query(gateway: &Gateway, query: &str) -> Result<(Option<i64>, usize), Vec<Violation>> {
-    let pairs =
-        form::pairs(query.as_bytes()).map_err(|error| vec![Violation::new("query", error.to_string())])?;
     let limit_max = gateway.config.limits.page_limit_max;
     let (mut before, mut limit) = (None, cursor::PAGE_LIMIT_DEFAULT.min(limit_max));
-    let mut violations = Vec::new();
-    for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-        let result: Result<(), Cow<'static, str>> = match &*name {
-            "cursor" => cursor::parse(&value).map(|cursor| before = Some(cursor)).map_err(Cow::from),
-            "limit" => cursor::parse_limit(&value, limit_max).map(|value| limit = value).map_err(Cow::from),
-            _ => Err("unknown parameter; known are cursor, limit".into()),
-        };
-        violations.extend(result.err().map(|detail| Violation::new(name, detail)));
-    }
-    if violations.is_empty() { Ok((before, limit)) } else { Err(violations) }
+    form::read_params(query, |name, value| {
+        match name {
+            "cursor" => before = Some(cursor::parse(value)?),
+            "limit" => limit = cursor::parse_limit(value, limit_max)?,
+            _ => return Err("unknown parameter; known are cursor, limit".into()),
+        }
+        Ok(())
+    })?;
+    Ok((before, limit))
 }
 
 /// Marks a message as read by its user, and so as delivered.
@@ -142,7 +136,7 @@ fn parse_query(gateway: &Gateway, query: &str) -> Result<(Option<i64>, usize), V
 )]
 pub(super) async fn read(
     State(gateway): State<Arc<Gateway>>,
-    PathSegments(user, message): PathSegments,
+    PathParams((user, message)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> JsonResult<UserInboxStateView> {
     auth::authorize(&gateway, &headers, Scope::Send)?;
@@ -150,8 +144,7 @@ pub(super) async fn read(
     let not_found = || Problem::not_found(format!("there is no message {message} to \"{user}\""));
     let id = message.parse().map_err(|_| not_found())?;
     let marked = user_inbox::mark_read(&gateway, &user, id).await;
-    let marked = marked.map_err(|error| Problem::from_error(&gateway, "mark the message as read", &error))?;
-    let message = marked.ok_or_else(not_found)?;
+    let message = marked.or_problem(&gateway, "mark the message as read")?.ok_or_else(not_found)?;
     Ok(Json(UserInboxStateView {
         id: message.id.to_string(),
         state: user_inbox::message_state(&message).as_str(),
@@ -174,7 +167,5 @@ impl UserInboxMessageView {
 }
 
 fn opened_at(message: &Message) -> Option<String> {
-    let deliveries = message.deliveries.iter();
-    let first = deliveries.filter_map(|delivery| delivery.opened_at).min();
-    first.map(rfc3339)
+    message.deliveries.iter().filter_map(|delivery| delivery.opened_at).min().map(rfc3339)
 }

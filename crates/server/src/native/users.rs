@@ -9,18 +9,16 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Request, Response, StatusCode};
 use axum::response::IntoResponse;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::extract::{JsonResult, PathSegment, invalid_fields};
-use super::fields::ObjectReader;
+use super::extract::{JsonResult, PathParams};
 use crate::error_responses::{
-    AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, ProblemView,
-    StoreErrorResponses,
+    AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, StoreErrorResponses,
 };
-use crate::problem::{PROBLEM_JSON, Problem, Violation};
-use crate::request_bodies::UserRegistrations;
+use crate::json_fields::{ObjectReader, json_body};
+use crate::problem::{PROBLEM_JSON, Problem, ProblemView, StoreResult as _, Violation};
 use crate::{auth, body};
 use postrider_core::address::AddressKind;
 use postrider_core::broadcast::{NewUser, USERS_PER_REQUEST_MAX, User, UserRegistration};
@@ -29,8 +27,47 @@ use postrider_engine::gateway::Gateway;
 use postrider_engine::usage::rfc3339;
 use postrider_engine::users::{self, InvalidUser};
 
-/// Fields of a user in the request body.
-const FIELDS: [&str; 3] = ["id", "name", "contacts"];
+/// Users, as the native API registers them: one, or a list.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum UserRegistrations {
+    /// One user.
+    One(UserRegistrationBody),
+    /// Up to 1,000.
+    Many(Vec<UserRegistrationBody>),
+}
+
+json_body! {
+    /// A user, as the native API registers it.
+    pub(super) struct UserRegistrationBody {
+        /// User id, assigned by the client.
+        #[schema(min_length = 1, max_length = 255, example = "ana")]
+        id: String,
+        /// Display name of the user.
+        #[schema(min_length = 1, max_length = 255)]
+        name: Option<String>,
+        /// The user's addresses by kind; if given, they replace all known addresses.
+        contacts: Option<UserContacts>,
+    }
+}
+
+/// Addresses by kind.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used: `parse_contacts` reads the fields by kind")]
+struct UserContacts {
+    /// A phone number, in any spelling.
+    phone: Option<String>,
+    /// An e-mail address.
+    email: Option<String>,
+    /// The push token of an app on a device.
+    push: Option<String>,
+    /// The user's id at a messenger.
+    messenger: Option<String>,
+    /// An `http` or `https` URL.
+    url: Option<String>,
+}
 
 /// Result of a registration.
 #[derive(Serialize, ToSchema)]
@@ -94,56 +131,51 @@ pub(super) async fn register(
 ) -> Result<Response<Body>, Problem> {
     let (head, content) = request.into_parts();
     auth::authorize(&gateway, &head.headers, Scope::Send)?;
-    let body = body::json(&gateway, &head.headers, content).await?;
-    // A key that may only send must not learn what is stored about a user.
-    let can_read = auth::authorize(&gateway, &head.headers, Scope::Read).is_ok();
-    let (users, shown_id) = match body {
+    let json = body::json(&gateway, &head.headers, content).await?;
+    let (users, single_id) = match &json {
         Value::Object(user) => {
-            let user = parse_user(&gateway, "", &user);
-            let id = user.as_ref().ok().map(|user| user.id.clone());
-            (user.map(|user| vec![user]), id.filter(|_| can_read))
+            let user = parse_user(&gateway, "", user)?;
+            let id = user.id.clone();
+            (vec![user], Some(id))
         }
-        Value::Array(users) => (parse_user_list(&gateway, &users), None),
-        _ => {
-            let violation = Violation::new("body", "must be a user or a list of users");
-            (Err(vec![violation]), None)
-        }
+        Value::Array(users) => (parse_user_list(&gateway, users)?, None),
+        _ => return Err(Violation::new("body", "must be a user or a list of users").into()),
     };
-    let users = users.map_err(|violations| invalid_fields(&violations))?;
     let counts = register_all(&gateway, users).await?;
     let status = if counts.added > 0 { StatusCode::CREATED } else { StatusCode::OK };
-    let view = match shown_id {
+    // A key that may only send must not learn what is stored about a user.
+    let can_read = auth::authorize(&gateway, &head.headers, Scope::Read).is_ok();
+    let registered_view = match single_id.filter(|_| can_read) {
         Some(id) => RegisteredView::One(find_user(&gateway, &id).await?),
         None => RegisteredView::Counts(counts),
     };
-    Ok((status, Json(view)).into_response())
+    Ok((status, Json(registered_view)).into_response())
 }
 
 /// Parses a list of users, or returns all invalid fields.
-fn parse_user_list(gateway: &Gateway, listed: &[Value]) -> Result<Vec<NewUser>, Vec<Violation>> {
-    if listed.is_empty() || listed.len() > USERS_PER_REQUEST_MAX {
+fn parse_user_list(gateway: &Gateway, list: &[Value]) -> Result<Vec<NewUser>, Vec<Violation>> {
+    if list.is_empty() || list.len() > USERS_PER_REQUEST_MAX {
         let detail = format!("must be a list of 1 to {USERS_PER_REQUEST_MAX} users");
         return Err(vec![Violation::new("body", detail)]);
     }
-    let (mut users, mut violations) = (Vec::with_capacity(listed.len()), Vec::new());
-    for (position, user) in listed.iter().enumerate() {
-        match user.as_object() {
-            None => violations.push(Violation::new(position.to_string(), "must be an object")),
-            Some(object) => match parse_user(gateway, &format!("{position}."), object) {
-                Ok(user) => users.push(user),
-                Err(invalid) => violations.extend(invalid),
-            },
+    let (mut users, mut violations) = (Vec::with_capacity(list.len()), Vec::new());
+    for (position, json) in list.iter().enumerate() {
+        let user = match json.as_object() {
+            None => Err(vec![Violation::new(position.to_string(), "must be an object")]),
+            Some(object) => parse_user(gateway, &format!("{position}."), object),
+        };
+        match user {
+            Ok(user) => users.push(user),
+            Err(invalid_fields) => violations.extend(invalid_fields),
         }
     }
     if violations.is_empty() { Ok(users) } else { Err(violations) }
 }
 
 async fn register_all(gateway: &Gateway, users: Vec<NewUser>) -> Result<RegisteredCountsView, Problem> {
-    let outcomes = users::register(gateway, users).await;
-    let outcomes = outcomes.map_err(|error| Problem::from_error(gateway, "register users", &error))?;
     let mut counts = RegisteredCountsView::default();
-    for outcome in outcomes {
-        match outcome {
+    for registration in users::register(gateway, users).await.or_problem(gateway, "register users")? {
+        match registration {
             UserRegistration::Added => counts.added += 1,
             UserRegistration::Changed => counts.changed += 1,
             UserRegistration::Unchanged => counts.unchanged += 1,
@@ -158,20 +190,12 @@ fn parse_user(
     prefix: &str,
     object: &Map<String, Value>,
 ) -> Result<NewUser, Vec<Violation>> {
-    let mut fields = ObjectReader::new(object, &FIELDS, prefix);
+    let mut fields = ObjectReader::new(object, prefix).refuse_unknown(UserRegistrationBody::FIELDS);
     let id = fields.required_string("id").unwrap_or_default();
     let name = fields.string("name");
-    let contacts = match fields.get("contacts") {
-        None => None,
-        Some(Value::Object(contacts)) => Some(parse_contacts(&mut fields, contacts)),
-        Some(_) => {
-            fields.add_violation(
-                "contacts",
-                "must be an object such as {\"phone\": \"+98…\", \"email\": \"…\"}",
-            );
-            None
-        }
-    };
+    let expected = "must be an object such as {\"phone\": \"+98…\", \"email\": \"…\"}";
+    let contacts = fields.read("contacts", expected, Value::as_object);
+    let contacts = contacts.map(|contacts| parse_contacts(&mut fields, contacts));
     let (id, name, contacts) = fields.finish((id, name, contacts))?;
     let user = users::validate(&gateway.config.phone, id, name, contacts, gateway.clock.now());
     user.map_err(|invalid| vec![user_violation(prefix, &invalid)])
@@ -181,17 +205,17 @@ fn parse_contacts(
     fields: &mut ObjectReader<'_>,
     contacts: &Map<String, Value>,
 ) -> Vec<(AddressKind, String)> {
-    let mut parsed = Vec::with_capacity(contacts.len());
-    for (key, value) in contacts.iter().filter(|(_, value)| !value.is_null()) {
+    let mut addresses = Vec::with_capacity(contacts.len());
+    for (key, address) in contacts.iter().filter(|(_, address)| !address.is_null()) {
         let kind = AddressKind::parse(key).filter(|kind| *kind != AddressKind::Any);
         let field = format!("contacts.{key}");
-        match (kind, value.as_str()) {
-            (Some(kind), Some(address)) => parsed.push((kind, address.to_owned())),
+        match (kind, address.as_str()) {
+            (Some(kind), Some(address)) => addresses.push((kind, address.to_owned())),
             (None, _) => fields.add_violation(&field, "must be phone, email, push, messenger or url"),
             (_, None) => fields.add_violation(&field, "must be a string"),
         }
     }
-    parsed
+    addresses
 }
 
 fn user_violation(prefix: &str, invalid: &InvalidUser) -> Violation {
@@ -216,7 +240,7 @@ fn user_violation(prefix: &str, invalid: &InvalidUser) -> Violation {
 )]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
-    PathSegment(id): PathSegment,
+    PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> JsonResult<UserView> {
     auth::authorize(&gateway, &headers, Scope::Read)?;
@@ -225,10 +249,8 @@ pub(super) async fn show(
 
 /// Returns the user with this id, or the 404 problem.
 pub(super) async fn find_user(gateway: &Gateway, id: &str) -> Result<UserView, Problem> {
-    let user = gateway.store.user(id).await;
-    let user = user.map_err(|error| Problem::from_error(gateway, "read the user", &error))?;
-    let not_found = || Problem::not_found(format!("there is no user \"{id}\""));
-    user.map(UserView::from).ok_or_else(not_found)
+    let user = gateway.store.user(id).await.or_problem(gateway, "read the user")?;
+    user.map(UserView::from).ok_or_else(|| Problem::not_found(format!("there is no user \"{id}\"")))
 }
 
 impl From<User> for UserView {

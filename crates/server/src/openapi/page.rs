@@ -88,70 +88,70 @@ pub(super) fn render_api_page(description: &Description) -> Result<String, Strin
 }
 
 fn api_group(api: &Value, tag: &Value) -> ApiGroup {
-    let name = string_member(tag, "name");
+    let tag_name = string_member(tag, "name");
     let mut operations = Vec::new();
-    for (path, item) in members(&api["paths"]) {
-        for (method, value) in members(item) {
-            if array_items(&value["tags"]).any(|tag| tag.as_str() == Some(&name)) {
-                operations.push(api_operation(path, method, value));
+    for (path, path_item) in members(&api["paths"]) {
+        for (method, operation) in members(path_item) {
+            if array_items(&operation["tags"]).any(|tag| tag.as_str() == Some(&tag_name)) {
+                operations.push(api_operation(path, method, operation));
             }
         }
     }
-    ApiGroup { about: string_member(tag, "description"), name, operations }
+    ApiGroup { about: string_member(tag, "description"), name: tag_name, operations }
 }
 
-fn api_operation(path: &str, method: &str, value: &Value) -> ApiOperation {
-    let is_public = array_items(&value["security"])
+fn api_operation(path: &str, method: &str, operation: &Value) -> ApiOperation {
+    let is_public = array_items(&operation["security"])
         .all(|requirement| requirement.as_object().is_some_and(serde_json::Map::is_empty));
     ApiOperation {
-        id: string_member(value, "operationId"),
+        id: string_member(operation, "operationId"),
         method: method.to_uppercase(),
         path: path.to_owned(),
-        summary: string_member(value, "summary"),
-        about: string_member(value, "description"),
-        is_public: is_public && value["security"].is_array(),
-        fields: array_items(&value["parameters"]).map(api_parameter).collect(),
-        bodies: api_contents(&value["requestBody"]["content"]),
-        responses: members(&value["responses"]).map(api_response).collect(),
+        summary: string_member(operation, "summary"),
+        about: string_member(operation, "description"),
+        is_public: is_public && operation["security"].is_array(),
+        fields: array_items(&operation["parameters"]).map(api_parameter).collect(),
+        bodies: api_contents(&operation["requestBody"]["content"]),
+        responses: members(&operation["responses"]).map(api_response).collect(),
     }
 }
 
-fn api_parameter(value: &Value) -> ApiField {
+fn api_parameter(parameter: &Value) -> ApiField {
     ApiField {
-        name: string_member(value, "name"),
-        location: string_member(value, "in"),
-        kind: summarize_schema(&value["schema"]),
-        is_required: value["required"] == Value::Bool(true),
-        about: string_member(value, "description"),
+        name: string_member(parameter, "name"),
+        location: string_member(parameter, "in"),
+        kind: summarize_schema(&parameter["schema"]),
+        is_required: parameter["required"] == Value::Bool(true),
+        about: string_member(parameter, "description"),
     }
 }
 
-fn api_response((status, value): (&String, &Value)) -> ApiResponse {
-    let headers = members(&value["headers"]).map(|(name, _)| name.as_str());
+fn api_response((status, response): (&String, &Value)) -> ApiResponse {
+    let header_names = members(&response["headers"]).map(|(name, _)| name.as_str());
     ApiResponse {
         status: status.clone(),
-        about: string_member(value, "description"),
-        headers: headers.collect::<Vec<_>>().join(", "),
-        contents: api_contents(&value["content"]),
+        about: string_member(response, "description"),
+        headers: header_names.collect::<Vec<_>>().join(", "),
+        contents: api_contents(&response["content"]),
     }
 }
 
-fn api_contents(value: &Value) -> Vec<ApiContent> {
-    let content = |(media_type, value): (&String, &Value)| ApiContent {
+fn api_contents(contents: &Value) -> Vec<ApiContent> {
+    let content = |(media_type, content): (&String, &Value)| ApiContent {
         media_type: media_type.clone(),
-        kind: summarize_schema(&value["schema"]),
+        kind: summarize_schema(&content["schema"]),
     };
-    members(value).map(content).collect()
+    members(contents).map(content).collect()
 }
 
 fn api_schema(name: &str, schema: &Value) -> ApiSchema {
     let required = &schema["required"];
-    let field = |(name, value): (&String, &Value)| ApiField {
+    let field = |(name, field_schema): (&String, &Value)| ApiField {
         name: name.clone(),
         location: String::new(),
-        kind: summarize_schema(value),
-        is_required: array_items(required).any(|other| other.as_str() == Some(name)),
-        about: string_member(value, "description"),
+        kind: summarize_schema(field_schema),
+        is_required: array_items(required).any(|required_name| required_name.as_str() == Some(name)),
+        about: string_member(field_schema, "description"),
     };
     ApiSchema {
         name: name.to_owned(),
@@ -166,8 +166,8 @@ fn summarize_schema(schema: &Value) -> SchemaSummary {
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
         return SchemaSummary { summary: name.to_owned(), link: Some(name.to_owned()) };
     }
-    for choice in ["oneOf", "anyOf", "allOf"] {
-        let choices = array_items(&schema[choice]).map(summarize_schema).collect::<Vec<_>>();
+    for keyword in ["oneOf", "anyOf", "allOf"] {
+        let choices = array_items(&schema[keyword]).map(summarize_schema).collect::<Vec<_>>();
         if !choices.is_empty() {
             let summaries = choices.iter().map(|choice| choice.summary.as_str()).collect::<Vec<_>>();
             return SchemaSummary {
@@ -177,8 +177,8 @@ fn summarize_schema(schema: &Value) -> SchemaSummary {
         }
     }
     let types = match &schema["type"] {
-        Value::String(name) => vec![name.as_str()],
-        names => array_items(names).filter_map(Value::as_str).collect(),
+        Value::String(type_name) => vec![type_name.as_str()],
+        type_names => array_items(type_names).filter_map(Value::as_str).collect(),
     };
     let mut link = None;
     let mut summary = types.join(" or ");
@@ -187,30 +187,30 @@ fn summarize_schema(schema: &Value) -> SchemaSummary {
         summary = summary.replace("array", &format!("array of {}", items.summary));
         link = items.link;
     }
-    for (limit, phrase) in [
+    for (keyword, phrase) in [
         ("format", ""),
         ("minLength", "at least "),
         ("maxLength", "at most "),
         ("minimum", "from "),
         ("pattern", "pattern "),
     ] {
-        match &schema[limit] {
+        match &schema[keyword] {
             Value::Null => {}
-            Value::String(value) => summary.push_str(&format!(", {phrase}{value}")),
-            value => summary.push_str(&format!(", {phrase}{value}")),
+            Value::String(limit) => summary.push_str(&format!(", {phrase}{limit}")),
+            limit => summary.push_str(&format!(", {phrase}{limit}")),
         }
     }
     SchemaSummary { summary, link }
 }
 
-fn string_member(value: &Value, name: &str) -> String {
-    value[name].as_str().unwrap_or_default().to_owned()
+fn string_member(object: &Value, name: &str) -> String {
+    object[name].as_str().unwrap_or_default().to_owned()
 }
 
-fn array_items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
+fn array_items(array: &Value) -> impl Iterator<Item = &Value> {
+    array.as_array().into_iter().flatten()
 }
 
-fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flatten()
+fn members(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    object.as_object().into_iter().flatten()
 }

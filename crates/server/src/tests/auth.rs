@@ -53,12 +53,16 @@ async fn every_route_requires_its_scope() {
         ("GET", "/", "r3ad"),
         ("GET", "/messages/x", "r3ad"),
     ] {
-        let other = if scope == "s3nd" { "r3ad" } else { "s3nd" };
+        let key_without_scope = if scope == "s3nd" { "r3ad" } else { "s3nd" };
         let response = send_request(&server, method, path, None).await;
         assert_eq!(response.status, 401, "{method} {path}");
         assert!(response.header("www-authenticate").is_some(), "{method} {path}");
         assert_eq!(send_request(&server, method, path, Some("wrong")).await.status, 401, "{method} {path}");
-        assert_eq!(send_request(&server, method, path, Some(other)).await.status, 403, "{method} {path}");
+        assert_eq!(
+            send_request(&server, method, path, Some(key_without_scope)).await.status,
+            403,
+            "{method} {path}"
+        );
         for key in [scope, "all"] {
             let status = send_request(&server, method, path, Some(key)).await.status.as_u16();
             assert!(![401, 403].contains(&status), "{method} {path}: {status}");
@@ -74,8 +78,8 @@ async fn a_key_that_may_only_send_does_not_get_stored_user_data() {
         let request = request.header("x-api-key", key.to_owned());
         server.request(request.body(Body::from(user)).unwrap())
     };
-    let whole = register("all", r#"{"id":"ana","contacts":{"phone":"09122222222"}}"#).await;
-    assert_eq!(whole.json()["contacts"]["phone"], "+989122222222");
+    let stored_user = register("all", r#"{"id":"ana","contacts":{"phone":"09122222222"}}"#).await;
+    assert_eq!(stored_user.json()["contacts"]["phone"], "+989122222222");
     let counts = register("s3nd", r#"{"id":"ana"}"#).await;
     assert_eq!(counts.text(), r#"{"added":0,"changed":0,"unchanged":1}"#);
 }

@@ -69,7 +69,7 @@ async fn an_invalid_field_of_a_broadcast_is_reported() {
     let server = TestServer::with_manual_clock(|config| config.limits.body_bytes_max = 1 << 20).await;
     register(&server, &["ana"]).await;
     let long = "x".repeat(server.gateway.config.limits.message_chars_max + 1);
-    let many = (0..=10_000).map(|which| which.to_string()).collect::<Vec<_>>();
+    let too_many_users = (0..=10_000).map(|number| number.to_string()).collect::<Vec<_>>();
     for (broadcast, expected) in [
         (json!({"all": true}), "body: is missing"),
         (json!({"body": "", "all": true}), "body: there must be a body"),
@@ -81,10 +81,10 @@ async fn an_invalid_field_of_a_broadcast_is_reported() {
         (json!({"body": "a", "all": "yes"}), "all: must be true or false"),
         (json!({"body": "a", "users": []}), "users: must name at least one"),
         (json!({"body": "a", "users": "ana"}), "users: must be a list of strings"),
-        (json!({"body": "a", "users": many}), "users: must not name more than 10000"),
+        (json!({"body": "a", "users": too_many_users}), "users: must not name more than 10000"),
         (json!({"body": "a", "users": ["ana", "zoe"]}), "users: contains unregistered users: \"zoe\""),
         (
-            json!({"body": "a", "users": (10..21).map(|which| which.to_string()).collect::<Vec<_>>()}),
+            json!({"body": "a", "users": (10..21).map(|number| number.to_string()).collect::<Vec<_>>()}),
             "users: contains unregistered users: \"10\", \"11\", \"12\", \"13\", \"14\", \"15\", \"16\", \"17\", \"18\", \
              \"19\" and one other",
         ),
@@ -119,8 +119,8 @@ async fn a_broadcast_is_published_once_for_its_idempotency_key() {
         (first.header("idempotency-replayed"), again.header("idempotency-replayed")),
         (None, Some("true"))
     );
-    let other = publish("other news").await;
-    assert_eq!(other.status, 422, "{}", other.text());
+    let changed_body = publish("other news").await;
+    assert_eq!(changed_body.status, 422, "{}", changed_body.text());
     assert_eq!(fan_out_all(&server).await, 1);
 }
 
@@ -224,7 +224,7 @@ async fn an_inbox_is_read_page_by_page() {
     let first = server.get("/v1/users/ana/inbox?limit=2").await.json();
     let bodies = |page: &Value| {
         let messages = page["messages"].as_array().unwrap().iter();
-        messages.map(|one| one["body"].clone()).collect::<Vec<_>>()
+        messages.map(|message| message["body"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(bodies(&first), ["three", "two"]);
     let next = first["next_cursor"].as_str().unwrap();

@@ -121,9 +121,10 @@ async fn every_violation_is_listed() {
     ] {
         let response = send(&server, &body).await;
         assert_eq!(response.status, 422, "{body}");
-        let listed = response.json()["violations"].as_array().unwrap().clone();
-        let listed = listed.iter().map(|one| one["propertyPath"].as_str().unwrap().to_owned());
-        assert_eq!(listed.collect::<Vec<_>>(), expected, "{body}");
+        let violations = response.json()["violations"].as_array().unwrap().clone();
+        let property_paths =
+            violations.iter().map(|violation| violation["propertyPath"].as_str().unwrap().to_owned());
+        assert_eq!(property_paths.collect::<Vec<_>>(), expected, "{body}");
     }
     assert_eq!(server.message_count().await, 0);
     let longest = with(&json!({"message": "é".repeat(1_000)}));

@@ -44,19 +44,19 @@ async fn a_message_is_shown_with_all_fields() {
     assert_eq!(waiting["deliveries"][0]["state"], "waiting");
     assert!(waiting["deliveries"][0]["due_at"].as_str().unwrap().ends_with('Z'));
     server.deliver_all().await;
-    let mut read = server.get(&format!("/v1/messages/{id}")).await.json();
-    let provider = read["deliveries"][0]["provider"].clone();
-    assert!(read["created_at"].take().as_str().unwrap().contains('.'));
-    assert!(read["deliveries"][0]["attempts"][0]["started_at"].take().is_string());
-    assert!(read["deliveries"][0]["attempts"][0]["duration_ms"].take().is_u64());
-    assert!(read["deliveries"][0]["next_step"].take().as_str().unwrap().contains("waits for the receipt"));
+    let mut message = server.get(&format!("/v1/messages/{id}")).await.json();
+    let provider = message["deliveries"][0]["provider"].clone();
+    assert!(message["created_at"].take().as_str().unwrap().contains('.'));
+    assert!(message["deliveries"][0]["attempts"][0]["started_at"].take().is_string());
+    assert!(message["deliveries"][0]["attempts"][0]["duration_ms"].take().is_u64());
+    assert!(message["deliveries"][0]["next_step"].take().as_str().unwrap().contains("waits for the receipt"));
     let attempt = json!({"provider": provider, "outcome": "accepted", "code": null, "reason": null,
         "started_at": null, "duration_ms": null, "recipient": null});
     let delivery = json!({"id": 64, "channel": "sms", "recipient": "+989122222222", "state": "sent",
         "failure": null, "round": 1, "due_at": null, "provider": provider, "reference": "ref-64",
         "opened_at": null, "parts": 1, "next_step": null, "attempts": [attempt]});
     assert_eq!(
-        read,
+        message,
         json!({"id": id, "subject": null, "body": "hi", "created_at": null, "deliveries": [delivery]})
     );
 }
@@ -67,9 +67,9 @@ async fn a_message_waits_for_its_send_time() {
     let later = json!({"to": "09122222222", "body": "hi", "send_at": "2099-01-01T00:00:00+01:00", "ttl": 60});
     let id = submit_ok(&server, &later).await;
     server.deliver_all().await;
-    let read = server.get(&format!("/v1/messages/{id}")).await.json();
-    assert_eq!(read["deliveries"][0]["due_at"], "2098-12-31T23:00:00.000Z");
-    assert_eq!(read["deliveries"][0]["attempts"], json!([]));
+    let message = server.get(&format!("/v1/messages/{id}")).await.json();
+    assert_eq!(message["deliveries"][0]["due_at"], "2098-12-31T23:00:00.000Z");
+    assert_eq!(message["deliveries"][0]["attempts"], json!([]));
 }
 
 #[tokio::test]
@@ -81,9 +81,9 @@ async fn a_waiting_message_can_be_cancelled_once() {
     };
     let id = submit_ok(&server, &json!({"to": "09122222222", "body": "hi"})).await;
     assert_eq!(delete(&id).await.json(), json!({"id": id, "cancelled": 1}));
-    let counted = server.get("/metrics").await.text();
+    let metrics = server.get("/metrics").await.text();
     let line = r#"postrider_state_changes_total{channel="sms",state="failed"} 1"#;
-    assert!(counted.contains(line), "{counted}");
+    assert!(metrics.contains(line), "{metrics}");
     let again = delete(&id).await;
     assert_eq!((again.status.as_u16(), &again.json()["type"]), (409, &json!("/problems/not-cancellable")));
     assert_eq!(delete("0190b6a0-0000-7000-8000-000000000000").await.status, 404);
@@ -96,14 +96,14 @@ async fn a_requeued_delivery_is_counted() {
     let server = TestServer::new().await;
     let later = json!({"to": "09122222222", "body": "hi", "send_at": "2099-01-01T00:00:00Z"});
     let id = submit_ok(&server, &later).await;
-    let found = server.gateway.store.find_message(id.parse().unwrap()).await.unwrap();
-    let delivery = found.unwrap().deliveries[0].id;
+    let message = server.gateway.store.find_message(id.parse().unwrap()).await.unwrap();
+    let delivery = message.unwrap().deliveries[0].id;
     let expires_at = server.gateway.clock.now();
     let requeued = resend::requeue(&server.gateway, &[delivery], expires_at, |_| {}).await;
     assert_eq!(requeued.unwrap(), 1);
-    let counted = server.get("/metrics").await.text();
+    let metrics = server.get("/metrics").await.text();
     let line = r#"postrider_state_changes_total{channel="sms",state="waiting"} 1"#;
-    assert!(counted.contains(line), "{counted}");
+    assert!(metrics.contains(line), "{metrics}");
 }
 
 #[tokio::test]
@@ -168,8 +168,8 @@ async fn a_receipt_is_verified_parsed_and_applied() {
     assert_eq!(call(provider, "sesame", "?".to_owned()).await.status, 400);
     let received = call(provider, "sesame", "delivered ref-64".to_owned()).await;
     received.assert_response(200, r#"{"received":1}"#);
-    let read = server.get(&format!("/v1/messages/{id}")).await.json();
-    assert_eq!(read["deliveries"][0]["state"], "delivered");
+    let message = server.get(&format!("/v1/messages/{id}")).await.json();
+    assert_eq!(message["deliveries"][0]["state"], "delivered");
 }
 
 #[tokio::test]
@@ -215,9 +215,9 @@ async fn a_repeated_idempotency_key_gets_the_same_response_and_refuses_another_r
     let again = send(json!({"body": "hi", "to": "09122222222"})).await;
     assert_eq!((again.status.as_u16(), again.header("idempotency-replayed")), (201, Some("true")));
     assert_eq!(first.text(), again.text());
-    let other = send(json!({"to": "09122222222", "body": "ho"})).await;
+    let changed_body = send(json!({"to": "09122222222", "body": "ho"})).await;
     assert_eq!(
-        (other.status.as_u16(), &other.json()["type"]),
+        (changed_body.status.as_u16(), &changed_body.json()["type"]),
         (422, &json!("/problems/idempotency-key-reused"))
     );
 }

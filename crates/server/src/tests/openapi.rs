@@ -49,9 +49,9 @@ fn routes(folder: &Path, found: &mut BTreeSet<String>) {
         if path.is_dir() {
             routes(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            for part in text.split(".route(").skip(1) {
-                let literal = part.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"'));
+            let source = std::fs::read_to_string(&path).unwrap();
+            for call in source.split(".route(").skip(1) {
+                let literal = call.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"'));
                 // Other calls of `route` concern channels.
                 found.extend(
                     literal
@@ -65,13 +65,13 @@ fn routes(folder: &Path, found: &mut BTreeSet<String>) {
 
 #[tokio::test]
 async fn exactly_the_routes_are_described() {
-    let mut found = BTreeSet::new();
-    routes(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
+    let mut routes_in_sources = BTreeSet::new();
+    routes(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut routes_in_sources);
     let api = openapi_document().await;
-    let mut known = api["paths"].as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-    known.extend(UNDOCUMENTED_ROUTES.map(str::to_owned));
+    let mut known_routes = api["paths"].as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    known_routes.extend(UNDOCUMENTED_ROUTES.map(str::to_owned));
     assert_eq!(
-        found, known,
+        routes_in_sources, known_routes,
         "a handler is described by #[utoipa::path] and listed in the `…ApiDoc` of its API"
     );
 }
@@ -109,17 +109,17 @@ fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
 #[tokio::test]
 async fn every_reference_resolves_and_every_operation_describes_its_errors() {
     let api = openapi_document().await;
-    let mut found = Vec::new();
-    references(&api, &mut found);
-    for reference in found {
+    let mut all_references = Vec::new();
+    references(&api, &mut all_references);
+    for reference in all_references {
         let pointer = reference.strip_prefix('#').unwrap();
         assert!(api.pointer(pointer).is_some(), "{reference}");
     }
-    let mut names = BTreeSet::new();
+    let mut operation_ids = BTreeSet::new();
     for (path, item) in api["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let name = operation["operationId"].as_str().unwrap();
-            assert!(names.insert(name.to_owned()), "{name} twice");
+            let operation_id = operation["operationId"].as_str().unwrap();
+            assert!(operation_ids.insert(operation_id.to_owned()), "{operation_id} twice");
             let is_public = operation["security"] == serde_json::json!([{}]);
             let responses = operation["responses"].as_object().unwrap();
             let mut expected = vec![];

@@ -103,7 +103,8 @@ async fn all_invalid_fields_are_reported_at_once() {
         let response = put(&server, path, None, &body).await;
         assert_eq!(response.status, status, "{path} {body}: {}", response.text());
         let violations = response.json()["violations"].as_array().cloned().unwrap_or_default();
-        let reported = violations.iter().map(|one| one["field"].as_str().unwrap()).collect::<Vec<_>>();
+        let reported =
+            violations.iter().map(|violation| violation["field"].as_str().unwrap()).collect::<Vec<_>>();
         assert_eq!(reported, fields, "{body}");
     }
     assert_eq!(server.get(path).await.json()["status"], "active");

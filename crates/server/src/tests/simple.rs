@@ -91,9 +91,9 @@ async fn a_repeated_request_with_the_same_idempotency_key_is_sent_once() {
     assert_eq!((first.status.as_u16(), first.header("idempotency-replayed")), (200, None));
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(first.text(), again.text());
-    let other = send("/sms/send?number=09122222222&body=ho", "k-1").await;
-    assert_eq!(other.status, 422);
-    assert_eq!(other.json()["Data"], serde_json::json!([]));
+    let changed_body = send("/sms/send?number=09122222222&body=ho", "k-1").await;
+    assert_eq!(changed_body.status, 422);
+    assert_eq!(changed_body.json()["Data"], serde_json::json!([]));
     for bad in ["", "a b", &"k".repeat(256)] {
         assert_eq!(send("/sms/send?number=09122222222&body=hi", bad).await.status, 400, "{bad}");
     }

@@ -39,10 +39,10 @@ async fn a_message_goes_over_the_used_channels_that_can_use_its_addresses() {
     ] {
         let response = submit(&server, &json!({"to": to, "body": "hi"})).await;
         assert_eq!(response.status, 201, "{to}: {}", response.text());
-        let read = response.json();
-        let listed = read["deliveries"].as_array().unwrap().iter();
-        let listed = listed.map(|delivery| delivery["channel"].as_str().unwrap());
-        assert_eq!(listed.collect::<Vec<_>>(), channels, "{to}");
+        let accepted = response.json();
+        let deliveries = accepted["deliveries"].as_array().unwrap().iter();
+        let delivery_channels = deliveries.map(|delivery| delivery["channel"].as_str().unwrap());
+        assert_eq!(delivery_channels.collect::<Vec<_>>(), channels, "{to}");
     }
     for (body, field, detail) in [
         (
@@ -76,10 +76,10 @@ async fn a_named_channel_takes_the_address_under_its_name_or_of_its_kind() {
     let response = submit(&server, &body).await;
     assert_eq!(response.status, 201, "{}", response.text());
     let id = response.json()["id"].as_str().unwrap().to_owned();
-    let read = server.get(&format!("/v1/messages/{id}")).await.json();
-    assert_eq!(read["subject"], "News");
-    assert_eq!(read["deliveries"][0]["recipient"], "t");
-    assert_eq!(read["deliveries"][1]["recipient"], "+989121111111");
+    let message = server.get(&format!("/v1/messages/{id}")).await.json();
+    assert_eq!(message["subject"], "News");
+    assert_eq!(message["deliveries"][0]["recipient"], "t");
+    assert_eq!(message["deliveries"][1]["recipient"], "+989121111111");
 }
 
 #[tokio::test]
@@ -89,10 +89,10 @@ async fn all_invalid_fields_are_listed_at_once() {
         "expires_at": "2030-01-01T00:00:00Z", "ttl": "10m", "priority": "urgent", "bodi": "x"});
     let response = submit(&server, &invalid).await;
     assert_eq!(response.status, 422);
-    let mut listed = violation_fields(&response);
-    listed.sort();
+    let mut invalid_fields = violation_fields(&response);
+    invalid_fields.sort();
     let expected = ["bodi", "body", "channels.0", "priority", "send_at", "to", "ttl", "user_id"];
-    assert_eq!(listed, expected);
+    assert_eq!(invalid_fields, expected);
     assert_eq!(server.message_count().await, 0);
 }
 

@@ -161,12 +161,12 @@ async fn a_provider_reports_only_about_its_own_messages() {
     let server = TestServer::with_texting_callbacks(|_| {}).await;
     let sent = send_message(&server).await;
     let providers = server.gateway.providers().iter();
-    let other = providers
+    let callback_of_other_provider = providers
         .map(|provider| callback(&server, &provider.name))
         .find(|callback| *callback != sent.callback)
         .unwrap();
     let body = json!({"status": "delivered", "message_id": sent.reference});
-    let response = server.post_json(&other, &body).await;
+    let response = server.post_json(&callback_of_other_provider, &body).await;
     assert_error(&response, "This message is not known yet; its status is kept until it is");
     server.post_json(&sent.callback, &body).await.assert_response(200, r#"{"status":"ok"}"#);
 }

@@ -88,11 +88,11 @@ async fn a_csv_contains_no_formula() {
     let response = server.get("/v1/usage?user_id=ann&format=csv").await;
     assert_eq!(response.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
     assert_eq!(response.header("content-disposition"), Some("attachment; filename=\"usage.csv\""));
-    let text = response.text();
-    let rows = text.split("\r\n").collect::<Vec<_>>();
-    assert!(rows[0].ends_with(",subject,body"), "{text}");
-    assert!(rows[1].ends_with(",waiting,,,,0,1,,'=1+1 <b>"), "{text}");
-    assert!(rows[2].contains(",sms,+989122222222,mock-blue,ref-64,sent,"), "{text}");
+    let csv = response.text();
+    let rows = csv.split("\r\n").collect::<Vec<_>>();
+    assert!(rows[0].ends_with(",subject,body"), "{csv}");
+    assert!(rows[1].ends_with(",waiting,,,,0,1,,'=1+1 <b>"), "{csv}");
+    assert!(rows[2].contains(",sms,+989122222222,mock-blue,ref-64,sent,"), "{csv}");
     let totals = server.get("/v1/usage/totals?format=csv").await.text();
     assert!(totals.ends_with("2023-11-14,ann,sms,2,1,1,0,0,0,2,1\r\n"), "{totals}");
 }

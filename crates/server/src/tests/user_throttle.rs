@@ -160,13 +160,13 @@ async fn a_channel_with_its_own_limit_counts_separately() {
 async fn simple_and_texting_messages_count_if_the_channel_expects_a_reply() {
     let server = TestServer::with_manual_clock(limit_sms_channel).await;
     let simple = "/sms/send?number=09122222222&body=hi";
-    let text = json!({"phone_number": "09122222222", "message_body": "hi"});
+    let texting_message = json!({"phone_number": "09122222222", "message_body": "hi"});
     assert_eq!(server.get(simple).await.status, 200);
-    assert_eq!(server.post_json("/messages", &text).await.status, 200);
+    assert_eq!(server.post_json("/messages", &texting_message).await.status, 200);
     let refused = server.get(simple).await;
     refused.assert_response(429, &format!(r#"{{"Data":[],"Message":["t{THROTTLE_MESSAGE}"]}}"#));
     assert_eq!(refused.header("retry-after"), Some("3600"));
-    let refused = server.post_json("/messages", &text).await;
+    let refused = server.post_json("/messages", &texting_message).await;
     refused.assert_response(429, &format!(r#"{{"status":"error","message":"T{THROTTLE_MESSAGE}"}}"#));
     assert_eq!(refused.header("retry-after"), Some("3600"));
     assert_eq!(server.message_count().await, 2);

@@ -11,12 +11,12 @@ async fn registering_a_user_again_changes_only_the_given_fields() {
     let ana = json!({"id": "ana", "name": "Ana", "contacts": {"phone": "0912 222 2222", "email": null}});
     let first = server.post_json("/v1/users", &ana).await;
     assert_eq!(first.status, 201);
-    let known = json!({"id": "ana", "name": "Ana", "contacts": {"phone": "+989122222222"},
+    let registered = json!({"id": "ana", "name": "Ana", "contacts": {"phone": "+989122222222"},
         "registered_at": "2023-11-14T22:13:20.000Z"});
-    assert_eq!(first.json(), known);
+    assert_eq!(first.json(), registered);
     let again = server.post_json("/v1/users", &json!({"id": "ana", "name": null})).await;
-    assert_eq!((again.status.as_u16(), again.json()), (200, known.clone()));
-    assert_eq!(server.get("/v1/users/ana").await.json(), known);
+    assert_eq!((again.status.as_u16(), again.json()), (200, registered.clone()));
+    assert_eq!(server.get("/v1/users/ana").await.json(), registered);
     let renamed = server.post_json("/v1/users", &json!({"id": "ana", "name": "Anna", "contacts": {}})).await;
     assert_eq!(renamed.status, 200);
     assert_eq!((&renamed.json()["name"], &renamed.json()["contacts"]), (&json!("Anna"), &json!({})));
@@ -42,8 +42,8 @@ async fn a_list_of_users_is_registered_completely_or_not_at_all() {
         (again.status.as_u16(), again.json()),
         (200, json!({"added": 0, "changed": 0, "unchanged": 3}))
     );
-    let half = json!([{"id": "cid"}, {"id": "dan", "contacts": {"email": "nobody"}}]);
-    let refused = violation(&server.post_json("/v1/users", &half).await);
+    let partly_invalid = json!([{"id": "cid"}, {"id": "dan", "contacts": {"email": "nobody"}}]);
+    let refused = violation(&server.post_json("/v1/users", &partly_invalid).await);
     assert!(refused.starts_with("1.contacts.email: "), "{refused}");
     assert_eq!(server.get("/v1/users/cid").await.status, 404);
 }

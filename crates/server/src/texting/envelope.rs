@@ -2,9 +2,11 @@
 //!
 //! The success envelopes are in the parent module, beside their handlers.
 
+use axum::Json;
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,6 +25,17 @@ pub(super) struct TextingError<'a> {
     message: &'a str,
 }
 
+/// Response with the HTTP status 200: success or error.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum TextingResponse<T, E> {
+    /// Success.
+    Done(T),
+    /// Error.
+    Failed(E),
+}
+
 /// Returns an error with the HTTP status 200.
 pub(super) fn ok_status_error(message: &str) -> TextingErrorResponse {
     Box::new(error_response(StatusCode::OK, message))
@@ -30,18 +43,14 @@ pub(super) fn ok_status_error(message: &str) -> TextingErrorResponse {
 
 /// Returns an error with this HTTP status.
 pub(super) fn error_response(status: StatusCode, message: &str) -> Response<Body> {
-    let envelope = TextingError { status: "error", message };
-    json_response(status, &envelope)
+    json_response(status, TextingError { status: "error", message })
 }
 
 /// Returns a response with a JSON body.
-pub(super) fn json_response(status: StatusCode, envelope: &impl Serialize) -> Response<Body> {
-    let mut response = Response::new(Body::from(serde_json::to_vec(envelope).unwrap_or_default()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+pub(super) fn json_response(status: StatusCode, envelope: impl Serialize) -> Response<Body> {
+    let mut response = (status, Json(envelope)).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, STORE_RETRY_AFTER_SECONDS);
+        response.headers_mut().insert(RETRY_AFTER, STORE_RETRY_AFTER_SECONDS);
     }
     response
 }

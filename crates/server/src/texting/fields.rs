@@ -8,10 +8,35 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::envelope::{TextingErrorResponse, capitalize, error_response, ok_status_error};
 use crate::{body, form};
 use postrider_engine::gateway::Gateway;
+
+/// A message, as the texting API accepts it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct TextingMessage {
+    /// The phone number.
+    #[schema(min_length = 1)]
+    phone_number: String,
+    /// The message text.
+    #[schema(min_length = 1)]
+    message_body: String,
+}
+
+/// The status of a message, as a provider of the texting API reports it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct TextingStatus {
+    /// The provider's id of the message.
+    #[schema(min_length = 1, max_length = 255)]
+    message_id: String,
+    /// `delivered`, `failed` or `invalid`.
+    #[schema(pattern = "^(delivered|failed|invalid)$")]
+    status: String,
+}
 
 /// The fields of a request.
 pub(super) enum TextingFields {

@@ -1,54 +1,53 @@
 //! Parses `to` and `channels` of `POST /v1/messages`.
 //!
 //! `to` is one address, or an object of addresses by channel (`{"sms": …}`) or by kind (`{"phone": …, "email": …}`); each
-//! channel takes the one it can use. `postrider_engine::accept` validates the addresses.
+//! channel takes the address that it can use. `postrider_engine::accept` validates the addresses.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
-use super::super::fields::ObjectReader;
+use serde_json::Value;
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, Type};
+
 use crate::errors;
+use crate::json_fields::ObjectReader;
 use postrider_core::address::AddressKind;
 use postrider_engine::accept::{AcceptRequest, MissingAddressPolicy};
 use postrider_engine::gateway::Gateway;
 
-/// Parses recipients and channels; the other fields of the request have their defaults.
-pub(super) fn read_recipients(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> AcceptRequest {
-    let channels = read_channels(fields, gateway);
-    let to = fields.get("to").cloned().map(without_nulls);
-    match to {
-        Some(Value::String(address)) => request_for_address(gateway, &address, channels),
-        Some(Value::Object(to)) if !to.is_empty() => {
-            let to = &to;
-            let by_channel = to.keys().all(|key| gateway.route(key).is_some());
-            match channels {
-                None if by_channel => request_by_channel(fields, gateway, to, to.keys().cloned().collect()),
-                None => AcceptRequest {
-                    channels: default_channels(gateway),
-                    contacts: read_contacts(fields, gateway, to),
-                    on_missing_address: MissingAddressPolicy::SkipChannel,
-                    ..AcceptRequest::default()
-                },
-                Some(channels) => request_by_channel(fields, gateway, to, channels),
-            }
-        }
-        Some(_) => {
-            let expected = "must be an address or an object such as {\"phone\": \"+98…\", \"email\": \"…\"}";
-            fields.add_violation("to", expected);
-            AcceptRequest::default()
-        }
-        None => {
-            fields.add_violation("to", "is missing");
-            AcceptRequest::default()
-        }
-    }
+/// The members of the object `to` without null members, which count as absent.
+type Addresses<'a> = BTreeMap<&'a str, &'a Value>;
+
+/// Returns the schema of `to`.
+pub(super) fn recipients_schema() -> Schema {
+    let address = || ObjectBuilder::new().schema_type(Type::String);
+    AnyOfBuilder::new()
+        .description(Some(
+            "One address, or addresses by kind (`phone`, `email`, `push`, `messenger`, `url`) or by channel; each channel \
+             takes the one it can use.",
+        ))
+        .item(address().min_length(Some(1)))
+        .item(ObjectBuilder::new().additional_properties(Some(address())))
+        .build()
+        .into()
 }
 
-/// Removes null members, which count as absent.
-fn without_nulls(mut to: Value) -> Value {
-    if let Some(addresses) = to.as_object_mut() {
-        addresses.retain(|_, address| !address.is_null());
+/// Reads recipients and channels; the other fields of the returned request have their defaults.
+pub(super) fn read_recipients(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> AcceptRequest {
+    let channels = read_channels(fields, gateway);
+    match fields.get("to") {
+        None => fields.add_violation("to", "is missing"),
+        Some(Value::String(address)) => return request_for_address(gateway, address, channels),
+        Some(Value::Object(to)) if to.values().any(|address| !address.is_null()) => {
+            let addresses = to.iter().filter(|(_, address)| !address.is_null());
+            let addresses = addresses.map(|(key, address)| (key.as_str(), address)).collect();
+            return request_for_addresses(fields, gateway, &addresses, channels);
+        }
+        Some(_) => fields.add_violation(
+            "to",
+            "must be an address or an object such as {\"phone\": \"+98…\", \"email\": \"…\"}",
+        ),
     }
-    to
+    AcceptRequest::default()
 }
 
 fn request_for_address(gateway: &Gateway, address: &str, channels: Option<Vec<String>>) -> AcceptRequest {
@@ -61,17 +60,30 @@ fn request_for_address(gateway: &Gateway, address: &str, channels: Option<Vec<St
     AcceptRequest { addresses: addresses.collect(), on_missing_address, ..AcceptRequest::default() }
 }
 
-/// Gives each channel the address under its own name, else the one of a kind that it can use.
-fn request_by_channel(
+/// Gives each channel the address under its own name, else the address of a kind that it can use.
+fn request_for_addresses(
     fields: &mut ObjectReader<'_>,
     gateway: &Gateway,
-    to: &Map<String, Value>,
-    channels: Vec<String>,
+    addresses: &Addresses<'_>,
+    channels: Option<Vec<String>>,
 ) -> AcceptRequest {
-    let mut request =
-        AcceptRequest { contacts: read_contacts(fields, gateway, to), ..AcceptRequest::default() };
+    let contacts = read_contacts(fields, gateway, addresses);
+    let is_by_channel = addresses.keys().all(|key| gateway.route(key).is_some());
+    let channels = match channels {
+        Some(channels) => channels,
+        None if is_by_channel => addresses.keys().map(|&channel| channel.to_owned()).collect(),
+        None => {
+            return AcceptRequest {
+                channels: default_channels(gateway),
+                contacts,
+                on_missing_address: MissingAddressPolicy::SkipChannel,
+                ..AcceptRequest::default()
+            };
+        }
+    };
+    let mut request = AcceptRequest { contacts, ..AcceptRequest::default() };
     for channel in channels {
-        match to.get(&channel).and_then(Value::as_str) {
+        match addresses.get(channel.as_str()).and_then(|address| address.as_str()) {
             Some(address) => request.addresses.push((channel, address.to_owned())),
             None => request.channels.push(channel),
         }
@@ -84,12 +96,12 @@ fn request_by_channel(
 fn read_contacts(
     fields: &mut ObjectReader<'_>,
     gateway: &Gateway,
-    to: &Map<String, Value>,
+    addresses: &Addresses<'_>,
 ) -> Vec<(AddressKind, String)> {
-    let mut contacts = Vec::with_capacity(to.len());
-    for (key, value) in to {
+    let mut contacts = Vec::with_capacity(addresses.len());
+    for (key, address) in addresses {
         let kind = AddressKind::parse(key).filter(|kind| *kind != AddressKind::Any);
-        match (kind, value) {
+        match (kind, address) {
             (None, _) if gateway.route(key).is_none() => fields.add_violation(
                 &format!("to.{key}"),
                 "must be a configured channel, or phone, email, push, messenger or url",
@@ -113,19 +125,19 @@ fn default_channels(gateway: &Gateway) -> Vec<String> {
 
 /// Returns the named channels, each once; `None` without the field.
 fn read_channels(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<Vec<String>> {
-    let value = fields.get("channels")?;
-    let Some(names) = value.as_array().filter(|names| !names.is_empty()) else {
+    let json = fields.get("channels")?;
+    let Some(named) = json.as_array().filter(|named| !named.is_empty()) else {
         fields.add_violation("channels", unknown_channel_message(gateway));
         return None;
     };
-    let mut channels = Vec::with_capacity(names.len());
-    for (position, channel) in names.iter().enumerate() {
+    let mut channels = Vec::with_capacity(named.len());
+    for (position, channel) in named.iter().enumerate() {
         let field = format!("channels.{position}");
         match channel.as_str() {
             Some(name) if gateway.route(name).is_none() => {
                 fields.add_violation(&field, unknown_channel_message(gateway));
             }
-            Some(name) if channels.iter().any(|other| other == name) => {
+            Some(name) if channels.iter().any(|channel| channel == name) => {
                 fields.add_violation(&field, "repeats a channel");
             }
             Some(name) => channels.push(name.to_owned()),
