@@ -51,23 +51,17 @@ impl Addressing {
     /// Returns the accepted kinds, in the order of the providers that accept them (`provider_kinds`). Never empty; more
     /// than one on a channel that mixes kinds.
     pub fn kinds(self, provider_kinds: impl Iterator<Item = AddressKind>) -> Vec<AddressKind> {
-        if let Self::Only(kind) = self {
-            return vec![kind];
-        }
+        let default_kinds = match self {
+            Self::Only(kind) => return vec![kind],
+            Self::ByProviders(kind) => vec![kind],
+            Self::Mixed => AddressKind::ALL.into_iter().filter(|kind| *kind != AddressKind::Any).collect(),
+        };
         let mut kinds = Vec::new();
         for kind in provider_kinds.filter(|kind| *kind != AddressKind::Any) {
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }
         }
-        if kinds.is_empty() {
-            match self {
-                Self::Only(kind) | Self::ByProviders(kind) => kinds.push(kind),
-                Self::Mixed => {
-                    kinds.extend(AddressKind::ALL.into_iter().filter(|kind| *kind != AddressKind::Any));
-                }
-            }
-        }
-        kinds
+        if kinds.is_empty() { default_kinds } else { kinds }
     }
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use strum::IntoStaticStr;
 
 use crate::clock::saturating_add;
 
@@ -29,7 +30,8 @@ pub struct CircuitBreaker {
 }
 
 /// The state of a circuit, as processes share it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum CircuitState {
     /// Calls are allowed.
     Closed,
@@ -44,7 +46,7 @@ pub enum CircuitState {
     HalfOpen {
         /// The start of the probe.
         since: DateTime<Utc>,
-        /// As in [`CircuitState::Open`].
+        /// The length of the pause before the probe, as in [`CircuitState::Open`].
         backoff_factor: u32,
     },
     /// The provider rejects our account or settings.
@@ -68,25 +70,6 @@ pub enum Admission {
     },
     /// No calls before the configuration is loaded again.
     Misconfigured,
-}
-
-/// The state of a circuit as pages and `console status` show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CircuitStatus {
-    /// See [`CircuitState::Closed`].
-    Closed,
-    /// See [`CircuitState::Open`].
-    Open {
-        /// The time of the next probe.
-        until: DateTime<Utc>,
-    },
-    /// See [`CircuitState::HalfOpen`].
-    HalfOpen,
-    /// See [`CircuitState::Misconfigured`].
-    Misconfigured {
-        /// The reason that the provider gave.
-        reason: String,
-    },
 }
 
 impl CircuitBreaker {
@@ -158,13 +141,18 @@ impl CircuitBreaker {
         self.failures = 0;
     }
 
-    /// Returns the state for the other processes.
-    pub fn state_to_share(&self) -> CircuitState {
-        self.state.clone()
+    /// Returns whether a probe is running.
+    pub fn is_half_open(&self) -> bool {
+        matches!(self.state, CircuitState::HalfOpen { .. })
+    }
+
+    /// Returns the state, which the processes share.
+    pub fn state(&self) -> &CircuitState {
+        &self.state
     }
 
     /// Takes over the state that the processes share. A closed circuit keeps its own count of failures. A misconfigured
-    /// one stays so, because it was found with the configuration of this process.
+    /// circuit stays misconfigured, because a call with the configuration of this process showed that.
     pub fn load_shared(&mut self, shared: &CircuitState) {
         if matches!(self.state, CircuitState::Misconfigured { .. }) {
             return;
@@ -173,16 +161,6 @@ impl CircuitBreaker {
             self.failures = 0;
         }
         self.state = shared.clone();
-    }
-
-    /// Returns the state for people.
-    pub fn status(&self) -> CircuitStatus {
-        match &self.state {
-            CircuitState::Closed => CircuitStatus::Closed,
-            CircuitState::Open { until, .. } => CircuitStatus::Open { until: *until },
-            CircuitState::HalfOpen { .. } => CircuitStatus::HalfOpen,
-            CircuitState::Misconfigured { reason } => CircuitStatus::Misconfigured { reason: reason.clone() },
-        }
     }
 
     fn open(&mut self, backoff_factor: u32, now: DateTime<Utc>) {
@@ -198,11 +176,11 @@ impl CircuitBreaker {
     }
 }
 
-/// Returns whether a circuit that is open until `until` may be probed. A longer period than any breaker sets comes from a
-/// wrong clock and is over.
+/// Returns whether a circuit that is open until `until` may be probed. An open period longer than any that a breaker sets
+/// comes from a wrong clock and counts as over.
 pub fn is_open_period_over(until: DateTime<Utc>, probe_timeout: Duration, now: DateTime<Utc>) -> bool {
-    let longest = probe_timeout.saturating_mul(BACKOFF_FACTOR_MAX).saturating_add(CLOCK_SKEW_MAX);
-    until <= now || until > saturating_add(now, longest)
+    let open_period_max = probe_timeout.saturating_mul(BACKOFF_FACTOR_MAX).saturating_add(CLOCK_SKEW_MAX);
+    until <= now || until > saturating_add(now, open_period_max)
 }
 
 /// Returns whether a probe that began at `since` counts as lost or was begun by a wrong clock.
@@ -210,29 +188,20 @@ pub fn is_probe_expired(since: DateTime<Utc>, probe_timeout: Duration, now: Date
     saturating_add(since, probe_timeout) <= now || since > saturating_add(now, CLOCK_SKEW_MAX)
 }
 
-impl CircuitStatus {
-    /// Every value of [`CircuitStatus::as_str`].
-    pub const NAMES: [&'static str; 4] = ["closed", "open", "half_open", "misconfigured"];
-
+impl CircuitState {
     /// Returns the name in APIs and metrics.
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open { .. } => "open",
-            Self::HalfOpen => "half_open",
-            Self::Misconfigured { .. } => "misconfigured",
-        }
+        self.into()
     }
 
-    /// Returns the status in words for people.
+    /// Returns the state in words for people.
     pub fn description(&self) -> String {
         match self {
             Self::Closed => "circuit closed".to_owned(),
-            Self::Open { until } => {
-                let until = until.format("%H:%M:%S UTC");
-                format!("circuit open after repeated failures until {until}")
+            Self::Open { until, .. } => {
+                format!("circuit open after repeated failures until {}", until.format("%H:%M:%S UTC"))
             }
-            Self::HalfOpen => "circuit half-open; one probe call is running".to_owned(),
+            Self::HalfOpen { .. } => "circuit half-open; one probe call is running".to_owned(),
             Self::Misconfigured { reason } => {
                 format!("misconfigured: the provider rejects our account or settings: {reason}")
             }

@@ -103,16 +103,16 @@ pub fn encode(text: &str) -> Option<Vec<u8>> {
 
 /// Decodes septets, one in an octet. An octet above 0x7F becomes U+FFFD; an unknown extension falls back to the basic table.
 pub fn decode(septets: &[u8]) -> String {
-    let basic = |octet: u8| BASIC.get(usize::from(octet)).copied();
+    let basic_character = |octet: u8| BASIC.get(usize::from(octet)).copied();
     let mut text = String::with_capacity(septets.len());
     let mut octets = septets.iter().copied();
     while let Some(octet) = octets.next() {
         let character = if octet == ESCAPE {
             let Some(octet) = octets.next() else { break };
             let extended = EXTENSION.iter().find(|(_, septet)| *septet == octet);
-            extended.map(|(character, _)| *character).or_else(|| basic(octet))
+            extended.map(|(character, _)| *character).or_else(|| basic_character(octet))
         } else {
-            basic(octet)
+            basic_character(octet)
         };
         text.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
     }

@@ -122,15 +122,13 @@ impl ProviderReportRow {
     /// Returns the percentile `part` (0 to 1) of the durations, in milliseconds, as the upper bound of its bucket; none
     /// without attempts.
     pub fn percentile_ms(&self, part: f64) -> Option<u64> {
-        let total = self.durations.iter().sum::<u64>();
-        let mut seen = 0;
-        for (bucket, count) in self.durations.iter().enumerate() {
-            seen += count;
-            if *count > 0 && as_f64(seen) >= part * as_f64(total) {
-                return Some(DURATION_BOUNDS_MS.get(bucket).copied().unwrap_or(60_000));
-            }
-        }
-        None
+        let attempt_count = as_f64(self.durations.iter().sum());
+        let mut attempts_so_far = 0;
+        let bucket = self.durations.iter().position(|bucket_count| {
+            attempts_so_far += bucket_count;
+            *bucket_count > 0 && as_f64(attempts_so_far) >= part * attempt_count
+        })?;
+        Some(DURATION_BOUNDS_MS.get(bucket).copied().unwrap_or(60_000))
     }
 }
 

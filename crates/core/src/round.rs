@@ -80,25 +80,19 @@ pub struct InvalidatedAddress<'a> {
 }
 
 impl CompletedRound {
-    /// Returns the addresses that become inactive: every invalid one of a delivery with several addresses; the only
-    /// address if the round failed for it.
+    /// Returns the addresses that become inactive: every invalid address of a delivery with several, or the only address
+    /// of a delivery that failed because of it.
     pub fn invalidated_addresses(&self) -> Vec<InvalidatedAddress<'_>> {
-        let mut invalidated = Vec::new();
-        for attempt in &self.attempts {
-            if let (Outcome::InvalidRecipient { reason }, Some(provider), Some(address)) =
-                (&attempt.outcome, &attempt.provider, &attempt.address)
-            {
-                invalidated.push(InvalidatedAddress {
-                    address: Some(address),
-                    reason,
-                    provider,
-                    at: self.at,
-                });
+        let invalidated_by = |attempt: &'_ Attempt| match (&attempt.outcome, &attempt.provider, &attempt.address) {
+            (Outcome::InvalidRecipient { reason }, Some(provider), Some(address)) => {
+                Some(InvalidatedAddress { address: Some(address), reason, provider, at: self.at })
             }
-        }
-        let last = self.attempts.last().and_then(|attempt| attempt.provider.as_ref());
+            _ => None,
+        };
+        let mut invalidated: Vec<_> = self.attempts.iter().filter_map(invalidated_by).collect();
+        let last_provider = self.attempts.last().and_then(|attempt| attempt.provider.as_ref());
         if let DeliveryState::Failed { failure: Failure::InvalidRecipient, reason, at } = &self.state
-            && let Some(provider) = last.filter(|_| invalidated.is_empty())
+            && let Some(provider) = last_provider.filter(|_| invalidated.is_empty())
         {
             invalidated.push(InvalidatedAddress { address: None, reason, provider, at: *at });
         }
@@ -109,11 +103,11 @@ impl CompletedRound {
 /// The result of recording a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordResult {
-    /// The round is on disk, possibly since an earlier call that got no answer.
+    /// The round is on disk, possibly since an earlier call whose answer was lost.
     Stored,
     /// The round is on disk, and a receipt that had arrived before it moved the delivery on to this state.
     MovedByReceipt(DeliveryStateKind),
-    /// Another worker has claimed the delivery since; nothing was changed.
+    /// Another worker has claimed the delivery in the meantime; nothing was changed.
     Superseded,
 }
 

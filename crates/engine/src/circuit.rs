@@ -81,7 +81,7 @@ impl ProviderCircuit {
 
     /// Opens the breaker as misconfigured. The first reason is kept; calls that were in flight add nothing.
     pub fn record_misconfigured(&mut self, reason: &str, code: Option<&str>) {
-        if !matches!(self.breaker.state_to_share(), CircuitState::Misconfigured { .. }) {
+        if !matches!(self.breaker.state(), CircuitState::Misconfigured { .. }) {
             self.misconfigured_code = code.map(str::to_owned);
             self.breaker.record_misconfigured(reason);
         }
@@ -101,12 +101,12 @@ impl ProviderCircuit {
 
     /// Applies a change and returns whether there is something new to report.
     pub fn update(&mut self, change: impl FnOnce(&mut Self)) -> bool {
-        let (before, cooldown_before) = (self.breaker.state_to_share(), self.cooldown_until);
+        let (before, cooldown_before) = (self.breaker.state().clone(), self.cooldown_until);
         change(self);
-        let after = self.breaker.state_to_share();
-        let is_changed = after != before;
+        let after = self.breaker.state();
+        let is_changed = *after != before;
         if is_changed {
-            self.unreported = Some(after);
+            self.unreported = Some(after.clone());
         }
         is_changed || self.cooldown_until != cooldown_before
     }
@@ -147,7 +147,7 @@ impl ProviderCircuit {
 
     /// Returns to `open` until then, because the probe could not be made.
     pub fn reopen(&mut self, until: Timestamp) {
-        if let CircuitState::HalfOpen { backoff_factor, .. } = self.breaker.state_to_share() {
+        if let CircuitState::HalfOpen { backoff_factor, .. } = *self.breaker.state() {
             self.breaker.load_shared(&CircuitState::Open { until, backoff_factor });
         }
     }

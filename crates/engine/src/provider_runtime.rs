@@ -5,7 +5,7 @@
 //! deliveries. A provider with a closed breaker and no `rate` needs no store access.
 
 use postrider_core::attempt::{Attempt, Outcome, SendResult};
-use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitStatus};
+use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitState};
 use postrider_core::clock::{Clock, Timestamp, saturating_add};
 use postrider_core::name::ConfigName;
 use postrider_core::provider_control::ProviderControl;
@@ -143,7 +143,7 @@ impl ProviderRuntime {
     /// paused the provider.
     pub fn has_unknown_recovery(&self, now: Timestamp) -> bool {
         let circuit = self.circuit();
-        let is_probed = !circuit.is_available(now) && circuit.breaker.status() == CircuitStatus::HalfOpen;
+        let is_probed = !circuit.is_available(now) && circuit.breaker.is_half_open();
         is_probed || circuit.active_pause().is_some()
     }
 
@@ -171,7 +171,7 @@ impl ProviderRuntime {
             Admission::Allowed => Ok(permit),
             Admission::Probe => {
                 self.acquire_probe(now).await?;
-                permit.is_probe = self.circuit().breaker.status() == CircuitStatus::HalfOpen;
+                permit.is_probe = self.circuit().breaker.is_half_open();
                 Ok(permit)
             }
             // Another task became the probe while this one waited for the rate limiter.
@@ -237,7 +237,7 @@ impl ProviderRuntime {
             }
             ProbeDecision::Denied(Some(shared)) => {
                 self.load_health(&shared, now);
-                if self.circuit().breaker.status() != CircuitStatus::Closed {
+                if *self.circuit().breaker.state() != CircuitState::Closed {
                     return Err(ProviderBusy::half_open(&self.name));
                 }
             }
@@ -337,7 +337,7 @@ impl ProviderRuntime {
                 self.update_circuit(|circuit| {
                     circuit.start_cooldown(until);
                     // A provider that answers "too fast" is reachable.
-                    if matches!(circuit.breaker.status(), CircuitStatus::HalfOpen) {
+                    if circuit.breaker.is_half_open() {
                         circuit.breaker.record_success();
                     }
                 });

@@ -28,8 +28,8 @@ fn failures_in_a_row_open_the_circuit() {
     (0..3).for_each(|_| breaker.record_failure(at(0)));
     assert_eq!(breaker.admit(at(0)), Admission::CircuitOpen { until: at(30) });
     assert!(!breaker.is_available(at(29)));
-    assert_eq!(breaker.status().as_str(), "open");
-    assert!(breaker.status().description().contains("00:00:30 UTC"));
+    assert_eq!(breaker.state().as_str(), "open");
+    assert!(breaker.state().description().contains("00:00:30 UTC"));
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn after_the_open_period_exactly_one_probe_is_allowed() {
     }
     breaker.record_success();
     assert_eq!(breaker.admit(at(32)), Admission::Allowed);
-    assert_eq!(breaker.status(), CircuitStatus::Closed);
+    assert_eq!(breaker.state(), CircuitState::Closed);
 }
 
 #[test]
@@ -110,5 +110,5 @@ fn a_misconfigured_circuit_stays_so() {
     breaker.record_failure(at(0));
     assert_eq!(breaker.admit(at(1_000_000)), Admission::Misconfigured);
     assert!(!breaker.is_available(at(1_000_000)));
-    assert!(breaker.status().description().contains("bad password"));
+    assert!(breaker.state().description().contains("bad password"));
 }

@@ -1,6 +1,6 @@
 //! The reasons why a provider cannot be called now, and when to try it again.
 
-use postrider_core::circuit_breaker::CircuitStatus;
+use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::Timestamp;
 use postrider_core::name::ConfigName;
 use std::time::Duration;
@@ -68,14 +68,14 @@ impl ProviderBusy {
         if let Some(until) = circuit.cooldown_until(now) {
             return Self::new(provider, time_until(until, now), "is in cooldown (throttled)");
         }
-        match circuit.breaker.status() {
-            CircuitStatus::Open { until } => {
-                let retry_after = time_until(until, now).max(OPEN_RETRY_MIN);
+        match circuit.breaker.state() {
+            CircuitState::Open { until, .. } => {
+                let retry_after = time_until(*until, now).max(OPEN_RETRY_MIN);
                 Self::new(provider, retry_after, "has an open circuit breaker after failures")
             }
-            CircuitStatus::Closed => Self::new(provider, CONCURRENCY_RETRY, "is being probed"),
-            CircuitStatus::HalfOpen => Self::half_open(provider),
-            CircuitStatus::Misconfigured { .. } => Self::new(
+            CircuitState::Closed => Self::new(provider, CONCURRENCY_RETRY, "is being probed"),
+            CircuitState::HalfOpen { .. } => Self::half_open(provider),
+            CircuitState::Misconfigured { .. } => Self::new(
                 provider,
                 MISCONFIGURED_RETRY,
                 "is misconfigured: its account or settings are wrong",

@@ -1,7 +1,7 @@
 //! Status of a provider for pages and metrics.
 
 use crate::circuit::ProviderCircuit;
-use postrider_core::circuit_breaker::CircuitStatus;
+use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::Timestamp;
 use postrider_core::provider_control::ProviderControl;
 
@@ -26,21 +26,21 @@ pub struct ProviderRuntimeStatus {
 impl ProviderRuntimeStatus {
     /// Returns whether a resume would change anything. A cooldown is not ended by a resume.
     pub fn can_resume(&self) -> bool {
-        self.state != CircuitStatus::Closed.as_str()
+        self.state != CircuitState::Closed.as_str()
     }
 
     /// Returns the status of a circuit at `now`.
     pub(super) fn new(circuit: &ProviderCircuit, in_flight: usize, now: Timestamp) -> Self {
-        let status = circuit.breaker.status();
-        let cooldown_until = circuit.cooldown_until(now).filter(|_| status == CircuitStatus::Closed);
+        let circuit_state = circuit.breaker.state();
+        let cooldown_until = circuit.cooldown_until(now).filter(|_| *circuit_state == CircuitState::Closed);
         let pause = circuit.active_pause();
         let (state, detail) = match (pause, cooldown_until) {
             (Some(control), _) => (PAUSED, pause_description(control)),
             (None, Some(until)) => {
                 let until = until.format("%H:%M:%S UTC");
-                (status.as_str(), format!("in cooldown (throttled); gets no calls until {until}"))
+                (circuit_state.as_str(), format!("in cooldown (throttled); gets no calls until {until}"))
             }
-            (None, None) => (status.as_str(), status.description()),
+            (None, None) => (circuit_state.as_str(), circuit_state.description()),
         };
         Self { state, detail, is_available: circuit.is_available(now), in_flight, is_paused: pause.is_some() }
     }
