@@ -89,7 +89,7 @@ pub fn units(character: char) -> usize {
     }
 }
 
-/// Encodes a text, one septet in an octet; `None` when the alphabet lacks one of its characters.
+/// Encodes a text, one septet in an octet; `None` when the alphabet lacks a character of the text.
 pub fn encode(text: &str) -> Option<Vec<u8>> {
     let mut septets = Vec::with_capacity(text.len());
     for character in text.chars() {

@@ -27,19 +27,19 @@ pub enum MessageIdFormat {
 impl MessageIdFormat {
     /// Normalises an id from `submit_sm_resp`; `None` when it is not a valid id.
     pub fn normalize_submitted(self, text: &[u8]) -> Option<String> {
-        let text = normalize(text)?;
+        let id = normalize(text)?;
         Some(match self {
-            Self::HexThenDecimal => hex_to_decimal(&text).unwrap_or(text),
-            Self::Same | Self::DecimalThenHex => text,
+            Self::HexThenDecimal => hex_to_decimal(&id).unwrap_or(id),
+            Self::Same | Self::DecimalThenHex => id,
         })
     }
 
     /// Normalises an id from a receipt; `None` when it is not a valid id.
     pub fn normalize_receipted(self, text: &[u8]) -> Option<String> {
-        let text = normalize(text)?;
+        let id = normalize(text)?;
         Some(match self {
-            Self::DecimalThenHex => hex_to_decimal(&text).unwrap_or(text),
-            Self::Same | Self::HexThenDecimal => text,
+            Self::DecimalThenHex => hex_to_decimal(&id).unwrap_or(id),
+            Self::Same | Self::HexThenDecimal => id,
         })
     }
 }

@@ -78,10 +78,8 @@ impl SmppConnection {
     pub async fn submit(&self, bodies: Vec<Vec<u8>>, group: Option<u64>, deadline: Instant) -> SubmitOutcome {
         let _in_flight = InFlightGuard::new(&self.in_flight);
         let (reply, outcome) = oneshot::channel();
-        let job = SubmitJob { bodies, group, deadline, reply };
-        if self.jobs.send(job).is_err() {
-            let reason = "connection task ended".to_owned();
-            return SubmitOutcome::NotBound(BindFailure::SessionEnded(reason));
+        if self.jobs.send(SubmitJob { bodies, group, deadline, reply }).is_err() {
+            return SubmitOutcome::NotBound(BindFailure::SessionEnded("connection task ended".to_owned()));
         }
         outcome.await.unwrap_or_else(|_| SubmitOutcome::SessionLost {
             reason: "session ended".to_owned(),
