@@ -46,7 +46,11 @@ pub(super) struct RedisQueue {
 
 struct RedisQueueState {
     connection: Arc<RedisConnection>,
-    keys: RedisKeys,
+    /// The prefix of every key.
+    key_prefix: String,
+    /// The key of the set of channels that have a queue.
+    channels_key: String,
+    notify_channel: String,
     push_script: Script,
     pop_script: Script,
     depth_script: Script,
@@ -57,14 +61,6 @@ struct RedisQueueState {
     next_channel: AtomicU32,
     /// The number of the last batch that has reached Redis.
     written: watch::Sender<u64>,
-}
-
-struct RedisKeys {
-    /// The prefix of every key.
-    prefix: String,
-    /// The set of channels that have a queue.
-    channels: String,
-    notify_channel: String,
 }
 
 /// Pushed entries that were not sent yet. When the buffer is emptied, its content becomes the batch `batch_number`.
@@ -88,19 +84,15 @@ impl RedisQueue {
     /// Starts the background tasks and waits for the end of the first connection attempt.
     pub async fn open(url: &str, window: usize) -> Result<Self> {
         let url = RedisUrl::parse(url)?;
-        let prefix = url.prefix.clone();
-        let keys = RedisKeys {
-            channels: format!("{prefix}channels"),
-            notify_channel: format!("{prefix}notify"),
-            prefix,
-        };
+        let key_prefix = url.prefix.clone();
+        let channels_key = format!("{key_prefix}channels");
+        let notify_channel = format!("{key_prefix}notify");
+        let connection = RedisConnection::new(url, channels_key.clone(), notify_channel.clone());
         let shared = Arc::new(RedisQueueState {
-            connection: Arc::new(RedisConnection::new(
-                url,
-                keys.channels.clone(),
-                keys.notify_channel.clone(),
-            )),
-            keys,
+            connection: Arc::new(connection),
+            key_prefix,
+            channels_key,
+            notify_channel,
             push_script: Script::new(include_str!("redis/push.lua")),
             pop_script: Script::new(include_str!("redis/pop.lua")),
             depth_script: Script::new(include_str!("redis/depth.lua")),
@@ -163,8 +155,8 @@ impl RedisQueueState {
                 Priority::Normal => normal.push(entry),
             }
         }
-        let mut script = self.push_script.key(&self.keys.channels);
-        script.arg(&self.keys.prefix).arg(&self.keys.notify_channel).arg(self.window);
+        let mut script = self.push_script.key(&self.channels_key);
+        script.arg(&self.key_prefix).arg(&self.notify_channel).arg(self.window);
         for (channel, (high, normal)) in by_channel {
             script.arg(channel).arg(high.len()).arg(normal.len());
             for entry in high.into_iter().chain(normal) {
@@ -182,8 +174,8 @@ impl RedisQueueState {
         now_ms: i64,
     ) -> std::result::Result<(Vec<DeliveryId>, Option<Duration>), RequestError> {
         let first_channel = self.next_channel.fetch_add(1, Ordering::Relaxed);
-        let mut script = self.pop_script.key(&self.keys.channels);
-        script.arg(&self.keys.prefix).arg(now_ms).arg(capacity.limit).arg(first_channel);
+        let mut script = self.pop_script.key(&self.channels_key);
+        script.arg(&self.key_prefix).arg(now_ms).arg(capacity.limit).arg(first_channel);
         for (channel, limit) in capacity.channel_limits() {
             script.arg(channel.as_str()).arg(*limit);
         }
@@ -263,8 +255,8 @@ impl Queue for RedisQueue {
     }
 
     async fn depth(&self) -> Option<u64> {
-        let mut script = self.shared.depth_script.key(&self.shared.keys.channels);
-        script.arg(&self.shared.keys.prefix);
+        let mut script = self.shared.depth_script.key(&self.shared.channels_key);
+        script.arg(&self.shared.key_prefix);
         let command = |mut connection| async move { script.invoke_async::<u64>(&mut connection).await };
         self.shared.connection.request(command).await.ok()
     }

@@ -43,7 +43,7 @@ fn after_the_open_period_exactly_one_probe_is_allowed() {
     }
     breaker.record_success();
     assert_eq!(breaker.admit(at(32)), Admission::Allowed);
-    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(*breaker.state(), CircuitState::Closed);
 }
 
 #[test]
