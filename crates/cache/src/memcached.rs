@@ -194,7 +194,8 @@ fn parse_address(url: &str) -> Option<String> {
     let host = url.host_str().filter(|host| !host.is_empty())?;
     let address = format!("{host}:{}", url.port().unwrap_or(DEFAULT_PORT));
     let has_only_address = url.authority() == host || url.authority() == address;
-    let has_only_authority = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+    let has_only_authority =
+        matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
     (has_only_address && has_only_authority).then_some(address)
 }
 

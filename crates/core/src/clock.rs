@@ -1,6 +1,6 @@
 //! The only module that reads the system clock or waits for time to pass.
 //!
-//! Everything else takes the current time as an argument. Tests and simulations set a manual clock. Times are in UTC and
+//! All other modules take the current time as an argument. Tests and simulations set a manual clock. Times are in UTC and
 //! in whole milliseconds, as the stores keep them.
 
 use std::sync::Arc;
@@ -18,8 +18,8 @@ pub enum Clock {
     /// The clock of this machine.
     #[default]
     System,
-    /// The clock of another machine, which several hosts follow. Between two readings the steady clock of this machine
-    /// counts on.
+    /// The clock of another machine, which several hosts follow. Between two readings, the steady clock of this machine
+    /// measures the time.
     Synced(Arc<SyncedClock>),
     /// Milliseconds since 1970, set by a test or a simulation.
     Manual(Arc<AtomicI64>),
@@ -111,8 +111,7 @@ impl Clock {
         }
     }
 
-    /// Waits for time to pass. With a manual clock it only yields to other tasks, because that clock does not move by
-    /// itself.
+    /// Waits for `duration`. With a manual clock only yields to other tasks, because a manual clock does not move by itself.
     pub async fn sleep(&self, duration: Duration) {
         match self {
             Self::System | Self::Synced(_) => sleep(duration).await,

@@ -31,12 +31,12 @@ pub use failure::Failure;
 pub enum DeliveryState {
     /// Not sent yet, or to be sent again.
     Waiting {
-        /// The time from which a worker may claim it.
+        /// The time from which a worker may claim the delivery.
         due_at: DateTime<Utc>,
-        /// Why it still waits, for operators; none before the first round.
+        /// Why the delivery still waits, for operators; none before the first round.
         reason: Option<String>,
     },
-    /// A provider has accepted it.
+    /// A provider has accepted the message.
     Sent {
         /// The provider.
         provider: ConfigName,
@@ -45,12 +45,12 @@ pub enum DeliveryState {
         /// The time of acceptance.
         at: DateTime<Utc>,
     },
-    /// A receipt reports that it reached the person.
+    /// A receipt reports that the message reached the person.
     Delivered {
         /// The time that the receipt states.
         at: DateTime<Utc>,
     },
-    /// It is not sent (again) unless an operator requeues it.
+    /// The delivery is not sent (again) unless an operator requeues it.
     Failed {
         /// The kind of failure.
         failure: Failure,

@@ -47,8 +47,8 @@ impl EventTarget {
         })
     }
 
-    /// Returns the name of the queue of its events: a host with its port, or a key. One slow endpoint delays only the
-    /// events of its own queue.
+    /// Returns the name of the target's queue of events: a host with its port, or an API key. A slow endpoint delays only
+    /// the events of its own queue.
     pub fn queue_name(&self) -> String {
         match self {
             Self::Url { url, .. } => {
@@ -66,11 +66,11 @@ impl EventTarget {
 pub enum EventType {
     /// The delivery waits again after it was sent or had failed.
     Waiting,
-    /// A provider accepted it.
+    /// A provider accepted the message.
     Sent,
-    /// It was delivered.
+    /// The message was delivered.
     Delivered,
-    /// It failed.
+    /// The delivery failed.
     Failed,
     /// The person opened the message.
     Opened,
@@ -143,7 +143,7 @@ pub struct Event {
     pub key: EventKey,
     /// The message.
     pub message: MessageId,
-    /// The endpoint to which it is sent.
+    /// The endpoint to which the event is sent.
     pub target: EventTarget,
     /// The channel of the delivery.
     pub channel: ConfigName,
@@ -188,7 +188,7 @@ impl Event {
     doc = "An [`EventStatus`] without its time."
 )]
 pub enum EventStatus {
-    /// Not received yet.
+    /// The endpoint has not confirmed the event yet.
     Waiting {
         /// The time of the next call.
         due_at: DateTime<Utc>,
@@ -234,7 +234,7 @@ impl EventStatus {
 pub struct ClaimedEvent {
     /// The event.
     pub event: Event,
-    /// Number of claims so far: the fencing token of this one.
+    /// Number of claims so far: the fencing token of this claim.
     pub claims: u32,
 }
 

@@ -26,7 +26,7 @@ impl ScheduledJob {
     }
 }
 
-/// The result of acquiring a job lock.
+/// The result of an attempt to acquire a job lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobLockResult {
     /// The lock was acquired.

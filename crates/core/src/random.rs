@@ -1,6 +1,6 @@
 //! The only module that makes random numbers.
 //!
-//! Everything else takes them as arguments, so that a seed replays a whole run.
+//! All other modules take random numbers as arguments, so that a seed replays a whole run.
 
 use parking_lot::Mutex;
 use rand::rngs::StdRng;

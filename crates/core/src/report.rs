@@ -49,7 +49,7 @@ pub struct DeliveryTotals {
     pub failed: Vec<(String, u64)>,
     /// Attempts with an unknown outcome: each may have sent a message twice.
     pub unknown: u64,
-    /// Delivered ones that were opened.
+    /// Delivered messages that were opened.
     pub opened: u64,
 }
 
@@ -74,17 +74,17 @@ pub struct ProviderReportRow {
     pub outcomes: [u64; Outcome::NAMES.len()],
     /// Attempts by duration, in the buckets of [`DURATION_BOUNDS_MS`].
     pub durations: [u64; DURATION_BUCKETS],
-    /// Attempts that are included in `duration_sum_ms`.
+    /// Number of attempts whose durations `duration_sum_ms` contains.
     #[serde(default)]
     pub timed_attempts: u64,
-    /// Total duration of these attempts, in milliseconds.
+    /// Total duration of the timed attempts, in milliseconds.
     #[serde(default)]
     pub duration_sum_ms: u64,
-    /// Deliveries that it accepted last and that wait for a receipt.
+    /// Deliveries that the provider accepted last and that wait for a receipt.
     pub sent: u64,
-    /// Deliveries that it accepted and that were delivered.
+    /// Deliveries that the provider accepted and that were delivered.
     pub delivered: u64,
-    /// Deliveries that it accepted and that bounced.
+    /// Deliveries that the provider accepted and that bounced.
     pub bounced: u64,
 }
 
@@ -109,7 +109,7 @@ impl ProviderReportRow {
         percent(self.faults(), self.attempts())
     }
 
-    /// Returns the delivered ones in percent of the accepted ones; none without accepted ones.
+    /// Returns the delivered messages in percent of the accepted messages; none without accepted messages.
     pub fn delivered_percent(&self) -> Option<f64> {
         percent(self.delivered, self.sent + self.delivered + self.bounced)
     }

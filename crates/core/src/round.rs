@@ -83,13 +83,12 @@ impl CompletedRound {
     /// Returns the addresses that become inactive: every invalid address of a delivery with several, or the only address
     /// of a delivery that failed because of it.
     pub fn invalidated_addresses(&self) -> Vec<InvalidatedAddress<'_>> {
-        let invalidated_by = |attempt: &'_ Attempt| match (&attempt.outcome, &attempt.provider, &attempt.address) {
-            (Outcome::InvalidRecipient { reason }, Some(provider), Some(address)) => {
-                Some(InvalidatedAddress { address: Some(address), reason, provider, at: self.at })
-            }
-            _ => None,
-        };
-        let mut invalidated: Vec<_> = self.attempts.iter().filter_map(invalidated_by).collect();
+        let from_attempts = self.attempts.iter().filter_map(|attempt| {
+            let Outcome::InvalidRecipient { reason } = &attempt.outcome else { return None };
+            let (provider, address) = (attempt.provider.as_ref()?, attempt.address.as_deref()?);
+            Some(InvalidatedAddress { address: Some(address), reason, provider, at: self.at })
+        });
+        let mut invalidated: Vec<_> = from_attempts.collect();
         let last_provider = self.attempts.last().and_then(|attempt| attempt.provider.as_ref());
         if let DeliveryState::Failed { failure: Failure::InvalidRecipient, reason, at } = &self.state
             && let Some(provider) = last_provider.filter(|_| invalidated.is_empty())

@@ -117,8 +117,7 @@ impl SharedHealth {
 
     /// Returns whether the state applies to a process that loaded its configuration at `config_loaded_at`.
     pub fn applies_to(&self, config_loaded_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-        !self.is_from_future(now)
-            && (!is_misconfigured(&self.circuit) || self.since >= config_loaded_at)
+        !self.is_from_future(now) && (!is_misconfigured(&self.circuit) || self.since >= config_loaded_at)
     }
 
     /// Returns whether the state comes from a wrong clock.
@@ -158,7 +157,9 @@ impl ReportedHealth {
         let shared = SharedHealth::after(current, report, now);
         let is_new = match previous.map(|previous| previous.circuit) {
             None => true,
-            Some(previous) if is_misconfigured(&previous) && is_misconfigured(&shared.circuit) => is_new_start,
+            Some(previous) if is_misconfigured(&previous) && is_misconfigured(&shared.circuit) => {
+                is_new_start
+            }
             Some(previous) => previous != shared.circuit,
         };
         Self { shared, is_new }

@@ -1,7 +1,7 @@
 //! The limit for messages that expect an answer, per user and rolling window.
 //!
-//! A store keeps the times of a user's latest messages in one small row and decides with them about the next one. Exact to
-//! the millisecond: no window of that length, wherever it begins, holds more messages than the limit.
+//! A store keeps the times of a user's latest messages in one small row and decides with them about the next message. Exact
+//! to the millisecond: no window of that length, wherever the window begins, holds more messages than the limit.
 
 use std::time::Duration;
 

@@ -40,7 +40,8 @@ impl MemoryQueue {
         if !ids.is_empty() && next_due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
             self.notify.notify_one();
         }
-        let until_next_ms = next_due_ms.map(|due_ms| u64::try_from(due_ms.saturating_sub(now_ms)).unwrap_or(0));
+        let until_next_ms =
+            next_due_ms.map(|due_ms| u64::try_from(due_ms.saturating_sub(now_ms)).unwrap_or(0));
         (ids, until_next_ms.map(Duration::from_millis))
     }
 }

@@ -9,8 +9,8 @@ mod discovery;
 mod url;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -73,7 +73,8 @@ struct PushBuffer {
 impl PushBuffer {
     /// Empties the buffer and returns its entries with the number of their batch; none if there are no entries.
     fn take_batch(&mut self) -> Option<(Vec<QueueEntry>, u64)> {
-        let batch = (!self.entries.is_empty()).then(|| (std::mem::take(&mut self.entries), self.batch_number))?;
+        let batch =
+            (!self.entries.is_empty()).then(|| (std::mem::take(&mut self.entries), self.batch_number))?;
         self.batch_number += 1;
         self.is_overflowing = false;
         Some(batch)

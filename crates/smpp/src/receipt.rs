@@ -16,7 +16,8 @@ const RECEIPT_KEYS: [&str; 8] =
 
 /// Names of the `message_state` values 0 to 9, as receipt texts write them.
 const MESSAGE_STATES: [&str; 10] = [
-    "SCHEDLD", "ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD", "SKIPPED",
+    "SCHEDLD", "ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD",
+    "SKIPPED",
 ];
 
 /// Bits of `esm_class` that hold the message type.

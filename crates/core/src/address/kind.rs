@@ -5,8 +5,9 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 use crate::text_enum::text_enum;
 
 /// The kind of a recipient's address, or the kind that a provider accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
-#[derive(EnumString, IntoStaticStr, VariantArray)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, Hash, PartialOrd, Ord, EnumString, IntoStaticStr, VariantArray,
+)]
 #[strum(serialize_all = "snake_case")]
 pub enum AddressKind {
     /// A phone number in E.164.

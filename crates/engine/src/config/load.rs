@@ -2,13 +2,12 @@
 //!
 //! Opens nothing, so that an invalid configuration prevents the start before anything is changed.
 
-use postrider_core::address::{PhoneRules, PhoneStrictness};
+use postrider_core::address::{PhoneRegion, PhoneRules, PhoneStrictness};
 use postrider_core::error::Result;
 use postrider_core::retry::RetryPolicy;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use phonenumber::country;
 
 use super::api_keys::read_api_keys;
 use super::channels::{read_channels, read_used_channels};
@@ -121,7 +120,7 @@ fn read_phone_rules(top: &TableReader<'_>) -> Result<PhoneRules> {
     let defaults = PhoneRules::default();
     let region = match top.text("region")? {
         None => defaults.region,
-        Some(text) => text.parse::<country::Id>().map_err(|_| {
+        Some(text) => PhoneRegion::parse(text).ok_or_else(|| {
             top.error_at("region", "must be a country's two capital letters, such as \"IR\" or \"DE\"")
         })?,
     };

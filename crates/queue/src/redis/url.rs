@@ -72,7 +72,9 @@ impl RedisUrl {
             let info = connection_info(&format!("{base_scheme}://{user}{host}/{path}"))?;
             let info = query.with_certificates(info)?;
             Ok(match topology {
-                Topology::Sentinels { .. } if !has_port(host) => with_host(&info, None, DEFAULT_SENTINEL_PORT),
+                Topology::Sentinels { .. } if !has_port(host) => {
+                    with_host(&info, None, DEFAULT_SENTINEL_PORT)
+                }
                 _ => info,
             })
         });
