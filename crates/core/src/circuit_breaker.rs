@@ -107,9 +107,8 @@ impl CircuitBreaker {
 
     /// Records a call to which the provider responded, even if it rejected the message.
     pub fn record_success(&mut self) {
-        match self.state {
-            CircuitState::Closed | CircuitState::Open { .. } | CircuitState::HalfOpen { .. } => self.reset(),
-            CircuitState::Misconfigured { .. } => {}
+        if !matches!(self.state, CircuitState::Misconfigured { .. }) {
+            self.reset();
         }
     }
 

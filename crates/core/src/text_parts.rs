@@ -77,9 +77,6 @@ pub fn split_parts(body: &str) -> Vec<String> {
 
 /// Returns the alphabet, the units, and whether a character has two units, between which the body must not be split.
 fn measure_units(body: &str) -> (Alphabet, usize, bool) {
-    if let Some(units) = measure_ascii_units(body) {
-        return (Alphabet::Gsm7, units, units != body.len());
-    }
     let gsm_units = body.chars().try_fold(0, |sum, c| match gsm7::units(c) {
         0 => None,
         units => Some(sum + units),
@@ -89,14 +86,6 @@ fn measure_units(body: &str) -> (Alphabet, usize, bool) {
         None => (Alphabet::Ucs2, body.chars().map(char::len_utf16).sum()),
     };
     (alphabet, units, units != body.chars().count())
-}
-
-/// Returns the units of an ASCII body, the most common case; none for other bodies.
-fn measure_ascii_units(body: &str) -> Option<usize> {
-    body.bytes().try_fold(0, |sum, byte| match gsm7::ASCII_UNITS.get(usize::from(byte)) {
-        Some(0) | None => None,
-        Some(units) => Some(sum + usize::from(*units)),
-    })
 }
 
 /// Returns the byte positions at which a new part begins.

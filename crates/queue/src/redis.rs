@@ -184,7 +184,7 @@ impl RedisQueueState {
             |mut connection| async move { script.invoke_async::<(i64, Vec<String>)>(&mut connection).await };
         let (until_next_ms, ids) = self.connection.request(command).await?;
         if !ids.is_empty() && until_next_ms == 0 {
-            self.connection.notify_one();
+            self.connection.notify.notify_one();
         }
         let ids = ids.iter().filter_map(|id| id.parse().ok().map(DeliveryId)).collect();
         Ok((ids, u64::try_from(until_next_ms).ok().map(Duration::from_millis)))
@@ -218,7 +218,7 @@ impl Queue for RedisQueue {
     }
 
     fn notify_one(&self) {
-        self.shared.connection.notify_one();
+        self.shared.connection.notify.notify_one();
     }
 
     async fn pop(&self, source: &dyn CapacitySource, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
@@ -247,12 +247,12 @@ impl Queue for RedisQueue {
                 return ids;
             }
             let pause = until_next.map_or(remaining, |until| until.min(remaining));
-            let _notified = timeout(pause, connection.wait_notified()).await;
+            let _notified = timeout(pause, connection.notify.notified()).await;
         }
     }
 
     fn errors(&self) -> Counter {
-        self.shared.connection.errors()
+        self.shared.connection.errors.clone()
     }
 
     async fn depth(&self) -> Option<u64> {

@@ -221,13 +221,8 @@ impl BindRequest<'_> {
     ///
     /// rusmpp is not used here, because it limits passwords to 8 characters and SMSCs do not.
     pub fn encode_body(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        for text in [self.system_id, self.password, self.system_type] {
-            body.extend(text.as_bytes());
-            body.push(0);
-        }
-        body.extend([0x34, 0, 0, 0]);
-        body
+        let texts = [self.system_id, self.password, self.system_type].map(|text| format!("{text}\0"));
+        [texts.concat().as_bytes(), &[0x34, 0, 0, 0]].concat()
     }
 }
 

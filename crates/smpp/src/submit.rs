@@ -138,7 +138,6 @@ impl SubmitEncoder {
     /// Returns the body of each part, in order. Parts of one message carry the same `reference`.
     ///
     /// # Errors
-    ///
     /// Fails when the message can never be sent as it is.
     pub fn encode(
         &self,

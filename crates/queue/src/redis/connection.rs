@@ -60,10 +60,12 @@ pub(super) struct RedisConnection {
     notify_channel: String,
     server: String,
     state: watch::Sender<RedisConnectionState>,
-    notify: Arc<Notify>,
+    /// Notified for every notification from Redis and for every new connection.
+    pub notify: Arc<Notify>,
     is_disconnected: AtomicBool,
     rejection_logged_at: Mutex<Option<Instant>>,
-    errors: Counter,
+    /// Failed connections, lost connections and rejected commands.
+    pub errors: Counter,
 }
 
 impl RedisConnection {
@@ -80,11 +82,6 @@ impl RedisConnection {
             rejection_logged_at: Mutex::default(),
             errors: Counter::default(),
         }
-    }
-
-    /// Returns the counter of failed connections, lost connections and rejected commands.
-    pub fn errors(&self) -> Counter {
-        self.errors.clone()
     }
 
     /// Keeps the connection until the task is aborted.
@@ -119,16 +116,6 @@ impl RedisConnection {
     /// Returns when the connection is established.
     pub async fn wait_connected(&self) {
         self.wait_for_state(|state| matches!(state, RedisConnectionState::Connected { .. })).await;
-    }
-
-    /// Returns when a notification has arrived since the last call, or the connection is new.
-    pub async fn wait_notified(&self) {
-        self.notify.notified().await;
-    }
-
-    /// Wakes one waiter in this process.
-    pub fn notify_one(&self) {
-        self.notify.notify_one();
     }
 
     /// Runs one command. A command that exceeds [`COMMAND_TIMEOUT`] ends the connection.

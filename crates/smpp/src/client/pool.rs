@@ -52,7 +52,6 @@ impl ConnectionPool {
     /// Waits up to `timeout` for a session.
     ///
     /// # Errors
-    ///
     /// Returns why there is none.
     pub async fn wait_bound(&self, timeout: Duration) -> Result<(), BindFailure> {
         self.bound_connection(timeout).await.map(|_| ())
