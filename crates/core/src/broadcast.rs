@@ -129,7 +129,7 @@ pub struct Broadcast {
     pub created_at: DateTime<Utc>,
     /// True if the broadcast is sent to all users up to `last_user`.
     pub is_to_all: bool,
-    /// The number of the last user who was registered at the time of acceptance.
+    /// The number of the last user that was registered at the time of acceptance.
     pub last_user: i64,
     /// Number of users.
     pub users: u64,

@@ -26,8 +26,11 @@ pub(crate) use text_enum;
 
 /// Copies a slice of the length `N` into an array, at compile time.
 pub(crate) const fn to_array<T: Copy, const N: usize>(items: &[T]) -> [T; N] {
-    match items.first_chunk() {
-        Some(array) => *array,
-        None => unreachable!(),
+    let mut array = [items[0]; N];
+    let mut index = 1;
+    while index < N {
+        array[index] = items[index];
+        index += 1;
     }
+    array
 }

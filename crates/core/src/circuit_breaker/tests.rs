@@ -103,7 +103,7 @@ fn a_misconfigured_circuit_ignores_the_shared_state() {
 }
 
 #[test]
-fn a_misconfigured_circuit_stays_so() {
+fn a_misconfigured_circuit_stays_misconfigured() {
     let mut breaker = new_breaker();
     breaker.record_misconfigured("bad password");
     breaker.record_success();
