@@ -7,14 +7,16 @@
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use data_encoding::HEXLOWER;
 use memcache::exp::{AsyncMetaClient, Error as MemcacheError};
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout};
+use url::Url;
 
 use crate::cache::Cache;
 use postrider_core::error::{Error, Result};
@@ -45,7 +47,8 @@ pub(super) struct MemcachedCache {
     errors: Counter,
 }
 
-/// A failure drops the pool; the next one resolves the host again and finds a server that has moved.
+/// The connection pool and the time of the next call. A failure drops the pool; the next pool resolves the host again and
+/// finds a server that has moved.
 #[derive(Default)]
 struct ServerState {
     pool: Option<AsyncMetaClient>,
@@ -66,24 +69,20 @@ impl MemcachedCache {
         })
     }
 
-    fn server(&self) -> MutexGuard<'_, ServerState> {
-        self.server.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs one command. Returns none when the server is unreachable, rejects the command or is not to be called yet.
+    /// Runs one command. Returns none if the server is unreachable, rejects the command or is not to be called yet.
     async fn request<T, F>(&self, command: impl FnOnce(AsyncMetaClient) -> F) -> Option<T>
     where
         F: Future<Output = Result<T, MemcacheError>>,
     {
         let pool = self.pool_if_due()?;
-        let call = async {
+        let pool_call = async {
             let pool = match pool {
                 Some(pool) => pool,
                 None => self.connect().await?,
             };
             command(pool).await
         };
-        match timeout(CALL_TIMEOUT, call).await {
+        match timeout(CALL_TIMEOUT, pool_call).await {
             Ok(Ok(response)) => {
                 self.mark_reachable();
                 Some(response)
@@ -98,10 +97,10 @@ impl MemcachedCache {
         }
     }
 
-    /// Returns none while the server is not to be called. The first call after [`RETRY_INTERVAL`] tries the server and
-    /// postpones the calls of all others until it has ended.
+    /// Returns the pool, if there is one; none while the server is not to be called. The first call after
+    /// [`RETRY_INTERVAL`] tries the server; until that call has ended, all other calls miss.
     fn pool_if_due(&self) -> Option<Option<AsyncMetaClient>> {
-        let mut server = self.server();
+        let mut server = self.server.lock();
         if let Some(retry_at) = server.retry_at {
             let now = Instant::now();
             if now < retry_at {
@@ -120,19 +119,19 @@ impl MemcachedCache {
             .max_idle(CONNECTIONS_MAX)
             .connect_async(self.address.as_str())
             .await?;
-        self.server().pool = Some(pool.clone());
+        self.server.lock().pool = Some(pool.clone());
         Ok(pool)
     }
 
     fn mark_reachable(&self) {
-        if self.server().retry_at.take().is_some() {
+        if self.server.lock().retry_at.take().is_some() {
             log::info!("memcached: reachable again: server={}", self.address);
         }
     }
 
     fn mark_unreachable<T>(&self, error: &impl Display) -> Option<T> {
         self.errors.inc();
-        let mut server = self.server();
+        let mut server = self.server.lock();
         server.pool = None;
         let was_unreachable = server.retry_at.replace(Instant::now() + RETRY_INTERVAL).is_some();
         drop(server);
@@ -179,30 +178,25 @@ impl Cache for MemcachedCache {
     }
 }
 
-/// Returns the key as memcached accepts it: printable, without blanks, not too long; otherwise its digest.
+/// Returns the key if memcached accepts it (printable, without blanks, not too long), otherwise the digest of the key.
 fn wire_key(key: &str) -> String {
     let is_plain =
         key.len() + KEY_PREFIX.len() <= KEY_BYTES_MAX && key.bytes().all(|byte| byte.is_ascii_graphic());
     if is_plain {
         return format!("{KEY_PREFIX}{key}");
     }
-    let digest = Sha256::digest(key.as_bytes());
-    digest.iter().fold(format!("{KEY_PREFIX}sha256:"), |text, byte| format!("{text}{byte:02x}"))
+    format!("{KEY_PREFIX}sha256:{}", HEXLOWER.encode(&Sha256::digest(key.as_bytes())))
 }
 
 /// Returns `HOST:PORT` of a `memcache://HOST[:PORT][/]`.
 fn parse_address(url: &str) -> Option<String> {
-    let authority = url.strip_prefix("memcache://")?;
-    let authority = authority.strip_suffix('/').unwrap_or(authority);
-    if authority.contains(['/', '?', '#', '@', ' ']) {
-        return None;
-    }
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-        _ => (authority, DEFAULT_PORT),
-    };
-    let is_host = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
-    (is_host && !host.is_empty()).then(|| format!("{host}:{port}"))
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "memcache")?;
+    let host = url.host_str().filter(|host| !host.is_empty())?;
+    let address = format!("{host}:{}", url.port().unwrap_or(DEFAULT_PORT));
+    let has_only_address = url.authority() == host || url.authority() == address;
+    let has_only_authority =
+        matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+    (has_only_address && has_only_authority).then_some(address)
 }
 
 #[cfg(test)]

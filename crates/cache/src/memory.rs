@@ -3,10 +3,11 @@
 //! A full cache evicts the entries that expire first. A value larger than the limit is not kept.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::cache::Cache;
@@ -32,10 +33,6 @@ impl MemoryCache {
     /// Returns an empty cache that holds at most `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> Self {
         Self { entries: Mutex::default(), bytes_max }
-    }
-
-    fn entries(&self) -> MutexGuard<'_, CacheEntries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,23 +64,23 @@ fn entry_bytes(key: &str, value: &[u8]) -> usize {
 #[async_trait]
 impl Cache for MemoryCache {
     async fn get(&self, key: &str) -> Option<Vec<u8>> {
-        let entries = self.entries();
+        let entries = self.entries.lock();
         let (expires_at, value) = entries.values.get(key)?;
         (*expires_at > Instant::now()).then(|| value.clone())
     }
 
     async fn set(&self, key: &str, value: &[u8], keep: Duration) {
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         entries.remove(key);
-        let needed = entry_bytes(key, value);
+        let needed_bytes = entry_bytes(key, value);
         let Some(expires_at) = Instant::now().checked_add(keep) else {
             return;
         };
-        if needed > self.bytes_max {
+        if needed_bytes > self.bytes_max {
             log::debug!("memory cache: value too large: bytes={}", value.len());
             return;
         }
-        while entries.bytes + needed > self.bytes_max {
+        while entries.bytes + needed_bytes > self.bytes_max {
             entries.evict_next_to_expire();
         }
         entries.insert(key.into(), value, expires_at);

@@ -1,13 +1,14 @@
 //! A cache that returns only values which a process on the same store has set.
 //!
-//! Every value is signed with the store's secret together with its key. A value with another signature (garbage,
-//! the value of another key, or of another gateway) is a miss. Concurrent reads of one key share one read of the backend.
+//! Every value is signed with the store's secret together with its key. A value with another signature (garbage, the value
+//! of another key, or the value of another gateway) is a miss. Concurrent reads of one key share one read of the backend.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
@@ -46,17 +47,13 @@ impl SignedCache {
         Self { backend, secret, pending: Mutex::default() }
     }
 
-    fn pending(&self) -> MutexGuard<'_, PendingGets> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn verified(&self, key: &str, entry: &[u8]) -> CachedValue {
         let (signature, value) = entry.split_at_checked(SIGNATURE_BYTES)?;
         self.secret.verify(&purpose(key), value, signature).then(|| value.into())
     }
 
     fn join_get<'a>(&'a self, key: &'a str) -> GetRole<'a> {
-        let mut pending = self.pending();
+        let mut pending = self.pending.lock();
         if let Some(receiver) = pending.get(key) {
             return GetRole::Follower(receiver.clone());
         }
@@ -83,7 +80,7 @@ fn purpose(key: &str) -> String {
 
 impl Drop for PendingGet<'_> {
     fn drop(&mut self) {
-        let mut pending = self.cache.pending();
+        let mut pending = self.cache.pending.lock();
         let is_current =
             pending.get(self.key).is_some_and(|receiver| receiver.same_channel(&self.sender.subscribe()));
         if is_current {
@@ -113,7 +110,7 @@ impl Cache for SignedCache {
         entry.extend_from_slice(value);
         self.backend.set(key, &entry, keep).await;
         // A read that begins from now on must not share the result of a read that began before the value was set.
-        self.pending().remove(key);
+        self.pending.lock().remove(key);
     }
 
     fn errors(&self) -> Counter {

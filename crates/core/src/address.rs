@@ -13,4 +13,4 @@ pub use error::AddressError;
 pub use kind::AddressKind;
 pub use mask::mask_address;
 pub use parse::{guess_address_kind, parse_address, parse_address_of_kinds};
-pub use phone::{PhoneRules, PhoneStrictness, preload_phone_metadata};
+pub use phone::{PhoneRegion, PhoneRules, PhoneStrictness, preload_phone_metadata};

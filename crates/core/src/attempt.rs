@@ -5,11 +5,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use strum::{IntoStaticStr, VariantNames};
 
 use crate::name::ConfigName;
+use crate::text_enum::to_array;
 
 /// The outcome of a call to a provider. A failure is data, not an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// The provider has accepted the message.
     Accepted {
@@ -43,8 +46,8 @@ pub enum Outcome {
         /// The reason that the provider gave.
         reason: String,
     },
-    /// Our account or settings are wrong; the provider gets no calls until the configuration is
-    /// loaded again or an operator resumes it.
+    /// Our account or settings are wrong. The provider gets no calls until the configuration is loaded again or an
+    /// operator resumes the provider.
     Misconfigured {
         /// The reason that the provider gave.
         reason: String,
@@ -58,29 +61,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// The names in stores, APIs and metrics, in the order of the enum.
-    pub const NAMES: [&'static str; 8] = [
-        "accepted",
-        "deferred",
-        "unavailable",
-        "throttled",
-        "rejected",
-        "invalid_recipient",
-        "misconfigured",
-        "unknown",
-    ];
+    pub const NAMES: [&'static str; Self::VARIANTS.len()] = to_array(Self::VARIANTS);
 
     /// Returns the name in stores, APIs and metrics.
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Accepted { .. } => "accepted",
-            Self::Deferred { .. } => "deferred",
-            Self::Unavailable { .. } => "unavailable",
-            Self::Throttled { .. } => "throttled",
-            Self::Rejected { .. } => "rejected",
-            Self::InvalidRecipient { .. } => "invalid_recipient",
-            Self::Misconfigured { .. } => "misconfigured",
-            Self::Unknown { .. } => "unknown",
-        }
+        self.into()
     }
 
     /// Returns whether the outcome concerns only the provider, so that the next provider is tried at once.

@@ -105,9 +105,9 @@ pub enum BroadcastAcceptance {
     KeyReused,
     /// Some of the listed users are not registered; nothing was stored.
     UnknownUsers {
-        /// The ids of the first of them.
+        /// The ids of the first unknown users.
         first: Vec<String>,
-        /// Number of all of them.
+        /// Number of unknown users.
         count: usize,
     },
 }
@@ -127,9 +127,9 @@ pub struct Broadcast {
     pub caller: String,
     /// The time of acceptance.
     pub created_at: DateTime<Utc>,
-    /// True if it is sent to all users up to `last_user`.
+    /// True if the broadcast is sent to all users up to `last_user`.
     pub is_to_all: bool,
-    /// The number of the last user registered at that time.
+    /// The number of the last user that was registered at the time of acceptance.
     pub last_user: i64,
     /// Number of users.
     pub users: u64,

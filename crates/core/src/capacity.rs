@@ -29,12 +29,9 @@ impl Capacity {
 
     /// Adds `more` to the total and to every channel limit above 0, to fill a queue beyond the present capacity.
     pub fn increased_by(mut self, more: usize) -> Self {
+        let channel_limits = self.by_channel.iter_mut().map(|(_, limit)| limit).filter(|limit| **limit > 0);
+        channel_limits.for_each(|limit| *limit += more);
         self.limit += more;
-        for (_, limit) in &mut self.by_channel {
-            if *limit > 0 {
-                *limit += more;
-            }
-        }
         self
     }
 
@@ -44,15 +41,16 @@ impl Capacity {
         channel_limit.map_or(self.limit, |(_, limit)| self.limit.min(*limit))
     }
 
-    /// Splits items into those within the limits, in their order, and the rest.
-    pub fn split<T>(&self, items: Vec<T>, channel: impl Fn(&T) -> &ConfigName) -> (Vec<T>, Vec<T>) {
+    /// Splits deliveries into those within the limits, in their order, and the rest. `channel_of` returns the channel of a
+    /// delivery.
+    pub fn split<T>(&self, deliveries: Vec<T>, channel_of: impl Fn(&T) -> &ConfigName) -> (Vec<T>, Vec<T>) {
         let mut remaining = self.clone();
-        items.into_iter().partition(|item| {
-            let name = channel(item);
-            let fits = remaining.for_channel(name.as_str()) > 0;
+        deliveries.into_iter().partition(|delivery| {
+            let channel = channel_of(delivery);
+            let fits = remaining.for_channel(channel.as_str()) > 0;
             if fits {
                 remaining.limit -= 1;
-                if let Some((_, limit)) = remaining.by_channel.iter_mut().find(|(other, _)| other == name) {
+                if let Some((_, limit)) = remaining.by_channel.iter_mut().find(|(name, _)| name == channel) {
                     *limit -= 1;
                 }
             }
@@ -66,7 +64,7 @@ impl Capacity {
     }
 }
 
-/// Something that takes deliveries. A queue calls it whenever more may have become due.
+/// A taker of deliveries with its present capacity. A queue reads the capacity whenever more deliveries may be due.
 pub trait CapacitySource: Send + Sync {
     /// Returns the present capacity.
     fn capacity(&self) -> Capacity;

@@ -23,16 +23,16 @@ pub struct Channel {
     pub unknown_policy: UnknownPolicy,
     /// Number of times that a bounced delivery is sent again through another provider.
     pub bounce_resends: u32,
-    /// The priority of its deliveries.
+    /// The priority of the channel's deliveries.
     pub priority: Priority,
-    /// The kinds of addresses that it accepts.
+    /// The kinds of addresses that the channel accepts.
     pub addressing: Addressing,
     /// The subject of messages without one, for providers that send subjects.
     pub subject: Option<String>,
-    /// True if its messages expect an answer from the user unless the request sets it.
+    /// True if the channel's messages expect an answer from the user, unless the request decides otherwise.
     pub expects_reply: bool,
-    /// Maximum number of messages that expect an answer, per user and hour over this channel; 0 for no limit, none for
-    /// the general limit of the configuration.
+    /// Maximum number of messages that expect an answer, per user and hour over this channel: 0 for no limit, none for the
+    /// general limit of the configuration.
     pub user_per_hour: Option<u32>,
 }
 
@@ -41,33 +41,27 @@ pub struct Channel {
 pub enum Addressing {
     /// Exactly this kind, even if its providers accept others.
     Only(AddressKind),
-    /// The kinds that its providers accept; this kind if they accept any.
+    /// The kinds that the channel's providers accept; this kind if the providers accept any.
     ByProviders(AddressKind),
-    /// Several kinds, even if its providers accept any.
+    /// Several kinds, even if the channel's providers accept any.
     Mixed,
 }
 
 impl Addressing {
-    /// Returns the accepted kinds, in the order of the providers that accept them (`provider_kinds`). Never empty; more
-    /// than one on a channel that mixes kinds.
+    /// Returns the accepted kinds, in the order of `provider_kinds`, the kinds of the channel's providers. Never empty; more
+    /// than one kind on a channel that mixes kinds.
     pub fn kinds(self, provider_kinds: impl Iterator<Item = AddressKind>) -> Vec<AddressKind> {
-        if let Self::Only(kind) = self {
-            return vec![kind];
-        }
+        let default_kinds = match self {
+            Self::Only(kind) => return vec![kind],
+            Self::ByProviders(kind) => vec![kind],
+            Self::Mixed => AddressKind::ALL.into_iter().filter(|kind| *kind != AddressKind::Any).collect(),
+        };
         let mut kinds = Vec::new();
         for kind in provider_kinds.filter(|kind| *kind != AddressKind::Any) {
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }
         }
-        if kinds.is_empty() {
-            match self {
-                Self::Only(kind) | Self::ByProviders(kind) => kinds.push(kind),
-                Self::Mixed => {
-                    kinds.extend(AddressKind::ALL.into_iter().filter(|kind| *kind != AddressKind::Any));
-                }
-            }
-        }
-        kinds
+        if kinds.is_empty() { default_kinds } else { kinds }
     }
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use strum::IntoStaticStr;
 
 use crate::clock::saturating_add;
 
@@ -28,8 +29,9 @@ pub struct CircuitBreaker {
     state: CircuitState,
 }
 
-/// The state of a circuit, as processes share it and as pages and `console status` show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The state of a circuit, as processes share it.
+#[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum CircuitState {
     /// Calls are allowed.
     Closed,
@@ -44,7 +46,7 @@ pub enum CircuitState {
     HalfOpen {
         /// The start of the probe.
         since: DateTime<Utc>,
-        /// As in [`CircuitState::Open`].
+        /// The length of the pause before the probe, as in [`CircuitState::Open`].
         backoff_factor: u32,
     },
     /// The provider rejects our account or settings.
@@ -105,9 +107,8 @@ impl CircuitBreaker {
 
     /// Records a call to which the provider responded, even if it rejected the message.
     pub fn record_success(&mut self) {
-        match self.state {
-            CircuitState::Closed | CircuitState::Open { .. } | CircuitState::HalfOpen { .. } => self.reset(),
-            CircuitState::Misconfigured { .. } => {}
+        if !matches!(self.state, CircuitState::Misconfigured { .. }) {
+            self.reset();
         }
     }
 
@@ -139,18 +140,18 @@ impl CircuitBreaker {
         self.failures = 0;
     }
 
-    /// Returns the state, which processes share and pages show.
-    pub fn state(&self) -> &CircuitState {
-        &self.state
-    }
-
-    /// Returns whether a probe is in flight.
+    /// Returns whether a probe is running.
     pub fn is_half_open(&self) -> bool {
         matches!(self.state, CircuitState::HalfOpen { .. })
     }
 
+    /// Returns the state, which the processes share.
+    pub fn state(&self) -> &CircuitState {
+        &self.state
+    }
+
     /// Takes over the state that the processes share. A closed circuit keeps its own count of failures. A misconfigured
-    /// one stays so, because it was found with the configuration of this process.
+    /// circuit stays misconfigured, because a call with the configuration of this process showed that.
     pub fn load_shared(&mut self, shared: &CircuitState) {
         if matches!(self.state, CircuitState::Misconfigured { .. }) {
             return;
@@ -174,11 +175,11 @@ impl CircuitBreaker {
     }
 }
 
-/// Returns whether a circuit that is open until `until` may be probed. A longer period than any breaker sets comes from a
-/// wrong clock and is over.
+/// Returns whether a circuit that is open until `until` may be probed. An open period longer than any that a breaker sets
+/// comes from a wrong clock and counts as over.
 pub fn is_open_period_over(until: DateTime<Utc>, probe_timeout: Duration, now: DateTime<Utc>) -> bool {
-    let longest = probe_timeout.saturating_mul(BACKOFF_FACTOR_MAX).saturating_add(CLOCK_SKEW_MAX);
-    until <= now || until > saturating_add(now, longest)
+    let open_period_max = probe_timeout.saturating_mul(BACKOFF_FACTOR_MAX).saturating_add(CLOCK_SKEW_MAX);
+    until <= now || until > saturating_add(now, open_period_max)
 }
 
 /// Returns whether a probe that began at `since` counts as lost or was begun by a wrong clock.
@@ -189,12 +190,7 @@ pub fn is_probe_expired(since: DateTime<Utc>, probe_timeout: Duration, now: Date
 impl CircuitState {
     /// Returns the name in APIs and metrics.
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open { .. } => "open",
-            Self::HalfOpen { .. } => "half_open",
-            Self::Misconfigured { .. } => "misconfigured",
-        }
+        self.into()
     }
 
     /// Returns the state in words for people.
@@ -202,8 +198,7 @@ impl CircuitState {
         match self {
             Self::Closed => "circuit closed".to_owned(),
             Self::Open { until, .. } => {
-                let until = until.format("%H:%M:%S UTC");
-                format!("circuit open after repeated failures until {until}")
+                format!("circuit open after repeated failures until {}", until.format("%H:%M:%S UTC"))
             }
             Self::HalfOpen { .. } => "circuit half-open; one probe call is running".to_owned(),
             Self::Misconfigured { reason } => {

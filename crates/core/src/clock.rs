@@ -1,6 +1,6 @@
 //! The only module that reads the system clock or waits for time to pass.
 //!
-//! Everything else takes the current time as an argument. Tests and simulations set a manual clock. Times are in UTC and
+//! All other modules take the current time as an argument. Tests and simulations set a manual clock. Times are in UTC and
 //! in whole milliseconds, as the stores keep them.
 
 use std::sync::Arc;
@@ -18,8 +18,8 @@ pub enum Clock {
     /// The clock of this machine.
     #[default]
     System,
-    /// The clock of another machine, which several hosts follow. Between two readings the steady clock of this machine
-    /// counts on.
+    /// The clock of another machine, which several hosts follow. Between two readings, the steady clock of this machine
+    /// measures the time.
     Synced(Arc<SyncedClock>),
     /// Milliseconds since 1970, set by a test or a simulation.
     Manual(Arc<AtomicI64>),
@@ -30,7 +30,7 @@ pub enum Clock {
 pub struct SyncedClock {
     /// The start of counting, by the steady clock of this machine.
     origin: Instant,
-    /// The followed clock's time at the origin, in microseconds since 1970.
+    /// The time that the followed clock showed at the origin, in microseconds since 1970.
     at_origin_micros: AtomicI64,
 }
 
@@ -40,26 +40,26 @@ impl SyncedClock {
         self.origin.elapsed()
     }
 
-    /// Records that the followed clock showed `shown` at some moment between `requested` and `received`, which are
-    /// values of [`SyncedClock::elapsed`]. A difference within the error of the reading changes nothing.
+    /// Records that the followed clock showed `shown_time` between `requested` and `received`, which are values of
+    /// [`SyncedClock::elapsed`]. A difference within the error of the reading changes nothing.
     pub fn record_reading(&self, shown_time: Timestamp, requested: Duration, received: Duration) {
-        let middle = micros((requested + received) / 2);
-        let error = micros(received.saturating_sub(requested) / 2) + 500;
-        // `shown` was cut to whole milliseconds.
-        let at_origin = shown_time.timestamp_micros() + 500 - middle;
-        let current = self.at_origin_micros.load(Ordering::SeqCst);
-        if (at_origin - current).abs() > error {
-            self.at_origin_micros.store(at_origin, Ordering::SeqCst);
+        let middle_micros = to_micros((requested + received) / 2);
+        let error_micros = to_micros(received.saturating_sub(requested) / 2) + 500;
+        // `shown_time` was cut to whole milliseconds.
+        let at_origin_micros = shown_time.timestamp_micros() + 500 - middle_micros;
+        let current_micros = self.at_origin_micros.load(Ordering::SeqCst);
+        if (at_origin_micros - current_micros).abs() > error_micros {
+            self.at_origin_micros.store(at_origin_micros, Ordering::SeqCst);
         }
     }
 
     fn now(&self) -> Timestamp {
-        let at_origin = self.at_origin_micros.load(Ordering::SeqCst);
-        from_millis((at_origin + micros(self.elapsed())).div_euclid(1_000))
+        let at_origin_micros = self.at_origin_micros.load(Ordering::SeqCst);
+        from_millis((at_origin_micros + to_micros(self.elapsed())).div_euclid(1_000))
     }
 }
 
-fn micros(duration: Duration) -> i64 {
+fn to_micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
@@ -111,8 +111,7 @@ impl Clock {
         }
     }
 
-    /// Waits for time to pass. With a manual clock it only yields to other tasks, because that clock does not move by
-    /// itself.
+    /// Waits for `duration`. With a manual clock only yields to other tasks, because a manual clock does not move by itself.
     pub async fn sleep(&self, duration: Duration) {
         match self {
             Self::System | Self::Synced(_) => sleep(duration).await,

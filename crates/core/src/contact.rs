@@ -21,11 +21,11 @@ pub fn encode_contacts(contacts: &[Contact]) -> Option<String> {
     if contacts.is_empty() {
         return None;
     }
-    let line = |contact: &Contact| {
+    let encode_line = |contact: &Contact| {
         let spelling = replace_control_chars(&contact.spelling);
         format!("{}\t{}\t{spelling}", contact.kind.as_str(), contact.address)
     };
-    Some(contacts.iter().map(line).collect::<Vec<_>>().join("\n"))
+    Some(contacts.iter().map(encode_line).collect::<Vec<_>>().join("\n"))
 }
 
 /// Returns a spelling as [`encode_contacts`] writes it: blanks instead of control characters.
@@ -35,15 +35,13 @@ pub fn replace_control_chars(spelling: &str) -> String {
 
 /// Decodes what [`encode_contacts`] wrote; returns none for any other text.
 pub fn decode_contacts(text: &str) -> Option<Vec<Contact>> {
-    let contact = |line: &str| {
-        let mut parts = line.splitn(3, '\t');
-        Some(Contact {
-            kind: AddressKind::parse(parts.next()?)?,
-            address: parts.next()?.to_owned(),
-            spelling: parts.next()?.to_owned(),
-        })
+    let decode_line = |line: &str| {
+        let (kind, address_and_spelling) = line.split_once('\t')?;
+        let (address, spelling) = address_and_spelling.split_once('\t')?;
+        let kind = AddressKind::parse(kind)?;
+        Some(Contact { kind, address: address.to_owned(), spelling: spelling.to_owned() })
     };
-    text.split('\n').map(contact).collect()
+    text.split('\n').map(decode_line).collect()
 }
 
 #[cfg(test)]

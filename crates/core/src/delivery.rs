@@ -9,26 +9,34 @@ mod failure;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use strum::{EnumDiscriminants, EnumString, IntoStaticStr, VariantArray};
 
 use crate::attempt::{Outcome, THROTTLED_REASON};
 use crate::clock::saturating_add;
 use crate::name::ConfigName;
 use crate::receipt::ReceiptStatus;
 use crate::retry::{RetryPolicy, UnknownPolicy};
+use crate::text_enum::text_enum;
 
-pub use failure::{DeliveryStateKind, Failure};
+pub use failure::Failure;
 
 /// The state of a delivery with its facts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, EnumDiscriminants)]
+#[strum_discriminants(
+    name(DeliveryStateKind),
+    derive(Hash, EnumString, IntoStaticStr, VariantArray),
+    strum(serialize_all = "snake_case"),
+    doc = "A [`DeliveryState`] without its facts, for counters and searches."
+)]
 pub enum DeliveryState {
     /// Not sent yet, or to be sent again.
     Waiting {
-        /// The time from which a worker may claim it.
+        /// The time from which a worker may claim the delivery.
         due_at: DateTime<Utc>,
-        /// Why it still waits, for operators; none before the first round.
+        /// Why the delivery still waits, for operators; none before the first round.
         reason: Option<String>,
     },
-    /// A provider has accepted it.
+    /// A provider has accepted the message.
     Sent {
         /// The provider.
         provider: ConfigName,
@@ -37,12 +45,12 @@ pub enum DeliveryState {
         /// The time of acceptance.
         at: DateTime<Utc>,
     },
-    /// A receipt reports that it reached the person.
+    /// A receipt reports that the message reached the person.
     Delivered {
         /// The time that the receipt states.
         at: DateTime<Utc>,
     },
-    /// It is not sent (again) unless an operator requeues it.
+    /// The delivery is not sent (again) unless an operator requeues it.
     Failed {
         /// The kind of failure.
         failure: Failure,
@@ -52,6 +60,8 @@ pub enum DeliveryState {
         at: DateTime<Utc>,
     },
 }
+
+text_enum!(DeliveryStateKind);
 
 /// The end of a round over a channel's providers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,12 +130,7 @@ pub struct DeliveryTransition {
 impl DeliveryState {
     /// Returns the state without its facts.
     pub fn kind(&self) -> DeliveryStateKind {
-        match self {
-            Self::Waiting { .. } => DeliveryStateKind::Waiting,
-            Self::Sent { .. } => DeliveryStateKind::Sent,
-            Self::Delivered { .. } => DeliveryStateKind::Delivered,
-            Self::Failed { .. } => DeliveryStateKind::Failed,
-        }
+        self.into()
     }
 
     /// Returns a failed state.
@@ -149,10 +154,10 @@ impl DeliveryState {
             state: Self::failed(failure, reason, now),
             tries: rules.tries,
         };
-        let done = |state| DeliveryTransition { state, tries: rules.tries + 1 };
-        let unknown = |reason: String| match rules.unknown_policy {
+        let end_try = |state| DeliveryTransition { state, tries: rules.tries + 1 };
+        let apply_unknown_policy = |reason: String| match rules.unknown_policy {
             UnknownPolicy::Resend => retry(reason, None),
-            UnknownPolicy::Hold => done(Self::failed(Failure::Unknown, reason, now)),
+            UnknownPolicy::Hold => end_try(Self::failed(Failure::Unknown, reason, now)),
         };
         match end {
             RoundEnd::AllFailed { reason } => retry(reason, None),
@@ -161,19 +166,19 @@ impl DeliveryState {
                 end_without_try(Failure::Expired, "expired before it could be sent".to_owned())
             }
             RoundEnd::NoUsableAddress { reason } => end_without_try(Failure::InvalidRecipient, reason),
-            RoundEnd::ClaimLost => unknown("the worker stopped during the call".to_owned()),
+            RoundEnd::ClaimLost => apply_unknown_policy("the worker stopped during the call".to_owned()),
             RoundEnd::Decided { provider, outcome } => match outcome {
-                Outcome::Accepted { reference } => done(Self::Sent { provider, reference, at: now }),
-                Outcome::Rejected { reason } => done(Self::failed(Failure::Rejected, reason, now)),
+                Outcome::Accepted { reference } => end_try(Self::Sent { provider, reference, at: now }),
+                Outcome::Rejected { reason } => end_try(Self::failed(Failure::Rejected, reason, now)),
                 Outcome::InvalidRecipient { reason } => {
-                    done(Self::failed(Failure::InvalidRecipient, reason, now))
+                    end_try(Self::failed(Failure::InvalidRecipient, reason, now))
                 }
                 Outcome::Deferred { reason, retry_after } => retry(reason, retry_after),
                 Outcome::Unavailable { reason } | Outcome::Misconfigured { reason } => retry(reason, None),
                 Outcome::Throttled { retry_after } => {
                     postpone(THROTTLED_REASON.to_owned(), retry_after.unwrap_or(rules.retry.base))
                 }
-                Outcome::Unknown { reason } => unknown(reason),
+                Outcome::Unknown { reason } => apply_unknown_policy(reason),
             },
         }
     }
@@ -207,25 +212,25 @@ impl DeliveryState {
 
     /// Returns the state after a receipt; none if the receipt changes nothing.
     ///
-    /// Only a sent message changes: a receipt never moves a state backwards. A message that failed for one address is
-    /// sent to another one if there is one `left`.
+    /// Only a sent message changes: a receipt never moves a state backwards. `remaining` decides whether a message that
+    /// was not delivered is sent again, to another address or through another provider.
     pub fn apply_receipt(
         &self,
         status: &ReceiptStatus,
         at: DateTime<Utc>,
-        left: RemainingAlternatives,
+        remaining: RemainingAlternatives,
     ) -> Option<Self> {
-        let resend = |reason| Self::Waiting { due_at: at, reason: Some(reason) };
+        let wait_for_resend = |reason| Self::Waiting { due_at: at, reason: Some(reason) };
         match self {
             Self::Waiting { .. } | Self::Delivered { .. } | Self::Failed { .. } => None,
             Self::Sent { .. } => Some(match status {
                 ReceiptStatus::Delivered | ReceiptStatus::Opened => Self::Delivered { at },
-                ReceiptStatus::Invalid { reason } if left.addresses > 0 => {
-                    resend(format!("sent again to another address: {reason}"))
+                ReceiptStatus::Invalid { reason } if remaining.addresses > 0 => {
+                    wait_for_resend(format!("sent again to another address: {reason}"))
                 }
                 ReceiptStatus::Invalid { reason } => Self::failed(Failure::InvalidRecipient, reason, at),
-                ReceiptStatus::Bounced { reason } if left.resends > 0 => {
-                    resend(format!("sent again through another provider: {reason}"))
+                ReceiptStatus::Bounced { reason } if remaining.resends > 0 => {
+                    wait_for_resend(format!("sent again through another provider: {reason}"))
                 }
                 ReceiptStatus::Bounced { reason } => Self::failed(Failure::Bounced, reason, at),
             }),
@@ -275,14 +280,14 @@ impl DeliveryState {
     pub fn describe_next_step(&self, now: DateTime<Utc>) -> String {
         match self {
             Self::Waiting { due_at, reason } => {
-                let when = if *due_at <= now {
+                let next_try = if *due_at <= now {
                     "due now; sent as soon as a worker is free".to_owned()
                 } else {
                     format!("tried at {}", due_at.format("%Y-%m-%d %H:%M:%S UTC"))
                 };
                 match reason {
-                    Some(reason) => format!("{when}; waits because: {reason}"),
-                    None => when,
+                    Some(reason) => format!("{next_try}; waits because: {reason}"),
+                    None => next_try,
                 }
             }
             Self::Sent { provider, .. } => format!("waits for the receipt of {provider}"),

@@ -23,8 +23,8 @@ pub fn format_duration(duration: Duration) -> String {
 
 /// Rounds up to whole seconds, at least one, for a `Retry-After`.
 pub fn round_up_to_seconds(duration: Duration) -> Duration {
-    let rest = u64::from(duration.subsec_nanos() > 0);
-    Duration::from_secs((duration.as_secs() + rest).max(1))
+    let started_second = u64::from(duration.subsec_nanos() > 0);
+    Duration::from_secs((duration.as_secs() + started_second).max(1))
 }
 
 #[cfg(test)]

@@ -65,14 +65,8 @@ impl Error {
 
     /// Returns the message and all causes on one line, for the log.
     pub fn chain(&self) -> String {
-        let mut line = self.message.clone();
-        let mut next = std::error::Error::source(self);
-        while let Some(cause) = next {
-            line.push_str(": ");
-            line.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        line
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.message.clone(), |line, cause| format!("{line}: {cause}"))
     }
 }
 

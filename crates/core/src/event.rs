@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use strum::{EnumDiscriminants, EnumString, IntoStaticStr, VariantArray};
 
 use crate::delivery::{DeliveryState, Failure};
 use crate::id::{DeliveryId, MessageId};
@@ -40,49 +41,42 @@ impl EventTarget {
     pub fn decode(text: &str) -> Option<Self> {
         let (url, api_key) = text.split_once(' ')?;
         let api_key = api_key.to_owned();
-        if url.is_empty() {
-            return Some(Self::ApiKey(api_key));
-        }
-        let url = url.to_owned();
-        Some(Self::Url { url, api_key })
+        Some(match url {
+            "" => Self::ApiKey(api_key),
+            url => Self::Url { url: url.to_owned(), api_key },
+        })
     }
 
-    /// Returns the name of the queue of its events: a host with its port, or a key. One slow endpoint delays only the
-    /// events of its own queue.
+    /// Returns the name of the target's queue of events: a host with its port, or an API key. A slow endpoint delays only
+    /// the events of its own queue.
     pub fn queue_name(&self) -> String {
         match self {
             Self::Url { url, .. } => {
-                let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
-                rest.split(['/', '?', '#']).next().unwrap_or(rest).to_lowercase()
+                let after_scheme = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+                after_scheme.split(['/', '?', '#']).next().unwrap_or(after_scheme).to_lowercase()
             }
             Self::ApiKey(api_key) => format!("key {api_key}"),
         }
     }
 }
 
-/// A change of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A change of a delivery. Its name follows `message.` in the type of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum EventType {
     /// The delivery waits again after it was sent or had failed.
     Waiting,
-    /// A provider accepted it.
+    /// A provider accepted the message.
     Sent,
-    /// It was delivered.
+    /// The message was delivered.
     Delivered,
-    /// It failed.
+    /// The delivery failed.
     Failed,
     /// The person opened the message.
     Opened,
 }
 
-// The name follows `message.` in the type of an event.
-text_enum!(EventType {
-    Waiting => "waiting",
-    Sent => "sent",
-    Delivered => "delivered",
-    Failed => "failed",
-    Opened => "opened",
-});
+text_enum!(EventType, EventStatusKind);
 
 impl EventType {
     /// Returns the event of a delivery that has reached `state`.
@@ -109,8 +103,8 @@ pub struct EventId {
 
 impl fmt::Display for EventId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = self.message.to_string().replace('-', "");
-        write!(out, "evt_{message}_{}_{}", self.delivery_index, self.sequence)
+        let message_id = self.message.to_string().replace('-', "");
+        write!(out, "evt_{message_id}_{}_{}", self.delivery_index, self.sequence)
     }
 }
 
@@ -122,14 +116,14 @@ impl FromStr for EventId {
     type Err = InvalidEventId;
 
     fn from_str(text: &str) -> Result<Self, InvalidEventId> {
-        let mut parts = text.strip_prefix("evt_").ok_or(InvalidEventId)?.split('_');
-        let mut part = || parts.next().ok_or(InvalidEventId);
-        let id = Self {
-            message: part()?.parse().map_err(|_| InvalidEventId)?,
-            delivery_index: part()?.parse().map_err(|_| InvalidEventId)?,
-            sequence: part()?.parse().map_err(|_| InvalidEventId)?,
+        let mut id_fields = text.strip_prefix("evt_").ok_or(InvalidEventId)?.split('_');
+        let mut next_field = || id_fields.next().ok_or(InvalidEventId);
+        let event_id = Self {
+            message: next_field()?.parse().map_err(|_| InvalidEventId)?,
+            delivery_index: next_field()?.parse().map_err(|_| InvalidEventId)?,
+            sequence: next_field()?.parse().map_err(|_| InvalidEventId)?,
         };
-        parts.next().is_none().then_some(id).ok_or(InvalidEventId)
+        id_fields.next().is_none().then_some(event_id).ok_or(InvalidEventId)
     }
 }
 
@@ -149,7 +143,7 @@ pub struct Event {
     pub key: EventKey,
     /// The message.
     pub message: MessageId,
-    /// The endpoint to which it is sent.
+    /// The endpoint to which the event is sent.
     pub target: EventTarget,
     /// The channel of the delivery.
     pub channel: ConfigName,
@@ -176,19 +170,25 @@ pub struct Event {
 impl Event {
     /// Returns the public id.
     pub fn id(&self) -> EventId {
-        let index = self.key.delivery.0.rem_euclid(DeliveryId::PER_MESSAGE);
+        let delivery_index = self.key.delivery.0.rem_euclid(DeliveryId::PER_MESSAGE);
         EventId {
             message: self.message,
-            delivery_index: u32::try_from(index).unwrap_or_default(),
+            delivery_index: u32::try_from(delivery_index).unwrap_or_default(),
             sequence: self.key.sequence,
         }
     }
 }
 
 /// The progress of an event to its webhook endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumDiscriminants)]
+#[strum_discriminants(
+    name(EventStatusKind),
+    derive(EnumString, IntoStaticStr, VariantArray),
+    strum(serialize_all = "snake_case"),
+    doc = "An [`EventStatus`] without its time."
+)]
 pub enum EventStatus {
-    /// Not received yet.
+    /// The endpoint has not confirmed the event yet.
     Waiting {
         /// The time of the next call.
         due_at: DateTime<Utc>,
@@ -205,31 +205,10 @@ pub enum EventStatus {
     },
 }
 
-/// An [`EventStatus`] without its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventStatusKind {
-    /// See [`EventStatus::Waiting`].
-    Waiting,
-    /// See [`EventStatus::Delivered`].
-    Delivered,
-    /// See [`EventStatus::Dead`].
-    Dead,
-}
-
-text_enum!(EventStatusKind {
-    Waiting => "waiting",
-    Delivered => "delivered",
-    Dead => "dead",
-});
-
 impl EventStatus {
     /// Returns the status without its time.
     pub fn kind(self) -> EventStatusKind {
-        match self {
-            Self::Waiting { .. } => EventStatusKind::Waiting,
-            Self::Delivered { .. } => EventStatusKind::Delivered,
-            Self::Dead { .. } => EventStatusKind::Dead,
-        }
+        self.into()
     }
 
     /// Returns the time of the status.
@@ -255,7 +234,7 @@ impl EventStatus {
 pub struct ClaimedEvent {
     /// The event.
     pub event: Event,
-    /// Number of claims so far: the fencing token of this one.
+    /// Number of claims so far: the fencing token of this claim.
     pub claims: u32,
 }
 

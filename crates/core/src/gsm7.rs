@@ -41,9 +41,6 @@ const NO_SEPTET: u8 = 0xFF;
 /// The basic septet of each ASCII character, because most texts are ASCII and a search of [`BASIC`] is slow.
 const ASCII_SEPTETS: [u8; 128] = ascii_septets();
 
-/// Septets that each ASCII character takes: 1, 2 with the escape, 0 when the alphabet lacks it.
-pub const ASCII_UNITS: [u8; 128] = ascii_units();
-
 #[allow(clippy::cast_possible_truncation)] // An index of 128 entries fits.
 const fn ascii_septets() -> [u8; 128] {
     let mut table = [NO_SEPTET; 128];
@@ -54,26 +51,6 @@ const fn ascii_septets() -> [u8; 128] {
             table[character] = septet as u8;
         }
         septet += 1;
-    }
-    table
-}
-
-const fn ascii_units() -> [u8; 128] {
-    let mut table = [0; 128];
-    let mut character = 0;
-    while character < 128 {
-        if ASCII_SEPTETS[character] != NO_SEPTET {
-            table[character] = 1;
-        }
-        character += 1;
-    }
-    let mut index = 0;
-    while index < EXTENSION.len() {
-        let character = EXTENSION[index].0 as usize;
-        if character < 128 {
-            table[character] = 2;
-        }
-        index += 1;
     }
     table
 }
@@ -89,7 +66,7 @@ pub fn units(character: char) -> usize {
     }
 }
 
-/// Encodes a text, one septet in an octet; `None` when the alphabet lacks one of its characters.
+/// Encodes a text, one septet in an octet; `None` when the alphabet lacks a character of the text.
 pub fn encode(text: &str) -> Option<Vec<u8>> {
     let mut septets = Vec::with_capacity(text.len());
     for character in text.chars() {
@@ -103,16 +80,16 @@ pub fn encode(text: &str) -> Option<Vec<u8>> {
 
 /// Decodes septets, one in an octet. An octet above 0x7F becomes U+FFFD; an unknown extension falls back to the basic table.
 pub fn decode(septets: &[u8]) -> String {
-    let basic = |octet: u8| BASIC.get(usize::from(octet)).copied();
+    let basic_character = |octet: u8| BASIC.get(usize::from(octet)).copied();
     let mut text = String::with_capacity(septets.len());
     let mut octets = septets.iter().copied();
     while let Some(octet) = octets.next() {
         let character = if octet == ESCAPE {
             let Some(octet) = octets.next() else { break };
             let extended = EXTENSION.iter().find(|(_, septet)| *septet == octet);
-            extended.map(|(character, _)| *character).or_else(|| basic(octet))
+            extended.map(|(character, _)| *character).or_else(|| basic_character(octet))
         } else {
-            basic(octet)
+            basic_character(octet)
         };
         text.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
     }

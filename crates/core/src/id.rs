@@ -65,7 +65,7 @@ impl DeliveryId {
         self.0.div_euclid(Self::PER_MESSAGE)
     }
 
-    /// Returns whether it is the first delivery of its message. Every message has one.
+    /// Returns whether this is the first delivery of its message. Every message has a first delivery.
     pub fn is_first(self) -> bool {
         self.0.rem_euclid(Self::PER_MESSAGE) == 0
     }

@@ -68,11 +68,11 @@ const OPT_IN_KEYWORDS: [&str; 3] = ["START", "YES", "UNSTOP"];
 impl InboundMessage {
     /// Returns the action if the whole text is a keyword. A keyword within a sentence means nothing.
     pub fn opt_action(&self) -> Option<OptAction> {
-        let is = |keyword: &&str| self.body.trim().eq_ignore_ascii_case(keyword);
-        if OPT_OUT_KEYWORDS.iter().any(&is) {
+        let is_body = |keyword: &&str| self.body.trim().eq_ignore_ascii_case(keyword);
+        if OPT_OUT_KEYWORDS.iter().any(&is_body) {
             Some(OptAction::OptOut)
         } else {
-            OPT_IN_KEYWORDS.iter().any(is).then_some(OptAction::OptIn)
+            OPT_IN_KEYWORDS.iter().any(is_body).then_some(OptAction::OptIn)
         }
     }
 }

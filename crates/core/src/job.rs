@@ -3,9 +3,11 @@
 //! The lock ends when its owner releases it. It expires if the owner stops renewing it.
 
 use chrono::{DateTime, Utc};
+use strum::IntoStaticStr;
 
 /// A job that one process runs at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ScheduledJob {
     /// Queues due deliveries.
     Resend,
@@ -20,16 +22,11 @@ pub enum ScheduledJob {
 impl ScheduledJob {
     /// Returns the name in stores and logs.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Resend => "resend",
-            Self::Report => "report",
-            Self::Prune => "prune",
-            Self::FanOut => "fan_out",
-        }
+        self.into()
     }
 }
 
-/// The result of acquiring a job lock.
+/// The result of an attempt to acquire a job lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobLockResult {
     /// The lock was acquired.

@@ -1,9 +1,10 @@
 //! Pausing and resuming of providers by operators.
 //!
-//! The store keeps the last action for each provider; it holds for every process until the next one. It takes precedence
-//! over the circuit breaker: a paused provider stays paused, however well its last calls went.
+//! The store keeps the last action for each provider, which holds for every process until the next action. A pause takes
+//! precedence over the circuit breaker: a paused provider stays paused, however well its last calls went.
 
 use chrono::{DateTime, Utc};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::name::ConfigName;
 use crate::text_enum::text_enum;
@@ -22,7 +23,8 @@ pub struct ProviderControl {
 }
 
 /// An action of an operator on a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ControlAction {
     /// The provider gets no calls until it is resumed.
     Pause,
@@ -30,7 +32,4 @@ pub enum ControlAction {
     Resume,
 }
 
-text_enum!(ControlAction {
-    Pause => "pause",
-    Resume => "resume",
-});
+text_enum!(ControlAction);

@@ -1,9 +1,8 @@
 //! The only module that makes random numbers.
 //!
-//! Everything else takes them as arguments, so that a seed replays a whole run.
+//! All other modules take random numbers as arguments, so that a seed replays a whole run.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -45,7 +44,7 @@ impl Random {
     {
         match self {
             Self::Thread => rand::rng().random(),
-            Self::Seeded(generator) => generator.lock().unwrap_or_else(PoisonError::into_inner).random(),
+            Self::Seeded(generator) => generator.lock().random(),
         }
     }
 }

@@ -12,15 +12,15 @@ use crate::name::ConfigName;
 /// Millionths of a token in a token.
 const MICROS_PER_TOKEN: f64 = 1e6;
 
-/// Slots expire if no message came for the time of a full bucket and `SLOT_EXPIRY_PARTS` parts, plus a margin: the
-/// messages that were to use them have been sent through other providers.
+/// Slots expire after the time of a full bucket and `SLOT_EXPIRY_PARTS` parts without a message, plus a margin: by then
+/// the messages that were to use the slots have been sent through other providers.
 const SLOT_EXPIRY_PARTS: f64 = 10.0;
 const SLOT_EXPIRY_MARGIN: Duration = Duration::from_secs(5);
 
 /// A state from further in the future than this comes from a wrong clock.
 const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(60);
 
-/// Below this rate, in parts per second, a full bucket has no reserve for late messages.
+/// Rate, in parts per second, below which a full bucket has no reserve for late messages.
 const SLOW_RATE_PER_SECOND: f64 = 2.0;
 
 /// Delay with which a message may use its slot at a slow provider without delaying others, in seconds.
@@ -68,51 +68,47 @@ pub fn acquire_permits(
 
 /// The rate limiter of one provider.
 #[derive(Clone, Debug)]
-pub struct RateLimiter {
+struct RateLimiter {
     /// Parts per second.
     rate: f64,
     /// Parts that may be sent now; negative after a message with more parts than the bucket holds.
     tokens: f64,
     /// The time at which the tokens were last counted.
     counted_at: Option<DateTime<Utc>>,
-    /// The next free slot.
     next_slot: Option<DateTime<Utc>>,
-    /// The end of the provider's cooldown.
     cooldown_until: Option<DateTime<Utc>>,
 }
 
 impl RateLimiter {
     /// Returns a limiter for `rate` parts per second with a full bucket: the parts of one second, at least one.
-    pub fn new(rate: f64) -> Self {
+    fn new(rate: f64) -> Self {
         Self { rate, tokens: burst_size(rate), counted_at: None, next_slot: None, cooldown_until: None }
     }
 
     /// Returns a limiter that continues from `state`.
-    pub fn restore(rate: f64, state: Option<RateLimiterState>, now: DateTime<Utc>) -> Self {
-        let mut limiter = Self::new(rate);
+    fn restore(rate: f64, state: Option<RateLimiterState>, now: DateTime<Utc>) -> Self {
         let Some(state) = state else {
-            return limiter;
+            return Self::new(rate);
         };
-        limiter.tokens = (state.tokens_micros as f64 / MICROS_PER_TOKEN).min(burst_size(rate));
-        limiter.counted_at = state.counted_at;
-        limiter.next_slot = state.next_slot;
-        limiter.cooldown_until = state.cooldown_until;
-        let idle = state.counted_at.map_or(Duration::MAX, |at| elapsed_between(at, now));
-        if idle > seconds((burst_size(rate) + SLOT_EXPIRY_PARTS) / rate) + SLOT_EXPIRY_MARGIN {
+        let RateLimiterState { tokens_micros, counted_at, next_slot, cooldown_until } = state;
+        let tokens = (tokens_micros as f64 / MICROS_PER_TOKEN).min(burst_size(rate));
+        let mut limiter = Self { rate, tokens, counted_at, next_slot, cooldown_until };
+        let idle_time = counted_at.map_or(Duration::MAX, |at| elapsed_between(at, now));
+        if idle_time > seconds((burst_size(rate) + SLOT_EXPIRY_PARTS) / rate) + SLOT_EXPIRY_MARGIN {
             limiter.next_slot = None;
         }
-        let is_cooling_down = state.cooldown_until.is_some_and(|until| Some(until) >= state.counted_at);
-        let is_from_future = state.counted_at.is_some_and(|at| elapsed_between(now, at) > CLOCK_AHEAD_MAX);
+        let is_cooling_down = cooldown_until.is_some_and(|until| Some(until) >= counted_at);
+        let is_from_future = counted_at.is_some_and(|at| elapsed_between(now, at) > CLOCK_AHEAD_MAX);
         if is_from_future && !is_cooling_down {
             limiter.counted_at = Some(now);
             limiter.next_slot = None;
-            limiter.tokens = limiter.tokens.min(0.0);
+            limiter.tokens = tokens.min(0.0);
         }
         limiter
     }
 
     /// Returns the state from which another process continues.
-    pub fn state(&self, now: DateTime<Utc>) -> RateLimiterState {
+    fn state(&self, now: DateTime<Utc>) -> RateLimiterState {
         RateLimiterState {
             // Rounding down never creates a token. Every bucket fits into the number.
             #[allow(clippy::cast_possible_truncation)]
@@ -125,14 +121,14 @@ impl RateLimiter {
 
     /// Allows a message of `parts` parts, or returns how long it has to wait. Each refused message gets a later slot than
     /// the one before. A message with more parts than the bucket holds is allowed when the bucket is full.
-    pub fn try_acquire(&mut self, parts: u32, now: DateTime<Utc>) -> Result<(), Duration> {
-        // The provider asked for a pause: no tokens before the cooldown ends.
+    fn try_acquire(&mut self, parts: u32, now: DateTime<Utc>) -> Result<(), Duration> {
+        // The provider asked for a pause: no permits before the cooldown ends.
         if let Some(until) = self.cooldown_until.filter(|until| *until > now) {
             return Err(self.reserve_slot(parts, until, now));
         }
-        let missing = self.missing_tokens(parts, now);
-        if missing > 0.0 {
-            let earliest = now + seconds(missing / self.rate);
+        let missing_tokens = self.missing_tokens(parts, now);
+        if missing_tokens > 0.0 {
+            let earliest = now + seconds(missing_tokens / self.rate);
             return Err(self.reserve_slot(parts, earliest, now));
         }
         self.tokens = self.tokens_at(now) - f64::from(parts);
@@ -141,7 +137,7 @@ impl RateLimiter {
     }
 
     /// Starts a cooldown, after which the bucket begins almost empty, because calls were too fast for the provider.
-    pub fn start_cooldown(&mut self, until: DateTime<Utc>) {
+    fn start_cooldown(&mut self, until: DateTime<Utc>) {
         if self.cooldown_until.is_none_or(|current| current < until) {
             self.cooldown_until = Some(until);
             self.tokens = self.tokens.min(1.0);
@@ -151,16 +147,16 @@ impl RateLimiter {
 
     /// Reserves the first free slot from `earliest` on and returns the wait from `now`.
     fn reserve_slot(&mut self, parts: u32, earliest: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
-        let slot = self.next_slot.map_or(earliest, |next| next.max(earliest));
+        let slot = self.next_slot.map_or(earliest, |next_slot| next_slot.max(earliest));
         self.next_slot = Some(slot + seconds(f64::from(parts.max(1)) / self.rate));
         round_up_to_millis(elapsed_between(now, slot))
     }
 
     /// Returns the number of tokens that a message of `parts` parts lacks.
     fn missing_tokens(&self, parts: u32, now: DateTime<Utc>) -> f64 {
-        let missing = f64::from(parts).min(burst_size(self.rate)) - self.tokens_at(now);
+        let missing_tokens = f64::from(parts).min(burst_size(self.rate)) - self.tokens_at(now);
         // A rounding error must not delay the message by a round.
-        if missing < 1e-4 { 0.0 } else { missing }
+        if missing_tokens < 1e-4 { 0.0 } else { missing_tokens }
     }
 
     fn tokens_at(&self, now: DateTime<Utc>) -> f64 {

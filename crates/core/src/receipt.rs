@@ -3,9 +3,11 @@
 //! Adapters create receipts; `delivery` decides what follows from them.
 
 use chrono::{DateTime, Utc};
+use strum::{EnumString, IntoStaticStr};
 
 /// The final result that a provider reports for an accepted message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ReceiptStatus {
     /// The message reached the person.
     Delivered,
@@ -26,12 +28,7 @@ pub enum ReceiptStatus {
 impl ReceiptStatus {
     /// Returns the name in stores.
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Bounced { .. } => "bounced",
-            Self::Invalid { .. } => "invalid",
-            Self::Opened => "opened",
-        }
+        self.into()
     }
 
     /// Returns the reason of a failed delivery.
@@ -44,13 +41,11 @@ impl ReceiptStatus {
 
     /// Returns the status with this name; `reason` is used where the status has one.
     pub fn from_parts(name: &str, reason: String) -> Option<Self> {
-        match name {
-            "delivered" => Some(Self::Delivered),
-            "bounced" => Some(Self::Bounced { reason }),
-            "invalid" => Some(Self::Invalid { reason }),
-            "opened" => Some(Self::Opened),
-            _ => None,
-        }
+        Some(match name.parse().ok()? {
+            Self::Bounced { .. } => Self::Bounced { reason },
+            Self::Invalid { .. } => Self::Invalid { reason },
+            status @ (Self::Delivered | Self::Opened) => status,
+        })
     }
 }
 

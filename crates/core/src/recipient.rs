@@ -1,12 +1,14 @@
 //! Recipients: addresses on a channel, and whether messages may be sent to them.
 
 use chrono::{DateTime, Utc};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::name::ConfigName;
 use crate::text_enum::text_enum;
 
 /// The permission to send messages to an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum RecipientStatus {
     /// Messages are sent.
     #[default]
@@ -17,11 +19,7 @@ pub enum RecipientStatus {
     OptedOut,
 }
 
-text_enum!(RecipientStatus {
-    Active => "active",
-    Inactive => "inactive",
-    OptedOut => "opted_out",
-});
+text_enum!(RecipientStatus);
 
 /// An address on a channel with its status.
 #[derive(Clone, Debug, PartialEq, Eq)]

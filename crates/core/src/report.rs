@@ -49,7 +49,7 @@ pub struct DeliveryTotals {
     pub failed: Vec<(String, u64)>,
     /// Attempts with an unknown outcome: each may have sent a message twice.
     pub unknown: u64,
-    /// Delivered ones that were opened.
+    /// Delivered messages that were opened.
     pub opened: u64,
 }
 
@@ -74,17 +74,17 @@ pub struct ProviderReportRow {
     pub outcomes: [u64; Outcome::NAMES.len()],
     /// Attempts by duration, in the buckets of [`DURATION_BOUNDS_MS`].
     pub durations: [u64; DURATION_BUCKETS],
-    /// Attempts that are included in `duration_sum_ms`.
+    /// Number of attempts whose durations `duration_sum_ms` contains.
     #[serde(default)]
     pub timed_attempts: u64,
-    /// Total duration of these attempts, in milliseconds.
+    /// Total duration of the timed attempts, in milliseconds.
     #[serde(default)]
     pub duration_sum_ms: u64,
-    /// Deliveries that it accepted last and that wait for a receipt.
+    /// Deliveries that the provider accepted last and that wait for a receipt.
     pub sent: u64,
-    /// Deliveries that it accepted and that were delivered.
+    /// Deliveries that the provider accepted and that were delivered.
     pub delivered: u64,
-    /// Deliveries that it accepted and that bounced.
+    /// Deliveries that the provider accepted and that bounced.
     pub bounced: u64,
 }
 
@@ -109,7 +109,7 @@ impl ProviderReportRow {
         percent(self.faults(), self.attempts())
     }
 
-    /// Returns the delivered ones in percent of the accepted ones; none without accepted ones.
+    /// Returns the delivered messages in percent of the accepted messages; none without accepted messages.
     pub fn delivered_percent(&self) -> Option<f64> {
         percent(self.delivered, self.sent + self.delivered + self.bounced)
     }
@@ -122,15 +122,13 @@ impl ProviderReportRow {
     /// Returns the percentile `part` (0 to 1) of the durations, in milliseconds, as the upper bound of its bucket; none
     /// without attempts.
     pub fn percentile_ms(&self, part: f64) -> Option<u64> {
-        let total = self.durations.iter().sum::<u64>();
-        let mut seen = 0;
-        for (bucket, count) in self.durations.iter().enumerate() {
-            seen += count;
-            if *count > 0 && as_f64(seen) >= part * as_f64(total) {
-                return Some(DURATION_BOUNDS_MS.get(bucket).copied().unwrap_or(60_000));
-            }
-        }
-        None
+        let attempt_count = as_f64(self.durations.iter().sum());
+        let mut attempts_so_far = 0;
+        let bucket = self.durations.iter().position(|bucket_count| {
+            attempts_so_far += bucket_count;
+            *bucket_count > 0 && as_f64(attempts_so_far) >= part * attempt_count
+        })?;
+        Some(DURATION_BOUNDS_MS.get(bucket).copied().unwrap_or(60_000))
     }
 }
 

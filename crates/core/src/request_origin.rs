@@ -39,31 +39,31 @@ pub fn is_cross_site(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else {
         return false;
     };
-    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    match (authority, host) {
-        (Some((_, from)), Some(host)) => !from.eq_ignore_ascii_case(host),
+    let origin_parts = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    let request_host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    match (origin_parts, request_host) {
+        (Some((_, origin_host)), Some(request_host)) => !origin_host.eq_ignore_ascii_case(request_host),
         _ => true,
     }
 }
 
 /// Returns the host of an `http://` or `https://` URL, without its port.
 pub fn host_of_url(url: &str) -> Option<String> {
-    let (_, rest) = url.split_once("://")?;
-    host_of(rest.split(['/', '?', '#']).next()?)
+    let (_, after_scheme) = url.split_once("://")?;
+    host_of(after_scheme.split(['/', '?', '#']).next()?)
 }
 
-/// Checks every `Host` header and the authority of an absolute request target. A request without any is accepted, because
-/// browsers always send one.
+/// Returns whether every `Host` header and the authority of an absolute request target name this server. A request without
+/// a host is accepted, because browsers always send one.
 fn is_own_host(uri: &Uri, headers: &HeaderMap, public_host: Option<&str>) -> bool {
     let is_own = |authority: &str| {
         host_of(authority).is_some_and(|host| {
             host == "localhost"
-                || is_address(&host)
+                || is_ip_address(&host)
                 || public_host.is_some_and(|public| public.eq_ignore_ascii_case(&host))
         })
     };
-    let is_own_header = |value: &HeaderValue| value.to_str().is_ok_and(is_own);
+    let is_own_header = |host_header: &HeaderValue| host_header.to_str().is_ok_and(is_own);
     uri.authority().is_none_or(|authority| is_own(authority.as_str()))
         && headers.get_all(HOST).iter().all(is_own_header)
 }
@@ -75,7 +75,7 @@ fn host_of(authority: &str) -> Option<String> {
     is_bare.then(|| authority.host().to_ascii_lowercase())
 }
 
-fn is_address(host: &str) -> bool {
+fn is_ip_address(host: &str) -> bool {
     host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok()
 }
 

@@ -34,9 +34,9 @@ impl RetryPolicy {
     /// provider. `random` is a number from 0 to 1.
     pub fn delay(&self, tries: u32, retry_after: Option<Duration>, random: f64) -> Duration {
         let exponent = f64::from(tries.saturating_sub(1).min(1_000));
-        let longest = (self.base.as_secs_f64() * self.factor.powf(exponent)).min(self.cap.as_secs_f64());
-        let jittered = Duration::from_secs_f64(longest * random.clamp(0.0, 1.0));
-        jittered.max(retry_after.unwrap_or_default())
+        let delay_max = (self.base.as_secs_f64() * self.factor.powf(exponent)).min(self.cap.as_secs_f64());
+        let jittered_delay = Duration::from_secs_f64(delay_max * random.clamp(0.0, 1.0));
+        jittered_delay.max(retry_after.unwrap_or_default())
     }
 
     /// Returns whether try number `tries` was the last one.

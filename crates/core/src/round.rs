@@ -80,25 +80,18 @@ pub struct InvalidatedAddress<'a> {
 }
 
 impl CompletedRound {
-    /// Returns the addresses that become inactive: every invalid one of a delivery with several addresses; the only
-    /// address if the round failed for it.
+    /// Returns the addresses that become inactive: every invalid address of a delivery with several, or the only address
+    /// of a delivery that failed because of it.
     pub fn invalidated_addresses(&self) -> Vec<InvalidatedAddress<'_>> {
-        let mut invalidated = Vec::new();
-        for attempt in &self.attempts {
-            if let (Outcome::InvalidRecipient { reason }, Some(provider), Some(address)) =
-                (&attempt.outcome, &attempt.provider, &attempt.address)
-            {
-                invalidated.push(InvalidatedAddress {
-                    address: Some(address),
-                    reason,
-                    provider,
-                    at: self.at,
-                });
-            }
-        }
-        let last = self.attempts.last().and_then(|attempt| attempt.provider.as_ref());
+        let from_attempts = self.attempts.iter().filter_map(|attempt| {
+            let Outcome::InvalidRecipient { reason } = &attempt.outcome else { return None };
+            let (provider, address) = (attempt.provider.as_ref()?, attempt.address.as_deref()?);
+            Some(InvalidatedAddress { address: Some(address), reason, provider, at: self.at })
+        });
+        let mut invalidated: Vec<_> = from_attempts.collect();
+        let last_provider = self.attempts.last().and_then(|attempt| attempt.provider.as_ref());
         if let DeliveryState::Failed { failure: Failure::InvalidRecipient, reason, at } = &self.state
-            && let Some(provider) = last.filter(|_| invalidated.is_empty())
+            && let Some(provider) = last_provider.filter(|_| invalidated.is_empty())
         {
             invalidated.push(InvalidatedAddress { address: None, reason, provider, at: *at });
         }
@@ -109,11 +102,11 @@ impl CompletedRound {
 /// The result of recording a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordResult {
-    /// The round is on disk, possibly since an earlier call that got no answer.
+    /// The round is on disk, possibly since an earlier call whose answer was lost.
     Stored,
     /// The round is on disk, and a receipt that had arrived before it moved the delivery on to this state.
     MovedByReceipt(DeliveryStateKind),
-    /// Another worker has claimed the delivery since; nothing was changed.
+    /// Another worker has claimed the delivery in the meantime; nothing was changed.
     Superseded,
 }
 

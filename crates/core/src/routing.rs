@@ -39,15 +39,14 @@ pub struct RouteBalancer {
 impl RouteBalancer {
     /// Returns the indexes of the available candidates in the order in which they are tried. Counts the first as used.
     pub fn order(&mut self, strategy: &RoutingStrategy, candidates: &[RouteCandidate]) -> Vec<usize> {
-        let mut order = Vec::with_capacity(candidates.len());
-        order.extend((0..candidates.len()).filter(|index| candidates[*index].is_available));
+        let mut order: Vec<usize> =
+            (0..candidates.len()).filter(|index| candidates[*index].is_available).collect();
         match strategy {
             RoutingStrategy::Failover => {}
             RoutingStrategy::RoundRobin => self.sort_by_weight(&mut order, candidates.len(), |_| 1),
             RoutingStrategy::Weighted(weights) => {
-                self.sort_by_weight(&mut order, candidates.len(), |index| {
-                    weights.get(index).copied().map_or(0, i64::from)
-                });
+                let weight = |index| weights.get(index).copied().map_or(0, i64::from);
+                self.sort_by_weight(&mut order, candidates.len(), weight);
             }
             RoutingStrategy::LeastBusy => self.sort_by_in_flight(&mut order, candidates),
         }
@@ -57,23 +56,24 @@ impl RouteBalancer {
     /// Sorts by smooth weighted round robin: each available candidate gains its weight in credits; the one with the most
     /// credits is first and loses the sum of all gained weights. The credits of unavailable candidates do not change;
     /// candidates with weight 0 are last.
-    fn sort_by_weight(&mut self, order: &mut [usize], candidates: usize, weight: impl Fn(usize) -> i64) {
-        self.credits.resize(candidates, 0);
-        let mut gained = 0;
+    fn sort_by_weight(&mut self, order: &mut [usize], candidate_count: usize, weight: impl Fn(usize) -> i64) {
+        self.credits.resize(candidate_count, 0);
+        let mut gained_credits = 0;
         for index in order.iter() {
             self.credits[*index] += weight(*index);
-            gained += weight(*index);
+            gained_credits += weight(*index);
         }
         let credits = &self.credits;
         order.sort_by_key(|index| (weight(*index) == 0, Reverse(credits[*index]), *index));
         if let Some(first) = order.first() {
-            self.credits[*first] -= gained;
+            self.credits[*first] -= gained_credits;
         }
     }
 
     fn sort_by_in_flight(&mut self, order: &mut [usize], candidates: &[RouteCandidate]) {
-        let count = candidates.len();
-        let distance = |index: usize| (index + count - self.next_index % count) % count;
+        let candidate_count = candidates.len();
+        let distance =
+            |index: usize| (index + candidate_count - self.next_index % candidate_count) % candidate_count;
         order.sort_by_key(|index| (candidates[*index].in_flight, distance(*index)));
         if let Some(first) = order.first() {
             self.next_index = first + 1;

@@ -14,8 +14,8 @@ use crate::name::ConfigName;
 /// Longest cooldown: a provider that requests a longer one is called again after this time.
 pub const COOLDOWN_MAX: Duration = Duration::from_secs(24 * 3_600);
 
-/// Processes that load their configuration within this time of each other count as started together: only the first of
-/// them that finds a provider misconfigured reports something new.
+/// Time within which processes that load their configuration count as started together: only the first of them that
+/// finds a provider misconfigured reports something new.
 const SAME_START_WINDOW: Duration = Duration::from_secs(60);
 
 /// The report of one process about a provider.
@@ -50,10 +50,8 @@ pub struct SharedHealth {
 impl SharedHealth {
     /// Merges a report into the shared state. `current` is none before the first report.
     pub fn after(current: Option<Self>, report: HealthReport, now: DateTime<Utc>) -> Self {
-        let reported_since = match report.circuit {
-            Some(CircuitState::Misconfigured { .. }) => report.config_loaded_at,
-            _ => now,
-        };
+        let is_reported_misconfigured = report.circuit.as_ref().is_some_and(is_misconfigured);
+        let reported_since = if is_reported_misconfigured { report.config_loaded_at } else { now };
         let Some(current) = current else {
             return Self {
                 provider: report.provider,
@@ -73,23 +71,23 @@ impl SharedHealth {
         let since = if circuit != current.circuit || (report.circuit.is_some() && current.is_from_future(now))
         {
             reported_since
-        } else if matches!(report.circuit, Some(CircuitState::Misconfigured { .. })) {
+        } else if is_reported_misconfigured {
             current.since.max(reported_since)
         } else {
             current.since
         };
         let cooldown_until = current.cooldown_until.filter(|until| !is_cooldown_implausible(*until, now));
-        let after = Self {
+        let merged = Self {
             provider: current.provider.clone(),
             circuit,
             cooldown_until: cooldown_until.max(report.cooldown_until),
             since,
             version: current.version,
         };
-        if after == current {
+        if merged == current {
             return current;
         }
-        Self { version: current.version + 1, ..after }
+        Self { version: current.version + 1, ..merged }
     }
 
     /// Returns the state in which the calling process makes the probe. None if it may not: the circuit is closed or not
@@ -119,8 +117,7 @@ impl SharedHealth {
 
     /// Returns whether the state applies to a process that loaded its configuration at `config_loaded_at`.
     pub fn applies_to(&self, config_loaded_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-        !self.is_from_future(now)
-            && (!matches!(self.circuit, CircuitState::Misconfigured { .. }) || self.since >= config_loaded_at)
+        !self.is_from_future(now) && (!is_misconfigured(&self.circuit) || self.since >= config_loaded_at)
     }
 
     /// Returns whether the state comes from a wrong clock.
@@ -129,8 +126,8 @@ impl SharedHealth {
     }
 }
 
-/// Returns whether a cooldown until `until` is in force at `now`. A longer one than [`COOLDOWN_MAX`] comes from a wrong
-/// clock and is ignored.
+/// Returns whether a cooldown until `until` is in force at `now`. A cooldown longer than [`COOLDOWN_MAX`] comes from a
+/// wrong clock and is ignored.
 pub fn is_cooldown_active(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     until > now && !is_cooldown_implausible(until, now)
 }
@@ -144,32 +141,37 @@ fn is_cooldown_implausible(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 pub struct ReportedHealth {
     /// The shared state after the report.
     pub shared: SharedHealth,
-    /// True if the report changed the circuit. Of all processes that find the same, one gets `true`. Settings that are
-    /// still wrong after another start are new again.
+    /// True if the report changed the circuit. Of all processes that report the same state, one gets `true`. Settings
+    /// that are still wrong after another start are new again.
     pub is_new: bool,
 }
 
 impl ReportedHealth {
     /// Merges a report as [`SharedHealth::after`] does and decides whether it is new.
     pub fn after(current: Option<SharedHealth>, report: HealthReport, now: DateTime<Utc>) -> Self {
-        let before = current.as_ref().map(|current| (current.circuit.clone(), current.since));
-        let is_new_start = before.as_ref().is_some_and(|(_, since)| {
-            report.circuit.is_some() && report.config_loaded_at > saturating_add(*since, SAME_START_WINDOW)
+        let previous = current.clone();
+        let is_new_start = previous.as_ref().is_some_and(|previous| {
+            report.circuit.is_some()
+                && report.config_loaded_at > saturating_add(previous.since, SAME_START_WINDOW)
         });
-        let is_misconfigured = |circuit: &CircuitState| matches!(circuit, CircuitState::Misconfigured { .. });
         let shared = SharedHealth::after(current, report, now);
-        let is_new = match before {
+        let is_new = match previous.map(|previous| previous.circuit) {
             None => true,
-            Some((circuit, _)) if is_misconfigured(&circuit) && is_misconfigured(&shared.circuit) => {
+            Some(previous) if is_misconfigured(&previous) && is_misconfigured(&shared.circuit) => {
                 is_new_start
             }
-            Some((circuit, _)) => circuit != shared.circuit,
+            Some(previous) => previous != shared.circuit,
         };
         Self { shared, is_new }
     }
 }
 
-/// Of two open periods the longer one wins, and a misconfigured provider stays so; otherwise the reported state wins.
+fn is_misconfigured(circuit: &CircuitState) -> bool {
+    matches!(circuit, CircuitState::Misconfigured { .. })
+}
+
+/// Merges a reported circuit into the current one. A misconfigured provider stays misconfigured, and of two open periods
+/// the longer one wins; otherwise the reported state wins.
 fn merge_circuits(current: &CircuitState, reported: CircuitState) -> CircuitState {
     match (current, reported) {
         (CircuitState::Misconfigured { .. }, _) => current.clone(),

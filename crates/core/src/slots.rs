@@ -1,8 +1,8 @@
 //! Distribution of a worker's slots among channels and their providers.
 //!
-//! Some slots are reserved for each provider; the rest are shared. A channel may hold at most seven times
-//! as many shared slots as remain free. So a channel that is alone uses nearly all slots, and a new one never waits for a
-//! slow one. The responsive providers of one channel are limited together, so that the routing strategy alone chooses
+//! Some slots are reserved for each provider; the rest are shared. A channel may hold at most seven times as many shared
+//! slots as remain free: a single busy channel uses nearly all slots, and a channel that becomes busy never waits for a
+//! slow channel. The responsive providers of one channel are limited together, so that the routing strategy alone chooses
 //! between them; an unresponsive provider is limited to three times the free slots, and the other slots of its channel
 //! remain for the other providers. Pure arithmetic: no clock, no names.
 
@@ -29,6 +29,12 @@ pub struct ProviderLoad {
     pub is_unresponsive: bool,
     /// True if the time at which it becomes available is unknown: a probe is running, or an operator has paused it.
     pub has_unknown_recovery: bool,
+}
+
+impl ProviderLoad {
+    fn free_concurrency(&self) -> usize {
+        self.concurrency.saturating_sub(self.in_flight)
+    }
 }
 
 /// The present load of a channel in this worker.
@@ -81,19 +87,20 @@ impl<'a> SlotCalculation<'a> {
             0
         };
         let free = slots.saturating_sub(used);
-        let unused: usize =
+        let unused_reserved: usize =
             providers.iter().map(|provider| reserved_each.saturating_sub(provider.in_flight)).sum();
-        Self { reserved_each, shared_free: free.saturating_sub(unused), free, channels, providers }
+        Self { reserved_each, shared_free: free.saturating_sub(unused_reserved), free, channels, providers }
     }
 
-    /// Returns the slots that a channel may take: its part of the shared ones and the reserved ones of its providers, but
-    /// no more than its available providers can use. Without an available provider a round is short, so the channel may
-    /// take deliveries to postpone them, but not during a recovery of unknown length: each would be postponed repeatedly.
+    /// Returns the slots that a channel may take: its part of the shared slots and the reserved slots of its providers,
+    /// but no more than its available providers can use. Without an available provider a round is short, so the channel
+    /// may take deliveries to postpone them. It may not during a recovery of unknown length, because each delivery would
+    /// be postponed repeatedly.
     fn channel_slots(&self, channel: &ChannelLoad) -> usize {
-        let on_reserved: usize =
+        let reserved_used: usize =
             self.providers_of(channel).map(|provider| provider.in_flight.min(self.reserved_each)).sum();
-        let factor = (self.channels.len() > 1).then_some(CHANNEL_SHARE_FACTOR);
-        let shared = self.shared_part(channel.slots_used.saturating_sub(on_reserved), factor);
+        let share_factor = (self.channels.len() > 1).then_some(CHANNEL_SHARE_FACTOR);
+        let shared = self.shared_part(channel.slots_used.saturating_sub(reserved_used), share_factor);
         let reserved: usize = self.providers_of(channel).map(|provider| self.unused_reserved(provider)).sum();
         let slots = if self.providers_of(channel).any(|provider| provider.is_available) {
             self.available_provider_slots(channel).min(shared + reserved)
@@ -113,8 +120,7 @@ impl<'a> SlotCalculation<'a> {
             .filter(|provider| provider.is_unresponsive)
             .map(|provider| self.provider_slots(provider, self.unresponsive_share_factor(channel)))
             .sum();
-        let responsive_concurrency: usize =
-            responsive().map(|provider| provider.concurrency.saturating_sub(provider.in_flight)).sum();
+        let responsive_concurrency: usize = responsive().map(ProviderLoad::free_concurrency).sum();
         let responsive_slots = match responsive().count() {
             0 => 0,
             1 => responsive().map(|provider| self.provider_slots(provider, None)).sum(),
@@ -123,28 +129,21 @@ impl<'a> SlotCalculation<'a> {
         unresponsive_slots + responsive_slots
     }
 
-    /// Returns the slots for a channel's responsive providers. Any of them may get all calls and stop answering next, so
-    /// they count as one, and the reserved slots of the others stay free.
+    /// Returns the slots for a channel's responsive providers. Any of these providers may get all calls and stop answering
+    /// next, so they count as one provider, and the reserved slots of the other providers stay free.
     fn responsive_slots(&self, channel: &ChannelLoad) -> usize {
-        let unresponsive: usize = self
-            .providers_of(channel)
-            .filter(|provider| provider.is_unresponsive)
-            .map(|provider| provider.in_flight)
-            .sum();
-        let used = channel.slots_used.saturating_sub(unresponsive);
+        let unresponsive_providers = self.providers_of(channel).filter(|provider| provider.is_unresponsive);
+        let unresponsive_calls: usize = unresponsive_providers.map(|provider| provider.in_flight).sum();
+        let used = channel.slots_used.saturating_sub(unresponsive_calls);
         let shared_used = used.saturating_sub(self.reserved_each);
         self.shared_part(shared_used, Some(CHANNEL_SHARE_FACTOR)) + self.reserved_each.saturating_sub(used)
     }
 
-    /// Returns the limit of a provider. Only unresponsive ones have one.
+    /// Returns the limit of a provider; `usize::MAX` unless the provider is unresponsive and its channel has others.
     fn provider_limit(&self, index: usize) -> usize {
         let provider = &self.providers[index];
-        let mut factors = self
-            .channels
-            .iter()
-            .filter(|channel| channel.providers.contains(&index))
-            .filter_map(|channel| self.unresponsive_share_factor(channel));
-        match factors.next() {
+        let mut channels = self.channels.iter().filter(|channel| channel.providers.contains(&index));
+        match channels.find_map(|channel| self.unresponsive_share_factor(channel)) {
             Some(factor) if provider.is_unresponsive => {
                 provider.in_flight + self.provider_slots(provider, Some(factor))
             }
@@ -159,7 +158,7 @@ impl<'a> SlotCalculation<'a> {
     fn provider_slots(&self, provider: &ProviderLoad, factor: Option<usize>) -> usize {
         let shared_used = provider.in_flight.saturating_sub(self.reserved_each);
         let slots = self.shared_part(shared_used, factor) + self.unused_reserved(provider);
-        slots.min(provider.concurrency.saturating_sub(provider.in_flight))
+        slots.min(provider.free_concurrency())
     }
 
     fn unused_reserved(&self, provider: &ProviderLoad) -> usize {
@@ -170,8 +169,8 @@ impl<'a> SlotCalculation<'a> {
         channel.providers.iter().map(|index| &self.providers[*index])
     }
 
-    /// Returns how many more shared slots can be taken beside `used` ones so that afterwards at most `factor` are used
-    /// for each that is free.
+    /// Returns how many more shared slots can be taken beside `used` shared slots, so that afterwards at most `factor`
+    /// shared slots are used for each free one.
     fn shared_part(&self, used: usize, factor: Option<usize>) -> usize {
         match factor {
             Some(factor) => (factor * self.shared_free).saturating_sub(used).div_ceil(factor + 1),

@@ -1,24 +1,36 @@
-//! Names of enum values in stores, APIs, configuration and metrics.
+//! Names of enum values in stores, APIs, configuration and metrics: strum derives them from the variants.
+//!
+//! [`text_enum`] wraps strum's traits in methods, so that other crates need not import the traits.
 
-/// Gives an enum without fields `ALL`, `as_str` and `parse`.
+/// Gives enums that derive `EnumString`, `IntoStaticStr` and `VariantArray` the methods `ALL`, `as_str` and `parse`.
 macro_rules! text_enum {
-    ($type:ident { $($value:ident => $name:literal,)+ }) => {
-        impl $type {
+    ($($enum:ty),+) => {$(
+        impl $enum {
             /// Every value, in the order of the enum.
-            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$value),+];
+            pub const ALL: [Self; <Self as strum::VariantArray>::VARIANTS.len()] =
+                $crate::text_enum::to_array(<Self as strum::VariantArray>::VARIANTS);
 
             /// Returns the name in stores, APIs and configuration.
             pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$value => $name,)+
-                }
+                self.into()
             }
 
             /// Returns the value with this name.
             pub fn parse(name: &str) -> Option<Self> {
-                Self::ALL.into_iter().find(|value| value.as_str() == name)
+                name.parse().ok()
             }
         }
-    };
+    )+};
 }
 pub(crate) use text_enum;
+
+/// Copies a slice of the length `N` into an array, at compile time.
+pub(crate) const fn to_array<T: Copy, const N: usize>(items: &[T]) -> [T; N] {
+    let mut array = [items[0]; N];
+    let mut index = 1;
+    while index < N {
+        array[index] = items[index];
+        index += 1;
+    }
+    array
+}

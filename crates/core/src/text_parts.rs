@@ -54,15 +54,14 @@ pub struct TextParts {
 /// Counts the parts of a body without splitting it.
 pub fn count_parts(body: &str) -> TextParts {
     let (alphabet, units, has_pairs) = measure_units(body);
-    let each = alphabet.concatenated_part_units_max();
-    let count = if units <= alphabet.single_part_units_max() {
+    let part_count = if units <= alphabet.single_part_units_max() {
         1
     } else if has_pairs {
         part_boundaries(body, alphabet).count() + 1
     } else {
-        units.div_ceil(each)
+        units.div_ceil(alphabet.concatenated_part_units_max())
     };
-    TextParts { alphabet, count: u32::try_from(count).unwrap_or(u32::MAX), units }
+    TextParts { alphabet, count: u32::try_from(part_count).unwrap_or(u32::MAX), units }
 }
 
 /// Splits a body into the parts that [`count_parts`] counts.
@@ -71,64 +70,35 @@ pub fn split_parts(body: &str) -> Vec<String> {
     if units <= alphabet.single_part_units_max() {
         return vec![body.to_owned()];
     }
-    let mut start = 0;
-    let mut parts = Vec::new();
-    for end in part_boundaries(body, alphabet).chain([body.len()]) {
-        parts.push(body[start..end].to_owned());
-        start = end;
-    }
-    parts
+    let mut part_start = 0;
+    let part_ends = part_boundaries(body, alphabet).chain([body.len()]);
+    part_ends.map(|end| body[std::mem::replace(&mut part_start, end)..end].to_owned()).collect()
 }
 
 /// Returns the alphabet, the units, and whether a character has two units, between which the body must not be split.
 fn measure_units(body: &str) -> (Alphabet, usize, bool) {
-    if let Some(units) = measure_ascii_units(body) {
-        return (Alphabet::Gsm7, units, units != body.len());
-    }
-    let mut units = 0;
-    let mut is_gsm = true;
-    for c in body.chars() {
-        let gsm = gsm7::units(c);
-        if gsm == 0 {
-            is_gsm = false;
-            break;
-        }
-        units += gsm;
-    }
-    if is_gsm {
-        return (Alphabet::Gsm7, units, units != body.chars().count());
-    }
-    let (mut chars, mut units) = (0, 0);
-    for c in body.chars() {
-        chars += 1;
-        units += c.len_utf16();
-    }
-    (Alphabet::Ucs2, units, units != chars)
-}
-
-/// Returns the units of an ASCII body, the most common case; none for other bodies.
-fn measure_ascii_units(body: &str) -> Option<usize> {
-    let mut units = 0;
-    for byte in body.bytes() {
-        match gsm7::ASCII_UNITS.get(usize::from(byte)) {
-            Some(0) | None => return None,
-            Some(gsm) => units += usize::from(*gsm),
-        }
-    }
-    Some(units)
+    let gsm_units = body.chars().try_fold(0, |sum, c| match gsm7::units(c) {
+        0 => None,
+        units => Some(sum + units),
+    });
+    let (alphabet, units) = match gsm_units {
+        Some(units) => (Alphabet::Gsm7, units),
+        None => (Alphabet::Ucs2, body.chars().map(char::len_utf16).sum()),
+    };
+    (alphabet, units, units != body.chars().count())
 }
 
 /// Returns the byte positions at which a new part begins.
 fn part_boundaries(body: &str, alphabet: Alphabet) -> impl Iterator<Item = usize> {
-    let mut filled = 0;
+    let mut part_units = 0;
     body.char_indices().filter_map(move |(position, c)| {
-        let units = alphabet.units(c);
-        filled += units;
-        if filled <= alphabet.concatenated_part_units_max() {
-            return None;
-        }
-        filled = units;
-        Some(position)
+        let char_units = alphabet.units(c);
+        part_units += char_units;
+        let is_part_full = part_units > alphabet.concatenated_part_units_max();
+        is_part_full.then(|| {
+            part_units = char_units;
+            position
+        })
     })
 }
 

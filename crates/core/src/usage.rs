@@ -1,6 +1,6 @@
 //! Usage: deliveries counted by day, user and channel.
 //!
-//! Counts the deliveries that exist now; deleted ones are not included.
+//! Counts the deliveries that exist now, without the deleted ones.
 
 use chrono::NaiveDate;
 
@@ -21,11 +21,11 @@ pub struct UsageRow {
     pub waiting: u64,
     /// Deliveries that a provider has accepted.
     pub sent: u64,
-    /// Delivered ones.
+    /// Delivered messages.
     pub delivered: u64,
-    /// Failed ones.
+    /// Failed deliveries.
     pub failed: u64,
-    /// Opened ones.
+    /// Opened messages.
     pub opened: u64,
     /// Text parts.
     pub parts: u64,

@@ -1,7 +1,7 @@
 //! The limit for messages that expect an answer, per user and rolling window.
 //!
-//! A store keeps the times of a user's latest messages in one small row and decides with them about the next one. Exact to
-//! the millisecond: no window of that length, wherever it begins, holds more messages than the limit.
+//! A store keeps the times of a user's latest messages in one small row and decides with them about the next message. Exact
+//! to the millisecond: no window of that length, wherever the window begins, holds more messages than the limit.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// A limit that applies to a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserThrottle {
-    /// SHA-256 of the user and of what is counted together.
+    /// SHA-256 of the user and of the scope whose messages are counted together.
     pub subject: [u8; 32],
     /// Maximum number of messages in a window; at least one.
     pub limit: u32,
@@ -39,15 +39,15 @@ impl RecentMessageTimes {
     pub fn try_record(&mut self, throttle: &UserThrottle, now: DateTime<Utc>) -> Result<(), Duration> {
         let window = throttle.window().num_milliseconds();
         let now = now.timestamp_millis();
-        self.0.retain(|time| *time <= now + window);
-        let time = self.0.last().map_or(now, |newest| now.max(*newest));
-        self.0.retain(|recorded| *recorded > time - window);
+        self.0.retain(|recorded| *recorded <= now + window);
+        let message_time = self.0.last().map_or(now, |newest| now.max(*newest));
+        self.0.retain(|recorded| *recorded > message_time - window);
         let limit = usize::try_from(throttle.limit).unwrap_or(usize::MAX).max(1);
         if let Some(excess) = self.0.len().checked_sub(limit) {
-            let free_at = self.0.get(excess).map_or(time, |recorded| recorded + window);
+            let free_at = self.0.get(excess).map_or(message_time, |recorded| recorded + window);
             return Err(Duration::from_millis(u64::try_from(free_at - now).unwrap_or(1)));
         }
-        self.0.push(time);
+        self.0.push(message_time);
         Ok(())
     }
 
@@ -61,13 +61,9 @@ impl RecentMessageTimes {
         let Some(first) = self.0.first() else {
             return Vec::new();
         };
-        let mut bytes = first.to_le_bytes().to_vec();
-        for pair in self.0.windows(2) {
-            if let [earlier, later] = pair {
-                bytes.extend(u32::try_from(later - earlier).unwrap_or(u32::MAX).to_le_bytes());
-            }
-        }
-        bytes
+        let gaps = self.0.iter().zip(&self.0[1..]).map(|(earlier, later)| later - earlier);
+        let gap_bytes = gaps.flat_map(|gap| u32::try_from(gap).unwrap_or(u32::MAX).to_le_bytes());
+        first.to_le_bytes().into_iter().chain(gap_bytes).collect()
     }
 
     /// Decodes what [`RecentMessageTimes::to_bytes`] wrote; returns none for other bytes.
@@ -76,7 +72,7 @@ impl RecentMessageTimes {
             return Some(Self::default());
         }
         let (first, gaps) = bytes.split_first_chunk::<8>()?;
-        let (gaps, rest) = gaps.as_chunks::<4>();
+        let (gaps, incomplete_gap) = gaps.as_chunks::<4>();
         let mut time = i64::from_le_bytes(*first);
         let mut times = Vec::with_capacity(gaps.len() + 2);
         times.push(time);
@@ -84,7 +80,7 @@ impl RecentMessageTimes {
             time += i64::from(u32::from_le_bytes(*gap));
             times.push(time);
         }
-        rest.is_empty().then_some(Self(times))
+        incomplete_gap.is_empty().then_some(Self(times))
     }
 }
 

@@ -5,10 +5,10 @@
 mod channel_queues;
 mod due_queue;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
@@ -31,29 +31,25 @@ impl MemoryQueue {
         Self { channels: Mutex::new(ChannelQueues::new(window)), notify: Notify::new() }
     }
 
-    fn channels(&self) -> MutexGuard<'_, ChannelQueues> {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns due ids and the time until the next one is due. Wakes another worker if more are due.
     fn pop_due(&self, capacity: &Capacity, now_ms: i64) -> (Vec<DeliveryId>, Option<Duration>) {
-        let mut channels = self.channels();
+        let mut channels = self.channels.lock();
         let ids = channels.pop_due(capacity, now_ms);
         let next_due_ms = channels.next_due(capacity);
         drop(channels);
         if !ids.is_empty() && next_due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
             self.notify.notify_one();
         }
-        let until_next = next_due_ms
-            .map(|due_ms| Duration::from_millis(u64::try_from(due_ms.saturating_sub(now_ms)).unwrap_or(0)));
-        (ids, until_next)
+        let until_next_ms =
+            next_due_ms.map(|due_ms| u64::try_from(due_ms.saturating_sub(now_ms)).unwrap_or(0));
+        (ids, until_next_ms.map(Duration::from_millis))
     }
 }
 
 #[async_trait]
 impl Queue for MemoryQueue {
     fn push(&self, entries: &[QueueEntry]) {
-        let mut channels = self.channels();
+        let mut channels = self.channels.lock();
         let has_changed = entries.iter().fold(false, |any, entry| channels.push(entry) | any);
         drop(channels);
         if has_changed {
@@ -85,7 +81,7 @@ impl Queue for MemoryQueue {
     }
 
     async fn depth(&self) -> Option<u64> {
-        u64::try_from(self.channels().len()).ok()
+        u64::try_from(self.channels.lock().len()).ok()
     }
 }
 

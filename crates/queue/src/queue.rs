@@ -21,8 +21,8 @@ pub trait Queue: Send + Sync {
     async fn flush(&self, wait: Duration) -> bool;
 
     /// Removes and returns ids that are due at `now`, within the capacity of `source`: high priority first, the channels
-    /// in turn, by due time within a channel. If none is due, waits up to `wait` and reads the capacity again each time it
-    /// looks. Returns an empty list if nothing became due or the queue cannot be reached.
+    /// in turn, by due time within a channel. If no id is due, waits up to `wait` and reads the capacity again before each
+    /// look. Returns an empty list if nothing became due or the queue cannot be reached.
     async fn pop(&self, source: &dyn CapacitySource, now: Timestamp, wait: Duration) -> Vec<DeliveryId>;
 
     /// Wakes one caller of [`Queue::pop`] in this process, because its capacity has grown.

@@ -9,11 +9,12 @@ mod discovery;
 mod url;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use redis::Script;
 use tokio::sync::{Notify, watch};
@@ -45,8 +46,14 @@ pub(super) struct RedisQueue {
 
 struct RedisQueueState {
     connection: Arc<RedisConnection>,
-    keys: RedisKeys,
-    scripts: LuaScripts,
+    /// The prefix of every key.
+    key_prefix: String,
+    /// The key of the set of channels that have a queue.
+    channels_key: String,
+    notify_channel: String,
+    push_script: Script,
+    pop_script: Script,
+    depth_script: Script,
     window: usize,
     buffer: Mutex<PushBuffer>,
     pushed: Notify,
@@ -56,49 +63,40 @@ struct RedisQueueState {
     written: watch::Sender<u64>,
 }
 
-struct RedisKeys {
-    /// The prefix of every key.
-    prefix: String,
-    /// The set of channels that have a queue.
-    channels: String,
-    notify_channel: String,
-}
-
-struct LuaScripts {
-    push: Script,
-    pop: Script,
-    depth: Script,
-}
-
-/// Pushed entries that were not sent yet. Each time the buffer is emptied, its content becomes the batch `batch_number`.
+/// Pushed entries that were not sent yet. When the buffer is emptied, its content becomes the batch `batch_number`.
 struct PushBuffer {
     entries: Vec<QueueEntry>,
     batch_number: u64,
     is_overflowing: bool,
 }
 
+impl PushBuffer {
+    /// Empties the buffer and returns its entries with the number of their batch; none if there are no entries.
+    fn take_batch(&mut self) -> Option<(Vec<QueueEntry>, u64)> {
+        let batch =
+            (!self.entries.is_empty()).then(|| (std::mem::take(&mut self.entries), self.batch_number))?;
+        self.batch_number += 1;
+        self.is_overflowing = false;
+        Some(batch)
+    }
+}
+
 impl RedisQueue {
     /// Starts the background tasks and waits for the end of the first connection attempt.
     pub async fn open(url: &str, window: usize) -> Result<Self> {
         let url = RedisUrl::parse(url)?;
-        let prefix = url.prefix.clone();
-        let keys = RedisKeys {
-            channels: format!("{prefix}channels"),
-            notify_channel: format!("{prefix}notify"),
-            prefix,
-        };
+        let key_prefix = url.prefix.clone();
+        let channels_key = format!("{key_prefix}channels");
+        let notify_channel = format!("{key_prefix}notify");
+        let connection = RedisConnection::new(url, channels_key.clone(), notify_channel.clone());
         let shared = Arc::new(RedisQueueState {
-            connection: Arc::new(RedisConnection::new(
-                url,
-                keys.channels.clone(),
-                keys.notify_channel.clone(),
-            )),
-            keys,
-            scripts: LuaScripts {
-                push: Script::new(include_str!("redis/push.lua")),
-                pop: Script::new(include_str!("redis/pop.lua")),
-                depth: Script::new(include_str!("redis/depth.lua")),
-            },
+            connection: Arc::new(connection),
+            key_prefix,
+            channels_key,
+            notify_channel,
+            push_script: Script::new(include_str!("redis/push.lua")),
+            pop_script: Script::new(include_str!("redis/pop.lua")),
+            depth_script: Script::new(include_str!("redis/depth.lua")),
             window: window.max(1),
             buffer: Mutex::new(PushBuffer { entries: Vec::new(), batch_number: 1, is_overflowing: false }),
             pushed: Notify::new(),
@@ -110,7 +108,7 @@ impl RedisQueue {
             tokio::spawn(Arc::clone(&shared).run_writer()),
         ];
         let queue = Self { shared, tasks };
-        let _tried = timeout(COMMAND_TIMEOUT, queue.shared.connection.wait_first_attempt()).await;
+        let _attempted = timeout(COMMAND_TIMEOUT, queue.shared.connection.wait_first_attempt()).await;
         Ok(queue)
     }
 }
@@ -124,14 +122,10 @@ impl Drop for RedisQueue {
 }
 
 impl RedisQueueState {
-    fn buffer(&self) -> MutexGuard<'_, PushBuffer> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Writes pushed entries to Redis until the task is aborted. Sends a batch again until it has arrived.
     async fn run_writer(self: Arc<Self>) {
         loop {
-            let (entries, number) = self.next_batch().await;
+            let (entries, batch_number) = self.next_batch().await;
             for batch in entries.chunks(BATCH_ENTRIES_MAX) {
                 while let Err(error) = self.write_batch(batch).await {
                     match error {
@@ -140,20 +134,14 @@ impl RedisQueueState {
                     }
                 }
             }
-            self.written.send_replace(number);
+            self.written.send_replace(batch_number);
         }
     }
 
     async fn next_batch(&self) -> (Vec<QueueEntry>, u64) {
         loop {
-            {
-                let mut buffer = self.buffer();
-                if !buffer.entries.is_empty() {
-                    let number = buffer.batch_number;
-                    buffer.batch_number += 1;
-                    buffer.is_overflowing = false;
-                    return (std::mem::take(&mut buffer.entries), number);
-                }
+            if let Some(batch) = self.buffer.lock().take_batch() {
+                return batch;
             }
             self.pushed.notified().await;
         }
@@ -168,8 +156,8 @@ impl RedisQueueState {
                 Priority::Normal => normal.push(entry),
             }
         }
-        let mut script = self.scripts.push.key(&self.keys.channels);
-        script.arg(&self.keys.prefix).arg(&self.keys.notify_channel).arg(self.window);
+        let mut script = self.push_script.key(&self.channels_key);
+        script.arg(&self.key_prefix).arg(&self.notify_channel).arg(self.window);
         for (channel, (high, normal)) in by_channel {
             script.arg(channel).arg(high.len()).arg(normal.len());
             for entry in high.into_iter().chain(normal) {
@@ -187,8 +175,8 @@ impl RedisQueueState {
         now_ms: i64,
     ) -> std::result::Result<(Vec<DeliveryId>, Option<Duration>), RequestError> {
         let first_channel = self.next_channel.fetch_add(1, Ordering::Relaxed);
-        let mut script = self.scripts.pop.key(&self.keys.channels);
-        script.arg(&self.keys.prefix).arg(now_ms).arg(capacity.limit).arg(first_channel);
+        let mut script = self.pop_script.key(&self.channels_key);
+        script.arg(&self.key_prefix).arg(now_ms).arg(capacity.limit).arg(first_channel);
         for (channel, limit) in capacity.channel_limits() {
             script.arg(channel.as_str()).arg(*limit);
         }
@@ -196,7 +184,7 @@ impl RedisQueueState {
             |mut connection| async move { script.invoke_async::<(i64, Vec<String>)>(&mut connection).await };
         let (until_next_ms, ids) = self.connection.request(command).await?;
         if !ids.is_empty() && until_next_ms == 0 {
-            self.connection.notify_one();
+            self.connection.notify.notify_one();
         }
         let ids = ids.iter().filter_map(|id| id.parse().ok().map(DeliveryId)).collect();
         Ok((ids, u64::try_from(until_next_ms).ok().map(Duration::from_millis)))
@@ -206,9 +194,9 @@ impl RedisQueueState {
 #[async_trait]
 impl Queue for RedisQueue {
     fn push(&self, entries: &[QueueEntry]) {
-        let mut buffer = self.shared.buffer();
-        let room = self.shared.window.saturating_sub(buffer.entries.len());
-        let kept_count = entries.len().min(room);
+        let mut buffer = self.shared.buffer.lock();
+        let free_entries = self.shared.window.saturating_sub(buffer.entries.len());
+        let kept_count = entries.len().min(free_entries);
         buffer.entries.extend_from_slice(&entries[..kept_count]);
         let is_overflow = kept_count < entries.len();
         let is_new_overflow = is_overflow && !std::mem::replace(&mut buffer.is_overflowing, is_overflow);
@@ -220,17 +208,17 @@ impl Queue for RedisQueue {
     }
 
     async fn flush(&self, wait: Duration) -> bool {
-        let number = {
-            let buffer = self.shared.buffer();
+        let batch_number = {
+            let buffer = self.shared.buffer.lock();
             buffer.batch_number - u64::from(buffer.entries.is_empty())
         };
         let mut written = self.shared.written.subscribe();
-        let arrived = written.wait_for(|written| *written >= number);
-        timeout(wait, arrived).await.is_ok()
+        let last_batch_written = written.wait_for(|written_number| *written_number >= batch_number);
+        timeout(wait, last_batch_written).await.is_ok()
     }
 
     fn notify_one(&self) {
-        self.shared.connection.notify_one();
+        self.shared.connection.notify.notify_one();
     }
 
     async fn pop(&self, source: &dyn CapacitySource, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
@@ -239,10 +227,10 @@ impl Queue for RedisQueue {
         loop {
             let capacity = source.capacity();
             let now_ms = saturating_add(now, start.elapsed()).timestamp_millis();
-            let result = self.shared.pop_due(&capacity, now_ms).await;
+            let popped = self.shared.pop_due(&capacity, now_ms).await;
             let remaining = wait.saturating_sub(start.elapsed());
-            let (ids, until_next) = match result {
-                Ok(result) => result,
+            let (ids, until_next) = match popped {
+                Ok(ids_and_wait) => ids_and_wait,
                 Err(RequestError::Disconnected)
                     if !remaining.is_zero()
                         && timeout(remaining, connection.wait_connected()).await.is_ok() =>
@@ -259,17 +247,17 @@ impl Queue for RedisQueue {
                 return ids;
             }
             let pause = until_next.map_or(remaining, |until| until.min(remaining));
-            let _notified = timeout(pause, connection.wait_notified()).await;
+            let _notified = timeout(pause, connection.notify.notified()).await;
         }
     }
 
     fn errors(&self) -> Counter {
-        self.shared.connection.errors()
+        self.shared.connection.errors.clone()
     }
 
     async fn depth(&self) -> Option<u64> {
-        let mut script = self.shared.scripts.depth.key(&self.shared.keys.channels);
-        script.arg(&self.shared.keys.prefix);
+        let mut script = self.shared.depth_script.key(&self.shared.channels_key);
+        script.arg(&self.shared.key_prefix);
         let command = |mut connection| async move { script.invoke_async::<u64>(&mut connection).await };
         self.shared.connection.request(command).await.ok()
     }

@@ -1,7 +1,8 @@
 //! Character encodings of short messages: the GSM 7-bit alphabet, UCS-2 and Latin-1, selected by `data_coding`.
 //!
 //! The tables of the GSM alphabet are in [`postrider_core::gsm7`]. Splitting into parts is left to
-//! [`submit`](crate::submit).
+//! [`submit`](crate::submit). encoding_rs is not used: it reads Latin-1 as windows-1252, drops half a UTF-16 unit, and
+//! would replace two expressions of the standard library.
 
 use postrider_core::gsm7;
 use serde::Deserialize;
@@ -31,7 +32,7 @@ pub fn encode_ucs2(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_be_bytes).collect()
 }
 
-/// Encodes a text as ISO 8859-1; `None` when it lacks one of the characters.
+/// Encodes a text as ISO 8859-1; `None` when ISO 8859-1 lacks a character of the text.
 pub fn encode_latin1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|character| u8::try_from(character).ok()).collect()
 }
@@ -52,9 +53,6 @@ pub fn decode_text(data_coding: u8, octets: &[u8], default: DefaultAlphabet) -> 
 
 /// Decodes UTF-16, big endian. A missing last octet counts as zero.
 fn decode_ucs2(octets: &[u8]) -> String {
-    let units: Vec<u16> = octets
-        .chunks(2)
-        .map(|pair| u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]))
-        .collect();
-    String::from_utf16_lossy(&units)
+    let unit = |pair: &[u8]| u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]);
+    String::from_utf16_lossy(&octets.chunks(2).map(unit).collect::<Vec<_>>())
 }

@@ -78,20 +78,15 @@ const COMMAND_STATUSES: [(u32, &str, &str); 48] = [
     (0x100, "reserved", "a reserved status"),
 ];
 
-/// Returns the number and the name of a status, such as `0x0000000B RINVDSTADR`; only the number when it has no name.
+/// Returns the number and the name of a status, such as `0x0000000B RINVDSTADR`; a status without a name is only a number.
 pub fn format_status(status: u32) -> String {
-    match find_status(status) {
-        Some((_, name, _)) => format!("0x{status:08X} {name}"),
-        None => format!("0x{status:08X}"),
-    }
+    let name = find_status(status).map_or_else(String::new, |(_, name, _)| format!(" {name}"));
+    format!("0x{status:08X}{name}")
 }
 
 /// Returns the meaning of a status, or its number when the specification does not define it.
 pub fn describe_status(status: u32) -> String {
-    match find_status(status) {
-        Some((_, _, meaning)) => (*meaning).to_owned(),
-        None => format!("0x{status:08X}"),
-    }
+    find_status(status).map_or_else(|| format_status(status), |(_, _, meaning)| (*meaning).to_owned())
 }
 
 fn find_status(status: u32) -> Option<&'static (u32, &'static str, &'static str)> {

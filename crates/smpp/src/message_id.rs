@@ -27,20 +27,12 @@ pub enum MessageIdFormat {
 impl MessageIdFormat {
     /// Normalises an id from `submit_sm_resp`; `None` when it is not a valid id.
     pub fn normalize_submitted(self, text: &[u8]) -> Option<String> {
-        let text = normalize(text)?;
-        Some(match self {
-            Self::HexThenDecimal => hex_to_decimal(&text).unwrap_or(text),
-            Self::Same | Self::DecimalThenHex => text,
-        })
+        normalize(text).map(|id| if self == Self::HexThenDecimal { hex_to_decimal(id) } else { id })
     }
 
     /// Normalises an id from a receipt; `None` when it is not a valid id.
     pub fn normalize_receipted(self, text: &[u8]) -> Option<String> {
-        let text = normalize(text)?;
-        Some(match self {
-            Self::DecimalThenHex => hex_to_decimal(&text).unwrap_or(text),
-            Self::Same | Self::HexThenDecimal => text,
-        })
+        normalize(text).map(|id| if self == Self::DecimalThenHex { hex_to_decimal(id) } else { id })
     }
 }
 
@@ -52,7 +44,8 @@ fn normalize(text: &[u8]) -> Option<String> {
     is_valid.then(|| if stripped.is_empty() { "0" } else { stripped }.to_ascii_lowercase())
 }
 
-fn hex_to_decimal(text: &str) -> Option<String> {
-    let digits = text.strip_prefix('x').unwrap_or(text);
-    u128::from_str_radix(digits, 16).ok().map(|number| number.to_string())
+/// Returns a hexadecimal id in decimal. An id that is not hexadecimal stays unchanged.
+fn hex_to_decimal(id: String) -> String {
+    let digits = id.strip_prefix('x').unwrap_or(&id);
+    u128::from_str_radix(digits, 16).map_or(id, |number| number.to_string())
 }

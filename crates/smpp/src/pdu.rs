@@ -3,6 +3,7 @@
 //! `submit_sm` bodies are encoded with rusmpp. Received PDUs are parsed here, because rusmpp rejects a whole PDU for one
 //! invalid octet and SMSCs send many of those. Parsing never panics, never fails and never reads past the end of the PDU.
 
+use data_encoding::HEXLOWER;
 use rusmpp_core::CommandId;
 
 use crate::udh;
@@ -220,13 +221,8 @@ impl BindRequest<'_> {
     ///
     /// rusmpp is not used here, because it limits passwords to 8 characters and SMSCs do not.
     pub fn encode_body(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        for text in [self.system_id, self.password, self.system_type] {
-            body.extend(text.as_bytes());
-            body.push(0);
-        }
-        body.extend([0x34, 0, 0, 0]);
-        body
+        let texts = [self.system_id, self.password, self.system_type].map(|text| format!("{text}\0"));
+        [texts.concat().as_bytes(), &[0x34, 0, 0, 0]].concat()
     }
 }
 
@@ -242,12 +238,10 @@ pub fn command_name(command: u32) -> String {
 
 /// Formats a PDU for a transcript: its name and header, and its body in hexadecimal and as text.
 pub fn describe_pdu(command: u32, status: u32, sequence: u32, body: &[u8]) -> String {
-    let octets: String = body.iter().map(|octet| format!("{octet:02x}")).collect();
-    let printable = |octet: &u8| {
-        if (b' '..0x7F).contains(octet) { char::from(*octet) } else { '.' }
-    };
+    let hex = HEXLOWER.encode(body);
+    let printable = |octet: &u8| if (b' '..0x7F).contains(octet) { char::from(*octet) } else { '.' };
     let text: String = body.iter().map(printable).collect();
-    format!("{} status 0x{status:08X} sequence {sequence} {octets} {text}", command_name(command))
+    format!("{} status 0x{status:08X} sequence {sequence} {hex} {text}", command_name(command))
         .trim_end()
         .to_owned()
 }

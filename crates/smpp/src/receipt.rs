@@ -14,6 +14,12 @@ mod tests;
 const RECEIPT_KEYS: [&str; 8] =
     ["submit date:", "done date:", "id:", "sub:", "dlvrd:", "stat:", "err:", "text:"];
 
+/// Names of the `message_state` values 0 to 9, as receipt texts write them.
+const MESSAGE_STATES: [&str; 10] = [
+    "SCHEDLD", "ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD",
+    "SKIPPED",
+];
+
 /// Bits of `esm_class` that hold the message type.
 const ESM_CLASS_TYPE_MASK: u8 = 0x3C;
 
@@ -61,8 +67,8 @@ struct ReceiptFields<'a> {
 /// Returns whether a message is a receipt or a text, and the parsed receipt.
 pub fn classify(message: &ShortMessage, format: MessageIdFormat) -> ShortMessageKind {
     let message_type = message.esm_class & ESM_CLASS_TYPE_MASK;
-    let text = String::from_utf8_lossy(message.short_message);
-    let fields = parse_fields(&text);
+    let receipt_text = String::from_utf8_lossy(message.short_message);
+    let fields = parse_fields(&receipt_text);
     let has_receipt_fields = fields.id.is_some() && fields.stat.is_some();
     if message_type == ESM_CLASS_DEFAULT && message.receipted_message_id.is_none() && !has_receipt_fields {
         return ShortMessageKind::Text;
@@ -70,17 +76,16 @@ pub fn classify(message: &ShortMessage, format: MessageIdFormat) -> ShortMessage
     if ![ESM_CLASS_DEFAULT, ESM_CLASS_RECEIPT, ESM_CLASS_INTERMEDIATE].contains(&message_type) {
         return ShortMessageKind::Other;
     }
-    let id = message.receipted_message_id.filter(|id| !id.is_empty());
-    let id = id.or(fields.id.map(str::as_bytes));
-    let Some(message_id) = id.and_then(|id| format.normalize_receipted(id)) else {
+    let parameter_id = message.receipted_message_id.filter(|id| !id.is_empty());
+    let receipted_id = parameter_id.or(fields.id.map(str::as_bytes));
+    let Some(message_id) = receipted_id.and_then(|id| format.normalize_receipted(id)) else {
         return ShortMessageKind::Other;
     };
+    let text_error = || fields.err.unwrap_or_default().to_owned();
     ShortMessageKind::Receipt(DeliveryReceipt {
         message_id,
         state: message_state(message, &fields),
-        error: message
-            .network_error_code
-            .map_or_else(|| fields.err.unwrap_or_default().to_owned(), format_network_error),
+        error: message.network_error_code.map_or_else(text_error, format_network_error),
         is_intermediate: message_type == ESM_CLASS_INTERMEDIATE,
     })
 }
@@ -98,28 +103,16 @@ pub fn normalize_error(error: &str) -> String {
 /// Returns the state of the optional parameter, else that of the text. The text wins over a parameter `UNKNOWN`.
 fn message_state(message: &ShortMessage, fields: &ReceiptFields) -> String {
     let text_state = fields.stat.unwrap_or_default().to_ascii_uppercase();
-    let parameter = message.message_state.and_then(state_name);
-    match parameter.filter(|state| *state != "UNKNOWN" || text_state.is_empty()) {
+    let parameter_state = message.message_state.and_then(state_name);
+    match parameter_state.filter(|state| *state != "UNKNOWN" || text_state.is_empty()) {
         Some(state) => state.to_owned(),
         None => text_state,
     }
 }
 
 /// Returns the name of a `message_state` value.
-fn state_name(number: u8) -> Option<&'static str> {
-    Some(match number {
-        0 => "SCHEDLD",
-        1 => "ENROUTE",
-        2 => "DELIVRD",
-        3 => "EXPIRED",
-        4 => "DELETED",
-        5 => "UNDELIV",
-        6 => "ACCEPTD",
-        7 => "UNKNOWN",
-        8 => "REJECTD",
-        9 => "SKIPPED",
-        _ => return None,
-    })
+fn state_name(message_state: u8) -> Option<&'static str> {
+    MESSAGE_STATES.get(usize::from(message_state)).copied()
 }
 
 /// Formats a `network_error_code`: one octet for the network and a number, or three digits as some SMSCs write it.
@@ -133,14 +126,14 @@ fn format_network_error(octets: [u8; 3]) -> String {
 /// Parses the fields of a receipt text. `text:` ends the search, because anything may follow it.
 fn parse_fields(text: &str) -> ReceiptFields<'_> {
     let keys = find_keys(text);
-    let value = |key_name: &str| {
-        let index = keys.iter().position(|(_, key)| *key == key_name)?;
-        let (start, key) = keys[index];
-        let end = keys.get(index + 1).map_or(text.len(), |(next, _)| *next);
+    let find_value = |wanted_key: &str| {
+        let index = keys.iter().position(|(_, key)| *key == wanted_key)?;
+        let (key_start, key) = keys[index];
+        let value_end = keys.get(index + 1).map_or(text.len(), |(next_key_start, _)| *next_key_start);
         // A value has no blanks: a second word belongs to an unknown key.
-        text.get(start + key.len()..end)?.split_whitespace().next()
+        text.get(key_start + key.len()..value_end)?.split_whitespace().next()
     };
-    ReceiptFields { id: value("id:"), stat: value("stat:"), err: value("err:") }
+    ReceiptFields { id: find_value("id:"), stat: find_value("stat:"), err: find_value("err:") }
 }
 
 /// Returns the byte offset of each key in the order of the text.

@@ -43,7 +43,6 @@ impl SourceAddress {
     /// Parses an address; `ton` and `npi` replace the values that follow from its form.
     ///
     /// # Errors
-    ///
     /// Fails when the address is empty, too long or not printable ASCII.
     pub fn parse(text: &str, ton: Option<u8>, npi: Option<u8>) -> Result<Self, InvalidSourceAddress> {
         let text = text.trim();

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{Datelike, Timelike};
 use rusmpp_core::encode::{Encode, Length};
 use rusmpp_core::pdus::borrowed::SubmitSm;
 use rusmpp_core::types::borrowed::{COctetString, EmptyOrFullCOctetString, OctetString};
@@ -27,7 +26,7 @@ use postrider_core::text_parts::split_parts;
 mod tests;
 
 /// Maximum number of parts, because the concatenation header counts them in one octet.
-const PARTS_MAX: usize = 255;
+const PARTS_MAX: u8 = u8::MAX;
 
 /// Maximum digits of a destination; `destination_addr` has 21 octets with the terminating zero.
 const DESTINATION_DIGITS_MAX: usize = 20;
@@ -139,7 +138,6 @@ impl SubmitEncoder {
     /// Returns the body of each part, in order. Parts of one message carry the same `reference`.
     ///
     /// # Errors
-    ///
     /// Fails when the message can never be sent as it is.
     pub fn encode(
         &self,
@@ -155,25 +153,23 @@ impl SubmitEncoder {
         if !is_number {
             return Err(EncodeError::InvalidDestination);
         }
-        let text = self.encode_text(body);
-        let total = text.parts.len();
-        if total > PARTS_MAX {
-            return Err(EncodeError::TooManyParts(total));
-        }
+        let EncodedText { data_coding, parts } = self.encode_text(body);
+        let Ok(part_count) = u8::try_from(parts.len()) else {
+            return Err(EncodeError::TooManyParts(parts.len()));
+        };
         let fields = MessageFields {
             destination_addr: c_octet_string(digits),
             validity_period: self.validity_period(expires_at, now),
-            data_coding: text.data_coding,
+            data_coding,
         };
-        let encode_part = |(index, octets): (usize, &Vec<u8>)| {
-            if total == 1 {
+        let encode_part = |(part_number, octets): (u8, &Vec<u8>)| {
+            if part_count == 1 {
                 return self.encode_submit_sm(&fields, 0, octets);
             }
-            let octet = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
-            let header = udh::concatenation_header(reference, octet(total), octet(index + 1));
+            let header = udh::concatenation_header(reference, part_count, part_number);
             self.encode_submit_sm(&fields, ESM_CLASS_UDHI, &[&header[..], octets].concat())
         };
-        let bodies: Option<Vec<_>> = text.parts.iter().enumerate().map(encode_part).collect();
+        let bodies: Option<Vec<_>> = (1..=part_count).zip(&parts).map(encode_part).collect();
         bodies.ok_or(EncodeError::InvalidField)
     }
 
@@ -231,9 +227,7 @@ impl SubmitEncoder {
 }
 
 fn c_octet_string(text: &str) -> Vec<u8> {
-    let mut octets = text.as_bytes().to_vec();
-    octets.push(0);
-    octets
+    [text.as_bytes(), &[0]].concat()
 }
 
 /// Splits an 8-bit text into parts.
@@ -244,7 +238,7 @@ fn split_octets(octets: Vec<u8>) -> Vec<Vec<u8>> {
     octets.chunks(CONCATENATED_PART_BYTES_MAX).map(<[u8]>::to_vec).collect()
 }
 
-/// Encodes the pieces in UCS-2. Splits the body again where the pieces were counted in septets and are too long now.
+/// Encodes the pieces in UCS-2. Splits the body again if the pieces were counted in septets and are too long as UCS-2.
 fn split_ucs2(body: &str, pieces: &[String]) -> Vec<Vec<u8>> {
     let parts: Vec<Vec<u8>> = pieces.iter().map(|piece| alphabet::encode_ucs2(piece)).collect();
     let bytes_max = if parts.len() == 1 { PART_BYTES_MAX } else { CONCATENATED_PART_BYTES_MAX };
@@ -254,8 +248,8 @@ fn split_ucs2(body: &str, pieces: &[String]) -> Vec<Vec<u8>> {
     let mut parts = vec![Vec::new()];
     for character in body.chars() {
         let octets = alphabet::encode_ucs2(character.encode_utf8(&mut [0; 4]));
-        let last = parts.last_mut().filter(|part| part.len() + octets.len() <= CONCATENATED_PART_BYTES_MAX);
-        match last {
+        let has_room = |part: &&mut Vec<u8>| part.len() + octets.len() <= CONCATENATED_PART_BYTES_MAX;
+        match parts.last_mut().filter(has_room) {
             Some(part) => part.extend(octets),
             None => parts.push(octets),
         }
@@ -266,19 +260,11 @@ fn split_ucs2(body: &str, pieces: &[String]) -> Vec<Vec<u8>> {
 /// Formats a relative time as `YYMMDDhhmmss000R`, at least one second and at most 31 days.
 fn relative_time(remaining: Duration) -> String {
     let seconds = remaining.as_secs().clamp(1, VALIDITY_DAYS_MAX * 86_400);
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    format!("0000{days:02}{:02}{:02}{:02}000R", rest / 3_600, rest / 60 % 60, rest % 60)
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    format!("0000{days:02}{hours:02}{minutes:02}{:02}000R", seconds % 60)
 }
 
 /// Formats an absolute time in UTC as `YYMMDDhhmmss000+`.
 fn absolute_time(at: Timestamp) -> String {
-    format!(
-        "{:02}{:02}{:02}{:02}{:02}{:02}000+",
-        at.year().rem_euclid(100),
-        at.month(),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second()
-    )
+    at.format("%y%m%d%H%M%S000+").to_string()
 }

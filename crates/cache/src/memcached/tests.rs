@@ -53,14 +53,14 @@ async fn a_suspended_server_is_not_called_until_the_retry_interval_is_over() {
     wait_until_working(&cache).await;
     server.suspend();
     assert_eq!(cache.get("again").await, None);
-    assert!(cache.server().retry_at.is_some(), "a retry is scheduled");
-    cache.server().retry_at = Some(Instant::now() + TEST_TIMEOUT);
+    assert!(cache.server.lock().retry_at.is_some(), "a retry is scheduled");
+    cache.server.lock().retry_at = Some(Instant::now() + TEST_TIMEOUT);
     let start = Instant::now();
     for _ in 0..100 {
         assert_eq!(cache.get("again").await, None);
     }
     assert!(start.elapsed() < CALL_TIMEOUT * 10, "no call before the retry");
-    cache.server().retry_at = Some(Instant::now());
+    cache.server.lock().retry_at = Some(Instant::now());
     server.resume();
     wait_until_working(&cache).await;
 }
@@ -70,7 +70,7 @@ async fn only_one_call_retries() {
     let (mut server, cache) = start_server();
     server.kill();
     assert!(!cache.ping().await);
-    cache.server().retry_at = Some(Instant::now());
+    cache.server.lock().retry_at = Some(Instant::now());
     assert!(cache.pool_if_due().is_some(), "the first call tries the server");
     assert!(cache.pool_if_due().is_none(), "the other calls miss");
 }

@@ -21,7 +21,7 @@ async fn the_cache_never_exceeds_its_limit() {
     for step in 0..1_000_usize {
         let key = (step * 7 % 61).to_string();
         cache.set(&key, &vec![1; step % 900], TEST_TIMEOUT).await;
-        let entries = cache.entries();
+        let entries = cache.entries.lock();
         assert!(entries.bytes <= 10_000);
         assert_eq!(entries.values.len(), entries.by_expiry.len());
         let counted: usize = entries.values.iter().map(|(key, (_, value))| entry_bytes(key, value)).sum();

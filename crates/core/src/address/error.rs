@@ -1,30 +1,21 @@
 //! Reasons why a text is not a valid recipient address (phone number, email address, …).
 
-use std::fmt;
-
 /// The reason why a text is not a valid recipient address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum AddressError {
     /// The text is empty.
+    #[strum(to_string = "missing address")]
     Empty,
     /// The text is longer than any address of this kind.
+    #[strum(to_string = "the address is too long")]
     TooLong,
     /// A character cannot occur in an address of this kind.
+    #[strum(to_string = "the address has an invalid character")]
     InvalidCharacter,
     /// The form or the length is wrong.
+    #[strum(to_string = "invalid address format for this channel")]
     InvalidFormat,
     /// The length is right, but the numbering plan has not assigned the number.
+    #[strum(to_string = "phone number is not assigned")]
     UnassignedNumber,
-}
-
-impl fmt::Display for AddressError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Empty => "missing address",
-            Self::TooLong => "the address is too long",
-            Self::InvalidCharacter => "the address has an invalid character",
-            Self::InvalidFormat => "invalid address format for this channel",
-            Self::UnassignedNumber => "phone number is not assigned",
-        })
-    }
 }

@@ -1,9 +1,14 @@
-//! Kinds of addresses.
+//! Kinds of recipient addresses: phone number, e-mail address, URL and others.
+
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::text_enum::text_enum;
 
 /// The kind of a recipient's address, or the kind that a provider accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, Hash, PartialOrd, Ord, EnumString, IntoStaticStr, VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum AddressKind {
     /// A phone number in E.164.
     #[default]
@@ -20,14 +25,7 @@ pub enum AddressKind {
     Any,
 }
 
-text_enum!(AddressKind {
-    Phone => "phone",
-    Email => "email",
-    Push => "push",
-    Messenger => "messenger",
-    Url => "url",
-    Any => "any",
-});
+text_enum!(AddressKind);
 
 impl AddressKind {
     /// Returns whether a provider that accepts `provider_kind` can use an address of this kind.

@@ -2,8 +2,8 @@
 
 /// Returns the address with its middle hidden: `+98912***2222`, `a***@example.org`.
 ///
-/// Of an address that is too short to hide anything, or that may contain a secret (a push token, a URL), at most the
-/// beginning remains.
+/// An address that is too short to hide a part of it, or that may contain a secret (a push token, a URL), keeps at most its
+/// beginning.
 pub fn mask_address(address: &str) -> String {
     if let Some((local, domain)) = address.split_once('@')
         && !address.contains('/')

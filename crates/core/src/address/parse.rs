@@ -1,6 +1,7 @@
 //! Parsing of addresses into the form in which they are stored.
 //!
-//! Checks the form only. Errors never contain the address.
+//! Checks the form only. Errors never contain the address. email_address is not used, because it accepts domains such as
+//! `a!b` and rejects existing mailboxes with two dots in a row; url is not used, because it would rewrite the path.
 
 use super::error::AddressError;
 use super::kind::AddressKind;
@@ -25,8 +26,8 @@ pub fn parse_address(kind: AddressKind, text: &str, rules: &PhoneRules) -> Resul
     }
 }
 
-/// Parses an address on a channel with several kinds: tries `kinds` with a strict form first, then those that
-/// accept any text. Returns the first kind that fits and the normal form.
+/// Parses an address on a channel with several kinds. Tries the kinds with a strict form first and the kinds that accept
+/// any text last. Returns the first kind that fits and the normal form.
 ///
 /// # Errors
 /// The text is not an address of any of `kinds`.
@@ -46,14 +47,14 @@ pub fn parse_address_of_kinds(
         AddressKind::Messenger,
         AddressKind::Any,
     ];
-    let mut error = AddressError::InvalidFormat;
+    let mut last_error = AddressError::InvalidFormat;
     for kind in strict_first.into_iter().filter(|kind| kinds.contains(kind)) {
         match parse_address(kind, text, rules) {
             Ok(address) => return Ok((kind, address)),
-            Err(reason) => error = reason,
+            Err(error) => last_error = error,
         }
     }
-    Err(error)
+    Err(last_error)
 }
 
 /// Guesses the kind of an address in normal form.
@@ -84,13 +85,13 @@ fn parse_email(text: &str) -> Result<String, AddressError> {
         return Err(AddressError::InvalidCharacter);
     }
     let (local, domain) = text.split_once('@').ok_or(AddressError::InvalidFormat)?;
-    let is_label = |label: &str| {
+    let is_domain_label = |label: &str| {
         label.chars().all(|c| c.is_alphanumeric() || c == '-')
             && (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    if local.is_empty() || local.len() > EMAIL_LOCAL_BYTES_MAX || !domain.split('.').all(is_label) {
+    if local.is_empty() || local.len() > EMAIL_LOCAL_BYTES_MAX || !domain.split('.').all(is_domain_label) {
         return Err(AddressError::InvalidFormat);
     }
     Ok(format!("{local}@{}", domain.to_lowercase()))
@@ -102,13 +103,11 @@ fn parse_url(text: &str) -> Result<String, AddressError> {
     if text.contains(char::is_whitespace) {
         return Err(AddressError::InvalidCharacter);
     }
-    let (scheme, rest) = text.split_once("://").ok_or(AddressError::InvalidFormat)?;
+    let (scheme, after_scheme) = text.split_once("://").ok_or(AddressError::InvalidFormat)?;
     let scheme = scheme.to_ascii_lowercase();
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let (userinfo, host) = match authority.rsplit_once('@') {
-        Some((userinfo, host)) => (format!("{userinfo}@"), host),
-        None => (String::new(), authority),
-    };
+    let authority_end = after_scheme.find(['/', '?', '#']).unwrap_or(after_scheme.len());
+    let (authority, path) = after_scheme.split_at(authority_end);
+    let (userinfo, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
     if !matches!(scheme.as_str(), "http" | "https") || host.is_empty() || host.starts_with(':') {
         return Err(AddressError::InvalidFormat);
     }

@@ -19,10 +19,10 @@ fn a_channel_has_its_own_limit_within_the_total() {
 }
 
 #[test]
-fn items_are_split_by_the_limits() {
-    let all = || ["sms", "fax", "sms", "fax", "email"].map(name).to_vec();
+fn deliveries_are_split_by_the_limits() {
+    let channels = || ["sms", "fax", "sms", "fax", "email"].map(name).to_vec();
     let split = |capacity: Capacity| {
-        let (taken, rest) = capacity.split(all(), |name| name);
+        let (taken, rest) = capacity.split(channels(), |channel| channel);
         (taken.len(), rest.len())
     };
     assert_eq!(split(Capacity::total(9).with_channel(name("sms"), 1)), (4, 1));

@@ -43,7 +43,7 @@ fn after_the_open_period_exactly_one_probe_is_allowed() {
     }
     breaker.record_success();
     assert_eq!(breaker.admit(at(32)), Admission::Allowed);
-    assert_eq!(breaker.state(), &CircuitState::Closed);
+    assert_eq!(*breaker.state(), CircuitState::Closed);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_misconfigured_circuit_ignores_the_shared_state() {
 }
 
 #[test]
-fn a_misconfigured_circuit_stays_so() {
+fn a_misconfigured_circuit_stays_misconfigured() {
     let mut breaker = new_breaker();
     breaker.record_misconfigured("bad password");
     breaker.record_success();

@@ -1,15 +1,15 @@
 use super::*;
 
 /// Records a reading that took `duration`.
-fn read_clock(clock: &Clock, shown: Timestamp, duration: Duration) {
+fn read_clock(clock: &Clock, shown_time: Timestamp, duration: Duration) {
     if let Clock::Synced(synced) = clock {
         let requested = synced.elapsed();
-        synced.record_reading(shown, requested, requested + duration);
+        synced.record_reading(shown_time, requested, requested + duration);
     }
 }
 
-fn difference_ms(one: Timestamp, other: Timestamp) -> i64 {
-    (one - other).num_milliseconds().abs()
+fn difference_ms(first: Timestamp, second: Timestamp) -> i64 {
+    (first - second).num_milliseconds().abs()
 }
 
 #[test]

@@ -1,9 +1,12 @@
-//! Reasons for which a delivery fails, and the states without their facts.
+//! Reasons for which a delivery fails.
+
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::text_enum::text_enum;
 
 /// The reason for which a delivery failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Failure {
     /// A provider rejected the message.
     Rejected,
@@ -23,16 +26,7 @@ pub enum Failure {
     Unknown,
 }
 
-text_enum!(Failure {
-    Rejected => "rejected",
-    InvalidRecipient => "invalid_recipient",
-    Suppressed => "suppressed",
-    Exhausted => "exhausted",
-    Expired => "expired",
-    Bounced => "bounced",
-    Cancelled => "cancelled",
-    Unknown => "unknown",
-});
+text_enum!(Failure);
 
 impl Failure {
     /// Returns the failure in words for people.
@@ -51,23 +45,3 @@ impl Failure {
         }
     }
 }
-
-/// A [`DeliveryState`](super::DeliveryState) without its facts, for counters and searches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DeliveryStateKind {
-    /// See [`DeliveryState::Waiting`](super::DeliveryState::Waiting).
-    Waiting,
-    /// See [`DeliveryState::Sent`](super::DeliveryState::Sent).
-    Sent,
-    /// See [`DeliveryState::Delivered`](super::DeliveryState::Delivered).
-    Delivered,
-    /// See [`DeliveryState::Failed`](super::DeliveryState::Failed).
-    Failed,
-}
-
-text_enum!(DeliveryStateKind {
-    Waiting => "waiting",
-    Sent => "sent",
-    Delivered => "delivered",
-    Failed => "failed",
-});

@@ -212,6 +212,18 @@ fn the_next_step_is_described() {
 
 #[test]
 fn names_parse_to_their_values() {
+    assert_eq!(
+        Failure::ALL.map(Failure::as_str).join(" "),
+        "rejected invalid_recipient suppressed exhausted expired bounced cancelled unknown"
+    );
+    assert_eq!(
+        DeliveryStateKind::ALL.map(DeliveryStateKind::as_str),
+        ["waiting", "sent", "delivered", "failed"]
+    );
+    assert_eq!(
+        Outcome::NAMES.join(" "),
+        "accepted deferred unavailable throttled rejected invalid_recipient misconfigured unknown"
+    );
     for failure in Failure::ALL {
         assert_eq!(Failure::parse(failure.as_str()), Some(failure));
     }

@@ -2,11 +2,10 @@
 //!
 //! Opens nothing, so that an invalid configuration prevents the start before anything is changed.
 
-use postrider_core::address::{PhoneRules, PhoneStrictness};
+use postrider_core::address::{PhoneRegion, PhoneRules, PhoneStrictness};
 use postrider_core::{error::Result, retry::RetryPolicy};
 use std::{net::SocketAddr, path::Path};
 
-use phonenumber::country;
 
 use super::channels::{read_channels, read_used_channels};
 use super::check::{check_relations, collect_warnings};
@@ -114,7 +113,7 @@ impl Config {
 fn read_phone_rules(top: &TableReader<'_>) -> Result<PhoneRules> {
     let region = match top.get::<String>("region")? {
         None => PhoneRules::default().region,
-        Some(country_code) => country_code.parse::<country::Id>().map_err(|_| {
+        Some(country_code) => PhoneRegion::parse(&country_code).ok_or_else(|| {
             top.error_at("region", "must be a country's two capital letters, such as \"IR\" or \"DE\"")
         })?,
     };

@@ -1,6 +1,6 @@
 //! Tests of loading: accepted forms and error messages.
 
-use postrider_core::address::{AddressKind, PhoneStrictness};
+use postrider_core::address::{AddressKind, PhoneRegion, PhoneStrictness};
 use postrider_core::{
     channel::Addressing, priority::Priority, retry::UnknownPolicy, routing::RoutingStrategy,
 };
@@ -158,7 +158,7 @@ fn a_channel_is_read_with_all_its_settings() {
          [channels.email]\nproviders = [\"blue\"]\n[channels.push]\nproviders = [\"blue\"]\n"
     ))
     .unwrap();
-    assert_eq!(config.phone.region, phonenumber::country::DE);
+    assert_eq!(Some(config.phone.region), PhoneRegion::parse("DE"));
     assert_eq!(config.phone.strictness, PhoneStrictness::Valid);
     let names = |index: usize| config.channels[index].name.as_str().to_owned();
     assert_eq!([names(0), names(1), names(2)], ["codes", "email", "push"]);

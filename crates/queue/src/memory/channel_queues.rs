@@ -1,8 +1,8 @@
 //! Ids in the order in which they are taken: a queue for each channel with two priorities, all together limited to a
 //! window.
 //!
-//! Has no lock, no clock and no waits; the memory queue puts one short lock around it. An id is in it at most once.
-//! Entries beyond the window are dropped, from the longest channel queue first: the store holds them anyway.
+//! Has no lock, no clock and no waits; the memory queue puts one short lock around it. Each id is queued at most once.
+//! Entries beyond the window are dropped from the longest channel queue: the store holds the deliveries anyway.
 
 use super::due_queue::DueQueue;
 use postrider_core::capacity::Capacity;
@@ -39,7 +39,7 @@ impl ChannelQueues {
         self.entries
     }
 
-    /// Adds an entry. Returns whether it changed anything: a new id, or an earlier due time for a known one. If the window
+    /// Adds an entry. Returns whether the queues changed: a new id, or an earlier due time for a queued id. If the window
     /// is full, the last entry of the longest queue is dropped.
     pub fn push(&mut self, entry: &QueueEntry) -> bool {
         let (due, id) = (entry.due_at.timestamp_millis(), entry.id.0);
@@ -49,10 +49,10 @@ impl ChannelQueues {
             self.log_overflow();
             return false;
         }
-        let queue = &mut self.queues[index];
-        let before = queue.len();
-        let has_changed = queue.push(entry.priority, due, id);
-        self.entries = self.entries + queue.len() - before;
+        let channel_queue = &mut self.queues[index];
+        let len_before = channel_queue.len();
+        let has_changed = channel_queue.push(entry.priority, due, id);
+        self.entries = self.entries + channel_queue.len() - len_before;
         while self.entries > self.window {
             self.log_overflow();
             let longest = self.longest_queue();
@@ -84,10 +84,8 @@ impl ChannelQueues {
         self.queues
             .iter()
             .filter(|queue| capacity.for_channel(queue.channel.as_str()) > 0)
-            .filter_map(|queue| match (queue.high.first(), queue.normal.first()) {
-                (Some(high), Some(normal)) => Some(high.min(normal)),
-                (high, normal) => high.or(normal),
-            })
+            .flat_map(|queue| [queue.high.first(), queue.normal.first()])
+            .flatten()
             .min()
     }
 
@@ -99,21 +97,17 @@ impl ChannelQueues {
         now_ms: i64,
         ids: &mut Vec<DeliveryId>,
     ) {
-        let mut idle = 0;
-        while ids.len() < total_limit && idle < self.queues.len() {
+        let mut idle_queues = 0;
+        while ids.len() < total_limit && idle_queues < self.queues.len() {
             let index = self.next_queue % self.queues.len();
             self.next_queue = index + 1;
-            let due = if limits[index] > 0 {
-                self.queues[index].priority_queue(priority).pop_due(now_ms)
-            } else {
-                None
-            };
-            if let Some(id) = due {
+            idle_queues += 1;
+            if limits[index] > 0
+                && let Some(id) = self.queues[index].priority_queue(priority).pop_due(now_ms)
+            {
                 limits[index] -= 1;
                 ids.push(DeliveryId(id));
-                idle = 0;
-            } else {
-                idle += 1;
+                idle_queues = 0;
             }
         }
     }
@@ -132,8 +126,7 @@ impl ChannelQueues {
     }
 
     fn longest_queue(&self) -> usize {
-        let longest = (0..self.queues.len()).max_by_key(|index| self.queues[*index].len());
-        longest.unwrap_or(0)
+        (0..self.queues.len()).max_by_key(|index| self.queues[*index].len()).unwrap_or(0)
     }
 
     fn log_overflow(&mut self) {
@@ -170,13 +163,13 @@ impl ChannelQueue {
         }
     }
 
-    /// Returns whether an entry of the queue would be taken after this one.
+    /// Returns whether an entry of the queue would be taken after an entry with these values.
     fn has_later_entry(&self, priority: Priority, due: i64, id: i64) -> bool {
-        let is_before = |last: (i64, i64)| (due, id) < last;
+        let is_later = |queued_entry: (i64, i64)| queued_entry > (due, id);
         match (priority, self.normal.last()) {
             (Priority::High, Some(_)) => true,
-            (Priority::High, None) => self.high.last().is_some_and(is_before),
-            (Priority::Normal, last) => last.is_some_and(is_before),
+            (Priority::High, None) => self.high.last().is_some_and(is_later),
+            (Priority::Normal, last_normal) => last_normal.is_some_and(is_later),
         }
     }
 

@@ -54,21 +54,13 @@ impl DueQueue {
 
     /// Removes and returns the first id if it is due at `now`.
     pub fn pop_due(&mut self, now: i64) -> Option<i64> {
-        if self.first()? > now {
-            return None;
-        }
-        let (_, id) = self.by_due.pop_first()?;
-        self.due_by_id.remove(&id);
-        Some(id)
+        let (due, id) = *self.by_due.first()?;
+        (due <= now && self.remove(id).is_some()).then_some(id)
     }
 
     /// Removes the last entry. Returns whether there was one.
     pub fn drop_last(&mut self) -> bool {
-        let last = self.by_due.pop_last();
-        if let Some((_, id)) = last {
-            self.due_by_id.remove(&id);
-        }
-        last.is_some()
+        self.by_due.pop_last().is_some_and(|(_, id)| self.due_by_id.remove(&id).is_some())
     }
 }
 

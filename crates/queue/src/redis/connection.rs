@@ -2,34 +2,35 @@
 //!
 //! A background task connects, subscribes to the notification channel, and connects again with back-off when the connection
 //! is lost or an answer takes too long. Callers never connect and wait for at most one command timeout; while Redis is
-//! unreachable they get an error at once. A Redis that rejects commands (its memory is full) keeps its connection. The
+//! unreachable, callers get an error at once. A Redis that rejects commands (its memory is full) keeps its connection. The
 //! start and the end of an outage are logged once each.
 
 use std::fmt::Display;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, RedisResult};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
-use super::discovery::{COMMAND_TIMEOUT, find_server};
+use super::discovery::{COMMAND_TIMEOUT, NO_ANSWER, find_server};
 use super::url::RedisUrl;
 use postrider_core::clock::sleep;
 
 /// Shortest and longest delay between two connection attempts.
 const RECONNECT_DELAY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// Lifetime of a connection after which the next delay is short again. A shorter one shows that Redis accepts connections
-/// but closes them, so that the delay keeps growing.
+/// Lifetime of a connection after which the next delay is short again. A shorter lifetime means that Redis accepts
+/// connections and closes them, so the delay keeps growing.
 const STABLE_AFTER: Duration = Duration::from_secs(5);
 
-/// Error codes that another connection would get as well: memory full, snapshot or replicas failed, permission missing,
-/// another script is running.
+/// Error codes that do not depend on the connection: memory full, snapshot or replicas failed, permission missing, another
+/// script is running.
 const REJECTION_CODES: [&str; 5] = ["OOM", "MISCONF", "NOREPLICAS", "NOPERM", "BUSY"];
 
 /// Minimum time between two log lines about rejected commands.
@@ -59,10 +60,12 @@ pub(super) struct RedisConnection {
     notify_channel: String,
     server: String,
     state: watch::Sender<RedisConnectionState>,
-    notify: Arc<Notify>,
+    /// Notified for every notification from Redis and for every new connection.
+    pub notify: Arc<Notify>,
     is_disconnected: AtomicBool,
     rejection_logged_at: Mutex<Option<Instant>>,
-    errors: Counter,
+    /// Failed connections, lost connections and rejected commands.
+    pub errors: Counter,
 }
 
 impl RedisConnection {
@@ -79,11 +82,6 @@ impl RedisConnection {
             rejection_logged_at: Mutex::default(),
             errors: Counter::default(),
         }
-    }
-
-    /// Returns the counter of failed connections, lost connections and rejected commands.
-    pub fn errors(&self) -> Counter {
-        self.errors.clone()
     }
 
     /// Keeps the connection until the task is aborted.
@@ -120,16 +118,6 @@ impl RedisConnection {
         self.wait_for_state(|state| matches!(state, RedisConnectionState::Connected { .. })).await;
     }
 
-    /// Returns when a notification has arrived since the last call, or the connection is new.
-    pub async fn wait_notified(&self) {
-        self.notify.notified().await;
-    }
-
-    /// Wakes one waiter in this process.
-    pub fn notify_one(&self) {
-        self.notify.notify_one();
-    }
-
     /// Runs one command. A command that exceeds [`COMMAND_TIMEOUT`] ends the connection.
     pub async fn request<T, F>(
         &self,
@@ -151,7 +139,7 @@ impl RedisConnection {
                 return Err(RequestError::Rejected);
             }
             Ok(Err(error)) => self.disconnect(generation, &error),
-            Err(_) => self.disconnect(generation, &"no answer within the time limit"),
+            Err(_) => self.disconnect(generation, &NO_ANSWER),
         }
         Err(RequestError::Disconnected)
     }
@@ -180,7 +168,7 @@ impl RedisConnection {
         match timeout(COMMAND_TIMEOUT * 2, attempt).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("no answer within the time limit".into()),
+            Err(_) => Err(NO_ANSWER.to_owned()),
         }
     }
 
@@ -205,11 +193,11 @@ impl RedisConnection {
         }
     }
 
-    /// Drops the connection of this generation. A newer one stays.
-    fn disconnect(&self, lost: u64, error: &impl Display) {
+    /// Drops the connection of the generation `lost_generation`. A newer connection stays.
+    fn disconnect(&self, lost_generation: u64, error: &impl Display) {
         let is_dropped = self.state.send_if_modified(|state| {
-            let is_current =
-                matches!(state, RedisConnectionState::Connected { generation, .. } if *generation == lost);
+            let is_current = matches!(state, RedisConnectionState::Connected { generation, .. }
+                if *generation == lost_generation);
             if is_current {
                 *state = RedisConnectionState::Disconnected;
             }
@@ -229,7 +217,7 @@ impl RedisConnection {
 
     fn log_rejected(&self, error: &RedisError) {
         self.errors.inc();
-        let mut logged_at = self.rejection_logged_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged_at = self.rejection_logged_at.lock();
         if logged_at.is_none_or(|at| at.elapsed() >= REJECTION_LOG_INTERVAL) {
             *logged_at = Some(Instant::now());
             log::warn!("redis: command rejected; using the store instead: server={}: {error}", self.server);

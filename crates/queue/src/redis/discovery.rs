@@ -13,6 +13,9 @@ use super::url::{RedisUrl, Topology, with_host};
 /// Time limit of one command and of one connection attempt.
 pub(super) const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The error of a server that exceeds a time limit.
+pub(super) const NO_ANSWER: &str = "no answer within the time limit";
+
 /// Returns a client for the server that holds `key` now.
 pub(super) async fn find_server(url: &RedisUrl, key: &str) -> Result<Client, String> {
     let mut error = String::from("the url names no host");
@@ -28,7 +31,7 @@ pub(super) async fn find_server(url: &RedisUrl, key: &str) -> Result<Client, Str
         error = match lookup {
             Ok(Ok(server)) => return Client::open(server).map_err(|error| error.to_string()),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer within the time limit".to_owned(),
+            Err(_) => NO_ANSWER.to_owned(),
         };
     }
     Err(error)
@@ -45,20 +48,21 @@ async fn cluster_slot_owner(member: &ConnectionInfo, key: &str) -> RedisResult<C
 fn redirected_host(member: &ConnectionInfo, error: &RedisError) -> Option<ConnectionInfo> {
     let (address, _slot) = error.redirect_node().filter(|_| error.code() == Some("MOVED"))?;
     let (host, port) = address.rsplit_once(':')?;
-    Some(with_host(member, host.trim_matches(['[', ']']), port.parse().ok()?))
+    Some(with_host(member, Some(host.trim_matches(['[', ']'])), port.parse().ok()?))
 }
 
+/// Queries a sentinel for the present master. The settings of `host` are those of the master, `sentinel` has its own.
 async fn sentinel_master(
     host: &ConnectionInfo,
     sentinel: ConnectionInfo,
-    master: &str,
+    master_name: &str,
 ) -> RedisResult<ConnectionInfo> {
     let mut command = redis::cmd("SENTINEL");
-    command.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
+    command.arg("GET-MASTER-ADDR-BY-NAME").arg(master_name);
     let master_address = query_host::<Option<(String, u16)>>(sentinel, &command).await?;
-    let unknown = || RedisError::from((redis::ErrorKind::Client, "the sentinels know no such master"));
-    let (name, port) = master_address.ok_or_else(unknown)?;
-    Ok(with_host(host, &name, port))
+    let unknown_master = || RedisError::from((redis::ErrorKind::Client, "the sentinels know no such master"));
+    let (master_host, port) = master_address.ok_or_else(unknown_master)?;
+    Ok(with_host(host, Some(&master_host), port))
 }
 
 async fn query_host<T: redis::FromRedisValue>(host: ConnectionInfo, command: &redis::Cmd) -> RedisResult<T> {

@@ -152,7 +152,7 @@ async fn the_buffer_for_an_unreachable_redis_is_limited() {
         .expect("an unreachable redis is no error");
     for id in 0..100 {
         queue.push(&[id, 1_000 + id].map(entry_due_now));
-        assert!(queue.shared.buffer().entries.len() <= 3);
+        assert!(queue.shared.buffer.lock().entries.len() <= 3);
     }
     assert!(!queue.flush(Duration::from_millis(10)).await);
 }

@@ -1,7 +1,8 @@
 //! Parses the URL of a queue: hosts, topology, credentials and certificates.
 //!
 //! Several hosts are a cluster or sentinels. The hash tag in the prefix puts all keys of a queue into one slot, so one
-//! connection is enough. Errors never contain the URL, which may hold a password.
+//! connection is enough. Errors never contain the URL, which may hold a password. redis parses the URL of each host with
+//! the `url` crate; the list of hosts is split here, because `url` rejects `HOST:PORT,HOST:PORT`.
 
 use std::collections::HashMap;
 
@@ -50,7 +51,7 @@ impl RedisUrl {
             return Err(invalid_url("remove \"#\" and the text after it"));
         }
         let (body, query) = url.split_once('?').unwrap_or((url, ""));
-        let query = UrlQuery::parse(query);
+        let query = UrlQuery(form_urlencoded::parse(query.as_bytes()).into_owned().collect());
         let (scheme, rest) = body.split_once("://").unwrap_or((body, ""));
         let (base_scheme, topology_name) = scheme.split_once(['+', '-']).unwrap_or((scheme, ""));
         if topology_name == "unix" || base_scheme.starts_with("unix:") || base_scheme == "unix" {
@@ -71,7 +72,9 @@ impl RedisUrl {
             let info = connection_info(&format!("{base_scheme}://{user}{host}/{path}"))?;
             let info = query.with_certificates(info)?;
             Ok(match topology {
-                Topology::Sentinels { .. } if !has_port(host) => with_host(&info, "", DEFAULT_SENTINEL_PORT),
+                Topology::Sentinels { .. } if !has_port(host) => {
+                    with_host(&info, None, DEFAULT_SENTINEL_PORT)
+                }
                 _ => info,
             })
         });
@@ -85,19 +88,14 @@ impl RedisUrl {
     }
 }
 
-/// Returns the same connection settings for another host and port. An empty `host` keeps the host.
-pub(super) fn with_host(info: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
-    let new_host = |current_host: &String| {
-        if host.is_empty() { current_host.clone() } else { host.to_owned() }
-    };
-    let addr = match info.addr().clone() {
-        ConnectionAddr::Tcp(current_host, _) => ConnectionAddr::Tcp(new_host(&current_host), port),
-        ConnectionAddr::TcpTls { host: current_host, insecure, tls_params, .. } => {
-            ConnectionAddr::TcpTls { host: new_host(&current_host), port, insecure, tls_params }
-        }
-        other => other,
-    };
-    info.clone().set_addr(addr)
+/// Returns the same connection settings for another host, unless `new_host` is none, and another port.
+pub(super) fn with_host(info: &ConnectionInfo, new_host: Option<&str>, new_port: u16) -> ConnectionInfo {
+    let mut address = info.addr().clone();
+    if let ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } = &mut address {
+        *host = new_host.unwrap_or(host.as_str()).to_owned();
+        *port = new_port;
+    }
+    info.clone().set_addr(address)
 }
 
 /// Returns the topology and the rest of the path.
@@ -113,7 +111,7 @@ fn parse_topology<'a>(topology_name: &str, path: &'a str, query: &UrlQuery) -> R
             Ok((topology, database))
         }
         "cluster" => Ok((Topology::Cluster, path)),
-        "" if query.has_value("cluster", "true") => Ok((Topology::Cluster, path)),
+        "" if query.0.get("cluster").is_some_and(|value| value == "true") => Ok((Topology::Cluster, path)),
         "" => Ok((Topology::Standalone, path)),
         _ => Err(invalid_url("unknown scheme")),
     }
@@ -123,14 +121,6 @@ fn parse_topology<'a>(topology_name: &str, path: &'a str, query: &UrlQuery) -> R
 struct UrlQuery(HashMap<String, String>);
 
 impl UrlQuery {
-    fn parse(query: &str) -> Self {
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
-    }
-
-    fn has_value(&self, name: &str, value: &str) -> bool {
-        self.0.get(name).is_some_and(|present| present == value)
-    }
-
     /// Returns the prefix of every key. In a cluster, keys with the same part in braces (the hash tag) are in one slot.
     fn prefix(&self, topology: &Topology) -> String {
         let prefix = self.0.get("prefix").map_or(DEFAULT_PREFIX, String::as_str);
@@ -154,20 +144,16 @@ impl UrlQuery {
     /// Adds the certificates that the query names, read from their files.
     fn with_certificates(&self, info: ConnectionInfo) -> Result<ConnectionInfo> {
         let read_file_param = |name: &str| {
-            let path = self.0.get(name);
-            path.map(|path| {
-                std::fs::read(path)
-                    .map_err(|cause| invalid_url(&format!("{name} {path} cannot be read: {cause}")))
-            })
-            .transpose()
+            let Some(path) = self.0.get(name) else {
+                return Ok(None);
+            };
+            let content = std::fs::read(path);
+            content.map(Some).map_err(|cause| invalid_url(&format!("{name} {path} cannot be read: {cause}")))
         };
         if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
             let has_certificates = ["ca", "cert", "key"].iter().any(|name| self.0.contains_key(*name));
-            return if has_certificates {
-                Err(invalid_url("ca, cert and key need TLS: use rediss://"))
-            } else {
-                Ok(info)
-            };
+            let missing_tls = || invalid_url("ca, cert and key need TLS: use rediss://");
+            return (!has_certificates).then_some(info).ok_or_else(missing_tls);
         }
         let root_cert = read_file_param("ca")?;
         let client_tls = match (read_file_param("cert")?, read_file_param("key")?) {

@@ -32,8 +32,8 @@ pub async fn bind_transceiver(
     }
     write_all(stream, &request).await?;
     loop {
-        let received = read_pdu(stream).await?;
-        let PduFrame::Complete(pdu, _) = pdu::split_frame(&received) else {
+        let pdu_bytes = read_pdu(stream).await?;
+        let PduFrame::Complete(pdu, _) = pdu::split_frame(&pdu_bytes) else {
             continue;
         };
         if let Some(trace) = trace {
@@ -46,10 +46,10 @@ pub async fn bind_transceiver(
             }
             (BIND_RESPONSE | command::GENERIC_NACK, status) => return Err(BindFailure::Refused { status }),
             (command::ENQUIRE_LINK, _) => {
-                let mut response = Vec::new();
-                let command = pdu::response_id(command::ENQUIRE_LINK);
-                pdu::encode_pdu(&mut response, command, ESME_ROK, pdu.sequence, &[]);
-                write_all(stream, &response).await?;
+                let mut link_response = Vec::new();
+                let response_id = pdu::response_id(command::ENQUIRE_LINK);
+                pdu::encode_pdu(&mut link_response, response_id, ESME_ROK, pdu.sequence, &[]);
+                write_all(stream, &link_response).await?;
             }
             _ => {}
         }
@@ -58,16 +58,15 @@ pub async fn bind_transceiver(
 
 /// Reads one PDU and no byte more.
 async fn read_pdu(stream: &mut dyn SmppStream) -> Result<Vec<u8>, BindFailure> {
-    let mut received = vec![0; 4];
-    stream.read_exact(&mut received).await.map_err(|error| connection_lost(&error))?;
-    if let PduFrame::Invalid = pdu::split_frame(&received) {
-        let reason = "bind response is not SMPP".to_owned();
-        return Err(BindFailure::Unreachable(reason));
+    let mut pdu_bytes = vec![0; 4];
+    stream.read_exact(&mut pdu_bytes).await.map_err(|error| connection_lost(&error))?;
+    if let PduFrame::Invalid = pdu::split_frame(&pdu_bytes) {
+        return Err(BindFailure::Unreachable("bind response is not SMPP".to_owned()));
     }
-    let length = received.iter().fold(0, |length, octet| length << 8 | usize::from(*octet));
-    received.resize(length, 0);
-    stream.read_exact(&mut received[4..]).await.map_err(|error| connection_lost(&error))?;
-    Ok(received)
+    let command_length = pdu_bytes.iter().fold(0, |length, octet| length << 8 | usize::from(*octet));
+    pdu_bytes.resize(command_length, 0);
+    stream.read_exact(&mut pdu_bytes[4..]).await.map_err(|error| connection_lost(&error))?;
+    Ok(pdu_bytes)
 }
 
 async fn write_all(stream: &mut dyn SmppStream, bytes: &[u8]) -> Result<(), BindFailure> {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
@@ -78,10 +78,8 @@ impl SmppConnection {
     pub async fn submit(&self, bodies: Vec<Vec<u8>>, group: Option<u64>, deadline: Instant) -> SubmitOutcome {
         let _in_flight = InFlightGuard::new(&self.in_flight);
         let (reply, outcome) = oneshot::channel();
-        let job = SubmitJob { bodies, group, deadline, reply };
-        if self.jobs.send(job).is_err() {
-            let reason = "connection task ended".to_owned();
-            return SubmitOutcome::NotBound(BindFailure::SessionEnded(reason));
+        if self.jobs.send(SubmitJob { bodies, group, deadline, reply }).is_err() {
+            return SubmitOutcome::NotBound(BindFailure::SessionEnded("connection task ended".to_owned()));
         }
         outcome.await.unwrap_or_else(|_| SubmitOutcome::SessionLost {
             reason: "session ended".to_owned(),
@@ -103,7 +101,7 @@ async fn run_connection(
             opened = open_session(&config, &*handler) => opened,
             () = reject_jobs(&mut jobs, &BindFailure::Connecting, &*handler) => return,
         };
-        let (failure, delay) = match opened {
+        let (failure, reconnect_delay) = match opened {
             Ok(stream) => {
                 log::info!("smpp: bound provider={}", config.name);
                 state.send_replace(ConnectionState::Bound);
@@ -119,30 +117,24 @@ async fn run_connection(
                 (BindFailure::SessionEnded(reason), delay)
             }
             Err(failure) => {
-                let delay = delay_after_failure(&mut backoff, &failure, &*handler);
                 if let BindFailure::Unreachable(reason) = &failure {
                     log::warn!("smpp: connection failed provider={} reason={reason}", config.name);
                 }
+                let delay = match failure {
+                    BindFailure::Refused { status } => {
+                        backoff.after_refusal(status, handler.is_account_error(status))
+                    }
+                    BindFailure::Connecting | BindFailure::Unreachable(_) | BindFailure::SessionEnded(_) => {
+                        backoff.after_loss()
+                    }
+                };
                 (failure, delay)
             }
         };
         state.send_replace(ConnectionState::Down(failure.clone()));
         tokio::select! {
-            () = sleep(delay) => {}
+            () = sleep(reconnect_delay) => {}
             () = reject_jobs(&mut jobs, &failure, &*handler) => return,
-        }
-    }
-}
-
-fn delay_after_failure(
-    backoff: &mut ReconnectBackoff,
-    failure: &BindFailure,
-    handler: &dyn ClientHandler,
-) -> Duration {
-    match failure {
-        BindFailure::Refused { status } => backoff.after_refusal(*status, handler.is_account_error(*status)),
-        BindFailure::Connecting | BindFailure::Unreachable(_) | BindFailure::SessionEnded(_) => {
-            backoff.after_loss()
         }
     }
 }
@@ -170,8 +162,8 @@ async fn open_session(
         .await
         .map_err(|_| unreachable("no connection within the time limit"))?
         .map_err(BindFailure::Unreachable)?;
-    let binding = bind::bind_transceiver(&config.bind_body, handler.trace(), &mut *stream);
-    timeout(config.response_timeout, binding)
+    let bind = bind::bind_transceiver(&config.bind_body, handler.trace(), &mut *stream);
+    timeout(config.response_timeout, bind)
         .await
         .map_err(|_| unreachable("no bind response within the time limit"))??;
     Ok(stream)

@@ -1,7 +1,7 @@
 //! The connections of one account.
 //!
-//! Messages go over the connection with the fewest messages in flight. The connections are opened on first use, so that a
-//! command which only reads the configuration connects to no SMSC.
+//! A message goes over the connection with the fewest messages in flight. The connections are opened on first use, so that
+//! a command that only reads the configuration connects to no SMSC.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -23,20 +23,20 @@ impl ConnectionPool {
         Self { config: Arc::new(config), handler, connections: OnceLock::new() }
     }
 
-    /// Settings of the pool.
+    /// Returns the settings of the pool.
     pub fn config(&self) -> &ClientConfig {
         &self.config
     }
 
-    /// Starts the connections, if that has not happened yet. Must be called within a tokio runtime.
+    /// Starts the connections unless they run already. Must be called within a tokio runtime.
     pub fn start(&self) {
         self.connections();
     }
 
     /// Submits the parts of one message over the connection with the fewest messages in flight.
     ///
-    /// A bind under way is waited for up to the connect timeout. `group` identifies the message to
-    /// [`ClientHandler::part_accepted`]; it is computed only when there is a session.
+    /// Waits up to the connect timeout for a bind that is under way. `group` identifies the message to
+    /// [`ClientHandler::part_accepted`]; the closure is called only when there is a session.
     pub async fn submit(
         &self,
         bodies: Vec<Vec<u8>>,
@@ -52,7 +52,6 @@ impl ConnectionPool {
     /// Waits up to `timeout` for a session.
     ///
     /// # Errors
-    ///
     /// Returns why there is none.
     pub async fn wait_bound(&self, timeout: Duration) -> Result<(), BindFailure> {
         self.bound_connection(timeout).await.map(|_| ())
@@ -66,9 +65,9 @@ impl ConnectionPool {
         let connections = self.connections();
         let connecting = connections.iter().find(|connection| is_connecting(&connection.state.borrow()));
         if let Some(connection) = connecting {
-            let mut state = connection.state.clone();
-            let decided = state.wait_for(|state| !is_connecting(state));
-            let _ = tokio::time::timeout(timeout, decided).await;
+            let mut connection_state = connection.state.clone();
+            let bind_ended = connection_state.wait_for(|state| !is_connecting(state));
+            let _ = tokio::time::timeout(timeout, bind_ended).await;
         }
         if let Some(connection) = self.least_loaded() {
             return Ok(connection);

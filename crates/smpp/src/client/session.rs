@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::config::ClientConfig;
 use super::handler::{ClientHandler, DeferredResponse, DeliverAction, DeliverRequest};
 use super::stream::SmppStream;
-use super::window::{SubmitJob, SubmitWindow};
+use super::window::{OutgoingPart, SubmitJob, SubmitWindow};
 use crate::command_status::{ESME_RINVBNDSTS, ESME_RINVCMDID, ESME_RINVCMDLEN, ESME_ROK};
 use crate::pdu::{self, Pdu, PduFrame, ShortMessage, command};
 use postrider_core::clock::sleep;
@@ -53,7 +53,7 @@ struct SmppSession<'a> {
     /// Bytes to write; the first `buffer_bytes_written` of them are written already.
     write_buffer: Vec<u8>,
     buffer_bytes_written: usize,
-    /// Bytes of the session that were written before `write_buffer`.
+    /// Number of bytes of the session that were written before `write_buffer`.
     stream_offset: u64,
     /// Written bytes may still be in the TLS buffer.
     needs_flush: bool,
@@ -175,11 +175,10 @@ impl SmppSession<'_> {
     fn fill_window(&mut self) {
         let now = Instant::now();
         loop {
-            let offset = self.stream_offset + byte_count(self.write_buffer.len());
-            let Some(part) = self.window.next_part(now, offset) else {
+            let pdu_offset = self.stream_offset + byte_count(self.write_buffer.len());
+            let Some(OutgoingPart { sequence, body }) = self.window.next_part(now, pdu_offset) else {
                 return;
             };
-            let (sequence, body) = (part.sequence, part.body);
             if let Some(trace) = self.handler.trace() {
                 trace.record_sent(&pdu::describe_pdu(command::SUBMIT_SM, ESME_ROK, sequence, body));
             }

@@ -18,16 +18,13 @@ pub async fn connect(config: &ClientConfig) -> Result<Box<dyn SmppStream>, Strin
     let endpoint = &config.endpoint;
     let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await;
     let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
-    // Without TCP_NODELAY only some delay is added, so a failure is ignored.
+    // A connection without TCP_NODELAY is only slower, so a failure is ignored.
     let _ = stream.set_nodelay(true);
     let Some(tls) = &config.tls else {
         return Ok(Box::new(stream));
     };
-    let name = ServerName::try_from(endpoint.host.clone())
+    let server_name = ServerName::try_from(endpoint.host.clone())
         .map_err(|_| "cannot connect with TLS: the host name cannot be in a certificate")?;
-    let encrypted = tls.connect(name, stream).await;
-    match encrypted {
-        Ok(stream) => Ok(Box::new(stream)),
-        Err(error) => Err(format!("cannot connect with TLS: {error}")),
-    }
+    let tls_stream = tls.connect(server_name, stream).await;
+    Ok(Box::new(tls_stream.map_err(|error| format!("cannot connect with TLS: {error}"))?))
 }

@@ -47,7 +47,7 @@ struct InFlightPart {
     message: u64,
     part: usize,
     sent_at: Instant,
-    /// Offset in the byte stream of this session at which the PDU begins.
+    /// Offset of the PDU in the byte stream of this session.
     stream_offset: u64,
 }
 
@@ -63,7 +63,7 @@ pub struct SubmitWindow {
     last_sequence: u32,
     current_pause: Duration,
     paused_until: Option<Instant>,
-    /// Start of the last pause. Refusals of parts sent before it say nothing about the rate after it.
+    /// Start of the last pause. Responses to parts that were sent before it say nothing about the rate after it.
     paused_at: Option<Instant>,
 }
 
@@ -110,8 +110,7 @@ impl SubmitWindow {
     /// Adds a message.
     pub fn push(&mut self, job: SubmitJob) {
         self.last_message += 1;
-        let parts = 0..job.bodies.len();
-        self.ready.extend(parts.map(|part| (self.last_message, part)));
+        self.ready.extend((0..job.bodies.len()).map(|part| (self.last_message, part)));
         let message =
             WindowMessage { job, parts_in_flight: 0, parts_accepted: 0, last_message_id: Vec::new() };
         self.messages.insert(self.last_message, message);
@@ -123,11 +122,11 @@ impl SubmitWindow {
         if self.in_flight.len() >= self.size || is_paused {
             return None;
         }
-        let (number, part) = self.ready.pop_first()?;
+        let (message_number, part) = self.ready.pop_first()?;
         let sequence = self.next_sequence();
-        let in_flight = InFlightPart { message: number, part, sent_at: now, stream_offset };
-        self.in_flight.insert(sequence, in_flight);
-        let message = self.messages.get_mut(&number)?;
+        self.in_flight
+            .insert(sequence, InFlightPart { message: message_number, part, sent_at: now, stream_offset });
+        let message = self.messages.get_mut(&message_number)?;
         message.parts_in_flight += 1;
         let body = message.job.bodies.get(part)?;
         Some(OutgoingPart { sequence, body })
@@ -182,13 +181,13 @@ impl SubmitWindow {
     }
 
     /// Ends a message and drops its remaining parts. Returns its group.
-    fn finish_message(&mut self, number: u64, outcome: SubmitOutcome) -> Option<u64> {
-        let message = self.messages.remove(&number)?;
+    fn finish_message(&mut self, message_number: u64, outcome: SubmitOutcome) -> Option<u64> {
+        let message = self.messages.remove(&message_number)?;
         for part in 0..message.job.bodies.len() {
-            self.ready.remove(&(number, part));
+            self.ready.remove(&(message_number, part));
         }
         if message.parts_in_flight > 0 {
-            self.in_flight.retain(|_, part| part.message != number);
+            self.in_flight.retain(|_, part| part.message != message_number);
         }
         // The caller may have given up.
         let _ = message.job.reply.send(outcome);
@@ -199,12 +198,9 @@ impl SubmitWindow {
         if self.paused_at.is_some_and(|at| sent_at <= at) {
             return;
         }
-        let first = if status == ESME_RMSGQFUL {
-            self.throttle_delay * QUEUE_FULL_FACTOR
-        } else {
-            self.throttle_delay
-        };
-        self.current_pause = (self.current_pause * 2).clamp(first, THROTTLE_PAUSE_MAX.max(first));
+        let factor = if status == ESME_RMSGQFUL { QUEUE_FULL_FACTOR } else { 1 };
+        let first_pause = self.throttle_delay * factor;
+        self.current_pause = (self.current_pause * 2).clamp(first_pause, THROTTLE_PAUSE_MAX.max(first_pause));
         self.paused_at = Some(now);
         self.paused_until = Some(now + self.current_pause);
     }
@@ -213,31 +209,28 @@ impl SubmitWindow {
     /// Returns their groups.
     pub fn expire(&mut self, now: Instant) -> Vec<u64> {
         let paused_until = self.paused_until.filter(|until| *until > now);
-        let mut expired: Vec<(u64, SubmitOutcome)> = Vec::new();
-        for (number, message) in &self.messages {
-            if let Some(outcome) = message.expired_outcome(now, paused_until) {
-                expired.push((*number, outcome));
-            }
-        }
+        let mut expired: Vec<(u64, SubmitOutcome)> = self
+            .messages
+            .iter()
+            .filter_map(|(number, message)| Some((*number, message.expired_outcome(now, paused_until)?)))
+            .collect();
         expired.sort_unstable_by_key(|(number, _)| *number);
         expired.into_iter().filter_map(|(number, outcome)| self.finish_message(number, outcome)).collect()
     }
 
-    /// Ends all messages, because the session ended after `bytes_written` bytes. A part that begins behind them cannot
-    /// have been sent. Returns the groups of the messages.
+    /// Ends all messages, because the session ended after `bytes_written` bytes. A part that begins after these bytes was
+    /// not sent. Returns the groups of the messages.
     pub fn session_lost(&mut self, bytes_written: u64, reason: &str) -> Vec<u64> {
-        let sent = self.in_flight.values();
-        let sent: BTreeSet<u64> =
-            sent.filter(|part| part.stream_offset < bytes_written).map(|part| part.message).collect();
+        let written_parts = self.in_flight.values().filter(|part| part.stream_offset < bytes_written);
+        let sent_messages: BTreeSet<u64> = written_parts.map(|part| part.message).collect();
         self.in_flight.clear();
         self.ready.clear();
         let mut groups = Vec::new();
         for (number, message) in self.messages.drain() {
             groups.extend(message.job.group);
-            let _ = message.job.reply.send(SubmitOutcome::SessionLost {
-                reason: reason.to_owned(),
-                may_have_been_sent: sent.contains(&number) || message.parts_accepted > 0,
-            });
+            let may_have_been_sent = sent_messages.contains(&number) || message.parts_accepted > 0;
+            let outcome = SubmitOutcome::SessionLost { reason: reason.to_owned(), may_have_been_sent };
+            let _ = message.job.reply.send(outcome);
         }
         groups
     }

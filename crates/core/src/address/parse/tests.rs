@@ -1,8 +1,7 @@
-use phonenumber::country;
 use proptest::prelude::*;
 
 use super::*;
-use crate::address::{PhoneStrictness, mask_address};
+use crate::address::{PhoneRegion, PhoneStrictness, mask_address};
 
 #[test]
 fn only_the_domain_of_an_email_changes_its_case() {
@@ -29,6 +28,22 @@ fn only_the_domain_of_an_email_changes_its_case() {
 }
 
 #[test]
+fn only_scheme_and_host_of_a_url_change_their_case() {
+    for (text, parsed) in [
+        ("HTTPS://Example.ORG/Path?Key=A", Ok("https://example.org/Path?Key=A")),
+        ("http://Anna:Secret@Example.org:8080", Ok("http://Anna:Secret@example.org:8080")),
+        ("ftp://example.org", Err(AddressError::InvalidFormat)),
+        ("https://", Err(AddressError::InvalidFormat)),
+        ("https://anna@/path", Err(AddressError::InvalidFormat)),
+        ("https://:8080", Err(AddressError::InvalidFormat)),
+        ("example.org", Err(AddressError::InvalidFormat)),
+        ("https://example.org/a b", Err(AddressError::InvalidCharacter)),
+    ] {
+        assert_eq!(parse_url(text).as_deref(), parsed.as_deref(), "{text}");
+    }
+}
+
+#[test]
 fn an_opaque_address_is_any_text_without_control_characters() {
     assert_eq!(parse_opaque(" chat:42 ").as_deref(), Ok("chat:42"));
     assert_eq!(parse_opaque(" "), Err(AddressError::Empty));
@@ -40,7 +55,7 @@ fn an_opaque_address_is_any_text_without_control_characters() {
 proptest! {
     #[test]
     fn any_text_is_parsed_or_refused_and_no_mask_shows_the_whole_address(text in "\\PC{0,60}", region in 0..4_usize) {
-        let region = [country::IR, country::US, country::DE, country::BR][region];
+        let region = ["IR", "US", "DE", "BR"].map(|code| PhoneRegion::parse(code).unwrap())[region];
         for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
             for kind in AddressKind::ALL {
                 if let Ok(address) = parse_address(kind, &text, &PhoneRules { region, strictness }) {

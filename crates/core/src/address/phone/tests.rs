@@ -1,10 +1,9 @@
-use phonenumber::country;
 use proptest::prelude::*;
 
 use super::*;
 
-fn rules(region: country::Id, strictness: PhoneStrictness) -> PhoneRules {
-    PhoneRules { region, strictness }
+fn rules(region: Region, strictness: PhoneStrictness) -> PhoneRules {
+    PhoneRules { region: PhoneRegion(region), strictness }
 }
 
 #[test]
@@ -26,7 +25,7 @@ fn all_spellings_of_a_number_give_the_same_address() {
         "\u{FF0B}９８９１２２２２２２２２",
     ] {
         for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
-            let parsed = rules(country::IR, strictness).parse_phone(text);
+            let parsed = rules(Region::IR, strictness).parse_phone(text);
             assert_eq!(parsed.as_deref(), Ok("+989122222222"), "{text} {strictness:?}");
         }
     }
@@ -35,20 +34,20 @@ fn all_spellings_of_a_number_give_the_same_address() {
 #[test]
 fn international_numbers_follow_their_own_numbering_plan() {
     for (region, text, parsed) in [
-        (country::IR, "+39 06 6982", "+39066982"),
-        (country::IR, "0039066982", "+39066982"),
-        (country::IR, "+48-123-456-789", "+48123456789"),
-        (country::IR, "+49 (0)30 123456", "+4930123456"),
-        (country::IR, "+1 650 253 0000", "+16502530000"),
-        (country::US, "011 44 20 7031 3000", "+442070313000"),
-        (country::US, "(650) 253-0000", "+16502530000"),
-        (country::DE, "030/123456", "+4930123456"),
-        (country::PL, "481234567", "+48481234567"),
-        (country::PL, "48481234567", "+48481234567"),
-        (country::RU, "8 916 123-45-67", "+79161234567"),
-        (country::GB, "020 7031 3000", "+442070313000"),
-        (country::IR, "9812345678", "+989812345678"),
-        (country::DE, "00989122222222", "+989122222222"),
+        (Region::IR, "+39 06 6982", "+39066982"),
+        (Region::IR, "0039066982", "+39066982"),
+        (Region::IR, "+48-123-456-789", "+48123456789"),
+        (Region::IR, "+49 (0)30 123456", "+4930123456"),
+        (Region::IR, "+1 650 253 0000", "+16502530000"),
+        (Region::US, "011 44 20 7031 3000", "+442070313000"),
+        (Region::US, "(650) 253-0000", "+16502530000"),
+        (Region::DE, "030/123456", "+4930123456"),
+        (Region::PL, "481234567", "+48481234567"),
+        (Region::PL, "48481234567", "+48481234567"),
+        (Region::RU, "8 916 123-45-67", "+79161234567"),
+        (Region::GB, "020 7031 3000", "+442070313000"),
+        (Region::IR, "9812345678", "+989812345678"),
+        (Region::DE, "00989122222222", "+989122222222"),
     ] {
         assert_eq!(
             rules(region, PhoneStrictness::Possible).parse_phone(text).as_deref(),
@@ -83,7 +82,7 @@ fn a_text_that_is_not_a_number_is_an_error() {
         (&too_long, AddressError::TooLong),
     ] {
         for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
-            let parsed = rules(country::IR, strictness).parse_phone(text);
+            let parsed = rules(Region::IR, strictness).parse_phone(text);
             assert!(parsed.is_err(), "{text:?} {strictness:?}: {parsed:?}");
         }
         assert_eq!(PhoneRules::default().parse_phone(text), Err(error), "{text:?}");
@@ -99,41 +98,51 @@ fn an_unassigned_number_is_possible_but_not_valid() {
         ("0000000000", "+980000000000"),
     ] {
         assert_eq!(PhoneRules::default().parse_phone(text).as_deref(), Ok(parsed));
-        assert!(rules(country::IR, PhoneStrictness::Valid).parse_phone(text).is_err(), "{text}");
+        assert!(rules(Region::IR, PhoneStrictness::Valid).parse_phone(text).is_err(), "{text}");
     }
     assert_eq!(
-        rules(country::IR, PhoneStrictness::Valid).parse_phone("+985000000000"),
+        rules(Region::IR, PhoneStrictness::Valid).parse_phone("+985000000000"),
         Err(AddressError::UnassignedNumber)
     );
 }
 
 #[test]
-fn only_usual_spellings_are_parsed_without_the_library() {
-    let shortcut = |region, text| rules(region, PhoneStrictness::Possible).parse_usual_spelling(text);
-    for text in ["09122222222", "+989122222222", "00989122222222"] {
-        assert_eq!(shortcut(country::IR, text).as_deref(), Some("+989122222222"));
-    }
-    for (region, text) in [
-        (country::IR, "9122222222"),
-        (country::IR, "+9809122222222"),
-        (country::IR, "009809122222222"),
-        (country::IR, "+4915112345678"),
-        (country::IR, "989122222222"),
-        (country::IR, "0912222222"),
-        (country::IR, "0"),
-        (country::US, "06502530000"),
-        (country::IT, "03381234567"),
-        (country::BR, "01123456789"),
+fn numbers_of_many_countries_are_parsed_in_both_spellings() {
+    for (region, national, parsed) in [
+        (Region::DE, "01512 3456789", "+4915123456789"),
+        (Region::FR, "06 12 34 56 78", "+33612345678"),
+        (Region::IT, "338 1234567", "+393381234567"),
+        (Region::HU, "06 20 123 4567", "+36201234567"),
+        (Region::TR, "0501 234 56 78", "+905012345678"),
+        (Region::MX, "55 1234 5678", "+525512345678"),
+        (Region::BR, "11 96123-4567", "+5511961234567"),
+        (Region::AR, "011 15 2345-6789", "+5491123456789"),
+        (Region::IN, "081234 56789", "+918123456789"),
+        (Region::CN, "131 2345 6789", "+8613123456789"),
+        (Region::JP, "090-1234-5678", "+819012345678"),
+        (Region::AU, "0412 345 678", "+61412345678"),
+        (Region::ZA, "071 123 4567", "+27711234567"),
+        (Region::CI, "01 23 45 67 89", "+2250123456789"),
     ] {
-        assert_eq!(shortcut(region, text), None, "{text}");
+        for text in [national, parsed] {
+            let number = rules(region, PhoneStrictness::Valid).parse_phone(text);
+            assert_eq!(number.as_deref(), Ok(parsed), "{region:?} {text}");
+        }
     }
-    assert_eq!(rules(country::IR, PhoneStrictness::Valid).parse_usual_spelling("09122222222"), None);
+}
+
+#[test]
+fn a_region_is_two_letters_with_a_numbering_plan() {
+    assert_eq!(PhoneRegion::parse("DE"), Some(PhoneRegion(Region::DE)));
+    for code in ["", "D", "Iran", "XX", "001"] {
+        assert_eq!(PhoneRegion::parse(code), None, "{code}");
+    }
 }
 
 proptest! {
     #[test]
     fn a_valid_number_is_possible_and_parses_to_itself(text in "[+0-9 ()\\-]{0,24}", region in 0..4_usize) {
-        let region = [country::IR, country::US, country::DE, country::BR][region];
+        let region = [Region::IR, Region::US, Region::DE, Region::BR][region];
         let possible = rules(region, PhoneStrictness::Possible).parse_phone(&text);
         if let Ok(number) = rules(region, PhoneStrictness::Valid).parse_phone(&text) {
             prop_assert!(possible.is_ok());
@@ -145,39 +154,5 @@ proptest! {
     fn every_number_of_ten_digits_is_possible(digits in "[0-9]{10}") {
         let parsed = PhoneRules::default().parse_phone(&digits);
         prop_assert!(parsed.is_ok(), "{} {:?}", digits, parsed);
-    }
-
-    #[test]
-    fn national_spellings_parse_as_with_the_library(digits in "0[0-9]{1,16}") {
-        let mut shortcuts = 0;
-        for region in DATABASE.iter().filter_map(|region| region.id().parse().ok()) {
-            for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
-                let rules = rules(region, strictness);
-                if let Some(number) = rules.parse_usual_spelling(&digits) {
-                    shortcuts += 1;
-                    prop_assert_eq!(Ok(number), rules.parse_with_library(&digits), "{:?} {}", region, digits);
-                }
-            }
-        }
-        prop_assert!(shortcuts > 0 || digits.starts_with("00") || digits.len() != 11);
-    }
-
-    #[test]
-    fn international_spellings_parse_as_with_the_library(national in "[0-9]{1,14}") {
-        let mut shortcuts = 0;
-        for region in DATABASE.iter() {
-            let Ok(id) = region.id().parse() else {
-                continue;
-            };
-            let rules = rules(id, PhoneStrictness::Possible);
-            for mark in ["+", "00"] {
-                let digits = format!("{mark}{}{national}", region.country_code());
-                if let Some(number) = rules.parse_usual_spelling(&digits) {
-                    shortcuts += 1;
-                    prop_assert_eq!(Ok(number), rules.parse_with_library(&digits), "{:?} {}", id, digits);
-                }
-            }
-        }
-        prop_assert!(shortcuts > 0 || national.starts_with('0') || national.len() != 10);
     }
 }
