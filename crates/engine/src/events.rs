@@ -160,7 +160,7 @@ impl EventDispatcher {
         }
         let events = &self.gateway.config.events;
         let connect = CONNECT_TIMEOUT_MAX.min(events.timeout);
-        match WebhookClient::new(events.egress_policy.clone(), connect, events.timeout) {
+        match WebhookClient::new(events.egress_policy.clone(), connect, events.timeout, None) {
             Ok(client) => self.client.set(client).is_ok(),
             Err(error) => {
                 log::error!("events: HTTP client could not be created, retrying: {}", error.chain());

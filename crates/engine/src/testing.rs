@@ -6,7 +6,6 @@
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{self, Clock};
-use postrider_core::inbound::CallbackItem;
 use postrider_core::random::Random;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +17,7 @@ use crate::accept::AcceptRequest;
 use crate::config::Config;
 use crate::gateway::{Backends, Gateway, build_providers};
 use postrider_cache::StoreSecret;
-use postrider_providers::{CallbackError, CallbackRequest, OutboundMessage, Provider};
+use postrider_providers::{OutboundMessage, Provider};
 use postrider_queue::Queue;
 use postrider_store::Store;
 
@@ -174,10 +173,6 @@ impl Provider for FixedOutcomeProvider {
             Some(outcome) => outcome.clone().into(),
             None => std::future::pending().await,
         }
-    }
-
-    fn parse_callback_sync(&self, _: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        Err(CallbackError::NotSupported)
     }
 
     fn address_kind(&self) -> AddressKind {

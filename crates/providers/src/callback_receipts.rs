@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::error::{Error, Result};
+use postrider_core::inbound::CallbackItem;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 
 use crate::callback::{CallbackError, CallbackRequest};
@@ -80,7 +81,16 @@ impl CallbackReceiptParser {
         self.secrets.is_configured()
     }
 
-    /// Authenticates a callback and returns its receipts, without those whose status is ignored.
+    /// Parses a callback with the provider's parser; a provider without one has no callbacks.
+    pub fn parse_callback(
+        parser: Option<&Self>,
+        request: &CallbackRequest,
+    ) -> Result<Vec<CallbackItem>, CallbackError> {
+        let receipts = parser.ok_or(CallbackError::NotSupported)?.parse(request)?;
+        Ok(receipts.into_iter().map(CallbackItem::Receipt).collect())
+    }
+
+    /// Authenticates a callback and returns its receipts, except those whose status is ignored.
     pub fn parse(&self, request: &CallbackRequest) -> Result<Vec<Receipt>, CallbackError> {
         if !self.secrets.is_authenticated(request) {
             return Err(CallbackError::Unauthenticated);

@@ -94,10 +94,8 @@ impl Provider for HttpProvider {
         }
     }
 
-    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        let parser = self.receipt_parser.as_ref().ok_or(CallbackError::NotSupported)?;
-        let receipts = parser.parse(request)?;
-        Ok(receipts.into_iter().map(CallbackItem::Receipt).collect())
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        CallbackReceiptParser::parse_callback(self.receipt_parser.as_ref(), request)
     }
 
     fn callback_mode(&self) -> CallbackMode {

@@ -10,6 +10,7 @@ mod settings;
 mod tests;
 
 use async_trait::async_trait;
+use data_encoding::HEXLOWER;
 use hmac::Hmac;
 use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use sha2::Sha256;
 use super::base_url::BaseUrl;
 use super::http_client::HttpClient;
 use super::json_api::{into_json_response, json_post_request};
-use super::signing::{encode_hex, hmac_digest};
+use super::signing::hmac_digest;
 use super::{
     AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, CallbackResponse,
     OutboundMessage, Provider,
@@ -92,7 +93,7 @@ impl Messenger {
 /// Returns the HMAC of the token with the app's secret.
 fn compute_appsecret_proof(secret: &str, token: &str) -> Option<String> {
     let digest = hmac_digest::<Hmac<Sha256>>(secret.as_bytes(), &[token.as_bytes()])?;
-    Some(encode_hex(&digest))
+    Some(HEXLOWER.encode(&digest))
 }
 
 #[async_trait]
@@ -112,7 +113,7 @@ impl Provider for Messenger {
         result
     }
 
-    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         callbacks::parse_callback(&self.settings, &self.sent_messages, request)
     }
 

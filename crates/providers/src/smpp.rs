@@ -23,7 +23,7 @@ use postrider_smpp::submit::SubmitEncoder;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{AccountCheck, AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
+use super::{AccountCheck, AdapterContext, OutboundMessage, Provider};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
@@ -92,10 +92,6 @@ impl Provider for Smpp {
         let register = || has_part_receipts.then(|| self.account.multipart().register(parts));
         let outcome = self.connections.submit(bodies, register, deadline).await;
         self.account.send_result(outcome)
-    }
-
-    fn parse_callback_sync(&self, _: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        Err(CallbackError::NotSupported)
     }
 
     /// Acknowledges the items of the previous call, which the caller has stored by now, and returns the next ones.

@@ -10,20 +10,19 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{AccountCheck, AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
+use super::{AccountCheck, AdapterContext, OutboundMessage, Provider};
 use crate::tls::{self, RootCertificates};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
-use postrider_core::inbound::CallbackItem;
 
 use codes::SmtpReply;
 use message::{ComposeError, EmailMessage};
@@ -39,7 +38,7 @@ pub struct Smtp {
     settings: SmtpSettings,
     connector: SmtpConnector,
     call_timeout: Duration,
-    idle: Mutex<Vec<IdleSession>>,
+    idle_sessions: Mutex<Vec<IdleSession>>,
     clock: Clock,
 }
 
@@ -81,7 +80,7 @@ impl Smtp {
             },
             settings: settings.clone(),
             call_timeout: context.limits.call_timeout,
-            idle: Mutex::default(),
+            idle_sessions: Mutex::default(),
             clock: context.clock.clone(),
         })
     }
@@ -110,20 +109,16 @@ impl Smtp {
         result: Result<SmtpReply, SmtpError>,
     ) -> Result<SmtpReply, SmtpError> {
         if result.is_ok() && session.mails_sent < self.settings.mails_per_connection {
-            self.lock_idle().push(IdleSession { session, idle_since: Instant::now() });
+            self.idle_sessions.lock().push(IdleSession { session, idle_since: Instant::now() });
         }
         result
     }
 
     /// Returns the session that became idle last, and closes sessions that were idle for too long.
     fn take_idle(&self) -> Option<SmtpSession> {
-        let mut idle = self.lock_idle();
-        idle.retain(|idle| idle.idle_since.elapsed() < IDLE_MAX);
-        idle.pop().map(|idle| idle.session)
-    }
-
-    fn lock_idle(&self) -> MutexGuard<'_, Vec<IdleSession>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut idle_sessions = self.idle_sessions.lock();
+        idle_sessions.retain(|idle| idle.idle_since.elapsed() < IDLE_MAX);
+        idle_sessions.pop().map(|idle| idle.session)
     }
 
     /// Logs in and sends nothing.
@@ -166,10 +161,6 @@ impl Provider for Smtp {
             }
             Err(error) => send_result_of_error(error),
         }
-    }
-
-    fn parse_callback_sync(&self, _: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        Err(CallbackError::NotSupported)
     }
 
     fn address_kind(&self) -> AddressKind {

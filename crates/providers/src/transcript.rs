@@ -4,10 +4,11 @@
 //! configured secret in each of its encodings. The HTTP client records its calls itself; other adapters call
 //! [`Transcript::record_sent`] and [`Transcript::record_received`].
 
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::Regex;
 
@@ -54,13 +55,13 @@ impl Transcript {
 
     /// Returns all lines so far. Each begins with `>`, `<` or `*`.
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lines.lock().clone()
     }
 
     fn append(&self, direction: char, text: &str) {
         let text = self.mask_secrets(text);
         let new_lines = text.lines().map(|line| format!("{direction} {}", replace_control_chars(line)));
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).extend(new_lines);
+        self.lines.lock().extend(new_lines);
     }
 
     fn mask_secrets(&self, text: &str) -> String {

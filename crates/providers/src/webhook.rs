@@ -21,10 +21,8 @@ use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, from_millis};
 use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
-use postrider_core::inbound::CallbackItem;
 
 use crate::adapter_context::AdapterContext;
-use crate::callback::{CallbackError, CallbackRequest};
 use crate::http_client::host_and_port;
 use crate::provider::{OutboundMessage, Provider};
 pub use client::{WebhookClient, WebhookRequest, WebhookResult, parse_url};
@@ -43,17 +41,11 @@ pub struct WebhookProvider {
 impl WebhookProvider {
     /// Returns the provider that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &WebhookSettings) -> Result<Self> {
-        let client = WebhookClient::new(
-            settings.egress_policy.clone(),
-            context.limits.connect_timeout,
-            context.limits.call_timeout,
-        )?;
-        Ok(Self {
-            url: settings.url.clone(),
-            secrets: settings.secrets.clone(),
-            client: client.with_transcript(context.http_clients.transcript()),
-            clock: context.clock.clone(),
-        })
+        let (limits, transcript) = (&context.limits, context.http_clients.transcript());
+        let policy = settings.egress_policy.clone();
+        let client = WebhookClient::new(policy, limits.connect_timeout, limits.call_timeout, transcript)?;
+        let (url, secrets) = (settings.url.clone(), settings.secrets.clone());
+        Ok(Self { url, secrets, client, clock: context.clock.clone() })
     }
 }
 
@@ -75,10 +67,6 @@ impl Provider for WebhookProvider {
             now: self.clock.now(),
         };
         send_result(self.client.post(request).await, owner)
-    }
-
-    fn parse_callback_sync(&self, _request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        Err(CallbackError::NotSupported)
     }
 
     fn address_kind(&self) -> AddressKind {

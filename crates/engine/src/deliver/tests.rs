@@ -6,7 +6,6 @@ mod rate_limits;
 use postrider_core::attempt::SendResult;
 use postrider_core::clock::{Clock, sleep_thread};
 use postrider_core::id::MessageId;
-use postrider_core::inbound::CallbackItem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use crate::config::Config;
 use crate::testing::{
     FixedOutcomeProvider, GatewayBuilder, open_store, open_store_with_timeout, request_over,
 };
-use postrider_providers::{CallbackError, CallbackRequest, Provider};
+use postrider_providers::Provider;
 
 /// Accepts every message, and lets another connection lock the store for a while.
 struct StoreLockingProvider {
@@ -37,10 +36,6 @@ impl Provider for StoreLockingProvider {
         });
         let reference = Some("accepted".to_owned());
         Outcome::Accepted { reference }.into()
-    }
-
-    fn parse_callback_sync(&self, _: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        Err(CallbackError::NotSupported)
     }
 
     fn endpoint(&self) -> (String, u16) {

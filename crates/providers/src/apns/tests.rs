@@ -317,7 +317,7 @@ async fn the_adapter_conforms_and_checks_its_account() {
     let apple = FakeApns::with_reasons(&BTreeMap::from([(device("0"), json!([400, "BadDeviceToken"]))]));
     let valid = apns(&apple);
     conformance::check_provider(&valid).await;
-    assert_eq!(valid.parse_callback_sync(&conformance::sample_callback()), Err(CallbackError::NotSupported));
+    assert_eq!(valid.parse_callback(&conformance::sample_callback()).await, Err(CallbackError::NotSupported));
     assert!(matches!(valid.check_account().await, AccountCheck::Passed(_)));
     let wrong_team = apns_with(&apple, "team_id = \"GHI789JKLM\"", clock(), &conformance::sample_limits());
     assert!(

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use data_encoding::HEXLOWER;
 use hmac::Hmac;
 use sha1::Sha1;
 use sha2::Sha256;
@@ -13,7 +14,7 @@ use sha2::Sha256;
 use super::settings::{HmacAlgorithm, HmacEncoding, HmacSettings, ReceiptSettings};
 use crate::callback::CallbackRequest;
 use crate::callback_auth::is_equal_secret;
-use crate::signing::{encode_hex, hmac_digest};
+use crate::signing::hmac_digest;
 
 /// The configured secrets. Without any, every caller is accepted, which the settings must state by `unsigned = true`.
 pub(super) struct CallbackSecrets {
@@ -98,7 +99,7 @@ fn has_valid_hmac(settings: &HmacSettings, request: &CallbackRequest) -> bool {
     };
     let Some(digest) = digest else { return false };
     let (presented, expected) = match settings.encoding {
-        HmacEncoding::Hex => (Cow::from(presented.to_ascii_lowercase()), encode_hex(&digest)),
+        HmacEncoding::Hex => (Cow::from(presented.to_ascii_lowercase()), HEXLOWER.encode(&digest)),
         HmacEncoding::Base64 => (Cow::from(presented), BASE64.encode(digest)),
     };
     is_equal_secret(&presented, &expected)

@@ -248,14 +248,14 @@ async fn the_app_acknowledges_messages_with_the_token() {
         ..conformance::sample_callback()
     };
     for status in ["delivered", "opened"] {
-        let item = fcm.parse_callback_sync(&callback("0123456789abcdef", status)).unwrap().remove(0);
+        let item = fcm.parse_callback(&callback("0123456789abcdef", status)).await.unwrap().remove(0);
         let CallbackItem::Receipt(receipt) = item else {
             panic!("expected a receipt");
         };
         assert_eq!((receipt.reference.as_str(), receipt.status.as_str()), (&*reference, status));
     }
     assert_eq!(
-        fcm.parse_callback_sync(&callback("0123456789abcdeF", "delivered")),
+        fcm.parse_callback(&callback("0123456789abcdeF", "delivered")).await,
         Err(CallbackError::Unauthenticated)
     );
     assert_eq!(fcm.callback_mode(), CallbackMode::Authenticated);
@@ -275,7 +275,7 @@ async fn the_adapter_conforms_and_checks_its_account() {
     let tokens = token_server().await;
     let fcm = fcm(&server, &tokens);
     conformance::check_provider(&fcm).await;
-    assert_eq!(fcm.parse_callback_sync(&conformance::sample_callback()), Err(CallbackError::NotSupported));
+    assert_eq!(fcm.parse_callback(&conformance::sample_callback()).await, Err(CallbackError::NotSupported));
     assert_eq!(fcm.address_kind(), AddressKind::Push);
     assert!(matches!(fcm.check_account().await, AccountCheck::Passed(_)));
     let server = HttpStub::start(vec![error_response(403, "PERMISSION_DENIED", None, "no")]).await;

@@ -4,8 +4,8 @@
 //! await.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use postrider_smpp::alphabet::{self, DefaultAlphabet};
 use postrider_smpp::client::{
     BindFailure, ClientHandler, DeferredResponse, DeliverAction, PduTrace, StatusAction, SubmitOutcome,
@@ -82,7 +82,7 @@ impl SmppAccount {
 
     /// Returns the messages whose parts have not all got a receipt.
     pub fn multipart(&self) -> MutexGuard<'_, MultipartReceipts> {
-        self.multipart.lock().unwrap_or_else(PoisonError::into_inner)
+        self.multipart.lock()
     }
 
     /// Records that `count` items were taken from the receiver.

@@ -5,9 +5,9 @@
 //! delivery states never move backwards, so an old callback that is repeated after that does no harm.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
 
 use chrono::TimeDelta;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use postrider_core::clock::Timestamp;
@@ -33,7 +33,7 @@ struct NonceEntries {
 impl NonceCache {
     /// Returns whether the nonce is new or came with the same content before.
     pub fn is_new_or_repeated(&self, nonce: &str, content: &[u8], now: Timestamp) -> bool {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.0.lock();
         entries.evict(now);
         let (nonce, content) = (Sha256::digest(nonce).into(), Sha256::digest(content).into());
         if let Some(seen_content) = entries.content_by_nonce.get(&nonce) {
