@@ -305,5 +305,5 @@ fn root_cause(error: &reqwest::Error) -> String {
 
 /// Returns the causes of an error, the outermost first.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    std::iter::successors(error.source(), |cause| cause.source())
+    std::iter::successors(error.source(), |&cause| cause.source())
 }

@@ -10,7 +10,6 @@ mod settings;
 mod tests;
 
 use async_trait::async_trait;
-use data_encoding::HEXLOWER;
 use hmac::Hmac;
 use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
@@ -19,7 +18,7 @@ use sha2::Sha256;
 use super::base_url::BaseUrl;
 use super::http_client::HttpClient;
 use super::json_api::{into_json_response, json_post_request};
-use super::signing::hmac_digest;
+use super::signing::{encode_hex, hmac_digest};
 use super::{
     AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, CallbackResponse,
     OutboundMessage, Provider,
@@ -93,7 +92,7 @@ impl Messenger {
 /// Returns the HMAC of the token with the app's secret.
 fn compute_appsecret_proof(secret: &str, token: &str) -> Option<String> {
     let digest = hmac_digest::<Hmac<Sha256>>(secret.as_bytes(), &[token.as_bytes()])?;
-    Some(HEXLOWER.encode(&digest))
+    Some(encode_hex(&digest))
 }
 
 #[async_trait]

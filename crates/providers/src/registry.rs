@@ -35,11 +35,8 @@ static KINDS: [(&str, SettingsParser); 14] = [
     ("smtp", |table| with_constructor(smtp::SmtpSettings::read(table), smtp::Smtp::new)),
 ];
 
-/// The validated settings of a provider, and the constructor of its adapter. `Debug` shows no secrets.
-pub struct ProviderSettings {
-    debug_text: String,
-    construct: Box<dyn Fn(&AdapterContext) -> Result<Arc<dyn Provider>> + Send + Sync>,
-}
+/// The validated settings of a provider, as the constructor of its adapter. `Debug` shows no setting: many are secret.
+pub struct ProviderSettings(Box<dyn Fn(&AdapterContext) -> Result<Arc<dyn Provider>> + Send + Sync>);
 
 impl ProviderSettings {
     /// Parses the keys of a kind; secrets are resolved, the keys that every kind has are removed.
@@ -59,24 +56,20 @@ impl ProviderSettings {
 
     /// Constructs the adapter. Opens no connection.
     pub fn build(&self, context: &AdapterContext) -> Result<Arc<dyn Provider>> {
-        (self.construct)(context)
+        (self.0)(context)
     }
 }
 
 impl Debug for ProviderSettings {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.debug_text)
+        formatter.write_str("ProviderSettings")
     }
 }
 
-fn with_constructor<S: Debug + Send + Sync + 'static, P: Provider + 'static>(
+fn with_constructor<S: Send + Sync + 'static, P: Provider + 'static>(
     settings: Result<S>,
     new: fn(&AdapterContext, &S) -> Result<P>,
 ) -> Result<ProviderSettings> {
     let settings = settings?;
-    let debug_text = format!("{settings:?}");
-    let construct = move |context: &AdapterContext| -> Result<Arc<dyn Provider>> {
-        Ok(Arc::new(new(context, &settings)?))
-    };
-    Ok(ProviderSettings { debug_text, construct: Box::new(construct) })
+    Ok(ProviderSettings(Box::new(move |context| Ok(Arc::new(new(context, &settings)?)))))
 }

@@ -2,7 +2,7 @@
 //!
 //! Signatures are compared in constant time.
 
-use data_encoding::HEXLOWER_PERMISSIVE;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{KeyInit, Mac};
 
 /// Returns the HMAC of the concatenated parts. Never returns None: HMAC accepts keys of every length.
@@ -21,6 +21,11 @@ fn authenticate<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Option<M> {
         mac.update(part);
     }
     Some(mac)
+}
+
+/// Encodes bytes as lower-case hexadecimal digits.
+pub(crate) fn encode_hex(bytes: &[u8]) -> String {
+    HEXLOWER.encode(bytes)
 }
 
 /// Decodes hexadecimal digits of either case.

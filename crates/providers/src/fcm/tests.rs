@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::CallLimits;
+use crate::jwt::JwtKey;
 use crate::testing::conformance::{self, ExpectedOutcomes};
 use crate::testing::http_stub::{HttpStub, StubAction, response};
-use crate::testing::openssl;
+use crate::testing::keys;
 use postrider_core::clock::from_millis;
 
 /// Time of every test.
@@ -33,7 +34,7 @@ async fn token_server() -> HttpStub {
 
 fn service_account_json() -> String {
     json!({
-        "type": "service_account", "project_id": "demo", "private_key_id": "key-1", "private_key": *openssl::RSA_PRIVATE_KEY_PEM,
+        "type": "service_account", "project_id": "demo", "private_key_id": "key-1", "private_key": *keys::RSA_PRIVATE_KEY_PEM,
         "client_email": "sender@demo.iam.example", "token_uri": "https://oauth2.example/token",
     })
     .to_string()
@@ -141,11 +142,10 @@ fn expect_assertion(assertion: &str) {
         "aud": "https://oauth2.example/token", "iat": NOW_SECONDS, "exp": NOW_SECONDS + 3_600,
     });
     assert_eq!(decode(claims), expected);
-    // The key inside the SubjectPublicKeyInfo of RFC 5280, whose prefix has 24 bytes for a key of 2048 bits.
-    let public = openssl::public_key_pem(&openssl::RSA_PRIVATE_KEY_PEM);
-    let lines: String = public.lines().filter(|line| !line.starts_with('-')).collect();
-    let public = base64::engine::general_purpose::STANDARD.decode(lines).unwrap();
-    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &public[24..])
+    let Ok(JwtKey::Rsa(key)) = JwtKey::from_rsa_pem(&keys::RSA_PRIVATE_KEY_PEM) else {
+        panic!("not an RSA key");
+    };
+    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.public().as_ref())
         .verify(signed.as_bytes(), &BASE64.decode(signature).unwrap())
         .unwrap();
 }

@@ -39,8 +39,7 @@ async fn a_message_is_sent_as_the_reference_shows() {
     assert_eq!(result.outcome, Outcome::Accepted { reference: Some("m_AG5".to_owned()) });
     let request = stub.requests().remove(0);
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
-    // printf hunter2 | openssl dgst -sha256 -hmac sesame
-    let proof = crate::testing::openssl::hmac_sha256_hex("sesame", b"hunter2");
+    let proof = crate::testing::keys::hmac_sha256_hex("sesame", b"hunter2");
     let target = format!("POST /v24.0/111/messages?access_token=hunter2&appsecret_proof={proof} HTTP/1.1");
     assert!(head.starts_with(&target), "{head}");
     let expected = json!({
@@ -129,7 +128,7 @@ async fn a_requested_pause_is_kept() {
 /// Returns a callback with a valid signature.
 fn signed_callback(body: &Value) -> CallbackRequest {
     let body = body.to_string().into_bytes();
-    let digest = crate::testing::openssl::hmac_sha256_hex("sesame", &body);
+    let digest = crate::testing::keys::hmac_sha256_hex("sesame", &body);
     CallbackRequest {
         headers: BTreeMap::from([("x-hub-signature-256".to_owned(), format!("sha256={digest}"))]),
         body,

@@ -2,13 +2,12 @@
 //!
 //! Paths and queries must need no URL encoding; those of this adapter are fixed.
 
-use data_encoding::HEXLOWER;
 use hmac::Hmac;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Request, Url};
 use sha2::{Digest, Sha256};
 
-use crate::signing::hmac_digest;
+use crate::signing::{encode_hex, hmac_digest};
 use postrider_core::clock::Timestamp;
 
 /// Service name in the credential scope.
@@ -40,12 +39,12 @@ pub(super) fn sign(mut request: Request, credentials: &AwsCredentials, now: Time
     let names = signed_header_names(request.headers());
     let canonical = canonical_request(&request, &names)?;
     let scope = format!("{}/{}/{SERVICE}/aws4_request", &stamp[..8], credentials.region);
-    let to_sign = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", HEXLOWER.encode(&Sha256::digest(canonical)));
+    let to_sign = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", encode_hex(&Sha256::digest(canonical)));
     let mut key = format!("AWS4{}", credentials.secret_access_key).into_bytes();
     for part in [&stamp[..8], &credentials.region, SERVICE, "aws4_request"] {
         key = hmac_sha256(&key, part)?;
     }
-    let signature = HEXLOWER.encode(&hmac_sha256(&key, &to_sign)?);
+    let signature = encode_hex(&hmac_sha256(&key, &to_sign)?);
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={}, Signature={signature}",
         credentials.access_key_id,
@@ -81,7 +80,7 @@ fn canonical_request(request: &Request, names: &[String]) -> Option<String> {
         lines.push(format!("{name}:{}", request.headers().get(name)?.to_str().ok()?.trim()));
     }
     let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
-    lines.extend([String::new(), names.join(";"), HEXLOWER.encode(&Sha256::digest(body))]);
+    lines.extend([String::new(), names.join(";"), encode_hex(&Sha256::digest(body))]);
     Some(lines.join("\n"))
 }
 

@@ -1,6 +1,6 @@
 //! Maps `command_status` values to outcomes.
 //!
-//! A vendor's own values are configured; without a setting they are `deferred`.
+//! The values of a vendor are configured; a vendor's value without a setting is `deferred`.
 
 use std::collections::BTreeMap;
 
@@ -24,16 +24,16 @@ impl StatusOutcomes {
     /// Parses the configured statuses, decimal or hexadecimal with `0x`.
     pub fn parse(statuses: &BTreeMap<String, OutcomeKind>) -> Result<Self, String> {
         let mut vendor_outcomes = BTreeMap::new();
-        for (text, kind) in statuses {
-            let digits = text.trim().to_ascii_lowercase();
-            let number = match digits.strip_prefix("0x") {
-                Some(hex) => u32::from_str_radix(hex, 16).ok(),
-                None => digits.parse().ok(),
+        for (status_text, outcome_kind) in statuses {
+            let digits = status_text.trim().to_ascii_lowercase();
+            let status = match digits.strip_prefix("0x") {
+                Some(hex_digits) => u32::from_str_radix(hex_digits, 16),
+                None => digits.parse(),
             };
-            let number = number.filter(|number| *number != ESME_ROK);
-            let number = number
-                .ok_or_else(|| format!("statuses: \"{text}\" is not a status; write it like \"0x0411\""))?;
-            vendor_outcomes.insert(number, *kind);
+            let status = status.ok().filter(|status| *status != ESME_ROK).ok_or_else(|| {
+                format!("statuses: \"{status_text}\" is not a status; write it like \"0x0411\"")
+            })?;
+            vendor_outcomes.insert(status, *outcome_kind);
         }
         Ok(Self { vendor_outcomes })
     }

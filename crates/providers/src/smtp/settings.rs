@@ -1,8 +1,7 @@
 //! Settings of `kind = "smtp"`.
 //!
-//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
+//! Validated when they are read, so that invalid settings stop the start and never a send.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use lettre::Address;
@@ -133,17 +132,6 @@ impl SmtpSettings {
     /// Returns the envelope sender, which receives bounces.
     pub(super) fn envelope_sender(&self) -> &Address {
         self.bounces_to.as_ref().unwrap_or(&self.from.email)
-    }
-}
-
-impl fmt::Debug for SmtpSettings {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("SmtpSettings")
-            .field("host", &self.host)
-            .field("port", &self.port())
-            .field("tls", &self.tls)
-            .field("has_login", &self.username.is_some())
-            .finish_non_exhaustive()
     }
 }
 

@@ -5,14 +5,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use data_encoding::HEXLOWER;
 use hmac::Hmac;
 use reqwest::Url;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::callback::CallbackRequest;
-use crate::signing::is_valid_hmac;
+use crate::signing::{encode_hex, is_valid_hmac};
 use crate::sms::CallbackFields;
 
 /// Returns whether the header `X-Twilio-Signature` is valid for this callback.
@@ -37,7 +36,7 @@ pub(super) fn is_valid(auth_token: &str, request: &CallbackRequest) -> bool {
 /// Returns the names and values that are signed after the URL. None when the body does not have the signed hash.
 fn signed_fields(request: &CallbackRequest) -> Option<String> {
     if let Some(hash) = request.query_field("bodySHA256") {
-        let is_signed_body = HEXLOWER.encode(&Sha256::digest(&request.body)) == hash.to_ascii_lowercase();
+        let is_signed_body = encode_hex(&Sha256::digest(&request.body)) == hash.to_ascii_lowercase();
         return is_signed_body.then(String::new);
     }
     if request.body.is_empty() {
