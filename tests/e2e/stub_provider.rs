@@ -105,7 +105,11 @@ impl StubBehavior {
 fn accepted_response() -> Vec<u8> {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let number = NUMBER.fetch_add(1, Ordering::SeqCst);
-    response_bytes(200, "content-type: application/json\r\n", &format!("{{\"message_id\":\"stub-{number}\"}}"))
+    response_bytes(
+        200,
+        "content-type: application/json\r\n",
+        &format!("{{\"message_id\":\"stub-{number}\"}}"),
+    )
 }
 
 fn body_or_request_line(request: &str) -> String {

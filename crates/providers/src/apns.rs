@@ -19,8 +19,8 @@ use serde_json::json;
 
 use super::account_evidence::AccountEvidence;
 use super::app_receipts::app_receipt_parser;
-use super::callback_receipts::CallbackReceiptParser;
 use super::base_url::BaseUrl;
+use super::callback_receipts::CallbackReceiptParser;
 use super::http_client::{ConnectionRequirements, HttpClient};
 use super::json_api::{JsonResponse, gateway_id, into_json_response, json_post_request, set_bearer_token};
 use super::{

@@ -19,11 +19,14 @@ impl BaseUrl {
     /// Parses a base URL. The error says how to write one.
     pub fn parse(text: &str) -> Result<Self, String> {
         let is_base_url = |url: &Url| {
-            let has_only_a_path = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+            let has_only_a_path =
+                url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
             matches!(url.scheme(), "http" | "https") && url.has_host() && has_only_a_path
         };
         let base_url = Url::parse(text.trim()).ok().filter(is_base_url);
-        base_url.map(Self).ok_or_else(|| "invalid base URL; write https://HOST or https://HOST/PATH".to_owned())
+        base_url
+            .map(Self)
+            .ok_or_else(|| "invalid base URL; write https://HOST or https://HOST/PATH".to_owned())
     }
 
     /// Returns the configured URL, or else the provider's own.

@@ -18,8 +18,7 @@ pub(crate) const FORBIDDEN_ADDRESS: &str = "the address is not public and not in
 const HTTPS_PORT: u16 = 443;
 
 /// The addresses that are not public, by the IANA registries of special-purpose addresses (RFC 6890 and its updates).
-const NON_PUBLIC_NETWORKS: &str =
-    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 \
+const NON_PUBLIC_NETWORKS: &str = "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 \
      192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 \
      ::/3 2001::/23 2001:db8::/32 2002::/16 3fff::/20 4000::/2 8000::/1";
 
@@ -45,7 +44,10 @@ impl EgressPolicy {
     /// Parses networks such as `10.0.0.0/8`, `fd00::/8` or `127.0.0.1`. The error names the invalid network.
     pub fn parse(networks: &[impl AsRef<str>], ports: &[u16]) -> Result<Self, String> {
         let allowed_networks = networks.iter().map(|network| parse_network(network.as_ref()));
-        Ok(Self { allowed_networks: allowed_networks.collect::<Result<_, _>>()?, allowed_ports: ports.to_vec() })
+        Ok(Self {
+            allowed_networks: allowed_networks.collect::<Result<_, _>>()?,
+            allowed_ports: ports.to_vec(),
+        })
     }
 
     /// Checks what can be checked without resolving the host name.

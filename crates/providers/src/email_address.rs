@@ -18,11 +18,11 @@ pub(super) fn default_subject() -> String {
 
 /// Deserialises `"shop@example.org"` or `"Shop <shop@example.org>"`.
 pub(super) fn deserialize_mailbox<'de, D: Deserializer<'de>>(from: D) -> Result<Mailbox, D::Error> {
-    let text = String::deserialize(from)?;
-    if text.contains(char::is_control) {
+    let mailbox = String::deserialize(from)?;
+    if mailbox.contains(char::is_control) {
         return Err(D::Error::custom("must be one line without control characters"));
     }
-    text.parse().map_err(|_| {
+    mailbox.parse().map_err(|_| {
         D::Error::custom("not an email address; write \"shop@example.org\" or \"Shop <shop@example.org>\"")
     })
 }

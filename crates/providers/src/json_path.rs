@@ -17,7 +17,7 @@ impl JsonPath {
 
     /// Returns the value at the path.
     pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
-        self.0.iter().try_fold(document, |value, step| match value {
+        self.0.iter().try_fold(document, |parent, step| match parent {
             Value::Object(fields) => fields.get(step),
             Value::Array(elements) => elements.get(step.parse::<usize>().ok()?),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,

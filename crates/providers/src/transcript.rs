@@ -63,8 +63,9 @@ impl Transcript {
     /// Appends the lines of a text without control characters, which could move the cursor of a terminal.
     fn append(&self, direction: char, text: &str) {
         let masked_text = self.mask_secrets(text);
-        let new_lines =
-            masked_text.lines().map(|line| format!("{direction} {}", line.replace(char::is_control, "\u{fffd}")));
+        let new_lines = masked_text
+            .lines()
+            .map(|line| format!("{direction} {}", line.replace(char::is_control, "\u{fffd}")));
         self.lines.lock().extend(new_lines);
     }
 

@@ -84,8 +84,8 @@ impl Provider for WebhookProvider {
 /// Returns the `webhook-id`: the message's id and the number of the delivery in it, the same in every round.
 fn webhook_id(message: &OutboundMessage) -> String {
     let id = message.message_id.to_string().replace('-', "");
-    let number = message.delivery_id.0.rem_euclid(DeliveryId::PER_MESSAGE);
-    format!("msg_{id}_{number}")
+    let delivery_number = message.delivery_id.0.rem_euclid(DeliveryId::PER_MESSAGE);
+    format!("msg_{id}_{delivery_number}")
 }
 
 /// Returns the body, the same bytes in every round: the timestamp is that of the message, with which its id begins.

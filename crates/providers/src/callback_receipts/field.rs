@@ -40,8 +40,10 @@ impl CallbackField {
             "header" if !name.is_empty() => FieldSource::Header(name.to_ascii_lowercase()),
             "any" if !name.is_empty() => FieldSource::Any(name.to_owned(), JsonPath::parse(name)),
             _ => {
-                return Err("unknown location; write json:PATH, form:NAME, query:NAME, header:NAME or any:NAME"
-                    .to_owned());
+                return Err(
+                    "unknown location; write json:PATH, form:NAME, query:NAME, header:NAME or any:NAME"
+                        .to_owned(),
+                );
             }
         };
         Ok(Self { location: location.to_owned(), source })

@@ -54,7 +54,7 @@ pub(super) fn parse_body(
         append_json("json", &toml::Value::Table(table.clone()), &mut template, constants)?;
         return Ok(Some((JSON_CONTENT_TYPE, template)));
     }
-    settings.body.as_deref().map(|text| parse_text_body(settings, text, constants)).transpose()
+    settings.body.as_deref().map(|body| parse_text_body(settings, body, constants)).transpose()
 }
 
 fn parse_form_body(fields: &BTreeMap<String, String>, constants: &TemplateConstants) -> Result<Template> {
@@ -65,8 +65,8 @@ fn parse_form_body(fields: &BTreeMap<String, String>, constants: &TemplateConsta
         }
         template.append_text(&percent_encode(field));
         template.append_text("=");
-        let value = Template::parse_value(value_template, TemplateEscape::Percent, constants);
-        template.append(value.map_err(|cause| Error::usage(format!("form.{field}: {cause}")))?);
+        let field_value = Template::parse_value(value_template, TemplateEscape::Percent, constants);
+        template.append(field_value.map_err(|cause| Error::usage(format!("form.{field}: {cause}")))?);
     }
     Ok(template)
 }

@@ -49,8 +49,8 @@ impl RequestTemplate {
             templated_headers: Vec::new(),
             body: None,
         };
-        if let Some(value) = authorization {
-            template.static_headers.insert(AUTHORIZATION, value);
+        if let Some(authorization) = authorization {
+            template.static_headers.insert(AUTHORIZATION, authorization);
         }
         if let Some((content_type, body)) = body {
             template.static_headers.insert(CONTENT_TYPE, content_type);
@@ -99,10 +99,10 @@ impl RequestTemplate {
         let mut request = Request::new(self.method.clone(), url);
         request.headers_mut().clone_from(&self.static_headers);
         for (name, template) in &self.templated_headers {
-            let value = header_value(&template.render(message)).ok_or_else(|| {
+            let rendered_header = header_value(&template.render(message)).ok_or_else(|| {
                 format!("the header {name} cannot contain line breaks or control characters")
             })?;
-            request.headers_mut().insert(name, value);
+            request.headers_mut().insert(name, rendered_header);
         }
         if let Some(template) = &self.body {
             *request.body_mut() = Some(template.render(message).into());
@@ -174,8 +174,8 @@ fn parse_url_template(
         template.append_text(separator);
         template.append_text(&percent_encode(parameter));
         template.append_text("=");
-        let value = Template::parse_value(value_template, TemplateEscape::Percent, constants);
-        template.append(value.map_err(|cause| with_key(&format!("query.{parameter}"), &cause))?);
+        let parameter_value = Template::parse_value(value_template, TemplateEscape::Percent, constants);
+        template.append(parameter_value.map_err(|cause| with_key(&format!("query.{parameter}"), &cause))?);
         separator = "&";
     }
     let sample_url = parse_url(&template.render(&probe_message()))
@@ -203,9 +203,9 @@ fn parse_url(rendered_url: &str) -> Result<Url, String> {
 
 /// Returns a header value that logs do not show, or None when the text has control characters.
 fn header_value(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_bytes(text.as_bytes()).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    let mut header_value = HeaderValue::from_bytes(text.as_bytes()).ok()?;
+    header_value.set_sensitive(true);
+    Some(header_value)
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl ResponseRules {
             OutcomeKind::Accepted => self.reference.as_ref().and_then(|field| parsed.find(field)),
             _ => None,
         };
-        let reference = reference.and_then(|text| parse_reference(&text));
+        let reference = reference.and_then(|reference| parse_reference(&reference));
         let reason = match (outcome, rule.and_then(|rule| rule.reason.clone())) {
             (OutcomeKind::Accepted | OutcomeKind::Throttled, _) => String::new(),
             (_, Some(reason)) => reason,
@@ -152,7 +152,7 @@ impl ResponseRules {
 
 fn redirect_reason(response: &HttpResponse) -> String {
     let location = response.headers.get(LOCATION);
-    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()));
     let location = location.as_deref().unwrap_or("no location");
     // The query may contain a secret, and the reason is shown to operators.
     let target = sanitize_text(location.split(['?', '#']).next().unwrap_or_default());
@@ -195,7 +195,8 @@ fn parse_status_range(range: &str) -> Option<RangeInclusive<u16>> {
         let class: u16 = class.parse().ok().filter(|class| (1..10).contains(class))?;
         return Some(class * 100..=class * 100 + 99);
     }
-    let parse_status = |digits: &str| digits.trim().parse().ok().filter(|status| (100..1000).contains(status));
+    let parse_status =
+        |digits: &str| digits.trim().parse().ok().filter(|status| (100..1000).contains(status));
     let (first, last) = range.split_once('-').unwrap_or((range, range));
     let (first, last) = (parse_status(first)?, parse_status(last)?);
     (first <= last).then_some(first..=last)

@@ -167,9 +167,9 @@ impl Template {
         if let Some(TemplateSegment::Text(text)) = self.segments.last_mut() {
             write(text);
         } else {
-            let mut text = String::new();
-            write(&mut text);
-            self.segments.push(TemplateSegment::Text(text));
+            let mut new_text = String::new();
+            write(&mut new_text);
+            self.segments.push(TemplateSegment::Text(new_text));
         }
     }
 
@@ -178,9 +178,9 @@ impl Template {
             self.segments.push(TemplateSegment::Variable(*variable));
             return Ok(());
         }
-        let value = constant_value(name, constants)?;
+        let constant = constant_value(name, constants)?;
         let escape = self.escape;
-        self.push_text_with(|out| escape.write(&value, out));
+        self.push_text_with(|out| escape.write(&constant, out));
         Ok(())
     }
 
@@ -259,9 +259,10 @@ fn constant_value(name: &str, constants: &TemplateConstants) -> Result<String> {
         }),
         "provider" => Ok(provider.clone()),
         _ => {
-            let names = variable_names().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ");
+            let variables = variable_names().map(|known_name| format!("{{{known_name}}}"));
+            let variables = variables.collect::<Vec<_>>().join(", ");
             Err(Error::usage(format!(
-                "unknown variable {{{name}}}; use one of {names}, or write {{{{{name}}}}} for the literal text"
+                "unknown variable {{{name}}}; use one of {variables}, or write {{{{{name}}}}} for the literal text"
             )))
         }
     }
@@ -274,7 +275,8 @@ fn variable_names() -> impl Iterator<Item = &'static str> {
 /// Returns the name between the braces at the start of the text.
 fn braced_name<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
     let after_open = text.strip_prefix(open)?;
-    let name_end = after_open.find(|character: char| !character.is_ascii_alphanumeric() && character != '_')?;
+    let name_end =
+        after_open.find(|character: char| !character.is_ascii_alphanumeric() && character != '_')?;
     let (name, after_name) = after_open.split_at(name_end);
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     (is_name && after_name.starts_with(close)).then_some(name)

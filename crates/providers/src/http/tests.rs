@@ -117,8 +117,8 @@ async fn callbacks_are_disabled_unless_configured() {
         );
         assert_eq!(provider.callback_mode(), callbacks, "{more}");
         let is_supported = callbacks == CallbackMode::Unsigned || callbacks == CallbackMode::Authenticated;
-        let refused =
-            provider.parse_callback(&conformance::sample_callback()).await == Err(CallbackError::NotSupported);
+        let refused = provider.parse_callback(&conformance::sample_callback()).await
+            == Err(CallbackError::NotSupported);
         assert_eq!(refused, !is_supported, "{more}");
     }
 }
@@ -131,7 +131,8 @@ async fn receipts_of_system_c_are_parsed_from_json_and_from_a_form() {
     );
     for body in [r#"{"status":"delivered","message_id":"a09"}"#, "status=delivered&message_id=a09"] {
         let receipts = provider
-            .parse_callback(&CallbackRequest { body: body.into(), ..conformance::sample_callback() }).await
+            .parse_callback(&CallbackRequest { body: body.into(), ..conformance::sample_callback() })
+            .await
             .unwrap();
         let expected = CallbackItem::Receipt(Receipt {
             reference: "a09".to_owned(),

@@ -233,25 +233,28 @@ fn without_a_template_only_iranian_mobile_numbers_are_supported() {
 #[tokio::test]
 async fn statuses_have_the_receipts_of_the_reference() {
     let blue = sms_provider("kavenegar", ACCOUNT);
-    let items = async |body: &str| describe_items(blue.parse_callback(&form_callback(TOKEN_QUERY, &[], body)).await);
+    let items =
+        async |body: &str| describe_items(blue.parse_callback(&form_callback(TOKEN_QUERY, &[], body)).await);
     for status in [1, 2, 4, 5, 100, 77] {
         assert!(items(&format!("messageid=7&status={status}")).await.is_empty(), "{status}");
     }
     assert_eq!(items("messageid=7&status=10").await, ["delivered 7"]);
     assert_eq!(items(r#"{"messageid":7,"status":10}"#).await, ["delivered 7"]);
     assert_eq!(
-        describe_items(blue.parse_callback(&form_callback(
-            &format!("messageid=7&status=10&{TOKEN_QUERY}"),
-            &[],
-            ""
-        )).await),
+        describe_items(
+            blue.parse_callback(&form_callback(&format!("messageid=7&status=10&{TOKEN_QUERY}"), &[], ""))
+                .await
+        ),
         ["delivered 7"]
     );
     assert_eq!(
         items("messageid=7&status=11").await,
         ["bounced 7: status 11: not delivered: handset off, out of coverage or full"]
     );
-    assert_eq!(items("messageid=7&status=14").await, ["bounced 7: status 14: the subscriber blocks advertising"]);
+    assert_eq!(
+        items("messageid=7&status=14").await,
+        ["bounced 7: status 14: the subscriber blocks advertising"]
+    );
     assert_eq!(items("status=10").await, ["malformed: messageid is missing"]);
     assert_eq!(items("messageid=7&status=ten").await, ["malformed: status is not a number"]);
 }
@@ -267,11 +270,9 @@ async fn only_callbacks_with_the_token_are_accepted() {
     }
     let without_token = sms_provider("kavenegar", "api_key = \"k\"");
     assert_eq!(
-        describe_items(without_token.parse_callback(&form_callback(
-            TOKEN_QUERY,
-            &[],
-            "messageid=7&status=10"
-        )).await),
+        describe_items(
+            without_token.parse_callback(&form_callback(TOKEN_QUERY, &[], "messageid=7&status=10")).await
+        ),
         ["not supported"]
     );
 }

@@ -131,10 +131,13 @@ async fn only_signed_callbacks_are_accepted_and_a_signature_authenticates_one_co
 #[tokio::test]
 async fn an_inbound_message_is_parsed() {
     let blue = sms_provider("plivo", ACCOUNT);
-    let inbound = only_inbound_message(blue.parse_callback(&plivo_callback(
-        "7",
-        "From=989122222222&To=14155550100&Text=Stop&MessageUUID=u&Type=sms",
-    )).await);
+    let inbound = only_inbound_message(
+        blue.parse_callback(&plivo_callback(
+            "7",
+            "From=989122222222&To=14155550100&Text=Stop&MessageUUID=u&Type=sms",
+        ))
+        .await,
+    );
     assert_eq!(
         (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("+989122222222", "14155550100", "Stop")

@@ -40,8 +40,8 @@ impl StatusOutcomes {
 
     /// Returns the outcome of a status other than 0.
     pub fn outcome_kind(&self, status: u32) -> OutcomeKind {
-        if let Some(kind) = self.vendor_outcomes.get(&status) {
-            return *kind;
+        if let Some(vendor_outcome) = self.vendor_outcomes.get(&status) {
+            return *vendor_outcome;
         }
         match status {
             // RINVBNDSTS, RINVREGDLVFLG, RINVSRCADR, RINVPASWD, RINVSYSID, RINVSERTYP, RINVSRCTON, RINVSRCNPI,
@@ -66,16 +66,19 @@ impl StatusOutcomes {
     pub fn submit_outcome_kind(&self, status: u32) -> OutcomeKind {
         match (status, self.outcome_kind(status)) {
             (ESME_RINVBNDSTS, OutcomeKind::Misconfigured) => OutcomeKind::Unavailable,
-            (_, kind) => kind,
+            (_, outcome_kind) => outcome_kind,
         }
     }
 
     /// Returns the result of a refused submit.
     pub fn submit_result(&self, status: u32) -> SendResult {
-        let kind = self.submit_outcome_kind(status);
+        let outcome_kind = self.submit_outcome_kind(status);
         let reason = format!("SMSC status: {}", describe_status(status));
         // A status that is configured as accepted has no message id.
-        SendResult { outcome: kind.into_outcome(None, reason, None), code: Some(format_status(status)) }
+        SendResult {
+            outcome: outcome_kind.into_outcome(None, reason, None),
+            code: Some(format_status(status)),
+        }
     }
 
     /// Returns the result of a refused bind. It says nothing about the message: either the account is misconfigured or

@@ -99,8 +99,8 @@ impl MultipartReceipts {
         }
         let is_delivered = || message.part_ids.iter().all(|part_id| message.delivered_ids.contains(part_id));
         let delivered_status = || is_delivered().then_some(ReceiptStatus::Delivered);
-        let status = message.failed_status.clone().or_else(delivered_status)?;
+        let final_status = message.failed_status.clone().or_else(delivered_status)?;
         self.discard(message_number);
-        Some(ReceiptUpdate { message_id, status: Some(status) })
+        Some(ReceiptUpdate { message_id, status: Some(final_status) })
     }
 }

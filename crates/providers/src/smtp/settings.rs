@@ -28,7 +28,7 @@ pub struct SmtpSettings {
     pub(super) tls: Encryption,
     /// PEM file of the certificates that may sign the server's; default: those of the operating system.
     pub(super) ca_file: Option<PathBuf>,
-    /// User name; without one there is no login.
+    /// User name; without a user name there is no login.
     pub(super) username: Option<String>,
     /// Password, or the access token for `xoauth2`.
     pub(super) password: Option<String>,
@@ -43,12 +43,12 @@ pub struct SmtpSettings {
     /// Address for replies; default: `from`.
     #[serde(default, deserialize_with = "deserialize_optional_mailbox")]
     pub(super) reply_to: Option<Mailbox>,
-    /// Subject of messages without one, if the channel has none either.
+    /// Subject of messages without a subject, if the channel has none either.
     #[serde(default = "default_subject")]
     pub(super) subject: String,
     /// Name in EHLO; default: the domain of `from`.
     ehlo_name: Option<String>,
-    /// Maximum number of mails over one connection; many servers limit it.
+    /// Maximum number of mails over one connection; many servers have a limit.
     #[serde(default = "default_mails_per_connection")]
     pub(super) mails_per_connection: u32,
 }
@@ -90,7 +90,7 @@ impl SmtpSettings {
     /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
-        let invalid = |text: &str| Err(Error::usage(text.to_owned()));
+        let invalid = |message: &str| Err(Error::usage(message.to_owned()));
         if !is_host_token(&settings.host) {
             return invalid(
                 "host: must be a host name such as \"mail.example.org\"; the port has its own key",

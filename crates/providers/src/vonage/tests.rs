@@ -111,7 +111,8 @@ async fn the_last_segment_or_any_failed_one_decides_the_message() {
     let blue = sms_provider_at(&stub, "vonage", ACCOUNT);
     let result = blue.send(&conformance::sample_message()).await;
     assert_eq!(format!("{:?}", result.outcome), "Accepted { reference: Some(\"s3\") }");
-    let items = async |body: &str| describe_items(blue.parse_callback(&form_callback(TOKEN_QUERY, &[], body)).await);
+    let items =
+        async |body: &str| describe_items(blue.parse_callback(&form_callback(TOKEN_QUERY, &[], body)).await);
     assert!(items("messageId=s1&status=delivered&err-code=0").await.is_empty());
     assert_eq!(items("messageId=s2&status=failed&err-code=8").await, ["bounced s3: failed 8: network error"]);
     assert_eq!(items("messageId=s3&status=delivered&err-code=0").await, ["delivered s3"]);
@@ -121,11 +122,14 @@ async fn the_last_segment_or_any_failed_one_decides_the_message() {
 async fn statuses_have_the_receipts_of_the_reference() {
     let blue = sms_provider("vonage", ACCOUNT);
     let items = async |body: &str| {
-        describe_items(blue.parse_callback(&form_callback(
-            TOKEN_QUERY,
-            &[],
-            &format!("msisdn=989122222222&messageId=a&{body}"),
-        )).await)
+        describe_items(
+            blue.parse_callback(&form_callback(
+                TOKEN_QUERY,
+                &[],
+                &format!("msisdn=989122222222&messageId=a&{body}"),
+            ))
+            .await,
+        )
     };
     for body in ["status=accepted&err-code=7", "status=buffered", "status=unknown&err-code=1"] {
         assert!(items(body).await.is_empty(), "{body}");
@@ -192,11 +196,14 @@ async fn only_authenticated_callbacks_are_accepted() {
 #[tokio::test]
 async fn an_inbound_message_is_parsed() {
     let blue = sms_provider("vonage", ACCOUNT);
-    let inbound = only_inbound_message(blue.parse_callback(&form_callback(
-        TOKEN_QUERY,
-        &[],
-        "msisdn=14843472194&to=13239877404&messageId=02&text=STOP&type=text",
-    )).await);
+    let inbound = only_inbound_message(
+        blue.parse_callback(&form_callback(
+            TOKEN_QUERY,
+            &[],
+            "msisdn=14843472194&to=13239877404&messageId=02&text=STOP&type=text",
+        ))
+        .await,
+    );
     assert_eq!(
         (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("+14843472194", "13239877404", "STOP")

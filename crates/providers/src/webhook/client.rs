@@ -133,7 +133,9 @@ impl WebhookClient {
                 retry_after: response.retry_after(),
                 body_excerpt: sanitize_text(&String::from_utf8_lossy(&response.body)),
             },
-            HttpCallResult::NotSent(reason) if reason == FORBIDDEN_ADDRESS => WebhookResult::Forbidden(reason),
+            HttpCallResult::NotSent(reason) if reason == FORBIDDEN_ADDRESS => {
+                WebhookResult::Forbidden(reason)
+            }
             HttpCallResult::NotSent(reason) if reason.starts_with(INVALID_CERTIFICATE_PREFIX) => {
                 WebhookResult::UntrustedCertificate(reason)
             }

@@ -8,9 +8,8 @@ use postrider_core::testing::certificates::TestCertificate;
 /// Runs a program and returns its output.
 fn run_command(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    let output = output.unwrap_or_else(|error| {
-        panic!("{program} cannot be run ({error}): `apt-get install redis-tools`")
-    });
+    let output = output
+        .unwrap_or_else(|error| panic!("{program} cannot be run ({error}): `apt-get install redis-tools`"));
     assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

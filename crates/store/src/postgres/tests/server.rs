@@ -49,7 +49,9 @@ impl PostgresServer {
         run(server.owner_command("initdb").args(arguments));
         let access = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
         fs::write(Path::new(&files).join("pg_hba.conf"), access).unwrap();
-        for (from, to) in [(certificate.certificate_path(), "server.crt"), (certificate.key_path(), "server.key")] {
+        for (from, to) in
+            [(certificate.certificate_path(), "server.crt"), (certificate.key_path(), "server.key")]
+        {
             let to = Path::new(&files).join(to);
             fs::copy(from, &to).unwrap();
             let owner = fs::metadata(&files).unwrap();

@@ -1,8 +1,8 @@
 //! TLS to a real server, with certificates created for the test.
 
 use super::server::PostgresServer;
-use postrider_core::testing::certificates::TestCertificate;
 use super::*;
+use postrider_core::testing::certificates::TestCertificate;
 
 async fn open_encrypted(url: &str) -> Result<(), String> {
     let store = open(url).map_err(|error| format!("{:?}: {}", error.kind(), error.chain()))?;
@@ -18,8 +18,7 @@ async fn open_encrypted(url: &str) -> Result<(), String> {
 
 #[tokio::test]
 async fn a_certificate_is_checked_as_the_url_requires() {
-    let (ours, theirs) =
-        (TestCertificate::authority(), TestCertificate::authority());
+    let (ours, theirs) = (TestCertificate::authority(), TestCertificate::authority());
     let server = PostgresServer::with_tls(&ours.sign(&["db.example.org"]));
     let elsewhere = PostgresServer::with_tls(&ours.sign(&["127.0.0.1"]));
     let url = |server: &PostgresServer, mode: &str, roots: Option<&TestCertificate>| {
