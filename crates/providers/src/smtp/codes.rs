@@ -157,27 +157,29 @@ const FALLBACK_CODES: [(u16, [ReplyClass; 4]); 2] = [
 type ReplyPattern = LazyLock<Option<Regex>>;
 
 static RATE_LIMIT_PATTERN: ReplyPattern = LazyLock::new(|| {
-    compile(
+    compile_pattern(
         r"\brate\b|too many (connections|messages|mails|emails|requests)|throttl|slow down|sending rate|exceeded",
     )
 });
 
-static GREYLIST_PATTERN: ReplyPattern = LazyLock::new(|| compile(r"gr[ae]y-?list|try again later"));
+static GREYLIST_PATTERN: ReplyPattern = LazyLock::new(|| compile_pattern(r"gr[ae]y-?list|try again later"));
 
 static UNKNOWN_USER_PATTERN: ReplyPattern = LazyLock::new(|| {
-    compile(
+    compile_pattern(
         r"user unknown|unknown user|no such user|does not exist|unknown recipient|invalid recipient|mailbox not found|no mailbox",
     )
 });
 
 static SENDER_IDENTITY_PATTERN: ReplyPattern = LazyLock::new(|| {
-    compile(r"\brelay|\b(SPF|DKIM|DMARC|reverse DNS|PTR)\b|\bIP( address)?\b.*(block|black|list|reputation)")
+    compile_pattern(
+        r"\brelay|\b(SPF|DKIM|DMARC|reverse DNS|PTR)\b|\bIP( address)?\b.*(block|black|list|reputation)",
+    )
 });
 
 static POLICY_PATTERN: ReplyPattern =
-    LazyLock::new(|| compile(r"spam|blocked|black ?list|reputation|policy|prohibited|content"));
+    LazyLock::new(|| compile_pattern(r"spam|blocked|black ?list|reputation|policy|prohibited|content"));
 
-fn compile(pattern: &str) -> Option<Regex> {
+fn compile_pattern(pattern: &str) -> Option<Regex> {
     Regex::new(&format!("(?i){pattern}")).ok()
 }
 
