@@ -35,8 +35,11 @@ static KINDS: [(&str, SettingsParser); 14] = [
     ("smtp", |table| with_constructor(smtp::SmtpSettings::read(table), smtp::Smtp::new)),
 ];
 
+/// Constructs the adapter of settings that it holds.
+type AdapterConstructor = dyn Fn(&AdapterContext) -> Result<Arc<dyn Provider>> + Send + Sync;
+
 /// The validated settings of a provider, as the constructor of its adapter. `Debug` shows no setting: many are secret.
-pub struct ProviderSettings(Box<dyn Fn(&AdapterContext) -> Result<Arc<dyn Provider>> + Send + Sync>);
+pub struct ProviderSettings(Box<AdapterConstructor>);
 
 impl ProviderSettings {
     /// Parses the keys of a kind; secrets are resolved, the keys that every kind has are removed.

@@ -42,8 +42,12 @@ impl WebhookProvider {
     /// Returns the provider that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &WebhookSettings) -> Result<Self> {
         let (limits, transcript) = (&context.limits, context.http_clients.transcript());
-        let policy = settings.egress_policy.clone();
-        let client = WebhookClient::new(policy, limits.connect_timeout, limits.call_timeout, transcript)?;
+        let client = WebhookClient::new(
+            settings.egress_policy.clone(),
+            limits.connect_timeout,
+            limits.call_timeout,
+            transcript.as_ref(),
+        )?;
         let (url, secrets) = (settings.url.clone(), settings.secrets.clone());
         Ok(Self { url, secrets, client, clock: context.clock.clone() })
     }

@@ -81,7 +81,7 @@ impl WebhookClient {
         egress_policy: EgressPolicy,
         connect_timeout: Duration,
         call_timeout: Duration,
-        transcript: Option<Transcript>,
+        transcript: Option<&Transcript>,
     ) -> Result<Self> {
         install_tls_provider();
         let limits = CallLimits { connect_timeout, call_timeout, response_bytes_max: RESPONSE_BYTES_MAX };
@@ -89,7 +89,7 @@ impl WebhookClient {
             let resolver = PolicyResolver { policy: egress_policy.clone(), allows_public };
             let builder = client_builder(connect_timeout).redirect(Policy::none());
             prepare_client(builder.dns_resolver(Arc::new(resolver)))
-                .map(|client| HttpClient::new(client, &limits, transcript.clone()))
+                .map(|client| HttpClient::new(client, &limits, transcript.cloned()))
         };
         let (public_client, allowed_networks_client) = (client(true)?, client(false)?);
         Ok(Self { egress_policy, public_client, allowed_networks_client })
