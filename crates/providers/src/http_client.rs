@@ -52,9 +52,9 @@ struct HttpClientKey {
 /// The requirements of a provider's connections.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct ConnectionRequirements {
-    /// Whether certificate authorities are loaded: connections without TLS work on a machine that has none.
+    /// Loads certificate authorities. Connections without TLS work on a machine that has no authorities.
     pub is_tls: bool,
-    /// Whether only HTTP/2 is spoken, instead of the version that is negotiated with the server.
+    /// Speaks HTTP/2 only, instead of the version that is negotiated with the server.
     pub is_http2_only: bool,
     /// The trusted certificate authorities, in PEM, instead of this machine's.
     pub ca: Option<String>,

@@ -25,11 +25,11 @@ pub(super) struct ResponseRules {
     reference: Option<ResponseField>,
     code: Option<ResponseField>,
     reason: Option<ResponseField>,
-    /// Whether a rule or a location needs JSON.
+    /// A rule or a location needs JSON.
     uses_json: bool,
-    /// Whether a success is confirmed by its whole body only.
+    /// A success is confirmed by its whole body only.
     requires_body: bool,
-    /// Whether a success is confirmed by JSON only, because its reference is in the JSON.
+    /// A success is confirmed by JSON only, because its reference is in the JSON.
     requires_json: bool,
 }
 
