@@ -193,7 +193,6 @@ install_test_peers() {
     need_postgres
     # On Debian /usr/sbin is not in the PATH of ordinary users.
     [ -x /usr/sbin/pgbouncer ] || need pgbouncer pgbouncer
-    need openssl openssl
     need memcached memcached
     need_hosts
     need curl curl

@@ -1,10 +1,11 @@
 //! An HTTP provider for tests: it accepts, fails, delays or drops calls as configured, and records every call.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use postrider_providers::testing::http_stub::{HttpStub, StubAction, response_bytes};
 
 /// The response of the stub to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct StubProvider {
     pub address: SocketAddr,
     behavior: Arc<Mutex<StubBehavior>>,
     calls: Arc<Mutex<Vec<RecordedCall>>>,
-    stop: Arc<AtomicBool>,
+    _stub: HttpStub,
 }
 
 impl StubProvider {
@@ -37,27 +38,15 @@ impl StubProvider {
     }
 
     /// Starts a stub on a free port of `address`.
-    pub fn bind(address: IpAddr, behavior: StubBehavior) -> Self {
-        let listener = TcpListener::bind((address, 0)).unwrap();
-        let at = listener.local_addr().unwrap();
-        let stub = Self {
-            address: at,
-            behavior: Arc::new(Mutex::new(behavior)),
-            calls: Arc::default(),
-            stop: Arc::default(),
-        };
-        let (behavior, calls, stop) =
-            (Arc::clone(&stub.behavior), Arc::clone(&stub.calls), Arc::clone(&stub.stop));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if stop.load(Ordering::SeqCst) {
-                    return;
-                }
-                let (behavior, calls) = (Arc::clone(&behavior), Arc::clone(&calls));
-                std::thread::spawn(move || serve_connection(stream, &behavior, &calls));
-            }
+    pub fn bind(address: IpAddr, initial_behavior: StubBehavior) -> Self {
+        let behavior = Arc::new(Mutex::new(initial_behavior));
+        let calls = Arc::<Mutex<Vec<RecordedCall>>>::default();
+        let (current_behavior, recorded_calls) = (Arc::clone(&behavior), Arc::clone(&calls));
+        let stub = HttpStub::in_background(address, move |_, request| {
+            recorded_calls.lock().unwrap().push((Instant::now(), body_or_request_line(request)));
+            current_behavior.lock().unwrap().action()
         });
-        stub
+        Self { address: stub.address, behavior, calls, _stub: stub }
     }
 
     /// Changes the behavior for all further calls.
@@ -100,57 +89,32 @@ impl StubProvider {
     }
 }
 
-impl Drop for StubProvider {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
-fn serve_connection(stream: TcpStream, behavior: &Mutex<StubBehavior>, calls: &Mutex<Vec<RecordedCall>>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut writer = stream;
-    while let Some(call) = read_call(&mut reader) {
-        calls.lock().unwrap().push((Instant::now(), call));
-        let (status, delay_ms) = match *behavior.lock().unwrap() {
-            StubBehavior::Accept => (200, 0),
-            StubBehavior::Status(status) => (status, 0),
-            StubBehavior::AcceptAfterMs(millis) => (200, millis),
-            StubBehavior::HangUp => return,
-        };
-        std::thread::sleep(Duration::from_millis(delay_ms));
-        static NUMBER: AtomicU64 = AtomicU64::new(1);
-        let body = match status {
-            200 => format!("{{\"message_id\":\"stub-{}\"}}", NUMBER.fetch_add(1, Ordering::SeqCst)),
-            _ => "no".to_owned(),
-        };
-        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: ");
-        if writer.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).is_err() {
-            return;
+impl StubBehavior {
+    fn action(self) -> StubAction {
+        match self {
+            Self::Accept => StubAction::Respond(accepted_response()),
+            Self::Status(status) => StubAction::Respond(response_bytes(status, "", "no")),
+            Self::AcceptAfterMs(millis) => {
+                StubAction::RespondAfter(Duration::from_millis(millis), accepted_response())
+            }
+            Self::HangUp => StubAction::RespondAndClose(Vec::new()),
         }
     }
 }
 
-fn read_call(reader: &mut BufReader<TcpStream>) -> Option<String> {
-    let mut first = String::new();
-    if reader.read_line(&mut first).ok()? == 0 {
-        return None;
+fn accepted_response() -> Vec<u8> {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+    response_bytes(
+        200,
+        "content-type: application/json\r\n",
+        &format!("{{\"message_id\":\"stub-{number}\"}}"),
+    )
+}
+
+fn body_or_request_line(request: &str) -> String {
+    match request.split_once("\r\n\r\n") {
+        Some((_, body)) if !body.is_empty() => body.to_owned(),
+        _ => request.lines().next().unwrap_or_default().to_owned(),
     }
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        if line.trim().is_empty() {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let body = String::from_utf8_lossy(&body).into_owned();
-    Some(if body.is_empty() { first.trim().to_owned() } else { body })
 }

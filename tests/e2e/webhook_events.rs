@@ -1,11 +1,11 @@
 //! Webhook events: each state change is posted once, signed, by any of the hosts on a store, and again when an operator
 //! replays it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
 
@@ -13,6 +13,7 @@ use super::peer_programs::peers_folder;
 use super::stub_provider::{StubBehavior, StubProvider};
 use super::test_gateway::{TestGateway, wait_until};
 use postrider_core::testing::postgres_server::new_database;
+use postrider_providers::testing::http_stub::{HttpStub, response};
 
 const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const ROTATED_SECRET: &str = "whsec_ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7fH1+f4CBgoM=";
@@ -22,35 +23,26 @@ type WebhookCall = (Map<String, Value>, String);
 
 /// A webhook endpoint that answers with a configurable status and records every call.
 struct WebhookEndpoint {
-    address: SocketAddr,
+    stub: HttpStub,
     status: Arc<AtomicU16>,
-    calls: Arc<Mutex<Vec<WebhookCall>>>,
 }
 
 impl WebhookEndpoint {
-    fn new(status: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = Self {
-            address: listener.local_addr().unwrap(),
-            status: Arc::new(AtomicU16::new(status)),
-            calls: Arc::default(),
-        };
-        let (status, calls) = (Arc::clone(&endpoint.status), Arc::clone(&endpoint.calls));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (status, calls) = (Arc::clone(&status), Arc::clone(&calls));
-                std::thread::spawn(move || serve_connection(stream, &status, &calls));
-            }
+    fn new(initial_status: u16) -> Self {
+        let status = Arc::new(AtomicU16::new(initial_status));
+        let current_status = Arc::clone(&status);
+        let stub = HttpStub::in_background(Ipv4Addr::LOCALHOST.into(), move |_, _| {
+            response(current_status.load(Ordering::SeqCst), "", "")
         });
-        endpoint
+        Self { stub, status }
     }
 
     fn url(&self) -> String {
-        format!("http://{}/hook", self.address)
+        format!("http://{}/hook", self.stub.address)
     }
 
     fn calls(&self) -> Vec<WebhookCall> {
-        self.calls.lock().unwrap().clone()
+        self.stub.requests().iter().map(|request| webhook_call(request)).collect()
     }
 
     /// Returns sequence and type of every call, sorted.
@@ -66,30 +58,10 @@ impl WebhookEndpoint {
     }
 }
 
-fn serve_connection(stream: TcpStream, status: &AtomicU16, calls: &Mutex<Vec<WebhookCall>>) -> Option<()> {
-    let mut writer = stream.try_clone().unwrap();
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut headers = Map::new();
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).ok()?;
-            let Some((name, value)) = line.trim().split_once(": ") else {
-                break;
-            };
-            headers.insert(name.to_lowercase(), value.into());
-        }
-        let length = headers["content-length"].as_str()?.parse().ok()?;
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        let body = String::from_utf8(body).ok()?;
-        calls.lock().unwrap().push((headers, body));
-        let status = status.load(Ordering::SeqCst);
-        let response = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
-        writer.write_all(response.as_bytes()).ok()?;
-    }
+fn webhook_call(request: &str) -> WebhookCall {
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let headers = head.lines().filter_map(|line| line.split_once(": "));
+    (headers.map(|(name, value)| (name.to_lowercase(), value.into())).collect(), body.to_owned())
 }
 
 fn config(provider: &StubProvider, more: &str) -> String {
@@ -200,7 +172,7 @@ fn private_addresses_are_refused_when_accepting_and_when_calling() {
         assert_eq!(response.status, 422, "{response:?}");
         assert!(response.body.contains("callback_url"), "{response:?}");
     }
-    send_with_callback(&gateway, &format!("http://localhost:{}/hook", endpoint.address.port()));
+    send_with_callback(&gateway, &format!("http://localhost:{}/hook", endpoint.stub.address.port()));
     wait_until("the event is dead", || {
         gateway.query_number("SELECT count(*) FROM events WHERE state = 'dead'") == 1
     });

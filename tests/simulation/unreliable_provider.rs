@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::inbound::CallbackItem;
-use postrider_providers::{CallbackError, CallbackRequest, OutboundMessage, Provider};
+use postrider_providers::{OutboundMessage, Provider};
 
 use super::context::SimulationContext;
 
@@ -67,10 +66,6 @@ impl Provider for UnreliableProvider {
         }
         self.context.scheduler.yield_point().await;
         SendResult::from(result.reported)
-    }
-
-    fn parse_callback_sync(&self, _call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        Err(CallbackError::NotSupported)
     }
 
     fn endpoint(&self) -> (String, u16) {

@@ -161,7 +161,7 @@ impl EventDispatcher {
         }
         let events = &self.gateway.config.events;
         let connect_timeout = CONNECT_TIMEOUT_MAX.min(events.timeout);
-        match WebhookClient::new(events.egress_policy.clone(), connect_timeout, events.timeout) {
+        match WebhookClient::new(events.egress_policy.clone(), connect_timeout, events.timeout, None) {
             Ok(client) => self.client.set(client).is_ok(),
             Err(error) => {
                 log::error!("events: HTTP client could not be created, retrying: {}", error.chain());

@@ -5,7 +5,7 @@
 
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{self, Clock};
-use postrider_core::{address::AddressKind, inbound::CallbackItem, random::Random};
+use postrider_core::{address::AddressKind, random::Random};
 use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use crate::gateway::{Backends, Gateway, build_providers};
 use crate::{accept::AcceptRequest, config::Config};
 use postrider_cache::StoreSecret;
-use postrider_providers::{CallbackError, CallbackRequest, OutboundMessage, Provider};
+use postrider_providers::{OutboundMessage, Provider};
 use postrider_queue::Queue;
 use postrider_store::Store;
 
@@ -170,10 +170,6 @@ impl Provider for FixedOutcomeProvider {
             Some(outcome) => outcome.clone().into(),
             None => std::future::pending().await,
         }
-    }
-
-    fn parse_callback_sync(&self, _: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        Err(CallbackError::NotSupported)
     }
 
     fn address_kind(&self) -> AddressKind {

@@ -11,8 +11,8 @@ const REFUSED_TOKENS_MAX: u32 = 10;
 
 /// The history of an account in this process.
 ///
-/// Until the account has sent a message, many refused tokens indicate a wrong account (another project or environment)
-/// rather than that many uninstalled apps. Afterwards a refused token concerns its device only.
+/// Until the account has sent a message, many refused tokens indicate a wrong account (another project or environment),
+/// because so many apps are rarely uninstalled. Afterwards a refused token concerns its device only.
 #[derive(Default)]
 pub(crate) struct AccountEvidence {
     has_sent: AtomicBool,
@@ -29,8 +29,8 @@ impl AccountEvidence {
         if !is_suspect || self.has_sent.load(Ordering::Acquire) {
             return result;
         }
-        let refused = self.refused_count.fetch_add(1, Ordering::AcqRel) + 1;
-        if refused < REFUSED_TOKENS_MAX {
+        let refused_count = self.refused_count.fetch_add(1, Ordering::AcqRel) + 1;
+        if refused_count < REFUSED_TOKENS_MAX {
             return result;
         }
         let reason =

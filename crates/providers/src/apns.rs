@@ -18,8 +18,9 @@ use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::json;
 
 use super::account_evidence::AccountEvidence;
-use super::app_receipts::AppReceipts;
+use super::app_receipts::app_receipt_parser;
 use super::base_url::BaseUrl;
+use super::callback_receipts::CallbackReceiptParser;
 use super::http_client::{ConnectionRequirements, HttpClient};
 use super::json_api::{JsonResponse, gateway_id, into_json_response, json_post_request, set_bearer_token};
 use super::{
@@ -43,7 +44,7 @@ pub struct Apns {
     settings: ApnsSettings,
     base_url: BaseUrl,
     signer: ProviderTokenSigner,
-    app_receipts: Option<AppReceipts>,
+    app_receipts: Option<CallbackReceiptParser>,
     account_evidence: AccountEvidence,
     client: HttpClient,
 }
@@ -59,7 +60,7 @@ impl Apns {
         };
         Ok(Self {
             signer: ProviderTokenSigner::new(settings, context.clock.clone())?,
-            app_receipts: AppReceipts::new(settings.receipts_token.as_deref())?,
+            app_receipts: app_receipt_parser(settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
             client: context.http_clients.client_with(&context.limits, requirements)?,
             settings: settings.clone(),
@@ -152,8 +153,8 @@ impl Provider for Apns {
         self.account_evidence.assess(result, is_mismatch, explanation)
     }
 
-    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        AppReceipts::parse_callback(self.app_receipts.as_ref(), request)
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        CallbackReceiptParser::parse_callback(self.app_receipts.as_ref(), request)
     }
 
     fn callback_mode(&self) -> CallbackMode {

@@ -4,45 +4,28 @@
 //! `{"gw_id": "…", "status": "delivered"}` or `opened`.
 
 use postrider_core::error::Result;
-use postrider_core::inbound::CallbackItem;
 
-use crate::callback::{CallbackError, CallbackRequest};
 use crate::callback_auth::validate_receipts_token;
 use crate::callback_receipts::{CallbackReceiptParser, ReceiptSettings};
 
-/// Parses the receipts of an app.
-pub(crate) struct AppReceipts(CallbackReceiptParser);
-
-impl AppReceipts {
-    /// Returns a parser, or None without a token: unauthenticated receipts are not accepted.
-    pub fn new(token: Option<&str>) -> Result<Option<Self>> {
-        let Some(token) = token else { return Ok(None) };
-        validate_receipts_token(Some(token))?;
-        CallbackReceiptParser::new(&settings(token)).map(Self).map(Some)
-    }
-
-    /// Authenticates a callback and returns its receipts.
-    pub fn parse_callback(
-        parser: Option<&Self>,
-        request: &CallbackRequest,
-    ) -> Result<Vec<CallbackItem>, CallbackError> {
-        let receipts = parser.ok_or(CallbackError::NotSupported)?.0.parse(request)?;
-        Ok(receipts.into_iter().map(CallbackItem::Receipt).collect())
-    }
+/// Returns the parser of an app's receipts, or None without a token: unauthenticated receipts are not accepted.
+pub(crate) fn app_receipt_parser(token: Option<&str>) -> Result<Option<CallbackReceiptParser>> {
+    validate_receipts_token(token)?;
+    token.map(|token| CallbackReceiptParser::new(&app_receipt_settings(token))).transpose()
 }
 
-fn settings(token: &str) -> ReceiptSettings {
-    let statuses = |words: [&str; 2]| words.map(str::to_owned).to_vec();
+fn app_receipt_settings(token: &str) -> ReceiptSettings {
+    let status_list = |statuses: [&str; 2]| statuses.map(str::to_owned).to_vec();
     ReceiptSettings {
         reference: "json:gw_id".to_owned(),
         status: "json:status".to_owned(),
         reason: None,
         at: Some("json:at".to_owned()),
         list: None,
-        delivered: statuses(["delivered", "received"]),
+        delivered: status_list(["delivered", "received"]),
         bounced: Vec::new(),
         invalid: Vec::new(),
-        opened: statuses(["opened", "read"]),
+        opened: status_list(["opened", "read"]),
         ignored: Vec::new(),
         token: Some(token.to_owned()),
         token_header: None,

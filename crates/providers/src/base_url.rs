@@ -18,9 +18,13 @@ pub(crate) struct BaseUrl(Url);
 impl BaseUrl {
     /// Parses a base URL. The error says how to write one.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text.trim()).ok();
-        url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .filter(|url| url.query().is_none() && url.fragment().is_none() && url.username().is_empty())
+        let is_base_url = |url: &Url| {
+            let has_only_a_path =
+                url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+            matches!(url.scheme(), "http" | "https") && url.has_host() && has_only_a_path
+        };
+        let base_url = Url::parse(text.trim()).ok().filter(is_base_url);
+        base_url
             .map(Self)
             .ok_or_else(|| "invalid base URL; write https://HOST or https://HOST/PATH".to_owned())
     }

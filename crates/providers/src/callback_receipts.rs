@@ -1,7 +1,7 @@
 //! Parses receipts that a provider posts in a format of its own, as `[providers.NAME.receipts]` describes it.
 //!
-//! The caller is authenticated before anything else is examined. A status that the settings do not list is rejected by
-//! name, so that the provider repeats the callback after the operator has added it.
+//! The caller is authenticated before anything else is examined. A callback whose status the settings do not list is
+//! rejected with the name of the status, so that the provider repeats it after the operator has added the status.
 
 mod field;
 mod secrets;
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::error::{Error, Result};
+use postrider_core::inbound::CallbackItem;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 
 use crate::callback::{CallbackError, CallbackRequest};
@@ -29,7 +30,7 @@ pub(crate) struct CallbackReceiptParser {
     status: CallbackField,
     reason: Option<CallbackField>,
     timestamp: Option<CallbackField>,
-    list: Option<JsonPath>,
+    list_path: Option<JsonPath>,
     status_meanings: BTreeMap<String, StatusMeaning>,
     secrets: CallbackSecrets,
 }
@@ -55,21 +56,23 @@ impl CallbackReceiptParser {
     }
 
     fn parse_settings(settings: &ReceiptSettings) -> Result<Self, String> {
-        let field =
-            |key: &str, text: &str| CallbackField::parse(text).map_err(|cause| format!("{key}: {cause}"));
-        let optional_field =
-            |key: &str, text: &Option<String>| text.as_deref().map(|text| field(key, text)).transpose();
-        let list = match settings.list.as_deref().map(|text| text.strip_prefix("json:")) {
+        let parse_field = |key: &str, location: &String| {
+            CallbackField::parse(location).map_err(|cause| format!("{key}: {cause}"))
+        };
+        let parse_optional_field = |key: &str, location: &Option<String>| {
+            location.as_ref().map(|location| parse_field(key, location)).transpose()
+        };
+        let list_path = match settings.list.as_deref().map(|location| location.strip_prefix("json:")) {
             Some(Some(path)) => Some(JsonPath::parse(path)),
             Some(None) => return Err("list: is not a location in JSON; write json:PATH".to_owned()),
             None => None,
         };
         Ok(Self {
-            reference: field("reference", &settings.reference)?,
-            status: field("status", &settings.status)?,
-            reason: optional_field("reason", &settings.reason)?,
-            timestamp: optional_field("at", &settings.at)?,
-            list,
+            reference: parse_field("reference", &settings.reference)?,
+            status: parse_field("status", &settings.status)?,
+            reason: parse_optional_field("reason", &settings.reason)?,
+            timestamp: parse_optional_field("at", &settings.at)?,
+            list_path,
             status_meanings: parse_status_meanings(settings)?,
             secrets: CallbackSecrets::parse(settings)?,
         })
@@ -80,28 +83,36 @@ impl CallbackReceiptParser {
         self.secrets.is_configured()
     }
 
-    /// Authenticates a callback and returns its receipts, without those whose status is ignored.
+    /// Parses a callback with the provider's parser; a provider without one has no callbacks.
+    pub fn parse_callback(
+        parser: Option<&Self>,
+        request: &CallbackRequest,
+    ) -> Result<Vec<CallbackItem>, CallbackError> {
+        let receipts = parser.ok_or(CallbackError::NotSupported)?.parse(request)?;
+        Ok(receipts.into_iter().map(CallbackItem::Receipt).collect())
+    }
+
+    /// Authenticates a callback and returns its receipts, except those whose status is ignored.
     pub fn parse(&self, request: &CallbackRequest) -> Result<Vec<Receipt>, CallbackError> {
         if !self.secrets.is_authenticated(request) {
             return Err(CallbackError::Unauthenticated);
         }
-        let json: Option<Value> = serde_json::from_slice(&request.body).ok();
-        let parse = |json| self.parse_receipt(&ParsedCallback { request, json });
-        let Some(list) = &self.list else {
-            return Ok(parse(json.as_ref())?.into_iter().collect());
+        let body_json: Option<Value> = serde_json::from_slice(&request.body).ok();
+        let parse = |json| self.parse_receipt(&ParsedCallback { request, json }).transpose();
+        let Some(list_path) = &self.list_path else {
+            return parse(body_json.as_ref()).into_iter().collect();
         };
-        let list = json.as_ref().and_then(|json| list.find(json)?.as_array());
-        let list = list.ok_or_else(|| malformed("the list of receipts is missing"))?;
-        if list.is_empty() {
+        let receipt_list = body_json.as_ref().and_then(|json| list_path.find(json)?.as_array());
+        let receipt_list = receipt_list.ok_or_else(|| malformed("the list of receipts is missing"))?;
+        if receipt_list.is_empty() {
             return Err(malformed("the list of receipts is empty"));
         }
-        let receipts: Vec<_> = list.iter().map(|json| parse(Some(json))).collect::<Result<_, _>>()?;
-        Ok(receipts.into_iter().flatten().collect())
+        receipt_list.iter().filter_map(|json| parse(Some(json))).collect()
     }
 
     fn parse_receipt(&self, callback: &ParsedCallback) -> Result<Option<Receipt>, CallbackError> {
         let Some(status) = callback.find(&self.status) else {
-            return Err(malformed(&format!("no status at {}", self.status.config_text())));
+            return Err(malformed(&format!("no status at {}", self.status.location)));
         };
         let Some(meaning) = self.status_meanings.get(&status.trim().to_lowercase()) else {
             return Err(malformed(&format!("the status \"{}\" is unknown", sanitize_text(&status))));
@@ -110,14 +121,14 @@ impl CallbackReceiptParser {
             return Ok(None);
         };
         let reference = callback.find(&self.reference);
-        let Some(reference) = reference.and_then(|text| parse_reference(&text)) else {
-            let location = self.reference.config_text();
-            return Err(malformed(&format!("no message id at {location}")));
+        let Some(reference) = reference.and_then(|reference| parse_reference(&reference)) else {
+            return Err(malformed(&format!("no message id at {}", self.reference.location)));
         };
-        let at = self.timestamp.as_ref().and_then(|field| callback.find(field));
+        let timestamp = self.timestamp.as_ref().and_then(|field| callback.find(field));
+        let reported_at = timestamp.and_then(|timestamp| parse_timestamp(&timestamp));
         let received_at = callback.request.received_at;
         // A provider's clock that is ahead must not put a receipt into the future.
-        let at = at.and_then(|text| parse_timestamp(&text)).unwrap_or(received_at).min(received_at);
+        let at = reported_at.unwrap_or(received_at).min(received_at);
         Ok(Some(Receipt { reference, status, at }))
     }
 
@@ -128,9 +139,9 @@ impl CallbackReceiptParser {
         callback: &ParsedCallback,
     ) -> Option<ReceiptStatus> {
         let reason = || {
-            let text = self.reason.as_ref().and_then(|field| callback.find(field));
-            let text = text.map(|text| sanitize_text(&text)).filter(|text| !text.is_empty());
-            text.unwrap_or_else(|| sanitize_text(status))
+            let reason = self.reason.as_ref().and_then(|field| callback.find(field));
+            let reason = reason.map(|reason| sanitize_text(&reason)).filter(|reason| !reason.is_empty());
+            reason.unwrap_or_else(|| sanitize_text(status))
         };
         match meaning {
             StatusMeaning::Ignored => None,
@@ -147,7 +158,7 @@ fn malformed(message: &str) -> CallbackError {
 }
 
 fn parse_status_meanings(settings: &ReceiptSettings) -> Result<BTreeMap<String, StatusMeaning>, String> {
-    let lists = [
+    let status_lists = [
         (&settings.delivered, StatusMeaning::Delivered),
         (&settings.bounced, StatusMeaning::Bounced),
         (&settings.invalid, StatusMeaning::Invalid),
@@ -155,10 +166,10 @@ fn parse_status_meanings(settings: &ReceiptSettings) -> Result<BTreeMap<String, 
         (&settings.ignored, StatusMeaning::Ignored),
     ];
     let mut meanings = BTreeMap::new();
-    for (list, meaning) in lists {
-        for status in list {
-            let other = meanings.insert(status.trim().to_lowercase(), meaning);
-            if other.is_some_and(|other| other != meaning) {
+    for (statuses, meaning) in status_lists {
+        for status in statuses {
+            let other_meaning = meanings.insert(status.trim().to_lowercase(), meaning);
+            if other_meaning.is_some_and(|other_meaning| other_meaning != meaning) {
                 return Err(format!("delivered to ignored: \"{status}\" is in two lists; leave it in one"));
             }
         }
@@ -169,16 +180,16 @@ fn parse_status_meanings(settings: &ReceiptSettings) -> Result<BTreeMap<String, 
     Ok(meanings)
 }
 
-/// Parses RFC 3339, or seconds or milliseconds since 1970.
-fn parse_timestamp(text: &str) -> Option<Timestamp> {
-    /// Numbers below are seconds (until the year 5138), others are milliseconds (since 1973).
+/// Parses a time in RFC 3339, or in seconds or milliseconds since 1970.
+fn parse_timestamp(timestamp: &str) -> Option<Timestamp> {
+    /// Smaller numbers are seconds (until the year 5138), larger numbers are milliseconds (since 1973).
     const SECONDS_MAX: i64 = 100_000_000_000;
-    let text = text.trim();
-    match text.parse::<i64>() {
-        Ok(number) if number < 0 => None,
-        Ok(seconds) if seconds < SECONDS_MAX => Some(from_millis(seconds * 1000)),
+    let timestamp = timestamp.trim();
+    match timestamp.parse::<i64>() {
+        Ok(..0) => None,
+        Ok(seconds @ ..SECONDS_MAX) => Some(from_millis(seconds * 1000)),
         Ok(millis) => Some(from_millis(millis)),
-        Err(_) => DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()),
+        Err(_) => DateTime::parse_from_rfc3339(timestamp).ok().map(|time| time.to_utc()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Email addresses and subjects, for the kinds that send email.
 //!
-//! A parsed address cannot contain a second recipient or another header.
+//! A parsed address cannot contain a second recipient or another header. lettre parses addresses; `Url` encodes their
+//! international domains.
 
 use std::borrow::Cow;
 
@@ -17,11 +18,11 @@ pub(super) fn default_subject() -> String {
 
 /// Deserialises `"shop@example.org"` or `"Shop <shop@example.org>"`.
 pub(super) fn deserialize_mailbox<'de, D: Deserializer<'de>>(from: D) -> Result<Mailbox, D::Error> {
-    let text = String::deserialize(from)?;
-    if text.contains(char::is_control) {
+    let mailbox = String::deserialize(from)?;
+    if mailbox.contains(char::is_control) {
         return Err(D::Error::custom("must be one line without control characters"));
     }
-    text.parse().map_err(|_| {
+    mailbox.parse().map_err(|_| {
         D::Error::custom("not an email address; write \"shop@example.org\" or \"Shop <shop@example.org>\"")
     })
 }
@@ -37,35 +38,25 @@ pub(super) fn deserialize_optional_mailbox<'de, D: Deserializer<'de>>(
 pub(super) fn deserialize_optional_address<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Address>, D::Error> {
-    let text = String::deserialize(from)?;
-    let address = text.parse();
-    let address =
-        address.map_err(|_| D::Error::custom("not an email address; write \"bounces@example.org\""))?;
-    Ok(Some(address))
+    let address = String::deserialize(from)?.parse().map(Some);
+    address.map_err(|_| D::Error::custom("not an email address; write \"bounces@example.org\""))
 }
 
 /// Parses a recipient's address and encodes its domain in ASCII (`xn--…`).
-pub(super) fn parse_recipient(text: &str) -> Option<Address> {
-    let (local, domain) = text.rsplit_once('@')?;
+pub(super) fn parse_recipient(address: &str) -> Option<Address> {
+    let (local_part, domain) = address.rsplit_once('@')?;
     if domain.is_ascii() {
-        return text.parse().ok();
+        return address.parse().ok();
     }
-    let url = reqwest::Url::parse(&format!("http://{domain}/")).ok()?;
-    format!("{local}@{}", url.host_str()?).parse().ok()
+    let domain_url = reqwest::Url::parse(&format!("http://{domain}/")).ok()?;
+    format!("{local_part}@{}", domain_url.host_str()?).parse().ok()
 }
 
 /// Returns the subject of a message on one line, or `default` when the message has none.
 pub(super) fn subject_or<'a>(subject: Option<&str>, default: &'a str) -> Cow<'a, str> {
-    match subject.map(single_line) {
-        Some(subject) if !subject.is_empty() => Cow::Owned(subject),
-        _ => Cow::Borrowed(default),
-    }
-}
-
-/// Returns the text on one line: a line break would begin another header.
-fn single_line(text: &str) -> String {
-    let printable = |character: char| if character.is_control() { ' ' } else { character };
-    text.chars().map(printable).collect::<String>().trim().to_owned()
+    // A line break would begin another header.
+    let subject = subject.unwrap_or_default().replace(char::is_control, " ").trim().to_owned();
+    if subject.is_empty() { Cow::Borrowed(default) } else { Cow::Owned(subject) }
 }
 
 /// Encodes a name and an address for a header.

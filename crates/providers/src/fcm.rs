@@ -17,7 +17,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::account_evidence::AccountEvidence;
-use super::app_receipts::AppReceipts;
+use super::app_receipts::app_receipt_parser;
+use super::callback_receipts::CallbackReceiptParser;
 use super::http_client::{ConnectionRequirements, HttpClient};
 use super::json_api::{JsonResponse, gateway_id, into_json_response, json_post_request, set_bearer_token};
 use super::{
@@ -36,7 +37,7 @@ pub use settings::FcmSettings;
 pub struct Fcm {
     settings: FcmSettings,
     access_tokens: AccessTokens,
-    app_receipts: Option<AppReceipts>,
+    app_receipts: Option<CallbackReceiptParser>,
     account_evidence: AccountEvidence,
     client: HttpClient,
     clock: Clock,
@@ -57,7 +58,7 @@ impl Fcm {
         let token_client = client(settings.account.token_url.is_secure())?;
         Ok(Self {
             access_tokens: AccessTokens::new(&settings.account, token_client, clock.clone())?,
-            app_receipts: AppReceipts::new(settings.receipts_token.as_deref())?,
+            app_receipts: app_receipt_parser(settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
             client: client(settings.base_url.is_secure())?,
             settings: settings.clone(),
@@ -122,8 +123,8 @@ impl Provider for Fcm {
         }
     }
 
-    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        AppReceipts::parse_callback(self.app_receipts.as_ref(), request)
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        CallbackReceiptParser::parse_callback(self.app_receipts.as_ref(), request)
     }
 
     fn callback_mode(&self) -> CallbackMode {

@@ -1,7 +1,7 @@
 //! Any provider with an HTTP API, described by its configuration.
 //!
 //! The settings describe the request by templates, the meaning of responses by rules, and the receipts that the provider
-//! posts. Knows no provider by name. Every call is made once.
+//! posts. The module knows no provider by name and makes every call once.
 
 mod body;
 mod request;
@@ -25,6 +25,7 @@ use crate::callback::{CallbackError, CallbackMode, CallbackRequest};
 use crate::callback_receipts::CallbackReceiptParser;
 use crate::http_client::HttpClient;
 use crate::provider::{AccountCheck, OutboundMessage, Provider};
+use crate::settings_reader::read_table;
 use request::RequestTemplate;
 use response_rules::ResponseRules;
 pub use settings::HttpSettings;
@@ -41,9 +42,9 @@ pub struct HttpProvider {
     client: HttpClient,
 }
 
-/// Parses and checks the settings, all templates and rules included, so that a wrong setting is found at the start.
+/// Parses the settings with all their templates and rules, so that a wrong setting stops the start.
 pub(crate) fn read_settings(table: toml::Table) -> Result<HttpSettings> {
-    let settings = HttpSettings::read(table)?;
+    let settings: HttpSettings = read_table(table)?;
     let constants = TemplateConstants::new("provider", "https://localhost", "token", &settings);
     RequestTemplate::parse(&settings, &constants)?;
     ResponseRules::parse(&settings)?;
@@ -70,13 +71,15 @@ impl HttpProvider {
             (_, Some(_)) => CallbackMode::Unsigned,
             (_, None) => CallbackMode::Disabled,
         };
+        let request_template = RequestTemplate::parse(settings, &constants)?;
+        let is_tls = request_template.root_url().scheme() == "https";
         Ok(Self {
-            request_template: RequestTemplate::parse(settings, &constants)?,
+            request_template,
             response_rules: ResponseRules::parse(settings)?,
             receipt_parser,
             callback_mode,
             address_kind: settings.address,
-            client: context.http_clients.client(&context.limits, settings.is_secure())?,
+            client: context.http_clients.client(&context.limits, is_tls)?,
         })
     }
 }
@@ -94,10 +97,8 @@ impl Provider for HttpProvider {
         }
     }
 
-    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        let parser = self.receipt_parser.as_ref().ok_or(CallbackError::NotSupported)?;
-        let receipts = parser.parse(request)?;
-        Ok(receipts.into_iter().map(CallbackItem::Receipt).collect())
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        CallbackReceiptParser::parse_callback(self.receipt_parser.as_ref(), request)
     }
 
     fn callback_mode(&self) -> CallbackMode {

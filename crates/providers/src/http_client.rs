@@ -1,14 +1,15 @@
 //! The HTTP client of all adapters: pooled connections, time limits, a limit on the response body.
 //!
-//! Makes every call once, and reports whether the request can have left. (The pool itself uses another connection only when
-//! an idle one turned out to be closed before any byte of the request was written.)
+//! Makes every call once, and reports whether the request can have left. reqwest's pool replaces an idle connection that
+//! turned out to be closed before any byte of the request was written; it repeats nothing else.
 
 use std::error::Error as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Certificate, Client, Method, Request, Response, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Method, Request, Response, Url};
 
 use crate::http_response::{BodyEnd, HttpCallResult, HttpResponse};
 use crate::http_transcript::{record_call_result, record_request};
@@ -17,24 +18,24 @@ use crate::transcript::Transcript;
 use postrider_core::clock::{Clock, Stopwatch};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// Time for which an idle connection is kept. Many servers close theirs after 5 s, and a request on a connection that is
-/// being closed has an unknown outcome, so the client closes first.
-pub(crate) const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);
+/// Maximum age of an idle connection: 4 s. Many servers close idle connections after 5 s, and a request on a connection
+/// that is being closed has an unknown outcome, so the client closes first.
+const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);
 
-/// Time for which an idle HTTP/2 connection is kept: both ends may close it without losing a request.
+/// Maximum age of an idle HTTP/2 connection: 1 h. Both ends may close it without losing a request.
 const HTTP2_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Interval of pings on an HTTP/2 connection.
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Time after which an HTTP/2 connection without a ping response is closed.
+/// Maximum time to wait for a ping response on an HTTP/2 connection, which is closed afterwards.
 const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Maximum number of redirects, all on the same host.
+/// Maximum number of redirects that one request follows.
 const REDIRECTS_MAX: usize = 3;
 
-/// The HTTP clients of a process. Providers with equal requirements share a client and its connections. Clones share the
-/// pool.
+/// The HTTP clients of a process. Providers with equal requirements share a client and its connections; clones of the
+/// pool share its clients.
 #[derive(Clone, Default)]
 pub struct HttpClientPool {
     clients: Arc<Mutex<Vec<(HttpClientKey, Client)>>>,
@@ -51,19 +52,18 @@ struct HttpClientKey {
 /// The requirements of a provider's connections.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct ConnectionRequirements {
-    /// Plain connections work on a machine without CA certificates.
+    /// Loads certificate authorities. Connections without TLS work on a machine that has no authorities.
     pub is_tls: bool,
-    /// HTTP/2 only. The default is negotiated with the server.
+    /// Speaks HTTP/2 only, instead of the version that is negotiated with the server.
     pub is_http2_only: bool,
-    /// The only trusted certificate authorities, in PEM, instead of this machine's.
+    /// The trusted certificate authorities, in PEM, instead of this machine's.
     pub ca: Option<String>,
 }
 
 impl HttpClientPool {
-    /// Returns a pool. Each client is built when the first provider needs it.
+    /// Returns an empty pool; a client is built when the first provider needs it.
     pub fn new() -> Result<Self> {
-        // Fails only when a cryptography provider is installed already; that one is then used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_tls_provider();
         Ok(Self::default())
     }
 
@@ -73,7 +73,7 @@ impl HttpClientPool {
         self
     }
 
-    /// Returns the transcript, for adapters with connections of their own.
+    /// Returns the transcript, for adapters that do not use the pool's clients.
     pub(crate) fn transcript(&self) -> Option<Transcript> {
         self.transcript.clone()
     }
@@ -91,29 +91,49 @@ impl HttpClientPool {
         requirements: ConnectionRequirements,
     ) -> Result<HttpClient> {
         let key = HttpClientKey { connect_timeout: limits.connect_timeout, requirements };
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         let client = match clients.iter().find(|(client_key, _)| *client_key == key) {
             Some((_, client)) => client.clone(),
             None => {
-                let client = build_client(&key)?;
+                let client = build_provider_client(&key)?;
                 clients.push((key, client.clone()));
                 client
             }
         };
-        Ok(HttpClient { client, limits: limits.clone(), transcript: self.transcript.clone() })
+        Ok(HttpClient::new(client, limits, self.transcript.clone()))
     }
 }
 
-fn build_client(key: &HttpClientKey) -> Result<Client> {
-    let mut builder = Client::builder()
-        .connect_timeout(key.connect_timeout)
+/// Makes `ring` the cryptography of TLS. An earlier choice of the process stays.
+pub(crate) fn install_tls_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Returns a builder with the settings that all clients share.
+pub(crate) fn client_builder(connect_timeout: Duration) -> ClientBuilder {
+    Client::builder()
+        .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_CONNECTION_MAX)
         .tcp_nodelay(true)
         .no_proxy()
         .referer(false)
         .retry(reqwest::retry::never())
-        .redirect(Policy::custom(follow_same_origin))
-        .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")));
+        .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")))
+}
+
+/// Builds a client, which loads the machine's CA certificates unless the builder has others.
+pub(crate) fn prepare_client(builder: ClientBuilder) -> Result<Client> {
+    builder.build().map_err(|cause| {
+        Error::with_source(
+            ErrorKind::Usage,
+            "cannot prepare https; install this machine's CA certificates (package ca-certificates)",
+            cause,
+        )
+    })
+}
+
+fn build_provider_client(key: &HttpClientKey) -> Result<Client> {
+    let mut builder = client_builder(key.connect_timeout).redirect(Policy::custom(follow_same_origin));
     if !key.requirements.is_tls {
         builder = builder.tls_certs_only([]);
     } else if let Some(ca) = &key.requirements.ca {
@@ -127,18 +147,12 @@ fn build_client(key: &HttpClientKey) -> Result<Client> {
             .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
             .http2_keep_alive_while_idle(true);
     }
-    builder.build().map_err(|cause| {
-        Error::with_source(
-            ErrorKind::Usage,
-            "cannot prepare https; install this machine's CA certificates (package ca-certificates)",
-            cause,
-        )
-    })
+    prepare_client(builder)
 }
 
 /// Parses PEM certificates, at least one.
-fn parse_ca_certificates(text: &str) -> Result<Vec<Certificate>> {
-    let certificates = Certificate::from_pem_bundle(text.as_bytes()).unwrap_or_default();
+fn parse_ca_certificates(pem: &str) -> Result<Vec<Certificate>> {
+    let certificates = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
     if certificates.is_empty() {
         return Err(Error::usage(
             "ca: contains no certificate; write ca = \"${file:ca.pem}\", a file in PEM",
@@ -151,9 +165,9 @@ fn parse_ca_certificates(text: &str) -> Result<Vec<Certificate>> {
 /// host must not receive the message, and 301 to 303 may turn a POST into a GET.
 fn follow_same_origin(attempt: Attempt) -> reqwest::redirect::Action {
     let keeps_method = matches!(attempt.status().as_u16(), 307 | 308);
-    let first = attempt.previous().first();
-    let is_same_origin = first.is_some_and(|first| first.origin() == attempt.url().origin());
-    if keeps_method && is_same_origin && attempt.previous().len() <= REDIRECTS_MAX {
+    let called_urls = attempt.previous();
+    let is_same_origin = called_urls.first().is_some_and(|url| url.origin() == attempt.url().origin());
+    if keeps_method && is_same_origin && called_urls.len() <= REDIRECTS_MAX {
         attempt.follow()
     } else {
         attempt.stop()
@@ -168,14 +182,9 @@ pub(crate) struct HttpClient {
 }
 
 impl HttpClient {
-    /// Returns a client that was built elsewhere, with these limits.
-    pub fn from_client(client: Client, limits: &CallLimits) -> Self {
-        Self { client, limits: limits.clone(), transcript: None }
-    }
-
-    /// Records the client's calls in the transcript, if there is one.
-    pub fn with_transcript(self, transcript: Option<Transcript>) -> Self {
-        Self { transcript, ..self }
+    /// Adds the limits of one provider, and a transcript in which calls are recorded, to a client.
+    pub fn new(client: Client, limits: &CallLimits, transcript: Option<Transcript>) -> Self {
+        Self { client, limits: limits.clone(), transcript }
     }
 
     /// Makes one call and never repeats it.
@@ -183,7 +192,7 @@ impl HttpClient {
         self.call_with_timeout(self.limits.call_timeout, request).await
     }
 
-    /// Starts the deadline of several calls that together may take as long as one.
+    /// Starts the deadline of several calls that together may take as long as one call.
     pub fn start_deadline(&self) -> CallDeadline {
         CallDeadline { stopwatch: Clock::System.stopwatch(), limits: self.limits.clone() }
     }
@@ -194,13 +203,13 @@ impl HttpClient {
             return self.execute(timeout, request).await;
         };
         record_request(transcript, &request);
-        let result = self.execute(timeout, request).await;
-        record_call_result(transcript, &result);
-        result
+        let call_result = self.execute(timeout, request).await;
+        record_call_result(transcript, &call_result);
+        call_result
     }
 
-    /// Tests the connection by a HEAD request to the root of the host, for providers whose account only a send can test.
-    /// Over TLS it also verifies the host.
+    /// Tests the connection, and over TLS the certificate, by a HEAD request to the root of the host. For providers whose
+    /// account cannot be tested without sending.
     pub async fn check_reachable(&self, root: Url) -> AccountCheck {
         let (host, port) = host_and_port(&root);
         match self.call(Request::new(Method::HEAD, root)).await {
@@ -240,9 +249,9 @@ impl HttpClient {
         let body_end = loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => {
-                    let room = self.limits.response_bytes_max - body.len();
-                    body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-                    if chunk.len() > room {
+                    let remaining_bytes = self.limits.response_bytes_max - body.len();
+                    body.extend_from_slice(&chunk[..chunk.len().min(remaining_bytes)]);
+                    if chunk.len() > remaining_bytes {
                         break BodyEnd::Truncated;
                     }
                 }
@@ -259,21 +268,16 @@ impl HttpClient {
     }
 }
 
-/// Returns whether an HTTP/2 server refused the request unread: it refused the stream, or closed the connection after an
-/// earlier one.
+/// Returns whether an HTTP/2 server refused the request unread: it refused the request's stream, or it closed the
+/// connection after an earlier stream.
 fn is_refused_unprocessed(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        if let Some(error) = next.downcast_ref::<h2::Error>() {
-            let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-            return error.is_remote() && (is_refused || error.is_go_away());
-        }
-        cause = next.source();
-    }
-    false
+    causes(error).find_map(|cause| cause.downcast_ref::<h2::Error>()).is_some_and(|error| {
+        let is_refused_stream = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        error.is_remote() && (is_refused_stream || error.is_go_away())
+    })
 }
 
-/// The deadline of several calls that together may take as long as one, for a message whose access token must be fetched
+/// The deadline of several calls that together may take as long as one call, for a message whose access token is fetched
 /// first.
 pub(crate) struct CallDeadline {
     stopwatch: Stopwatch,
@@ -281,7 +285,7 @@ pub(crate) struct CallDeadline {
 }
 
 impl CallDeadline {
-    /// Returns the remaining time, or None when it could end before a call is connected.
+    /// Returns the remaining time, or None when the connect timeout of a further call could exceed it.
     pub fn remaining(&self) -> Option<Duration> {
         let remaining = self.limits.call_timeout.saturating_sub(self.stopwatch.elapsed());
         (remaining > self.limits.connect_timeout).then_some(remaining)
@@ -294,11 +298,12 @@ pub(crate) fn host_and_port(url: &Url) -> (String, u16) {
     (host, url.port_or_known_default().unwrap_or_default())
 }
 
-/// Returns the innermost cause. The outer ones repeat the URL, which may contain secrets.
+/// Returns the innermost cause of an error. The outer causes repeat the URL, which may contain secrets.
 fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    while let Some(next) = cause.and_then(std::error::Error::source) {
-        cause = Some(next);
-    }
-    cause.map_or_else(|| "the request cannot be built".to_owned(), ToString::to_string)
+    causes(error).last().map_or_else(|| "the request cannot be built".to_owned(), ToString::to_string)
+}
+
+/// Returns the causes of an error, the outermost first.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
 }

@@ -3,7 +3,7 @@
 //! The values of headers with credentials are masked here, all other secrets by the transcript.
 
 use reqwest::Request;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::http_response::{BodyEnd, HttpCallResult};
 use crate::transcript::{Transcript, mask_credentials};
@@ -50,14 +50,10 @@ pub(crate) fn record_call_result(transcript: &Transcript, result: &HttpCallResul
 }
 
 fn header_lines(headers: &HeaderMap) -> String {
-    let line = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
-        let is_secret = SECRET_HEADERS.iter().any(|part| name.as_str().contains(part));
+    let header_line = |(name, value): (&HeaderName, &HeaderValue)| {
+        let is_secret = SECRET_HEADERS.iter().any(|name_part| name.as_str().contains(name_part));
         let value = String::from_utf8_lossy(value.as_bytes());
-        if is_secret {
-            format!("{name}: {}\n", mask_credentials(&value))
-        } else {
-            format!("{name}: {value}\n")
-        }
+        format!("{name}: {}\n", if is_secret { mask_credentials(&value).into() } else { value })
     };
-    headers.iter().map(line).collect()
+    headers.iter().map(header_line).collect()
 }

@@ -131,6 +131,12 @@ impl JsonResponse {
     }
 }
 
+/// Returns the inside of a JSON string: a JSON parser gets back exactly `text`.
+pub(crate) fn escape_json(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
 /// Returns the gateway's own id of a delivery: the same in every round, and impossible to guess. Apps receive it, so that
 /// they can recognise a repetition and acknowledge the message.
 pub(crate) fn gateway_id(message: &OutboundMessage) -> Uuid {

@@ -2,8 +2,6 @@
 //!
 //! A value that is missing, or whose type does not fit, is None.
 
-use std::fmt;
-
 use serde_json::Value;
 
 /// A path from the root of a document to one value.
@@ -12,16 +10,16 @@ pub(crate) struct JsonPath(Vec<String>);
 
 impl JsonPath {
     /// Parses a path.
-    pub fn parse(text: &str) -> Self {
-        let steps = text.split('.').filter(|step| !step.is_empty());
+    pub fn parse(path: &str) -> Self {
+        let steps = path.split('.').filter(|step| !step.is_empty());
         Self(steps.map(str::to_owned).collect())
     }
 
     /// Returns the value at the path.
     pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
-        self.0.iter().try_fold(document, |value, step| match value {
+        self.0.iter().try_fold(document, |parent, step| match parent {
             Value::Object(fields) => fields.get(step),
-            Value::Array(values) => values.get(step.parse::<usize>().ok()?),
+            Value::Array(elements) => elements.get(step.parse::<usize>().ok()?),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
         })
     }
@@ -34,12 +32,6 @@ impl JsonPath {
             Value::Bool(flag) => Some(flag.to_string()),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
-    }
-}
-
-impl fmt::Display for JsonPath {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0.join("."))
     }
 }
 

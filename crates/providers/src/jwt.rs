@@ -1,7 +1,7 @@
 //! JSON web tokens that authenticate an account, signed with RSA (RS256) or ECDSA on P-256 (ES256).
 //!
-//! Signs tokens and verifies none. Errors show no part of a key. The `jsonwebtoken` crate was considered; its main part,
-//! verification, is not needed.
+//! Signs tokens and verifies none. Errors show no part of a key. The `jsonwebtoken` crate was considered: it mainly
+//! verifies tokens, which is not needed here.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -60,7 +60,7 @@ fn parse_pkcs8_pem(pem: &str) -> Result<PrivatePkcs8KeyDer<'static>, String> {
         .map_err(|_| "is not a private key in PEM, which begins with -----BEGIN PRIVATE KEY-----".to_owned())
 }
 
-/// Encodes a part of a token: compact JSON in URL-safe Base64 without padding.
+/// Encodes header or claims of a token: compact JSON in URL-safe Base64 without padding.
 fn encode_part(document: &impl Serialize) -> Option<String> {
     Some(BASE64.encode(serde_json::to_vec(document).ok()?))
 }

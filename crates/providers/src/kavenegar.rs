@@ -263,7 +263,7 @@ impl Provider for Kavenegar {
         self.with_backoff(sent.result)
     }
 
-    fn parse_callback_sync(
+    async fn parse_callback(
         &self,
         request: &CallbackRequest,
     ) -> std::result::Result<Vec<CallbackItem>, CallbackError> {

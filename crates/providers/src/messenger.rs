@@ -112,7 +112,7 @@ impl Provider for Messenger {
         result
     }
 
-    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         callbacks::parse_callback(&self.settings, &self.sent_messages, request)
     }
 

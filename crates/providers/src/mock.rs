@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
 
 use super::outcome_kind::OutcomeKind;
-use super::{AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
+use super::{AdapterContext, OutboundMessage, Provider};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, sleep};
@@ -172,10 +172,6 @@ impl Provider for MockProvider {
             sleep(latency).await;
         }
         self.outcome(self.choose_result(message, random), message, random).into()
-    }
-
-    fn parse_callback_sync(&self, _: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        Err(CallbackError::NotSupported)
     }
 
     /// Cancel-safe: a receipt that was taken and not returned is kept for the next call.

@@ -176,7 +176,7 @@ impl Provider for Plivo {
         }
     }
 
-    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         if let Some(token) = &self.settings.receipts_token
             && !has_valid_token(request, token)
         {

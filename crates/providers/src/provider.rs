@@ -22,22 +22,14 @@ pub trait Provider: Send + Sync {
     /// had left is `Unknown`.
     async fn send(&self, message: &OutboundMessage) -> SendResult;
 
-    /// Authenticates a provider callback and returns its receipts and inbound messages. The list is empty when the
-    /// callback is genuine and changes nothing.
+    /// Authenticates a provider callback and returns its receipts and inbound messages, none when the genuine callback
+    /// changes nothing. An adapter may call its provider first, for example to fetch the certificate of a signature.
     ///
     /// # Errors
     ///
-    /// The reason to reject the callback.
-    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError>;
-
-    /// Does the same as [`Provider::parse_callback_sync`], for adapters that have to call their provider first: to
-    /// fetch the certificate of a signature, or to confirm a subscription.
-    ///
-    /// # Errors
-    ///
-    /// The reason to reject the callback.
-    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        self.parse_callback_sync(request)
+    /// The reason to reject the callback. Without an implementation, the provider has no callbacks.
+    async fn parse_callback(&self, _request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        Err(CallbackError::NotSupported)
     }
 
     /// Returns the response that the provider expects to an accepted callback. The default is the number of items, as

@@ -11,23 +11,13 @@ const REFERENCE_BYTES_MAX: usize = 256;
 /// Returns the text on one line, without control characters, cut to 200 characters.
 pub(crate) fn sanitize_text(text: &str) -> String {
     // Whitespace may collapse, so four times the maximum is examined; the rest of a huge text is not.
-    let examined = text.char_indices().nth(REASON_CHARS_MAX * 4).map_or(text, |(end, _)| &text[..end]);
-    let mut line = String::new();
-    for word in examined.split(|character: char| character.is_whitespace() || character.is_control()) {
-        if !word.is_empty() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    if let Some((end, _)) = line.char_indices().nth(REASON_CHARS_MAX) {
-        line.truncate(end);
-    }
-    line
+    let examined: String = text.chars().take(REASON_CHARS_MAX * 4).collect();
+    let words = examined.split(|character: char| character.is_whitespace() || character.is_control());
+    let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    line.chars().take(REASON_CHARS_MAX).collect()
 }
 
-/// Returns `description: text`, sanitised, or the one of the two that is not empty.
+/// Returns `description: text`, sanitised. An empty description or text is left out.
 pub(crate) fn join_reasons(description: &str, text: &str) -> String {
     let (description, text) = (sanitize_text(description), sanitize_text(text));
     match (description.is_empty(), text.is_empty()) {
@@ -39,9 +29,10 @@ pub(crate) fn join_reasons(description: &str, text: &str) -> String {
 
 /// Returns the trimmed text as a message id, or None when it is empty, longer than 256 bytes or not printable.
 pub(crate) fn parse_reference(text: &str) -> Option<String> {
-    let text = text.trim();
-    let is_valid = (1..=REFERENCE_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control);
-    is_valid.then(|| text.to_owned())
+    let reference = text.trim();
+    let is_valid =
+        (1..=REFERENCE_BYTES_MAX).contains(&reference.len()) && !reference.contains(char::is_control);
+    is_valid.then(|| reference.to_owned())
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::account_evidence::AccountEvidence;
-use super::app_receipts::AppReceipts;
+use super::app_receipts::app_receipt_parser;
+use super::callback_receipts::CallbackReceiptParser;
 use super::http_client::ConnectionRequirements;
 use super::json_api::gateway_id;
 use super::{
@@ -33,7 +34,7 @@ pub use settings::PushySettings;
 /// A Pushy account.
 pub struct Pushy {
     api: Arc<PushyApi>,
-    app_receipts: Option<AppReceipts>,
+    app_receipts: Option<CallbackReceiptParser>,
     account_evidence: AccountEvidence,
     receipt_poller: Option<ReceiptPoller>,
 }
@@ -54,7 +55,7 @@ impl Pushy {
             clock: context.clock.clone(),
         });
         Ok(Self {
-            app_receipts: AppReceipts::new(settings.receipts_token.as_deref())?,
+            app_receipts: app_receipt_parser(settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
             receipt_poller: settings.is_polling().then(|| ReceiptPoller::new(Arc::clone(&api))),
             api,
@@ -99,8 +100,8 @@ impl Provider for Pushy {
         self.account_evidence.assess(result, is_unknown_device, "api_key may belong to another app")
     }
 
-    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        AppReceipts::parse_callback(self.app_receipts.as_ref(), request)
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        CallbackReceiptParser::parse_callback(self.app_receipts.as_ref(), request)
     }
 
     fn callback_mode(&self) -> CallbackMode {

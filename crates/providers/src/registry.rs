@@ -13,76 +13,33 @@ use crate::{
     apns, fcm, http, kavenegar, messenger, mock, plivo, pushy, ses, smpp, smtp, twilio, vonage, webhook,
 };
 
-/// Every kind of provider, in the order of the documentation.
+/// Parses the settings of a kind: secrets are resolved, the keys that every kind has are removed.
+type SettingsParser = fn(toml::Table) -> Result<ProviderSettings>;
+
+/// The value of `kind` in the configuration and the parser of every kind, in the order of the documentation.
 #[rustfmt::skip]
-static KINDS: &[&dyn ProviderKind] = &[
-    &Kind { name: "mock", read: mock::MockSettings::read, new: mock::MockProvider::new },
-    &Kind { name: "http", read: http::read_settings, new: http::HttpProvider::new },
-    &Kind { name: "smpp", read: smpp::SmppSettings::read, new: smpp::Smpp::new },
-    &Kind { name: "fcm", read: fcm::FcmSettings::read, new: fcm::Fcm::new },
-    &Kind { name: "apns", read: apns::ApnsSettings::read, new: apns::Apns::new },
-    &Kind { name: "pushy", read: pushy::PushySettings::read, new: pushy::Pushy::new },
-    &Kind { name: "messenger", read: messenger::MessengerSettings::read, new: messenger::Messenger::new },
-    &Kind { name: "twilio", read: twilio::TwilioSettings::read, new: twilio::Twilio::new },
-    &Kind { name: "vonage", read: vonage::VonageSettings::read, new: vonage::Vonage::new },
-    &Kind { name: "plivo", read: plivo::PlivoSettings::read, new: plivo::Plivo::new },
-    &Kind { name: "kavenegar", read: kavenegar::KavenegarSettings::read, new: kavenegar::Kavenegar::new },
-    &Kind { name: "webhook", read: webhook::WebhookSettings::read, new: webhook::WebhookProvider::new },
-    &Kind { name: "ses", read: ses::SesSettings::read, new: ses::Ses::new },
-    &Kind { name: "smtp", read: smtp::SmtpSettings::read, new: smtp::Smtp::new },
+static KINDS: [(&str, SettingsParser); 14] = [
+    ("mock", |table| with_constructor(mock::MockSettings::read(table), mock::MockProvider::new)),
+    ("http", |table| with_constructor(http::read_settings(table), http::HttpProvider::new)),
+    ("smpp", |table| with_constructor(smpp::SmppSettings::read(table), smpp::Smpp::new)),
+    ("fcm", |table| with_constructor(fcm::FcmSettings::read(table), fcm::Fcm::new)),
+    ("apns", |table| with_constructor(apns::ApnsSettings::read(table), apns::Apns::new)),
+    ("pushy", |table| with_constructor(pushy::PushySettings::read(table), pushy::Pushy::new)),
+    ("messenger", |table| with_constructor(messenger::MessengerSettings::read(table), messenger::Messenger::new)),
+    ("twilio", |table| with_constructor(twilio::TwilioSettings::read(table), twilio::Twilio::new)),
+    ("vonage", |table| with_constructor(vonage::VonageSettings::read(table), vonage::Vonage::new)),
+    ("plivo", |table| with_constructor(plivo::PlivoSettings::read(table), plivo::Plivo::new)),
+    ("kavenegar", |table| with_constructor(kavenegar::KavenegarSettings::read(table), kavenegar::Kavenegar::new)),
+    ("webhook", |table| with_constructor(webhook::WebhookSettings::read(table), webhook::WebhookProvider::new)),
+    ("ses", |table| with_constructor(ses::SesSettings::read(table), ses::Ses::new)),
+    ("smtp", |table| with_constructor(smtp::SmtpSettings::read(table), smtp::Smtp::new)),
 ];
 
-/// One kind: `S` are its settings, `P` is its adapter.
-struct Kind<S, P> {
-    /// The value of `kind` in the configuration.
-    name: &'static str,
-    /// Parses the settings: secrets are resolved, the keys that every kind has are removed.
-    read: fn(toml::Table) -> Result<S>,
-    new: fn(&AdapterContext, &S) -> Result<P>,
-}
+/// Constructs the adapter of settings that it holds.
+type AdapterConstructor = dyn Fn(&AdapterContext) -> Result<Arc<dyn Provider>> + Send + Sync;
 
-/// A [`Kind`] without its type parameters.
-trait ProviderKind: Sync {
-    fn name(&self) -> &'static str;
-    fn read(&'static self, table: toml::Table) -> Result<ProviderSettings>;
-}
-
-/// A kind's parsed settings without their type.
-trait ParsedSettings: Debug + Send + Sync {
-    fn build(&self, context: &AdapterContext) -> Result<Arc<dyn Provider>>;
-}
-
-struct KindSettings<S: 'static, P: 'static> {
-    kind: &'static Kind<S, P>,
-    settings: S,
-}
-
-impl<S: Debug + Send + Sync, P: Provider + 'static> ProviderKind for Kind<S, P> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn read(&'static self, table: toml::Table) -> Result<ProviderSettings> {
-        let settings = (self.read)(table)?;
-        Ok(ProviderSettings(Box::new(KindSettings { kind: self, settings })))
-    }
-}
-
-impl<S: Debug + Send + Sync, P: Provider + 'static> ParsedSettings for KindSettings<S, P> {
-    fn build(&self, context: &AdapterContext) -> Result<Arc<dyn Provider>> {
-        Ok(Arc::new((self.kind.new)(context, &self.settings)?))
-    }
-}
-
-impl<S: Debug, P> Debug for KindSettings<S, P> {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        self.settings.fmt(formatter)
-    }
-}
-
-/// The validated settings of a provider. `Debug` shows no secrets.
-#[derive(Debug)]
-pub struct ProviderSettings(Box<dyn ParsedSettings>);
+/// The validated settings of a provider, as the constructor of its adapter. `Debug` shows no setting: many are secret.
+pub struct ProviderSettings(Box<AdapterConstructor>);
 
 impl ProviderSettings {
     /// Parses the keys of a kind; secrets are resolved, the keys that every kind has are removed.
@@ -91,17 +48,31 @@ impl ProviderSettings {
     ///
     /// Names the key and the remedy, never a value. The caller adds the provider's name.
     pub fn read(kind: &str, table: toml::Table) -> Result<Self> {
-        let entry = KINDS.iter().find(|entry| entry.name() == kind);
-        entry.ok_or_else(|| unknown_kind(kind))?.read(table)
+        match KINDS.iter().find(|(name, _)| *name == kind) {
+            Some((_, parse_settings)) => parse_settings(table),
+            None => {
+                let names = KINDS.map(|(name, _)| name).join(", ");
+                Err(Error::usage(format!("kind \"{kind}\" is unknown; write one of: {names}")))
+            }
+        }
     }
 
     /// Constructs the adapter. Opens no connection.
     pub fn build(&self, context: &AdapterContext) -> Result<Arc<dyn Provider>> {
-        self.0.build(context)
+        (self.0)(context)
     }
 }
 
-fn unknown_kind(kind: &str) -> Error {
-    let names: Vec<_> = KINDS.iter().map(|entry| entry.name()).collect();
-    Error::usage(format!("kind \"{kind}\" is unknown; write one of: {}", names.join(", ")))
+impl Debug for ProviderSettings {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ProviderSettings")
+    }
+}
+
+fn with_constructor<S: Send + Sync + 'static, P: Provider + 'static>(
+    settings: Result<S>,
+    new: fn(&AdapterContext, &S) -> Result<P>,
+) -> Result<ProviderSettings> {
+    let settings = settings?;
+    Ok(ProviderSettings(Box::new(move |context| Ok(Arc::new(new(context, &settings)?)))))
 }

@@ -117,26 +117,21 @@ impl Provider for Ses {
         }
     }
 
-    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        self.sns.load_certificate(request, &self.client).await?;
         let notification = self.sns.verify(request)?;
         match notification.kind.as_str() {
             "Notification" => events::parse_event(&notification.message, request.received_at),
-            "SubscriptionConfirmation" => Ok(Vec::new()),
+            "SubscriptionConfirmation" => {
+                self.sns.confirm_subscription(&notification, &self.client).await?;
+                Ok(Vec::new())
+            }
             "UnsubscribeConfirmation" => {
                 log::warn!("ses: SNS subscription removed, no receipts will arrive through it");
                 Ok(Vec::new())
             }
             _ => Err(CallbackError::Malformed("unknown type of SNS message".to_owned())),
         }
-    }
-
-    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        self.sns.load_certificate(request, &self.client).await?;
-        let notification = self.sns.verify(request)?;
-        if notification.kind == "SubscriptionConfirmation" {
-            self.sns.confirm_subscription(&notification, &self.client).await?;
-        }
-        self.parse_callback_sync(request)
     }
 
     fn callback_mode(&self) -> CallbackMode {

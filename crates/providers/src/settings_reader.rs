@@ -11,23 +11,22 @@ use postrider_core::address::AddressKind;
 use postrider_core::duration::{NOT_A_DURATION, parse_duration};
 use postrider_core::error::{Error, Result};
 
-/// Deserialises a table.
+/// Deserialises the settings of a kind.
 ///
 /// # Errors
 ///
 /// `KEY: what is wrong`, without the value.
 pub(crate) fn read_table<T: DeserializeOwned>(table: toml::Table) -> Result<T> {
     serde_path_to_error::deserialize(table).map_err(|error| {
-        let path = error.path().to_string();
-        let message = error.inner().message().to_owned();
-        if path == "." { Error::usage(message) } else { Error::usage(format!("{path}: {message}")) }
+        let (key_path, message) = (error.path().to_string(), error.inner().message());
+        Error::usage(if key_path == "." { message.to_owned() } else { format!("{key_path}: {message}") })
     })
 }
 
 /// Deserialises `"500ms"`, `"30s"` or `"1h 30m"`.
 pub(crate) fn deserialize_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_duration(&text).map_err(|_| D::Error::custom(NOT_A_DURATION))
+    let duration = String::deserialize(deserializer)?;
+    parse_duration(&duration).map_err(|_| D::Error::custom(NOT_A_DURATION))
 }
 
 /// Deserialises a duration of an optional key.

@@ -1,10 +1,11 @@
-//! HMAC signatures, and the hexadecimal digits they are written in.
+//! HMAC signatures, and signatures in hexadecimal digits.
 //!
 //! Signatures are compared in constant time.
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{KeyInit, Mac};
 
-/// Returns the HMAC of the concatenated parts. None is not expected: HMAC accepts keys of any length.
+/// Returns the HMAC of the concatenated parts. Never returns None: HMAC accepts keys of every length.
 pub(crate) fn hmac_digest<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Option<Vec<u8>> {
     Some(authenticate::<M>(key, parts)?.finalize().into_bytes().to_vec())
 }
@@ -22,20 +23,14 @@ fn authenticate<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Option<M> {
     Some(mac)
 }
 
-/// Returns the bytes as lower-case hexadecimal digits.
+/// Encodes bytes as lower-case hexadecimal digits.
 pub(crate) fn encode_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(bytes)
 }
 
-/// Returns the bytes that hexadecimal digits of either case stand for.
+/// Decodes hexadecimal digits of either case.
 pub(crate) fn decode_hex(digits: &str) -> Option<Vec<u8>> {
-    let value = |byte: &u8| char::from(*byte).to_digit(16);
-    let digits = digits.trim().as_bytes();
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    let byte = |pair: &[u8]| u8::try_from(value(pair.first()?)? * 16 + value(pair.get(1)?)?).ok();
-    digits.chunks(2).map(byte).collect()
+    HEXLOWER_PERMISSIVE.decode(digits.trim().as_bytes()).ok()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use postrider_smpp::submit::SubmitEncoder;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{AccountCheck, AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
+use super::{AccountCheck, AdapterContext, OutboundMessage, Provider};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
@@ -42,21 +42,21 @@ pub struct Smpp {
     account: Arc<SmppAccount>,
     encoder: SubmitEncoder,
     connections: ConnectionPool,
-    /// Reference of the next message in concatenation headers.
+    /// Number of the next message in the concatenation headers of its parts.
     next_reference: AtomicU8,
     inbound: Mutex<InboundQueue>,
     clock: Clock,
 }
 
-/// Received items on their way to the store.
+/// Received items that are not known to be stored.
 struct InboundQueue {
     receiver: UnboundedReceiver<ReceivedItem>,
-    /// Returned to the caller, but not known to be stored.
+    /// The items that the last call of `receive` returned.
     unacknowledged: Vec<ReceivedItem>,
 }
 
 impl Smpp {
-    /// Creates the adapter. Connects on the first send, check or receive.
+    /// Creates the adapter, which connects on the first send, check or receive.
     pub(super) fn new(context: &AdapterContext, settings: &SmppSettings) -> Result<Self> {
         let (account, receiver) = SmppAccount::new(context, settings)?;
         let account = Arc::new(account);
@@ -79,23 +79,15 @@ impl Provider for Smpp {
         let deadline = Instant::now() + self.account.limits.call_timeout;
         let reference = self.next_reference.fetch_add(1, Ordering::Relaxed);
         let (to, body, expires_at) = (&message.to, &message.body, message.expires_at);
-        let encoded = self.encoder.encode(to, body, expires_at, reference, self.clock.now());
-        let bodies = match encoded {
-            Ok(bodies) => bodies,
-            Err(error) => {
-                let reason = error.to_string();
-                return Outcome::Rejected { reason }.into();
-            }
+        let pdu_bodies = match self.encoder.encode(to, body, expires_at, reference, self.clock.now()) {
+            Ok(pdu_bodies) => pdu_bodies,
+            Err(error) => return Outcome::Rejected { reason: error.to_string() }.into(),
         };
-        let parts = bodies.len();
-        let has_part_receipts = self.encoder.wants_receipts() && parts > 1;
-        let register = || has_part_receipts.then(|| self.account.multipart().register(parts));
-        let outcome = self.connections.submit(bodies, register, deadline).await;
-        self.account.send_result(outcome)
-    }
-
-    fn parse_callback_sync(&self, _: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        Err(CallbackError::NotSupported)
+        let parts_total = pdu_bodies.len();
+        let has_part_receipts = self.encoder.wants_receipts() && parts_total > 1;
+        let register = || has_part_receipts.then(|| self.account.multipart().register(parts_total));
+        let submit_outcome = self.connections.submit(pdu_bodies, register, deadline).await;
+        self.account.send_result(submit_outcome)
     }
 
     /// Acknowledges the items of the previous call, which the caller has stored by now, and returns the next ones.
@@ -103,28 +95,29 @@ impl Provider for Smpp {
     async fn receive(&self) -> Vec<CallbackItem> {
         self.connections.start();
         let mut inbound = self.inbound.lock().await;
-        let stored = inbound.unacknowledged.drain(..);
-        stored.filter_map(|received| received.response).for_each(|response| response.send());
+        let stored_items = inbound.unacknowledged.drain(..);
+        stored_items.filter_map(|received| received.response).for_each(|response| response.send());
         let InboundQueue { receiver, unacknowledged } = &mut *inbound;
-        let count = receiver.recv_many(unacknowledged, RECEIVE_BATCH_MAX).await;
-        self.account.mark_taken(count);
+        let taken_count = receiver.recv_many(unacknowledged, RECEIVE_BATCH_MAX).await;
+        self.account.mark_taken(taken_count);
         unacknowledged.iter().map(|received| received.item.clone()).collect()
     }
 
     /// Binds, which sends nothing and costs nothing.
     async fn check_account(&self) -> AccountCheck {
         let timeout = self.account.limits.connect_timeout + self.account.limits.call_timeout;
-        let Err(failure) = self.connections.wait_bound(timeout).await else {
-            return AccountCheck::Passed(
-                "the bind was accepted; the sender can only be tested by sending".to_owned(),
-            );
+        let bind_failure = match self.connections.wait_bound(timeout).await {
+            Ok(_) => {
+                let proven = "the bind was accepted; the sender can only be tested by sending";
+                return AccountCheck::Passed(proven.to_owned());
+            }
+            Err(BindFailure::Refused { status: ESME_RALYBND }) => {
+                let reason = "its account is in use, perhaps by a gateway that is running";
+                return AccountCheck::Untested(reason.to_owned());
+            }
+            Err(bind_failure) => bind_failure,
         };
-        if failure == (BindFailure::Refused { status: ESME_RALYBND }) {
-            return AccountCheck::Untested(
-                "its account is in use, perhaps by a gateway that is running".to_owned(),
-            );
-        }
-        let SendResult { outcome, code } = self.account.send_result(SubmitOutcome::NotBound(failure));
+        let SendResult { outcome, code } = self.account.send_result(SubmitOutcome::NotBound(bind_failure));
         let reason = outcome.reason().unwrap_or("no reason given");
         AccountCheck::Failed(match code {
             Some(code) => format!("{reason} ({code}); check system_id, password and system_type"),

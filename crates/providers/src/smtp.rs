@@ -10,28 +10,27 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{AccountCheck, AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
+use super::{AccountCheck, AdapterContext, OutboundMessage, Provider};
 use crate::tls::{self, RootCertificates};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
-use postrider_core::inbound::CallbackItem;
 
 use codes::SmtpReply;
-use message::{ComposeError, EmailMessage};
+use message::EmailMessage;
 use session::{SmtpAuth, SmtpConnector, SmtpError, SmtpSession};
 use settings::Encryption;
 pub use settings::SmtpSettings;
 
-/// Maximum time to keep an idle connection; less than the idle timeout of common servers.
+/// Maximum age of an idle connection: 20 s, less than the idle timeout of common servers.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 
 /// An account at a mail server.
@@ -39,7 +38,7 @@ pub struct Smtp {
     settings: SmtpSettings,
     connector: SmtpConnector,
     call_timeout: Duration,
-    idle: Mutex<Vec<IdleSession>>,
+    idle_sessions: Mutex<Vec<IdleSession>>,
     clock: Clock,
 }
 
@@ -81,7 +80,7 @@ impl Smtp {
             },
             settings: settings.clone(),
             call_timeout: context.limits.call_timeout,
-            idle: Mutex::default(),
+            idle_sessions: Mutex::default(),
             clock: context.clock.clone(),
         })
     }
@@ -95,35 +94,31 @@ impl Smtp {
             match session.send_mail(sender, email).await {
                 // The server closed the idle connection and has received nothing of this mail.
                 Err(SmtpError::NotSent(_) | SmtpError::Refused(_, SmtpReply { code: 421, .. })) => {}
-                result => return self.release_session(session, result),
+                send_result => return self.release_session(session, send_result),
             }
         }
         let mut session = self.connector.open(deadline).await?;
-        let result = session.send_mail(sender, email).await;
-        self.release_session(session, result)
+        let send_result = session.send_mail(sender, email).await;
+        self.release_session(session, send_result)
     }
 
-    /// Keeps the session for the next mail if it can be used again, and returns `result`.
+    /// Keeps the session for the next mail if the send succeeded, and returns the result of the send.
     fn release_session(
         &self,
         session: SmtpSession,
-        result: Result<SmtpReply, SmtpError>,
+        send_result: Result<SmtpReply, SmtpError>,
     ) -> Result<SmtpReply, SmtpError> {
-        if result.is_ok() && session.mails_sent < self.settings.mails_per_connection {
-            self.lock_idle().push(IdleSession { session, idle_since: Instant::now() });
+        if send_result.is_ok() && session.mails_sent < self.settings.mails_per_connection {
+            self.idle_sessions.lock().push(IdleSession { session, idle_since: Instant::now() });
         }
-        result
+        send_result
     }
 
     /// Returns the session that became idle last, and closes sessions that were idle for too long.
     fn take_idle(&self) -> Option<SmtpSession> {
-        let mut idle = self.lock_idle();
-        idle.retain(|idle| idle.idle_since.elapsed() < IDLE_MAX);
-        idle.pop().map(|idle| idle.session)
-    }
-
-    fn lock_idle(&self) -> MutexGuard<'_, Vec<IdleSession>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut idle_sessions = self.idle_sessions.lock();
+        idle_sessions.retain(|idle| idle.idle_since.elapsed() < IDLE_MAX);
+        idle_sessions.pop().map(|idle| idle.session)
     }
 
     /// Logs in and sends nothing.
@@ -150,11 +145,7 @@ impl Provider for Smtp {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
         let email = match message::compose(message, &self.settings, self.clock.now()) {
             Ok(email) => email,
-            Err(ComposeError::InvalidAddress) => {
-                let reason = "invalid email address".to_owned();
-                return Outcome::InvalidRecipient { reason }.into();
-            }
-            Err(ComposeError::Other(reason)) => return Outcome::Rejected { reason }.into(),
+            Err(outcome) => return outcome.into(),
         };
         match self.send_email(&email).await {
             Ok(reply) => {
@@ -168,10 +159,6 @@ impl Provider for Smtp {
         }
     }
 
-    fn parse_callback_sync(&self, _: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        Err(CallbackError::NotSupported)
-    }
-
     fn address_kind(&self) -> AddressKind {
         AddressKind::Email
     }
@@ -182,14 +169,8 @@ impl Provider for Smtp {
 
     async fn check_account(&self) -> AccountCheck {
         let address = format!("{}:{}", self.connector.host, self.connector.port);
-        let login = match &self.connector.auth {
-            Some(_) => "logged in",
-            None => "connected without login",
-        };
-        let encryption = match self.connector.tls {
-            Encryption::None => "unencrypted",
-            Encryption::Starttls | Encryption::Tls => "encrypted",
-        };
+        let login = if self.connector.auth.is_some() { "logged in" } else { "connected without login" };
+        let encryption = if self.connector.tls == Encryption::None { "unencrypted" } else { "encrypted" };
         match self.check_login().await.map_err(send_result_of_error) {
             Ok(()) => AccountCheck::Passed(format!(
                 "{address}: {login}, {encryption}; the sender {} can only be tested by sending",

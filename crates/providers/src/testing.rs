@@ -6,7 +6,8 @@
 
 pub mod conformance;
 pub mod http_stub;
-pub mod openssl;
+#[cfg(test)]
+pub(crate) mod keys;
 #[cfg(test)]
 pub(crate) mod peer;
 #[cfg(test)]

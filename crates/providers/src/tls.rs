@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
@@ -17,9 +17,9 @@ use postrider_core::error::{Error, ErrorKind, Result};
 pub(super) enum RootCertificates<'a> {
     /// The operating system.
     System,
-    /// A text in PEM format.
+    /// Certificates in PEM format.
     Pem(&'a str),
-    /// A file in PEM format.
+    /// The path of a file in PEM format.
     File(&'a Path),
 }
 
@@ -34,22 +34,24 @@ pub(super) fn connector(roots: &RootCertificates, key: &str) -> Result<TlsConnec
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::with_source(ErrorKind::Internal, "cannot create a TLS client", error))?
-        .with_root_certificates(load(roots, key)?)
+        .with_root_certificates(load_roots(roots, key)?)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn load(roots: &RootCertificates, key: &str) -> Result<RootCertStore> {
-    let certificates = match roots {
+fn load_roots(roots: &RootCertificates, key: &str) -> Result<RootCertStore> {
+    let root_certificates = match roots {
         RootCertificates::System => rustls_native_certs::load_native_certs().certs,
         RootCertificates::Pem(text) => CertificateDer::pem_slice_iter(text.as_bytes())
             .collect::<std::result::Result<_, _>>()
             .map_err(|_| Error::usage(format!("{key}: is not in PEM format; write \"${{file:PATH}}\"")))?,
-        RootCertificates::File(path) => read_file(path)
+        RootCertificates::File(path) => CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect)
             .map_err(|error| Error::usage(format!("{key}: {} cannot be read: {error}", path.display())))?,
     };
     let mut store = RootCertStore::empty();
-    if store.add_parsable_certificates(certificates).0 > 0 {
+    let (added_count, _) = store.add_parsable_certificates(root_certificates);
+    if added_count > 0 {
         return Ok(store);
     }
     Err(Error::usage(match roots {
@@ -60,8 +62,4 @@ fn load(roots: &RootCertificates, key: &str) -> Result<RootCertStore> {
             format!("{key}: holds no certificate in PEM format")
         }
     }))
-}
-
-fn read_file(path: &Path) -> std::result::Result<Vec<CertificateDer<'static>>, pem::Error> {
-    CertificateDer::pem_file_iter(path)?.collect()
 }

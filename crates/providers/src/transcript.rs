@@ -4,12 +4,15 @@
 //! configured secret in each of its encodings. The HTTP client records its calls itself; other adapters call
 //! [`Transcript::record_sent`] and [`Transcript::record_received`].
 
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::Regex;
+
+use crate::json_api::escape_json;
 
 /// The text in place of a secret.
 const MASK: &str = "***";
@@ -20,7 +23,7 @@ static SECRET_FIELDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(r#"(?i)("{names}"\s*:\s*")[^"]*|(\b{names}=)[^&\s]*"#)).ok()
 });
 
-/// A growing list of lines. Clones append to the same list.
+/// The recorded lines. Clones append to the same lines.
 #[derive(Clone, Default)]
 pub struct Transcript {
     lines: Arc<Mutex<Vec<String>>>,
@@ -31,10 +34,10 @@ pub struct Transcript {
 impl Transcript {
     /// Returns an empty transcript that masks these secrets.
     pub fn new(secrets: &[String]) -> Self {
-        let mut masked_texts: Vec<String> = secrets.iter().flat_map(|secret| encode_secret(secret)).collect();
-        masked_texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        masked_texts.dedup();
-        Self { lines: Arc::default(), secrets: Arc::new(masked_texts) }
+        let mut encodings: Vec<String> = secrets.iter().flat_map(|secret| secret_encodings(secret)).collect();
+        encodings.sort_by_key(|encoding| std::cmp::Reverse(encoding.len()));
+        encodings.dedup();
+        Self { lines: Arc::default(), secrets: Arc::new(encodings) }
     }
 
     /// Records text that the gateway sent.
@@ -54,24 +57,24 @@ impl Transcript {
 
     /// Returns all lines so far. Each begins with `>`, `<` or `*`.
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lines.lock().clone()
     }
 
+    /// Appends the lines of a text without control characters, which could move the cursor of a terminal.
     fn append(&self, direction: char, text: &str) {
-        let text = self.mask_secrets(text);
-        let new_lines = text.lines().map(|line| format!("{direction} {}", replace_control_chars(line)));
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).extend(new_lines);
+        let masked_text = self.mask_secrets(text);
+        let new_lines = masked_text
+            .lines()
+            .map(|line| format!("{direction} {}", line.replace(char::is_control, "\u{fffd}")));
+        self.lines.lock().extend(new_lines);
     }
 
     fn mask_secrets(&self, text: &str) -> String {
-        let mut text = match SECRET_FIELDS.as_ref() {
+        let masked_fields = match SECRET_FIELDS.as_ref() {
             Some(fields) => fields.replace_all(text, format!("${{1}}${{3}}{MASK}")).into_owned(),
             None => MASK.to_owned(),
         };
-        for secret in self.secrets.iter() {
-            text = text.replace(secret.as_str(), MASK);
-        }
-        text
+        self.secrets.iter().fold(masked_fields, |masked, secret| masked.replace(secret.as_str(), MASK))
     }
 }
 
@@ -84,22 +87,16 @@ pub(crate) fn mask_credentials(value: &str) -> String {
     }
 }
 
-/// Replaces control characters, which could move the cursor of a terminal.
-fn replace_control_chars(line: &str) -> String {
-    line.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
-}
-
-/// Returns a secret as it appears in a URL, a form, JSON and a basic authorization.
-fn encode_secret(secret: &str) -> Vec<String> {
+/// Returns a secret as it appears in a URL, a form, JSON and a basic authorization, and its long lines.
+fn secret_encodings(secret: &str) -> Vec<String> {
     if secret.is_empty() {
         return Vec::new();
     }
-    let json = serde_json::Value::from(secret).to_string();
     let mut encodings = vec![
         secret.to_owned(),
         utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
         form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
-        json.trim_matches('"').to_owned(),
+        escape_json(secret),
         BASE64.encode(secret),
     ];
     encodings.extend(secret.lines().map(str::to_owned).filter(|line| line.len() > 8));

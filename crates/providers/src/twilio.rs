@@ -170,7 +170,7 @@ impl Provider for Twilio {
         self.opt_out_notices.receive().await
     }
 
-    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         if !signature::is_valid(&self.settings.auth_token, request) {
             return Err(CallbackError::Unauthenticated);
         }

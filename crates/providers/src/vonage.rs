@@ -218,7 +218,7 @@ impl Provider for Vonage {
         }
     }
 
-    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         let fields = self.authenticate(request)?;
         self.parse_callback_fields(request, &fields)
     }

@@ -21,10 +21,8 @@ use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, from_millis};
 use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
-use postrider_core::inbound::CallbackItem;
 
 use crate::adapter_context::AdapterContext;
-use crate::callback::{CallbackError, CallbackRequest};
 use crate::http_client::host_and_port;
 use crate::provider::{OutboundMessage, Provider};
 pub use client::{WebhookClient, WebhookRequest, WebhookResult, parse_url};
@@ -43,17 +41,15 @@ pub struct WebhookProvider {
 impl WebhookProvider {
     /// Returns the provider that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &WebhookSettings) -> Result<Self> {
+        let (limits, transcript) = (&context.limits, context.http_clients.transcript());
         let client = WebhookClient::new(
             settings.egress_policy.clone(),
-            context.limits.connect_timeout,
-            context.limits.call_timeout,
+            limits.connect_timeout,
+            limits.call_timeout,
+            transcript.as_ref(),
         )?;
-        Ok(Self {
-            url: settings.url.clone(),
-            secrets: settings.secrets.clone(),
-            client: client.with_transcript(context.http_clients.transcript()),
-            clock: context.clock.clone(),
-        })
+        let (url, secrets) = (settings.url.clone(), settings.secrets.clone());
+        Ok(Self { url, secrets, client, clock: context.clock.clone() })
     }
 }
 
@@ -77,10 +73,6 @@ impl Provider for WebhookProvider {
         send_result(self.client.post(request).await, owner)
     }
 
-    fn parse_callback_sync(&self, _request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        Err(CallbackError::NotSupported)
-    }
-
     fn address_kind(&self) -> AddressKind {
         match self.url {
             Some(_) => AddressKind::Any,
@@ -96,8 +88,8 @@ impl Provider for WebhookProvider {
 /// Returns the `webhook-id`: the message's id and the number of the delivery in it, the same in every round.
 fn webhook_id(message: &OutboundMessage) -> String {
     let id = message.message_id.to_string().replace('-', "");
-    let number = message.delivery_id.0.rem_euclid(DeliveryId::PER_MESSAGE);
-    format!("msg_{id}_{number}")
+    let delivery_number = message.delivery_id.0.rem_euclid(DeliveryId::PER_MESSAGE);
+    format!("msg_{id}_{delivery_number}")
 }
 
 /// Returns the body, the same bytes in every round: the timestamp is that of the message, with which its id begins.

@@ -54,7 +54,7 @@ impl Provider for AcceptingProvider {
         SendResult::from(Outcome::Accepted { reference: Some(format!("ref-{}", message.delivery_id)) })
     }
 
-    fn parse_callback_sync(&self, callback: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+    async fn parse_callback(&self, callback: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         if callback.headers.get("x-secret").map(String::as_str) != Some("sesame") {
             return Err(CallbackError::Unauthenticated);
         }

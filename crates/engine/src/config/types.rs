@@ -228,7 +228,7 @@ impl Default for EventsConfig {
         let retry_delays = retry_minutes.map(|minutes| Duration::from_secs(minutes * 60));
         Self {
             secrets: SigningSecrets::default(),
-            egress_policy: EgressPolicy::new(Vec::new(), vec![443]),
+            egress_policy: EgressPolicy::default(),
             concurrency: 32,
             concurrency_per_endpoint: 4,
             timeout: Duration::from_secs(15),

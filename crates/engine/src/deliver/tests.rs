@@ -4,7 +4,7 @@ mod mixed_addresses;
 mod rate_limits;
 
 use postrider_core::clock::{Clock, sleep_thread};
-use postrider_core::{attempt::SendResult, id::MessageId, inbound::CallbackItem};
+use postrider_core::{attempt::SendResult, id::MessageId};
 use std::path::{Path, PathBuf};
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::testing::{
     FixedOutcomeProvider, GatewayBuilder, open_store, open_store_with_timeout, request_over,
 };
-use postrider_providers::{CallbackError, CallbackRequest, Provider};
+use postrider_providers::Provider;
 
 /// Accepts every message, and lets another connection lock the store for a while.
 struct StoreLockingProvider {
@@ -34,10 +34,6 @@ impl Provider for StoreLockingProvider {
         });
         let reference = Some("accepted".to_owned());
         Outcome::Accepted { reference }.into()
-    }
-
-    fn parse_callback_sync(&self, _: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        Err(CallbackError::NotSupported)
     }
 
     fn endpoint(&self) -> (String, u16) {

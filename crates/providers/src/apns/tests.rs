@@ -6,20 +6,20 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::*;
 use crate::CallLimits;
 use crate::testing::conformance;
-use crate::testing::openssl;
+use crate::testing::keys;
 use postrider_core::clock::Clock;
+use postrider_core::testing::certificates::{TestCertificate, p256_public_key_pem};
 
 const NOW_SECONDS: i64 = 1_784_642_585;
 
 /// A fake APNs server; it ends with the test.
 struct FakeApns {
     child: Child,
-    directory: TempDir,
+    certificate: TestCertificate,
     port: u16,
     requests: Arc<Mutex<Vec<Value>>>,
 }
@@ -32,12 +32,12 @@ impl FakeApns {
     /// Starts a server that answers certain devices with a status, a reason and headers.
     fn with_reasons(reasons: &BTreeMap<String, Value>) -> Self {
         let root = postrider_core::testing::workspace_root();
-        let directory = openssl::self_signed_certificate();
-        let file = |name: &str| directory.path().join(name);
-        std::fs::write(file("public.pem"), openssl::public_key_pem(&openssl::P256_PRIVATE_KEY_PEM)).unwrap();
+        let certificate = TestCertificate::self_signed_server(&["127.0.0.1"]);
+        let public_key_path = certificate.key_path().with_file_name("public.pem");
+        std::fs::write(&public_key_path, p256_public_key_pem(&keys::P256_PRIVATE_KEY_PEM)).unwrap();
         let mut child = Command::new(root.join("target/peers/python/bin/node"))
             .arg(root.join("tests/peers/apple.mjs"))
-            .args(["cert.pem", "key.pem", "public.pem"].map(file))
+            .args([certificate.certificate_path(), certificate.key_path(), public_key_path])
             .env("REASONS", serde_json::to_string(reasons).unwrap())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -52,11 +52,11 @@ impl FakeApns {
                 recorded.lock().unwrap().push(serde_json::from_str(&line).unwrap());
             }
         });
-        Self { child, directory, port, requests }
+        Self { child, certificate, port, requests }
     }
 
     fn ca_pem(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("cert.pem")).unwrap()
+        std::fs::read_to_string(self.certificate.certificate_path()).unwrap()
     }
 
     /// Waits for `count` requests and returns all requests so far.
@@ -82,7 +82,7 @@ impl Drop for FakeApns {
 fn settings(overrides: &str) -> ApnsSettings {
     let mut table: toml::Table = overrides.parse().unwrap();
     for (key, text) in [
-        ("key", openssl::P256_PRIVATE_KEY_PEM.as_str()),
+        ("key", keys::P256_PRIVATE_KEY_PEM.as_str()),
         ("key_id", "ABC123DEFG"),
         ("team_id", "DEF123GHIJ"),
         ("topic", "org.example.app"),
@@ -317,7 +317,7 @@ async fn the_adapter_conforms_and_checks_its_account() {
     let apple = FakeApns::with_reasons(&BTreeMap::from([(device("0"), json!([400, "BadDeviceToken"]))]));
     let valid = apns(&apple);
     conformance::check_provider(&valid).await;
-    assert_eq!(valid.parse_callback_sync(&conformance::sample_callback()), Err(CallbackError::NotSupported));
+    assert_eq!(valid.parse_callback(&conformance::sample_callback()).await, Err(CallbackError::NotSupported));
     assert!(matches!(valid.check_account().await, AccountCheck::Passed(_)));
     let wrong_team = apns_with(&apple, "team_id = \"GHI789JKLM\"", clock(), &conformance::sample_limits());
     assert!(
@@ -327,7 +327,7 @@ async fn the_adapter_conforms_and_checks_its_account() {
 
 #[test]
 fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
-    let rsa = openssl::RSA_PRIVATE_KEY_PEM.as_str();
+    let rsa = keys::RSA_PRIVATE_KEY_PEM.as_str();
     for (key, text, expected) in [
         ("key", "AuthKey_ABC123DEFG.p8", "key: is not a private key in PEM"),
         ("key", rsa, "key: is not a P-256 key"),
@@ -339,7 +339,7 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
     ] {
         let mut table =
             toml::toml! { key_id = "ABC123DEFG" team_id = "DEF123GHIJ" topic = "org.example.app" };
-        table.insert("key".to_owned(), toml::Value::from(openssl::P256_PRIVATE_KEY_PEM.as_str()));
+        table.insert("key".to_owned(), toml::Value::from(keys::P256_PRIVATE_KEY_PEM.as_str()));
         table.insert(key.to_owned(), toml::Value::from(text));
         let error = ApnsSettings::read(table).err().unwrap().to_string();
         assert!(error.contains(expected) && !error.contains("MII"), "{error}");

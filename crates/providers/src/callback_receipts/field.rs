@@ -8,7 +8,13 @@ use crate::callback::CallbackRequest;
 use crate::json_path::JsonPath;
 
 /// The location of a value.
-pub(super) enum CallbackField {
+pub(super) struct CallbackField {
+    /// The location as it is configured, for the provider's developer.
+    pub location: String,
+    source: FieldSource,
+}
+
+enum FieldSource {
     Json(JsonPath),
     Form(String),
     Query(String),
@@ -25,45 +31,35 @@ pub(super) struct ParsedCallback<'a> {
 
 impl CallbackField {
     /// Parses `json:PATH`, `form:NAME`, `query:NAME`, `header:NAME` or `any:NAME`.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let (kind, name) = text.split_once(':').unwrap_or((text, ""));
-        match kind {
-            "json" => Ok(Self::Json(JsonPath::parse(name))),
-            _ if name.is_empty() => Err(invalid_field_message()),
-            "form" => Ok(Self::Form(name.to_owned())),
-            "query" => Ok(Self::Query(name.to_owned())),
-            "header" => Ok(Self::Header(name.to_ascii_lowercase())),
-            "any" => Ok(Self::Any(name.to_owned(), JsonPath::parse(name))),
-            _ => Err(invalid_field_message()),
-        }
+    pub fn parse(location: &str) -> Result<Self, String> {
+        let (source, name) = location.split_once(':').unwrap_or((location, ""));
+        let source = match source {
+            "json" => FieldSource::Json(JsonPath::parse(name)),
+            "form" if !name.is_empty() => FieldSource::Form(name.to_owned()),
+            "query" if !name.is_empty() => FieldSource::Query(name.to_owned()),
+            "header" if !name.is_empty() => FieldSource::Header(name.to_ascii_lowercase()),
+            "any" if !name.is_empty() => FieldSource::Any(name.to_owned(), JsonPath::parse(name)),
+            _ => {
+                return Err(
+                    "unknown location; write json:PATH, form:NAME, query:NAME, header:NAME or any:NAME"
+                        .to_owned(),
+                );
+            }
+        };
+        Ok(Self { location: location.to_owned(), source })
     }
-
-    /// Returns the location as it is configured, for the provider's developer.
-    pub fn config_text(&self) -> String {
-        match self {
-            Self::Json(path) => format!("json:{path}"),
-            Self::Form(name) => format!("form:{name}"),
-            Self::Query(name) => format!("query:{name}"),
-            Self::Header(name) => format!("header:{name}"),
-            Self::Any(name, _) => format!("any:{name}"),
-        }
-    }
-}
-
-fn invalid_field_message() -> String {
-    "unknown location; write json:PATH, form:NAME, query:NAME, header:NAME or any:NAME".to_owned()
 }
 
 impl ParsedCallback<'_> {
     /// Returns the value at the location.
     pub fn find(&self, field: &CallbackField) -> Option<String> {
         let request = self.request;
-        match field {
-            CallbackField::Json(path) => path.text(self.json?),
-            CallbackField::Form(name) => request.form_field(name),
-            CallbackField::Query(name) => request.query_field(name),
-            CallbackField::Header(name) => request.headers.get(name).cloned(),
-            CallbackField::Any(name, path) => match self.json {
+        match &field.source {
+            FieldSource::Json(path) => path.text(self.json?),
+            FieldSource::Form(name) => request.form_field(name),
+            FieldSource::Query(name) => request.query_field(name),
+            FieldSource::Header(name) => request.headers.get(name).cloned(),
+            FieldSource::Any(name, path) => match self.json {
                 Some(json) => path.text(json),
                 None => request.form_field(name),
             }

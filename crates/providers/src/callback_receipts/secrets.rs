@@ -12,10 +12,10 @@ use sha2::Sha256;
 
 use super::settings::{HmacAlgorithm, HmacEncoding, HmacSettings, ReceiptSettings};
 use crate::callback::CallbackRequest;
-use crate::callback_auth::is_equal_secret;
+use crate::callback_auth::{has_valid_token, is_equal_secret};
 use crate::signing::{encode_hex, hmac_digest};
 
-/// The configured secrets. Without any, every caller is accepted, which the settings must state by `unsigned = true`.
+/// The configured secrets. Without a secret, every caller is accepted, which the settings must state by `unsigned = true`.
 pub(super) struct CallbackSecrets {
     token: Option<CallbackToken>,
     hmac: Option<HmacSettings>,
@@ -51,9 +51,8 @@ impl CallbackSecrets {
 
     /// Returns whether the callback satisfies every configured secret.
     pub fn is_authenticated(&self, request: &CallbackRequest) -> bool {
-        let has_token = self.token.as_ref().is_none_or(|token| token.is_valid_for(request));
-        let is_signed = self.hmac.as_ref().is_none_or(|hmac| has_valid_hmac(hmac, request));
-        has_token && is_signed
+        self.token.as_ref().is_none_or(|token| token.is_valid_for(request))
+            && self.hmac.as_ref().is_none_or(|hmac| has_valid_hmac(hmac, request))
     }
 }
 
@@ -78,17 +77,17 @@ impl CallbackToken {
     fn is_valid_for(&self, request: &CallbackRequest) -> bool {
         let is_valid = |presented: &str| is_equal_secret(presented, &self.secret);
         if let Some(header) = &self.header {
-            return request.headers.get(header).is_some_and(|value| is_valid(value));
+            return request.headers.get(header).is_some_and(|token| is_valid(token));
         }
         let authorization = request.headers.get("authorization");
-        let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
-        bearer.is_some_and(is_valid) || request.query_field("token").is_some_and(|value| is_valid(&value))
+        let bearer_token = authorization.and_then(|authorization| authorization.strip_prefix("Bearer "));
+        bearer_token.is_some_and(is_valid) || has_valid_token(request, &self.secret)
     }
 }
 
 fn has_valid_hmac(settings: &HmacSettings, request: &CallbackRequest) -> bool {
     let header = request.headers.get(&settings.header);
-    let Some(presented) = header.and_then(|value| value.trim().strip_prefix(&settings.prefix)) else {
+    let Some(presented) = header.and_then(|header| header.trim().strip_prefix(&settings.prefix)) else {
         return false;
     };
     let (secret, body) = (settings.secret.as_bytes(), request.body.as_slice());

@@ -1,10 +1,8 @@
 use std::time::Duration;
 
-use reqwest::Method;
-
 use super::*;
-use crate::testing::conformance;
 use crate::testing::http_stub::{self, HttpStub};
+use crate::webhook::{SigningSecrets, WebhookClient, WebhookRequest, WebhookResult};
 
 fn policy(networks: &[&str]) -> EgressPolicy {
     EgressPolicy::parse(networks, &[443]).unwrap()
@@ -14,10 +12,16 @@ fn url(text: &str) -> Url {
     text.parse().unwrap()
 }
 
-async fn call(networks: &[&str], target: &str) -> EgressResult {
-    let limits = CallLimits { connect_timeout: Duration::from_secs(5), ..conformance::sample_limits() };
-    let client = EgressClient::new(policy(networks), &limits).unwrap();
-    client.call(Request::new(Method::POST, url(target))).await
+async fn post(policy: EgressPolicy, target: &str) -> WebhookResult {
+    let client = WebhookClient::new(policy, Duration::from_secs(5), Duration::from_secs(20), None).unwrap();
+    let webhook = WebhookRequest {
+        url: &url(target),
+        secrets: &SigningSecrets::default(),
+        id: "msg_1",
+        body: Vec::new(),
+        now: postrider_core::clock::from_millis(0),
+    };
+    client.post(webhook).await
 }
 
 #[test]
@@ -37,7 +41,11 @@ fn private_addresses_are_refused_in_every_notation() {
         "100.64.0.1",
         "100.127.255.255",
         "192.0.0.1",
+        "192.0.2.1",
+        "192.88.99.1",
         "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
         "224.0.0.1",
         "240.0.0.1",
         "255.255.255.255",
@@ -54,6 +62,8 @@ fn private_addresses_are_refused_in_every_notation() {
         "[2002:7f00:1::]",
         "[2001:db8::1]",
         "[2001::1]",
+        "[3fff::1]",
+        "[4000::1]",
         "[fec0::1]",
     ] {
         let refused = policy(&[]).check_url(&url(&format!("https://{host}/")));
@@ -107,22 +117,28 @@ fn an_invalid_network_is_refused() {
     for wrong in ["", "10.0.0.0/33", "10.0.0/8", "host", "::/129", "1.2.3.4/-1"] {
         assert!(EgressPolicy::parse(&[wrong], &[443]).is_err(), "{wrong}");
     }
-    assert!("0.0.0.0/0".parse::<IpNetwork>().unwrap().contains("8.8.8.8".parse().unwrap()));
-    assert!("::/0".parse::<IpNetwork>().unwrap().contains("::1".parse().unwrap()));
+    let every_address = policy(&["0.0.0.0/0", "::/0"]);
+    for target in ["http://8.8.8.8/", "http://[::1]/"] {
+        assert_eq!(every_address.check_url(&url(target)), Ok(()), "{target}");
+    }
+}
+
+#[test]
+fn every_non_public_network_is_parsed() {
+    assert_eq!(PARSED_NON_PUBLIC_NETWORKS.len(), NON_PUBLIC_NETWORKS.split_whitespace().count());
 }
 
 #[tokio::test]
 async fn a_name_that_resolves_to_a_private_address_is_refused_by_the_call() {
     let stub = HttpStub::start(vec![http_stub::response(200, "", "yes")]).await;
     let port = stub.address.port();
-    let policy = EgressPolicy::parse(&[] as &[&str], &[port]).unwrap();
+    let policy_of_port = EgressPolicy::parse(&[] as &[&str], &[port]).unwrap();
     let target = url(&format!("https://localhost:{port}/"));
-    assert_eq!(policy.check_url(&target), Ok(()), "the name is not resolved yet");
-    let client = EgressClient::new(policy, &conformance::sample_limits()).unwrap();
-    let refused = client.call(Request::new(Method::POST, target)).await;
-    assert!(matches!(refused, EgressResult::Forbidden(_)), "{refused:?}");
-    let refused = call(&["10.0.0.0/8"], &format!("http://localhost:{port}/")).await;
-    assert!(matches!(refused, EgressResult::Forbidden(_)), "{refused:?}");
+    assert_eq!(policy_of_port.check_url(&target), Ok(()), "the name is not resolved yet");
+    let refused = post(policy_of_port, target.as_str()).await;
+    assert!(matches!(refused, WebhookResult::Forbidden(_)), "{refused:?}");
+    let refused = post(policy(&["10.0.0.0/8"]), &format!("http://localhost:{port}/")).await;
+    assert!(matches!(refused, WebhookResult::Forbidden(_)), "{refused:?}");
     assert_eq!(stub.requests().len(), 0);
 }
 
@@ -130,18 +146,18 @@ async fn a_name_that_resolves_to_a_private_address_is_refused_by_the_call() {
 async fn an_allowed_name_is_called() {
     let stub = HttpStub::start(vec![http_stub::response(204, "", "")]).await;
     let target = format!("http://localhost:{}/", stub.address.port());
-    let response = call(&["127.0.0.0/8", "::1"], &target).await;
-    assert!(matches!(response, EgressResult::Response(_)), "{response:?}");
+    let result = post(policy(&["127.0.0.0/8", "::1"]), &target).await;
+    assert!(matches!(result, WebhookResult::Response { .. }), "{result:?}");
 }
 
 #[tokio::test]
 async fn a_redirect_is_a_response_and_is_not_followed() {
-    for status in [301, 302, 303, 307, 308] {
-        let stub = HttpStub::start(vec![http_stub::response(status, "Location: /elsewhere\r\n", "")]).await;
-        let response = call(&["127.0.0.1"], &format!("http://{}/", stub.address)).await;
-        let EgressResult::Response(response) = response else {
-            panic!("{response:?}");
+    for redirect in [301, 302, 303, 307, 308] {
+        let stub = HttpStub::start(vec![http_stub::response(redirect, "Location: /elsewhere\r\n", "")]).await;
+        let result = post(policy(&["127.0.0.1"]), &format!("http://{}/", stub.address)).await;
+        let WebhookResult::Response { status, .. } = result else {
+            panic!("{result:?}");
         };
-        assert_eq!((response.status, stub.requests().len()), (status, 1));
+        assert_eq!((status, stub.requests().len()), (redirect, 1));
     }
 }

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::CallLimits;
+use crate::jwt::JwtKey;
 use crate::testing::conformance::{self, ExpectedOutcomes};
 use crate::testing::http_stub::{HttpStub, StubAction, response};
-use crate::testing::openssl;
+use crate::testing::keys;
 use postrider_core::clock::from_millis;
 
 /// Time of every test.
@@ -33,7 +34,7 @@ async fn token_server() -> HttpStub {
 
 fn service_account_json() -> String {
     json!({
-        "type": "service_account", "project_id": "demo", "private_key_id": "key-1", "private_key": *openssl::RSA_PRIVATE_KEY_PEM,
+        "type": "service_account", "project_id": "demo", "private_key_id": "key-1", "private_key": *keys::RSA_PRIVATE_KEY_PEM,
         "client_email": "sender@demo.iam.example", "token_uri": "https://oauth2.example/token",
     })
     .to_string()
@@ -141,11 +142,10 @@ fn expect_assertion(assertion: &str) {
         "aud": "https://oauth2.example/token", "iat": NOW_SECONDS, "exp": NOW_SECONDS + 3_600,
     });
     assert_eq!(decode(claims), expected);
-    // The key inside the SubjectPublicKeyInfo of RFC 5280, whose prefix has 24 bytes for a key of 2048 bits.
-    let public = openssl::public_key_pem(&openssl::RSA_PRIVATE_KEY_PEM);
-    let lines: String = public.lines().filter(|line| !line.starts_with('-')).collect();
-    let public = base64::engine::general_purpose::STANDARD.decode(lines).unwrap();
-    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &public[24..])
+    let Ok(JwtKey::Rsa(key)) = JwtKey::from_rsa_pem(&keys::RSA_PRIVATE_KEY_PEM) else {
+        panic!("not an RSA key");
+    };
+    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.public().as_ref())
         .verify(signed.as_bytes(), &BASE64.decode(signature).unwrap())
         .unwrap();
 }
@@ -248,14 +248,14 @@ async fn the_app_acknowledges_messages_with_the_token() {
         ..conformance::sample_callback()
     };
     for status in ["delivered", "opened"] {
-        let item = fcm.parse_callback_sync(&callback("0123456789abcdef", status)).unwrap().remove(0);
+        let item = fcm.parse_callback(&callback("0123456789abcdef", status)).await.unwrap().remove(0);
         let CallbackItem::Receipt(receipt) = item else {
             panic!("expected a receipt");
         };
         assert_eq!((receipt.reference.as_str(), receipt.status.as_str()), (&*reference, status));
     }
     assert_eq!(
-        fcm.parse_callback_sync(&callback("0123456789abcdeF", "delivered")),
+        fcm.parse_callback(&callback("0123456789abcdeF", "delivered")).await,
         Err(CallbackError::Unauthenticated)
     );
     assert_eq!(fcm.callback_mode(), CallbackMode::Authenticated);
@@ -275,7 +275,7 @@ async fn the_adapter_conforms_and_checks_its_account() {
     let tokens = token_server().await;
     let fcm = fcm(&server, &tokens);
     conformance::check_provider(&fcm).await;
-    assert_eq!(fcm.parse_callback_sync(&conformance::sample_callback()), Err(CallbackError::NotSupported));
+    assert_eq!(fcm.parse_callback(&conformance::sample_callback()).await, Err(CallbackError::NotSupported));
     assert_eq!(fcm.address_kind(), AddressKind::Push);
     assert!(matches!(fcm.check_account().await, AccountCheck::Passed(_)));
     let server = HttpStub::start(vec![error_response(403, "PERMISSION_DENIED", None, "no")]).await;

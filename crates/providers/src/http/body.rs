@@ -1,31 +1,32 @@
 //! The template of a request body: a form, a JSON document from a table, or a text with a content type.
 //!
-//! Literals are escaped when the template is parsed, variables when it is rendered. A text that does not render to valid
-//! JSON is refused at the start.
+//! Literals are escaped when the template is parsed, variables when it is rendered. A JSON text that a sample message
+//! does not render to valid JSON is refused at the start.
 
 use std::collections::BTreeMap;
 
+use percent_encoding::utf8_percent_encode;
 use reqwest::header::HeaderValue;
 
 use postrider_core::error::{Error, Result};
 use postrider_core::id::{DeliveryId, MessageId};
 
 use super::settings::HttpSettings;
-use super::template::{Template, TemplateConstants, TemplateEscape};
-use crate::json_api::{FORM_CONTENT_TYPE, JSON_CONTENT_TYPE};
+use super::template::{RESERVED, Template, TemplateConstants, TemplateEscape};
+use crate::json_api::{FORM_CONTENT_TYPE, JSON_CONTENT_TYPE, escape_json};
 use crate::provider::OutboundMessage;
 
-/// Returns the message that templates are tried out on. Its texts are not valid JSON without quotes.
+/// Returns the message that templates are tried out on. Its texts are no valid JSON without quotes.
 pub(super) fn probe_message() -> OutboundMessage {
-    let text = || "sample".to_owned();
+    let sample_text = || "sample".to_owned();
     OutboundMessage {
         delivery_id: DeliveryId(1),
         message_id: MessageId::from_bytes([0; 16]),
         round: 1,
-        to: text(),
-        spelling: text(),
-        subject: Some(text()),
-        body: text(),
+        to: sample_text(),
+        spelling: sample_text(),
+        subject: Some(sample_text()),
+        body: sample_text(),
         parts: 1,
         expires_at: postrider_core::clock::from_millis(0),
     }
@@ -36,8 +37,8 @@ pub(super) fn parse_body(
     settings: &HttpSettings,
     constants: &TemplateConstants,
 ) -> Result<Option<(HeaderValue, Template)>> {
-    let bodies = [settings.form.is_some(), settings.json.is_some(), settings.body.is_some()];
-    if bodies.iter().filter(|is_set| **is_set).count() > 1 {
+    let has_bodies = [settings.form.is_some(), settings.json.is_some(), settings.body.is_some()];
+    if has_bodies.iter().filter(|has_body| **has_body).count() > 1 {
         return Err(Error::usage("form, json, body: write only one of them"));
     }
     if settings.content_type.is_some() && settings.body.is_none() {
@@ -53,61 +54,60 @@ pub(super) fn parse_body(
         append_json("json", &toml::Value::Table(table.clone()), &mut template, constants)?;
         return Ok(Some((JSON_CONTENT_TYPE, template)));
     }
-    settings.body.as_deref().map(|text| parse_text_body(settings, text, constants)).transpose()
+    settings.body.as_deref().map(|body| parse_text_body(settings, body, constants)).transpose()
 }
 
 fn parse_form_body(fields: &BTreeMap<String, String>, constants: &TemplateConstants) -> Result<Template> {
     let mut template = Template::parse_value("", TemplateEscape::Percent, constants)?;
-    for (index, (name, text)) in fields.iter().enumerate() {
+    for (index, (field, value_template)) in fields.iter().enumerate() {
         if index > 0 {
             template.append_text("&");
         }
-        template.append_text(&percent_encode(name));
+        template.append_text(&percent_encode(field));
         template.append_text("=");
-        let value = Template::parse_value(text, TemplateEscape::Percent, constants);
-        template.append(value.map_err(|cause| Error::usage(format!("form.{name}: {cause}")))?);
+        let field_value = Template::parse_value(value_template, TemplateEscape::Percent, constants);
+        template.append(field_value.map_err(|cause| Error::usage(format!("form.{field}: {cause}")))?);
     }
     Ok(template)
 }
 
-/// Appends a value to the template as JSON. Strings are templates themselves.
+/// Appends the value of a configuration key to the body as JSON. Strings are templates themselves.
 fn append_json(
     key: &str,
     value: &toml::Value,
-    out: &mut Template,
+    body: &mut Template,
     constants: &TemplateConstants,
 ) -> Result<()> {
     match value {
         toml::Value::String(text) => {
             let template = Template::parse_value(text, TemplateEscape::Json, constants);
-            out.append_text("\"");
-            out.append(template.map_err(|cause| Error::usage(format!("{key}: {cause}")))?);
-            out.append_text("\"");
+            body.append_text("\"");
+            body.append(template.map_err(|cause| Error::usage(format!("{key}: {cause}")))?);
+            body.append_text("\"");
         }
-        toml::Value::Array(values) => {
-            out.append_text("[");
-            for (index, value) in values.iter().enumerate() {
-                out.append_text(if index > 0 { "," } else { "" });
-                append_json(&format!("{key}[{index}]"), value, out, constants)?;
+        toml::Value::Array(elements) => {
+            body.append_text("[");
+            for (index, element) in elements.iter().enumerate() {
+                body.append_text(if index > 0 { "," } else { "" });
+                append_json(&format!("{key}[{index}]"), element, body, constants)?;
             }
-            out.append_text("]");
+            body.append_text("]");
         }
-        toml::Value::Table(table) => {
-            out.append_text("{");
-            for (index, (name, value)) in table.iter().enumerate() {
-                out.append_text(if index > 0 { "," } else { "" });
-                out.append_text(&serde_json::Value::from(name.as_str()).to_string());
-                out.append_text(":");
-                append_json(&format!("{key}.{name}"), value, out, constants)?;
+        toml::Value::Table(fields) => {
+            body.append_text("{");
+            for (index, (field, field_value)) in fields.iter().enumerate() {
+                let separator = if index > 0 { "," } else { "" };
+                body.append_text(&format!("{separator}\"{}\":", escape_json(field)));
+                append_json(&format!("{key}.{field}"), field_value, body, constants)?;
             }
-            out.append_text("}");
+            body.append_text("}");
         }
-        toml::Value::Datetime(time) => out.append_text(&format!("\"{time}\"")),
+        toml::Value::Datetime(time) => body.append_text(&format!("\"{time}\"")),
         toml::Value::Float(number) if !number.is_finite() => {
             return Err(Error::usage(format!("{key}: JSON cannot represent this number; write a string")));
         }
         toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
-            out.append_text(&value.to_string());
+            body.append_text(&value.to_string());
         }
     }
     Ok(())
@@ -115,7 +115,7 @@ fn append_json(
 
 fn parse_text_body(
     settings: &HttpSettings,
-    text: &str,
+    body_template: &str,
     constants: &TemplateConstants,
 ) -> Result<(HeaderValue, Template)> {
     let Some(content_type) = &settings.content_type else {
@@ -123,11 +123,11 @@ fn parse_text_body(
             "content_type: is missing; it decides how body is escaped; write for example \"application/json\"",
         ));
     };
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let escape = match kind.as_str() {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let escape = match media_type.as_str() {
         "application/x-www-form-urlencoded" => TemplateEscape::Percent,
-        kind if kind.ends_with("/json") || kind.ends_with("+json") => TemplateEscape::Json,
-        kind if kind.ends_with("/xml") || kind.ends_with("+xml") => TemplateEscape::Xml,
+        json if json.ends_with("/json") || json.ends_with("+json") => TemplateEscape::Json,
+        xml if xml.ends_with("/xml") || xml.ends_with("+xml") => TemplateEscape::Xml,
         "text/plain" => TemplateEscape::None,
         _ => {
             return Err(Error::usage(
@@ -136,9 +136,9 @@ fn parse_text_body(
             ));
         }
     };
-    let value = HeaderValue::from_str(content_type)
+    let header = HeaderValue::from_str(content_type)
         .map_err(|_| Error::usage("content_type: is not valid in a header"))?;
-    let template = Template::parse_document(text, escape, constants)
+    let template = Template::parse_document(body_template, escape, constants)
         .map_err(|cause| Error::usage(format!("body: {cause}")))?;
     if escape == TemplateEscape::Json {
         serde_json::from_str::<serde_json::Value>(&template.render(&probe_message())).map_err(|cause| {
@@ -147,12 +147,10 @@ fn parse_text_body(
             ))
         })?;
     }
-    Ok((value, template))
+    Ok((header, template))
 }
 
 /// Encodes the name of a query parameter or form field.
-pub(super) fn percent_encode(text: &str) -> String {
-    let mut out = String::new();
-    TemplateEscape::Percent.write(text, &mut out);
-    out
+pub(super) fn percent_encode(name: &str) -> String {
+    utf8_percent_encode(name, RESERVED).to_string()
 }

@@ -1,7 +1,7 @@
 //! Renders the request for a message, from templates that were parsed and tried out on a sample.
 //!
-//! A message changes values only: never the host, the number of path segments, or the set of headers and fields. A value
-//! that does not fit its place (a line break in a header) is refused before anything is sent.
+//! A message changes values only: never the host, the number of path segments, or the set of headers and fields. A
+//! message whose value is not allowed at its place, such as a line break in a header, is refused before it is sent.
 
 use std::collections::BTreeMap;
 
@@ -38,33 +38,38 @@ enum UrlTemplate {
 impl RequestTemplate {
     /// Parses the templates and tries them out on a sample message.
     pub fn parse(settings: &HttpSettings, constants: &TemplateConstants) -> Result<Self> {
-        let (url, authorization) = split_credentials(&settings.url)?;
-        let (url, sample) = parse_url_template(&url, &settings.query, constants)?;
+        let (url_template, authorization) = split_credentials(&settings.url)?;
+        let (url, sample_url) = parse_url_template(&url_template, &settings.query, constants)?;
         let body = parse_body(settings, constants)?;
         let mut template = Self {
             method: parse_method(settings, body.is_some())?,
-            root_url: sample.join("/").unwrap_or(sample),
+            root_url: sample_url.join("/").unwrap_or(sample_url),
             url,
             static_headers: HeaderMap::new(),
             templated_headers: Vec::new(),
             body: None,
         };
-        if let Some(value) = authorization {
-            template.static_headers.insert(AUTHORIZATION, value);
+        if let Some(authorization) = authorization {
+            template.static_headers.insert(AUTHORIZATION, authorization);
         }
         if let Some((content_type, body)) = body {
             template.static_headers.insert(CONTENT_TYPE, content_type);
             template.body = Some(body);
         }
-        for (name, text) in &settings.headers {
+        for (name, value_template) in &settings.headers {
             template
-                .parse_header(name, text, constants)
+                .parse_header(name, value_template, constants)
                 .map_err(|cause| Error::usage(format!("headers.{name}: {cause}")))?;
         }
         Ok(template)
     }
 
-    fn parse_header(&mut self, name: &str, text: &str, constants: &TemplateConstants) -> Result<(), String> {
+    fn parse_header(
+        &mut self,
+        name: &str,
+        value_template: &str,
+        constants: &TemplateConstants,
+    ) -> Result<(), String> {
         let header = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| "invalid header name; write letters, digits and -")?;
         if header == CONTENT_TYPE && self.body.is_some() {
@@ -73,12 +78,12 @@ impl RequestTemplate {
         if matches!(header.as_str(), "content-length" | "transfer-encoding" | "host" | "connection") {
             return Err("is set by the HTTP client; leave it out".to_owned());
         }
-        let template = Template::parse_document(text, TemplateEscape::None, constants)
+        let template = Template::parse_document(value_template, TemplateEscape::None, constants)
             .map_err(|cause| cause.to_string())?;
-        let sample = header_value(&template.render(&probe_message()))
+        let sample_value = header_value(&template.render(&probe_message()))
             .ok_or("contains a line break or a control character; remove it")?;
         if template.is_constant() {
-            self.static_headers.insert(header, sample);
+            self.static_headers.insert(header, sample_value);
         } else {
             self.templated_headers.push((header, template));
         }
@@ -94,10 +99,10 @@ impl RequestTemplate {
         let mut request = Request::new(self.method.clone(), url);
         request.headers_mut().clone_from(&self.static_headers);
         for (name, template) in &self.templated_headers {
-            let value = header_value(&template.render(message)).ok_or_else(|| {
+            let rendered_header = header_value(&template.render(message)).ok_or_else(|| {
                 format!("the header {name} cannot contain line breaks or control characters")
             })?;
-            request.headers_mut().insert(name, value);
+            request.headers_mut().insert(name, rendered_header);
         }
         if let Some(template) = &self.body {
             *request.body_mut() = Some(template.render(message).into());
@@ -117,88 +122,90 @@ impl RequestTemplate {
 }
 
 fn parse_method(settings: &HttpSettings, has_body: bool) -> Result<Method> {
-    let default = if has_body { "POST" } else { "GET" };
-    let method = settings.method.as_deref().unwrap_or(default).to_ascii_uppercase();
+    let default_method = if has_body { "POST" } else { "GET" };
+    let method = settings.method.as_deref().unwrap_or(default_method).to_ascii_uppercase();
     if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) {
         return Err(Error::usage("method: write GET, POST, PUT, PATCH or DELETE"));
     }
     Method::from_bytes(method.as_bytes()).map_err(|cause| Error::usage(format!("method: {cause}")))
 }
 
-/// Returns the URL without name and password, and the `Authorization` header for them.
-fn split_credentials(url: &str) -> Result<(String, Option<HeaderValue>)> {
-    let url = url.trim();
-    let Some((scheme, rest)) = url.split_once("://") else {
+/// Returns the URL template without name and password, and the `Authorization` header for them. `Url` cannot split a
+/// template, because it percent-encodes the braces of variables.
+fn split_credentials(url_template: &str) -> Result<(String, Option<HeaderValue>)> {
+    let Some((scheme, after_scheme)) = url_template.trim().split_once("://") else {
         return Err(Error::usage("url: is not a URL; write http://HOST/PATH or https://HOST/PATH"));
     };
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    if path.contains('#') {
+    let authority_end = after_scheme.find(['/', '?', '#']).unwrap_or(after_scheme.len());
+    let (authority, path_and_query) = after_scheme.split_at(authority_end);
+    if path_and_query.contains('#') {
         return Err(Error::usage("url: contains #, which would end it; write %23"));
     }
-    let Some((credentials, host)) = authority.rsplit_once('@') else {
-        return Ok((url.to_owned(), None));
+    let (credentials, host) = match authority.rsplit_once('@') {
+        Some((credentials, host)) => (Some(credentials), host),
+        None => (None, authority),
     };
-    let (name, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-    let mut decoded = percent_decode_str(name).collect::<Vec<_>>();
-    decoded.push(b':');
-    decoded.extend(percent_decode_str(password));
-    let value = header_value(&format!("Basic {}", BASE64.encode(decoded)));
-    Ok((format!("{scheme}://{host}{path}"), value))
-}
-
-/// Returns the template, and the URL of a sample message.
-fn parse_url_template(
-    url: &str,
-    query: &BTreeMap<String, String>,
-    constants: &TemplateConstants,
-) -> Result<(UrlTemplate, Url)> {
-    let with_key = |key: &str, cause: &Error| Error::usage(format!("{key}: {cause}"));
-    let mut template = Template::parse_document(url, TemplateEscape::Percent, constants)
-        .map_err(|cause| with_key("url", &cause))?;
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
-    if authority.contains(['{', '}']) {
+    if host.contains(['{', '}']) {
         return Err(Error::usage(
             "url: the host must not depend on the message; move the variable behind it",
         ));
     }
-    let mut separator = if url.contains('?') { "&" } else { "?" };
-    for (name, text) in query {
+    Ok((format!("{scheme}://{host}{path_and_query}"), credentials.and_then(basic_authorization)))
+}
+
+/// Returns the header for `NAME` or `NAME:PASSWORD`, both percent-encoded.
+fn basic_authorization(credentials: &str) -> Option<HeaderValue> {
+    let missing_colon = if credentials.contains(':') { "" } else { ":" };
+    let decoded_credentials: Vec<u8> = percent_decode_str(credentials).chain(missing_colon.bytes()).collect();
+    header_value(&format!("Basic {}", BASE64.encode(decoded_credentials)))
+}
+
+/// Returns the template of a URL with its query, and the URL of a sample message.
+fn parse_url_template(
+    url_template: &str,
+    query: &BTreeMap<String, String>,
+    constants: &TemplateConstants,
+) -> Result<(UrlTemplate, Url)> {
+    let with_key = |key: &str, cause: &Error| Error::usage(format!("{key}: {cause}"));
+    let mut template = Template::parse_document(url_template, TemplateEscape::Percent, constants)
+        .map_err(|cause| with_key("url", &cause))?;
+    let mut separator = if url_template.contains('?') { "&" } else { "?" };
+    for (parameter, value_template) in query {
         template.append_text(separator);
-        template.append_text(&percent_encode(name));
+        template.append_text(&percent_encode(parameter));
         template.append_text("=");
-        let value = Template::parse_value(text, TemplateEscape::Percent, constants);
-        template.append(value.map_err(|cause| with_key(&format!("query.{name}"), &cause))?);
+        let parameter_value = Template::parse_value(value_template, TemplateEscape::Percent, constants);
+        template.append(parameter_value.map_err(|cause| with_key(&format!("query.{parameter}"), &cause))?);
         separator = "&";
     }
-    let sample = parse_url(&template.render(&probe_message()));
-    let sample = sample.map_err(|cause| Error::usage(format!("url: {cause}")))?;
+    let sample_url = parse_url(&template.render(&probe_message()))
+        .map_err(|cause| Error::usage(format!("url: {cause}")))?;
     let url = if template.is_constant() {
-        UrlTemplate::Static(sample.clone())
+        UrlTemplate::Static(sample_url.clone())
     } else {
         UrlTemplate::Templated(template)
     };
-    Ok((url, sample))
+    Ok((url, sample_url))
 }
 
 /// Parses a rendered URL. A path segment of dots is refused, because it would change the path.
-fn parse_url(text: &str) -> Result<Url, String> {
-    let path = &text[..text.find('?').unwrap_or(text.len())];
-    let is_dots = |segment: &str| segment == "." || segment == "..";
-    if path.split('/').skip(3).any(is_dots) {
+fn parse_url(rendered_url: &str) -> Result<Url, String> {
+    let before_query = rendered_url.split('?').next().unwrap_or_default();
+    if before_query.split('/').skip(3).any(|segment| matches!(segment, "." | "..")) {
         return Err("a segment of the URL's path would consist of dots only".to_owned());
     }
-    let url = Url::parse(text).map_err(|cause| format!("is not a URL ({cause})"))?;
+    let url = Url::parse(rendered_url).map_err(|cause| format!("is not a URL ({cause})"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err("must begin with http://HOST or https://HOST".to_owned());
     }
     Ok(url)
 }
 
+/// Returns a header value that logs do not show, or None when the text has control characters.
 fn header_value(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_bytes(text.as_bytes()).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    let mut header_value = HeaderValue::from_bytes(text.as_bytes()).ok()?;
+    header_value.set_sensitive(true);
+    Some(header_value)
 }
 
 #[cfg(test)]

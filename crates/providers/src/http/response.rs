@@ -21,7 +21,7 @@ pub(super) enum ResponseField {
     Body,
 }
 
-/// A response, and its JSON when a location needs it.
+/// A response, and its JSON when a rule or a location needs the JSON.
 pub(super) struct ParsedResponse<'a> {
     pub response: &'a HttpResponse,
     /// None when the body is not JSON or no location is in JSON.
@@ -35,8 +35,8 @@ impl ParsedResponse<'_> {
         match field {
             ResponseField::Json(path) => path.text(self.json.as_ref()?),
             ResponseField::Header(name) => {
-                let value = self.response.headers.get(name)?;
-                Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+                let header_value = self.response.headers.get(name)?;
+                Some(String::from_utf8_lossy(header_value.as_bytes()).into_owned())
             }
             ResponseField::Regex(regex) => {
                 let captures = regex.captures(&body[..body.len().min(REGEX_BYTES_MAX)])?;
@@ -49,12 +49,12 @@ impl ParsedResponse<'_> {
 }
 
 impl ResponseField {
-    /// Parses `json:PATH`, `header:NAME`, `regex:PATTERN` or `body`. The error says how to write it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if text == "body" {
+    /// Parses `json:PATH`, `header:NAME`, `regex:PATTERN` or `body`. The error says how to write a location.
+    pub fn parse(location: &str) -> Result<Self, String> {
+        if location == "body" {
             return Ok(Self::Body);
         }
-        match text.split_once(':') {
+        match location.split_once(':') {
             Some(("json", path)) => Ok(Self::Json(JsonPath::parse(path))),
             Some(("header", name)) => HeaderName::from_bytes(name.trim().as_bytes())
                 .map(Self::Header)

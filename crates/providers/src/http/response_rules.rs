@@ -27,9 +27,9 @@ pub(super) struct ResponseRules {
     reason: Option<ResponseField>,
     /// A rule or a location needs JSON.
     uses_json: bool,
-    /// A success without the whole body is not confirmed.
+    /// A success is confirmed by its whole body only.
     requires_body: bool,
-    /// A success that is not JSON is not confirmed, because its reference is there.
+    /// A success is confirmed by JSON only, because its reference is in the JSON.
     requires_json: bool,
 }
 
@@ -51,27 +51,26 @@ enum BodyMatcher {
 impl ResponseRules {
     /// Parses the rules and locations.
     pub fn parse(settings: &HttpSettings) -> Result<Self> {
-        let field = |key: &str, text: &Option<String>| {
-            let field = text.as_deref().map(ResponseField::parse).transpose();
+        let parse_field = |key: &str, location: &Option<String>| {
+            let field = location.as_deref().map(ResponseField::parse).transpose();
             field.map_err(|cause| Error::usage(format!("{key}: {cause}")))
         };
-        let rule = |(index, rule)| {
+        let parse_rule = |(index, rule)| {
             ResponseRule::parse(rule).map_err(|cause| Error::usage(format!("rules[{index}].{cause}")))
         };
-        let rules: Vec<ResponseRule> = settings.rules.iter().enumerate().map(rule).collect::<Result<_>>()?;
-        let reference = field("reference", &settings.reference)?;
-        let code = field("code", &settings.code)?;
-        let reason = field("reason", &settings.reason)?;
+        let rules = settings.rules.iter().enumerate().map(parse_rule);
+        let rules: Vec<ResponseRule> = rules.collect::<Result<_>>()?;
+        let reference = parse_field("reference", &settings.reference)?;
+        let code = parse_field("code", &settings.code)?;
+        let reason = parse_field("reason", &settings.reason)?;
         let is_json = |field: &Option<ResponseField>| matches!(field, Some(ResponseField::Json(_)));
-        let has_matcher = |is_match: fn(&BodyMatcher) -> bool| {
-            rules.iter().filter_map(|rule| rule.body.as_ref()).any(is_match)
-        };
-        let is_in_body = !matches!(reference, None | Some(ResponseField::Header(_)));
+        let mut body_matchers = rules.iter().filter_map(|rule| rule.body.as_ref()).peekable();
+        let has_reference_in_body = !matches!(reference, None | Some(ResponseField::Header(_)));
         Ok(Self {
-            requires_body: is_in_body || has_matcher(|_| true),
+            requires_body: has_reference_in_body || body_matchers.peek().is_some(),
             requires_json: is_json(&reference),
             uses_json: [&reference, &code, &reason].into_iter().any(is_json)
-                || has_matcher(BodyMatcher::is_json),
+                || body_matchers.any(BodyMatcher::is_json),
             rules,
             reference,
             code,
@@ -81,8 +80,8 @@ impl ResponseRules {
 
     /// Returns the send result of a response.
     pub fn send_result(&self, response: &HttpResponse) -> SendResult {
-        let json = || serde_json::from_slice(&response.body).ok();
-        let parsed = ParsedResponse { response, json: self.uses_json.then(json).flatten() };
+        let parse_json = || serde_json::from_slice(&response.body).ok();
+        let parsed = ParsedResponse { response, json: self.uses_json.then(parse_json).flatten() };
         let code = self.code.as_ref().and_then(|field| parsed.find(field));
         let code = code.map(|code| sanitize_text(&code)).filter(|code| !code.is_empty());
         SendResult {
@@ -108,7 +107,7 @@ impl ResponseRules {
             OutcomeKind::Accepted => self.reference.as_ref().and_then(|field| parsed.find(field)),
             _ => None,
         };
-        let reference = reference.and_then(|text| parse_reference(&text));
+        let reference = reference.and_then(|reference| parse_reference(&reference));
         let reason = match (outcome, rule.and_then(|rule| rule.reason.clone())) {
             (OutcomeKind::Accepted | OutcomeKind::Throttled, _) => String::new(),
             (_, Some(reason)) => reason,
@@ -144,19 +143,19 @@ impl ResponseRules {
         if (300..400).contains(&response.status) {
             return redirect_reason(response);
         }
-        let text = self.reason.as_ref().and_then(|field| parsed.find(field));
-        let text = text.unwrap_or_else(|| String::from_utf8_lossy(&response.body).into_owned());
-        let text = sanitize_text(&text);
-        if text.is_empty() { status_code(response.status) } else { text }
+        let reason = self.reason.as_ref().and_then(|field| parsed.find(field));
+        let reason = reason.unwrap_or_else(|| String::from_utf8_lossy(&response.body).into_owned());
+        let reason = sanitize_text(&reason);
+        if reason.is_empty() { status_code(response.status) } else { reason }
     }
 }
 
 fn redirect_reason(response: &HttpResponse) -> String {
     let location = response.headers.get(LOCATION);
-    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()));
     let location = location.as_deref().unwrap_or("no location");
-    // The query may contain a secret, and the reason is shown.
-    let target = sanitize_text(location.split(['?', '#']).next().unwrap_or(location));
+    // The query may contain a secret, and the reason is shown to operators.
+    let target = sanitize_text(location.split(['?', '#']).next().unwrap_or_default());
     sanitize_text(&format!("redirects to {target}; if that is right, use it as the url"))
 }
 
@@ -184,42 +183,39 @@ impl ResponseRule {
 }
 
 /// Parses `2xx`, `429`, `400-499`, or several with commas.
-fn parse_statuses(text: &str) -> Result<Vec<RangeInclusive<u16>>, String> {
-    let ranges = text.split(',').map(|part| parse_status_range(part.trim()));
+fn parse_statuses(statuses: &str) -> Result<Vec<RangeInclusive<u16>>, String> {
+    let ranges = statuses.split(',').map(|range| parse_status_range(range.trim()));
     ranges.collect::<Option<_>>().ok_or_else(|| {
         "status: invalid HTTP status; write \"2xx\", \"429\", \"400-499\" or several with commas".to_owned()
     })
 }
 
-fn parse_status_range(text: &str) -> Option<RangeInclusive<u16>> {
-    let status = |text: &str| {
-        let status = text.trim().parse().ok();
-        status.filter(|status| (100..1000).contains(status))
-    };
-    if let Some(class) = text.strip_suffix("xx") {
+fn parse_status_range(range: &str) -> Option<RangeInclusive<u16>> {
+    if let Some(class) = range.strip_suffix("xx") {
         let class: u16 = class.parse().ok().filter(|class| (1..10).contains(class))?;
         return Some(class * 100..=class * 100 + 99);
     }
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let (first, last) = (status(first)?, status(last)?);
+    let parse_status =
+        |digits: &str| digits.trim().parse().ok().filter(|status| (100..1000).contains(status));
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let (first, last) = (parse_status(first)?, parse_status(last)?);
     (first <= last).then_some(first..=last)
 }
 
 impl BodyMatcher {
-    fn parse(text: &str) -> Result<Self, String> {
-        let Some(condition) = text.strip_prefix("json:") else {
-            return if text.is_empty() {
-                Err("body: is empty; write a part of the body, or leave it out".to_owned())
-            } else {
-                Ok(Self::Contains(text.as_bytes().to_owned()))
-            };
+    fn parse(condition: &str) -> Result<Self, String> {
+        if condition.is_empty() {
+            return Err("body: is empty; write a part of the body, or leave it out".to_owned());
+        }
+        let Some(comparison) = condition.strip_prefix("json:") else {
+            return Ok(Self::Contains(condition.as_bytes().to_owned()));
         };
         let path_and_value =
             |(path, value): (&str, &str)| (JsonPath::parse(path.trim()), value.trim().to_owned());
-        if let Some((path, value)) = condition.split_once("!=").map(path_and_value) {
+        if let Some((path, value)) = comparison.split_once("!=").map(path_and_value) {
             return Ok(Self::JsonDiffers(path, value));
         }
-        let Some((path, value)) = condition.split_once('=').map(path_and_value) else {
+        let Some((path, value)) = comparison.split_once('=').map(path_and_value) else {
             return Err("body: a condition on JSON needs a value; write json:PATH=VALUE".to_owned());
         };
         Ok(Self::JsonEquals(path, value))
@@ -232,9 +228,8 @@ impl BodyMatcher {
     fn is_match(&self, parsed: &ParsedResponse) -> bool {
         let find = |path: &JsonPath| path.text(parsed.json.as_ref()?);
         match self {
-            Self::Contains(part) => {
-                let body = &parsed.response.body;
-                body.windows(part.len()).any(|window| window == part)
+            Self::Contains(excerpt) => {
+                parsed.response.body.windows(excerpt.len()).any(|window| window == excerpt)
             }
             Self::JsonEquals(path, value) => find(path).is_some_and(|json_value| json_value == *value),
             Self::JsonDiffers(path, value) => find(path).is_some_and(|json_value| json_value != *value),

@@ -1,16 +1,14 @@
 //! The settings of `kind = "http"`.
 //!
-//! Headers, URLs and bodies may contain secrets, so `Debug` shows the host and names only.
+//! Headers, URLs and bodies may contain secrets, so the settings have no `Debug`.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer};
+use serde::de::{Deserializer, Error as _};
 
 use postrider_core::address::AddressKind;
-use postrider_core::error::Result;
 
 use crate::callback_receipts::ReceiptSettings;
 use crate::outcome_kind::OutcomeKind;
@@ -22,7 +20,7 @@ use crate::settings_reader::{
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSettings {
-    /// The URL template. A name and a password before the host become an `Authorization` header.
+    /// The URL template. User name and password before the host become an `Authorization` header.
     pub(super) url: String,
     /// The HTTP method. The default is `GET` without a body and `POST` with one.
     pub(super) method: Option<String>,
@@ -38,7 +36,7 @@ pub struct HttpSettings {
     pub(super) json: Option<toml::Table>,
     /// The body as one template. Requires `content_type`.
     pub(super) body: Option<String>,
-    /// The type of `body`, which also decides how values in it are escaped.
+    /// The content type of `body`, which decides how the values of variables in `body` are escaped.
     pub(super) content_type: Option<String>,
     /// The kind of address that the provider sends to. The default is any.
     #[serde(default = "default_address_kind", deserialize_with = "deserialize_address_kind")]
@@ -66,34 +64,19 @@ pub(super) enum ReceiptSource {
 }
 
 impl<'de> Deserialize<'de> for ReceiptSource {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_any(ReceiptSourceVisitor)
-    }
-}
-
-struct ReceiptSourceVisitor;
-
-impl<'de> Visitor<'de> for ReceiptSourceVisitor {
-    type Value = ReceiptSource;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("\"texting\", or a table that describes receipts")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<ReceiptSource, E> {
-        match text {
-            "texting" => Ok(ReceiptSource::Texting),
-            _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(word) if word == "texting" => Ok(Self::Texting),
+            toml::Value::Table(table) => {
+                let settings = read_table(table).map_err(D::Error::custom)?;
+                Ok(Self::Table(Box::new(settings)))
+            }
+            _ => Err(D::Error::custom("expected \"texting\", or a table that describes receipts")),
         }
     }
-
-    fn visit_map<M: MapAccess<'de>>(self, map: M) -> std::result::Result<ReceiptSource, M::Error> {
-        ReceiptSettings::deserialize(MapAccessDeserializer::new(map))
-            .map(|settings| ReceiptSource::Table(Box::new(settings)))
-    }
 }
 
-/// One rule from a response to an outcome.
+/// A rule that maps matching responses to an outcome.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ResponseRuleSettings {
@@ -108,32 +91,4 @@ pub(super) struct ResponseRuleSettings {
     /// The delay, for an outcome that has one, when the response requests none.
     #[serde(default, deserialize_with = "deserialize_optional_duration")]
     pub retry_after: Option<Duration>,
-}
-
-impl HttpSettings {
-    /// Parses the keys. Templates and rules are not checked here.
-    pub(super) fn read(table: toml::Table) -> Result<Self> {
-        read_table(table)
-    }
-
-    /// Returns whether the provider is called over TLS.
-    pub(super) fn is_secure(&self) -> bool {
-        let scheme = self.url.trim_start().get(..6);
-        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
-    }
-}
-
-impl fmt::Debug for HttpSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = reqwest::Url::parse(&self.url).ok();
-        formatter
-            .debug_struct("HttpSettings")
-            .field("host", &url.as_ref().and_then(reqwest::Url::host_str))
-            .field("method", &self.method)
-            .field("headers", &self.headers.keys())
-            .field("query", &self.query.keys())
-            .field("rules", &self.rules.len())
-            .field("receipts", &self.receipts.is_some())
-            .finish_non_exhaustive()
-    }
 }

@@ -2,8 +2,8 @@
 //!
 //! A name in braces is a variable, and an unknown name is refused. Every other brace is literal, so that JSON needs no
 //! escaping; `{{name}}` is the literal `{name}`. Values are escaped for their context, so a message cannot change the
-//! structure of the document. Template engines were considered (handlebars, minijinja): they treat the braces of JSON as
-//! syntax and escape for HTML only.
+//! structure of the document. The template engines handlebars and minijinja were considered: they treat the braces of
+//! JSON as syntax and escape for HTML only.
 
 use std::fmt::Write as _;
 
@@ -12,12 +12,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use postrider_core::error::{Error, Result};
 
 use super::settings::{HttpSettings, ReceiptSource};
+use crate::json_api::escape_json;
 use crate::provider::OutboundMessage;
 
 /// Characters that are percent-encoded in a path segment, a query and a form: all but the unreserved ones of RFC 3986.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// How a value is escaped, by its context.
+/// How the values of variables are escaped in a context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TemplateEscape {
     /// Unchanged: plain text, header values.
@@ -36,35 +37,10 @@ impl TemplateEscape {
         match self {
             Self::None => out.push_str(text),
             Self::Percent => out.extend(utf8_percent_encode(text, RESERVED)),
-            Self::Json => write_json(text, out),
+            Self::Json => out.push_str(&escape_json(text)),
             Self::Xml => text.chars().for_each(|character| write_xml(character, out)),
         }
     }
-}
-
-/// Appends the inside of a JSON string.
-fn write_json(text: &str, out: &mut String) {
-    let mut unwritten = 0;
-    for (index, byte) in text.bytes().enumerate() {
-        let escaped = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0..=0x1f => "",
-            _ => continue,
-        };
-        out.push_str(&text[unwritten..index]);
-        unwritten = index + 1;
-        if escaped.is_empty() {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "\\u{byte:04x}");
-        } else {
-            out.push_str(escaped);
-        }
-    }
-    out.push_str(&text[unwritten..]);
 }
 
 /// Appends an XML character. XML 1.0 cannot represent most control characters; they become U+FFFD.
@@ -119,24 +95,21 @@ impl TemplateConstants {
     }
 }
 
-/// Every variable and its description in the documentation.
-pub(super) const VARIABLE_NAMES: [(&str, &str); 12] = [
-    ("to", "the address: +989122222222"),
-    ("to_digits", "the address without its +"),
-    ("spelling", "the address as the client wrote it"),
-    ("subject", "the subject of the message or of the channel, or nothing"),
-    ("body", "the text"),
-    ("message_id", "the message's id, a UUID"),
-    ("delivery_id", "the delivery's id, the same in every round"),
-    ("key", "delivery and round: a new idempotency key for each round"),
-    ("callback_url", "the callback URL of the provider: /v1/receipts/NAME of the public URL"),
-    (
-        "delivery_status_url",
-        "with receipts = \"texting\": /messages/delivery_status of the public URL, with the provider's token",
-    ),
-    ("parts", "the number of text parts"),
-    ("provider", "the provider's name in the configuration"),
+/// The variables whose value depends on the message, by name. docs/src/providers/http.md describes every variable.
+const MESSAGE_VARIABLES: [(&str, TemplateVariable); 9] = [
+    ("to", TemplateVariable::To),
+    ("to_digits", TemplateVariable::ToDigits),
+    ("spelling", TemplateVariable::Spelling),
+    ("subject", TemplateVariable::Subject),
+    ("body", TemplateVariable::Body),
+    ("message_id", TemplateVariable::MessageId),
+    ("delivery_id", TemplateVariable::DeliveryId),
+    ("key", TemplateVariable::IdempotencyKey),
+    ("parts", TemplateVariable::Parts),
 ];
+
+/// The names of the variables in [`TemplateConstants`].
+const CONSTANT_NAMES: [&str; 3] = ["callback_url", "delivery_status_url", "provider"];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum TemplateSegment {
@@ -164,27 +137,27 @@ impl Template {
 
     fn parse(
         text: &str,
-        literal: TemplateEscape,
+        literal_escape: TemplateEscape,
         escape: TemplateEscape,
         constants: &TemplateConstants,
     ) -> Result<Self> {
         let mut template = Self { segments: Vec::new(), escape };
-        let mut rest = text;
-        while let Some(start) = rest.find('{') {
-            template.push_text_with(|out| literal.write(&rest[..start], out));
-            rest = &rest[start..];
-            rest = if let Some(name) = braced_name(rest, "{{", "}}") {
-                template.push_text_with(|out| literal.write(&rest[1..name.len() + 3], out));
-                &rest[name.len() + 4..]
-            } else if let Some(name) = braced_name(rest, "{", "}") {
+        let mut unparsed = text;
+        while let Some(brace) = unparsed.find('{') {
+            template.push_text_with(|out| literal_escape.write(&unparsed[..brace], out));
+            unparsed = &unparsed[brace..];
+            unparsed = if let Some(name) = braced_name(unparsed, "{{", "}}") {
+                template.push_text_with(|out| literal_escape.write(&unparsed[1..name.len() + 3], out));
+                &unparsed[name.len() + 4..]
+            } else if let Some(name) = braced_name(unparsed, "{", "}") {
                 template.push_variable(name, constants)?;
-                &rest[name.len() + 2..]
+                &unparsed[name.len() + 2..]
             } else {
-                template.push_text_with(|out| literal.write("{", out));
-                &rest[1..]
+                template.push_text_with(|out| literal_escape.write("{", out));
+                &unparsed[1..]
             };
         }
-        template.push_text_with(|out| literal.write(rest, out));
+        template.push_text_with(|out| literal_escape.write(unparsed, out));
         template.segments.retain(|segment| *segment != TemplateSegment::Text(String::new()));
         Ok(template)
     }
@@ -194,31 +167,20 @@ impl Template {
         if let Some(TemplateSegment::Text(text)) = self.segments.last_mut() {
             write(text);
         } else {
-            let mut text = String::new();
-            write(&mut text);
-            self.segments.push(TemplateSegment::Text(text));
+            let mut new_text = String::new();
+            write(&mut new_text);
+            self.segments.push(TemplateSegment::Text(new_text));
         }
     }
 
     fn push_variable(&mut self, name: &str, constants: &TemplateConstants) -> Result<()> {
-        let variable = match name {
-            "to" => TemplateVariable::To,
-            "to_digits" => TemplateVariable::ToDigits,
-            "spelling" => TemplateVariable::Spelling,
-            "subject" => TemplateVariable::Subject,
-            "body" => TemplateVariable::Body,
-            "message_id" => TemplateVariable::MessageId,
-            "delivery_id" => TemplateVariable::DeliveryId,
-            "key" => TemplateVariable::IdempotencyKey,
-            "parts" => TemplateVariable::Parts,
-            _ => {
-                let text = constant_value(name, constants)?;
-                let escape = self.escape;
-                self.push_text_with(|out| escape.write(&text, out));
-                return Ok(());
-            }
-        };
-        self.segments.push(TemplateSegment::Variable(variable));
+        if let Some((_, variable)) = MESSAGE_VARIABLES.iter().find(|(known_name, _)| *known_name == name) {
+            self.segments.push(TemplateSegment::Variable(*variable));
+            return Ok(());
+        }
+        let constant = constant_value(name, constants)?;
+        let escape = self.escape;
+        self.push_text_with(|out| escape.write(&constant, out));
         Ok(())
     }
 
@@ -277,12 +239,12 @@ impl Template {
 
     /// Estimates the length of the rendered text, in bytes.
     fn estimated_bytes(&self, message: &OutboundMessage) -> usize {
-        let lengths = self.segments.iter().map(|segment| match segment {
+        let segment_bytes = self.segments.iter().map(|segment| match segment {
             TemplateSegment::Text(text) => text.len(),
             TemplateSegment::Variable(TemplateVariable::Body) => message.body.len() + message.body.len() / 2,
             TemplateSegment::Variable(_) => 40,
         });
-        lengths.sum()
+        segment_bytes.sum()
     }
 }
 
@@ -297,21 +259,27 @@ fn constant_value(name: &str, constants: &TemplateConstants) -> Result<String> {
         }),
         "provider" => Ok(provider.clone()),
         _ => {
-            let names = VARIABLE_NAMES.map(|(name, _)| format!("{{{name}}}")).join(", ");
+            let variables = variable_names().map(|known_name| format!("{{{known_name}}}"));
+            let variables = variables.collect::<Vec<_>>().join(", ");
             Err(Error::usage(format!(
-                "unknown variable {{{name}}}; use one of {names}, or write {{{{{name}}}}} for the literal text"
+                "unknown variable {{{name}}}; use one of {variables}, or write {{{{{name}}}}} for the literal text"
             )))
         }
     }
 }
 
+fn variable_names() -> impl Iterator<Item = &'static str> {
+    MESSAGE_VARIABLES.iter().map(|(name, _)| *name).chain(CONSTANT_NAMES)
+}
+
 /// Returns the name between the braces at the start of the text.
 fn braced_name<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
-    let inner = text.strip_prefix(open)?;
-    let end = inner.find(|character: char| !character.is_ascii_alphanumeric() && character != '_')?;
-    let name = &inner[..end];
-    let begins_well = name.starts_with(|character: char| character.is_ascii_alphabetic() || character == '_');
-    (begins_well && inner[end..].starts_with(close)).then_some(name)
+    let after_open = text.strip_prefix(open)?;
+    let name_end =
+        after_open.find(|character: char| !character.is_ascii_alphanumeric() && character != '_')?;
+    let (name, after_name) = after_open.split_at(name_end);
+    let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    (is_name && after_name.starts_with(close)).then_some(name)
 }
 
 #[cfg(test)]

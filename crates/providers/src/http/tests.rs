@@ -101,8 +101,8 @@ async fn system_c_needs_configuration_only() {
     assert_eq!(body, wanted);
 }
 
-#[test]
-fn callbacks_are_disabled_unless_configured() {
+#[tokio::test]
+async fn callbacks_are_disabled_unless_configured() {
     const TABLE: &str = "[receipts]\nreference = \"any:id\"\nstatus = \"any:s\"\ndelivered = [\"d\"]\n";
     for (more, callbacks) in [
         (String::new(), CallbackMode::Disabled),
@@ -117,21 +117,22 @@ fn callbacks_are_disabled_unless_configured() {
         );
         assert_eq!(provider.callback_mode(), callbacks, "{more}");
         let is_supported = callbacks == CallbackMode::Unsigned || callbacks == CallbackMode::Authenticated;
-        let refused =
-            provider.parse_callback_sync(&conformance::sample_callback()) == Err(CallbackError::NotSupported);
+        let refused = provider.parse_callback(&conformance::sample_callback()).await
+            == Err(CallbackError::NotSupported);
         assert_eq!(refused, !is_supported, "{more}");
     }
 }
 
-#[test]
-fn receipts_of_system_c_are_parsed_from_json_and_from_a_form() {
+#[tokio::test]
+async fn receipts_of_system_c_are_parsed_from_json_and_from_a_form() {
     let provider = http_provider(
         &format!("url = \"http://127.0.0.1:9/texts\"\n{RECEIPTS_OF_SYSTEM_C}"),
         &conformance::sample_limits(),
     );
     for body in [r#"{"status":"delivered","message_id":"a09"}"#, "status=delivered&message_id=a09"] {
         let receipts = provider
-            .parse_callback_sync(&CallbackRequest { body: body.into(), ..conformance::sample_callback() })
+            .parse_callback(&CallbackRequest { body: body.into(), ..conformance::sample_callback() })
+            .await
             .unwrap();
         let expected = CallbackItem::Receipt(Receipt {
             reference: "a09".to_owned(),

@@ -230,57 +230,58 @@ fn without_a_template_only_iranian_mobile_numbers_are_supported() {
     assert!(sms_provider("kavenegar", &format!("{ACCOUNT}\ntemplate = \"t\"")).can_send_to("+4915112345678"));
 }
 
-#[test]
-fn statuses_have_the_receipts_of_the_reference() {
+#[tokio::test]
+async fn statuses_have_the_receipts_of_the_reference() {
     let blue = sms_provider("kavenegar", ACCOUNT);
-    let items = |body: &str| describe_items(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], body)));
+    let items =
+        async |body: &str| describe_items(blue.parse_callback(&form_callback(TOKEN_QUERY, &[], body)).await);
     for status in [1, 2, 4, 5, 100, 77] {
-        assert!(items(&format!("messageid=7&status={status}")).is_empty(), "{status}");
+        assert!(items(&format!("messageid=7&status={status}")).await.is_empty(), "{status}");
     }
-    assert_eq!(items("messageid=7&status=10"), ["delivered 7"]);
-    assert_eq!(items(r#"{"messageid":7,"status":10}"#), ["delivered 7"]);
+    assert_eq!(items("messageid=7&status=10").await, ["delivered 7"]);
+    assert_eq!(items(r#"{"messageid":7,"status":10}"#).await, ["delivered 7"]);
     assert_eq!(
-        describe_items(blue.parse_callback_sync(&form_callback(
-            &format!("messageid=7&status=10&{TOKEN_QUERY}"),
-            &[],
-            ""
-        ))),
+        describe_items(
+            blue.parse_callback(&form_callback(&format!("messageid=7&status=10&{TOKEN_QUERY}"), &[], ""))
+                .await
+        ),
         ["delivered 7"]
     );
     assert_eq!(
-        items("messageid=7&status=11"),
+        items("messageid=7&status=11").await,
         ["bounced 7: status 11: not delivered: handset off, out of coverage or full"]
     );
-    assert_eq!(items("messageid=7&status=14"), ["bounced 7: status 14: the subscriber blocks advertising"]);
-    assert_eq!(items("status=10"), ["malformed: messageid is missing"]);
-    assert_eq!(items("messageid=7&status=ten"), ["malformed: status is not a number"]);
+    assert_eq!(
+        items("messageid=7&status=14").await,
+        ["bounced 7: status 14: the subscriber blocks advertising"]
+    );
+    assert_eq!(items("status=10").await, ["malformed: messageid is missing"]);
+    assert_eq!(items("messageid=7&status=ten").await, ["malformed: status is not a number"]);
 }
 
-#[test]
-fn only_callbacks_with_the_token_are_accepted() {
+#[tokio::test]
+async fn only_callbacks_with_the_token_are_accepted() {
     let blue = sms_provider("kavenegar", ACCOUNT);
     for query in ["", "token=another-token-nobody-knows"] {
         assert_eq!(
-            describe_items(blue.parse_callback_sync(&form_callback(query, &[], "messageid=7&status=10"))),
+            describe_items(blue.parse_callback(&form_callback(query, &[], "messageid=7&status=10")).await),
             ["unauthenticated"]
         );
     }
     let without_token = sms_provider("kavenegar", "api_key = \"k\"");
     assert_eq!(
-        describe_items(without_token.parse_callback_sync(&form_callback(
-            TOKEN_QUERY,
-            &[],
-            "messageid=7&status=10"
-        ))),
+        describe_items(
+            without_token.parse_callback(&form_callback(TOKEN_QUERY, &[], "messageid=7&status=10")).await
+        ),
         ["not supported"]
     );
 }
 
-#[test]
-fn an_inbound_message_is_parsed() {
+#[tokio::test]
+async fn an_inbound_message_is_parsed() {
     let blue = sms_provider("kavenegar", ACCOUNT);
     let query = format!("{TOKEN_QUERY}&from=09122222222&to=10004346&message=STOP&messageid=5");
-    let inbound = only_inbound_message(blue.parse_callback_sync(&form_callback(&query, &[], "")));
+    let inbound = only_inbound_message(blue.parse_callback(&form_callback(&query, &[], "")).await);
     assert_eq!(
         (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("09122222222", "10004346", "STOP")

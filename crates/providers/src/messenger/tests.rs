@@ -39,8 +39,7 @@ async fn a_message_is_sent_as_the_reference_shows() {
     assert_eq!(result.outcome, Outcome::Accepted { reference: Some("m_AG5".to_owned()) });
     let request = stub.requests().remove(0);
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
-    // printf hunter2 | openssl dgst -sha256 -hmac sesame
-    let proof = crate::testing::openssl::hmac_sha256_hex("sesame", b"hunter2");
+    let proof = crate::testing::keys::hmac_sha256_hex("sesame", b"hunter2");
     let target = format!("POST /v24.0/111/messages?access_token=hunter2&appsecret_proof={proof} HTTP/1.1");
     assert!(head.starts_with(&target), "{head}");
     let expected = json!({
@@ -129,7 +128,7 @@ async fn a_requested_pause_is_kept() {
 /// Returns a callback with a valid signature.
 fn signed_callback(body: &Value) -> CallbackRequest {
     let body = body.to_string().into_bytes();
-    let digest = crate::testing::openssl::hmac_sha256_hex("sesame", &body);
+    let digest = crate::testing::keys::hmac_sha256_hex("sesame", &body);
     CallbackRequest {
         headers: BTreeMap::from([("x-hub-signature-256".to_owned(), format!("sha256={digest}"))]),
         body,
@@ -172,16 +171,16 @@ async fn deliveries_reads_and_inbound_messages_are_parsed() {
         (json!({"message": {"mid": "m_1", "text": "hello", "is_echo": true}}), vec![]),
         (json!({"postback": {"payload": "x"}}), vec![]),
     ] {
-        let items = messenger.parse_callback_sync(&signed_callback(&event_json(&fields))).unwrap();
+        let items = messenger.parse_callback(&signed_callback(&event_json(&fields))).await.unwrap();
         assert_eq!(describe_items(&items), expected, "{fields}");
     }
 }
 
-#[test]
-fn a_callback_without_a_valid_signature_is_rejected() {
+#[tokio::test]
+async fn a_callback_without_a_valid_signature_is_rejected() {
     let messenger = messenger("http://127.0.0.1:9", SECRETS);
     let valid = signed_callback(&event_json(&json!({"delivery": {"mids": ["m_AG5"]}})));
-    assert_eq!(describe_items(&messenger.parse_callback_sync(&valid).unwrap()), ["m_AG5 delivered"]);
+    assert_eq!(describe_items(&messenger.parse_callback(&valid).await.unwrap()), ["m_AG5 delivered"]);
     let signature = valid.headers["x-hub-signature-256"].clone();
     for invalid in
         ["", "sha256=", "sha256=zz", &signature[7..], &signature[..69], &signature.replace("sha256", "sha1")]
@@ -189,32 +188,32 @@ fn a_callback_without_a_valid_signature_is_rejected() {
         let headers = BTreeMap::from([("x-hub-signature-256".to_owned(), invalid.to_owned())]);
         let callback = CallbackRequest { headers, ..valid.clone() };
         assert_eq!(
-            messenger.parse_callback_sync(&callback),
+            messenger.parse_callback(&callback).await,
             Err(CallbackError::Unauthenticated),
             "{invalid}"
         );
     }
     let longer = [valid.body.as_slice(), b" "].concat();
     assert_eq!(
-        messenger.parse_callback_sync(&CallbackRequest { body: longer, ..valid.clone() }),
+        messenger.parse_callback(&CallbackRequest { body: longer, ..valid.clone() }).await,
         Err(CallbackError::Unauthenticated)
     );
     let without_secret = self::messenger("http://127.0.0.1:9", "");
-    assert_eq!(without_secret.parse_callback_sync(&valid), Err(CallbackError::NotSupported));
+    assert_eq!(without_secret.parse_callback(&valid).await, Err(CallbackError::NotSupported));
 }
 
-#[test]
-fn a_verification_request_with_the_right_token_is_answered() {
+#[tokio::test]
+async fn a_verification_request_with_the_right_token_is_answered() {
     let messenger = messenger("http://127.0.0.1:9", SECRETS);
     let verification = |token: &str| CallbackRequest {
         method: "GET".to_owned(),
         query: format!("hub.mode=subscribe&hub.verify_token={token}&hub.challenge=11%2B58"),
         ..conformance::sample_callback()
     };
-    assert_eq!(messenger.parse_callback_sync(&verification("open")), Ok(Vec::new()));
+    assert_eq!(messenger.parse_callback(&verification("open")).await, Ok(Vec::new()));
     let response = messenger.callback_response(&verification("open")).unwrap();
     assert_eq!(response.body, "11+58");
-    assert_eq!(messenger.parse_callback_sync(&verification("shut")), Err(CallbackError::Unauthenticated));
+    assert_eq!(messenger.parse_callback(&verification("shut")).await, Err(CallbackError::Unauthenticated));
     assert!(messenger.callback_response(&conformance::sample_callback()).is_none());
 }
 

@@ -71,8 +71,8 @@ fn plivo_callback(nonce: &str, body: &str) -> CallbackRequest {
     form_callback("", &headers, body)
 }
 
-#[test]
-fn statuses_have_the_receipts_of_the_reference() {
+#[tokio::test]
+async fn statuses_have_the_receipts_of_the_reference() {
     let blue = sms_provider("plivo", ACCOUNT);
     let cases = [
         ("Status=queued", vec![]),
@@ -102,39 +102,42 @@ fn statuses_have_the_receipts_of_the_reference() {
     for (index, (body, expected)) in cases.into_iter().enumerate() {
         let body = format!("MessageUUID=part&ParentMessageUUID=a&To=989122222222&{body}");
         assert_eq!(
-            describe_items(blue.parse_callback_sync(&plivo_callback(&index.to_string(), &body))),
+            describe_items(blue.parse_callback(&plivo_callback(&index.to_string(), &body)).await),
             expected,
             "{body}"
         );
     }
 }
 
-#[test]
-fn only_signed_callbacks_are_accepted_and_a_signature_authenticates_one_content() {
+#[tokio::test]
+async fn only_signed_callbacks_are_accepted_and_a_signature_authenticates_one_content() {
     let blue = sms_provider("plivo", ACCOUNT);
     let signed = plivo_callback("1", "MessageUUID=a&Status=delivered");
-    assert_eq!(describe_items(blue.parse_callback_sync(&signed)), ["delivered a"]);
-    assert_eq!(describe_items(blue.parse_callback_sync(&signed)), ["delivered a"], "a repetition");
+    assert_eq!(describe_items(blue.parse_callback(&signed).await), ["delivered a"]);
+    assert_eq!(describe_items(blue.parse_callback(&signed).await), ["delivered a"], "a repetition");
     let other = CallbackRequest { body: b"MessageUUID=b&Status=delivered".to_vec(), ..signed.clone() };
-    assert_eq!(describe_items(blue.parse_callback_sync(&other)), ["unauthenticated"]);
+    assert_eq!(describe_items(blue.parse_callback(&other).await), ["unauthenticated"]);
     assert_eq!(
-        describe_items(blue.parse_callback_sync(&form_callback("", &[], "MessageUUID=a&Status=delivered"))),
+        describe_items(blue.parse_callback(&form_callback("", &[], "MessageUUID=a&Status=delivered")).await),
         ["unauthenticated"]
     );
     let with_token =
         sms_provider("plivo", &format!("{ACCOUNT}\nreceipts_token = \"a-token-nobody-guesses\""));
-    assert_eq!(describe_items(with_token.parse_callback_sync(&signed)), ["unauthenticated"]);
+    assert_eq!(describe_items(with_token.parse_callback(&signed).await), ["unauthenticated"]);
     let request_with_token = CallbackRequest { query: "token=a-token-nobody-guesses".to_owned(), ..signed };
-    assert_eq!(describe_items(with_token.parse_callback_sync(&request_with_token)), ["delivered a"]);
+    assert_eq!(describe_items(with_token.parse_callback(&request_with_token).await), ["delivered a"]);
 }
 
-#[test]
-fn an_inbound_message_is_parsed() {
+#[tokio::test]
+async fn an_inbound_message_is_parsed() {
     let blue = sms_provider("plivo", ACCOUNT);
-    let inbound = only_inbound_message(blue.parse_callback_sync(&plivo_callback(
-        "7",
-        "From=989122222222&To=14155550100&Text=Stop&MessageUUID=u&Type=sms",
-    )));
+    let inbound = only_inbound_message(
+        blue.parse_callback(&plivo_callback(
+            "7",
+            "From=989122222222&To=14155550100&Text=Stop&MessageUUID=u&Type=sms",
+        ))
+        .await,
+    );
     assert_eq!(
         (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("+989122222222", "14155550100", "Stop")

@@ -186,7 +186,7 @@ async fn the_adapter_conforms_and_checks_its_key() {
     .await;
     let valid = pushy(&stub);
     conformance::check_provider(&valid).await;
-    assert_eq!(valid.parse_callback_sync(&conformance::sample_callback()), Err(CallbackError::NotSupported));
+    assert_eq!(valid.parse_callback(&conformance::sample_callback()).await, Err(CallbackError::NotSupported));
     assert!(matches!(valid.check_account().await, AccountCheck::Passed(_)));
     let stub = HttpStub::start(vec![response(401, "", r#"{"code":"INVALID_API_KEY","error":"no"}"#)]).await;
     let checked = pushy(&stub).check_account().await;

@@ -1,11 +1,10 @@
-//! The gateway's side of the sessions of one account: maps outcomes, receipts and texts.
+//! The state that the sessions of one account share; maps outcomes, receipts and inbound texts.
 //!
-//! A receipt may arrive over any session of the account, so all of them share this state. No lock is held across an
-//! await.
+//! A receipt may arrive over any session of the account. No lock is held across an await.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use postrider_smpp::alphabet::{self, DefaultAlphabet};
 use postrider_smpp::client::{
     BindFailure, ClientHandler, DeferredResponse, DeliverAction, PduTrace, StatusAction, SubmitOutcome,
@@ -29,7 +28,7 @@ use postrider_core::inbound::{CallbackItem, InboundMessage};
 use postrider_core::name::ConfigName;
 use postrider_core::receipt::Receipt;
 
-/// Maximum number of received items that wait to be stored; with more, the SMSC is asked to deliver again later.
+/// Maximum number of received items that wait to be stored; the SMSC is asked to deliver further items later.
 const UNSTORED_MAX: usize = 10_000;
 
 /// Type of number of an international number.
@@ -53,12 +52,12 @@ pub(super) struct SmppAccount {
 /// A received receipt or text.
 pub(super) struct ReceivedItem {
     pub item: CallbackItem,
-    /// Acknowledges it to the SMSC; `None` when it was computed from the receipts of several parts.
+    /// Acknowledges the item to the SMSC; `None` when the item was computed from the receipts of several parts.
     pub response: Option<DeferredResponse>,
 }
 
 impl SmppAccount {
-    /// Creates the state of an account, and the receiver of its items.
+    /// Creates the state of an account and the receiver of its items.
     pub fn new(
         context: &AdapterContext,
         settings: &SmppSettings,
@@ -82,43 +81,40 @@ impl SmppAccount {
 
     /// Returns the messages whose parts have not all got a receipt.
     pub fn multipart(&self) -> MutexGuard<'_, MultipartReceipts> {
-        self.multipart.lock().unwrap_or_else(PoisonError::into_inner)
+        self.multipart.lock()
     }
 
-    /// Records that `count` items were taken from the receiver.
-    pub fn mark_taken(&self, count: usize) {
-        self.unstored_count.fetch_sub(count, Ordering::Relaxed);
+    /// Records that items were taken from the receiver.
+    pub fn mark_taken(&self, taken_count: usize) {
+        self.unstored_count.fetch_sub(taken_count, Ordering::Relaxed);
     }
 
-    /// Converts the outcome of a submit.
-    pub fn send_result(&self, outcome: SubmitOutcome) -> SendResult {
-        match outcome {
+    /// Returns the send result of a submit.
+    pub fn send_result(&self, submit_outcome: SubmitOutcome) -> SendResult {
+        let outcome = match submit_outcome {
             SubmitOutcome::Accepted { message_id } => {
                 Outcome::Accepted { reference: self.message_id_format.normalize_submitted(&message_id) }
-                    .into()
             }
-            SubmitOutcome::Refused { status } => self.statuses.submit_result(status),
-            SubmitOutcome::PartlyAccepted { status, parts_accepted, parts_total } => SendResult {
-                outcome: Outcome::Unknown {
-                    reason: format!("{parts_accepted} of {parts_total} parts accepted"),
-                },
-                code: status.map(format_status),
-            },
-            SubmitOutcome::Throttled { retry_after } => Outcome::Throttled { retry_after }.into(),
+            SubmitOutcome::Refused { status } => return self.statuses.submit_result(status),
+            SubmitOutcome::PartlyAccepted { status, parts_accepted, parts_total } => {
+                let reason = format!("{parts_accepted} of {parts_total} parts accepted");
+                return SendResult { outcome: Outcome::Unknown { reason }, code: status.map(format_status) };
+            }
+            SubmitOutcome::Throttled { retry_after } => Outcome::Throttled { retry_after },
             SubmitOutcome::ResponseTimeout => {
                 Outcome::Unknown { reason: "no response to submit_sm within the time limit".to_owned() }
-                    .into()
             }
             SubmitOutcome::SessionLost { reason, may_have_been_sent: true } => {
-                Outcome::Unknown { reason: format!("{reason} before submit_sm was answered") }.into()
+                Outcome::Unknown { reason: format!("{reason} before submit_sm was answered") }
             }
-            SubmitOutcome::SessionLost { reason, .. } => Outcome::Unavailable { reason }.into(),
-            SubmitOutcome::NotBound(failure) => self.bind_failure_result(failure),
-        }
+            SubmitOutcome::SessionLost { reason, .. } => Outcome::Unavailable { reason },
+            SubmitOutcome::NotBound(bind_failure) => return self.bind_failure_result(bind_failure),
+        };
+        outcome.into()
     }
 
-    fn bind_failure_result(&self, failure: BindFailure) -> SendResult {
-        let reason = match failure {
+    fn bind_failure_result(&self, bind_failure: BindFailure) -> SendResult {
+        let reason = match bind_failure {
             BindFailure::Refused { status } => return self.statuses.bind_result(status),
             BindFailure::Connecting => "not bound yet: connecting to the SMSC".to_owned(),
             BindFailure::Unreachable(reason) | BindFailure::SessionEnded(reason) => reason,
@@ -154,18 +150,18 @@ impl SmppAccount {
     }
 
     fn inbound_message(&self, message: &ShortMessage) -> Option<InboundMessage> {
-        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-        let from = text(message.source_addr);
-        if from.is_empty() {
+        let address_text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        let sender = address_text(message.source_addr);
+        if sender.is_empty() {
             return None;
         }
         let is_international = message.source_addr_ton == TON_INTERNATIONAL
-            && from.starts_with(|first: char| first.is_ascii_digit());
+            && sender.starts_with(|first: char| first.is_ascii_digit());
         let body = alphabet::decode_text(message.data_coding, message.text_octets(), self.default_alphabet)?;
         Some(InboundMessage {
             reference: None,
-            from: if is_international { format!("+{from}") } else { from },
-            to: text(message.destination_addr),
+            from: if is_international { format!("+{sender}") } else { sender },
+            to: address_text(message.destination_addr),
             body,
             at: self.clock.now(),
         })
@@ -190,10 +186,8 @@ impl ClientHandler for SmppAccount {
     }
 
     fn part_accepted(&self, group: u64, message_id: &[u8], is_last: bool) {
-        let Some(id) = self.message_id_format.normalize_submitted(message_id) else {
-            return;
-        };
-        let update = self.multipart().part_accepted(group, &id, is_last);
+        let part_id = self.message_id_format.normalize_submitted(message_id);
+        let update = part_id.and_then(|part_id| self.multipart().part_accepted(group, &part_id, is_last));
         if let Some(update) = update {
             self.forward_receipt(update, None);
         }

@@ -1,6 +1,6 @@
 //! Maps `command_status` values to outcomes.
 //!
-//! A vendor's own values are configured; without a setting they are `deferred`.
+//! The values of a vendor are configured; a vendor's value without a setting is `deferred`.
 
 use std::collections::BTreeMap;
 
@@ -24,24 +24,24 @@ impl StatusOutcomes {
     /// Parses the configured statuses, decimal or hexadecimal with `0x`.
     pub fn parse(statuses: &BTreeMap<String, OutcomeKind>) -> Result<Self, String> {
         let mut vendor_outcomes = BTreeMap::new();
-        for (text, kind) in statuses {
-            let digits = text.trim().to_ascii_lowercase();
-            let number = match digits.strip_prefix("0x") {
-                Some(hex) => u32::from_str_radix(hex, 16).ok(),
-                None => digits.parse().ok(),
+        for (status_text, outcome_kind) in statuses {
+            let digits = status_text.trim().to_ascii_lowercase();
+            let status = match digits.strip_prefix("0x") {
+                Some(hex_digits) => u32::from_str_radix(hex_digits, 16),
+                None => digits.parse(),
             };
-            let number = number.filter(|number| *number != ESME_ROK);
-            let number = number
-                .ok_or_else(|| format!("statuses: \"{text}\" is not a status; write it like \"0x0411\""))?;
-            vendor_outcomes.insert(number, *kind);
+            let status = status.ok().filter(|status| *status != ESME_ROK).ok_or_else(|| {
+                format!("statuses: \"{status_text}\" is not a status; write it like \"0x0411\"")
+            })?;
+            vendor_outcomes.insert(status, *outcome_kind);
         }
         Ok(Self { vendor_outcomes })
     }
 
     /// Returns the outcome of a status other than 0.
     pub fn outcome_kind(&self, status: u32) -> OutcomeKind {
-        if let Some(kind) = self.vendor_outcomes.get(&status) {
-            return *kind;
+        if let Some(vendor_outcome) = self.vendor_outcomes.get(&status) {
+            return *vendor_outcome;
         }
         match status {
             // RINVBNDSTS, RINVREGDLVFLG, RINVSRCADR, RINVPASWD, RINVSYSID, RINVSERTYP, RINVSRCTON, RINVSRCNPI,
@@ -66,16 +66,19 @@ impl StatusOutcomes {
     pub fn submit_outcome_kind(&self, status: u32) -> OutcomeKind {
         match (status, self.outcome_kind(status)) {
             (ESME_RINVBNDSTS, OutcomeKind::Misconfigured) => OutcomeKind::Unavailable,
-            (_, kind) => kind,
+            (_, outcome_kind) => outcome_kind,
         }
     }
 
     /// Returns the result of a refused submit.
     pub fn submit_result(&self, status: u32) -> SendResult {
-        let kind = self.submit_outcome_kind(status);
+        let outcome_kind = self.submit_outcome_kind(status);
         let reason = format!("SMSC status: {}", describe_status(status));
         // A status that is configured as accepted has no message id.
-        SendResult { outcome: kind.into_outcome(None, reason, None), code: Some(format_status(status)) }
+        SendResult {
+            outcome: outcome_kind.into_outcome(None, reason, None),
+            code: Some(format_status(status)),
+        }
     }
 
     /// Returns the result of a refused bind. It says nothing about the message: either the account is misconfigured or

@@ -41,37 +41,40 @@ impl MultipartReceipts {
         self.last_number += 1;
         let message = MultipartMessage { parts_total, ..MultipartMessage::default() };
         self.messages.insert(self.last_number, message);
-        while self.message_of_part.len() + parts_total > PENDING_PARTS_MAX {
-            let Some((oldest, _)) = self.messages.first_key_value() else {
-                break;
-            };
-            let oldest = *oldest;
-            self.discard(oldest);
+        while self.message_of_part.len() + parts_total > PENDING_PARTS_MAX
+            && let Some(oldest_number) = self.messages.keys().next().copied()
+        {
+            self.discard(oldest_number);
         }
         self.last_number
     }
 
     /// Records the id of an accepted part. Returns the receipt of the message if all receipts arrived before this.
-    pub fn part_accepted(&mut self, message_number: u64, id: &str, is_last: bool) -> Option<ReceiptUpdate> {
+    pub fn part_accepted(
+        &mut self,
+        message_number: u64,
+        part_id: &str,
+        is_last: bool,
+    ) -> Option<ReceiptUpdate> {
         let message = self.messages.get_mut(&message_number)?;
-        message.part_ids.push(id.to_owned());
+        message.part_ids.push(part_id.to_owned());
         if is_last {
-            message.reference = Some(id.to_owned());
+            message.reference = Some(part_id.to_owned());
         }
-        self.message_of_part.insert(id.to_owned(), message_number);
+        self.message_of_part.insert(part_id.to_owned(), message_number);
         self.take_final_receipt(message_number)
     }
 
     /// Drops a message that was not sent as a whole.
     pub fn discard(&mut self, message_number: u64) {
         let message = self.messages.remove(&message_number);
-        for id in message.iter().flat_map(|message| &message.part_ids) {
-            self.message_of_part.remove(id);
+        for part_id in message.iter().flat_map(|message| &message.part_ids) {
+            self.message_of_part.remove(part_id);
         }
     }
 
-    /// Applies the receipt of a part and returns the receipt of its message, if that is final. A receipt that belongs to
-    /// no registered message is returned as it is.
+    /// Applies the receipt of a part and returns the receipt of its message, if that receipt is final. A receipt of no
+    /// registered message is returned unchanged.
     pub fn apply_receipt(&mut self, update: ReceiptUpdate) -> Option<ReceiptUpdate> {
         let Some(message_number) = self.message_of_part.get(&update.message_id).copied() else {
             return Some(update);
@@ -94,13 +97,10 @@ impl MultipartReceipts {
         if message.part_ids.len() < message.parts_total {
             return None;
         }
-        let is_delivered = message.part_ids.iter().all(|id| message.delivered_ids.contains(id));
-        let status = match &message.failed_status {
-            Some(failed) => failed.clone(),
-            None if is_delivered => ReceiptStatus::Delivered,
-            None => return None,
-        };
+        let is_delivered = || message.part_ids.iter().all(|part_id| message.delivered_ids.contains(part_id));
+        let delivered_status = || is_delivered().then_some(ReceiptStatus::Delivered);
+        let final_status = message.failed_status.clone().or_else(delivered_status)?;
         self.discard(message_number);
-        Some(ReceiptUpdate { message_id, status: Some(status) })
+        Some(ReceiptUpdate { message_id, status: Some(final_status) })
     }
 }

@@ -1,9 +1,8 @@
 //! Settings of `kind = "smpp"`.
 //!
-//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
+//! Validated when they are read, so that invalid settings stop the start and never a send.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use postrider_smpp::alphabet::DefaultAlphabet;
@@ -44,9 +43,9 @@ pub struct SmppSettings {
     pub(super) system_type: String,
     /// Sender: up to 11 letters and digits, a number, or a short code.
     pub(super) from: String,
-    /// Type of number of the sender, if not the one that follows from its form.
+    /// Type of number of the sender; default: the type that follows from its form.
     pub(super) from_ton: Option<u8>,
-    /// Numbering plan of the sender, if not the one that follows from its form.
+    /// Numbering plan of the sender; default: the plan that follows from its form.
     pub(super) from_npi: Option<u8>,
     /// Type of number of recipients.
     #[serde(default = "default_ton_npi")]
@@ -133,13 +132,13 @@ impl SmppSettings {
         if self.system_id.is_empty() {
             return Err("system_id: is empty; write the name of the account".to_owned());
         }
-        let texts = [
+        let texts_and_lengths = [
             ("system_id", &self.system_id, 15),
             ("password", &self.password, 63),
             ("system_type", &self.system_type, 12),
             ("service_type", &self.service_type, 5),
         ];
-        for (key, text, length_max) in texts {
+        for (key, text, length_max) in texts_and_lengths {
             if text.len() > length_max || !text.is_ascii() || text.contains(char::is_control) {
                 return Err(format!("{key}: must be at most {length_max} ASCII characters"));
             }
@@ -209,36 +208,22 @@ impl SmppSettings {
 
     /// Parses the URL. The error never contains it, because it may hold a password.
     fn endpoint(&self) -> Result<SmppEndpoint, String> {
-        let invalid = || {
-            "base_url: is not a URL of an SMSC; write smpp://HOST:PORT or, with TLS, smpps://HOST:PORT"
-                .to_owned()
-        };
-        let url = reqwest::Url::parse(self.base_url.trim()).map_err(|_| invalid())?;
+        const INVALID_URL: &str =
+            "base_url: is not a URL of an SMSC; write smpp://HOST:PORT or, with TLS, smpps://HOST:PORT";
+        let url = reqwest::Url::parse(self.base_url.trim()).map_err(|_| INVALID_URL)?;
         let (is_tls, default_port) = match url.scheme() {
             "smpp" => (false, PORT),
             "smpps" => (true, TLS_PORT),
-            _ => return Err(invalid()),
+            _ => return Err(INVALID_URL.to_owned()),
         };
         if !url.username().is_empty() || url.password().is_some() {
             return Err("base_url: holds a name or password; write them as system_id and password".to_owned());
         }
-        let host = url.host_str().filter(|host| !host.is_empty());
-        let host = host.ok_or_else(invalid)?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(INVALID_URL)?;
         Ok(SmppEndpoint {
-            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            host: host.trim_matches(['[', ']']).to_owned(),
             port: url.port().unwrap_or(default_port),
             is_tls,
         })
-    }
-}
-
-impl fmt::Debug for SmppSettings {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("SmppSettings")
-            .field("endpoint", &self.endpoint().ok())
-            .field("system_id", &self.system_id)
-            .field("window", &self.window)
-            .field("binds", &self.binds)
-            .finish_non_exhaustive()
     }
 }

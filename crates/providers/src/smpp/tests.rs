@@ -141,8 +141,8 @@ async fn a_refused_password_is_misconfigured_and_never_shown() {
     assert_eq!(result.outcome.as_str(), "misconfigured");
     assert_eq!(result.code.as_deref(), Some("0x0000000E RINVPASWD"));
     let check = smpp.check_account().await;
-    let shown = format!("{result:?} {check:?} {:?} {:?}", settings(""), transcript.lines());
-    assert!(shown.contains("RINVPASWD") && shown.contains("gwuser"), "{shown}");
+    let shown = format!("{result:?} {check:?} {:?}", transcript.lines());
+    assert!(shown.contains("RINVPASWD"), "{shown}");
     for password in ["s3cret", "733363726574"] {
         assert!(!shown.contains(password), "{shown}");
     }
@@ -167,7 +167,7 @@ async fn invalid_settings_are_rejected_with_the_name_of_their_key() {
         ("from = \"a\\u0000b\"", "from:"),
         ("from = \"123456789012345678901\"", "from:"),
     ] {
-        let error = SmppSettings::read(settings_table(overrides)).unwrap_err().to_string();
+        let error = SmppSettings::read(settings_table(overrides)).err().unwrap().to_string();
         assert!(error.contains(key) && !error.contains("u:p"), "{error}");
     }
     let secure = settings("base_url = \"smpps://a\"\nca = \"none\"");

@@ -1,4 +1,4 @@
-//! Calls to the one URL to which an SMS provider's messages are posted.
+//! Calls to the URL to which an SMS provider's messages are posted.
 //!
 //! Makes each call once; the adapter parses the response.
 
@@ -40,10 +40,10 @@ impl SmsApi {
     /// Adds HTTP basic authentication to every call.
     pub fn with_basic_auth(self, user: &str, password: &str) -> Result<Self> {
         let credentials = BASE64.encode(format!("{user}:{password}"));
-        let mut value = HeaderValue::from_str(&format!("Basic {credentials}"))
+        let mut authorization = HeaderValue::from_str(&format!("Basic {credentials}"))
             .map_err(|_| Error::usage("the account's name or password is not valid in an HTTP header"))?;
-        value.set_sensitive(true);
-        Ok(Self { authorization: Some(value), ..self })
+        authorization.set_sensitive(true);
+        Ok(Self { authorization: Some(authorization), ..self })
     }
 
     /// Posts a form. The error is the send result when there is no response.
@@ -59,8 +59,8 @@ impl SmsApi {
     async fn call(&self, mut request: Request) -> std::result::Result<JsonResponse, SendResult> {
         let headers = request.headers_mut();
         headers.insert(ACCEPT, JSON_CONTENT_TYPE);
-        if let Some(value) = &self.authorization {
-            headers.insert(AUTHORIZATION, value.clone());
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
         }
         into_json_response(self.client.call(request).await)
     }

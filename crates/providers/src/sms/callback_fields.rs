@@ -24,38 +24,34 @@ impl CallbackFields {
 
     /// Parses the fields of a form or a query.
     pub fn from_form(encoded: &[u8]) -> Result<Self, CallbackError> {
-        let pairs = form_urlencoded::parse(encoded)
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .take(FIELDS_MAX + 1);
-        Self::check_count(pairs.collect())
+        Self::collect(form_urlencoded::parse(encoded).into_owned())
     }
 
     fn from_json(body: &[u8]) -> Result<Self, CallbackError> {
         let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
             return Err(CallbackError::Malformed("the body is not a JSON object".to_owned()));
         };
-        let text = |value| match value {
+        let field_text = |json_value| match json_value {
             Value::String(text) => Some(text),
             Value::Number(number) => Some(number.to_string()),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         };
-        let pairs = object.into_iter().filter_map(|(name, value)| Some((name, text(value)?)));
-        Self::check_count(pairs.take(FIELDS_MAX + 1).collect())
+        Self::collect(object.into_iter().filter_map(|(name, value)| Some((name, field_text(value)?))))
     }
 
-    fn check_count(pairs: Vec<(String, String)>) -> Result<Self, CallbackError> {
-        if pairs.len() > FIELDS_MAX {
+    fn collect(fields: impl Iterator<Item = (String, String)>) -> Result<Self, CallbackError> {
+        let fields: Vec<_> = fields.take(FIELDS_MAX + 1).collect();
+        if fields.len() > FIELDS_MAX {
             return Err(CallbackError::Malformed(format!("more than {FIELDS_MAX} fields")));
         }
-        Ok(Self(pairs))
+        Ok(Self(fields))
     }
 
     /// Returns the first field of that name that is not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let mut pairs = self.0.iter();
-        pairs
-            .find(|(field_name, value)| field_name == name && !value.is_empty())
-            .map(|(_, value)| value.as_str())
+        let mut fields = self.0.iter();
+        let field = fields.find(|(field_name, value)| field_name == name && !value.is_empty());
+        field.map(|(_, value)| value.as_str())
     }
 
     /// Returns the field, or an error that names it.

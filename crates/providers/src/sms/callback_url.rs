@@ -10,11 +10,8 @@ use crate::adapter_context::AdapterContext;
 pub(crate) fn callback_url(context: &AdapterContext, token: Option<&str>) -> String {
     let public_url = context.public_url.trim_end_matches('/');
     let url = format!("{public_url}/v1/receipts/{}", context.name);
-    match token {
-        Some(token) => {
-            let token: String = form_urlencoded::byte_serialize(token.as_bytes()).collect();
-            format!("{url}?token={token}")
-        }
+    match token.map(|token| form_urlencoded::byte_serialize(token.as_bytes()).collect::<String>()) {
+        Some(encoded_token) => format!("{url}?token={encoded_token}"),
         None => url,
     }
 }

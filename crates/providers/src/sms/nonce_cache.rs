@@ -1,18 +1,18 @@
 //! Remembers the content that a provider sent under each nonce, so that a recorded signature cannot authenticate other
 //! content.
 //!
-//! The same content under the same nonce is a repetition and is accepted. The cache is in memory, bounded and temporary:
-//! delivery states never move backwards, so an old callback that is repeated after that does no harm.
+//! The same content under the same nonce is a repetition and is accepted. The cache is in memory and bounded, and it
+//! forgets nonces: a callback that is repeated later does no harm, because delivery states never move backwards.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
 
 use chrono::TimeDelta;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use postrider_core::clock::Timestamp;
 
-/// Time for which a nonce is remembered.
+/// Maximum age of a nonce: 6 h.
 const NONCE_TTL: TimeDelta = TimeDelta::hours(6);
 
 /// Maximum number of nonces; each takes about 100 bytes.
@@ -33,14 +33,14 @@ struct NonceEntries {
 impl NonceCache {
     /// Returns whether the nonce is new or came with the same content before.
     pub fn is_new_or_repeated(&self, nonce: &str, content: &[u8], now: Timestamp) -> bool {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.0.lock();
         entries.evict(now);
-        let (nonce, content) = (Sha256::digest(nonce).into(), Sha256::digest(content).into());
-        if let Some(seen_content) = entries.content_by_nonce.get(&nonce) {
-            return *seen_content == content;
+        let (nonce_digest, content_digest) = (Sha256::digest(nonce).into(), Sha256::digest(content).into());
+        if let Some(known_content) = entries.content_by_nonce.get(&nonce_digest) {
+            return *known_content == content_digest;
         }
-        entries.content_by_nonce.insert(nonce, content);
-        entries.by_age.push_back((nonce, now));
+        entries.content_by_nonce.insert(nonce_digest, content_digest);
+        entries.by_age.push_back((nonce_digest, now));
         true
     }
 }
@@ -48,12 +48,12 @@ impl NonceCache {
 impl NonceEntries {
     /// Removes expired nonces, and the oldest one when the cache is full.
     fn evict(&mut self, now: Timestamp) {
-        while let Some((oldest, since)) = self.by_age.front().copied() {
-            if now - since <= NONCE_TTL && self.by_age.len() < NONCES_MAX {
+        while let Some((oldest_nonce, recorded_at)) = self.by_age.front() {
+            if now - *recorded_at <= NONCE_TTL && self.by_age.len() < NONCES_MAX {
                 break;
             }
+            self.content_by_nonce.remove(oldest_nonce);
             self.by_age.pop_front();
-            self.content_by_nonce.remove(&oldest);
         }
     }
 }

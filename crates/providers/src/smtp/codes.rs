@@ -20,7 +20,7 @@ const GREYLIST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 /// Delay before a full mailbox is tried again.
 const MAILBOX_FULL_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// Stage of the session in which a reply arrived.
+/// Stage of the session in which a reply arrived. The order is that of the columns of [`BASIC_CODES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SmtpStage {
     /// Greeting, EHLO, STARTTLS and login: concerns the account.
@@ -42,7 +42,7 @@ pub(super) struct SmtpReply {
     pub lines: Vec<String>,
 }
 
-/// Meaning of a refusal.
+/// Class of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReplyClass {
     /// This recipient cannot be reached now.
@@ -153,34 +153,38 @@ const FALLBACK_CODES: [(u16, [ReplyClass; 4]); 2] = [
     (5, [Misconfigured, Misconfigured, Rejected, Rejected]),
 ];
 
-/// Texts that are more specific than the reply code.
-struct ReplyPatterns {
-    rate_limit: Option<Regex>,
-    greylist: Option<Regex>,
-    unknown_user: Option<Regex>,
-    sender_identity: Option<Regex>,
-    policy: Option<Regex>,
-}
+/// A text that is more specific than the reply code.
+type ReplyPattern = LazyLock<Option<Regex>>;
 
-static REPLY_PATTERNS: LazyLock<ReplyPatterns> = LazyLock::new(|| {
-    let compile = |pattern: &str| Regex::new(&format!("(?i){pattern}")).ok();
-    ReplyPatterns {
-        rate_limit: compile(
-            r"\brate\b|too many (connections|messages|mails|emails|requests)|throttl|slow down|sending rate|exceeded",
-        ),
-        greylist: compile(r"gr[ae]y-?list|try again later"),
-        unknown_user: compile(
-            r"user unknown|unknown user|no such user|does not exist|unknown recipient|invalid recipient|mailbox not found|no mailbox",
-        ),
-        sender_identity: compile(
-            r"\brelay|\b(SPF|DKIM|DMARC|reverse DNS|PTR)\b|\bIP( address)?\b.*(block|black|list|reputation)",
-        ),
-        policy: compile(r"spam|blocked|black ?list|reputation|policy|prohibited|content"),
-    }
+static RATE_LIMIT_PATTERN: ReplyPattern = LazyLock::new(|| {
+    compile_pattern(
+        r"\brate\b|too many (connections|messages|mails|emails|requests)|throttl|slow down|sending rate|exceeded",
+    )
 });
 
-fn pattern_matches(pattern: Option<&Regex>, text: &str) -> bool {
-    pattern.is_some_and(|pattern| pattern.is_match(text))
+static GREYLIST_PATTERN: ReplyPattern = LazyLock::new(|| compile_pattern(r"gr[ae]y-?list|try again later"));
+
+static UNKNOWN_USER_PATTERN: ReplyPattern = LazyLock::new(|| {
+    compile_pattern(
+        r"user unknown|unknown user|no such user|does not exist|unknown recipient|invalid recipient|mailbox not found|no mailbox",
+    )
+});
+
+static SENDER_IDENTITY_PATTERN: ReplyPattern = LazyLock::new(|| {
+    compile_pattern(
+        r"\brelay|\b(SPF|DKIM|DMARC|reverse DNS|PTR)\b|\bIP( address)?\b.*(block|black|list|reputation)",
+    )
+});
+
+static POLICY_PATTERN: ReplyPattern =
+    LazyLock::new(|| compile_pattern(r"spam|blocked|black ?list|reputation|policy|prohibited|content"));
+
+fn compile_pattern(pattern: &str) -> Option<Regex> {
+    Regex::new(&format!("(?i){pattern}")).ok()
+}
+
+fn has_pattern(text: &str, pattern: &ReplyPattern) -> bool {
+    pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
 }
 
 impl SmtpReply {
@@ -199,16 +203,12 @@ impl SmtpReply {
 
     /// Returns the enhanced code. Its class is that of the reply code, if the two disagree.
     fn enhanced_code(&self) -> Option<String> {
-        let token = self.lines.last()?.split_whitespace().next()?;
-        let mut parts = token.split('.');
-        let (class, subject, detail) = (parts.next()?, parts.next()?, parts.next()?);
-        let is_number =
-            |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        let is_valid = matches!(class, "2" | "4" | "5")
-            && is_number(subject)
-            && is_number(detail)
-            && parts.next().is_none();
-        is_valid.then(|| format!("{}.{subject}.{detail}", self.code / 100))
+        let first_word = self.lines.last()?.split_whitespace().next()?;
+        let (class, subject_and_detail) = first_word.split_once('.')?;
+        let (subject, detail) = subject_and_detail.split_once('.')?;
+        let is_number = |digits: &str| digits.len() <= 3 && digits.parse::<u16>().is_ok();
+        let is_valid = matches!(class, "2" | "4" | "5") && is_number(subject) && is_number(detail);
+        is_valid.then(|| format!("{}.{subject_and_detail}", self.code / 100))
     }
 
     /// Returns the text on one line.
@@ -218,20 +218,18 @@ impl SmtpReply {
 }
 
 fn classify(stage: SmtpStage, reply: &SmtpReply) -> ReplyClass {
-    let text = reply.lines.join(" ");
+    let reply_text = reply.lines.join(" ");
     let is_permanent = reply.code >= 500;
     let enhanced = reply.enhanced_code().and_then(|code| class_of_enhanced_code(&code, is_permanent));
     let concerns_account = matches!(stage, SmtpStage::Opening | SmtpStage::Sender);
     match enhanced {
         // Some servers report greylisting or a rate limit under a code for another failure.
         Some(Throttled | Deferred | Unavailable)
-            if pattern_matches(REPLY_PATTERNS.greylist.as_ref(), &text) && !is_permanent =>
+            if !is_permanent && has_pattern(&reply_text, &GREYLIST_PATTERN) =>
         {
             Deferred
         }
-        Some(Deferred | Unavailable)
-            if pattern_matches(REPLY_PATTERNS.rate_limit.as_ref(), &text) && !is_permanent =>
-        {
+        Some(Deferred | Unavailable) if !is_permanent && has_pattern(&reply_text, &RATE_LIMIT_PATTERN) => {
             Throttled
         }
         Some(Deferred) if concerns_account => Unavailable,
@@ -239,46 +237,39 @@ fn classify(stage: SmtpStage, reply: &SmtpReply) -> ReplyClass {
         _ if matches!(reply.code, 530 | 534 | 535 | 538) => Misconfigured,
         // A refusal of the sender concerns all messages.
         Some(Rejected | InvalidRecipient) if concerns_account => Misconfigured,
-        Some(Rejected) if pattern_matches(REPLY_PATTERNS.sender_identity.as_ref(), &text) => Misconfigured,
+        Some(Rejected) if has_pattern(&reply_text, &SENDER_IDENTITY_PATTERN) => Misconfigured,
         Some(class) => class,
-        None => class_of_basic_code(stage, reply.code, &text),
+        None => class_of_basic_code(stage, reply.code, &reply_text),
     }
 }
 
 fn class_of_enhanced_code(code: &str, is_permanent: bool) -> Option<ReplyClass> {
     let subject_and_detail = code.split_once('.')?.1;
     let any_detail = format!("{}.*", subject_and_detail.split_once('.')?.0);
-    let entry = ENHANCED_CODES.iter().find(|(code, ..)| *code == subject_and_detail);
-    let entry = entry.or_else(|| ENHANCED_CODES.iter().find(|(code, ..)| *code == any_detail));
-    let (_, permanent, temporary) = entry?;
+    let find_row = |code: &str| ENHANCED_CODES.iter().find(|(row_code, ..)| *row_code == code);
+    let (_, permanent, temporary) = find_row(subject_and_detail).or_else(|| find_row(&any_detail))?;
     Some(if is_permanent { *permanent } else { *temporary })
 }
 
 fn class_of_basic_code(stage: SmtpStage, code: u16, text: &str) -> ReplyClass {
-    let column = match stage {
-        SmtpStage::Opening => 0,
-        SmtpStage::Sender => 1,
-        SmtpStage::Recipient => 2,
-        SmtpStage::Content => 3,
-    };
-    let entry = BASIC_CODES.iter().find(|(basic_code, _)| *basic_code == code);
-    let entry = entry.or_else(|| FALLBACK_CODES.iter().find(|(first, _)| *first == code / 100));
-    let class = entry.map_or(Misconfigured, |(_, classes)| classes[column]);
+    let row = BASIC_CODES.iter().find(|(row_code, _)| *row_code == code);
+    let row = row.or_else(|| FALLBACK_CODES.iter().find(|(first_digit, _)| *first_digit == code / 100));
+    let class = row.map_or(Misconfigured, |(_, classes)| classes[stage as usize]);
     if code < 500 {
         return match class {
-            Deferred if pattern_matches(REPLY_PATTERNS.greylist.as_ref(), text) => Deferred,
-            _ if pattern_matches(REPLY_PATTERNS.rate_limit.as_ref(), text) => Throttled,
+            Deferred if has_pattern(text, &GREYLIST_PATTERN) => Deferred,
+            _ if has_pattern(text, &RATE_LIMIT_PATTERN) => Throttled,
             class => class,
         };
     }
     if stage == SmtpStage::Opening || !matches!(code, 550 | 554) {
         return class;
     }
-    if pattern_matches(REPLY_PATTERNS.unknown_user.as_ref(), text) {
+    if has_pattern(text, &UNKNOWN_USER_PATTERN) {
         InvalidRecipient
-    } else if pattern_matches(REPLY_PATTERNS.sender_identity.as_ref(), text) {
+    } else if has_pattern(text, &SENDER_IDENTITY_PATTERN) {
         Misconfigured
-    } else if stage != SmtpStage::Sender && pattern_matches(REPLY_PATTERNS.policy.as_ref(), text) {
+    } else if stage != SmtpStage::Sender && has_pattern(text, &POLICY_PATTERN) {
         Rejected
     } else {
         class
@@ -288,7 +279,7 @@ fn class_of_basic_code(stage: SmtpStage, code: u16, text: &str) -> ReplyClass {
 /// Returns the result of a refusal.
 pub(super) fn send_result(stage: SmtpStage, reply: &SmtpReply) -> SendResult {
     let reason = reply.joined_text();
-    let is_greylisted = pattern_matches(REPLY_PATTERNS.greylist.as_ref(), &reason);
+    let is_greylisted = has_pattern(&reason, &GREYLIST_PATTERN);
     let outcome = match classify(stage, reply) {
         Deferred => Outcome::Deferred { reason, retry_after: is_greylisted.then_some(GREYLIST_RETRY_AFTER) },
         MailboxFull => Outcome::Deferred { reason, retry_after: Some(MAILBOX_FULL_RETRY_AFTER) },

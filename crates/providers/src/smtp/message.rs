@@ -14,6 +14,7 @@ use lettre::message::{Body, Mailbox, Message};
 use super::settings::SmtpSettings;
 use crate::OutboundMessage;
 use crate::email_address::{parse_recipient, subject_or};
+use postrider_core::attempt::Outcome;
 use postrider_core::clock::Timestamp;
 
 /// Maximum length of an unencoded line, in bytes (RFC 5322).
@@ -23,29 +24,21 @@ const LINE_BYTES_MAX: usize = 998;
 pub(super) struct EmailMessage {
     /// Recipient.
     pub to: Address,
-    /// Message-ID without brackets. All attempts of a delivery have the same one, so that servers and mail programs can
+    /// Message-ID without brackets, the same in all attempts of a delivery, so that servers and mail programs can
     /// recognise a repetition.
     pub id: String,
     /// Headers and text, with CR LF line ends.
     pub content: Vec<u8>,
 }
 
-/// Reason why a mail cannot be composed.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum ComposeError {
-    /// The recipient is not an email address.
-    InvalidAddress,
-    /// Another reason.
-    Other(String),
-}
-
-/// Composes the mail of a message.
+/// Composes the mail of a message. The error is the outcome of a message that cannot be a mail.
 pub(super) fn compose(
     message: &OutboundMessage,
     settings: &SmtpSettings,
     now: Timestamp,
-) -> Result<EmailMessage, ComposeError> {
-    let to = parse_recipient(&message.to).ok_or(ComposeError::InvalidAddress)?;
+) -> Result<EmailMessage, Outcome> {
+    let invalid_address = || Outcome::InvalidRecipient { reason: "invalid email address".to_owned() };
+    let to = parse_recipient(&message.to).ok_or_else(invalid_address)?;
     let id = format!("{}.{}@{}", message.message_id, message.delivery_id, settings.from.email.domain());
     let subject = subject_or(message.subject.as_deref(), &settings.subject);
     let mut email = Message::builder()
@@ -63,20 +56,19 @@ pub(super) fn compose(
     if let Some(reply_to) = &settings.reply_to {
         email = email.reply_to(reply_to.clone());
     }
-    let email =
-        email.body(encode_body(&message.body)).map_err(|cause| ComposeError::Other(cause.to_string()))?;
+    let email = email
+        .body(encode_body(&message.body))
+        .map_err(|cause| Outcome::Rejected { reason: cause.to_string() })?;
     Ok(EmailMessage { to, id, content: email.formatted() })
 }
 
 /// Encodes a text so that every server accepts it: unchanged if it is plain, else as quoted-printable or base64.
 fn encode_body(text: &str) -> Body {
-    let is_unusual = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
-    if text.contains(is_unusual)
-        || text.contains('\r')
-        || text.split('\n').any(|line| line.len() > LINE_BYTES_MAX)
-    {
-        let encoded = Body::new_with_encoding(text.replace("\r\n", "\n"), ContentTransferEncoding::Base64);
-        return encoded.unwrap_or_else(|_| Body::new(text.to_owned()));
+    let is_unusual = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if text.contains(is_unusual) || text.split('\n').any(|line| line.len() > LINE_BYTES_MAX) {
+        let base64_body =
+            Body::new_with_encoding(text.replace("\r\n", "\n"), ContentTransferEncoding::Base64);
+        return base64_body.unwrap_or_else(|_| Body::new(text.to_owned()));
     }
     Body::new(text.to_owned())
 }

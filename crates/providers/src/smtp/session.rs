@@ -1,9 +1,9 @@
 //! An SMTP session: connection, TLS, login, commands and replies.
 //!
-//! A failure before the final dot is written means that the server cannot have accepted the mail; a missing reply after it
-//! means that it may have. Bytes received before the TLS handshake are discarded, and with TLS configured no command but
-//! EHLO and STARTTLS is sent in plain text. lettre's own transport is not used, because it does not distinguish the two
-//! failures.
+//! A failure before the final dot is written means that the server cannot have accepted the mail; a missing reply after
+//! the final dot means that the server may have accepted it. Bytes received before the TLS handshake are discarded, and
+//! with TLS configured no command but EHLO and STARTTLS is sent in plain text. lettre's own transport is not used,
+//! because it does not distinguish the two failures.
 
 use std::fmt::Display;
 use std::io;
@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Noop, Quit, Rcpt, Starttls};
-use lettre::transport::smtp::extension::{ClientId, MailParameter};
-use lettre::{Address, transport::smtp::extension::MailBodyParameter};
+use lettre::transport::smtp::extension::{ClientId, MailBodyParameter, MailParameter};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -83,7 +83,7 @@ type SmtpResult<T> = Result<T, SmtpError>;
 /// An open session.
 pub(super) struct SmtpSession {
     stream: BufReader<Box<dyn SmtpStream>>,
-    /// Lines of the EHLO reply.
+    /// Lines of the EHLO reply behind its first line.
     extensions: Vec<String>,
     transcript: Option<Transcript>,
     /// Deadline of the current operation.
@@ -97,30 +97,30 @@ impl SmtpConnector {
     pub async fn open(&self, deadline: Instant) -> SmtpResult<SmtpSession> {
         self.record_note(&format!("connecting to {} port {}", self.host, self.port));
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let limit = deadline.min(Instant::now() + self.connect_timeout);
-        let stream = match timeout_at(limit, connecting).await {
+        let connect_deadline = deadline.min(Instant::now() + self.connect_timeout);
+        let stream = match timeout_at(connect_deadline, connecting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(cause)) => return Err(self.not_sent(format!("cannot connect: {cause}"))),
             Err(_) => return Err(self.not_sent(format!("no connection within {:?}", self.connect_timeout))),
         };
         stream.set_nodelay(true).ok();
-        let wire: Box<dyn SmtpStream> = match self.tls {
+        let smtp_stream: Box<dyn SmtpStream> = match self.tls {
             Encryption::Tls => self.tls_handshake(stream, deadline).await?,
             Encryption::Starttls => {
-                let mut plain = self.session(stream, deadline);
-                plain.read_greeting().await?;
-                plain.ehlo(&self.ehlo_name).await?;
-                if !plain.has_extension("STARTTLS") {
-                    let text = "the server does not offer STARTTLS, which the setting tls requires";
-                    return Err(SmtpError::Misconfigured(text.to_owned()));
+                let mut plain_session = self.session(stream, deadline);
+                plain_session.read_greeting().await?;
+                plain_session.ehlo(&self.ehlo_name).await?;
+                if !plain_session.has_extension("STARTTLS") {
+                    let reason = "the server does not offer STARTTLS, which the setting tls requires";
+                    return Err(SmtpError::Misconfigured(reason.to_owned()));
                 }
-                plain.send_command(SmtpStage::Opening, Starttls).await?;
-                // Discards what was received behind the reply: it may come from an attacker.
-                self.tls_handshake(plain.stream.into_inner(), deadline).await?
+                plain_session.send_command(SmtpStage::Opening, Starttls).await?;
+                // Discards the bytes behind the reply: they may come from an attacker.
+                self.tls_handshake(plain_session.stream.into_inner(), deadline).await?
             }
             Encryption::None => Box::new(stream),
         };
-        let mut session = self.session(wire, deadline);
+        let mut session = self.session(smtp_stream, deadline);
         if self.tls != Encryption::Starttls {
             session.read_greeting().await?;
         }
@@ -131,9 +131,9 @@ impl SmtpConnector {
         Ok(session)
     }
 
-    fn session<W: SmtpStream + 'static>(&self, wire: W, deadline: Instant) -> SmtpSession {
+    fn session(&self, stream: impl SmtpStream + 'static, deadline: Instant) -> SmtpSession {
         SmtpSession {
-            stream: BufReader::new(Box::new(wire)),
+            stream: BufReader::new(Box::new(stream)),
             extensions: Vec::new(),
             transcript: self.transcript.clone(),
             deadline,
@@ -141,9 +141,9 @@ impl SmtpConnector {
         }
     }
 
-    async fn tls_handshake<W: SmtpStream + 'static>(
+    async fn tls_handshake(
         &self,
-        wire: W,
+        plain_stream: impl SmtpStream + 'static,
         deadline: Instant,
     ) -> SmtpResult<Box<dyn SmtpStream>> {
         let invalid = |cause: &dyn Display| {
@@ -152,12 +152,12 @@ impl SmtpConnector {
                 self.host
             ))
         };
-        let name = ServerName::try_from(self.host.clone()).map_err(|cause| invalid(&cause))?;
+        let server_name = ServerName::try_from(self.host.clone()).map_err(|cause| invalid(&cause))?;
         let connector = self.tls_connector.as_ref().ok_or_else(|| invalid(&"TLS is not configured"))?;
-        match timeout_at(deadline, connector.connect(name, wire)).await {
-            Ok(Ok(encrypted)) => {
+        match timeout_at(deadline, connector.connect(server_name, plain_stream)).await {
+            Ok(Ok(encrypted_stream)) => {
                 self.record_note("TLS");
-                Ok(Box::new(encrypted))
+                Ok(Box::new(encrypted_stream))
             }
             Ok(Err(cause)) => Err(match certificate_error(&cause) {
                 Some(error) => invalid(error),
@@ -200,8 +200,8 @@ impl SmtpSession {
         }
         if ![sender, &email.to].iter().all(|address| AsRef::<str>::as_ref(*address).is_ascii()) {
             if !self.has_extension("SMTPUTF8") {
-                let text = "the server does not support non-ASCII addresses (SMTPUTF8)";
-                return Err(SmtpError::Unsupported(text.to_owned()));
+                let reason = "the server does not support non-ASCII addresses (SMTPUTF8)";
+                return Err(SmtpError::Unsupported(reason.to_owned()));
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }
@@ -268,21 +268,19 @@ impl SmtpSession {
     async fn authenticate(&mut self, auth: &SmtpAuth) -> SmtpResult<()> {
         let offered = self.extension_parameters("AUTH").unwrap_or_default().to_ascii_uppercase();
         let is_offered =
-            |mechanism: &&Mechanism| offered.split(' ').any(|word| word == mechanism.to_string());
+            |mechanism: &&Mechanism| offered.split(' ').any(|name| name == mechanism.to_string());
         let Some(mechanism) = auth.mechanisms.iter().find(is_offered).copied() else {
-            let offers = if offered.is_empty() { "none".to_owned() } else { sanitize_text(&offered) };
+            let mechanisms = if offered.is_empty() { "none".to_owned() } else { sanitize_text(&offered) };
             return Err(SmtpError::Misconfigured(format!(
-                "no common login mechanism, the server offers: {offers}; check tls, port and auth"
+                "no common login mechanism, the server offers: {mechanisms}; check tls, port and auth"
             )));
         };
-        let response = |challenge: Option<&str>| {
-            let response = mechanism.response(&auth.credentials, challenge);
-            response
-                .map(|text| BASE64.encode(text))
-                .map_err(|cause| SmtpError::Misconfigured(cause.to_string()))
+        let response_to = |challenge: Option<&str>| {
+            let response = mechanism.response(&auth.credentials, challenge).map(|text| BASE64.encode(text));
+            response.map_err(|cause| SmtpError::Misconfigured(cause.to_string()))
         };
         let (command, transcript_text) = if mechanism.supports_initial_response() {
-            (format!("AUTH {mechanism} {}\r\n", response(None)?), format!("AUTH {mechanism} ***"))
+            (format!("AUTH {mechanism} {}\r\n", response_to(None)?), format!("AUTH {mechanism} ***"))
         } else {
             (format!("AUTH {mechanism}\r\n"), format!("AUTH {mechanism}"))
         };
@@ -294,8 +292,8 @@ impl SmtpSession {
             let challenge = reply.lines.first().and_then(|line| BASE64.decode(line.trim()).ok());
             let challenge = String::from_utf8_lossy(&challenge.unwrap_or_default()).into_owned();
             // A rejected token is explained in a challenge that requires an empty response.
-            let text = response(Some(&challenge)).unwrap_or_default();
-            reply = self.exchange(&format!("{text}\r\n"), "***").await?;
+            let response = response_to(Some(&challenge)).unwrap_or_default();
+            reply = self.exchange(&format!("{response}\r\n"), "***").await?;
         }
         require_positive(SmtpStage::Opening, reply).map(drop)
     }
@@ -321,18 +319,17 @@ impl SmtpSession {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
-        let written = timeout_at(self.deadline, writing).await;
-        self.check_io(written, step)
+        let write_result = timeout_at(self.deadline, writing).await;
+        self.check_io(write_result, step)
     }
 
     async fn await_reply(&mut self, step: &str) -> SmtpResult<SmtpReply> {
-        let read = timeout_at(self.deadline, read_reply(&mut self.stream)).await;
-        let reply = self.check_io(read, step)?;
+        let read_result = timeout_at(self.deadline, read_reply(&mut self.stream)).await;
+        let reply = self.check_io(read_result, step)?;
         if let Some(transcript) = &self.transcript {
-            let last = reply.lines.len().saturating_sub(1);
-            for (at, line) in reply.lines.iter().enumerate() {
-                let glue = if at == last { ' ' } else { '-' };
-                transcript.record_received(&format!("{}{glue}{line}", reply.code));
+            for (index, line) in reply.lines.iter().enumerate() {
+                let separator = if index + 1 == reply.lines.len() { ' ' } else { '-' };
+                transcript.record_received(&format!("{}{separator}{line}", reply.code));
             }
         }
         Ok(reply)
@@ -340,11 +337,11 @@ impl SmtpSession {
 
     fn check_io<T>(
         &self,
-        result: Result<io::Result<T>, tokio::time::error::Elapsed>,
+        io_result: Result<io::Result<T>, tokio::time::error::Elapsed>,
         step: &str,
     ) -> SmtpResult<T> {
-        let reason = match result {
-            Ok(Ok(value)) => return Ok(value),
+        let reason = match io_result {
+            Ok(Ok(output)) => return Ok(output),
             Ok(Err(cause)) => sanitize_text(&format!("connection lost at {step}: {cause}")),
             Err(_) => format!("timeout waiting for the reply to {step}"),
         };
@@ -362,21 +359,21 @@ fn require_positive(stage: SmtpStage, reply: SmtpReply) -> SmtpResult<SmtpReply>
 async fn read_reply(stream: &mut BufReader<Box<dyn SmtpStream>>) -> io::Result<SmtpReply> {
     let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, reason.to_owned());
     let mut lines = Vec::new();
-    let mut bytes = 0;
+    let mut reply_bytes = 0;
     loop {
         let mut line = Vec::new();
-        let count = stream.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await?;
-        bytes += count;
-        if count == 0 {
+        let line_bytes = stream.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await?;
+        reply_bytes += line_bytes;
+        if line_bytes == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if !line.ends_with(b"\n") || bytes > REPLY_BYTES_MAX {
+        if !line.ends_with(b"\n") || reply_bytes > REPLY_BYTES_MAX {
             return Err(invalid("reply line or reply too long"));
         }
         let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-        let code = line.get(..3).and_then(|code| code.parse::<u16>().ok());
-        let code =
-            code.filter(|code| (200..600).contains(code)).ok_or_else(|| invalid("reply is not SMTP"))?;
+        let reply_code = line.get(..3).and_then(|digits| digits.parse::<u16>().ok());
+        let reply_code = reply_code.filter(|code| (200..600).contains(code));
+        let code = reply_code.ok_or_else(|| invalid("reply is not SMTP"))?;
         lines.push(line.get(4..).unwrap_or_default().to_owned());
         match line.as_bytes().get(3) {
             Some(b'-') => {}
@@ -388,14 +385,15 @@ async fn read_reply(stream: &mut BufReader<Box<dyn SmtpStream>>) -> io::Result<S
 
 /// Encodes a mail for the wire: every line ends with CR LF, and a dot at the beginning of a line is doubled.
 fn dot_stuffed(content: &[u8]) -> Vec<u8> {
-    let mut wire = Vec::with_capacity(content.len() + content.len() / 50 + 2);
+    let mut wire_bytes = Vec::with_capacity(content.len() + content.len() / 50 + 2);
     for line in content.split_inclusive(|byte| *byte == b'\n') {
         if line.first() == Some(&b'.') {
-            wire.push(b'.');
+            wire_bytes.push(b'.');
         }
-        let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
-        wire.extend(line[..end].iter().map(|byte| if *byte == b'\r' { b' ' } else { *byte }));
-        wire.extend_from_slice(b"\r\n");
+        let text_end =
+            line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+        wire_bytes.extend(line[..text_end].iter().map(|byte| if *byte == b'\r' { b' ' } else { *byte }));
+        wire_bytes.extend_from_slice(b"\r\n");
     }
-    wire
+    wire_bytes
 }

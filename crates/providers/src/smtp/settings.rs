@@ -1,8 +1,7 @@
 //! Settings of `kind = "smtp"`.
 //!
-//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
+//! Validated when they are read, so that invalid settings stop the start and never a send.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use lettre::Address;
@@ -29,7 +28,7 @@ pub struct SmtpSettings {
     pub(super) tls: Encryption,
     /// PEM file of the certificates that may sign the server's; default: those of the operating system.
     pub(super) ca_file: Option<PathBuf>,
-    /// User name; without one there is no login.
+    /// User name; without a user name there is no login.
     pub(super) username: Option<String>,
     /// Password, or the access token for `xoauth2`.
     pub(super) password: Option<String>,
@@ -44,12 +43,12 @@ pub struct SmtpSettings {
     /// Address for replies; default: `from`.
     #[serde(default, deserialize_with = "deserialize_optional_mailbox")]
     pub(super) reply_to: Option<Mailbox>,
-    /// Subject of messages without one, if the channel has none either.
+    /// Subject of messages without a subject, if the channel has none either.
     #[serde(default = "default_subject")]
     pub(super) subject: String,
     /// Name in EHLO; default: the domain of `from`.
     ehlo_name: Option<String>,
-    /// Maximum number of mails over one connection; many servers limit it.
+    /// Maximum number of mails over one connection; many servers have a limit.
     #[serde(default = "default_mails_per_connection")]
     pub(super) mails_per_connection: u32,
 }
@@ -91,7 +90,7 @@ impl SmtpSettings {
     /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
-        let invalid = |text: &str| Err(Error::usage(text.to_owned()));
+        let invalid = |message: &str| Err(Error::usage(message.to_owned()));
         if !is_host_token(&settings.host) {
             return invalid(
                 "host: must be a host name such as \"mail.example.org\"; the port has its own key",
@@ -133,17 +132,6 @@ impl SmtpSettings {
     /// Returns the envelope sender, which receives bounces.
     pub(super) fn envelope_sender(&self) -> &Address {
         self.bounces_to.as_ref().unwrap_or(&self.from.email)
-    }
-}
-
-impl fmt::Debug for SmtpSettings {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("SmtpSettings")
-            .field("host", &self.host)
-            .field("port", &self.port())
-            .field("tls", &self.tls)
-            .field("has_login", &self.username.is_some())
-            .finish_non_exhaustive()
     }
 }
 

@@ -11,7 +11,8 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::Transcript;
 use crate::testing::conformance;
-use crate::testing::peer::{PeerProcess, TestCertificate};
+use crate::testing::peer::PeerProcess;
+use postrider_core::testing::certificates::TestCertificate;
 
 fn smtp(port: u16, overrides: &str) -> Smtp {
     smtp_with_transcript(port, overrides, None)
@@ -112,13 +113,14 @@ async fn a_connection_is_reused_and_replaced_when_it_is_lost() {
 
 #[tokio::test]
 async fn tls_is_verified_and_required() {
-    let (trusted_ca, other_ca) = (TestCertificate::self_signed_ca(), TestCertificate::self_signed_ca());
-    let valid = trusted_ca.sign("DNS:localhost");
-    let wrong_host = trusted_ca.sign("DNS:elsewhere.example");
+    let (trusted_ca, other_ca) = (TestCertificate::authority(), TestCertificate::authority());
+    let valid = trusted_ca.sign(&["localhost"]);
+    let wrong_host = trusted_ca.sign(&["elsewhere.example"]);
     let login = ["--user", "gateway", "--password", "hunter2"];
     for mode in ["starttls", "tls"] {
         let start = |certificate: &TestCertificate| {
-            let (file, key) = (certificate.certificate_path(), certificate.key_path());
+            let paths = [certificate.certificate_path(), certificate.key_path()];
+            let [file, key] = paths.map(|path| path.display().to_string());
             async move {
                 let mut arguments = vec!["--tls", mode, "--certificate", &file, "--key", &key];
                 arguments.extend(login);
@@ -126,7 +128,8 @@ async fn tls_is_verified_and_required() {
             }
         };
         let settings = |ca: &TestCertificate, password: &str| {
-            let file = ca.certificate_path();
+            let certificate_path = ca.certificate_path();
+            let file = certificate_path.display();
             format!(
                 "tls = \"{mode}\"\nca_file = \"{file}\"\nusername = \"gateway\"\npassword = \"{password}\""
             )
@@ -153,7 +156,7 @@ async fn tls_is_verified_and_required() {
         assert!(reason.contains("invalid certificate of localhost"), "{mode}: {result:?}");
     }
     let plain = start_peer(&[]).await;
-    let overrides = format!("tls = \"starttls\"\nca_file = \"{}\"", trusted_ca.certificate_path());
+    let overrides = format!("tls = \"starttls\"\nca_file = \"{}\"", trusted_ca.certificate_path().display());
     let result = smtp(plain.port(), &overrides).send(&message_to("user@example.com")).await;
     assert_eq!(result.outcome.as_str(), "misconfigured", "{result:?}");
 }
@@ -250,7 +253,7 @@ async fn a_connection_lost_before_the_mail_is_unavailable() {
 
 #[tokio::test]
 async fn bytes_injected_before_tls_are_discarded() {
-    let ca = TestCertificate::self_signed_ca();
+    let ca = TestCertificate::authority();
     let listener = TcpListener::bind("localhost:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let attack = tokio::spawn(async move {
@@ -265,7 +268,7 @@ async fn bytes_injected_before_tls_are_discarded() {
     });
     let overrides = format!(
         "tls = \"starttls\"\nca_file = \"{}\"\nusername = \"gateway\"\npassword = \"hunter2\"",
-        ca.certificate_path()
+        ca.certificate_path().display()
     );
     let result = smtp(port, &overrides).send(&message_to("user@example.com")).await;
     assert_eq!(result.outcome.as_str(), "unavailable", "{result:?}");
@@ -286,7 +289,7 @@ fn invalid_settings_are_rejected_with_key_and_remedy() {
         (&format!("host = \"mail\"\n{from}\nsubject = \"a\\nb\""), "subject: must be one line"),
         (&format!("host = \"mail\"\n{from}\npasword = \"hunter2\""), "pasword"),
     ] {
-        let error = SmtpSettings::read(table.parse().unwrap()).unwrap_err().to_string();
+        let error = SmtpSettings::read(table.parse().unwrap()).err().unwrap().to_string();
         assert!(error.contains(expected) && !error.contains("hunter2"), "{table}: {error}");
     }
     let missing = format!("host = \"mail\"\n{from}\nca_file = \"/nowhere/ca.pem\"");

@@ -1,13 +1,11 @@
-//! Servers of other makes that tests run against (tests/peers), and certificates for them.
+//! Servers of other makes that tests run against (tests/peers).
 //!
 //! A peer is a program that writes lines of JSON, the first with its own address, and reads commands as lines of JSON.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
@@ -69,77 +67,5 @@ impl PeerProcess {
     pub async fn request(&mut self, command: Value) -> Value {
         self.input.write_all(format!("{command}\n").as_bytes()).await.unwrap();
         self.next_message().await
-    }
-}
-
-/// A certificate and its key.
-pub struct TestCertificate {
-    directory: TempDir,
-}
-
-impl TestCertificate {
-    /// Returns a certificate authority.
-    pub fn self_signed_ca() -> Self {
-        Self::generate("/CN=test authority", &["-addext", "basicConstraints=critical,CA:TRUE"])
-    }
-
-    /// Returns a server certificate for these subject alternative names, signed by this authority.
-    pub fn sign(&self, names: &str) -> Self {
-        let (file, key) = (self.certificate_path(), self.key_path());
-        let names = format!("subjectAltName={names}");
-        Self::generate(
-            "/CN=server",
-            &[
-                "-CA",
-                &file,
-                "-CAkey",
-                &key,
-                "-addext",
-                &names,
-                "-addext",
-                "basicConstraints=critical,CA:FALSE",
-            ],
-        )
-    }
-
-    pub fn certificate_path(&self) -> String {
-        self.path("crt.pem").to_string_lossy().into_owned()
-    }
-
-    pub fn key_path(&self) -> String {
-        self.path("key.pem").to_string_lossy().into_owned()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn generate(subject: &str, more: &[&str]) -> Self {
-        let certificate = Self { directory: tempfile::tempdir().unwrap() };
-        let output = std::process::Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-            ])
-            .args([
-                "-subj",
-                subject,
-                "-out",
-                &certificate.certificate_path(),
-                "-keyout",
-                &certificate.key_path(),
-            ])
-            .args(more)
-            .output()
-            .expect("openssl is not installed: run ./start.sh test");
-        assert!(output.status.success(), "{output:?}");
-        certificate
     }
 }

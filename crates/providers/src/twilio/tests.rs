@@ -153,8 +153,8 @@ fn status_callback(body: &str) -> CallbackRequest {
     form_callback("", &[], &format!("AccountSid=AC1&From=%2B15005550006&To=%2B989122222222&{body}"))
 }
 
-#[test]
-fn callbacks_that_twilios_library_signed_are_authenticated_and_no_others() {
+#[tokio::test]
+async fn callbacks_that_twilios_library_signed_are_authenticated_and_no_others() {
     let blue = sms_provider("twilio", ACCOUNT);
     let mut callbacks = [
         status_callback("MessageSid=SM1&MessageStatus=delivered"),
@@ -170,7 +170,7 @@ fn callbacks_that_twilios_library_signed_are_authenticated_and_no_others() {
     ];
     sign_with_twilio_library("0123456789abcdef0123456789abcdef", &mut callbacks);
     for callback in callbacks {
-        assert_eq!(describe_items(blue.parse_callback_sync(&callback)), ["delivered SM1"], "{callback:?}");
+        assert_eq!(describe_items(blue.parse_callback(&callback).await), ["delivered SM1"], "{callback:?}");
         let mut forged = vec![
             CallbackRequest { body: [&callback.body[..], b"&x=1"].concat(), ..callback.clone() },
             CallbackRequest { body: callback.body[..callback.body.len() - 3].to_vec(), ..callback.clone() },
@@ -191,7 +191,7 @@ fn callbacks_that_twilios_library_signed_are_authenticated_and_no_others() {
         });
         for callback in forged {
             assert_eq!(
-                describe_items(blue.parse_callback_sync(&callback)),
+                describe_items(blue.parse_callback(&callback).await),
                 ["unauthenticated"],
                 "{callback:?}"
             );
@@ -199,18 +199,18 @@ fn callbacks_that_twilios_library_signed_are_authenticated_and_no_others() {
     }
 }
 
-#[test]
-fn callbacks_signed_with_another_token_are_rejected() {
+#[tokio::test]
+async fn callbacks_signed_with_another_token_are_rejected() {
     let mut callbacks = [status_callback("MessageSid=SM1&MessageStatus=delivered")];
     sign_with_twilio_library("another token", &mut callbacks);
     assert_eq!(
-        describe_items(sms_provider("twilio", ACCOUNT).parse_callback_sync(&callbacks[0])),
+        describe_items(sms_provider("twilio", ACCOUNT).parse_callback(&callbacks[0]).await),
         ["unauthenticated"]
     );
 }
 
-#[test]
-fn statuses_have_the_receipts_of_the_reference() {
+#[tokio::test]
+async fn statuses_have_the_receipts_of_the_reference() {
     let blue = sms_provider("twilio", ACCOUNT);
     let cases = [
         ("MessageStatus=queued", vec![]),
@@ -243,12 +243,12 @@ fn statuses_have_the_receipts_of_the_reference() {
     let mut callbacks = cases.clone().map(|(body, _)| status_callback(&format!("MessageSid=SM1&{body}")));
     sign_with_twilio_library("0123456789abcdef0123456789abcdef", &mut callbacks);
     for (callback, (body, expected)) in callbacks.iter().zip(cases) {
-        assert_eq!(describe_items(blue.parse_callback_sync(callback)), expected, "{body}");
+        assert_eq!(describe_items(blue.parse_callback(callback).await), expected, "{body}");
     }
 }
 
-#[test]
-fn an_inbound_message_is_parsed_and_gets_an_empty_response() {
+#[tokio::test]
+async fn an_inbound_message_is_parsed_and_gets_an_empty_response() {
     let blue = sms_provider("twilio", ACCOUNT);
     let mut callbacks = [form_callback(
         "",
@@ -256,7 +256,7 @@ fn an_inbound_message_is_parsed_and_gets_an_empty_response() {
         "MessageSid=SM9&SmsStatus=received&From=%2B989122222222&To=%2B15005550006&Body=Stop%20",
     )];
     sign_with_twilio_library("0123456789abcdef0123456789abcdef", &mut callbacks);
-    let inbound = only_inbound_message(blue.parse_callback_sync(&callbacks[0]));
+    let inbound = only_inbound_message(blue.parse_callback(&callbacks[0]).await);
     assert_eq!(
         (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("+989122222222", "+15005550006", "Stop ")

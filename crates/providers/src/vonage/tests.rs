@@ -111,64 +111,68 @@ async fn the_last_segment_or_any_failed_one_decides_the_message() {
     let blue = sms_provider_at(&stub, "vonage", ACCOUNT);
     let result = blue.send(&conformance::sample_message()).await;
     assert_eq!(format!("{:?}", result.outcome), "Accepted { reference: Some(\"s3\") }");
-    let items = |body| describe_items(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], body)));
-    assert!(items("messageId=s1&status=delivered&err-code=0").is_empty());
-    assert_eq!(items("messageId=s2&status=failed&err-code=8"), ["bounced s3: failed 8: network error"]);
-    assert_eq!(items("messageId=s3&status=delivered&err-code=0"), ["delivered s3"]);
+    let items =
+        async |body: &str| describe_items(blue.parse_callback(&form_callback(TOKEN_QUERY, &[], body)).await);
+    assert!(items("messageId=s1&status=delivered&err-code=0").await.is_empty());
+    assert_eq!(items("messageId=s2&status=failed&err-code=8").await, ["bounced s3: failed 8: network error"]);
+    assert_eq!(items("messageId=s3&status=delivered&err-code=0").await, ["delivered s3"]);
 }
 
-#[test]
-fn statuses_have_the_receipts_of_the_reference() {
+#[tokio::test]
+async fn statuses_have_the_receipts_of_the_reference() {
     let blue = sms_provider("vonage", ACCOUNT);
-    let items = |body: &str| {
-        describe_items(blue.parse_callback_sync(&form_callback(
-            TOKEN_QUERY,
-            &[],
-            &format!("msisdn=989122222222&messageId=a&{body}"),
-        )))
+    let items = async |body: &str| {
+        describe_items(
+            blue.parse_callback(&form_callback(
+                TOKEN_QUERY,
+                &[],
+                &format!("msisdn=989122222222&messageId=a&{body}"),
+            ))
+            .await,
+        )
     };
     for body in ["status=accepted&err-code=7", "status=buffered", "status=unknown&err-code=1"] {
-        assert!(items(body).is_empty(), "{body}");
+        assert!(items(body).await.is_empty(), "{body}");
     }
-    assert_eq!(items("status=delivered&err-code=0"), ["delivered a"]);
+    assert_eq!(items("status=delivered&err-code=0").await, ["delivered a"]);
     assert_eq!(
-        items("status=failed&err-code=2"),
+        items("status=failed&err-code=2").await,
         ["bounced a: failed 2: the handset is off or out of coverage"]
     );
-    assert_eq!(items("status=failed&err-code=0"), ["bounced a: failed 0: delivered"]);
+    assert_eq!(items("status=failed&err-code=0").await, ["bounced a: failed 0: delivered"]);
     assert_eq!(
-        items("status=rejected&err-code=3"),
+        items("status=rejected&err-code=3").await,
         ["invalid a: rejected 3: the subscriber does not exist any more"]
     );
-    assert_eq!(items("status=expired"), ["bounced a: expired"]);
+    assert_eq!(items("status=expired").await, ["bounced a: expired"]);
     assert_eq!(
-        items("status=rejected&err-code=9"),
+        items("status=rejected&err-code=9").await,
         [
             "bounced a: rejected 9: the recipient sent STOP",
             "+989122222222 opted out: the recipient sent STOP (9)",
         ]
     );
     let query = format!("{TOKEN_QUERY}&messageId=a&status=delivered");
-    assert_eq!(describe_items(blue.parse_callback_sync(&form_callback(&query, &[], ""))), ["delivered a"]);
+    assert_eq!(describe_items(blue.parse_callback(&form_callback(&query, &[], "")).await), ["delivered a"]);
     let json =
         r#"{"messageId":"a","status":"delivered","err-code":"0","message-timestamp":"2023-11-14 22:13:19"}"#;
     assert_eq!(
-        describe_items(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], json))),
+        describe_items(blue.parse_callback(&form_callback(TOKEN_QUERY, &[], json)).await),
         ["delivered a"]
     );
     assert_eq!(
-        describe_items(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], "status=delivered"))),
+        describe_items(blue.parse_callback(&form_callback(TOKEN_QUERY, &[], "status=delivered")).await),
         ["malformed: messageId is missing"]
     );
 }
 
-#[test]
-fn only_authenticated_callbacks_are_accepted() {
+#[tokio::test]
+async fn only_authenticated_callbacks_are_accepted() {
     let body = "messageId=a&status=delivered";
     let by_token = sms_provider("vonage", ACCOUNT);
     for query in ["", "token=", "token=another-token-nobody-knows"] {
         assert_eq!(
-            describe_items(by_token.parse_callback_sync(&form_callback(query, &[], body))),
+            describe_items(by_token.parse_callback(&form_callback(query, &[], body)).await),
             ["unauthenticated"],
             "{query}"
         );
@@ -176,12 +180,12 @@ fn only_authenticated_callbacks_are_accepted() {
     let keys = ACCOUNT.lines().take(3).collect::<Vec<_>>().join("\n");
     let without_secrets = sms_provider("vonage", &keys);
     assert_eq!(
-        describe_items(without_secrets.parse_callback_sync(&form_callback("", &[], body))),
+        describe_items(without_secrets.parse_callback(&form_callback("", &[], body)).await),
         ["not supported"]
     );
     let signed = sms_provider("vonage", &format!("{keys}\nsignature_secret = \"sigsecret-for-docs\""));
     assert_eq!(
-        describe_items(signed.parse_callback_sync(&form_callback("", &[], body))),
+        describe_items(signed.parse_callback(&form_callback("", &[], body)).await),
         ["unauthenticated"]
     );
     let callbacks = [&signed, &by_token, &without_secrets].map(|account| account.callback_mode());
@@ -189,14 +193,17 @@ fn only_authenticated_callbacks_are_accepted() {
     assert_eq!(callbacks, [authenticated, authenticated, CallbackMode::Disabled]);
 }
 
-#[test]
-fn an_inbound_message_is_parsed() {
+#[tokio::test]
+async fn an_inbound_message_is_parsed() {
     let blue = sms_provider("vonage", ACCOUNT);
-    let inbound = only_inbound_message(blue.parse_callback_sync(&form_callback(
-        TOKEN_QUERY,
-        &[],
-        "msisdn=14843472194&to=13239877404&messageId=02&text=STOP&type=text",
-    )));
+    let inbound = only_inbound_message(
+        blue.parse_callback(&form_callback(
+            TOKEN_QUERY,
+            &[],
+            "msisdn=14843472194&to=13239877404&messageId=02&text=STOP&type=text",
+        ))
+        .await,
+    );
     assert_eq!(
         (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("+14843472194", "13239877404", "STOP")

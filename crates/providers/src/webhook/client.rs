@@ -1,17 +1,22 @@
 //! Posts signed webhooks to untrusted URLs: messages and events.
 //!
-//! Makes each call once. The caller decides what the response means.
+//! Makes each call once, never follows a redirect, and never connects to an address that the egress policy forbids. The
+//! caller decides what the response means.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
 use reqwest::{Method, Request, Url};
 
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
 
 use super::signature::SigningSecrets;
-use crate::egress_policy::{EgressClient, EgressPolicy, EgressResult};
+use crate::egress_policy::{EgressPolicy, FORBIDDEN_ADDRESS, PolicyResolver};
+use crate::http_client::{HttpClient, client_builder, install_tls_provider, prepare_client};
+use crate::http_response::HttpCallResult;
 use crate::json_api::JSON_CONTENT_TYPE;
 use crate::provider::CallLimits;
 use crate::provider_text::sanitize_text;
@@ -24,10 +29,16 @@ const ID_HEADER: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP_HEADER: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE_HEADER: HeaderName = HeaderName::from_static("webhook-signature");
 
+/// The beginning of the TLS library's message for an untrusted certificate.
+const INVALID_CERTIFICATE_PREFIX: &str = "invalid peer certificate";
+
 /// A client for untrusted URLs.
 pub struct WebhookClient {
-    client: EgressClient,
     egress_policy: EgressPolicy,
+    /// Connects to public addresses and allowed networks.
+    public_client: HttpClient,
+    /// Connects to allowed networks only.
+    allowed_networks_client: HttpClient,
 }
 
 /// The result of a call.
@@ -65,19 +76,23 @@ pub struct WebhookRequest<'a> {
 }
 
 impl WebhookClient {
-    /// Returns a client with these time limits.
+    /// Returns a client with these time limits. It records its calls in the transcript, if there is one.
     pub fn new(
         egress_policy: EgressPolicy,
         connect_timeout: Duration,
         call_timeout: Duration,
+        transcript: Option<&Transcript>,
     ) -> Result<Self> {
+        install_tls_provider();
         let limits = CallLimits { connect_timeout, call_timeout, response_bytes_max: RESPONSE_BYTES_MAX };
-        Ok(Self { client: EgressClient::new(egress_policy.clone(), &limits)?, egress_policy })
-    }
-
-    /// Records the client's calls in the transcript, if there is one.
-    pub fn with_transcript(self, transcript: Option<Transcript>) -> Self {
-        Self { client: self.client.with_transcript(transcript), egress_policy: self.egress_policy }
+        let client = |allows_public| {
+            let resolver = PolicyResolver { policy: egress_policy.clone(), allows_public };
+            let builder = client_builder(connect_timeout).redirect(Policy::none());
+            prepare_client(builder.dns_resolver(Arc::new(resolver)))
+                .map(|client| HttpClient::new(client, &limits, transcript.cloned()))
+        };
+        let (public_client, allowed_networks_client) = (client(true)?, client(false)?);
+        Ok(Self { egress_policy, public_client, allowed_networks_client })
     }
 
     /// Parses a URL. The error is the reason why it can never be called.
@@ -100,15 +115,33 @@ impl WebhookClient {
             headers.insert(name, value);
         }
         *request.body_mut() = Some(webhook.body.into());
-        match self.client.call(request).await {
-            EgressResult::Response(response) => WebhookResult::Response {
+        self.call(request).await
+    }
+
+    async fn call(&self, request: Request) -> WebhookResult {
+        if let Err(reason) = self.egress_policy.check_url(request.url()) {
+            return WebhookResult::Forbidden(reason);
+        }
+        let client = if self.egress_policy.is_https_on_allowed_port(request.url()) {
+            &self.public_client
+        } else {
+            &self.allowed_networks_client
+        };
+        match client.call(request).await {
+            HttpCallResult::Response(response) => WebhookResult::Response {
                 status: response.status,
                 retry_after: response.retry_after(),
                 body_excerpt: sanitize_text(&String::from_utf8_lossy(&response.body)),
             },
-            EgressResult::Forbidden(reason) => WebhookResult::Forbidden(reason),
-            EgressResult::UntrustedCertificate(reason) => WebhookResult::UntrustedCertificate(reason),
-            EgressResult::Failed(reason) => WebhookResult::Failed(reason),
+            HttpCallResult::NotSent(reason) if reason == FORBIDDEN_ADDRESS => {
+                WebhookResult::Forbidden(reason)
+            }
+            HttpCallResult::NotSent(reason) if reason.starts_with(INVALID_CERTIFICATE_PREFIX) => {
+                WebhookResult::UntrustedCertificate(reason)
+            }
+            HttpCallResult::NotSent(reason)
+            | HttpCallResult::NoResponse(reason)
+            | HttpCallResult::InvalidRequest(reason) => WebhookResult::Failed(reason),
         }
     }
 }

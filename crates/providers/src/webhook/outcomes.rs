@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use postrider_core::attempt::{Outcome, SendResult};
+use postrider_core::attempt::SendResult;
 
 use super::client::WebhookResult;
 use crate::http_status::{outcome_of_status, status_code};
@@ -23,44 +23,34 @@ pub(super) enum EndpointOwner {
 
 /// Returns the send result of a webhook.
 pub(super) fn send_result(result: WebhookResult, owner: EndpointOwner) -> SendResult {
-    let (outcome, reason) = match (result, owner) {
-        (WebhookResult::Response { status, retry_after, body_excerpt }, _) => {
-            return result_of_status(status, retry_after, body_excerpt, owner);
+    let (operator_outcome, recipient_outcome, reason) = match result {
+        WebhookResult::Response { status, retry_after, body_excerpt } => {
+            let outcome = match owner {
+                EndpointOwner::Operator => operator_status_outcome(status, retry_after),
+                EndpointOwner::Recipient => recipient_status_outcome(status),
+            };
+            let code = status_code(status);
+            let reason = if body_excerpt.is_empty() { code.clone() } else { body_excerpt };
+            let outcome = outcome.into_outcome(None, reason, retry_after);
+            return SendResult { outcome, code: Some(code) };
         }
-        (WebhookResult::Forbidden(reason), EndpointOwner::Operator) => (OutcomeKind::Misconfigured, reason),
-        (WebhookResult::Forbidden(reason), EndpointOwner::Recipient) => {
-            (OutcomeKind::InvalidRecipient, reason)
+        WebhookResult::Forbidden(reason) => {
+            (OutcomeKind::Misconfigured, OutcomeKind::InvalidRecipient, reason)
         }
-        (WebhookResult::UntrustedCertificate(reason), EndpointOwner::Operator) => {
-            (OutcomeKind::Misconfigured, reason)
+        WebhookResult::UntrustedCertificate(reason) => {
+            (OutcomeKind::Misconfigured, OutcomeKind::Deferred, reason)
         }
-        (WebhookResult::Failed(reason), EndpointOwner::Operator) => (OutcomeKind::Unavailable, reason),
-        (
-            WebhookResult::UntrustedCertificate(reason) | WebhookResult::Failed(reason),
-            EndpointOwner::Recipient,
-        ) => (OutcomeKind::Deferred, reason),
+        WebhookResult::Failed(reason) => (OutcomeKind::Unavailable, OutcomeKind::Deferred, reason),
+    };
+    let outcome = match owner {
+        EndpointOwner::Operator => operator_outcome,
+        EndpointOwner::Recipient => recipient_outcome,
     };
     outcome.into_outcome(None, reason, None).into()
 }
 
-fn result_of_status(
-    status: u16,
-    retry_after: Option<Duration>,
-    body_excerpt: String,
-    owner: EndpointOwner,
-) -> SendResult {
-    let outcome = match owner {
-        EndpointOwner::Operator => operator_outcome(status, retry_after),
-        EndpointOwner::Recipient => recipient_outcome(status),
-    };
-    let code = status_code(status);
-    let reason = if body_excerpt.is_empty() { code.clone() } else { body_excerpt };
-    let outcome: Outcome = outcome.into_outcome(None, reason, retry_after);
-    SendResult { outcome, code: Some(code) }
-}
-
 /// The specification treats a refusal such as 400 as a temporary failure: the endpoint may just be being deployed.
-fn operator_outcome(status: u16, retry_after: Option<Duration>) -> OutcomeKind {
+fn operator_status_outcome(status: u16, retry_after: Option<Duration>) -> OutcomeKind {
     match status {
         200..=299 => OutcomeKind::Accepted,
         300..=399 | 410 => OutcomeKind::Misconfigured,
@@ -73,7 +63,7 @@ fn operator_outcome(status: u16, retry_after: Option<Duration>) -> OutcomeKind {
     }
 }
 
-fn recipient_outcome(status: u16) -> OutcomeKind {
+fn recipient_status_outcome(status: u16) -> OutcomeKind {
     match status {
         200..=299 => OutcomeKind::Accepted,
         410 => OutcomeKind::InvalidRecipient,

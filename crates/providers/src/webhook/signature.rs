@@ -33,9 +33,9 @@ pub struct SigningSecrets(Vec<Vec<u8>>);
 impl SigningSecrets {
     /// Parses secrets, each `whsec_` and Base64. The error names the number of an invalid one and does not show it.
     pub fn parse(texts: &[impl AsRef<str>]) -> Result<Self, String> {
-        let parse = |(index, text): (usize, &_)| {
-            let text = AsRef::<str>::as_ref(text).trim();
-            let key = BASE64_ANY_PADDING.decode(text.strip_prefix(SECRET_PREFIX).unwrap_or(text));
+        let parse_secret = |(index, text): (usize, &_)| {
+            let secret = AsRef::<str>::as_ref(text).trim();
+            let key = BASE64_ANY_PADDING.decode(secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret));
             let key = key.ok().filter(|key| SECRET_BYTES.contains(&key.len()));
             key.ok_or_else(|| {
                 format!(
@@ -45,7 +45,7 @@ impl SigningSecrets {
                 )
             })
         };
-        let secrets = texts.iter().enumerate().map(parse);
+        let secrets = texts.iter().enumerate().map(parse_secret);
         secrets.collect::<Result<_, _>>().map(Self)
     }
 
@@ -56,12 +56,12 @@ impl SigningSecrets {
 
     /// Returns the value of the header `webhook-signature`.
     pub fn sign(&self, id: &str, seconds: i64, body: &[u8]) -> String {
-        let prefix = format!("{id}.{seconds}.");
-        let signature = |secret: &Vec<u8>| {
-            let digest = hmac_digest::<Hmac<Sha256>>(secret, &[prefix.as_bytes(), body])?;
+        let signed_prefix = format!("{id}.{seconds}.");
+        let sign = |secret: &Vec<u8>| {
+            let digest = hmac_digest::<Hmac<Sha256>>(secret, &[signed_prefix.as_bytes(), body])?;
             Some(format!("v1,{}", STANDARD.encode(digest)))
         };
-        self.0.iter().filter_map(signature).collect::<Vec<_>>().join(" ")
+        self.0.iter().filter_map(sign).collect::<Vec<_>>().join(" ")
     }
 }
 

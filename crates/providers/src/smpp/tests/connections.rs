@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::testing::peer::TestCertificate;
+use postrider_core::testing::certificates::TestCertificate;
 
 /// Sends `count` messages at once, numbered from 1, and returns their results in order.
 async fn send_all(smpp: &Arc<Smpp>, count: usize) -> Vec<SendResult> {
@@ -203,8 +203,8 @@ async fn a_dropped_provider_unbinds() {
 
 #[tokio::test]
 async fn a_connection_is_encrypted_and_its_certificate_verified() {
-    let ca = TestCertificate::self_signed_ca();
-    let certificate = ca.sign("DNS:localhost");
+    let ca = TestCertificate::authority();
+    let certificate = ca.sign(&["localhost"]);
     let (key, cert) = (certificate.key_path(), certificate.certificate_path());
     let mut peer = SmscPeer::start(json!({ "key": key, "cert": cert })).await;
     let untrusting = provider(&peer, "");

@@ -1,16 +1,15 @@
 //! Redis with TLS, as a cluster and behind sentinels, all with real servers.
 
-use std::path::Path;
 use std::process::Command;
 
 use super::*;
+use postrider_core::testing::certificates::TestCertificate;
 
 /// Runs a program and returns its output.
 fn run_command(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    let output = output.unwrap_or_else(|error| {
-        panic!("{program} cannot be run ({error}): `apt-get install redis-tools openssl`")
-    });
+    let output = output
+        .unwrap_or_else(|error| panic!("{program} cannot be run ({error}): `apt-get install redis-tools`"));
     assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -24,56 +23,32 @@ async fn wait_until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// Writes the certificate authority `NAME.pem`, and `NAME-server.pem` and `NAME-server.key` for a server on 127.0.0.1.
-fn write_certificates(folder: &Path, name: &str) {
-    let file = |ending: &str| folder.join(format!("{name}{ending}")).display().to_string();
-    let new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let with = |more: &[&str]| {
-        let mut arguments = vec!["req"];
-        arguments.extend(new_key);
-        arguments.extend(more);
-        run_command("openssl", &arguments);
-    };
-    let (ca, ca_key) = (file(".pem"), file(".key"));
-    with(&["-x509", "-subj", "/CN=authority", "-days", "2", "-keyout", &ca_key, "-out", &ca]);
-    let (request, key) = (file("-server.csr"), file("-server.key"));
-    with(&["-subj", "/CN=server", "-keyout", &key, "-out", &request]);
-    let extensions = file(".ext");
-    std::fs::write(&extensions, "subjectAltName=IP:127.0.0.1").expect("a folder to write to");
-    let (signed, server) = (["x509", "-req", "-days", "2", "-CAcreateserial"], file("-server.pem"));
-    let mut arguments = signed.to_vec();
-    arguments.extend(["-in", &request, "-CA", &ca, "-CAkey", &ca_key]);
-    arguments.extend(["-extfile", &extensions, "-out", &server]);
-    run_command("openssl", &arguments);
-}
-
 #[tokio::test]
 async fn tls_checks_the_authority_and_sends_the_client_certificate() {
-    let folder = tempfile::tempdir().expect("a folder");
-    write_certificates(folder.path(), "ours");
-    write_certificates(folder.path(), "others");
-    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (our_authority, other_authority) = (TestCertificate::authority(), TestCertificate::authority());
+    let [ours, others] = [&our_authority, &other_authority].map(|authority| authority.sign(&["127.0.0.1"]));
     let port = free_port();
     let server = BackendServer::redis_with(&[
         "--tls-port",
         &port.to_string(),
         "--tls-cert-file",
-        &file("ours-server.pem"),
+        &ours.certificate_path().display().to_string(),
         "--tls-key-file",
-        &file("ours-server.key"),
+        &ours.key_path().display().to_string(),
         "--tls-ca-cert-file",
-        &file("ours.pem"),
+        &our_authority.certificate_path().display().to_string(),
     ]);
-    let url = |authority: &str, own: &str| {
-        let (ca, cert, key) =
-            (file(authority), file(&format!("{own}-server.pem")), file(&format!("{own}-server.key")));
+    let url = |authority: &TestCertificate, client: &TestCertificate| {
+        let (ca, cert, key) = (authority.certificate_path(), client.certificate_path(), client.key_path());
+        let (ca, cert, key) = (ca.display(), cert.display(), key.display());
         format!("rediss://127.0.0.1:{port}?ca={ca}&cert={cert}&key={key}")
     };
-    let queue = open(&url("ours.pem", "ours"), 100).await;
+    let queue = open(&url(&our_authority, &ours), 100).await;
     wait_until_working(&*queue, 1).await;
-    for (authority, own) in [("others.pem", "ours"), ("ours.pem", "others")] {
-        let other = open(&url(authority, own), 100).await;
-        assert_eq!(other.depth().await, None, "{authority} {own}");
+    for (authority, client) in [(&other_authority, &ours), (&our_authority, &others)] {
+        let refused_url = url(authority, client);
+        let other_queue = open(&refused_url, 100).await;
+        assert_eq!(other_queue.depth().await, None, "{refused_url}");
     }
     drop(server);
 }

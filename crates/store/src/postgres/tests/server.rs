@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use postrider_core::testing::backend_server::free_port;
+use postrider_core::testing::certificates::TestCertificate;
 use postrider_core::testing::postgres_server::find_postgres_programs;
 use postrider_core::testing::postgres_shutdown;
 
@@ -39,7 +40,7 @@ impl PostgresServer {
     }
 
     /// Starts a server with this certificate that accepts only TLS connections with the password `secret`.
-    pub fn with_tls(certificate: &ServerCertificate) -> Self {
+    pub fn with_tls(certificate: &TestCertificate) -> Self {
         let mut server = Self::prepare(&["ssl=on"]);
         let (files, password) = (server.cluster_directory(), server.directory.path().join("password"));
         fs::write(&password, "secret").unwrap();
@@ -48,7 +49,9 @@ impl PostgresServer {
         run(server.owner_command("initdb").args(arguments));
         let access = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
         fs::write(Path::new(&files).join("pg_hba.conf"), access).unwrap();
-        for (from, to) in [(&certificate.file, "server.crt"), (&certificate.key, "server.key")] {
+        for (from, to) in
+            [(certificate.certificate_path(), "server.crt"), (certificate.key_path(), "server.key")]
+        {
             let to = Path::new(&files).join(to);
             fs::copy(from, &to).unwrap();
             let owner = fs::metadata(&files).unwrap();
@@ -210,70 +213,6 @@ pub fn command_as_owner(program: &Path, directory: &Path) -> Command {
     command.arg(program);
     command.current_dir(directory).stdin(Stdio::null());
     command
-}
-
-/// A certificate and its key.
-pub struct ServerCertificate {
-    directory: TempDir,
-    /// PEM file of the certificate.
-    pub file: PathBuf,
-    /// PEM file of the key.
-    pub key: PathBuf,
-}
-
-impl ServerCertificate {
-    /// Creates a self-signed certificate authority.
-    pub fn self_signed_authority() -> Self {
-        let certificate = Self::in_new_directory();
-        certificate.openssl(
-            &["req", "-x509", "-subj", "/CN=a test's authority"],
-            &["-addext", "basicConstraints=critical,CA:TRUE"],
-        );
-        certificate
-    }
-
-    /// Creates a self-signed server certificate.
-    pub fn self_signed_server(names: &str) -> Self {
-        let certificate = Self::in_new_directory();
-        certificate.openssl(
-            &["req", "-x509", "-subj", "/CN=alone"],
-            &["-addext", &format!("subjectAltName={names}")],
-        );
-        certificate
-    }
-
-    /// Creates a server certificate for these names (`DNS:localhost,IP:127.0.0.1`), signed by this authority.
-    pub fn sign(&self, names: &str) -> Self {
-        let certificate = Self::in_new_directory();
-        let (authority, key) = (self.file.to_string_lossy(), self.key.to_string_lossy());
-        certificate.openssl(
-            &["req", "-x509", "-CA", &authority, "-CAkey", &key, "-subj", "/CN=server"],
-            &["-addext", &format!("subjectAltName={names}"), "-addext", "basicConstraints=critical,CA:FALSE"],
-        );
-        certificate
-    }
-
-    fn in_new_directory() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("crt.pem");
-        let key = directory.path().join("key.pem");
-        Self { directory, file, key }
-    }
-
-    fn openssl(&self, first: &[&str], last: &[&str]) {
-        let mut command = Command::new("openssl");
-        command.args(first).args([
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "2",
-        ]);
-        command.args(["-keyout", "key.pem", "-out", "crt.pem"]).args(last);
-        run(command.current_dir(self.directory.path()));
-    }
 }
 
 /// Polls until a condition is true.

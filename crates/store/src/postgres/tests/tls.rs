@@ -1,7 +1,8 @@
 //! TLS to a real server, with certificates created for the test.
 
-use super::server::{PostgresServer, ServerCertificate};
+use super::server::PostgresServer;
 use super::*;
+use postrider_core::testing::certificates::TestCertificate;
 
 async fn open_encrypted(url: &str) -> Result<(), String> {
     let store = open(url).map_err(|error| format!("{:?}: {}", error.kind(), error.chain()))?;
@@ -17,12 +18,11 @@ async fn open_encrypted(url: &str) -> Result<(), String> {
 
 #[tokio::test]
 async fn a_certificate_is_checked_as_the_url_requires() {
-    let (ours, theirs) =
-        (ServerCertificate::self_signed_authority(), ServerCertificate::self_signed_authority());
-    let server = PostgresServer::with_tls(&ours.sign("DNS:db.example.org"));
-    let elsewhere = PostgresServer::with_tls(&ours.sign("IP:127.0.0.1"));
-    let url = |server: &PostgresServer, mode: &str, roots: Option<&ServerCertificate>| {
-        let roots = roots.map(|roots| format!("&sslrootcert={}", roots.file.display()));
+    let (ours, theirs) = (TestCertificate::authority(), TestCertificate::authority());
+    let server = PostgresServer::with_tls(&ours.sign(&["db.example.org"]));
+    let elsewhere = PostgresServer::with_tls(&ours.sign(&["127.0.0.1"]));
+    let url = |server: &PostgresServer, mode: &str, roots: Option<&TestCertificate>| {
+        let roots = roots.map(|roots| format!("&sslrootcert={}", roots.certificate_path().display()));
         let base = format!("postgres://postgres:secret@{}/postgres", server.host_and_port());
         format!("{base}?sslmode={mode}{}", roots.unwrap_or_default())
     };
@@ -54,10 +54,10 @@ async fn a_certificate_is_checked_as_the_url_requires() {
 
 #[tokio::test]
 async fn a_self_signed_certificate_is_trusted_if_it_is_the_root_file() {
-    let alone = ServerCertificate::self_signed_server("IP:127.0.0.1");
+    let alone = TestCertificate::self_signed_server(&["127.0.0.1"]);
     let server = PostgresServer::with_tls(&alone);
     let url = format!("postgres://postgres:secret@{}/postgres?sslmode=verify-full", server.host_and_port());
-    let named = format!("{url}&sslrootcert={}", alone.file.display());
+    let named = format!("{url}&sslrootcert={}", alone.certificate_path().display());
     assert_eq!(open_encrypted(&named).await, Ok(()));
     let refused = open_encrypted(&url).await.unwrap_err();
     assert!(refused.contains("sslrootcert=FILE"), "{refused}");
