@@ -48,7 +48,7 @@ trait ProviderKind: Sync {
 }
 
 /// A kind's parsed settings without their type.
-trait ParsedSettings: Debug + Send + Sync {
+trait ParsedSettings: Send + Sync {
     fn build(&self, context: &AdapterContext) -> Result<Arc<dyn Provider>>;
 }
 
@@ -57,7 +57,7 @@ struct KindSettings<S: 'static, P: 'static> {
     settings: S,
 }
 
-impl<S: Debug + Send + Sync, P: Provider + 'static> ProviderKind for Kind<S, P> {
+impl<S: Send + Sync, P: Provider + 'static> ProviderKind for Kind<S, P> {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -68,21 +68,20 @@ impl<S: Debug + Send + Sync, P: Provider + 'static> ProviderKind for Kind<S, P> 
     }
 }
 
-impl<S: Debug + Send + Sync, P: Provider + 'static> ParsedSettings for KindSettings<S, P> {
+impl<S: Send + Sync, P: Provider + 'static> ParsedSettings for KindSettings<S, P> {
     fn build(&self, context: &AdapterContext) -> Result<Arc<dyn Provider>> {
         Ok(Arc::new((self.kind.new)(context, &self.settings)?))
     }
 }
 
-impl<S: Debug, P> Debug for KindSettings<S, P> {
+/// The validated settings of a provider. `Debug` shows no setting, because many are secret.
+pub struct ProviderSettings(Box<dyn ParsedSettings>);
+
+impl Debug for ProviderSettings {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        self.settings.fmt(formatter)
+        formatter.debug_struct("ProviderSettings").finish_non_exhaustive()
     }
 }
-
-/// The validated settings of a provider. `Debug` shows no secrets.
-#[derive(Debug)]
-pub struct ProviderSettings(Box<dyn ParsedSettings>);
 
 impl ProviderSettings {
     /// Parses the keys of a kind; secrets are resolved, the keys that every kind has are removed.

@@ -12,7 +12,6 @@ use postrider_core::clock::Timestamp;
 use postrider_core::inbound::{CallbackItem, OptOutNotice};
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 
-use crate::callback::CallbackError;
 use crate::provider::OutboundMessage;
 pub(crate) use api::SmsApi;
 pub(crate) use callback_fields::CallbackFields;
@@ -31,11 +30,6 @@ pub(crate) fn with_plus(number: &str) -> String {
     let is_international =
         (7..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
     if is_international { format!("+{number}") } else { number.to_owned() }
-}
-
-/// Returns the error for a callback without a required value.
-pub(crate) fn malformed(message: &str) -> CallbackError {
-    CallbackError::Malformed(message.to_owned())
 }
 
 /// Returns the notice that a recipient opted out at the provider.
