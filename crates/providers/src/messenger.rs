@@ -137,6 +137,8 @@ impl Provider for Messenger {
         let code = response.json.pointer("/error/code");
         let code = code.map_or_else(|| response.http_status_text(), Value::to_string);
         let description = response.status_outcome().description;
-        AccountCheck::Failed(format!("{description} (code {code}); check access_token, page_id and app_secret"))
+        AccountCheck::Failed(format!(
+            "{description} (code {code}); check access_token, page_id and app_secret"
+        ))
     }
 }

@@ -121,9 +121,8 @@ impl MockProvider {
         let Some(status) = kind.map(ReceiptKind::receipt_status) else {
             return;
         };
-        let is_opened = status == ReceiptStatus::Delivered
-            && shares.opened > 0.0
-            && random.fraction() < shares.opened;
+        let is_opened =
+            status == ReceiptStatus::Delivered && shares.opened > 0.0 && random.fraction() < shares.opened;
         let due_at = Instant::now() + self.settings.receipt_delay;
         let opened = is_opened.then_some(ReceiptStatus::Opened);
         for status in [Some(status), opened].into_iter().flatten() {

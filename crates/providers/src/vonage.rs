@@ -103,8 +103,7 @@ impl Provider for Vonage {
         let fields = CallbackFields::from_callback(request)?;
         let secret = self.settings.signature_secret.as_deref();
         let method = self.settings.signature_method;
-        let is_signed_by =
-            |secret: &str| signature::is_valid(secret, method, request, &fields, &self.nonces);
+        let is_signed_by = |secret: &str| signature::is_valid(secret, method, request, &fields, &self.nonces);
         if secret.is_some_and(|secret| !is_signed_by(secret)) {
             return Err(CallbackError::Unauthenticated);
         }

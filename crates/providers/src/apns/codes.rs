@@ -70,7 +70,11 @@ pub(super) fn send_result(response: &JsonResponse, message_id: impl FnOnce() -> 
     let known_line = reason.and_then(|reason| OutcomeCode::find(REASON_CODES, reason)).copied();
     let line = known_line.unwrap_or_else(|| response.status_outcome());
     if line.outcome == OutcomeKind::Unavailable && retry_after.is_some() {
-        return outcome_code("", OutcomeKind::Throttled, "asks for a pause").send_result(code, None, retry_after);
+        return outcome_code("", OutcomeKind::Throttled, "asks for a pause").send_result(
+            code,
+            None,
+            retry_after,
+        );
     }
     line.send_result(code, reason.filter(|_| known_line.is_none()), retry_after)
 }

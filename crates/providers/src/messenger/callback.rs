@@ -37,9 +37,11 @@ pub(super) fn parse_callback(
     if !has_valid_signature(secret, request) {
         return Err(CallbackError::Unauthenticated);
     }
-    let document: Value =
-        serde_json::from_slice(&request.body).map_err(|_| CallbackError::malformed("the body is not JSON"))?;
-    let entries = document["entry"].as_array().ok_or_else(|| CallbackError::malformed("the list \"entry\" is missing"))?;
+    let document: Value = serde_json::from_slice(&request.body)
+        .map_err(|_| CallbackError::malformed("the body is not JSON"))?;
+    let entries = document["entry"]
+        .as_array()
+        .ok_or_else(|| CallbackError::malformed("the list \"entry\" is missing"))?;
     let events = entries.iter().filter_map(|entry| entry["messaging"].as_array()).flatten();
     Ok(events.flat_map(|event| parse_event(event, sent_messages, request)).collect())
 }

@@ -249,7 +249,7 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
         assert!(error.contains(expected), "{error}");
     }
     let text = format!("access_token = \"hunter2\"\n{SECRETS}");
-    let shown = format!("{:?}", MessengerSettings::read(text.parse().unwrap()).unwrap());
+    let shown = format!("{:?}", crate::ProviderSettings::read("messenger", text.parse().unwrap()).unwrap());
     assert!(!shown.contains("hunter2") && !shown.contains("sesame"), "{shown}");
 }
 

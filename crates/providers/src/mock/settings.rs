@@ -88,7 +88,10 @@ impl MockSettings {
 }
 
 /// Returns the value to which a random number from 0 to 1 points when the shares lie side by side; None beyond them.
-pub(super) fn draw_share<T>(shares: impl IntoIterator<Item = (&'static str, f64, T)>, random: f64) -> Option<T> {
+pub(super) fn draw_share<T>(
+    shares: impl IntoIterator<Item = (&'static str, f64, T)>,
+    random: f64,
+) -> Option<T> {
     let mut sum = 0.0;
     shares.into_iter().find_map(|(_, share, drawn)| {
         sum += share;

@@ -16,7 +16,8 @@ pub(super) fn parse_callback(
     fields: &CallbackFields,
 ) -> Result<Vec<CallbackItem>, CallbackError> {
     let uuid = fields.get("ParentMessageUUID").or_else(|| fields.get("MessageUUID"));
-    let uuid = uuid.and_then(parse_reference).ok_or_else(|| CallbackError::malformed("MessageUUID is missing"))?;
+    let uuid =
+        uuid.and_then(parse_reference).ok_or_else(|| CallbackError::malformed("MessageUUID is missing"))?;
     let at = request.received_at;
     let Some(status) = fields.get("Status") else {
         return Ok(vec![CallbackItem::InboundMessage(InboundMessage {

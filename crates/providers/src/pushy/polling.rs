@@ -167,11 +167,7 @@ impl PollSchedule {
     }
 
     /// Returns the receipts of finished pushes, and schedules the next polls of the others.
-    fn apply_statuses(
-        &mut self,
-        statuses: Vec<(PollKey, PushStatus)>,
-        now: Timestamp,
-    ) -> Vec<CallbackItem> {
+    fn apply_statuses(&mut self, statuses: Vec<(PollKey, PushStatus)>, now: Timestamp) -> Vec<CallbackItem> {
         let mut receipts = Vec::new();
         for (key, status) in statuses {
             if status == PushStatus::Throttled {

@@ -204,7 +204,7 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
         let error = PushySettings::read(text.parse().unwrap()).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     }
-    let settings = PushySettings::read("api_key = \"hunter2\"".parse().unwrap()).unwrap();
+    let settings = crate::ProviderSettings::read("pushy", "api_key = \"hunter2\"".parse().unwrap()).unwrap();
     assert!(!format!("{settings:?}").contains("hunter2"));
 }
 

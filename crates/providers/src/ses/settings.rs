@@ -76,8 +76,7 @@ impl SesSettings {
 
     /// Returns whether SES or SNS is called over TLS.
     pub(super) fn is_secure(&self) -> Result<bool> {
-        let is_sns_secure =
-            !self.topics.is_empty() && self.sns_url.as_ref().is_none_or(BaseUrl::is_secure);
+        let is_sns_secure = !self.topics.is_empty() && self.sns_url.as_ref().is_none_or(BaseUrl::is_secure);
         Ok(is_sns_secure || self.base_url()?.is_secure())
     }
 }

@@ -111,7 +111,8 @@ impl SnsMessage {
 fn parse_sns_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let region_host = url.host_str()?.strip_prefix("sns.")?;
-    let region = [".amazonaws.com", ".amazonaws.com.cn"].iter().find_map(|end| region_host.strip_suffix(end))?;
+    let region =
+        [".amazonaws.com", ".amazonaws.com.cn"].iter().find_map(|end| region_host.strip_suffix(end))?;
     let is_region = region.len() >= 3 && !region.contains(|character: char| !is_region_character(character));
     let is_plain_https = url.scheme() == "https" && url.port().is_none() && url.username().is_empty();
     (is_region && is_plain_https).then_some(url)
