@@ -67,16 +67,16 @@ pub(super) fn send_result(response: &JsonResponse, message_id: impl FnOnce() -> 
     let reason = response.str_at("/reason");
     let code = reason.map_or_else(|| response.http_status_text(), str::to_owned);
     let retry_after = response.retry_after();
-    let known_line = reason.and_then(|reason| OutcomeCode::find(REASON_CODES, reason)).copied();
-    let line = known_line.unwrap_or_else(|| response.status_outcome());
-    if line.outcome == OutcomeKind::Unavailable && retry_after.is_some() {
+    let known_code_line = reason.and_then(|reason| OutcomeCode::find(REASON_CODES, reason)).copied();
+    let code_line = known_code_line.unwrap_or_else(|| response.status_outcome());
+    if code_line.outcome == OutcomeKind::Unavailable && retry_after.is_some() {
         return outcome_code("", OutcomeKind::Throttled, "asks for a pause").send_result(
             code,
             None,
             retry_after,
         );
     }
-    line.send_result(code, reason.filter(|_| known_line.is_none()), retry_after)
+    code_line.send_result(code, reason.filter(|_| known_code_line.is_none()), retry_after)
 }
 
 #[cfg(test)]

@@ -66,14 +66,14 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     }
     let error_code = fcm_error_code(response);
     let google_status = response.str_at("/error/status");
-    let known_line = match error_code {
+    let known_code_line = match error_code {
         Some(error_code) => OutcomeCode::find(FCM_ERROR_CODES, error_code),
         None => google_status.and_then(|status| OutcomeCode::find(GOOGLE_STATUS_CODES, status)),
     };
-    let line = known_line.copied().unwrap_or_else(|| response.status_outcome());
-    let default_retry_after = (line.outcome == OutcomeKind::Throttled).then_some(QUOTA_RETRY_AFTER);
+    let code_line = known_code_line.copied().unwrap_or_else(|| response.status_outcome());
+    let default_retry_after = (code_line.outcome == OutcomeKind::Throttled).then_some(QUOTA_RETRY_AFTER);
     let code = error_code.or(google_status).map_or_else(|| response.http_status_text(), str::to_owned);
-    refine(line, response).send_result(
+    refine(code_line, response).send_result(
         code,
         response.str_at("/error/message"),
         response.retry_after().or(default_retry_after),
@@ -81,20 +81,20 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
 }
 
 /// Returns the line that applies where more than the code decides.
-fn refine(line: OutcomeCode, response: &JsonResponse) -> OutcomeCode {
+fn refine(code_line: OutcomeCode, response: &JsonResponse) -> OutcomeCode {
     let text = response.str_at("/error/message").unwrap_or_default().to_ascii_lowercase();
     let has_error_code = fcm_error_code(response).is_some();
-    match line.code {
+    match code_line.code {
         "INVALID_ARGUMENT" if has_error_code && text.contains("registration token") => {
             outcome_code("", OutcomeKind::InvalidRecipient, "invalid device token")
         }
         "UNAVAILABLE" if response.retry_after().is_some() => {
-            OutcomeCode { outcome: OutcomeKind::Throttled, ..line }
+            OutcomeCode { outcome: OutcomeKind::Throttled, ..code_line }
         }
-        _ if line.outcome == OutcomeKind::Throttled && is_device_quota(response) => {
+        _ if code_line.outcome == OutcomeKind::Throttled && is_device_quota(response) => {
             outcome_code("", OutcomeKind::Deferred, "too many messages to this device")
         }
-        _ => line,
+        _ => code_line,
     }
 }
 

@@ -33,12 +33,12 @@ pub(super) fn parse_callback(
         return Err(CallbackError::malformed("status is not a number"));
     }
     let reference = message_id.ok_or_else(|| CallbackError::malformed("messageid is missing"))?;
-    let line = message_code(status);
-    let receipt_status = match (status, line.outcome) {
+    let code_line = message_code(status);
+    let receipt_status = match (status, code_line.outcome) {
         (DELIVERED_STATUS, _) => Some(ReceiptStatus::Delivered),
         (_, OutcomeKind::Accepted) => None,
         (_, outcome) => {
-            let reason = join_reasons(&format!("status {status}"), line.description);
+            let reason = join_reasons(&format!("status {status}"), code_line.description);
             Some(outcome.failed_receipt_status(reason))
         }
     };

@@ -93,8 +93,8 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
 
 /// Returns whether a result is the status of a message that failed: nothing was sent by this call.
 pub(super) fn is_failed_message(result: &SendResult) -> bool {
-    let line = result.code.as_deref().and_then(|code| OutcomeCode::find(MESSAGE_CODES, code));
-    line.is_some_and(|line| line.outcome != OutcomeKind::Accepted)
+    let code_line = result.code.as_deref().and_then(|code| OutcomeCode::find(MESSAGE_CODES, code));
+    code_line.is_some_and(|code_line| code_line.outcome != OutcomeKind::Accepted)
 }
 
 /// Returns the number after the first `"status":`. The bodies of errors are not always valid JSON.
@@ -112,10 +112,10 @@ fn message_result(response: &JsonResponse) -> SendResult {
         return SendResult { outcome: response.unconfirmed_outcome(), code: Some("200".to_owned()) };
     };
     let status = entry["status"].as_u64().unwrap_or_default().to_string();
-    let line = message_code(&status);
-    let reason = join_reasons(line.description, entry["statustext"].as_str().unwrap_or_default());
+    let code_line = message_code(&status);
+    let reason = join_reasons(code_line.description, entry["statustext"].as_str().unwrap_or_default());
     SendResult {
-        outcome: line.outcome.into_outcome(Some(message_id.to_string()), reason, None),
+        outcome: code_line.outcome.into_outcome(Some(message_id.to_string()), reason, None),
         code: Some(status),
     }
 }

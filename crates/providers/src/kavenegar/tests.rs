@@ -134,6 +134,8 @@ async fn responses_have_the_outcomes_of_the_reference() {
         ],
     )
     .await;
+    let (result, _) = send_to_stub("kavenegar", ACCOUNT, 200, &refused(418)).await;
+    assert_eq!(result.outcome.reason(), Some("not enough credit: x"));
 }
 
 #[tokio::test]

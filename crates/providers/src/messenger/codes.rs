@@ -69,18 +69,18 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     let subcode = error["error_subcode"].as_i64();
     let code_and_subcode = code.as_ref().zip(subcode).map(|(code, subcode)| format!("{code}/{subcode}"));
     let find = |code: &Option<String>| OutcomeCode::find(MESSENGER_CODES, code.as_deref()?).copied();
-    let line = find(&code_and_subcode).or_else(|| find(&code));
-    let line = match line {
+    let code_line = find(&code_and_subcode).or_else(|| find(&code));
+    let code_line = match code_line {
         // A transient error is not evidence against the account.
-        Some(line) if line.outcome != OutcomeKind::Misconfigured => line,
+        Some(code_line) if code_line.outcome != OutcomeKind::Misconfigured => code_line,
         _ if error["is_transient"] == true => {
             outcome_code("", OutcomeKind::Unavailable, "marked as transient")
         }
-        _ => line.unwrap_or_else(|| response.status_outcome()),
+        _ => code_line.unwrap_or_else(|| response.status_outcome()),
     };
-    let retry_after = (line.outcome == OutcomeKind::Throttled).then(|| throttle_delay(response));
+    let retry_after = (code_line.outcome == OutcomeKind::Throttled).then(|| throttle_delay(response));
     let code = code_and_subcode.or(code).unwrap_or_else(|| response.http_status_text());
-    line.send_result(code, response.str_at("/error/message"), retry_after)
+    code_line.send_result(code, response.str_at("/error/message"), retry_after)
 }
 
 /// Returns the cooldown after a throttling error.

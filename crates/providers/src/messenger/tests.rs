@@ -95,6 +95,9 @@ async fn every_documented_code_has_its_outcome() {
         assert_eq!(result.code, Some(shown));
         assert!(!format!("{result:?}").contains("hunter2"));
     }
+    let expired = r#"{"error":{"code":190,"message":"Log in."}}"#;
+    let result = send_result_for(response(400, "", expired)).await;
+    assert_eq!(result.outcome.reason(), Some("the token is not valid or has expired: Log in."));
 }
 
 #[tokio::test]

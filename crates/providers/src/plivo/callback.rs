@@ -29,13 +29,13 @@ pub(super) fn parse_callback(
         })]);
     };
     let error_code = fields.get("ErrorCode").unwrap_or_default();
-    let line = receipt_code(error_code);
-    let reason = join_reasons(&format!("{status} {error_code}"), line.description);
+    let code_line = receipt_code(error_code);
+    let reason = join_reasons(&format!("{status} {error_code}"), code_line.description);
     let receipt_status = match status {
         // A delivered part decides the message only when it is the last part.
         "delivered" => is_last_part(fields).then_some(ReceiptStatus::Delivered),
         "read" => Some(ReceiptStatus::Opened),
-        "undelivered" | "failed" => Some(line.outcome.failed_receipt_status(reason)),
+        "undelivered" | "failed" => Some(code_line.outcome.failed_receipt_status(reason)),
         "rejected" => Some(ReceiptStatus::Bounced { reason }),
         // queued, sent: the message is on its way.
         _ => None,
@@ -43,7 +43,7 @@ pub(super) fn parse_callback(
     let mut items = Vec::from_iter(sms::receipt_item(uuid, receipt_status, at));
     if error_code == OPT_OUT_CODE {
         let recipient = fields.get("To").map(sms::with_plus);
-        let notice = |address: String| sms::opt_out_notice(&address, error_code, line.description, at);
+        let notice = |address: String| sms::opt_out_notice(&address, error_code, code_line.description, at);
         items.extend(recipient.map(notice));
     }
     Ok(items)

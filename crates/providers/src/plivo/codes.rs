@@ -57,7 +57,7 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     }
     let body_reason = response.body_reason();
     let text = response.json["error"].as_str().unwrap_or(&body_reason);
-    let line = match response.status {
+    let code_line = match response.status {
         // The text names the recipient's number and not the sender's.
         400 if contains_word(text, "dst") && !contains_word(text, "src") => {
             outcome_code("", OutcomeKind::InvalidRecipient, "")
@@ -66,7 +66,7 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
             OutcomeCode::find_or(SEND_STATUSES, &status.to_string(), response.status_outcome().outcome, "")
         }
     };
-    line.send_result(response.http_status_text(), Some(text), response.retry_after())
+    code_line.send_result(response.http_status_text(), Some(text), response.retry_after())
 }
 
 fn accepted_outcome(response: &JsonResponse) -> Outcome {

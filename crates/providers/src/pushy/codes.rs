@@ -43,21 +43,21 @@ fn is_unknown_device(response: &JsonResponse, device_token: &str) -> bool {
 /// Returns the result of a response that accepted nothing.
 pub(super) fn send_result(response: &JsonResponse, device_token: &str) -> SendResult {
     if response.status == 200 && is_unknown_device(response, device_token) {
-        let line = outcome_code("", OutcomeKind::InvalidRecipient, "unknown device");
-        return line.send_result(UNKNOWN_DEVICE_CODE.to_owned(), None, None);
+        let code_line = outcome_code("", OutcomeKind::InvalidRecipient, "unknown device");
+        return code_line.send_result(UNKNOWN_DEVICE_CODE.to_owned(), None, None);
     }
     let code = response.str_at("/code");
     let error = response.str_at("/error");
-    let known_line = code.and_then(|code| OutcomeCode::find(PUSHY_CODES, code)).copied();
-    let line = match known_line {
-        Some(line) if line.code == "INVALID_PARAM" && error.is_some_and(names_device_token) => {
+    let known_code_line = code.and_then(|code| OutcomeCode::find(PUSHY_CODES, code)).copied();
+    let code_line = match known_code_line {
+        Some(code_line) if code_line.code == "INVALID_PARAM" && error.is_some_and(names_device_token) => {
             outcome_code("", OutcomeKind::InvalidRecipient, "invalid device token")
         }
-        Some(line) => line,
+        Some(code_line) => code_line,
         None => response.status_outcome(),
     };
     let code = code.map_or_else(|| response.http_status_text(), str::to_owned);
-    line.send_result(code, error, response.retry_after())
+    code_line.send_result(code, error, response.retry_after())
 }
 
 /// Returns whether the text of an error names the device token, which is the parameter `to`.

@@ -86,6 +86,9 @@ async fn every_documented_code_has_its_outcome() {
         let shown = format!("{result:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("http:"), "{shown}");
     }
+    let suspended = r#"{"code":"ACCOUNT_SUSPENDED","error":"pay first"}"#;
+    let result = send_result_for(response(403, "", suspended)).await;
+    assert_eq!(result.outcome.reason(), Some("the account is suspended: pay first"));
 }
 
 #[tokio::test]

@@ -67,22 +67,22 @@ pub(super) fn send_result(response: &JsonResponse, to: &str) -> SendResult {
     let name = error_name(response);
     let message = error_message(response);
     let mentions = |text: &str| message.to_lowercase().contains(&text.to_lowercase());
-    let known_line = name.as_deref().and_then(|name| OutcomeCode::find(ERROR_CODES, name)).copied();
-    let line = match known_line.unwrap_or_else(|| response.status_outcome()) {
-        line if line.outcome == OutcomeKind::Rejected && mentions("not verified") => {
+    let known_code_line = name.as_deref().and_then(|name| OutcomeCode::find(ERROR_CODES, name)).copied();
+    let code_line = match known_code_line.unwrap_or_else(|| response.status_outcome()) {
+        code_line if code_line.outcome == OutcomeKind::Rejected && mentions("not verified") => {
             let description = "the sender is not verified, or the account is in the sandbox";
             outcome_code("", OutcomeKind::Misconfigured, description)
         }
-        line if line.code == BAD_REQUEST && !to.is_empty() && mentions(to) => {
+        code_line if code_line.code == BAD_REQUEST && !to.is_empty() && mentions(to) => {
             outcome_code("", OutcomeKind::InvalidRecipient, "invalid email address")
         }
-        line => line,
+        code_line => code_line,
     };
-    let is_quota = line.code == LIMIT_EXCEEDED || mentions("daily") || mentions("quota");
+    let is_quota = code_line.code == LIMIT_EXCEEDED || mentions("daily") || mentions("quota");
     let default_retry_after = if is_quota { QUOTA_RETRY_AFTER } else { RATE_LIMIT_RETRY_AFTER };
     let retry_after = response.retry_after().unwrap_or(default_retry_after);
     let code = name.unwrap_or_else(|| response.http_status_text());
-    line.send_result(code, Some(&message), Some(retry_after))
+    code_line.send_result(code, Some(&message), Some(retry_after))
 }
 
 /// Returns the error name out of `namespace#Name:http://…`, from the header or the body as AWS clients do.

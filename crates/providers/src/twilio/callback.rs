@@ -29,12 +29,12 @@ pub(super) fn parse_callback(
         })]);
     }
     let error_code = fields.get("ErrorCode").unwrap_or_default();
-    let line = twilio_code(error_code, None);
-    let reason = join_reasons(&format!("{status} {error_code}"), line.description);
+    let code_line = twilio_code(error_code, None);
+    let reason = join_reasons(&format!("{status} {error_code}"), code_line.description);
     let receipt_status = match status {
         "delivered" => Some(ReceiptStatus::Delivered),
         "read" => Some(ReceiptStatus::Opened),
-        "undelivered" | "failed" => Some(line.outcome.failed_receipt_status(reason)),
+        "undelivered" | "failed" => Some(code_line.outcome.failed_receipt_status(reason)),
         "canceled" => Some(ReceiptStatus::Bounced { reason }),
         // accepted, scheduled, queued, sending, sent, and statuses that Twilio may add: the message is on its way.
         _ => None,
@@ -42,7 +42,7 @@ pub(super) fn parse_callback(
     let mut items = Vec::from_iter(sms::receipt_item(sid, receipt_status, request.received_at));
     if error_code == OPT_OUT_CODE {
         let notice =
-            |address| sms::opt_out_notice(address, error_code, line.description, request.received_at);
+            |address| sms::opt_out_notice(address, error_code, code_line.description, request.received_at);
         items.extend(fields.get("To").map(notice));
     }
     Ok(items)

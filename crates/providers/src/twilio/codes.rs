@@ -121,8 +121,8 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     };
     let body_reason = response.body_reason();
     let text = response.json["message"].as_str().unwrap_or(&body_reason);
-    let line = twilio_code(&code, Some(response.status));
-    line.send_result(code, Some(text), response.retry_after())
+    let code_line = twilio_code(&code, Some(response.status));
+    code_line.send_result(code, Some(text), response.retry_after())
 }
 
 /// Returns the result of a success, which confirms the message when it has an id and no failed status.

@@ -35,11 +35,11 @@ pub(super) fn parse_callback(
         })]);
     };
     let error_code = fields.get("err-code").unwrap_or_default();
-    let line = receipt_code(error_code);
-    let reason = join_reasons(&format!("{status} {error_code}"), line.description);
+    let code_line = receipt_code(error_code);
+    let reason = join_reasons(&format!("{status} {error_code}"), code_line.description);
     let receipt_status = match status {
         "delivered" => Some(ReceiptStatus::Delivered),
-        "expired" | "failed" | "rejected" => Some(line.outcome.failed_receipt_status(reason)),
+        "expired" | "failed" | "rejected" => Some(code_line.outcome.failed_receipt_status(reason)),
         // accepted and buffered: the message is on its way; unknown: Vonage does not know.
         _ => None,
     };
@@ -51,7 +51,7 @@ pub(super) fn parse_callback(
     }
     if error_code == OPT_OUT_CODE {
         let recipient = fields.get("msisdn").map(sms::with_plus);
-        let notice = |address: String| sms::opt_out_notice(&address, error_code, line.description, at);
+        let notice = |address: String| sms::opt_out_notice(&address, error_code, code_line.description, at);
         items.extend(recipient.map(notice));
     }
     Ok(items)

@@ -82,12 +82,12 @@ const RECEIPT_CODES: &[OutcomeCode] = &[
 
 /// Returns the line of a send status; `error_text` is the text beside the status.
 fn submit_code(status: &str, error_text: &str) -> OutcomeCode {
-    let line = OutcomeCode::find_or(SUBMIT_CODES, status, OutcomeKind::Unavailable, "unknown status");
+    let code_line = OutcomeCode::find_or(SUBMIT_CODES, status, OutcomeKind::Unavailable, "unknown status");
     // The recipient is at fault only when the text names the parameter `to`.
     if status == INVALID_PARAMETER_STATUS && contains_word(error_text, "to") {
-        return OutcomeCode { outcome: OutcomeKind::InvalidRecipient, ..line };
+        return OutcomeCode { outcome: OutcomeKind::InvalidRecipient, ..code_line };
     }
-    line
+    code_line
 }
 
 /// Returns the line of a receipt's `err-code`.
@@ -132,10 +132,10 @@ fn accepted_outcome(response: &JsonResponse, segments: &[Value], links: &VonageS
 fn refused_result(refused: &Value, segments: &[Value]) -> SendResult {
     let status = refused["status"].as_str().unwrap_or_default();
     let text = refused["error-text"].as_str().unwrap_or_default();
-    let line = submit_code(status, text);
-    let reason = join_reasons(line.description, text);
+    let code_line = submit_code(status, text);
+    let reason = join_reasons(code_line.description, text);
     let outcome = match segments.iter().filter(|segment| is_accepted(segment)).count() {
-        0 => line.outcome.into_outcome(None, reason, None),
+        0 => code_line.outcome.into_outcome(None, reason, None),
         accepted_count => Outcome::Rejected {
             reason: format!("only {accepted_count} of {} parts were accepted: {reason}", segments.len()),
         },

@@ -71,6 +71,18 @@ fn every_response_has_the_outcome_of_the_reference() {
             "{status} {kind:?} {body}"
         );
     }
+    for (kind, message, reason) in [
+        ("MessageRejected", "virus", "invalid message: virus"),
+        ("BadRequestException", "no user@example.com", "invalid email address: no user@example.com"),
+        (
+            "MessageRejected",
+            "a@b is not verified",
+            "the sender is not verified, or the account is in the sandbox: a@b is not verified",
+        ),
+    ] {
+        let result = result_of(400, Some(kind), &format!("{{\"message\":\"{message}\"}}"));
+        assert_eq!(result.outcome.reason(), Some(reason));
+    }
 }
 
 #[test]
