@@ -27,7 +27,7 @@ pub struct ApnsSettings {
     pub(super) team_id: String,
     /// The bundle id of the app.
     pub(super) topic: String,
-    /// Whether the app is a development build.
+    /// Set for a development build of the app, which uses the sandbox of APNs.
     #[serde(default)]
     sandbox: bool,
     base_url: Option<BaseUrl>,

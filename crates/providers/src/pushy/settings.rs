@@ -27,7 +27,7 @@ pub struct PushySettings {
     /// Additional data for the app.
     #[serde(default)]
     pub(super) data: BTreeMap<String, String>,
-    /// Whether the status of each message is polled.
+    /// Enables polling for the status of each message.
     #[serde(default = "default_poll")]
     pub(super) poll: bool,
     /// The token with which the app's server acknowledges messages. Without it acknowledgements are rejected.
