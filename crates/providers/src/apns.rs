@@ -81,8 +81,8 @@ impl Apns {
         for (name, text) in &self.settings.data {
             document[name] = json!(text);
         }
-        let url = self.base_url.resource_url(&["3", "device", &message.to]);
-        let mut request = json_post_request(url, &document);
+        let device_url = self.base_url.resource_url(&["3", "device", &message.to]);
+        let mut request = json_post_request(device_url, &document);
         set_bearer_token(request.headers_mut(), token);
         let expires_at = message.expires_at.timestamp().max(0).to_string();
         for (header, text) in [

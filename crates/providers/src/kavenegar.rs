@@ -37,7 +37,7 @@ const TEXT_CHARS_MAX: usize = 900;
 /// Maximum length of a template's value, in characters.
 const TOKEN_CHARS_MAX: usize = 100;
 
-/// Cooldown after the first throttled call. Kavenegar names no delay, so the cooldown doubles with each further one.
+/// Cooldown after the first throttled call. Kavenegar names no delay, so the cooldown doubles with each further throttled call.
 const THROTTLE_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Maximum cooldown after throttled calls in a row.
@@ -54,10 +54,10 @@ pub struct Kavenegar {
 impl Kavenegar {
     /// Returns the account that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &KavenegarSettings) -> Result<Self> {
-        let key = settings.api_key.as_str();
+        let api_key = settings.api_key.as_str();
         let path = match settings.template {
-            Some(_) => ["v1", key, "verify", "lookup.json"],
-            None => ["v1", key, "sms", "send.json"],
+            Some(_) => ["v1", api_key, "verify", "lookup.json"],
+            None => ["v1", api_key, "sms", "send.json"],
         };
         Ok(Self {
             api: SmsApi::new(context, &settings.base_url()?, &path)?,

@@ -125,9 +125,9 @@ impl Provider for Messenger {
     }
 
     async fn check_account(&self) -> AccountCheck {
-        let mut url = self.url(&[]);
-        url.query_pairs_mut().append_pair("fields", "id");
-        let response = match into_json_response(self.client.call(Request::new(Method::GET, url)).await) {
+        let mut page_url = self.url(&[]);
+        page_url.query_pairs_mut().append_pair("fields", "id");
+        let response = match into_json_response(self.client.call(Request::new(Method::GET, page_url)).await) {
             Ok(response) => response,
             Err(result) => return AccountCheck::failed(&result.outcome),
         };

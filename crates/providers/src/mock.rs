@@ -91,34 +91,34 @@ impl MockProvider {
         if let Some(scripted) = outcomes.get(&message.to).or_else(|| outcomes.get(&message.spelling)) {
             return *scripted;
         }
-        let kind = draw_share(self.settings.outcome_shares(), random.fraction());
-        ScriptedResult::Outcome(kind.unwrap_or(OutcomeKind::Accepted))
+        let drawn_kind = draw_share(self.settings.outcome_shares(), random.fraction());
+        ScriptedResult::Outcome(drawn_kind.unwrap_or(OutcomeKind::Accepted))
     }
 
     fn outcome(&self, result: ScriptedResult, message: &OutboundMessage, random: &Random) -> Outcome {
-        let kind = result.outcome_kind();
-        let reference = (kind == OutcomeKind::Accepted).then(|| self.new_reference(message));
+        let outcome_kind = result.outcome_kind();
+        let reference = (outcome_kind == OutcomeKind::Accepted).then(|| self.new_reference(message));
         if let Some(reference) = &reference {
             self.schedule_receipts(result, reference, random);
         }
-        kind.into_outcome(reference, MOCK_REASON.to_owned(), None)
+        outcome_kind.into_outcome(reference, MOCK_REASON.to_owned(), None)
     }
 
     /// Returns a reference that is unique in a store, even after a restart with the same seed.
     fn new_reference(&self, message: &OutboundMessage) -> String {
-        let count = self.sent_count.fetch_add(1, Ordering::Relaxed);
-        format!("{}-{}-{}-{count}", self.name, message.delivery_id, message.round)
+        let earlier_sends = self.sent_count.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{}-{}-{earlier_sends}", self.name, message.delivery_id, message.round)
     }
 
     /// Schedules the receipts of an accepted message.
     fn schedule_receipts(&self, result: ScriptedResult, reference: &str, random: &Random) {
         let shares = &self.settings.receipts;
-        let kind = match result {
+        let receipt_kind = match result {
             ScriptedResult::Receipt(kind) => Some(kind),
             ScriptedResult::Outcome(_) if shares.is_empty() => return,
             ScriptedResult::Outcome(_) => draw_share(shares.shares(), random.fraction()),
         };
-        let Some(status) = kind.map(ReceiptKind::receipt_status) else {
+        let Some(status) = receipt_kind.map(ReceiptKind::receipt_status) else {
             return;
         };
         let is_opened =

@@ -50,7 +50,7 @@ impl Pushy {
         })
     }
 
-    /// Schedules the polls of an accepted push. Returns the result of its message, with the id that its receipts will have.
+    /// Schedules the polls of an accepted push. Returns the send result, with the id that the receipts will have.
     fn accept_push(&self, push_id: String, message: &OutboundMessage) -> SendResult {
         let reference = match self.app_receipts {
             Some(_) => gateway_id(message).to_string(),

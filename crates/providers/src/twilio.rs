@@ -25,7 +25,7 @@ use crate::sms::{self, CallbackFields, OptOutNotices, SmsApi};
 use codes::{OPT_OUT_CODE, twilio_code};
 pub use settings::TwilioSettings;
 
-/// Maximum `ValidityPeriod`, and the time for which Twilio stores a message without one, in seconds.
+/// Maximum `ValidityPeriod` in seconds. Twilio stores a message without `ValidityPeriod` for this time as well.
 const VALIDITY_PERIOD_SECONDS_MAX: i64 = 36_000;
 
 /// A Twilio account.
@@ -96,7 +96,7 @@ impl Provider for Twilio {
         callback::parse_callback(request, &CallbackFields::from_callback(request)?)
     }
 
-    /// Returns an empty TwiML document: Twilio would send a text in it to the recipient.
+    /// Returns an empty TwiML document: Twilio would send a text in the document to the recipient.
     fn callback_response(&self, _request: &CallbackRequest) -> Option<CallbackResponse> {
         Some(CallbackResponse { content_type: Some("text/xml"), body: "<Response/>".to_owned() })
     }

@@ -1,7 +1,7 @@
 //! Signs and caches the provider token that authenticates the account to APNs.
 //!
-//! APNs refuses a token older than an hour, and an account that signs one more often than every twenty minutes. A refused
-//! token is therefore replaced once for all calls that used it.
+//! APNs refuses a token older than an hour, and an account that renews its token more often than every twenty minutes. A
+//! refused token is therefore replaced once for all calls that used the token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,10 +59,10 @@ impl ProviderTokenSigner {
         }
         let header = json!({"alg": "ES256", "kid": self.key_id});
         let claims = json!({"iss": self.team_id, "iat": now.timestamp()});
-        let text: Arc<str> = self.key.sign(&header, &claims).ok_or_else(signing_failed)?.into();
+        let token_text: Arc<str> = self.key.sign(&header, &claims).ok_or_else(signing_failed)?.into();
         let renew_at = saturating_add(now, TOKEN_LIFETIME);
-        *cached_token = Some(CachedProviderToken { text: Arc::clone(&text), renew_at });
-        Ok(text)
+        *cached_token = Some(CachedProviderToken { text: Arc::clone(&token_text), renew_at });
+        Ok(token_text)
     }
 }
 

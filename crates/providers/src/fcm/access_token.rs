@@ -31,7 +31,7 @@ const OAUTH_SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 /// Lifetime of an assertion in seconds, the maximum that Google allows.
 const ASSERTION_SECONDS: i64 = 3_600;
 
-/// Time before its expiry at which a token is renewed.
+/// Time between the renewal of a token and the expiry of the old token.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
 
 /// Lifetime of a token without `expires_in`, in seconds.

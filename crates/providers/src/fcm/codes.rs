@@ -82,10 +82,10 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
 
 /// Returns the line that applies where more than the code decides.
 fn refine(code_line: OutcomeCode, response: &JsonResponse) -> OutcomeCode {
-    let text = response.str_at("/error/message").unwrap_or_default().to_ascii_lowercase();
+    let error_text = response.str_at("/error/message").unwrap_or_default().to_ascii_lowercase();
     let has_error_code = fcm_error_code(response).is_some();
     match code_line.code {
-        "INVALID_ARGUMENT" if has_error_code && text.contains("registration token") => {
+        "INVALID_ARGUMENT" if has_error_code && error_text.contains("registration token") => {
             outcome_code("", OutcomeKind::InvalidRecipient, "invalid device token")
         }
         "UNAVAILABLE" if response.retry_after().is_some() => {
@@ -108,7 +108,7 @@ fn fcm_error_code(response: &JsonResponse) -> Option<&str> {
     error_detail(response, FCM_ERROR_TYPE)?["errorCode"].as_str()
 }
 
-/// Returns whether the exceeded quota is that of one device, which must not delay other messages.
+/// Returns whether the exceeded quota is the quota of one device, which must not delay other messages.
 fn is_device_quota(response: &JsonResponse) -> bool {
     let quota_failure = error_detail(response, QUOTA_FAILURE_TYPE);
     let violations = quota_failure.and_then(|detail| detail["violations"].as_array());

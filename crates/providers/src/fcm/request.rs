@@ -23,12 +23,12 @@ pub(super) fn request(settings: &FcmSettings, message: &OutboundMessage, now: Ti
     if let Some(title) = message.subject.as_ref().or(settings.title.as_ref()) {
         notification["title"] = json!(title);
     }
-    let mut data = json!(settings.data);
-    data["gw_id"] = json!(message_id);
+    let mut app_data = json!(settings.data);
+    app_data["gw_id"] = json!(message_id);
     json!({"message": {
         "token": message.to,
         "notification": notification,
-        "data": data,
+        "data": app_data,
         "android": android_config(settings, android_priority, &message_id, seconds),
         "apns": apns_config(settings, apns_priority, &message_id, now.timestamp() + seconds),
         "webpush": {"headers": {"TTL": seconds.to_string(), "Urgency": web_urgency}},

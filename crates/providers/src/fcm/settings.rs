@@ -117,13 +117,13 @@ pub(super) struct ServiceAccount {
 fn deserialize_service_account<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<ServiceAccount, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let account = parse_service_account(&text);
+    let account_json = String::deserialize(deserializer)?;
+    let account = parse_service_account(&account_json);
     account.map_err(|cause| D::Error::custom(format!("{cause}; {SERVICE_ACCOUNT_HINT}")))
 }
 
-fn parse_service_account(text: &str) -> Result<ServiceAccount, String> {
-    let document: Value = serde_json::from_str(text).map_err(|_| "is not JSON".to_owned())?;
+fn parse_service_account(account_json: &str) -> Result<ServiceAccount, String> {
+    let document: Value = serde_json::from_str(account_json).map_err(|_| "is not JSON".to_owned())?;
     let optional = |field: &str| document[field].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let required = |field: &str| optional(field).ok_or_else(|| format!("has no {field}"));
     let private_key = required("private_key")?;

@@ -99,21 +99,22 @@ pub(super) fn is_failed_message(result: &SendResult) -> bool {
 
 /// Returns the number after the first `"status":`. The bodies of errors are not always valid JSON.
 fn scan_status(body: &[u8]) -> Option<u64> {
-    let text = String::from_utf8_lossy(body);
-    let (_, after_name) = text.split_once("\"status\"")?;
+    let body_text = String::from_utf8_lossy(body);
+    let (_, after_name) = body_text.split_once("\"status\"")?;
     let after_colon = after_name.trim_start().strip_prefix(':')?.trim_start();
     after_colon.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
 }
 
 fn message_result(response: &JsonResponse) -> SendResult {
     let entries = &response.json["entries"];
-    let entry = entries.get(0).unwrap_or(entries);
-    let Some(message_id) = entry["messageid"].as_u64() else {
+    let message_entry = entries.get(0).unwrap_or(entries);
+    let Some(message_id) = message_entry["messageid"].as_u64() else {
         return SendResult { outcome: response.unconfirmed_outcome(), code: Some("200".to_owned()) };
     };
-    let status = entry["status"].as_u64().unwrap_or_default().to_string();
+    let status = message_entry["status"].as_u64().unwrap_or_default().to_string();
     let code_line = message_code(&status);
-    let reason = join_reasons(code_line.description, entry["statustext"].as_str().unwrap_or_default());
+    let reason =
+        join_reasons(code_line.description, message_entry["statustext"].as_str().unwrap_or_default());
     SendResult {
         outcome: code_line.outcome.into_outcome(Some(message_id.to_string()), reason, None),
         code: Some(status),

@@ -208,14 +208,15 @@ impl ScriptedResult {
 
 impl<'de> Deserialize<'de> for ScriptedResult {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let word = || IntoDeserializer::<serde::de::value::Error>::into_deserializer(text.as_str());
+        let configured_word = String::deserialize(deserializer)?;
+        let word =
+            || IntoDeserializer::<serde::de::value::Error>::into_deserializer(configured_word.as_str());
         if let Ok(kind) = ReceiptKind::deserialize(word()) {
             return Ok(Self::Receipt(kind));
         }
         OutcomeKind::deserialize(word()).map(Self::Outcome).map_err(|_| {
             D::Error::custom(format!(
-                "\"{text}\" is neither an outcome ({}) nor a receipt (delivered, bounced, invalid, opened)",
+                "\"{configured_word}\" is neither an outcome ({}) nor a receipt (delivered, bounced, invalid, opened)",
                 Outcome::NAMES.join(", ")
             ))
         })

@@ -56,17 +56,17 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
         return SendResult { outcome: accepted_outcome(response), code: Some(response.http_status_text()) };
     }
     let body_reason = response.body_reason();
-    let text = response.json["error"].as_str().unwrap_or(&body_reason);
+    let error_text = response.json["error"].as_str().unwrap_or(&body_reason);
     let code_line = match response.status {
         // The text names the recipient's number and not the sender's.
-        400 if contains_word(text, "dst") && !contains_word(text, "src") => {
+        400 if contains_word(error_text, "dst") && !contains_word(error_text, "src") => {
             outcome_code("", OutcomeKind::InvalidRecipient, "")
         }
         status => {
             OutcomeCode::find_or(SEND_STATUSES, &status.to_string(), response.status_outcome().outcome, "")
         }
     };
-    code_line.send_result(response.http_status_text(), Some(text), response.retry_after())
+    code_line.send_result(response.http_status_text(), Some(error_text), response.retry_after())
 }
 
 fn accepted_outcome(response: &JsonResponse) -> Outcome {

@@ -69,12 +69,12 @@ impl PushyApi {
 
     /// Returns the JSON document of a message.
     fn request(&self, message: &OutboundMessage) -> Value {
-        let mut data = json!(self.settings.data);
-        data["message"] = json!(message.body);
-        data["gw_id"] = json!(gateway_id(message).to_string());
+        let mut app_data = json!(self.settings.data);
+        app_data["message"] = json!(message.body);
+        app_data["gw_id"] = json!(gateway_id(message).to_string());
         let mut notification = json!({"body": message.body});
         if let Some(title) = message.subject.as_ref().or(self.settings.title.as_ref()) {
-            data["title"] = json!(title);
+            app_data["title"] = json!(title);
             notification["title"] = json!(title);
         }
         if let Some(sound) = &self.settings.sound {
@@ -83,7 +83,7 @@ impl PushyApi {
         let seconds = (message.expires_at - self.clock.now()).num_seconds();
         json!({
             "to": message.to,
-            "data": data,
+            "data": app_data,
             "notification": notification,
             "time_to_live": seconds.clamp(1, TTL_SECONDS_MAX),
         })

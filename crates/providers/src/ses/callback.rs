@@ -35,14 +35,15 @@ fn parse_event(message: &str, received_at: Timestamp) -> Result<Vec<CallbackItem
     let event: Value =
         serde_json::from_str(message).map_err(|_| CallbackError::malformed("the message is not JSON"))?;
     let event_type = event["eventType"].as_str().or_else(|| event["notificationType"].as_str());
-    // A topic sends one notification of another form, without a type, when it is connected.
-    let Some((status, at)) = event_type.and_then(|event_type| receipt_status(event_type, &event)) else {
+    // A topic sends one notification of another form, without a type, when the topic is connected.
+    let Some((status, event_time)) = event_type.and_then(|event_type| receipt_status(event_type, &event))
+    else {
         return Ok(Vec::new());
     };
     let reference = event["mail"]["messageId"].as_str().and_then(parse_reference);
     let reference = reference.ok_or_else(|| CallbackError::malformed("mail.messageId is missing"))?;
-    let at = at.and_then(|at| DateTime::parse_from_rfc3339(at).ok());
-    let at = at.map_or(received_at, |at| at.to_utc().min(received_at));
+    let event_time = event_time.and_then(|time| DateTime::parse_from_rfc3339(time).ok());
+    let at = event_time.map_or(received_at, |time| time.to_utc().min(received_at));
     let mut items = vec![Receipt { reference, status, at }.into()];
     if event_type == Some("Complaint") {
         items.extend(opt_outs_of_complaint(&event["complaint"], at));

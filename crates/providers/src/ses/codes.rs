@@ -64,10 +64,11 @@ pub(super) fn send_result(response: &JsonResponse, to: &str) -> SendResult {
             reference => Outcome::Accepted { reference }.into(),
         };
     }
-    let name = error_name(response);
+    let error_name = error_name(response);
     let message = error_message(response);
     let mentions = |text: &str| message.to_lowercase().contains(&text.to_lowercase());
-    let known_code_line = name.as_deref().and_then(|name| OutcomeCode::find(ERROR_CODES, name)).copied();
+    let known_code_line =
+        error_name.as_deref().and_then(|name| OutcomeCode::find(ERROR_CODES, name)).copied();
     let code_line = match known_code_line.unwrap_or_else(|| response.status_outcome()) {
         code_line if code_line.outcome == OutcomeKind::Rejected && mentions("not verified") => {
             let description = "the sender is not verified, or the account is in the sandbox";
@@ -81,7 +82,7 @@ pub(super) fn send_result(response: &JsonResponse, to: &str) -> SendResult {
     let is_quota = code_line.code == LIMIT_EXCEEDED || mentions("daily") || mentions("quota");
     let default_retry_after = if is_quota { QUOTA_RETRY_AFTER } else { RATE_LIMIT_RETRY_AFTER };
     let retry_after = response.retry_after().unwrap_or(default_retry_after);
-    let code = name.unwrap_or_else(|| response.http_status_text());
+    let code = error_name.unwrap_or_else(|| response.http_status_text());
     code_line.send_result(code, Some(&message), Some(retry_after))
 }
 

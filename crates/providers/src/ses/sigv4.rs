@@ -36,15 +36,15 @@ pub(super) fn sign(mut request: Request, settings: &SesSettings, now: Timestamp)
     let canonical_hash = encode_hex(&Sha256::digest(canonical_request(&request, &header_names)?));
     let scope = format!("{date}/{}/{SERVICE}/aws4_request", settings.region);
     let text_to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{canonical_hash}");
-    let mut key = format!("AWS4{}", settings.secret_access_key).into_bytes();
+    let mut signing_key = format!("AWS4{}", settings.secret_access_key).into_bytes();
     for scope_part in scope.split('/') {
-        key = hmac_sha256(&key, scope_part)?;
+        signing_key = hmac_sha256(&signing_key, scope_part)?;
     }
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={}, Signature={}",
         settings.access_key_id,
         header_names.join(";"),
-        encode_hex(&hmac_sha256(&key, &text_to_sign)?),
+        encode_hex(&hmac_sha256(&signing_key, &text_to_sign)?),
     );
     let mut authorization = HeaderValue::from_str(&authorization).ok()?;
     authorization.set_sensitive(true);

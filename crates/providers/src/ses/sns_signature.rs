@@ -128,8 +128,8 @@ struct RsaSha1;
 
 impl SignatureVerificationAlgorithm for RsaSha1 {
     fn verify_signature(&self, key: &[u8], text: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
-        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, key);
-        key.verify(text, signature).map_err(|_| InvalidSignature)
+        let rsa_key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, key);
+        rsa_key.verify(text, signature).map_err(|_| InvalidSignature)
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
@@ -150,7 +150,7 @@ pub(super) struct SnsVerifier {
     /// Server to call instead of SNS, for tests.
     endpoint_override: Option<BaseUrl>,
     certificates: Mutex<HashMap<String, Arc<CertificateDer<'static>>>>,
-    /// Limits fetches to one at a time, because unauthenticated callbacks cause them.
+    /// Allows one fetch at a time, because unauthenticated callbacks cause them.
     fetch_lock: tokio::sync::Mutex<()>,
 }
 
@@ -189,9 +189,9 @@ impl SnsVerifier {
         if self.cached_certificate(&notification.certificate_url).is_some() {
             return Ok(());
         }
-        let body = self.fetch(&notification.certificate_url, client).await?;
+        let certificate_pem = self.fetch(&notification.certificate_url, client).await?;
         let certificate =
-            CertificateDer::from_pem_slice(&body).map_err(|_| CallbackError::Unauthenticated)?;
+            CertificateDer::from_pem_slice(&certificate_pem).map_err(|_| CallbackError::Unauthenticated)?;
         let mut certificates = self.certificates.lock();
         if certificates.len() >= CERTIFICATES_MAX {
             certificates.clear();
@@ -231,7 +231,7 @@ impl SnsVerifier {
         Err(CallbackError::Unavailable(failure))
     }
 
-    /// Returns the request of a URL, to the override server if there is one.
+    /// Returns the request for a URL of SNS, addressed to the override server if one is configured.
     fn fetch_request(&self, url: Url) -> Request {
         let Some(override_url) = &self.endpoint_override else {
             return Request::new(Method::GET, url);

@@ -120,9 +120,9 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
         return response.status_result();
     };
     let body_reason = response.body_reason();
-    let text = response.json["message"].as_str().unwrap_or(&body_reason);
+    let error_text = response.json["message"].as_str().unwrap_or(&body_reason);
     let code_line = twilio_code(&code, Some(response.status));
-    code_line.send_result(code, Some(text), response.retry_after())
+    code_line.send_result(code, Some(error_text), response.retry_after())
 }
 
 /// Returns the result of a success, which confirms the message when it has an id and no failed status.
@@ -135,8 +135,8 @@ fn accepted_result(response: &JsonResponse) -> SendResult {
     }
     let status = response.json["status"].as_str().unwrap_or_default();
     if matches!(status, "failed" | "undelivered" | "canceled") {
-        let text = response.json["error_message"].as_str().unwrap_or(status);
-        return twilio_code(&error_code.unwrap_or_default(), None).send_result(code, Some(text), None);
+        let error_text = response.json["error_message"].as_str().unwrap_or(status);
+        return twilio_code(&error_code.unwrap_or_default(), None).send_result(code, Some(error_text), None);
     }
     SendResult { outcome: Outcome::Accepted { reference: sid }, code: Some(code) }
 }

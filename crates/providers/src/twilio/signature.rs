@@ -27,8 +27,8 @@ pub(super) fn is_valid(auth_token: &str, request: &CallbackRequest) -> bool {
     url_variants(&request.url)
         .iter()
         .map(|url| {
-            let parts = [url.as_bytes(), fields.as_bytes()];
-            is_valid_hmac::<Hmac<Sha1>>(auth_token.as_bytes(), &parts, &signature)
+            let signed_parts = [url.as_bytes(), fields.as_bytes()];
+            is_valid_hmac::<Hmac<Sha1>>(auth_token.as_bytes(), &signed_parts, &signature)
         })
         .fold(false, |any_valid, is_valid| any_valid | is_valid)
 }

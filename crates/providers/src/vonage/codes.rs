@@ -131,9 +131,9 @@ fn accepted_outcome(response: &JsonResponse, segments: &[Value], links: &VonageS
 /// would send the accepted segments again.
 fn refused_result(refused: &Value, segments: &[Value]) -> SendResult {
     let status = refused["status"].as_str().unwrap_or_default();
-    let text = refused["error-text"].as_str().unwrap_or_default();
-    let code_line = submit_code(status, text);
-    let reason = join_reasons(code_line.description, text);
+    let error_text = refused["error-text"].as_str().unwrap_or_default();
+    let code_line = submit_code(status, error_text);
+    let reason = join_reasons(code_line.description, error_text);
     let outcome = match segments.iter().filter(|segment| is_accepted(segment)).count() {
         0 => code_line.outcome.into_outcome(None, reason, None),
         accepted_count => Outcome::Rejected {

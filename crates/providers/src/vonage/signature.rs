@@ -48,16 +48,16 @@ fn signed_text(fields: &CallbackFields) -> String {
 }
 
 fn has_valid_digest(secret: &[u8], method: SignatureMethod, signed_text: &str, signature: &[u8]) -> bool {
-    let parts = [signed_text.as_bytes()];
+    let signed_parts = [signed_text.as_bytes()];
     match method {
         SignatureMethod::Md5Hash => {
             let digest = Md5::new().chain_update(signed_text).chain_update(secret).finalize();
             digest.as_slice().ct_eq(signature).into()
         }
-        SignatureMethod::Md5 => is_valid_hmac::<Hmac<Md5>>(secret, &parts, signature),
-        SignatureMethod::Sha1 => is_valid_hmac::<Hmac<Sha1>>(secret, &parts, signature),
-        SignatureMethod::Sha256 => is_valid_hmac::<Hmac<Sha256>>(secret, &parts, signature),
-        SignatureMethod::Sha512 => is_valid_hmac::<Hmac<Sha512>>(secret, &parts, signature),
+        SignatureMethod::Md5 => is_valid_hmac::<Hmac<Md5>>(secret, &signed_parts, signature),
+        SignatureMethod::Sha1 => is_valid_hmac::<Hmac<Sha1>>(secret, &signed_parts, signature),
+        SignatureMethod::Sha256 => is_valid_hmac::<Hmac<Sha256>>(secret, &signed_parts, signature),
+        SignatureMethod::Sha512 => is_valid_hmac::<Hmac<Sha512>>(secret, &signed_parts, signature),
     }
 }
 
