@@ -82,9 +82,8 @@ impl Provider for Twilio {
             Err(result) => return result,
         };
         if result.code.as_deref() == Some(OPT_OUT_CODE) {
-            let description = twilio_code(OPT_OUT_CODE, None).description;
-            let notice = sms::opt_out_notice(&message.to, OPT_OUT_CODE, description, self.clock.now());
-            self.opt_out_notices.push(notice);
+            let opt_out = twilio_code(OPT_OUT_CODE, None);
+            self.opt_out_notices.push(sms::opt_out_notice(&message.to, &opt_out, self.clock.now()));
         }
         result
     }

@@ -42,9 +42,8 @@ pub(super) fn parse_callback(
     };
     let mut items = Vec::from_iter(sms::receipt_item(uuid, receipt_status, at));
     if error_code == OPT_OUT_CODE {
-        let recipient = fields.get("To").map(sms::with_plus);
-        let notice = |address: String| sms::opt_out_notice(&address, error_code, code_line.description, at);
-        items.extend(recipient.map(notice));
+        let notice = |number| sms::opt_out_notice(number, &code_line, at);
+        items.extend(fields.get("To").map(notice));
     }
     Ok(items)
 }

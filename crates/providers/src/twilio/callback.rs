@@ -41,8 +41,7 @@ pub(super) fn parse_callback(
     };
     let mut items = Vec::from_iter(sms::receipt_item(sid, receipt_status, request.received_at));
     if error_code == OPT_OUT_CODE {
-        let notice =
-            |address| sms::opt_out_notice(address, error_code, code_line.description, request.received_at);
+        let notice = |number| sms::opt_out_notice(number, &code_line, request.received_at);
         items.extend(fields.get("To").map(notice));
     }
     Ok(items)

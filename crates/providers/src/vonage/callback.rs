@@ -50,9 +50,8 @@ pub(super) fn parse_callback(
         items.extend(sms::receipt_item(reference, Some(receipt_status), at));
     }
     if error_code == OPT_OUT_CODE {
-        let recipient = fields.get("msisdn").map(sms::with_plus);
-        let notice = |address: String| sms::opt_out_notice(&address, error_code, code_line.description, at);
-        items.extend(recipient.map(notice));
+        let notice = |number| sms::opt_out_notice(number, &code_line, at);
+        items.extend(fields.get("msisdn").map(notice));
     }
     Ok(items)
 }
