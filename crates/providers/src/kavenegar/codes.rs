@@ -17,7 +17,7 @@ pub(super) const RECEIVED_STATUS: &str = "50";
 
 /// Results of calls, by `return.status`.
 #[rustfmt::skip]
-pub(super) const CALL_CODES: &[OutcomeCode] = &[
+const CALL_CODES: &[OutcomeCode] = &[
     outcome_code("400", OutcomeKind::Rejected, "a parameter is missing"),
     outcome_code("401", OutcomeKind::Misconfigured, "the account is disabled"),
     outcome_code("402", OutcomeKind::Unavailable, "the operation failed"),
@@ -53,7 +53,7 @@ pub(super) const CALL_CODES: &[OutcomeCode] = &[
 
 /// Statuses of messages, in responses and in callbacks.
 #[rustfmt::skip]
-pub(super) const MESSAGE_CODES: &[OutcomeCode] = &[
+const MESSAGE_CODES: &[OutcomeCode] = &[
     outcome_code("1", OutcomeKind::Accepted, "queued"),
     outcome_code("2", OutcomeKind::Accepted, "scheduled"),
     outcome_code("4", OutcomeKind::Accepted, "sent to the carrier"),
@@ -68,7 +68,7 @@ pub(super) const MESSAGE_CODES: &[OutcomeCode] = &[
 ];
 
 /// Returns the line of a call's `return.status`.
-pub(super) fn call_code(status: &str) -> OutcomeCode {
+fn call_code(status: &str) -> OutcomeCode {
     OutcomeCode::find_or(CALL_CODES, status, OutcomeKind::Unavailable, "unknown status")
 }
 
@@ -120,3 +120,6 @@ fn message_result(response: &JsonResponse) -> SendResult {
         code: Some(status),
     }
 }
+
+#[cfg(test)]
+mod tests;

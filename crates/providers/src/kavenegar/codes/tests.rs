@@ -1,5 +1,7 @@
 use super::*;
-use crate::outcome_kind::OutcomeKind::{Accepted, Deferred, InvalidRecipient, Misconfigured, Rejected, Throttled, Unavailable};
+use crate::outcome_kind::OutcomeKind::{
+    Accepted, Deferred, InvalidRecipient, Misconfigured, Rejected, Throttled, Unavailable,
+};
 use crate::testing::code_table::expect_code_table;
 
 #[test]
