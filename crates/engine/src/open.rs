@@ -3,9 +3,7 @@
 use postrider_core::{error::Result, random::Random};
 use std::sync::Arc;
 
-use crate::gateway::{
-    Backends, Gateway, ProviderRuntime, UNSIGNED_RECEIPTS, build_providers, open_store,
-};
+use crate::gateway::{Backends, Gateway, ProviderRuntime, UNSIGNED_RECEIPTS, build_providers, open_store};
 use crate::{config::Config, shared_health};
 use postrider_cache::StoreSecret;
 use postrider_providers::CallbackMode;

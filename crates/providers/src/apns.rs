@@ -1,31 +1,20 @@
 //! Sends push notifications to Apple devices through APNs over HTTP/2.
 //!
 //! APNs does not report delivery; the app can acknowledge a message (`receipts_token`). The collapse id is the same in
-//! every round of a delivery, so that a device replaces the notification that it already shows.
+//! every round of a delivery, so that a device replaces the notification that the device already shows.
 
+mod codes;
 mod provider_token;
-mod response;
 mod settings;
 
 #[cfg(test)]
 mod tests;
-
-use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Request;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::json;
 
-use super::account_evidence::AccountEvidence;
-use super::app_receipts::app_receipt_parser;
-use super::base_url::BaseUrl;
-use super::callback_receipts::CallbackReceiptParser;
-use super::http_client::{ConnectionRequirements, HttpClient};
-use super::json_api::{JsonResponse, gateway_id, into_json_response, json_post_request, set_bearer_token};
-use super::{
-    AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
-};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::from_millis;
@@ -33,6 +22,16 @@ use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::inbound::CallbackItem;
 
+use crate::account_evidence::AccountEvidence;
+use crate::adapter_context::AdapterContext;
+use crate::app_receipts::app_receipt_parser;
+use crate::base_url::BaseUrl;
+use crate::callback::{CallbackError, CallbackMode, CallbackRequest};
+use crate::callback_receipts::CallbackReceiptParser;
+use crate::http_client::{ConnectionRequirements, HttpClient};
+use crate::json_api::{JsonResponse, gateway_id, json_post_request, set_bearer_token};
+use crate::provider::{AccountCheck, OutboundMessage, Provider};
+use crate::token_renewal::send_with_token;
 use provider_token::ProviderTokenSigner;
 pub use settings::ApnsSettings;
 
@@ -43,14 +42,14 @@ const DEVICE_TOKEN_DIGITS: std::ops::RangeInclusive<usize> = 32..=200;
 pub struct Apns {
     settings: ApnsSettings,
     base_url: BaseUrl,
+    client: HttpClient,
     signer: ProviderTokenSigner,
     app_receipts: Option<CallbackReceiptParser>,
     account_evidence: AccountEvidence,
-    client: HttpClient,
 }
 
 impl Apns {
-    /// Creates the adapter.
+    /// Returns the app that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &ApnsSettings) -> Result<Self> {
         let base_url = settings.base_url()?;
         let requirements = ConnectionRequirements {
@@ -59,16 +58,17 @@ impl Apns {
             ca: settings.ca.clone(),
         };
         Ok(Self {
+            client: context.http_clients.client_with(&context.limits, requirements)?,
+            base_url,
             signer: ProviderTokenSigner::new(settings, context.clock.clone())?,
             app_receipts: app_receipt_parser(settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
-            client: context.http_clients.client_with(&context.limits, requirements)?,
             settings: settings.clone(),
-            base_url,
         })
     }
 
-    fn push_request(&self, message: &OutboundMessage, token: &str) -> Request {
+    /// Returns the request of a message with a provider token.
+    fn request(&self, message: &OutboundMessage, token: &str) -> Request {
         let message_id = gateway_id(message).to_string();
         let mut alert = json!({"body": message.body});
         if let Some(title) = message.subject.as_ref().or(self.settings.title.as_ref()) {
@@ -82,11 +82,11 @@ impl Apns {
         for (name, text) in &self.settings.data {
             document[name] = json!(text);
         }
-        let url = self.base_url.resource_url(&["3", "device", &message.to]);
-        let mut request = json_post_request(url, &document);
+        let device_url = self.base_url.resource_url(&["3", "device", &message.to]);
+        let mut request = json_post_request(device_url, &document);
         set_bearer_token(request.headers_mut(), token);
         let expires_at = message.expires_at.timestamp().max(0).to_string();
-        for (name, value) in [
+        for (header, text) in [
             ("apns-topic", self.settings.topic.as_str()),
             ("apns-push-type", "alert"),
             ("apns-id", &message_id),
@@ -94,45 +94,17 @@ impl Apns {
             ("apns-expiration", &expires_at),
             ("apns-priority", self.settings.priority.header_value()),
         ] {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                request.headers_mut().insert(HeaderName::from_static(name), value);
+            if let Ok(header_value) = HeaderValue::from_str(text) {
+                request.headers_mut().insert(HeaderName::from_static(header), header_value);
             }
         }
         request
     }
 
-    async fn send_once(
-        &self,
-        message: &OutboundMessage,
-        token: &str,
-        limit: Duration,
-    ) -> Result<JsonResponse, SendResult> {
-        let request = self.push_request(message, token);
-        into_json_response(self.client.call_with_timeout(limit, request).await)
+    async fn call(&self, message: &OutboundMessage) -> Result<JsonResponse, SendResult> {
+        let request = |token: &str| self.request(message, token);
+        send_with_token(&self.client, &self.signer, request, codes::is_token_expired).await
     }
-
-    /// Sends a message, and once more with a new provider token if the token had expired.
-    async fn send_with_token_renewal(&self, message: &OutboundMessage) -> Result<JsonResponse, SendResult> {
-        let deadline = self.client.start_deadline();
-        let token = self.signer.token(None)?;
-        let response = match deadline.remaining() {
-            Some(limit) => self.send_once(message, &token, limit).await?,
-            None => return Err(deadline_exceeded()),
-        };
-        if !response::is_token_expired(&response) {
-            return Ok(response);
-        }
-        let token = self.signer.token(Some(&token))?;
-        match deadline.remaining() {
-            Some(limit) => self.send_once(message, &token, limit).await,
-            None => Err(deadline_exceeded()),
-        }
-    }
-}
-
-fn deadline_exceeded() -> SendResult {
-    let reason = "no time left to repeat the call with a new provider token; nothing was sent".to_owned();
-    Outcome::Unavailable { reason }.into()
 }
 
 #[async_trait]
@@ -143,14 +115,14 @@ impl Provider for Apns {
             let reason = "invalid device token: expected hexadecimal digits".to_owned();
             return Outcome::InvalidRecipient { reason }.into();
         }
-        let result = match self.send_with_token_renewal(message).await {
-            Ok(response) => response::send_result(&response, || gateway_id(message).to_string()),
+        let result = match self.call(message).await {
+            Ok(response) => codes::send_result(&response, || gateway_id(message).to_string()),
             Err(result) => result,
         };
-        let is_mismatch = response::is_environment_or_topic_mismatch(&result);
-        let explanation =
+        let is_mismatch = codes::is_environment_or_topic_mismatch(&result);
+        let suspicion =
             "the device tokens may belong to the other environment (sandbox) or to another app (topic)";
-        self.account_evidence.assess(result, is_mismatch, explanation)
+        self.account_evidence.assess(result, is_mismatch, suspicion)
     }
 
     async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
@@ -163,6 +135,10 @@ impl Provider for Apns {
 
     fn address_kind(&self) -> AddressKind {
         AddressKind::Push
+    }
+
+    fn endpoint(&self) -> (String, u16) {
+        self.base_url.endpoint()
     }
 
     /// Sends to a device that does not exist; APNs checks the account before the device.
@@ -178,19 +154,15 @@ impl Provider for Apns {
             parts: 1,
             expires_at: from_millis(0),
         };
-        let result = match self.send_with_token_renewal(&message).await {
-            Ok(response) => response::send_result(&response, String::new),
+        let result = match self.call(&message).await {
+            Ok(response) => codes::send_result(&response, String::new),
             Err(result) => result,
         };
         match result.outcome {
             Outcome::Accepted { .. } | Outcome::InvalidRecipient { .. } => {
                 AccountCheck::Passed("key, team and topic are valid".to_owned())
             }
-            other => AccountCheck::Failed(other.reason().unwrap_or(other.as_str()).to_owned()),
+            failure => AccountCheck::failed(&failure),
         }
-    }
-
-    fn endpoint(&self) -> (String, u16) {
-        self.base_url.endpoint()
     }
 }

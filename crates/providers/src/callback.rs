@@ -89,3 +89,10 @@ pub enum CallbackError {
     /// The request cannot be authenticated now, for the given reason; the provider should repeat it.
     Unavailable(String),
 }
+
+impl CallbackError {
+    /// Returns the error for a request that cannot be parsed.
+    pub(crate) fn malformed(reason: &str) -> Self {
+        Self::Malformed(reason.to_owned())
+    }
+}

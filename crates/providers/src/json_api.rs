@@ -113,6 +113,16 @@ impl JsonResponse {
         OutcomeCode::of_status(self.status, self.retry_after)
     }
 
+    /// Returns the result that the status implies, for a response that is not in the provider's format.
+    pub fn status_result(&self) -> SendResult {
+        let outcome = if self.is_success() {
+            self.unconfirmed_outcome()
+        } else {
+            self.status_outcome().outcome.into_outcome(None, self.body_reason(), self.retry_after)
+        };
+        SendResult { outcome, code: Some(self.http_status_text()) }
+    }
+
     /// Returns the beginning of the body as a reason, for a response that is not in the provider's format.
     pub fn body_reason(&self) -> String {
         let (status, text) = (self.status, sanitize_text(&String::from_utf8_lossy(&self.body)));

@@ -42,6 +42,7 @@ mod smtp;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tls;
+mod token_renewal;
 mod transcript;
 mod twilio;
 mod vonage;

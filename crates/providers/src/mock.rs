@@ -7,15 +7,12 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
 
-use super::outcome_kind::OutcomeKind;
-use super::{AdapterContext, OutboundMessage, Provider};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, sleep};
@@ -25,8 +22,11 @@ use postrider_core::name::ConfigName;
 use postrider_core::random::Random;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 
+use crate::adapter_context::AdapterContext;
+use crate::outcome_kind::OutcomeKind;
+use crate::provider::{OutboundMessage, Provider};
 pub use settings::MockSettings;
-use settings::{ReceiptKind, ReceiptShares, ScriptedResult, SeedBy};
+use settings::{MOCK_REASON, ReceiptKind, ScriptedResult, SeedBy, draw_share};
 
 /// Maximum number of pending receipts; further ones are dropped, as real providers do.
 const PENDING_RECEIPTS_MAX: usize = 100_000;
@@ -36,18 +36,11 @@ const RECEIVE_BATCH_MAX: usize = 1_024;
 
 /// A mock provider.
 pub struct MockProvider {
+    settings: MockSettings,
     name: ConfigName,
-    mean_call_time: Duration,
     call_timeout: Duration,
-    outcome_shares: Vec<(f64, OutcomeKind)>,
-    receipt_shares: ReceiptShares,
-    receipt_delay: Duration,
-    outcomes_by_address: BTreeMap<String, ScriptedResult>,
-    address_kind: AddressKind,
     random: Random,
     clock: Clock,
-    /// Seed for the random numbers of each message; none if the order of the calls decides (`seed_by = "call"`).
-    seed: Option<u64>,
     sent_count: AtomicU64,
     expected_receipts: AtomicU64,
     receipt_sender: mpsc::Sender<PendingReceipt>,
@@ -62,27 +55,21 @@ struct PendingReceipt {
 }
 
 struct PendingReceipts {
-    /// Taken from the channel, but not due yet.
+    /// The receipt that was taken from the channel and is not due yet.
     next_receipt: Option<PendingReceipt>,
     receiver: mpsc::Receiver<PendingReceipt>,
 }
 
 impl MockProvider {
-    /// Creates the mock.
+    /// Returns the mock that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &MockSettings) -> Result<Self> {
         let (receipt_sender, receiver) = mpsc::channel(PENDING_RECEIPTS_MAX);
         Ok(Self {
+            settings: settings.clone(),
             name: context.name.clone(),
-            mean_call_time: settings.mean_time,
             call_timeout: context.limits.call_timeout,
-            outcome_shares: settings.outcome_shares().to_vec(),
-            receipt_shares: settings.receipts.clone(),
-            receipt_delay: settings.receipt_delay,
-            outcomes_by_address: settings.outcomes.clone(),
-            address_kind: settings.address,
             random: settings.seed.map_or_else(Random::default, Random::seeded),
             clock: context.clock.clone(),
-            seed: settings.seed.filter(|_| settings.seed_by == SeedBy::Message),
             sent_count: AtomicU64::new(0),
             expected_receipts: AtomicU64::new(0),
             receipt_sender,
@@ -94,57 +81,48 @@ impl MockProvider {
     fn draw_latency(&self, random: &Random) -> Duration {
         // Drawn even for a mean of zero, so that the result of a message does not depend on `mean_time`.
         let factor = -(1.0 - random.fraction()).ln();
-        Duration::try_from_secs_f64(self.mean_call_time.as_secs_f64() * factor).unwrap_or(self.call_timeout)
+        let seconds = self.settings.mean_time.as_secs_f64() * factor;
+        Duration::try_from_secs_f64(seconds).unwrap_or(self.call_timeout)
     }
 
     fn choose_result(&self, message: &OutboundMessage, random: &Random) -> ScriptedResult {
-        let scripted = self
-            .outcomes_by_address
-            .get(&message.to)
-            .or_else(|| self.outcomes_by_address.get(&message.spelling));
-        if let Some(scripted) = scripted {
+        let outcomes = &self.settings.outcomes;
+        if let Some(scripted) = outcomes.get(&message.to).or_else(|| outcomes.get(&message.spelling)) {
             return *scripted;
         }
-        let draw = random.fraction();
-        let mut sum = 0.0;
-        for (share, kind) in &self.outcome_shares {
-            sum += share;
-            if draw < sum {
-                return ScriptedResult::Outcome(*kind);
-            }
-        }
-        ScriptedResult::Outcome(OutcomeKind::Accepted)
+        let drawn_kind = draw_share(self.settings.outcome_shares(), random.fraction());
+        ScriptedResult::Outcome(drawn_kind.unwrap_or(OutcomeKind::Accepted))
     }
 
     fn outcome(&self, result: ScriptedResult, message: &OutboundMessage, random: &Random) -> Outcome {
-        let kind = result.outcome_kind();
-        let reference = (kind == OutcomeKind::Accepted).then(|| self.new_reference(message));
+        let outcome_kind = result.outcome_kind();
+        let reference = (outcome_kind == OutcomeKind::Accepted).then(|| self.new_reference(message));
         if let Some(reference) = &reference {
             self.schedule_receipts(result, reference, random);
         }
-        kind.into_outcome(reference, "configured in the mock".to_owned(), None)
+        outcome_kind.into_outcome(reference, MOCK_REASON.to_owned(), None)
     }
 
     /// Returns a reference that is unique in a store, even after a restart with the same seed.
     fn new_reference(&self, message: &OutboundMessage) -> String {
-        let count = self.sent_count.fetch_add(1, Ordering::Relaxed);
-        format!("{}-{}-{}-{count}", self.name, message.delivery_id, message.round)
+        let earlier_sends = self.sent_count.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{}-{}-{earlier_sends}", self.name, message.delivery_id, message.round)
     }
 
     /// Schedules the receipts of an accepted message.
     fn schedule_receipts(&self, result: ScriptedResult, reference: &str, random: &Random) {
-        let kind = match result {
+        let shares = &self.settings.receipts;
+        let receipt_kind = match result {
             ScriptedResult::Receipt(kind) => Some(kind),
-            ScriptedResult::Outcome(_) if self.receipt_shares.is_empty() => return,
-            ScriptedResult::Outcome(_) => self.receipt_shares.draw(random.fraction()),
+            ScriptedResult::Outcome(_) if shares.is_empty() => return,
+            ScriptedResult::Outcome(_) => draw_share(shares.shares(), random.fraction()),
         };
-        let Some(status) = kind.map(ReceiptKind::receipt_status) else {
+        let Some(status) = receipt_kind.map(ReceiptKind::receipt_status) else {
             return;
         };
-        let is_opened = status == ReceiptStatus::Delivered
-            && self.receipt_shares.opened > 0.0
-            && random.fraction() < self.receipt_shares.opened;
-        let due_at = Instant::now() + self.receipt_delay;
+        let is_opened =
+            status == ReceiptStatus::Delivered && shares.opened > 0.0 && random.fraction() < shares.opened;
+        let due_at = Instant::now() + self.settings.receipt_delay;
         let opened = is_opened.then_some(ReceiptStatus::Opened);
         for status in [Some(status), opened].into_iter().flatten() {
             let pending = PendingReceipt { due_at, reference: reference.to_owned(), status };
@@ -160,8 +138,9 @@ impl MockProvider {
 #[async_trait]
 impl Provider for MockProvider {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
-        let seeded = self.seed.map(|seed| seeded_random(seed, message));
-        let random = seeded.as_ref().unwrap_or(&self.random);
+        let message_seed = self.settings.seed.filter(|_| self.settings.seed_by == SeedBy::Message);
+        let message_random = message_seed.map(|seed| seeded_random(seed, message));
+        let random = message_random.as_ref().unwrap_or(&self.random);
         let latency = self.draw_latency(random);
         if latency > self.call_timeout {
             sleep(self.call_timeout).await;
@@ -204,7 +183,7 @@ impl Provider for MockProvider {
     }
 
     fn address_kind(&self) -> AddressKind {
-        self.address_kind
+        self.settings.address
     }
 
     fn is_replaceable(&self) -> bool {

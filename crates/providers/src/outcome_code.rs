@@ -35,6 +35,16 @@ impl OutcomeCode {
         table.iter().find(|line| line.code == code)
     }
 
+    /// Returns the line of a code, or a line with this outcome and description for a code that is not in the table.
+    pub fn find_or(
+        table: &'static [Self],
+        code: &str,
+        outcome: OutcomeKind,
+        description: &'static str,
+    ) -> Self {
+        Self::find(table, code).copied().unwrap_or(outcome_code("", outcome, description))
+    }
+
     /// Returns the meaning of an HTTP status, for a response without a known code of the provider.
     pub fn of_status(status: u16, retry_after: Option<Duration>) -> Self {
         outcome_code("", outcome_of_status(status, retry_after), describe_status(status))

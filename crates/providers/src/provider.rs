@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use postrider_core::address::AddressKind;
-use postrider_core::attempt::SendResult;
+use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Timestamp;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::inbound::CallbackItem;
@@ -94,6 +94,13 @@ pub enum AccountCheck {
     Failed(String),
     /// No call was made: the facts that stay untested. The caller may test the connection.
     Untested(String),
+}
+
+impl AccountCheck {
+    /// Returns the failed check whose call had this outcome.
+    pub(crate) fn failed(outcome: &Outcome) -> Self {
+        Self::Failed(outcome.reason().unwrap_or(outcome.as_str()).to_owned())
+    }
 }
 
 /// One message to one address.

@@ -27,6 +27,11 @@ pub(crate) fn join_reasons(description: &str, text: &str) -> String {
     }
 }
 
+/// Returns whether the text contains the word, between characters that are neither letters nor digits.
+pub(crate) fn contains_word(text: &str, word: &str) -> bool {
+    text.split(|character: char| !character.is_alphanumeric()).any(|text_word| text_word == word)
+}
+
 /// Returns the trimmed text as a message id, or None when it is empty, longer than 256 bytes or not printable.
 pub(crate) fn parse_reference(text: &str) -> Option<String> {
     let reference = text.trim();

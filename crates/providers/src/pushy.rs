@@ -1,10 +1,11 @@
 //! Sends push notifications through Pushy, which reaches devices without Google services.
 //!
-//! Pushy sends no callbacks, so the status of each message is polled.
+//! Pushy sends no callbacks, so the status of each message is polled; the app can also acknowledge a message
+//! (`receipts_token`). The key of the account is part of every URL, so no URL is ever shown.
 
 mod api;
+mod codes;
 mod polling;
-mod response;
 mod settings;
 
 #[cfg(test)]
@@ -14,19 +15,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::account_evidence::AccountEvidence;
-use super::app_receipts::app_receipt_parser;
-use super::callback_receipts::CallbackReceiptParser;
-use super::http_client::ConnectionRequirements;
-use super::json_api::gateway_id;
-use super::{
-    AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
-};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
 
+use crate::account_evidence::AccountEvidence;
+use crate::adapter_context::AdapterContext;
+use crate::app_receipts::app_receipt_parser;
+use crate::callback::{CallbackError, CallbackMode, CallbackRequest};
+use crate::callback_receipts::CallbackReceiptParser;
+use crate::json_api::gateway_id;
+use crate::provider::{AccountCheck, OutboundMessage, Provider};
 use api::PushyApi;
 use polling::{AcceptedPush, ReceiptPoller};
 pub use settings::PushySettings;
@@ -40,38 +40,27 @@ pub struct Pushy {
 }
 
 impl Pushy {
-    /// Creates the adapter.
+    /// Returns the account that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &PushySettings) -> Result<Self> {
-        let base_url = settings.base_url()?;
-        let requirements = ConnectionRequirements {
-            is_tls: base_url.is_secure(),
-            ca: settings.ca.clone(),
-            ..ConnectionRequirements::default()
-        };
-        let api = Arc::new(PushyApi {
-            settings: settings.clone(),
-            base_url,
-            client: context.http_clients.client_with(&context.limits, requirements)?,
-            clock: context.clock.clone(),
-        });
+        let api = Arc::new(PushyApi::new(context, settings)?);
         Ok(Self {
             app_receipts: app_receipt_parser(settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
-            receipt_poller: settings.is_polling().then(|| ReceiptPoller::new(Arc::clone(&api))),
+            receipt_poller: settings.poll.then(|| ReceiptPoller::new(Arc::clone(&api))),
             api,
         })
     }
 
-    /// Schedules polls for an accepted message and returns its result, with the id that its receipts will have.
-    fn accept_push(&self, id: String, message: &OutboundMessage) -> SendResult {
+    /// Schedules the polls of an accepted push. Returns the send result, with the id that the receipts will have.
+    fn accept_push(&self, push_id: String, message: &OutboundMessage) -> SendResult {
         let reference = match self.app_receipts {
             Some(_) => gateway_id(message).to_string(),
-            None => id.clone(),
+            None => push_id.clone(),
         };
         if let Some(poller) = &self.receipt_poller {
             poller.track(AcceptedPush {
-                id,
-                token: message.to.clone(),
+                id: push_id,
+                device_token: message.to.clone(),
                 reference: reference.clone(),
                 expires_at: message.expires_at,
             });
@@ -92,9 +81,9 @@ impl Provider for Pushy {
             Ok(response) => response,
             Err(result) => return result,
         };
-        let result = match response::accepted_push_id(&response, &message.to) {
-            Some(id) => self.accept_push(id, message),
-            None => response::send_result(&response, &message.to),
+        let result = match codes::accepted_push_id(&response, &message.to) {
+            Some(push_id) => self.accept_push(push_id, message),
+            None => codes::send_result(&response, &message.to),
         };
         let is_unknown_device = matches!(result.outcome, Outcome::InvalidRecipient { .. });
         self.account_evidence.assess(result, is_unknown_device, "api_key may belong to another app")
@@ -119,22 +108,22 @@ impl Provider for Pushy {
         AddressKind::Push
     }
 
-    async fn check_account(&self) -> AccountCheck {
-        match self.api.get(&["topics"]).await {
-            Ok(response) if response.status == 200 => AccountCheck::Passed("api_key is valid".to_owned()),
-            Ok(response) => {
-                let code =
-                    response.str_at("/code").map_or_else(|| response.http_status_text(), str::to_owned);
-                let description = response.status_outcome().description;
-                AccountCheck::Failed(format!(
-                    "{description} ({code}); check that api_key is the secret key of the app"
-                ))
-            }
-            Err(result) => AccountCheck::Failed(result.outcome.reason().unwrap_or_default().to_owned()),
-        }
+    fn endpoint(&self) -> (String, u16) {
+        self.api.endpoint()
     }
 
-    fn endpoint(&self) -> (String, u16) {
-        self.api.base_url.endpoint()
+    async fn check_account(&self) -> AccountCheck {
+        let response = match self.api.get(&["topics"]).await {
+            Ok(response) if response.status == 200 => {
+                return AccountCheck::Passed("api_key is valid".to_owned());
+            }
+            Ok(response) => response,
+            Err(result) => return AccountCheck::failed(&result.outcome),
+        };
+        let code = response.str_at("/code").map_or_else(|| response.http_status_text(), str::to_owned);
+        let description = response.status_outcome().description;
+        AccountCheck::Failed(format!(
+            "{description} ({code}); check that api_key is the secret key of the app"
+        ))
     }
 }

@@ -1,10 +1,10 @@
-//! Sends mail through Amazon SES (API v2) and receives its events as SNS notifications.
+//! Sends mail through Amazon SES (API v2) and receives SES events as SNS notifications.
 //!
 //! Each call has one recipient, so that a bounce concerns one message. SES has no idempotency key; the delivery id is sent
 //! as a tag.
 
+mod callback;
 mod codes;
-mod events;
 mod settings;
 mod sigv4;
 mod sns_signature;
@@ -14,70 +14,60 @@ mod tests;
 
 use async_trait::async_trait;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, Request, Url};
+use reqwest::{Method, Request};
 use serde_json::{Value, json};
 
-use super::email_address::{encode_mailbox, parse_recipient, subject_or};
-use super::http_client::{HttpClient, host_and_port};
-use super::json_api::{JSON_CONTENT_TYPE, into_json_response};
-use super::{
-    AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
-};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
 
+use crate::adapter_context::AdapterContext;
+use crate::base_url::BaseUrl;
+use crate::callback::{CallbackError, CallbackMode, CallbackRequest};
+use crate::email_address::{encode_mailbox, parse_recipient, subject_or};
+use crate::http_client::HttpClient;
+use crate::json_api::{JSON_CONTENT_TYPE, into_json_response};
+use crate::provider::{AccountCheck, OutboundMessage, Provider};
 pub use settings::SesSettings;
-use sigv4::AwsCredentials;
 use sns_signature::SnsVerifier;
+
+/// The reason when a request cannot be signed.
+const UNSIGNED_REASON: &str =
+    "access_key_id, secret_access_key or session_token has invalid characters; copy them again";
 
 /// An SES account.
 pub struct Ses {
     settings: SesSettings,
-    credentials: AwsCredentials,
-    base_url: Url,
-    sns: SnsVerifier,
+    base_url: BaseUrl,
     client: HttpClient,
+    sns: SnsVerifier,
     clock: Clock,
 }
 
 impl Ses {
-    /// Creates the adapter.
+    /// Returns the account that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &SesSettings) -> Result<Self> {
         Ok(Self {
-            credentials: settings.credentials(),
-            base_url: settings.parsed_base_url()?,
-            sns: SnsVerifier::new(settings.topics.clone(), settings.parsed_sns_url()?),
+            base_url: settings.base_url()?,
+            client: context.http_clients.client(&context.limits, settings.is_secure()?)?,
+            sns: SnsVerifier::new(settings),
             settings: settings.clone(),
-            client: context.http_clients.client(&context.limits, settings.is_secure())?,
             clock: context.clock.clone(),
         })
     }
 
-    /// Returns a signed request; `None` when the credentials cannot be sent in a header.
-    fn signed_request(&self, method: Method, path: &str, body: Option<String>) -> Option<Request> {
-        let mut url = self.base_url.clone();
-        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
-        let mut request = Request::new(method, url);
-        if let Some(body) = body {
-            request.headers_mut().insert(CONTENT_TYPE, JSON_CONTENT_TYPE);
-            *request.body_mut() = Some(body.into());
-        }
-        sigv4::sign(request, &self.credentials, self.clock.now())
-    }
-
-    fn email_json(&self, message: &OutboundMessage, to: &str) -> Value {
-        let settings = &self.settings;
-        let subject = subject_or(message.subject.as_deref(), &settings.subject);
-        let text = |data: &str| json!({ "Data": data, "Charset": "UTF-8" });
-        let mut email = json!({
-            "FromEmailAddress": encode_mailbox(&settings.from),
+    /// Returns the JSON document of a message.
+    fn request(&self, message: &OutboundMessage, to: &str) -> Value {
+        let subject = subject_or(message.subject.as_deref(), &self.settings.subject);
+        let utf8_text = |text: &str| json!({ "Data": text, "Charset": "UTF-8" });
+        let mut document = json!({
+            "FromEmailAddress": encode_mailbox(&self.settings.from),
             "Destination": { "ToAddresses": [to] },
             "Content": { "Simple": {
-                "Subject": text(&subject),
-                "Body": { "Text": text(&message.body) },
+                "Subject": utf8_text(&subject),
+                "Body": { "Text": utf8_text(&message.body) },
                 "Headers": [{ "Name": "Auto-Submitted", "Value": "auto-generated" }],
             } },
             "EmailTags": [
@@ -85,18 +75,25 @@ impl Ses {
                 { "Name": "delivery", "Value": format!("{}-{}", message.delivery_id, message.round) },
             ],
         });
-        if let Some(reply_to) = &settings.reply_to {
-            email["ReplyToAddresses"] = json!([encode_mailbox(reply_to)]);
+        if let Some(reply_to) = &self.settings.reply_to {
+            document["ReplyToAddresses"] = json!([encode_mailbox(reply_to)]);
         }
-        if let Some(set) = &settings.configuration_set {
-            email["ConfigurationSetName"] = json!(set);
+        if let Some(configuration_set) = &self.settings.configuration_set {
+            document["ConfigurationSetName"] = json!(configuration_set);
         }
-        email
+        document
     }
-}
 
-fn unsigned_reason() -> String {
-    "access_key_id, secret_access_key or session_token has invalid characters; copy them again".to_owned()
+    /// Returns a signed request; None when the credentials cannot be sent in a header.
+    fn signed_request(&self, method: Method, resource: &str, document: Option<&Value>) -> Option<Request> {
+        let url = self.base_url.resource_url(&["v2", "email", resource]);
+        let mut request = Request::new(method, url);
+        if let Some(document) = document {
+            request.headers_mut().insert(CONTENT_TYPE, JSON_CONTENT_TYPE);
+            *request.body_mut() = Some(document.to_string().into());
+        }
+        sigv4::sign(request, &self.settings, self.clock.now())
+    }
 }
 
 #[async_trait]
@@ -107,9 +104,9 @@ impl Provider for Ses {
             return Outcome::InvalidRecipient { reason }.into();
         };
         let to = to.to_string();
-        let body = self.email_json(message, &to).to_string();
-        let Some(request) = self.signed_request(Method::POST, "/v2/email/outbound-emails", Some(body)) else {
-            return Outcome::Misconfigured { reason: unsigned_reason() }.into();
+        let document = self.request(message, &to);
+        let Some(request) = self.signed_request(Method::POST, "outbound-emails", Some(&document)) else {
+            return Outcome::Misconfigured { reason: UNSIGNED_REASON.to_owned() }.into();
         };
         match into_json_response(self.client.call(request).await) {
             Ok(response) => codes::send_result(&response, &to),
@@ -120,22 +117,14 @@ impl Provider for Ses {
     async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         self.sns.load_certificate(request, &self.client).await?;
         let notification = self.sns.verify(request)?;
-        match notification.kind.as_str() {
-            "Notification" => events::parse_event(&notification.message, request.received_at),
-            "SubscriptionConfirmation" => {
-                self.sns.confirm_subscription(&notification, &self.client).await?;
-                Ok(Vec::new())
-            }
-            "UnsubscribeConfirmation" => {
-                log::warn!("ses: SNS subscription removed, no receipts will arrive through it");
-                Ok(Vec::new())
-            }
-            _ => Err(CallbackError::Malformed("unknown type of SNS message".to_owned())),
+        if notification.kind == sns_signature::SUBSCRIPTION_CONFIRMATION {
+            self.sns.confirm_subscription(&notification, &self.client).await?;
         }
+        callback::parse_callback(&notification, request.received_at)
     }
 
     fn callback_mode(&self) -> CallbackMode {
-        CallbackMode::authenticated_if(self.sns.is_configured())
+        CallbackMode::authenticated_if(!self.settings.topics.is_empty())
     }
 
     fn address_kind(&self) -> AddressKind {
@@ -143,12 +132,12 @@ impl Provider for Ses {
     }
 
     fn endpoint(&self) -> (String, u16) {
-        host_and_port(&self.base_url)
+        self.base_url.endpoint()
     }
 
     async fn check_account(&self) -> AccountCheck {
-        let Some(request) = self.signed_request(Method::GET, "/v2/email/account", None) else {
-            return AccountCheck::Failed(unsigned_reason());
+        let Some(request) = self.signed_request(Method::GET, "account", None) else {
+            return AccountCheck::Failed(UNSIGNED_REASON.to_owned());
         };
         let (host, port) = self.endpoint();
         let response = match into_json_response(self.client.call(request).await) {
@@ -158,36 +147,34 @@ impl Provider for Ses {
                 return AccountCheck::Failed(format!("{host}:{port}: {reason}; check region"));
             }
         };
-        let account = &response.json;
         if response.status != 200 {
-            let error = codes::error_message(&response);
-            let status = response.status;
+            let (status, error) = (response.status, codes::error_message(&response));
             return AccountCheck::Failed(format!(
                 "{host}:{port} answered {status}: {error}; check access_key_id, secret_access_key, region and the \
                  permission ses:GetAccount"
             ));
         }
-        if account["SendingEnabled"] == json!(false) {
+        if response.json["SendingEnabled"] == false {
             return AccountCheck::Failed(
                 "sending is disabled for this account (SendingEnabled is false); see the AWS console"
                     .to_owned(),
             );
         }
-        AccountCheck::Passed(account_summary(account))
+        AccountCheck::Passed(account_summary(&response.json))
     }
 }
 
 /// Summarises the account for an operator.
 fn account_summary(account: &Value) -> String {
-    let quota = |key: &str| account["SendQuota"][key].as_f64().map(|number| number.to_string());
+    let quota = |key: &str| account["SendQuota"][key].as_f64();
     let mut summary = "the credentials are valid".to_owned();
-    if let (Some(sent), Some(quota)) = (quota("SentLast24Hours"), quota("Max24HourSend")) {
-        summary.push_str(&format!("; {sent} of {quota} mails of the daily quota are sent"));
+    if let (Some(sent_count), Some(daily_max)) = (quota("SentLast24Hours"), quota("Max24HourSend")) {
+        summary.push_str(&format!("; {sent_count} of {daily_max} mails of the daily quota are sent"));
     }
     if let Some(rate) = quota("MaxSendRate") {
         summary.push_str(&format!(", at most {rate} a second"));
     }
-    if account["ProductionAccessEnabled"] == json!(false) {
+    if account["ProductionAccessEnabled"] == false {
         summary.push_str("; the account is in the sandbox, which sends to verified addresses only");
     }
     summary.push_str("; the sender can only be tested by sending");

@@ -12,7 +12,7 @@ use postrider_core::clock::Timestamp;
 use postrider_core::inbound::{CallbackItem, OptOutNotice};
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 
-use crate::callback::CallbackError;
+use crate::outcome_code::OutcomeCode;
 use crate::provider::OutboundMessage;
 pub(crate) use api::SmsApi;
 pub(crate) use callback_fields::CallbackFields;
@@ -33,16 +33,11 @@ pub(crate) fn with_plus(number: &str) -> String {
     if is_international { format!("+{number}") } else { number.to_owned() }
 }
 
-/// Returns the error for a callback without a required value.
-pub(crate) fn malformed(message: &str) -> CallbackError {
-    CallbackError::Malformed(message.to_owned())
-}
-
-/// Returns the notice that a recipient opted out at the provider.
-pub(crate) fn opt_out_notice(address: &str, code: &str, description: &str, at: Timestamp) -> CallbackItem {
+/// Returns the notice that a recipient opted out at the provider, with the code that says so.
+pub(crate) fn opt_out_notice(number: &str, code_line: &OutcomeCode, at: Timestamp) -> CallbackItem {
     CallbackItem::OptedOut(OptOutNotice {
-        address: address.to_owned(),
-        reason: format!("{description} ({code})"),
+        address: with_plus(number),
+        reason: format!("{} ({})", code_line.description, code_line.code),
         at,
     })
 }

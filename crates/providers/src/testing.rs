@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[cfg(test)]
+pub(crate) mod code_table;
 pub mod conformance;
 pub mod http_stub;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Vonage has no idempotency key, so a call without a response is `Unknown`.
 
+mod callback;
 mod codes;
 mod segments;
 mod settings;
@@ -11,25 +12,19 @@ mod signature;
 mod tests;
 
 use async_trait::async_trait;
-use chrono::NaiveDateTime;
-use serde_json::Value;
 
 use postrider_core::address::AddressKind;
-use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::clock::{Clock, Timestamp};
+use postrider_core::attempt::SendResult;
+use postrider_core::clock::Clock;
 use postrider_core::error::Result;
-use postrider_core::inbound::{CallbackItem, InboundMessage};
-use postrider_core::receipt::ReceiptStatus;
+use postrider_core::inbound::CallbackItem;
 use postrider_core::text_parts::{Alphabet, count_parts};
 
 use crate::adapter_context::AdapterContext;
 use crate::callback::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};
 use crate::callback_auth::has_valid_token;
-use crate::json_api::JsonResponse;
 use crate::provider::{OutboundMessage, Provider};
-use crate::provider_text::{join_reasons, parse_reference};
 use crate::sms::{self, CallbackFields, NonceCache, SmsApi};
-use codes::{OPT_OUT_CODE, classify_receipt, classify_submit};
 use segments::VonageSegments;
 pub use settings::VonageSettings;
 
@@ -63,7 +58,8 @@ impl Vonage {
         })
     }
 
-    fn form_body(&self, message: &OutboundMessage) -> String {
+    /// Returns the form of a message.
+    fn request(&self, message: &OutboundMessage) -> String {
         let text_type = match count_parts(&message.body).alphabet {
             Alphabet::Gsm7 => "text",
             Alphabet::Ucs2 => "unicode",
@@ -85,142 +81,33 @@ impl Vonage {
         }
         form.finish()
     }
-
-    /// Vonage responds with status 200 to refused messages as well, and with one element for each segment.
-    fn send_result(&self, response: &JsonResponse) -> SendResult {
-        if response.status != 200 {
-            let outcome = response.status_outcome().outcome;
-            return SendResult {
-                outcome: outcome.into_outcome(None, response.body_reason(), response.retry_after()),
-                code: Some(response.http_status_text()),
-            };
-        }
-        let segments = response.json["messages"].as_array();
-        let Some(segments) = segments.filter(|list| response.is_complete() && !list.is_empty()) else {
-            return SendResult {
-                outcome: response.unconfirmed_outcome(),
-                code: Some(response.http_status_text()),
-            };
-        };
-        match segments.iter().find(|segment| !is_accepted(segment)) {
-            Some(refused) => refused_result(refused, segments),
-            None => {
-                SendResult { outcome: self.accepted_outcome(response, segments), code: Some("0".to_owned()) }
-            }
-        }
-    }
-
-    /// The reference is the id of the last segment, whose receipt stands for the whole message.
-    fn accepted_outcome(&self, response: &JsonResponse, segments: &[Value]) -> Outcome {
-        let id = |segment: &Value| segment["message-id"].as_str().and_then(parse_reference);
-        let Some(ids) = segments.iter().map(id).collect::<Option<Vec<_>>>() else {
-            return response.unconfirmed_outcome();
-        };
-        if let Some((last, others)) = ids.split_last() {
-            self.segments.link(others, last);
-        }
-        Outcome::Accepted { reference: ids.last().cloned() }
-    }
-
-    fn authenticate(&self, request: &CallbackRequest) -> Result<CallbackFields, CallbackError> {
-        if !self.settings.has_authenticated_callbacks() {
-            return Err(CallbackError::NotSupported);
-        }
-        if let Some(token) = &self.settings.receipts_token
-            && !has_valid_token(request, token)
-        {
-            return Err(CallbackError::Unauthenticated);
-        }
-        let fields = CallbackFields::from_callback(request)?;
-        if let Some(secret) = &self.settings.signature_secret {
-            let method = self.settings.signature_method;
-            if !signature::is_valid(secret, method, request, &fields, &self.nonces) {
-                return Err(CallbackError::Unauthenticated);
-            }
-        }
-        Ok(fields)
-    }
-
-    /// Parses a delivery receipt or an inbound message.
-    fn parse_callback_fields(
-        &self,
-        request: &CallbackRequest,
-        fields: &CallbackFields,
-    ) -> Result<Vec<CallbackItem>, CallbackError> {
-        let id = fields.get("messageId").or_else(|| fields.get("message-id"));
-        let id = id.and_then(parse_reference).ok_or_else(|| sms::malformed("messageId is missing"))?;
-        let at = fields.get("message-timestamp").and_then(parse_timestamp);
-        let at = at.unwrap_or(request.received_at).min(request.received_at);
-        let Some(status) = fields.get("status") else {
-            return Ok(vec![CallbackItem::InboundMessage(InboundMessage {
-                reference: Some(id),
-                from: sms::with_plus(fields.require("msisdn")?),
-                to: fields.get("to").unwrap_or_default().to_owned(),
-                body: fields.require("text")?.to_owned(),
-                at,
-            })]);
-        };
-        let number = fields.get("err-code").unwrap_or_default();
-        let (outcome, description) = classify_receipt(number);
-        let reason = join_reasons(&format!("{status} {number}"), description);
-        let status = match status {
-            "delivered" => Some(ReceiptStatus::Delivered),
-            "expired" | "failed" | "rejected" => Some(outcome.failed_receipt_status(reason)),
-            // accepted and buffered: the message is on its way; unknown: Vonage does not know.
-            _ => None,
-        };
-        let mut items = Vec::new();
-        if let Some(status) = status
-            && let Some(reference) = self.segments.message_of_segment(id, &status)
-        {
-            items.extend(sms::receipt_item(reference, Some(status), at));
-        }
-        if number == OPT_OUT_CODE {
-            let recipient = fields.get("msisdn").map(sms::with_plus);
-            items.extend(recipient.map(|address| sms::opt_out_notice(&address, number, description, at)));
-        }
-        Ok(items)
-    }
-}
-
-fn is_accepted(segment: &Value) -> bool {
-    segment["status"].as_str() == Some("0")
-}
-
-/// Returns the result for a refused segment. When other segments were accepted the message is rejected, because a retry
-/// would send those again.
-fn refused_result(refused: &Value, segments: &[Value]) -> SendResult {
-    let number = refused["status"].as_str().unwrap_or_default();
-    let text = refused["error-text"].as_str().unwrap_or_default();
-    let (outcome, description) = classify_submit(number, text);
-    let reason = join_reasons(description, text);
-    let outcome = match segments.iter().filter(|segment| is_accepted(segment)).count() {
-        0 => outcome.into_outcome(None, reason, None),
-        accepted => Outcome::Rejected {
-            reason: format!("only {accepted} of {} parts were accepted: {reason}", segments.len()),
-        },
-    };
-    SendResult { outcome, code: Some(number.to_owned()) }
-}
-
-/// Parses Vonage's time format, which is in UTC.
-fn parse_timestamp(text: &str) -> Option<Timestamp> {
-    let time = NaiveDateTime::parse_from_str(text.trim(), "%Y-%m-%d %H:%M:%S");
-    time.ok().map(|time| time.and_utc())
 }
 
 #[async_trait]
 impl Provider for Vonage {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
-        match self.api.post_form(self.form_body(message)).await {
-            Ok(response) => self.send_result(&response),
+        match self.api.post_form(self.request(message)).await {
+            Ok(response) => codes::send_result(&response, &self.segments),
             Err(result) => result,
         }
     }
 
     async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        let fields = self.authenticate(request)?;
-        self.parse_callback_fields(request, &fields)
+        if !self.settings.has_authenticated_callbacks() {
+            return Err(CallbackError::NotSupported);
+        }
+        let token = self.settings.receipts_token.as_deref();
+        if token.is_some_and(|token| !has_valid_token(request, token)) {
+            return Err(CallbackError::Unauthenticated);
+        }
+        let fields = CallbackFields::from_callback(request)?;
+        let secret = self.settings.signature_secret.as_deref();
+        let method = self.settings.signature_method;
+        let is_signed_by = |secret: &str| signature::is_valid(secret, method, request, &fields, &self.nonces);
+        if secret.is_some_and(|secret| !is_signed_by(secret)) {
+            return Err(CallbackError::Unauthenticated);
+        }
+        callback::parse_callback(request, &fields, &self.segments)
     }
 
     fn callback_response(&self, _request: &CallbackRequest) -> Option<CallbackResponse> {

@@ -6,7 +6,6 @@ use postrider_core::address::{PhoneRegion, PhoneRules, PhoneStrictness};
 use postrider_core::{error::Result, retry::RetryPolicy};
 use std::{net::SocketAddr, path::Path};
 
-
 use super::channels::{read_channels, read_used_channels};
 use super::check::{check_relations, collect_warnings};
 use super::types::{Config, ScheduleConfig};

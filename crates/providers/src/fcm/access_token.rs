@@ -7,22 +7,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::Request;
-use serde::Serialize;
+use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::settings::ServiceAccount;
-use crate::http_client::HttpClient;
-use crate::json_api::{JsonResponse, form_post_request, into_json_response};
-use crate::jwt::JwtKey;
-use crate::provider_text::sanitize_text;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, Timestamp, saturating_add};
 use postrider_core::error::{Error, Result};
 
-/// Reason of a message whose time limit passed before a token was available.
-pub(super) const TOKEN_TIMEOUT_REASON: &str = "no access token within the time limit; nothing was sent";
+use super::settings::{FcmSettings, ServiceAccount};
+use crate::base_url::BaseUrl;
+use crate::http_client::HttpClient;
+use crate::json_api::{JsonResponse, form_post_request, into_json_response};
+use crate::jwt::JwtKey;
+use crate::provider_text::sanitize_text;
+use crate::token_renewal::{TokenSource, token_timeout};
 
 /// Scope of the token.
 const OAUTH_SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
@@ -30,7 +31,7 @@ const OAUTH_SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 /// Lifetime of an assertion in seconds, the maximum that Google allows.
 const ASSERTION_SECONDS: i64 = 3_600;
 
-/// Time before its expiry at which a token is renewed.
+/// Time between the renewal of a token and the expiry of the old token.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
 
 /// Lifetime of a token without `expires_in`, in seconds.
@@ -43,6 +44,7 @@ const RENEWAL_RETRY: Duration = Duration::from_secs(10);
 pub(super) struct AccessTokens {
     account: ServiceAccount,
     key: JwtKey,
+    token_url: BaseUrl,
     client: HttpClient,
     clock: Clock,
     cache: Mutex<AccessTokenCache>,
@@ -63,28 +65,14 @@ struct AccessToken {
     expires_at: Timestamp,
 }
 
-#[derive(Serialize)]
-struct AssertionHeader<'a> {
-    alg: &'static str,
-    typ: &'static str,
-    kid: &'a str,
-}
-
-#[derive(Serialize)]
-struct AssertionClaims<'a> {
-    iss: &'a str,
-    scope: &'static str,
-    aud: &'a str,
-    iat: i64,
-    exp: i64,
-}
-
 impl AccessTokens {
-    /// Creates the cache. Requests no token yet.
-    pub fn new(account: &ServiceAccount, client: HttpClient, clock: Clock) -> Result<Self> {
+    /// Returns an empty cache. Requests no token yet.
+    pub fn new(settings: &FcmSettings, client: HttpClient, clock: Clock) -> Result<Self> {
+        let account = &settings.service_account;
         Ok(Self {
-            key: JwtKey::from_rsa_pem(&account.key).map_err(Error::usage)?,
             account: account.clone(),
+            key: JwtKey::from_rsa_pem(&account.private_key).map_err(Error::usage)?,
+            token_url: settings.token_url()?,
             client,
             clock,
             cache: Mutex::default(),
@@ -92,29 +80,18 @@ impl AccessTokens {
         })
     }
 
-    /// Returns a valid token within `limit`, or the result of the message.
-    pub async fn token(&self, limit: Duration) -> Result<Arc<str>, SendResult> {
-        timeout(limit, self.valid_token(None)).await.unwrap_or_else(|_| Err(token_timeout()))
-    }
-
-    /// Returns a token other than `refused`. The first caller renews it, the others wait.
-    pub async fn replace_token(&self, refused: &Arc<str>, limit: Duration) -> Result<Arc<str>, SendResult> {
-        timeout(limit, self.valid_token(Some(refused))).await.unwrap_or_else(|_| Err(token_timeout()))
-    }
-
+    /// Returns a token other than `refused`. The first caller renews an invalid token, the others wait.
     async fn valid_token(&self, refused: Option<&Arc<str>>) -> Result<Arc<str>, SendResult> {
-        let failures = self.failed_renewals.load(Ordering::Acquire);
+        let failures_before = self.failed_renewals.load(Ordering::Acquire);
         let mut cache = self.cache.lock().await;
-        if let Some(refused) = refused {
-            cache.token.take_if(|token| token.text == *refused);
-        }
+        cache.token.take_if(|token| refused == Some(&token.text));
         let now = self.clock.now();
         if let Some(token) = cache.token.as_ref().filter(|token| now < token.renew_at) {
             return Ok(Arc::clone(&token.text));
         }
+        let has_failed_meanwhile = self.failed_renewals.load(Ordering::Acquire) != failures_before;
         let renewed = match &cache.last_failure {
-            // The renewal failed while this call waited for it.
-            Some(failure) if self.failed_renewals.load(Ordering::Acquire) != failures => Err(failure.clone()),
+            Some(failure) if has_failed_meanwhile => Err(failure.clone()),
             _ => self.renew(now).await,
         };
         match renewed {
@@ -143,26 +120,13 @@ impl AccessTokens {
     }
 
     async fn renew(&self, now: Timestamp) -> Result<AccessToken, SendResult> {
-        let request = self.token_request(now).ok_or_else(|| {
-            SendResult::from(Outcome::Unavailable {
-                reason: "cannot sign the assertion: no random numbers".to_owned(),
-            })
-        })?;
-        // A timeout of the token server concerns no message.
-        let response = into_json_response(self.client.call(request).await).map_err(|failure| SendResult {
-            outcome: Outcome::Unavailable {
-                reason: sanitize_text(&format!(
-                    "no access token: {}",
-                    failure.outcome.reason().unwrap_or_default()
-                )),
-            },
-            ..failure
-        })?;
+        let request = self.token_request(now).ok_or_else(signing_failed)?;
+        let response = into_json_response(self.client.call(request).await).map_err(without_token)?;
         let Some(text) = response.str_at("/access_token").filter(|_| response.status == 200) else {
             return Err(renewal_failure(&response));
         };
-        let seconds = response.json.pointer("/expires_in").and_then(serde_json::Value::as_u64);
-        let lifetime = Duration::from_secs(seconds.unwrap_or(DEFAULT_LIFETIME_SECONDS));
+        let lifetime_seconds = response.json["expires_in"].as_u64().unwrap_or(DEFAULT_LIFETIME_SECONDS);
+        let lifetime = Duration::from_secs(lifetime_seconds);
         Ok(AccessToken {
             text: text.into(),
             renew_at: saturating_add(now, lifetime.saturating_sub(RENEW_BEFORE_EXPIRY)),
@@ -171,24 +135,38 @@ impl AccessTokens {
     }
 
     fn token_request(&self, now: Timestamp) -> Option<Request> {
-        let header = AssertionHeader { alg: "RS256", typ: "JWT", kid: &self.account.key_id };
-        let claims = AssertionClaims {
-            iss: &self.account.email,
-            scope: OAUTH_SCOPE,
-            aud: &self.account.audience,
-            iat: now.timestamp(),
-            exp: now.timestamp() + ASSERTION_SECONDS,
-        };
+        let header = json!({"alg": "RS256", "typ": "JWT", "kid": self.account.private_key_id});
+        let claims = json!({
+            "iss": self.account.client_email,
+            "scope": OAUTH_SCOPE,
+            "aud": self.account.token_uri,
+            "iat": now.timestamp(),
+            "exp": now.timestamp() + ASSERTION_SECONDS,
+        });
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
             .append_pair("assertion", &self.key.sign(&header, &claims)?)
             .finish();
-        Some(form_post_request(self.account.token_url.resource_url(&[]), form))
+        Some(form_post_request(self.token_url.resource_url(&[]), form))
     }
 }
 
-fn token_timeout() -> SendResult {
-    Outcome::Unavailable { reason: TOKEN_TIMEOUT_REASON.to_owned() }.into()
+#[async_trait]
+impl TokenSource for AccessTokens {
+    async fn token(&self, refused: Option<&Arc<str>>, limit: Duration) -> Result<Arc<str>, SendResult> {
+        timeout(limit, self.valid_token(refused)).await.unwrap_or_else(|_| Err(token_timeout()))
+    }
+}
+
+fn signing_failed() -> SendResult {
+    let reason = "cannot sign the assertion: no random numbers".to_owned();
+    Outcome::Unavailable { reason }.into()
+}
+
+/// Returns the result of a token request without a response, which concerns no message.
+fn without_token(failure: SendResult) -> SendResult {
+    let reason = format!("no access token: {}", failure.outcome.reason().unwrap_or_default());
+    SendResult { outcome: Outcome::Unavailable { reason: sanitize_text(&reason) }, ..failure }
 }
 
 /// Returns the result of a failed renewal. A 4xx concerns the account: a wrong key, a deleted account, a wrong clock.

@@ -1,36 +1,37 @@
 //! The body of `messages:send`.
 //!
 //! FCM has no idempotency key. Every round of a delivery has the same tag, so that a device replaces the notification that
-//! it already shows.
+//! the device already shows.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use postrider_core::clock::Timestamp;
 
 use super::settings::{FcmPriority, FcmSettings};
-use crate::OutboundMessage;
 use crate::json_api::gateway_id;
-use postrider_core::clock::Timestamp;
+use crate::provider::OutboundMessage;
 
 /// Maximum time that FCM keeps a message for an offline device: four weeks, in seconds.
 const TTL_SECONDS_MAX: i64 = 2_419_200;
 
-/// Returns the body for a message.
-pub(super) fn send_request(settings: &FcmSettings, message: &OutboundMessage, now: Timestamp) -> Value {
+/// Returns the JSON document of a message.
+pub(super) fn request(settings: &FcmSettings, message: &OutboundMessage, now: Timestamp) -> Value {
     let message_id = gateway_id(message).to_string();
+    let [android_priority, apns_priority, web_urgency] = priority_names(settings.priority);
     let seconds = (message.expires_at - now).num_seconds().clamp(0, TTL_SECONDS_MAX);
     let mut notification = json!({"body": message.body});
     if let Some(title) = message.subject.as_ref().or(settings.title.as_ref()) {
         notification["title"] = json!(title);
     }
-    let mut data =
-        settings.data.iter().map(|(name, text)| (name.clone(), json!(text))).collect::<Map<_, _>>();
-    data.insert("gw_id".to_owned(), json!(message_id));
+    let mut app_data = json!(settings.data);
+    app_data["gw_id"] = json!(message_id);
     json!({"message": {
         "token": message.to,
         "notification": notification,
-        "data": data,
-        "android": android_config(settings, &message_id, seconds),
-        "apns": apns_config(settings, &message_id, now.timestamp() + seconds),
-        "webpush": {"headers": {"TTL": seconds.to_string(), "Urgency": urgency(settings).2}},
+        "data": app_data,
+        "android": android_config(settings, android_priority, &message_id, seconds),
+        "apns": apns_config(settings, apns_priority, &message_id, now.timestamp() + seconds),
+        "webpush": {"headers": {"TTL": seconds.to_string(), "Urgency": web_urgency}},
     }})
 }
 
@@ -39,17 +40,17 @@ pub(super) fn dry_run_request() -> Value {
     json!({"validate_only": true, "message": {"token": "dry-run", "notification": {"body": "dry run"}}})
 }
 
-/// Returns the priority as Android, APNs and web push write it.
-fn urgency(settings: &FcmSettings) -> (&'static str, &'static str, &'static str) {
-    match settings.priority {
-        FcmPriority::High => ("HIGH", "10", "high"),
-        FcmPriority::Normal => ("NORMAL", "5", "normal"),
+/// Returns the names of a priority for Android, APNs and web push.
+fn priority_names(priority: FcmPriority) -> [&'static str; 3] {
+    match priority {
+        FcmPriority::High => ["HIGH", "10", "high"],
+        FcmPriority::Normal => ["NORMAL", "5", "normal"],
     }
 }
 
-fn android_config(settings: &FcmSettings, message_id: &str, seconds: i64) -> Value {
+fn android_config(settings: &FcmSettings, priority: &str, message_id: &str, seconds: i64) -> Value {
     let mut android = json!({
-        "priority": urgency(settings).0,
+        "priority": priority,
         "ttl": format!("{seconds}s"),
         "notification": {"tag": message_id},
     });
@@ -62,9 +63,9 @@ fn android_config(settings: &FcmSettings, message_id: &str, seconds: i64) -> Val
     android
 }
 
-fn apns_config(settings: &FcmSettings, message_id: &str, expires_at: i64) -> Value {
+fn apns_config(settings: &FcmSettings, priority: &str, message_id: &str, expires_at: i64) -> Value {
     let mut apns = json!({"headers": {
-        "apns-priority": urgency(settings).1,
+        "apns-priority": priority,
         "apns-expiration": expires_at.to_string(),
         "apns-collapse-id": message_id,
     }});

@@ -1,116 +1,87 @@
-//! Settings of `kind = "fcm"`. The service account is the JSON file from Google.
+//! The settings of `kind = "fcm"`. The service account is the JSON file from Google.
 //!
-//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
+//! Invalid settings stop the start of the gateway, never a send.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
+
+use postrider_core::error::{Error, Result};
 
 use crate::base_url::BaseUrl;
 use crate::jwt::JwtKey;
 use crate::settings_reader::read_table;
-use postrider_core::error::{Error, Result};
 
 const DEFAULT_BASE_URL: &str = "https://fcm.googleapis.com";
 
-/// Settings of an FCM account.
-#[derive(Clone)]
-pub struct FcmSettings {
-    pub(super) account: ServiceAccount,
-    /// Project of the devices; default: that of the account.
-    pub(super) project: String,
-    /// URL of FCM.
-    pub(super) base_url: BaseUrl,
-    /// Title of messages without a subject.
-    pub(super) title: Option<String>,
-    /// Priority; `high` wakes the device.
-    pub(super) priority: FcmPriority,
-    /// Pending messages with the same key replace each other.
-    pub(super) collapse_key: Option<String>,
-    /// Notification channel of the Android app.
-    pub(super) channel: Option<String>,
-    /// Sound on Apple devices.
-    pub(super) sound: Option<String>,
-    /// Additional data for the app.
-    pub(super) data: BTreeMap<String, String>,
-    /// Token with which the app's server acknowledges messages; without it, acknowledgements are rejected.
-    pub(super) receipts_token: Option<String>,
-    /// Certificates in PEM format that may sign the server's; default: those of the operating system.
-    pub(super) ca: Option<String>,
-}
-
-/// Priority of messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum FcmPriority {
-    High,
-    Normal,
-}
-
-/// A Google service account.
-#[derive(Clone)]
-pub(super) struct ServiceAccount {
-    pub email: String,
-    pub key_id: String,
-    pub key: String,
-    /// `aud` of assertions: the token URL in the account file.
-    pub audience: String,
-    /// URL of the token server; default: the audience.
-    pub token_url: BaseUrl,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FcmSettingsTable {
-    service_account: String,
-    project: Option<String>,
-    base_url: Option<BaseUrl>,
-    token_url: Option<BaseUrl>,
-    title: Option<String>,
-    priority: Option<FcmPriority>,
-    collapse_key: Option<String>,
-    channel: Option<String>,
-    sound: Option<String>,
-    #[serde(default)]
-    data: BTreeMap<String, String>,
-    receipts_token: Option<String>,
-    ca: Option<String>,
-}
-
-/// Remedy in error messages.
+/// The remedy in error messages.
 const SERVICE_ACCOUNT_HINT: &str =
     "write service_account = \"${file:service-account.json}\", the whole file from Google";
 
+/// An FCM account.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FcmSettings {
+    #[serde(deserialize_with = "deserialize_service_account")]
+    pub(super) service_account: ServiceAccount,
+    /// The project of the devices. The default is the project of the service account.
+    project: Option<String>,
+    base_url: Option<BaseUrl>,
+    /// The URL of the token server. The default is the `token_uri` of the service account.
+    token_url: Option<BaseUrl>,
+    /// The title of messages without a subject.
+    pub(super) title: Option<String>,
+    /// The priority of messages.
+    #[serde(default)]
+    pub(super) priority: FcmPriority,
+    /// Pending messages with the same key replace each other.
+    pub(super) collapse_key: Option<String>,
+    /// The notification channel of the Android app.
+    pub(super) channel: Option<String>,
+    /// The sound on Apple devices.
+    pub(super) sound: Option<String>,
+    /// Additional data for the app.
+    #[serde(default)]
+    pub(super) data: BTreeMap<String, String>,
+    /// The token with which the app's server acknowledges messages. Without it acknowledgements are rejected.
+    pub(super) receipts_token: Option<String>,
+    /// The only certificate authorities that may sign the server's certificate, in PEM. The default is this machine's.
+    pub(super) ca: Option<String>,
+}
+
 impl FcmSettings {
-    /// Parses and validates the settings.
+    /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let keys: FcmSettingsTable = read_table(table)?;
-        let document: Value = serde_json::from_str(&keys.service_account)
-            .map_err(|_| Error::usage(format!("service_account: is not JSON; {SERVICE_ACCOUNT_HINT}")))?;
-        let account = parse_service_account(&document, keys.token_url)?;
-        if let Some(name) = keys.data.keys().find(|name| is_reserved(name)) {
+        let settings: Self = read_table(table)?;
+        if let Some(name) = settings.data.keys().find(|name| is_reserved(name)) {
             return Err(Error::usage(format!(
                 "data.{name}: gw_id, from and names that begin with gcm or google are reserved; choose another name"
             )));
         }
-        let project = match keys.project {
-            Some(project) => project,
-            None => required_field(&document, "project_id")?,
-        };
-        Ok(Self {
-            account,
-            project,
-            base_url: BaseUrl::configured_or(keys.base_url.as_ref(), DEFAULT_BASE_URL)?,
-            title: keys.title,
-            priority: keys.priority.unwrap_or(FcmPriority::High),
-            collapse_key: keys.collapse_key,
-            channel: keys.channel,
-            sound: keys.sound,
-            data: keys.data,
-            receipts_token: keys.receipts_token,
-            ca: keys.ca,
+        settings.token_url()?;
+        settings.project()?;
+        Ok(settings)
+    }
+
+    /// Returns the base URL of the API.
+    pub(super) fn base_url(&self) -> Result<BaseUrl> {
+        BaseUrl::configured_or(self.base_url.as_ref(), DEFAULT_BASE_URL)
+    }
+
+    /// Returns the URL of the token server.
+    pub(super) fn token_url(&self) -> Result<BaseUrl> {
+        BaseUrl::configured_or(self.token_url.as_ref(), &self.service_account.token_uri).map_err(|_| {
+            Error::usage(format!("service_account: its token_uri is not a URL; {SERVICE_ACCOUNT_HINT}"))
+        })
+    }
+
+    /// Returns the project of the devices.
+    pub(super) fn project(&self) -> Result<&str> {
+        let project = self.project.as_ref().or(self.service_account.project_id.as_ref());
+        project.map(String::as_str).ok_or_else(|| {
+            Error::usage(format!("service_account: has no project_id; {SERVICE_ACCOUNT_HINT}"))
         })
     }
 }
@@ -120,38 +91,48 @@ fn is_reserved(name: &str) -> bool {
     matches!(name, "from" | "gw_id") || name.starts_with("gcm") || name.starts_with("google")
 }
 
-fn parse_service_account(document: &Value, token_url: Option<BaseUrl>) -> Result<ServiceAccount> {
-    let audience = required_field(document, "token_uri")?;
-    let token_url = match token_url {
-        Some(url) => url,
-        None => BaseUrl::parse(&audience).map_err(|_| {
-            Error::usage(format!("service_account: its token_uri is not a URL; {SERVICE_ACCOUNT_HINT}"))
-        })?,
-    };
-    let key = required_field(document, "private_key")?;
-    JwtKey::from_rsa_pem(&key).map_err(|error| {
-        Error::usage(format!("service_account: its private_key {error}; {SERVICE_ACCOUNT_HINT}"))
-    })?;
+/// The priority of messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum FcmPriority {
+    /// Wakes the device.
+    #[default]
+    High,
+    Normal,
+}
+
+/// A Google service account, with the names of Google's file.
+#[derive(Clone)]
+pub(super) struct ServiceAccount {
+    pub client_email: String,
+    pub private_key_id: String,
+    /// An RSA key in PEM.
+    pub private_key: String,
+    /// The token server, and the audience of assertions.
+    pub token_uri: String,
+    project_id: Option<String>,
+}
+
+/// Deserialises a text with the JSON of Google's file.
+fn deserialize_service_account<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<ServiceAccount, D::Error> {
+    let account_json = String::deserialize(deserializer)?;
+    let account = parse_service_account(&account_json);
+    account.map_err(|cause| D::Error::custom(format!("{cause}; {SERVICE_ACCOUNT_HINT}")))
+}
+
+fn parse_service_account(account_json: &str) -> Result<ServiceAccount, String> {
+    let document: Value = serde_json::from_str(account_json).map_err(|_| "is not JSON".to_owned())?;
+    let optional = |field: &str| document[field].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let required = |field: &str| optional(field).ok_or_else(|| format!("has no {field}"));
+    let private_key = required("private_key")?;
+    JwtKey::from_rsa_pem(&private_key).map_err(|cause| format!("its private_key {cause}"))?;
     Ok(ServiceAccount {
-        email: required_field(document, "client_email")?,
-        key_id: required_field(document, "private_key_id")?,
-        key,
-        audience,
-        token_url,
+        client_email: required("client_email")?,
+        private_key_id: required("private_key_id")?,
+        private_key,
+        token_uri: required("token_uri")?,
+        project_id: optional("project_id"),
     })
-}
-
-fn required_field(document: &Value, field: &str) -> Result<String> {
-    let value = document.get(field).and_then(Value::as_str);
-    let value = value.filter(|text| !text.is_empty()).map(str::to_owned);
-    value.ok_or_else(|| Error::usage(format!("service_account: has no {field}; {SERVICE_ACCOUNT_HINT}")))
-}
-
-impl fmt::Debug for FcmSettings {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("FcmSettings")
-            .field("project", &self.project)
-            .field("base_url", &self.base_url.endpoint())
-            .finish_non_exhaustive()
-    }
 }

@@ -1,27 +1,23 @@
-//! Kavenegar's codes: results of calls, and statuses of messages.
+//! Kavenegar's codes, and the result of a response.
 //!
 //! The numbers are Kavenegar's own: 418 and 422 do not have their HTTP meanings.
 
+use postrider_core::attempt::SendResult;
+
+use crate::json_api::JsonResponse;
 use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
+use crate::provider_text::join_reasons;
 
 /// The status of a delivered message.
 pub(super) const DELIVERED_STATUS: &str = "10";
 
-/// Returns the outcome and the meaning of `return.status`.
-pub(super) fn classify_call(number: &str) -> (OutcomeKind, &'static str) {
-    OutcomeCode::find(&CALL_CODES, number)
-        .map_or((OutcomeKind::Unavailable, "unknown status"), |entry| (entry.outcome, entry.description))
-}
+/// The status of an inbound message.
+pub(super) const RECEIVED_STATUS: &str = "50";
 
-/// Returns the outcome and the meaning of a message status.
-pub(super) fn classify_message(number: &str) -> (OutcomeKind, &'static str) {
-    OutcomeCode::find(&MESSAGE_CODES, number)
-        .map_or((OutcomeKind::Accepted, ""), |entry| (entry.outcome, entry.description))
-}
-
+/// Results of calls, by `return.status`.
 #[rustfmt::skip]
-static CALL_CODES: [OutcomeCode; 31] = [
+const CALL_CODES: &[OutcomeCode] = &[
     outcome_code("400", OutcomeKind::Rejected, "a parameter is missing"),
     outcome_code("401", OutcomeKind::Misconfigured, "the account is disabled"),
     outcome_code("402", OutcomeKind::Unavailable, "the operation failed"),
@@ -55,8 +51,9 @@ static CALL_CODES: [OutcomeCode; 31] = [
     outcome_code("607", OutcomeKind::Misconfigured, "the tag does not exist"),
 ];
 
+/// Statuses of messages, in responses and in callbacks.
 #[rustfmt::skip]
-static MESSAGE_CODES: [OutcomeCode; 11] = [
+const MESSAGE_CODES: &[OutcomeCode] = &[
     outcome_code("1", OutcomeKind::Accepted, "queued"),
     outcome_code("2", OutcomeKind::Accepted, "scheduled"),
     outcome_code("4", OutcomeKind::Accepted, "sent to the carrier"),
@@ -69,3 +66,60 @@ static MESSAGE_CODES: [OutcomeCode; 11] = [
     outcome_code("50", OutcomeKind::Accepted, "received"),
     outcome_code("100", OutcomeKind::Accepted, "unknown or too old"),
 ];
+
+/// Returns the line of a call's `return.status`.
+fn call_code(status: &str) -> OutcomeCode {
+    OutcomeCode::find_or(CALL_CODES, status, OutcomeKind::Unavailable, "unknown status")
+}
+
+/// Returns the line of a message status.
+pub(super) fn message_code(status: &str) -> OutcomeCode {
+    OutcomeCode::find_or(MESSAGE_CODES, status, OutcomeKind::Accepted, "")
+}
+
+/// Returns the result of a response. The status in the body decides, even if the HTTP status differs.
+pub(super) fn send_result(response: &JsonResponse) -> SendResult {
+    let call_status = response.json["return"]["status"].as_u64();
+    let call_status = call_status.or_else(|| scan_status(&response.body)).filter(|_| response.is_complete());
+    match call_status {
+        None => response.status_result(),
+        Some(200) => message_result(response),
+        Some(status) => {
+            let status = status.to_string();
+            call_code(&status).send_result(status, response.json["return"]["message"].as_str(), None)
+        }
+    }
+}
+
+/// Returns whether a result is the status of a message that failed: nothing was sent by this call.
+pub(super) fn is_failed_message(result: &SendResult) -> bool {
+    let code_line = result.code.as_deref().and_then(|code| OutcomeCode::find(MESSAGE_CODES, code));
+    code_line.is_some_and(|code_line| code_line.outcome != OutcomeKind::Accepted)
+}
+
+/// Returns the number after the first `"status":`. The bodies of errors are not always valid JSON.
+fn scan_status(body: &[u8]) -> Option<u64> {
+    let body_text = String::from_utf8_lossy(body);
+    let (_, after_name) = body_text.split_once("\"status\"")?;
+    let after_colon = after_name.trim_start().strip_prefix(':')?.trim_start();
+    after_colon.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
+}
+
+fn message_result(response: &JsonResponse) -> SendResult {
+    let entries = &response.json["entries"];
+    let message_entry = entries.get(0).unwrap_or(entries);
+    let Some(message_id) = message_entry["messageid"].as_u64() else {
+        return SendResult { outcome: response.unconfirmed_outcome(), code: Some("200".to_owned()) };
+    };
+    let status = message_entry["status"].as_u64().unwrap_or_default().to_string();
+    let code_line = message_code(&status);
+    let reason =
+        join_reasons(code_line.description, message_entry["statustext"].as_str().unwrap_or_default());
+    SendResult {
+        outcome: code_line.outcome.into_outcome(Some(message_id.to_string()), reason, None),
+        code: Some(status),
+    }
+}
+
+#[cfg(test)]
+mod tests;

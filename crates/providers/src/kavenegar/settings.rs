@@ -1,8 +1,6 @@
 //! The settings of `kind = "kavenegar"`.
 //!
-//! `Debug` does not show the API key.
-
-use std::fmt;
+//! Invalid settings stop the start of the gateway, never a send.
 
 use serde::Deserialize;
 
@@ -41,16 +39,5 @@ impl KavenegarSettings {
     /// Returns the base URL of the API.
     pub(super) fn base_url(&self) -> Result<BaseUrl> {
         BaseUrl::configured_or(self.base_url.as_ref(), DEFAULT_BASE_URL)
-    }
-}
-
-impl fmt::Debug for KavenegarSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("KavenegarSettings")
-            .field("sender", &self.sender)
-            .field("template", &self.template)
-            .field("has_callbacks", &self.receipts_token.is_some())
-            .finish_non_exhaustive()
     }
 }

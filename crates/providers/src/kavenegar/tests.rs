@@ -1,8 +1,6 @@
 use std::time::Duration;
 
-use super::codes::{classify_call, classify_message};
 use crate::OutboundMessage;
-use crate::outcome_kind::OutcomeKind;
 use crate::testing::conformance;
 use crate::testing::http_stub::{HttpStub, response};
 use crate::testing::sms::{
@@ -89,70 +87,6 @@ async fn a_code_is_sent_by_its_template() {
     assert_eq!(stub.requests().len(), 1);
 }
 
-#[test]
-#[rustfmt::skip]
-fn every_call_status_has_its_outcome_and_reason() {
-    use OutcomeKind::{InvalidRecipient, Misconfigured, Rejected, Throttled, Unavailable};
-    for (status, outcome, reason) in [
-        ("400", Rejected, "a parameter is missing"),
-        ("401", Misconfigured, "the account is disabled"),
-        ("402", Unavailable, "the operation failed"),
-        ("403", Misconfigured, "invalid API key"),
-        ("404", Misconfigured, "the API method does not exist; see base_url"),
-        ("405", Misconfigured, "wrong HTTP method"),
-        ("406", Rejected, "a parameter is empty"),
-        ("407", Misconfigured, "access denied; allow this host's IP address in the panel"),
-        ("409", Unavailable, "Kavenegar is temporarily unavailable"),
-        ("411", InvalidRecipient, "invalid phone number"),
-        ("412", Misconfigured, "invalid sender"),
-        ("413", Rejected, "the text is empty or too long"),
-        ("414", Rejected, "too many records"),
-        ("415", Rejected, "the start index is out of range"),
-        ("416", Misconfigured, "this host's IP address is not allowed in the panel"),
-        ("417", Rejected, "invalid date"),
-        ("418", Misconfigured, "not enough credit"),
-        ("419", Rejected, "the lists have different lengths"),
-        ("420", Rejected, "the account is not enabled for links"),
-        ("422", Rejected, "the text contains an unsupported character"),
-        ("424", Misconfigured, "the template does not exist or is not approved"),
-        ("426", Misconfigured, "the account needs the advanced service"),
-        ("427", Misconfigured, "the line needs another access level"),
-        ("428", Rejected, "a voice code must consist of digits"),
-        ("429", Throttled, "this host's IP address is rate limited"),
-        ("430", Misconfigured, "the account's identity is not verified"),
-        ("431", Rejected, "the template's value has an invalid form"),
-        ("432", Misconfigured, "the template has no such parameter"),
-        ("451", Throttled, "too many requests"),
-        ("501", Misconfigured, "the account can send to its owner only"),
-        ("607", Misconfigured, "the tag does not exist"),
-        ("999", Unavailable, "unknown status"),
-    ] {
-        assert_eq!(classify_call(status), (outcome, reason), "{status}");
-    }
-}
-
-#[test]
-#[rustfmt::skip]
-fn every_message_status_has_its_outcome_and_reason() {
-    use OutcomeKind::{Accepted, Deferred, Rejected, Unavailable};
-    for (status, outcome, reason) in [
-        ("1", Accepted, "queued"),
-        ("2", Accepted, "scheduled"),
-        ("4", Accepted, "sent to the carrier"),
-        ("5", Accepted, "sent to the carrier"),
-        ("6", Unavailable, "sending to the carrier failed"),
-        ("10", Accepted, "delivered"),
-        ("11", Deferred, "not delivered: handset off, out of coverage or full"),
-        ("13", Unavailable, "cancelled or failed"),
-        ("14", Rejected, "the subscriber blocks advertising"),
-        ("50", Accepted, "received"),
-        ("100", Accepted, "unknown or too old"),
-        ("77", Accepted, ""),
-    ] {
-        assert_eq!(classify_message(status), (outcome, reason), "{status}");
-    }
-}
-
 #[tokio::test]
 async fn responses_have_the_outcomes_of_the_reference() {
     let refused = |status: u32| format!(r#"{{"return":{{"status":{status},"message":"x"}},"entries":null}}"#);
@@ -200,6 +134,8 @@ async fn responses_have_the_outcomes_of_the_reference() {
         ],
     )
     .await;
+    let (result, _) = send_to_stub("kavenegar", ACCOUNT, 200, &refused(418)).await;
+    assert_eq!(result.outcome.reason(), Some("not enough credit: x"));
 }
 
 #[tokio::test]

@@ -1,35 +1,39 @@
-//! Settings of `kind = "messenger"`.
+//! The settings of `kind = "messenger"`.
 //!
-//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
-
-use std::fmt;
+//! Invalid settings stop the start of the gateway, never a send.
 
 use serde::Deserialize;
 
+use postrider_core::error::{Error, Result};
+
 use crate::base_url::BaseUrl;
 use crate::settings_reader::read_table;
-use postrider_core::error::{Error, Result};
 
 const DEFAULT_BASE_URL: &str = "https://graph.facebook.com";
 
-/// Settings of a page.
+/// A Facebook page.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessengerSettings {
+    /// The id of the page. `me` is the page of the token.
     #[serde(default = "default_page_id")]
     pub(super) page_id: String,
+    /// The token of the page.
     pub(super) access_token: String,
-    /// Secret that signs webhooks; without it, webhooks are rejected.
+    /// The app's secret, which signs webhooks. Without it webhooks are rejected.
     pub(super) app_secret: Option<String>,
-    /// Token of the verification request of a new webhook.
+    /// The token of the verification request of a new webhook.
     pub(super) verify_token: Option<String>,
-    /// Version of the Graph API, which changes every few months.
+    /// The version of the Graph API, which changes every few months.
     #[serde(default = "default_version")]
     pub(super) version: String,
     base_url: Option<BaseUrl>,
+    /// `RESPONSE`, `UPDATE` or `MESSAGE_TAG`.
     #[serde(default = "default_messaging_type")]
     pub(super) messaging_type: String,
+    /// The tag of `MESSAGE_TAG`.
     pub(super) tag: Option<String>,
+    /// Facebook's `notification_type`. The default is Facebook's.
     pub(super) notification_type: Option<String>,
 }
 
@@ -46,24 +50,24 @@ fn default_messaging_type() -> String {
 }
 
 impl MessengerSettings {
-    /// Parses and validates the settings.
+    /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let mut settings: Self = read_table(table)?;
         settings.access_token = settings.access_token.trim().to_owned();
-        for (name, secret) in [
+        for (key, secret) in [
             ("access_token", Some(&settings.access_token)),
             ("app_secret", settings.app_secret.as_ref()),
             ("verify_token", settings.verify_token.as_ref()),
         ] {
             if secret.is_some_and(|secret| secret.trim().is_empty()) {
-                return Err(Error::usage(format!("{name}: is empty; set it or remove the key")));
+                return Err(Error::usage(format!("{key}: is empty; set it or remove the key")));
             }
         }
         validate_messaging_type(&settings.messaging_type, settings.tag.is_some())?;
         Ok(settings)
     }
 
-    /// Returns the URL of the Graph API.
+    /// Returns the base URL of the API.
     pub(super) fn base_url(&self) -> Result<BaseUrl> {
         BaseUrl::configured_or(self.base_url.as_ref(), DEFAULT_BASE_URL)
     }
@@ -79,14 +83,4 @@ fn validate_messaging_type(messaging_type: &str, has_tag: bool) -> Result<()> {
         _ => "messaging_type: must be RESPONSE, UPDATE or MESSAGE_TAG",
     };
     Err(Error::usage(error))
-}
-
-impl fmt::Debug for MessengerSettings {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("MessengerSettings")
-            .field("page_id", &self.page_id)
-            .field("version", &self.version)
-            .field("base_url", &self.base_url.as_ref().map(BaseUrl::endpoint))
-            .finish_non_exhaustive()
-    }
 }

@@ -94,6 +94,9 @@ async fn every_documented_code_has_its_outcome() {
         assert_eq!(result.code, Some(shown));
         assert!(!format!("{result:?}").contains("hunter2"));
     }
+    let expired = r#"{"error":{"code":190,"message":"Log in."}}"#;
+    let result = send_result_for(response(400, "", expired)).await;
+    assert_eq!(result.outcome.reason(), Some("the token is not valid or has expired: Log in."));
 }
 
 #[tokio::test]
@@ -248,7 +251,7 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
         assert!(error.contains(expected), "{error}");
     }
     let text = format!("access_token = \"hunter2\"\n{SECRETS}");
-    let shown = format!("{:?}", MessengerSettings::read(text.parse().unwrap()).unwrap());
+    let shown = format!("{:?}", crate::ProviderSettings::read("messenger", text.parse().unwrap()).unwrap());
     assert!(!shown.contains("hunter2") && !shown.contains("sesame"), "{shown}");
 }
 

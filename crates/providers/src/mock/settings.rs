@@ -1,4 +1,4 @@
-//! Settings of `kind = "mock"`, validated when they are read.
+//! The settings of `kind = "mock"`.
 //!
 //! Shares are fractions of 1; the rest is accepted.
 
@@ -6,109 +6,105 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{
-    Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer,
-};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error as _, IntoDeserializer, MapAccess, Unexpected, Visitor};
 
-use crate::outcome_kind::OutcomeKind;
-use crate::settings_reader::{deserialize_address_kind, deserialize_duration, read_table};
 use postrider_core::address::AddressKind;
+use postrider_core::attempt::Outcome;
 use postrider_core::error::{Error, Result};
 use postrider_core::receipt::ReceiptStatus;
 
-/// Settings of a mock provider.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+use crate::outcome_kind::OutcomeKind;
+use crate::settings_reader::{
+    default_address_kind, deserialize_address_kind, deserialize_duration, read_table,
+};
+
+/// The reason of every failure of a mock.
+pub(super) const MOCK_REASON: &str = "configured in the mock";
+
+/// A mock provider.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MockSettings {
-    /// Mean duration of a call, exponentially distributed; 0 for none.
-    #[serde(deserialize_with = "deserialize_duration")]
+    /// The mean duration of a call, exponentially distributed; 0 for none.
+    #[serde(default, deserialize_with = "deserialize_duration")]
     pub(super) mean_time: Duration,
-    /// Share of calls with outcome `unavailable`.
+    /// The share of calls with outcome `unavailable`.
+    #[serde(default)]
     failure_rate: f64,
+    #[serde(default)]
     deferred: f64,
+    #[serde(default)]
     throttled: f64,
+    #[serde(default)]
     rejected: f64,
+    #[serde(default)]
     invalid_recipient: f64,
+    #[serde(default)]
     misconfigured: f64,
+    #[serde(default)]
     unknown: f64,
-    /// Receipts of accepted messages: `"none"`, `"delivered"`, or a table of shares.
+    /// The receipts of accepted messages: `"none"`, `"delivered"`, or a table of shares.
+    #[serde(default)]
     pub(super) receipts: ReceiptShares,
-    /// Delay between a send and its receipts.
-    #[serde(deserialize_with = "deserialize_duration")]
+    /// The delay between a send and its receipts.
+    #[serde(default, deserialize_with = "deserialize_duration")]
     pub(super) receipt_delay: Duration,
-    /// Kind of address that the mock accepts, to test a channel with several kinds.
-    #[serde(deserialize_with = "deserialize_address_kind")]
-    pub(crate) address: AddressKind,
-    /// Seed that makes the results of every run equal.
+    /// The kind of address that the mock accepts, to test a channel with several kinds.
+    #[serde(default = "default_address_kind", deserialize_with = "deserialize_address_kind")]
+    pub(super) address: AddressKind,
+    /// The seed that makes the results of every run equal.
     pub(super) seed: Option<u64>,
-    /// Value that results with a seed depend on.
+    /// The value that results with a seed depend on.
+    #[serde(default)]
     pub(super) seed_by: SeedBy,
-    /// Outcome or receipt of certain addresses.
+    /// The outcome or receipt of certain addresses.
+    #[serde(default)]
     pub(super) outcomes: BTreeMap<String, ScriptedResult>,
 }
 
-impl Default for MockSettings {
-    fn default() -> Self {
-        Self {
-            mean_time: Duration::ZERO,
-            failure_rate: 0.0,
-            deferred: 0.0,
-            throttled: 0.0,
-            rejected: 0.0,
-            invalid_recipient: 0.0,
-            misconfigured: 0.0,
-            unknown: 0.0,
-            receipts: ReceiptShares::default(),
-            receipt_delay: Duration::ZERO,
-            address: AddressKind::Any,
-            seed: None,
-            seed_by: SeedBy::Call,
-            outcomes: BTreeMap::new(),
-        }
-    }
-}
-
 impl MockSettings {
-    /// Parses and validates the settings.
+    /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
-        validate_shares(&settings.named_shares(), "")?;
-        validate_shares(&settings.receipts.named_shares(), "receipts.")?;
+        validate_shares(&settings.outcome_shares().map(|(key, share, _)| (key, share)), "")?;
+        validate_shares(&settings.receipts.shares().map(|(key, share, _)| (key, share)), "receipts.")?;
         validate_shares(&[("opened", settings.receipts.opened)], "receipts.")?;
         Ok(settings)
     }
 
-    /// Returns the share of each outcome except `accepted`.
-    pub(super) fn outcome_shares(&self) -> [(f64, OutcomeKind); 7] {
+    /// Returns the key and the share of each outcome except `accepted`.
+    pub(super) fn outcome_shares(&self) -> [(&'static str, f64, OutcomeKind); 7] {
         [
-            (self.failure_rate, OutcomeKind::Unavailable),
-            (self.deferred, OutcomeKind::Deferred),
-            (self.throttled, OutcomeKind::Throttled),
-            (self.rejected, OutcomeKind::Rejected),
-            (self.invalid_recipient, OutcomeKind::InvalidRecipient),
-            (self.misconfigured, OutcomeKind::Misconfigured),
-            (self.unknown, OutcomeKind::Unknown),
-        ]
-    }
-
-    fn named_shares(&self) -> [(&'static str, f64); 7] {
-        [
-            ("failure_rate", self.failure_rate),
-            ("deferred", self.deferred),
-            ("throttled", self.throttled),
-            ("rejected", self.rejected),
-            ("invalid_recipient", self.invalid_recipient),
-            ("misconfigured", self.misconfigured),
-            ("unknown", self.unknown),
+            ("failure_rate", self.failure_rate, OutcomeKind::Unavailable),
+            ("deferred", self.deferred, OutcomeKind::Deferred),
+            ("throttled", self.throttled, OutcomeKind::Throttled),
+            ("rejected", self.rejected, OutcomeKind::Rejected),
+            ("invalid_recipient", self.invalid_recipient, OutcomeKind::InvalidRecipient),
+            ("misconfigured", self.misconfigured, OutcomeKind::Misconfigured),
+            ("unknown", self.unknown, OutcomeKind::Unknown),
         ]
     }
 }
 
-/// Value that results with a seed depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// Returns the value to which a random number from 0 to 1 points when the shares lie side by side; None beyond them.
+pub(super) fn draw_share<T>(
+    shares: impl IntoIterator<Item = (&'static str, f64, T)>,
+    random: f64,
+) -> Option<T> {
+    let mut sum = 0.0;
+    shares.into_iter().find_map(|(_, share, drawn)| {
+        sum += share;
+        (random < sum).then_some(drawn)
+    })
+}
+
+/// The value that results with a seed depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SeedBy {
-    /// Order of the calls.
+    /// The order of the calls.
+    #[default]
     Call,
     /// Delivery and round, independent of the order of the calls; mocks with the same seed have the same results.
     Message,
@@ -133,49 +129,36 @@ fn validate_shares(shares: &[(&str, f64)], prefix: &str) -> Result<()> {
     Ok(())
 }
 
-/// Shares of receipts among accepted messages; the rest gets no receipt.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The shares of receipts among accepted messages; the rest gets no receipt.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
 pub(super) struct ReceiptShares {
     delivered: f64,
     bounced: f64,
     invalid: f64,
-    /// Share of delivered messages that are opened as well.
+    /// The share of delivered messages that are opened as well.
     pub(super) opened: f64,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ReceiptSharesTable {
-    delivered: f64,
-    bounced: f64,
-    invalid: f64,
-    opened: f64,
 }
 
 impl ReceiptShares {
     /// Returns whether no message gets a receipt.
     pub(super) fn is_empty(&self) -> bool {
-        self.named_shares().iter().all(|(_, share)| *share <= 0.0)
+        self.shares().iter().all(|(_, share, _)| *share <= 0.0)
     }
 
-    /// Returns the receipt for a random number from 0 to 1.
-    pub(super) fn draw(&self, random: f64) -> Option<ReceiptKind> {
-        let kinds = [ReceiptKind::Delivered, ReceiptKind::Bounced, ReceiptKind::Invalid];
-        let mut sum = 0.0;
-        kinds.into_iter().zip(self.named_shares()).find_map(|(kind, (_, share))| {
-            sum += share;
-            (random < sum).then_some(kind)
-        })
-    }
-
-    fn named_shares(&self) -> [(&'static str, f64); 3] {
-        [("delivered", self.delivered), ("bounced", self.bounced), ("invalid", self.invalid)]
+    /// Returns the key and the share of each receipt.
+    pub(super) fn shares(&self) -> [(&'static str, f64, ReceiptKind); 3] {
+        [
+            ("delivered", self.delivered, ReceiptKind::Delivered),
+            ("bounced", self.bounced, ReceiptKind::Bounced),
+            ("invalid", self.invalid, ReceiptKind::Invalid),
+        ]
     }
 }
 
 impl<'de> Deserialize<'de> for ReceiptShares {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ReceiptSharesVisitor)
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ReceiptSharesVisitor)
     }
 }
 
@@ -184,33 +167,27 @@ struct ReceiptSharesVisitor;
 impl<'de> Visitor<'de> for ReceiptSharesVisitor {
     type Value = ReceiptShares;
 
-    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(
             "\"none\", \"delivered\", or a table of shares such as { delivered = 0.9, bounced = 0.1 }",
         )
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ReceiptShares, E> {
-        let delivered = match text {
-            "none" => 0.0,
-            "delivered" => 1.0,
-            _ => return Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
-        };
-        Ok(ReceiptShares { delivered, ..ReceiptShares::default() })
+        match text {
+            "none" => Ok(ReceiptShares::default()),
+            "delivered" => Ok(ReceiptShares { delivered: 1.0, ..ReceiptShares::default() }),
+            _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
     }
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<ReceiptShares, M::Error> {
-        let shares = ReceiptSharesTable::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(ReceiptShares {
-            delivered: shares.delivered,
-            bounced: shares.bounced,
-            invalid: shares.invalid,
-            opened: shares.opened,
-        })
+        // The derived function, which `remote = "Self"` makes; the trait's function calls this visitor.
+        ReceiptShares::deserialize(MapAccessDeserializer::new(map))
     }
 }
 
-/// Configured result of an address.
+/// The configured result of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ScriptedResult {
     /// An outcome.
@@ -230,22 +207,23 @@ impl ScriptedResult {
 }
 
 impl<'de> Deserialize<'de> for ScriptedResult {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        let deserializer = || IntoDeserializer::<serde::de::value::Error>::into_deserializer(text.as_str());
-        if let Ok(kind) = ReceiptKind::deserialize(deserializer()) {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let configured_word = String::deserialize(deserializer)?;
+        let word =
+            || IntoDeserializer::<serde::de::value::Error>::into_deserializer(configured_word.as_str());
+        if let Ok(kind) = ReceiptKind::deserialize(word()) {
             return Ok(Self::Receipt(kind));
         }
-        OutcomeKind::deserialize(deserializer()).map(Self::Outcome).map_err(|_| {
+        OutcomeKind::deserialize(word()).map(Self::Outcome).map_err(|_| {
             D::Error::custom(format!(
-                "\"{text}\" is neither an outcome ({}) nor a receipt (delivered, bounced, invalid, opened)",
-                postrider_core::attempt::Outcome::NAMES.join(", ")
+                "\"{configured_word}\" is neither an outcome ({}) nor a receipt (delivered, bounced, invalid, opened)",
+                Outcome::NAMES.join(", ")
             ))
         })
     }
 }
 
-/// Status of a receipt, as configured.
+/// The status of a receipt, as configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ReceiptKind {
@@ -258,7 +236,7 @@ pub(super) enum ReceiptKind {
 impl ReceiptKind {
     /// Returns the receipt status.
     pub(super) fn receipt_status(self) -> ReceiptStatus {
-        let reason = "configured in the mock".to_owned();
+        let reason = MOCK_REASON.to_owned();
         match self {
             Self::Delivered => ReceiptStatus::Delivered,
             Self::Bounced => ReceiptStatus::Bounced { reason },

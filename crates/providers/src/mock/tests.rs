@@ -83,6 +83,17 @@ async fn an_address_has_its_configured_outcome() {
 }
 
 #[tokio::test]
+async fn every_failure_has_the_reason_of_the_mock() {
+    for key in ["failure_rate", "deferred", "rejected", "invalid_recipient", "misconfigured", "unknown"] {
+        let result = mock_provider(&format!("{key} = 1")).send(&conformance::sample_message()).await;
+        assert_eq!(result.outcome.reason(), Some("configured in the mock"), "{key}");
+    }
+    let bounced = mock_provider("receipts = { bounced = 1 }");
+    bounced.send(&conformance::sample_message()).await;
+    assert_eq!(receive_receipts(&bounced).await[0].status.reason(), Some("configured in the mock"));
+}
+
+#[tokio::test]
 async fn references_are_unique() {
     let mock = mock_provider("");
     let mut seen = HashSet::new();

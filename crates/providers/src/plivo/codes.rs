@@ -1,35 +1,28 @@
-//! Plivo's codes: HTTP statuses of send responses, and error codes of callbacks.
+//! Plivo's codes: HTTP statuses of send responses, error codes of callbacks, and the result of a response.
 //!
 //! A code that is not in the callback table is a temporary failure.
+
+use postrider_core::attempt::{Outcome, SendResult};
 
 use crate::json_api::JsonResponse;
 use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
+use crate::provider_text::{contains_word, parse_reference};
 
 /// The code of a callback whose recipient opted out.
 pub(super) const OPT_OUT_CODE: &str = "200";
 
-/// Returns the outcome and the meaning of a refused send: Plivo has no codes there, so its HTTP statuses decide.
-pub(super) fn classify_send(response: &JsonResponse) -> (OutcomeKind, &'static str) {
-    OutcomeCode::find(&SEND_STATUSES, &response.status.to_string())
-        .map_or((response.status_outcome().outcome, ""), |entry| (entry.outcome, entry.description))
-}
-
-/// Returns the outcome and the meaning of a callback's `ErrorCode`.
-pub(super) fn classify_receipt(number: &str) -> (OutcomeKind, &'static str) {
-    OutcomeCode::find(&RECEIPT_CODES, number)
-        .map_or((OutcomeKind::Unavailable, ""), |entry| (entry.outcome, entry.description))
-}
-
+/// HTTP statuses of send responses whose outcome differs from the shared table.
 #[rustfmt::skip]
-static SEND_STATUSES: [OutcomeCode; 3] = [
+const SEND_STATUSES: &[OutcomeCode] = &[
     outcome_code("402", OutcomeKind::Misconfigured, "not enough credit"),
     outcome_code("404", OutcomeKind::Misconfigured, "the account does not exist; see auth_id"),
     outcome_code("405", OutcomeKind::Misconfigured, "wrong HTTP method; see base_url"),
 ];
 
+/// Error codes of callbacks.
 #[rustfmt::skip]
-static RECEIPT_CODES: [OutcomeCode; 20] = [
+const RECEIPT_CODES: &[OutcomeCode] = &[
     outcome_code("000", OutcomeKind::Accepted, "no error"),
     outcome_code("10", OutcomeKind::Rejected, "invalid message"),
     outcome_code("20", OutcomeKind::Unavailable, "network error of the carrier"),
@@ -51,3 +44,43 @@ static RECEIPT_CODES: [OutcomeCode; 20] = [
     outcome_code("910", OutcomeKind::Misconfigured, "the account is disabled"),
     outcome_code("1000", OutcomeKind::Unavailable, "unknown"),
 ];
+
+/// Returns the line of a callback's `ErrorCode`.
+pub(super) fn receipt_code(error_code: &str) -> OutcomeCode {
+    OutcomeCode::find_or(RECEIPT_CODES, error_code, OutcomeKind::Unavailable, "")
+}
+
+/// Returns the result of a response. Plivo has no codes in responses, so the HTTP status decides.
+pub(super) fn send_result(response: &JsonResponse) -> SendResult {
+    if response.is_success() {
+        return SendResult { outcome: accepted_outcome(response), code: Some(response.http_status_text()) };
+    }
+    let body_reason = response.body_reason();
+    let error_text = response.json["error"].as_str().unwrap_or(&body_reason);
+    let code_line = match response.status {
+        // The text names the recipient's number and not the sender's.
+        400 if contains_word(error_text, "dst") && !contains_word(error_text, "src") => {
+            outcome_code("", OutcomeKind::InvalidRecipient, "")
+        }
+        status => {
+            OutcomeCode::find_or(SEND_STATUSES, &status.to_string(), response.status_outcome().outcome, "")
+        }
+    };
+    code_line.send_result(response.http_status_text(), Some(error_text), response.retry_after())
+}
+
+fn accepted_outcome(response: &JsonResponse) -> Outcome {
+    let uuid = response.json["message_uuid"][0].as_str().and_then(parse_reference);
+    let invalid_numbers = response.json["invalid_number"].as_array();
+    match uuid {
+        _ if !response.is_complete() => response.unconfirmed_outcome(),
+        Some(uuid) => Outcome::Accepted { reference: Some(uuid) },
+        None if invalid_numbers.is_some_and(|numbers| !numbers.is_empty()) => {
+            Outcome::InvalidRecipient { reason: "invalid phone number".to_owned() }
+        }
+        None => response.unconfirmed_outcome(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,6 @@
 //! The settings of `kind = "plivo"`.
 //!
-//! `Debug` does not show tokens.
-
-use std::fmt;
+//! Invalid settings stop the start of the gateway, never a send.
 
 use serde::Deserialize;
 
@@ -49,16 +47,5 @@ impl PlivoSettings {
     /// Returns the base URL of the API.
     pub(super) fn base_url(&self) -> Result<BaseUrl> {
         BaseUrl::configured_or(self.base_url.as_ref(), DEFAULT_BASE_URL)
-    }
-}
-
-impl fmt::Debug for PlivoSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("PlivoSettings")
-            .field("auth_id", &self.auth_id)
-            .field("from", &self.from)
-            .field("powerpack_uuid", &self.powerpack_uuid)
-            .finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ use crate::callback::CallbackRequest;
 use crate::signing::is_valid_hmac;
 use crate::sms::NonceCache;
 
-/// The signatures with the token of the sending account and with that of the main account.
+/// Headers with signatures: by the token of the sending account, and by the token of the main account.
 const SIGNATURE_HEADERS: [&str; 2] = ["x-plivo-signature-v2", "x-plivo-signature-ma-v2"];
 
 /// Returns whether any signature of the callback is valid, and its nonce is new or repeats the same content.
@@ -19,14 +19,14 @@ pub(super) fn is_valid(auth_token: &str, request: &CallbackRequest, nonces: &Non
     let Some(nonce) = request.headers.get("x-plivo-signature-v2-nonce") else {
         return false;
     };
-    let url = request.url.split(['?', '#']).next().unwrap_or_default();
-    let parts = [url.as_bytes(), nonce.as_bytes()];
+    let url_without_query = request.url.split(['?', '#']).next().unwrap_or_default();
+    let signed_parts = [url_without_query.as_bytes(), nonce.as_bytes()];
     let is_signed = SIGNATURE_HEADERS
         .iter()
         .filter_map(|header| request.headers.get(*header))
         .flat_map(|value| value.split(','))
         .filter_map(|signature| BASE64.decode(signature.trim()).ok())
-        .any(|signature| is_valid_hmac::<Hmac<Sha256>>(auth_token.as_bytes(), &parts, &signature));
+        .any(|signature| is_valid_hmac::<Hmac<Sha256>>(auth_token.as_bytes(), &signed_parts, &signature));
     let content = || [request.query.as_bytes(), b"\n", &request.body].concat();
     is_signed && nonces.is_new_or_repeated(nonce, &content(), request.received_at)
 }

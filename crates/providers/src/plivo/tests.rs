@@ -60,6 +60,8 @@ async fn responses_have_the_outcomes_of_the_reference() {
         ],
     )
     .await;
+    let (result, _) = send_to_stub("plivo", ACCOUNT, 402, r#"{"error":"top up"}"#).await;
+    assert_eq!(result.outcome.reason(), Some("not enough credit: top up"));
 }
 
 /// Returns a callback with a valid signature.

@@ -1,39 +1,47 @@
-//! Settings of `kind = "pushy"`.
+//! The settings of `kind = "pushy"`.
 //!
-//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
+//! Invalid settings stop the start of the gateway, never a send.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
 
+use postrider_core::error::{Error, Result};
+
 use crate::base_url::BaseUrl;
 use crate::settings_reader::read_table;
-use postrider_core::error::{Error, Result};
 
 const DEFAULT_BASE_URL: &str = "https://api.pushy.me";
 
-/// Settings of a Pushy account.
+/// A Pushy account.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PushySettings {
+    /// The secret API key of the app.
     pub(super) api_key: String,
     base_url: Option<BaseUrl>,
-    /// Title of messages without a subject.
+    /// The title of messages without a subject.
     pub(super) title: Option<String>,
+    /// The sound that the device plays.
     pub(super) sound: Option<String>,
     /// Additional data for the app.
     #[serde(default)]
     pub(super) data: BTreeMap<String, String>,
-    poll: Option<bool>,
-    /// Token with which the app's server acknowledges messages; without it, acknowledgements are rejected.
+    /// Enables polling for the status of each message.
+    #[serde(default = "default_poll")]
+    pub(super) poll: bool,
+    /// The token with which the app's server acknowledges messages. Without it acknowledgements are rejected.
     pub(super) receipts_token: Option<String>,
-    /// Certificates in PEM format that may sign the server's; default: those of the operating system.
+    /// The only certificate authorities that may sign the server's certificate, in PEM. The default is this machine's.
     pub(super) ca: Option<String>,
 }
 
+fn default_poll() -> bool {
+    true
+}
+
 impl PushySettings {
-    /// Parses and validates the settings.
+    /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let mut settings: Self = read_table(table)?;
         settings.api_key = settings.api_key.trim().to_owned();
@@ -47,22 +55,8 @@ impl PushySettings {
         Ok(settings)
     }
 
-    /// Returns the URL of Pushy.
+    /// Returns the base URL of the API.
     pub(super) fn base_url(&self) -> Result<BaseUrl> {
         BaseUrl::configured_or(self.base_url.as_ref(), DEFAULT_BASE_URL)
-    }
-
-    /// Returns whether the status of each message is polled.
-    pub(super) fn is_polling(&self) -> bool {
-        self.poll.unwrap_or(true)
-    }
-}
-
-impl fmt::Debug for PushySettings {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("PushySettings")
-            .field("base_url", &self.base_url.as_ref().map(BaseUrl::endpoint))
-            .field("is_polling", &self.is_polling())
-            .finish_non_exhaustive()
     }
 }

@@ -86,6 +86,9 @@ async fn every_documented_code_has_its_outcome() {
         let shown = format!("{result:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("http:"), "{shown}");
     }
+    let suspended = r#"{"code":"ACCOUNT_SUSPENDED","error":"pay first"}"#;
+    let result = send_result_for(response(403, "", suspended)).await;
+    assert_eq!(result.outcome.reason(), Some("the account is suspended: pay first"));
 }
 
 #[tokio::test]
@@ -204,7 +207,7 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
         let error = PushySettings::read(text.parse().unwrap()).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     }
-    let settings = PushySettings::read("api_key = \"hunter2\"".parse().unwrap()).unwrap();
+    let settings = crate::ProviderSettings::read("pushy", "api_key = \"hunter2\"".parse().unwrap()).unwrap();
     assert!(!format!("{settings:?}").contains("hunter2"));
 }
 

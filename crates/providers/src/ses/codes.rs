@@ -1,16 +1,15 @@
-//! Maps SES responses to outcomes.
+//! The names of SES errors, and the result of a response.
 //!
-//! The error name decides first, then its message, then the HTTP status.
+//! The error name decides first, then the error message, then the HTTP status.
 
 use std::time::Duration;
 
-use crate::json_api::JsonResponse;
-use crate::outcome_kind::OutcomeKind::{self, Misconfigured, Rejected, Throttled, Unavailable};
-use crate::provider_text::{parse_reference, sanitize_text};
 use postrider_core::attempt::{Outcome, SendResult};
 
-#[cfg(test)]
-mod tests;
+use crate::json_api::JsonResponse;
+use crate::outcome_code::{OutcomeCode, outcome_code};
+use crate::outcome_kind::OutcomeKind;
+use crate::provider_text::{parse_reference, sanitize_text};
 
 /// Cooldown when the sending rate of the account is exceeded.
 const RATE_LIMIT_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -18,39 +17,43 @@ const RATE_LIMIT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Cooldown when a quota of the account is used up: ten minutes, as AWS advises.
 const QUOTA_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// Error name for a used-up quota.
+/// The error name for a used-up quota.
 const LIMIT_EXCEEDED: &str = "LimitExceededException";
 
-/// Outcome of each error name.
-const ERROR_OUTCOMES: [(&str, OutcomeKind); 28] = [
-    ("MessageRejected", Rejected),
-    ("BadRequestException", Rejected),
-    ("MailFromDomainNotVerifiedException", Misconfigured),
-    ("AccountSuspendedException", Misconfigured),
-    ("SendingPausedException", Misconfigured),
-    ("NotFoundException", Misconfigured),
-    (LIMIT_EXCEEDED, Throttled),
-    ("TooManyRequestsException", Throttled),
-    ("ThrottlingException", Throttled),
-    ("Throttling", Throttled),
-    ("RequestLimitExceeded", Throttled),
-    ("SlowDown", Throttled),
-    ("InternalServiceErrorException", Unavailable),
-    ("InternalFailure", Unavailable),
-    ("ServiceUnavailable", Unavailable),
-    ("ServiceUnavailableException", Unavailable),
-    ("ConcurrentModificationException", Unavailable),
-    ("ConflictException", Unavailable),
-    ("AccessDeniedException", Misconfigured),
-    ("AccessDenied", Misconfigured),
-    ("UnrecognizedClientException", Misconfigured),
-    ("InvalidClientTokenId", Misconfigured),
-    ("SignatureDoesNotMatch", Misconfigured),
-    ("IncompleteSignature", Misconfigured),
-    ("MissingAuthenticationToken", Misconfigured),
-    ("OptInRequired", Misconfigured),
-    ("ExpiredTokenException", Misconfigured),
-    ("RequestExpired", Misconfigured),
+/// The error name for an invalid request.
+const BAD_REQUEST: &str = "BadRequestException";
+
+/// Error names.
+#[rustfmt::skip]
+const ERROR_CODES: &[OutcomeCode] = &[
+    outcome_code("MessageRejected", OutcomeKind::Rejected, "invalid message"),
+    outcome_code(BAD_REQUEST, OutcomeKind::Rejected, "invalid request"),
+    outcome_code("MailFromDomainNotVerifiedException", OutcomeKind::Misconfigured, "the sender's domain is not verified"),
+    outcome_code("AccountSuspendedException", OutcomeKind::Misconfigured, "the account is suspended"),
+    outcome_code("SendingPausedException", OutcomeKind::Misconfigured, "sending is paused for this account"),
+    outcome_code("NotFoundException", OutcomeKind::Misconfigured, "the configuration set does not exist"),
+    outcome_code(LIMIT_EXCEEDED, OutcomeKind::Throttled, "a quota of the account is used up"),
+    outcome_code("TooManyRequestsException", OutcomeKind::Throttled, "too many requests"),
+    outcome_code("ThrottlingException", OutcomeKind::Throttled, "too many requests"),
+    outcome_code("Throttling", OutcomeKind::Throttled, "too many requests"),
+    outcome_code("RequestLimitExceeded", OutcomeKind::Throttled, "too many requests"),
+    outcome_code("SlowDown", OutcomeKind::Throttled, "too many requests"),
+    outcome_code("InternalServiceErrorException", OutcomeKind::Unavailable, "internal error of SES"),
+    outcome_code("InternalFailure", OutcomeKind::Unavailable, "internal error of SES"),
+    outcome_code("ServiceUnavailable", OutcomeKind::Unavailable, "SES is unavailable"),
+    outcome_code("ServiceUnavailableException", OutcomeKind::Unavailable, "SES is unavailable"),
+    outcome_code("ConcurrentModificationException", OutcomeKind::Unavailable, "the account is being changed"),
+    outcome_code("ConflictException", OutcomeKind::Unavailable, "the account is being changed"),
+    outcome_code("AccessDeniedException", OutcomeKind::Misconfigured, "the access key lacks a permission"),
+    outcome_code("AccessDenied", OutcomeKind::Misconfigured, "the access key lacks a permission"),
+    outcome_code("UnrecognizedClientException", OutcomeKind::Misconfigured, "the access key does not exist"),
+    outcome_code("InvalidClientTokenId", OutcomeKind::Misconfigured, "the access key does not exist"),
+    outcome_code("SignatureDoesNotMatch", OutcomeKind::Misconfigured, "wrong secret_access_key"),
+    outcome_code("IncompleteSignature", OutcomeKind::Misconfigured, "the signature is incomplete"),
+    outcome_code("MissingAuthenticationToken", OutcomeKind::Misconfigured, "the access key is missing"),
+    outcome_code("OptInRequired", OutcomeKind::Misconfigured, "the account is not subscribed to SES"),
+    outcome_code("ExpiredTokenException", OutcomeKind::Misconfigured, "the session token has expired"),
+    outcome_code("RequestExpired", OutcomeKind::Misconfigured, "the request is too old; check the clock of this machine"),
 ];
 
 /// Returns the result of a send to `to`.
@@ -61,52 +64,45 @@ pub(super) fn send_result(response: &JsonResponse, to: &str) -> SendResult {
             reference => Outcome::Accepted { reference }.into(),
         };
     }
-    let name = error_name(response);
-    SendResult {
-        outcome: outcome_of_error(response, name.as_deref(), to),
-        code: Some(name.unwrap_or_else(|| response.http_status_text())),
-    }
+    let error_name = error_name(response);
+    let message = error_message(response);
+    let mentions = |text: &str| message.to_lowercase().contains(&text.to_lowercase());
+    let known_code_line =
+        error_name.as_deref().and_then(|name| OutcomeCode::find(ERROR_CODES, name)).copied();
+    let code_line = match known_code_line.unwrap_or_else(|| response.status_outcome()) {
+        code_line if code_line.outcome == OutcomeKind::Rejected && mentions("not verified") => {
+            let description = "the sender is not verified, or the account is in the sandbox";
+            outcome_code("", OutcomeKind::Misconfigured, description)
+        }
+        code_line if code_line.code == BAD_REQUEST && !to.is_empty() && mentions(to) => {
+            outcome_code("", OutcomeKind::InvalidRecipient, "invalid email address")
+        }
+        code_line => code_line,
+    };
+    let is_quota = code_line.code == LIMIT_EXCEEDED || mentions("daily") || mentions("quota");
+    let default_retry_after = if is_quota { QUOTA_RETRY_AFTER } else { RATE_LIMIT_RETRY_AFTER };
+    let retry_after = response.retry_after().unwrap_or(default_retry_after);
+    let code = error_name.unwrap_or_else(|| response.http_status_text());
+    code_line.send_result(code, Some(&message), Some(retry_after))
 }
 
 /// Returns the error name out of `namespace#Name:http://…`, from the header or the body as AWS clients do.
 fn error_name(response: &JsonResponse) -> Option<String> {
     let header = response.headers.get("x-amzn-errortype");
-    let text = header
-        .and_then(|value| value.to_str().ok())
+    let qualified_name = header
+        .and_then(|header| header.to_str().ok())
         .or_else(|| response.str_at("/code"))
         .or_else(|| response.str_at("/__type"))?;
-    let text = text.split(':').next().unwrap_or_default();
-    let text = text.rsplit('#').next().unwrap_or_default();
-    Some(sanitize_text(text)).filter(|name| !name.is_empty())
+    let without_url = qualified_name.split(':').next().unwrap_or_default();
+    let name = without_url.rsplit('#').next().unwrap_or_default();
+    Some(sanitize_text(name)).filter(|name| !name.is_empty())
 }
 
-/// Returns the error message, or the body when it has none.
+/// Returns the error message, or the body when the response has no message.
 pub(super) fn error_message(response: &JsonResponse) -> String {
     let message = response.str_at("/message").or_else(|| response.str_at("/Message"));
-    match message {
-        Some(message) => sanitize_text(message),
-        None => sanitize_text(&String::from_utf8_lossy(&response.body)),
-    }
+    message.map_or_else(|| sanitize_text(&String::from_utf8_lossy(&response.body)), sanitize_text)
 }
 
-fn outcome_of_error(response: &JsonResponse, name: Option<&str>, to: &str) -> Outcome {
-    let reason = error_message(response);
-    let mentions = |text: &str| reason.to_ascii_lowercase().contains(text);
-    let entry = name.and_then(|name| ERROR_OUTCOMES.iter().find(|(error_name, _)| *error_name == name));
-    let kind = match entry.map_or_else(|| response.status_outcome().outcome, |(_, kind)| *kind) {
-        // The sender is not verified, or the account is in the sandbox: this concerns every message.
-        Rejected if mentions("not verified") => Misconfigured,
-        Rejected if name == Some("BadRequestException") && names_recipient(&reason, to) => {
-            OutcomeKind::InvalidRecipient
-        }
-        kind => kind,
-    };
-    let is_quota = name == Some(LIMIT_EXCEEDED) || mentions("daily") || mentions("quota");
-    let default = if is_quota { QUOTA_RETRY_AFTER } else { RATE_LIMIT_RETRY_AFTER };
-    let retry_after = response.retry_after().unwrap_or(default);
-    kind.into_outcome(None, reason, (kind == Throttled).then_some(retry_after))
-}
-
-fn names_recipient(reason: &str, to: &str) -> bool {
-    !to.is_empty() && reason.to_lowercase().contains(&to.to_lowercase())
-}
+#[cfg(test)]
+mod tests;

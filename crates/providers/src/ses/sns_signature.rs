@@ -1,32 +1,36 @@
 //! Verifies the signature of SNS notifications.
 //!
 //! Certificates are fetched over TLS from SNS host names only, and cached by URL. A notification is accepted only with a
-//! valid signature, a configured topic and a recent timestamp.
+//! valid signature, a configured topic and a recent timestamp. `rustls-webpki` parses the certificate and verifies RSA with
+//! SHA-256; RSA with SHA-1 is missing there and comes from *ring*.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::DateTime;
-use regex::Regex;
+use parking_lot::Mutex;
 use reqwest::header::{HOST, HeaderValue};
 use reqwest::{Method, Request, Url};
-use ring::signature::{
-    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters,
-    UnparsedPublicKey,
-};
+use ring::signature::{RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, UnparsedPublicKey};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{
     AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
 use serde::Deserialize;
 use webpki::EndEntityCert;
+use webpki::ring::RSA_PKCS1_2048_8192_SHA256;
 
+use super::settings::SesSettings;
+use crate::base_url::BaseUrl;
+use crate::callback::{CallbackError, CallbackRequest};
 use crate::http_client::HttpClient;
 use crate::http_response::HttpCallResult;
-use crate::{CallbackError, CallbackRequest};
+
+/// The type of the message that asks to confirm a subscription.
+pub(super) const SUBSCRIPTION_CONFIRMATION: &str = "SubscriptionConfirmation";
 
 /// Maximum difference between the timestamp of a notification and now, in both directions.
 const MESSAGE_AGE_MAX: Duration = Duration::from_secs(60 * 60);
@@ -34,11 +38,7 @@ const MESSAGE_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 /// Maximum number of cached certificates.
 const CERTIFICATES_MAX: usize = 16;
 
-/// Host names of SNS.
-static SNS_HOSTS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^sns\.[a-zA-Z0-9-]{3,}\.amazonaws\.com(\.cn)?$").ok());
-
-/// An SNS notification whose signature is not verified.
+/// A message of SNS.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SnsMessage {
@@ -59,96 +59,88 @@ pub(super) struct SnsMessage {
 }
 
 impl SnsMessage {
-    /// Parses a callback of any content type.
+    /// Parses a callback of any content type. The signature is not verified.
     ///
     /// # Errors
     ///
     /// Rejects another topic, an old timestamp and a certificate URL outside SNS.
-    pub fn parse(request: &CallbackRequest, topics: &[String]) -> Result<Self, CallbackError> {
+    fn parse_unverified(request: &CallbackRequest, topics: &[String]) -> Result<Self, CallbackError> {
         let notification: Self = serde_json::from_slice(&request.body).map_err(|_| {
-            CallbackError::Malformed("not an SNS notification; raw message delivery must be off".to_owned())
+            CallbackError::malformed("not an SNS notification; raw message delivery must be off")
         })?;
-        let at = DateTime::parse_from_rfc3339(&notification.timestamp)
+        let signed_at = DateTime::parse_from_rfc3339(&notification.timestamp)
             .map_err(|_| CallbackError::Unauthenticated)?;
-        let age = (request.received_at - at.to_utc()).abs().to_std().unwrap_or(Duration::MAX);
+        let age = (request.received_at - signed_at.to_utc()).abs().to_std().unwrap_or(Duration::MAX);
         let is_acceptable = topics.contains(&notification.topic_arn)
             && age <= MESSAGE_AGE_MAX
             && parse_sns_url(&notification.certificate_url).is_some_and(|url| url.path().ends_with(".pem"));
         if is_acceptable { Ok(notification) } else { Err(CallbackError::Unauthenticated) }
     }
 
-    /// Returns the signed text: names and values on lines of their own, in a fixed order.
+    /// Returns the signed text: names and values on lines of their own, sorted by name.
     fn signed_text(&self) -> String {
-        let mut fields = vec![("Message", Some(&self.message)), ("MessageId", Some(&self.message_id))];
-        if self.kind == "Notification" {
-            fields.push(("Subject", self.subject.as_ref()));
-            fields.push(("Timestamp", Some(&self.timestamp)));
-        } else {
-            fields.push(("SubscribeURL", self.subscribe_url.as_ref()));
-            fields.push(("Timestamp", Some(&self.timestamp)));
-            fields.push(("Token", self.token.as_ref()));
-        }
-        fields.extend([("TopicArn", Some(&self.topic_arn)), ("Type", Some(&self.kind))]);
-        let lines = fields.into_iter().filter_map(|(name, value)| Some(format!("{name}\n{}\n", value?)));
-        lines.collect()
+        let fields = [
+            ("Message", Some(&self.message)),
+            ("MessageId", Some(&self.message_id)),
+            ("Subject", self.subject.as_ref()),
+            ("SubscribeURL", self.subscribe_url.as_ref()),
+            ("Timestamp", Some(&self.timestamp)),
+            ("Token", self.token.as_ref()),
+            ("TopicArn", Some(&self.topic_arn)),
+            ("Type", Some(&self.kind)),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some(format!("{name}\n{}\n", value?))).collect()
     }
 
     fn is_signed_by(&self, certificate: &CertificateDer<'_>) -> bool {
-        let algorithm = match self.signature_version.as_str() {
-            "1" => &RSA_SHA1,
-            "2" => &RSA_SHA256,
+        let algorithm: &dyn SignatureVerificationAlgorithm = match self.signature_version.as_str() {
+            "1" => &RsaSha1,
+            "2" => RSA_PKCS1_2048_8192_SHA256,
             _ => return false,
         };
-        let Ok(signature) = BASE64.decode(&self.signature) else {
+        let (Ok(signature), Ok(certificate)) =
+            (BASE64.decode(&self.signature), EndEntityCert::try_from(certificate))
+        else {
             return false;
         };
-        let Ok(certificate) = EndEntityCert::try_from(certificate) else {
-            return false;
-        };
-        let text = self.signed_text();
-        certificate.verify_signature(algorithm, text.as_bytes(), &signature).is_ok()
+        certificate.verify_signature(algorithm, self.signed_text().as_bytes(), &signature).is_ok()
     }
 }
 
-/// Parses a URL; `None` unless its host is one of SNS.
-fn parse_sns_url(url: &str) -> Option<Url> {
-    let url = Url::parse(url).ok()?;
-    let hosts = SNS_HOSTS.as_ref()?;
+/// Parses a URL of SNS: `https://sns.REGION.amazonaws.com/…`, or `.com.cn`. None for any other URL.
+fn parse_sns_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let region_host = url.host_str()?.strip_prefix("sns.")?;
+    let region =
+        [".amazonaws.com", ".amazonaws.com.cn"].iter().find_map(|end| region_host.strip_suffix(end))?;
+    let is_region = region.len() >= 3 && !region.contains(|character: char| !is_region_character(character));
     let is_plain_https = url.scheme() == "https" && url.port().is_none() && url.username().is_empty();
-    (is_plain_https && hosts.is_match(url.host_str()?)).then_some(url)
+    (is_region && is_plain_https).then_some(url)
 }
 
-/// RSA verification of *ring* behind the trait of webpki, which lacks RSA with SHA-1.
+fn is_region_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '-'
+}
+
+/// RSA with SHA-1, the default of topics unless their signature version is 2.
 #[derive(Debug)]
-struct RsaVerifier {
-    parameters: &'static RsaParameters,
-    id: AlgorithmIdentifier,
-}
+struct RsaSha1;
 
-static RSA_SHA256: RsaVerifier =
-    RsaVerifier { parameters: &RSA_PKCS1_2048_8192_SHA256, id: alg_id::RSA_PKCS1_SHA256 };
-
-/// Default of topics, unless signature version 2 is set.
-static RSA_SHA1: RsaVerifier = RsaVerifier {
-    parameters: &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
-    // sha1WithRSAEncryption in DER.
-    id: AlgorithmIdentifier::from_slice(&[
-        0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05, 0x05, 0x00,
-    ]),
-};
-
-impl SignatureVerificationAlgorithm for RsaVerifier {
+impl SignatureVerificationAlgorithm for RsaSha1 {
     fn verify_signature(&self, key: &[u8], text: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
-        let key = UnparsedPublicKey::new(self.parameters, key);
-        key.verify(text, signature).map_err(|_| InvalidSignature)
+        let rsa_key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, key);
+        rsa_key.verify(text, signature).map_err(|_| InvalidSignature)
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
         alg_id::RSA_ENCRYPTION
     }
 
+    /// Returns sha1WithRSAEncryption in DER.
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        self.id
+        AlgorithmIdentifier::from_slice(&[
+            0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05, 0x05, 0x00,
+        ])
     }
 }
 
@@ -156,37 +148,29 @@ impl SignatureVerificationAlgorithm for RsaVerifier {
 pub(super) struct SnsVerifier {
     topics: Vec<String>,
     /// Server to call instead of SNS, for tests.
-    endpoint_override: Option<Url>,
+    endpoint_override: Option<BaseUrl>,
     certificates: Mutex<HashMap<String, Arc<CertificateDer<'static>>>>,
-    /// Limits fetches to one at a time, because unauthenticated callbacks cause them.
+    /// Allows one fetch at a time, because unauthenticated callbacks cause them.
     fetch_lock: tokio::sync::Mutex<()>,
 }
 
 impl SnsVerifier {
-    /// Creates a verifier for these topics.
-    pub fn new(topics: Vec<String>, endpoint_override: Option<Url>) -> Self {
+    /// Returns a verifier for the topics of an account.
+    pub fn new(settings: &SesSettings) -> Self {
         Self {
-            topics,
-            endpoint_override,
+            topics: settings.topics.clone(),
+            endpoint_override: settings.sns_url.clone(),
             certificates: Mutex::default(),
             fetch_lock: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Returns whether topics are configured.
-    pub fn is_configured(&self) -> bool {
-        !self.topics.is_empty()
-    }
-
     /// Returns the verified notification of a callback. Its certificate must be cached.
     pub fn verify(&self, request: &CallbackRequest) -> Result<SnsMessage, CallbackError> {
-        if !self.is_configured() {
-            return Err(CallbackError::NotSupported);
-        }
-        let notification = SnsMessage::parse(request, &self.topics)?;
-        let not_fetched =
-            || CallbackError::Unavailable("the signing certificate has not been fetched".to_owned());
-        let certificate = self.cached_certificate(&notification.certificate_url).ok_or_else(not_fetched)?;
+        let notification = self.parse_unverified(request)?;
+        let certificate = self.cached_certificate(&notification.certificate_url).ok_or_else(|| {
+            CallbackError::Unavailable("the signing certificate has not been fetched".to_owned())
+        })?;
         if notification.is_signed_by(&certificate) {
             Ok(notification)
         } else {
@@ -194,25 +178,21 @@ impl SnsVerifier {
         }
     }
 
-    /// Fetches the certificate of a callback, unless it is cached or the callback is rejected anyway.
+    /// Fetches the certificate of a callback, unless the certificate is cached or the callback is rejected anyway.
     pub async fn load_certificate(
         &self,
         request: &CallbackRequest,
         client: &HttpClient,
     ) -> Result<(), CallbackError> {
-        if !self.is_configured() {
-            return Err(CallbackError::NotSupported);
-        }
-        let notification = SnsMessage::parse(request, &self.topics)?;
+        let notification = self.parse_unverified(request)?;
         let _guard = self.fetch_lock.lock().await;
         if self.cached_certificate(&notification.certificate_url).is_some() {
             return Ok(());
         }
-        let url = parse_sns_url(&notification.certificate_url).ok_or(CallbackError::Unauthenticated)?;
-        let body = self.fetch(url, client).await.map_err(CallbackError::Unavailable)?;
+        let certificate_pem = self.fetch(&notification.certificate_url, client).await?;
         let certificate =
-            CertificateDer::from_pem_slice(&body).map_err(|_| CallbackError::Unauthenticated)?;
-        let mut certificates = self.lock_certificates();
+            CertificateDer::from_pem_slice(&certificate_pem).map_err(|_| CallbackError::Unauthenticated)?;
+        let mut certificates = self.certificates.lock();
         if certificates.len() >= CERTIFICATES_MAX {
             certificates.clear();
         }
@@ -226,48 +206,48 @@ impl SnsVerifier {
         notification: &SnsMessage,
         client: &HttpClient,
     ) -> Result<(), CallbackError> {
-        let url = notification
-            .subscribe_url
-            .as_deref()
-            .and_then(parse_sns_url)
-            .ok_or(CallbackError::Unauthenticated)?;
-        self.fetch(url, client).await.map_err(CallbackError::Unavailable)?;
+        self.fetch(notification.subscribe_url.as_deref().unwrap_or_default(), client).await?;
         log::info!("ses: SNS subscription confirmed topic_arn={}", notification.topic_arn);
         Ok(())
     }
 
-    async fn fetch(&self, url: Url, client: &HttpClient) -> Result<Vec<u8>, String> {
-        let mut request = Request::new(Method::GET, self.overridden_url(&url));
-        if self.endpoint_override.is_some()
-            && let Ok(host) = HeaderValue::from_str(url.host_str().unwrap_or_default())
-        {
-            request.headers_mut().insert(HOST, host);
+    fn parse_unverified(&self, request: &CallbackRequest) -> Result<SnsMessage, CallbackError> {
+        if self.topics.is_empty() {
+            return Err(CallbackError::NotSupported);
         }
-        match client.call(request).await {
-            HttpCallResult::Response(response) if response.status == 200 => Ok(response.body),
-            HttpCallResult::Response(response) => Err(format!("SNS answered {}", response.status)),
-            HttpCallResult::NotSent(reason)
-            | HttpCallResult::NoResponse(reason)
-            | HttpCallResult::InvalidRequest(reason) => Err(format!("cannot call SNS: {reason}")),
-        }
+        SnsMessage::parse_unverified(request, &self.topics)
     }
 
-    /// Returns the URL at the override server, if there is one.
-    fn overridden_url(&self, url: &Url) -> Url {
-        let Some(mut overridden) = self.endpoint_override.clone() else {
-            return url.clone();
+    /// Fetches a URL of SNS.
+    async fn fetch(&self, sns_url: &str, client: &HttpClient) -> Result<Vec<u8>, CallbackError> {
+        let url = parse_sns_url(sns_url).ok_or(CallbackError::Unauthenticated)?;
+        let failure = match client.call(self.fetch_request(url)).await {
+            HttpCallResult::Response(response) if response.status == 200 => return Ok(response.body),
+            HttpCallResult::Response(response) => format!("SNS answered {}", response.status),
+            HttpCallResult::NotSent(reason)
+            | HttpCallResult::NoResponse(reason)
+            | HttpCallResult::InvalidRequest(reason) => format!("cannot call SNS: {reason}"),
         };
+        Err(CallbackError::Unavailable(failure))
+    }
+
+    /// Returns the request for a URL of SNS, addressed to the override server if one is configured.
+    fn fetch_request(&self, url: Url) -> Request {
+        let Some(override_url) = &self.endpoint_override else {
+            return Request::new(Method::GET, url);
+        };
+        let mut overridden = override_url.resource_url(&[]);
         overridden.set_path(url.path());
         overridden.set_query(url.query());
-        overridden
+        let mut request = Request::new(Method::GET, overridden);
+        if let Ok(host) = HeaderValue::from_str(url.host_str().unwrap_or_default()) {
+            request.headers_mut().insert(HOST, host);
+        }
+        request
     }
 
     fn cached_certificate(&self, url: &str) -> Option<Arc<CertificateDer<'static>>> {
-        self.lock_certificates().get(url).cloned()
-    }
-
-    fn lock_certificates(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<CertificateDer<'static>>>> {
-        self.certificates.lock().unwrap_or_else(PoisonError::into_inner)
+        self.certificates.lock().get(url).cloned()
     }
 }
 

@@ -1,5 +1,7 @@
 use super::*;
 use crate::callback::CallbackRequest;
+use crate::outcome_code::outcome_code;
+use crate::outcome_kind::OutcomeKind;
 use crate::testing::http_stub::{HttpStub, response};
 use crate::testing::sms::{request_form, sms_message, sms_provider, sms_provider_at};
 use postrider_core::clock::from_millis;
@@ -57,8 +59,9 @@ fn phone_numbers_are_converted_between_notations() {
 #[tokio::test]
 async fn pending_opt_out_notices_are_received_together() {
     let notices = OptOutNotices::default();
+    let stop = outcome_code("1", OutcomeKind::Rejected, "stop");
     for _ in 0..3 {
-        notices.push(opt_out_notice("+98", "1", "stop", from_millis(0)));
+        notices.push(opt_out_notice("+98", &stop, from_millis(0)));
     }
     assert_eq!(notices.receive().await.len(), 3);
 }

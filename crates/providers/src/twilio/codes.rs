@@ -1,30 +1,21 @@
-//! Twilio's error codes, which send responses and status callbacks share.
+//! Twilio's error codes, which send responses and status callbacks share, and the result of a response.
 //!
 //! A code that is not in the table is classified by its family and by the HTTP status.
 
+use postrider_core::attempt::{Outcome, SendResult};
+
 use crate::http_status::outcome_of_status;
+use crate::json_api::JsonResponse;
 use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
+use crate::provider_text::parse_reference;
 
 /// The code of a recipient that opted out.
 pub(super) const OPT_OUT_CODE: &str = "21610";
 
-/// Returns the outcome and the meaning of a code. `http_status` is None for a code in a callback or in a success.
-pub(super) fn classify(number: &str, http_status: Option<u16>) -> (OutcomeKind, &'static str) {
-    if let Some(entry) = OutcomeCode::find(&TWILIO_CODES, number) {
-        return (entry.outcome, entry.description);
-    }
-    let outcome = match (number.as_bytes(), http_status) {
-        // An unknown 20xxx code concerns the account when the status does.
-        ([b'2', b'0', ..], Some(401 | 403 | 404)) => OutcomeKind::Misconfigured,
-        ([b'2', b'0', ..] | [b'3', b'0', ..], _) | (_, None) => OutcomeKind::Unavailable,
-        (_, Some(status)) => outcome_of_status(status, None),
-    };
-    (outcome, "")
-}
-
+/// Error codes of send responses and of status callbacks.
 #[rustfmt::skip]
-static TWILIO_CODES: [OutcomeCode; 82] = [
+const TWILIO_CODES: &[OutcomeCode] = &[
     outcome_code("14107", OutcomeKind::Throttled, "too many messages between two numbers"),
     outcome_code("20003", OutcomeKind::Misconfigured, "wrong account SID, auth token or API key"),
     outcome_code("20004", OutcomeKind::Misconfigured, "the HTTP method is not allowed"),
@@ -108,6 +99,47 @@ static TWILIO_CODES: [OutcomeCode; 82] = [
     outcome_code("30450", OutcomeKind::Unavailable, "the destination is blocked for some minutes"),
     outcome_code("90007", OutcomeKind::Rejected, "the validity period is out of range"),
 ];
+
+/// Returns the line of a code. `http_status` is None for a code in a callback or in a success.
+pub(super) fn twilio_code(code: &str, http_status: Option<u16>) -> OutcomeCode {
+    let unlisted_outcome = match (code.as_bytes(), http_status) {
+        // An unlisted 20xxx code concerns the account when the status does.
+        ([b'2', b'0', ..], Some(401 | 403 | 404)) => OutcomeKind::Misconfigured,
+        ([b'2', b'0', ..] | [b'3', b'0', ..], _) | (_, None) => OutcomeKind::Unavailable,
+        (_, Some(status)) => outcome_of_status(status, None),
+    };
+    OutcomeCode::find_or(TWILIO_CODES, code, unlisted_outcome, "")
+}
+
+/// Returns the result of a response.
+pub(super) fn send_result(response: &JsonResponse) -> SendResult {
+    if response.is_success() {
+        return accepted_result(response);
+    }
+    let Some(code) = response.json["code"].as_u64().map(|code| code.to_string()) else {
+        return response.status_result();
+    };
+    let body_reason = response.body_reason();
+    let error_text = response.json["message"].as_str().unwrap_or(&body_reason);
+    let code_line = twilio_code(&code, Some(response.status));
+    code_line.send_result(code, Some(error_text), response.retry_after())
+}
+
+/// Returns the result of a success, which confirms the message when it has an id and no failed status.
+fn accepted_result(response: &JsonResponse) -> SendResult {
+    let error_code = response.json["error_code"].as_u64().map(|code| code.to_string());
+    let code = error_code.clone().unwrap_or_else(|| response.http_status_text());
+    let sid = response.json["sid"].as_str().and_then(parse_reference).filter(|_| response.is_complete());
+    if sid.is_none() {
+        return SendResult { outcome: response.unconfirmed_outcome(), code: Some(code) };
+    }
+    let status = response.json["status"].as_str().unwrap_or_default();
+    if matches!(status, "failed" | "undelivered" | "canceled") {
+        let error_text = response.json["error_message"].as_str().unwrap_or(status);
+        return twilio_code(&error_code.unwrap_or_default(), None).send_result(code, Some(error_text), None);
+    }
+    SendResult { outcome: Outcome::Accepted { reference: sid }, code: Some(code) }
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,6 @@
 //! The settings of `kind = "twilio"`.
 //!
-//! `Debug` does not show tokens.
-
-use std::fmt;
+//! Invalid settings stop the start of the gateway, never a send.
 
 use serde::Deserialize;
 
@@ -62,16 +60,5 @@ impl TwilioSettings {
     /// Returns the base URL of the API.
     pub(super) fn base_url(&self) -> Result<BaseUrl> {
         BaseUrl::configured_or(self.base_url.as_ref(), DEFAULT_BASE_URL)
-    }
-}
-
-impl fmt::Debug for TwilioSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("TwilioSettings")
-            .field("account_sid", &self.account_sid)
-            .field("from", &self.from)
-            .field("messaging_service_sid", &self.messaging_service_sid)
-            .finish_non_exhaustive()
     }
 }

@@ -6,9 +6,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::Hmac;
-use reqwest::Url;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use url::{Position, Url};
 
 use crate::callback::CallbackRequest;
 use crate::signing::{encode_hex, is_valid_hmac};
@@ -27,8 +27,8 @@ pub(super) fn is_valid(auth_token: &str, request: &CallbackRequest) -> bool {
     url_variants(&request.url)
         .iter()
         .map(|url| {
-            let parts = [url.as_bytes(), fields.as_bytes()];
-            is_valid_hmac::<Hmac<Sha1>>(auth_token.as_bytes(), &parts, &signature)
+            let signed_parts = [url.as_bytes(), fields.as_bytes()];
+            is_valid_hmac::<Hmac<Sha1>>(auth_token.as_bytes(), &signed_parts, &signature)
         })
         .fold(false, |any_valid, is_valid| any_valid | is_valid)
 }
@@ -48,22 +48,14 @@ fn signed_fields(request: &CallbackRequest) -> Option<String> {
     Some(pairs.into_iter().map(|(name, value)| name + &value).collect())
 }
 
-/// Returns the URL as it is, and with the default port added or the port removed.
+/// Returns the URL as it is, with the default port added, and with the port removed.
 fn url_variants(text: &str) -> Vec<String> {
     let mut variants = vec![text.to_owned()];
-    let (Ok(url), Some((scheme, rest))) = (Url::parse(text), text.split_once("://")) else {
-        return variants;
-    };
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            (host, Some(port))
-        }
-        _ => (authority, None),
-    };
-    match (port, url.port_or_known_default()) {
-        (None, Some(default_port)) => variants.push(format!("{scheme}://{host}:{default_port}{path}")),
-        _ => variants.push(format!("{scheme}://{host}{path}")),
+    if let Ok(url) = Url::parse(text) {
+        let (origin, path) = (&url[..Position::AfterHost], &url[Position::BeforePath..]);
+        let default_port = url.port_or_known_default().filter(|_| url.port().is_none());
+        variants.extend(default_port.map(|port| format!("{origin}:{port}{path}")));
+        variants.push(format!("{origin}{path}"));
     }
     variants
 }

@@ -102,6 +102,8 @@ async fn responses_have_the_outcomes_of_the_reference() {
         ],
     )
     .await;
+    let (result, _) = send_to_stub("twilio", ACCOUNT, 400, &refused(21211)).await;
+    assert_eq!(result.outcome.reason(), Some("invalid phone number: words"));
 }
 
 #[tokio::test]

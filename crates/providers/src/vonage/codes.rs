@@ -1,37 +1,29 @@
-//! Vonage's codes: one table for send responses, one for receipts.
+//! Vonage's codes: one table for send responses, one for receipts; and the result of a response.
 //!
 //! A code that is not in a table is a temporary failure.
 
+use serde_json::Value;
+
+use postrider_core::attempt::{Outcome, SendResult};
+
+use super::segments::VonageSegments;
+use crate::json_api::JsonResponse;
 use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
+use crate::provider_text::{contains_word, join_reasons, parse_reference};
 
 /// The code of a receipt whose recipient opted out.
 pub(super) const OPT_OUT_CODE: &str = "9";
 
-/// Returns the outcome and the meaning of a send status; `error_text` is the text beside it.
-pub(super) fn classify_submit(number: &str, error_text: &str) -> (OutcomeKind, &'static str) {
-    // Status 3 concerns any parameter. The recipient is at fault only when the text names `to`.
-    let names_recipient = || {
-        let mut words = error_text.split(|character: char| !character.is_alphanumeric());
-        words.any(|word| word == "to")
-    };
-    match OutcomeCode::find(&SUBMIT_CODES, number) {
-        Some(entry) if number == "3" && names_recipient() => {
-            (OutcomeKind::InvalidRecipient, entry.description)
-        }
-        Some(entry) => (entry.outcome, entry.description),
-        None => (OutcomeKind::Unavailable, "unknown status"),
-    }
-}
+/// The status of an accepted segment.
+const ACCEPTED_STATUS: &str = "0";
 
-/// Returns the outcome and the meaning of a receipt's `err-code`.
-pub(super) fn classify_receipt(number: &str) -> (OutcomeKind, &'static str) {
-    OutcomeCode::find(&RECEIPT_CODES, number)
-        .map_or((OutcomeKind::Unavailable, ""), |entry| (entry.outcome, entry.description))
-}
+/// The status of an invalid parameter.
+const INVALID_PARAMETER_STATUS: &str = "3";
 
+/// Statuses of send responses.
 #[rustfmt::skip]
-static SUBMIT_CODES: [OutcomeCode; 26] = [
+const SUBMIT_CODES: &[OutcomeCode] = &[
     outcome_code("0", OutcomeKind::Accepted, "accepted"),
     outcome_code("1", OutcomeKind::Throttled, "the account's rate limit is exceeded"),
     outcome_code("2", OutcomeKind::Rejected, "a parameter is missing"),
@@ -60,8 +52,9 @@ static SUBMIT_CODES: [OutcomeCode; 26] = [
     outcome_code("33", OutcomeKind::InvalidRecipient, "the phone number was deactivated"),
 ];
 
+/// Error codes of receipts.
 #[rustfmt::skip]
-static RECEIPT_CODES: [OutcomeCode; 23] = [
+const RECEIPT_CODES: &[OutcomeCode] = &[
     outcome_code("0", OutcomeKind::Accepted, "delivered"),
     outcome_code("1", OutcomeKind::Unavailable, "unknown"),
     outcome_code("2", OutcomeKind::Deferred, "the handset is off or out of coverage"),
@@ -86,3 +79,69 @@ static RECEIPT_CODES: [OutcomeCode; 23] = [
     outcome_code("54", OutcomeKind::Rejected, "violates a regulation"),
     outcome_code("99", OutcomeKind::Unavailable, "routing error"),
 ];
+
+/// Returns the line of a send status; `error_text` is the text beside the status.
+fn submit_code(status: &str, error_text: &str) -> OutcomeCode {
+    let code_line = OutcomeCode::find_or(SUBMIT_CODES, status, OutcomeKind::Unavailable, "unknown status");
+    // The recipient is at fault only when the text names the parameter `to`.
+    if status == INVALID_PARAMETER_STATUS && contains_word(error_text, "to") {
+        return OutcomeCode { outcome: OutcomeKind::InvalidRecipient, ..code_line };
+    }
+    code_line
+}
+
+/// Returns the line of a receipt's `err-code`.
+pub(super) fn receipt_code(error_code: &str) -> OutcomeCode {
+    OutcomeCode::find_or(RECEIPT_CODES, error_code, OutcomeKind::Unavailable, "")
+}
+
+/// Returns the result of a response, and links the segments of an accepted message. Vonage responds with status 200 to
+/// refused messages as well, and with one element for each segment.
+pub(super) fn send_result(response: &JsonResponse, links: &VonageSegments) -> SendResult {
+    let segments = response.json["messages"].as_array().filter(|segments| !segments.is_empty());
+    let Some(segments) = segments.filter(|_| response.status == 200 && response.is_complete()) else {
+        return response.status_result();
+    };
+    match segments.iter().find(|segment| !is_accepted(segment)) {
+        Some(refused) => refused_result(refused, segments),
+        None => SendResult {
+            outcome: accepted_outcome(response, segments, links),
+            code: Some(ACCEPTED_STATUS.to_owned()),
+        },
+    }
+}
+
+fn is_accepted(segment: &Value) -> bool {
+    segment["status"] == ACCEPTED_STATUS
+}
+
+/// Returns the outcome of accepted segments. The reference is the id of the last segment, whose receipt stands for the
+/// whole message.
+fn accepted_outcome(response: &JsonResponse, segments: &[Value], links: &VonageSegments) -> Outcome {
+    let segment_id = |segment: &Value| segment["message-id"].as_str().and_then(parse_reference);
+    let segment_ids = segments.iter().map(segment_id).collect::<Option<Vec<_>>>();
+    let Some((last, earlier_segments)) = segment_ids.as_deref().and_then(<[String]>::split_last) else {
+        return response.unconfirmed_outcome();
+    };
+    links.link(earlier_segments, last);
+    Outcome::Accepted { reference: Some(last.clone()) }
+}
+
+/// Returns the result for a refused segment. When other segments were accepted the message is rejected, because a retry
+/// would send the accepted segments again.
+fn refused_result(refused: &Value, segments: &[Value]) -> SendResult {
+    let status = refused["status"].as_str().unwrap_or_default();
+    let error_text = refused["error-text"].as_str().unwrap_or_default();
+    let code_line = submit_code(status, error_text);
+    let reason = join_reasons(code_line.description, error_text);
+    let outcome = match segments.iter().filter(|segment| is_accepted(segment)).count() {
+        0 => code_line.outcome.into_outcome(None, reason, None),
+        accepted_count => Outcome::Rejected {
+            reason: format!("only {accepted_count} of {} parts were accepted: {reason}", segments.len()),
+        },
+    };
+    SendResult { outcome, code: Some(status.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests;

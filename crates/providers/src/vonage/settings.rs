@@ -1,8 +1,6 @@
 //! The settings of `kind = "vonage"`.
 //!
-//! `Debug` does not show secrets.
-
-use std::fmt;
+//! Invalid settings stop the start of the gateway, never a send.
 
 use serde::Deserialize;
 
@@ -73,16 +71,5 @@ impl VonageSettings {
     /// Returns whether callbacks can be authenticated.
     pub(super) fn has_authenticated_callbacks(&self) -> bool {
         self.signature_secret.is_some() || self.receipts_token.is_some()
-    }
-}
-
-impl fmt::Debug for VonageSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("VonageSettings")
-            .field("from", &self.from)
-            .field("signature_method", &self.signature_method)
-            .field("has_callbacks", &self.has_authenticated_callbacks())
-            .finish_non_exhaustive()
     }
 }

@@ -27,42 +27,37 @@ pub(super) fn is_valid(
     let Some(signature) = fields.get("sig").and_then(decode_hex) else {
         return false;
     };
-    let text = signed_text(fields);
-    if !has_valid_digest(secret.as_bytes(), method, &text, &signature) {
+    let signed_text = signed_text(fields);
+    if !has_valid_digest(secret.as_bytes(), method, &signed_text, &signature) {
         return false;
     }
-    let timestamp = fields.get("timestamp").and_then(|text| text.parse::<i64>().ok());
-    let now = request.received_at.timestamp();
-    if timestamp.is_none_or(|timestamp| now.abs_diff(timestamp) > CLOCK_SKEW_SECONDS_MAX) {
+    let timestamp = fields.get("timestamp").and_then(|seconds| seconds.parse::<i64>().ok());
+    let now = request.received_at;
+    if timestamp.is_none_or(|seconds| now.timestamp().abs_diff(seconds) > CLOCK_SKEW_SECONDS_MAX) {
         return false;
     }
-    fields
-        .get("nonce")
-        .is_none_or(|nonce| nonces.is_new_or_repeated(nonce, text.as_bytes(), request.received_at))
+    let nonce = fields.get("nonce");
+    nonce.is_none_or(|nonce| nonces.is_new_or_repeated(nonce, signed_text.as_bytes(), now))
 }
 
 /// Returns the fields sorted by name, without the signature; separators in values are replaced.
 fn signed_text(fields: &CallbackFields) -> String {
     let mut pairs: Vec<_> = fields.pairs().iter().filter(|(name, _)| name != "sig").collect();
-    pairs.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
-    let mut text = String::new();
-    for (name, value) in pairs {
-        text.extend(["&", name, "=", &value.replace(['&', '='], "_")]);
-    }
-    text
+    pairs.sort_by(|left, right| left.0.cmp(&right.0));
+    pairs.iter().map(|(name, value)| format!("&{name}={}", value.replace(['&', '='], "_"))).collect()
 }
 
-fn has_valid_digest(secret: &[u8], method: SignatureMethod, text: &str, signature: &[u8]) -> bool {
-    let parts = [text.as_bytes()];
+fn has_valid_digest(secret: &[u8], method: SignatureMethod, signed_text: &str, signature: &[u8]) -> bool {
+    let signed_parts = [signed_text.as_bytes()];
     match method {
         SignatureMethod::Md5Hash => {
-            let digest = Md5::new().chain_update(text).chain_update(secret).finalize();
+            let digest = Md5::new().chain_update(signed_text).chain_update(secret).finalize();
             digest.as_slice().ct_eq(signature).into()
         }
-        SignatureMethod::Md5 => is_valid_hmac::<Hmac<Md5>>(secret, &parts, signature),
-        SignatureMethod::Sha1 => is_valid_hmac::<Hmac<Sha1>>(secret, &parts, signature),
-        SignatureMethod::Sha256 => is_valid_hmac::<Hmac<Sha256>>(secret, &parts, signature),
-        SignatureMethod::Sha512 => is_valid_hmac::<Hmac<Sha512>>(secret, &parts, signature),
+        SignatureMethod::Md5 => is_valid_hmac::<Hmac<Md5>>(secret, &signed_parts, signature),
+        SignatureMethod::Sha1 => is_valid_hmac::<Hmac<Sha1>>(secret, &signed_parts, signature),
+        SignatureMethod::Sha256 => is_valid_hmac::<Hmac<Sha256>>(secret, &signed_parts, signature),
+        SignatureMethod::Sha512 => is_valid_hmac::<Hmac<Sha512>>(secret, &signed_parts, signature),
     }
 }
 

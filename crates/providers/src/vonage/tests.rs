@@ -94,6 +94,8 @@ async fn responses_have_the_outcomes_of_the_reference() {
         ],
     )
     .await;
+    let (result, _) = send_to_stub("vonage", ACCOUNT, 200, &refused("4", "Bad Credentials")).await;
+    assert_eq!(result.outcome.reason(), Some("wrong API key or secret: Bad Credentials"));
 }
 
 #[tokio::test]

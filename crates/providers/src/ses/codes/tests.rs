@@ -1,10 +1,10 @@
-//! Tests of the error table.
-
 use reqwest::header::HeaderMap;
 
 use super::*;
 use crate::http_response::{BodyEnd, HttpCallResult, HttpResponse};
 use crate::json_api::into_json_response;
+use crate::outcome_kind::OutcomeKind::{Misconfigured, Rejected, Throttled, Unavailable};
+use crate::testing::code_table::expect_code_table;
 
 fn result_of(status: u16, kind: Option<&str>, body: &str) -> SendResult {
     let mut headers = HeaderMap::new();
@@ -71,6 +71,18 @@ fn every_response_has_the_outcome_of_the_reference() {
             "{status} {kind:?} {body}"
         );
     }
+    for (kind, message, reason) in [
+        ("MessageRejected", "virus", "invalid message: virus"),
+        ("BadRequestException", "no user@example.com", "invalid email address: no user@example.com"),
+        (
+            "MessageRejected",
+            "a@b is not verified",
+            "the sender is not verified, or the account is in the sandbox: a@b is not verified",
+        ),
+    ] {
+        let result = result_of(400, Some(kind), &format!("{{\"message\":\"{message}\"}}"));
+        assert_eq!(result.outcome.reason(), Some(reason));
+    }
 }
 
 #[test]
@@ -86,4 +98,39 @@ fn a_used_up_quota_has_a_longer_cooldown_than_an_exceeded_rate() {
     };
     assert_eq!(wait("Maximum sending rate exceeded."), RATE_LIMIT_RETRY_AFTER);
     assert_eq!(wait("Daily message quota exceeded."), QUOTA_RETRY_AFTER);
+}
+
+#[test]
+#[rustfmt::skip]
+fn every_error_name_has_its_outcome_and_reason() {
+    expect_code_table(ERROR_CODES, &[
+        ("MessageRejected", Rejected, "invalid message"),
+        ("BadRequestException", Rejected, "invalid request"),
+        ("MailFromDomainNotVerifiedException", Misconfigured, "the sender's domain is not verified"),
+        ("AccountSuspendedException", Misconfigured, "the account is suspended"),
+        ("SendingPausedException", Misconfigured, "sending is paused for this account"),
+        ("NotFoundException", Misconfigured, "the configuration set does not exist"),
+        ("LimitExceededException", Throttled, "a quota of the account is used up"),
+        ("TooManyRequestsException", Throttled, "too many requests"),
+        ("ThrottlingException", Throttled, "too many requests"),
+        ("Throttling", Throttled, "too many requests"),
+        ("RequestLimitExceeded", Throttled, "too many requests"),
+        ("SlowDown", Throttled, "too many requests"),
+        ("InternalServiceErrorException", Unavailable, "internal error of SES"),
+        ("InternalFailure", Unavailable, "internal error of SES"),
+        ("ServiceUnavailable", Unavailable, "SES is unavailable"),
+        ("ServiceUnavailableException", Unavailable, "SES is unavailable"),
+        ("ConcurrentModificationException", Unavailable, "the account is being changed"),
+        ("ConflictException", Unavailable, "the account is being changed"),
+        ("AccessDeniedException", Misconfigured, "the access key lacks a permission"),
+        ("AccessDenied", Misconfigured, "the access key lacks a permission"),
+        ("UnrecognizedClientException", Misconfigured, "the access key does not exist"),
+        ("InvalidClientTokenId", Misconfigured, "the access key does not exist"),
+        ("SignatureDoesNotMatch", Misconfigured, "wrong secret_access_key"),
+        ("IncompleteSignature", Misconfigured, "the signature is incomplete"),
+        ("MissingAuthenticationToken", Misconfigured, "the access key is missing"),
+        ("OptInRequired", Misconfigured, "the account is not subscribed to SES"),
+        ("ExpiredTokenException", Misconfigured, "the session token has expired"),
+        ("RequestExpired", Misconfigured, "the request is too old; check the clock of this machine"),
+    ]);
 }

@@ -15,14 +15,16 @@ fn authorization(session: Option<&str>) -> String {
     let mut request = Request::new(Method::POST, url.parse().unwrap());
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *request.body_mut() = Some(BODY.into());
-    let credentials = AwsCredentials {
-        region: "eu-central-1".to_owned(),
-        access_key_id: "AKIDEXAMPLE".to_owned(),
-        secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned(),
-        session_token: session.map(str::to_owned),
+    let mut settings = toml::toml! {
+        region = "eu-central-1"
+        access_key_id = "AKIDEXAMPLE"
+        secret_access_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+        from = "no-reply@example.org"
     };
+    settings.extend(session.map(|token| ("session_token".to_owned(), token.into())));
+    let settings = SesSettings::read(settings).unwrap();
     let now = "2026-07-21T14:03:05Z".parse().unwrap();
-    let request = sign(request, &credentials, now).unwrap();
+    let request = sign(request, &settings, now).unwrap();
     request.headers()[AUTHORIZATION].to_str().unwrap().to_owned()
 }
 

@@ -1,4 +1,4 @@
-//! Maps responses of the Send API to outcomes, by code and subcode.
+//! Facebook's codes, by code or by code and subcode, and the result of a response.
 //!
 //! A line without a subcode applies to all subcodes without a line of their own.
 
@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use postrider_core::attempt::{Outcome, SendResult};
+
 use crate::json_api::JsonResponse;
 use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
 use crate::provider_text::parse_reference;
-use postrider_core::attempt::{Outcome, SendResult};
 
 /// Cooldown after a throttling error without a time.
 const THROTTLED_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -21,13 +22,13 @@ const REGAIN_ACCESS_MAX: Duration = Duration::from_secs(60 * 60);
 /// Headers with an estimate: JSON with minutes in `estimated_time_to_regain_access`.
 const USAGE_HEADERS: [&str; 2] = ["x-business-use-case-usage", "x-app-usage"];
 
-/// Outcome of each code, or code and subcode.
+/// Codes, and codes with a subcode.
 #[rustfmt::skip]
 const MESSENGER_CODES: &[OutcomeCode] = &[
     outcome_code("1/1357046", OutcomeKind::Unknown, "reported as invalid, although it may have been sent"),
     outcome_code("1", OutcomeKind::Unavailable, "unknown error, often a missing permission"),
     outcome_code("2/2018344", OutcomeKind::Misconfigured, "an admin of the page must accept the terms"),
-    // Also reported when the recipient blocked the page, so it does not concern the provider alone.
+    // Also reported when the recipient blocked the page, so this code does not concern the provider alone.
     outcome_code("2", OutcomeKind::Deferred, "temporary error"),
     outcome_code("4/2018354", OutcomeKind::Rejected, "too soon after the last marketing message"),
     outcome_code("4", OutcomeKind::Throttled, "too many requests of the app"),
@@ -63,29 +64,29 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     {
         return Outcome::Accepted { reference: Some(id) }.into();
     }
-    let number = |field: &str| response.json.pointer(field).and_then(Value::as_i64);
-    let code = number("/error/code").map(|code| code.to_string());
-    let code_and_subcode =
-        code.as_ref().zip(number("/error/error_subcode")).map(|(code, sub)| format!("{code}/{sub}"));
-    let find = |code: &Option<String>| OutcomeCode::find(MESSENGER_CODES, code.as_deref()?);
-    let is_transient = response.json.pointer("/error/is_transient") == Some(&Value::Bool(true));
-    let http_status = response.status_outcome();
-    let transient = outcome_code("", OutcomeKind::Unavailable, "marked as transient");
-    let matching_entry = match find(&code_and_subcode).or_else(|| find(&code)) {
-        Some(entry) if is_transient && entry.outcome == OutcomeKind::Misconfigured => &transient,
-        Some(entry) => entry,
-        None if is_transient => &transient,
-        None => &http_status,
+    let error = &response.json["error"];
+    let code = error["code"].as_i64().map(|code| code.to_string());
+    let subcode = error["error_subcode"].as_i64();
+    let code_and_subcode = code.as_ref().zip(subcode).map(|(code, subcode)| format!("{code}/{subcode}"));
+    let find = |code: &Option<String>| OutcomeCode::find(MESSENGER_CODES, code.as_deref()?).copied();
+    let code_line = find(&code_and_subcode).or_else(|| find(&code));
+    let code_line = match code_line {
+        // A transient error is not evidence against the account.
+        Some(code_line) if code_line.outcome != OutcomeKind::Misconfigured => code_line,
+        _ if error["is_transient"] == true => {
+            outcome_code("", OutcomeKind::Unavailable, "marked as transient")
+        }
+        _ => code_line.unwrap_or_else(|| response.status_outcome()),
     };
-    let retry_after = (matching_entry.outcome == OutcomeKind::Throttled).then(|| throttle_delay(response));
+    let retry_after = (code_line.outcome == OutcomeKind::Throttled).then(|| throttle_delay(response));
     let code = code_and_subcode.or(code).unwrap_or_else(|| response.http_status_text());
-    matching_entry.send_result(code, response.str_at("/error/message"), retry_after)
+    code_line.send_result(code, response.str_at("/error/message"), retry_after)
 }
 
 /// Returns the cooldown after a throttling error.
 fn throttle_delay(response: &JsonResponse) -> Duration {
-    let minutes = USAGE_HEADERS.into_iter().find_map(|name| {
-        let usage: Value = serde_json::from_slice(response.headers.get(name)?.as_bytes()).ok()?;
+    let minutes = USAGE_HEADERS.into_iter().find_map(|header| {
+        let usage: Value = serde_json::from_slice(response.headers.get(header)?.as_bytes()).ok()?;
         regain_access_minutes(&usage)
     });
     let estimate =
@@ -97,11 +98,14 @@ fn throttle_delay(response: &JsonResponse) -> Duration {
 fn regain_access_minutes(usage: &Value) -> Option<u64> {
     let minutes_max = match usage {
         Value::Object(fields) => {
-            let here = fields.get("estimated_time_to_regain_access").and_then(Value::as_u64);
-            here.into_iter().chain(fields.values().filter_map(regain_access_minutes)).max()
+            let estimate = fields.get("estimated_time_to_regain_access").and_then(Value::as_u64);
+            fields.values().filter_map(regain_access_minutes).chain(estimate).max()
         }
-        Value::Array(values) => values.iter().filter_map(regain_access_minutes).max(),
+        Value::Array(elements) => elements.iter().filter_map(regain_access_minutes).max(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     };
     minutes_max.filter(|minutes| *minutes > 0)
 }
+
+#[cfg(test)]
+mod tests;

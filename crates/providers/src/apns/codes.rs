@@ -1,17 +1,18 @@
-//! Maps APNs responses to outcomes, by the reason and then by the HTTP status.
+//! The reasons with which APNs refuses a message, and the result of a response.
 //!
 //! APNs accepts a message with status 200 and an empty body; a 200 with a body comes from a proxy.
+
+use postrider_core::attempt::{Outcome, SendResult};
 
 use crate::json_api::JsonResponse;
 use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
 use crate::provider_text::parse_reference;
-use postrider_core::attempt::{Outcome, SendResult};
 
-/// Reason for a provider token that is too old.
+/// The reason for a provider token that is too old.
 const EXPIRED_PROVIDER_TOKEN: &str = "ExpiredProviderToken";
 
-/// Outcome of each reason.
+/// Reasons of refusals.
 #[rustfmt::skip]
 const REASON_CODES: &[OutcomeCode] = &[
     outcome_code("BadDeviceToken", OutcomeKind::InvalidRecipient, "unknown device in this environment"),
@@ -57,22 +58,26 @@ pub(super) fn is_environment_or_topic_mismatch(result: &SendResult) -> bool {
     matches!(result.code.as_deref(), Some("BadDeviceToken" | "DeviceTokenNotForTopic"))
 }
 
-/// Returns the result of a response. `message_id` is the id of the request.
+/// Returns the result of a response. `message_id` returns the id of the request.
 pub(super) fn send_result(response: &JsonResponse, message_id: impl FnOnce() -> String) -> SendResult {
     if response.status == 200 && response.is_empty() {
         let apns_id = response.headers.get("apns-id").and_then(|id| parse_reference(id.to_str().ok()?));
-        let reference = Some(apns_id.unwrap_or_else(message_id));
-        return Outcome::Accepted { reference }.into();
+        return Outcome::Accepted { reference: Some(apns_id.unwrap_or_else(message_id)) }.into();
     }
     let reason = response.str_at("/reason");
-    let status_code = response.status_outcome();
-    let line = reason.and_then(|reason| OutcomeCode::find(REASON_CODES, reason)).unwrap_or(&status_code);
     let code = reason.map_or_else(|| response.http_status_text(), str::to_owned);
     let retry_after = response.retry_after();
-    let line = match (line.outcome, retry_after) {
-        (OutcomeKind::Unavailable, Some(_)) => &outcome_code("", OutcomeKind::Throttled, "asks for a pause"),
-        _ => line,
-    };
-    let is_unknown_reason = status_code.description == line.description;
-    line.send_result(code, reason.filter(|_| is_unknown_reason), retry_after)
+    let known_code_line = reason.and_then(|reason| OutcomeCode::find(REASON_CODES, reason)).copied();
+    let code_line = known_code_line.unwrap_or_else(|| response.status_outcome());
+    if code_line.outcome == OutcomeKind::Unavailable && retry_after.is_some() {
+        return outcome_code("", OutcomeKind::Throttled, "asks for a pause").send_result(
+            code,
+            None,
+            retry_after,
+        );
+    }
+    code_line.send_result(code, reason.filter(|_| known_code_line.is_none()), retry_after)
 }
+
+#[cfg(test)]
+mod tests;
