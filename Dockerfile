@@ -4,7 +4,7 @@
 #   docker build -t postrider .
 #   docker run --rm -p 127.0.0.1:8080:8080 -e POSTRIDER_INSECURE=true postrider     (test mode, for a first look)
 
-FROM rust:1.95-slim-bookworm AS build
+FROM rust:1.95.0-slim-bookworm AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
@@ -19,7 +19,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo install --locked --path . --bin console --root /install --no-track \
     && strip /install/bin/console
 
-FROM debian:bookworm-slim
+FROM debian:12.11-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates busybox \
     && rm -rf /var/lib/apt/lists/* \
@@ -31,5 +31,6 @@ VOLUME /var/lib/postrider
 # Loopback is useless inside a container; on other addresses serve needs API keys or POSTRIDER_INSECURE=true.
 ENV POSTRIDER_LISTEN=0.0.0.0:8080
 EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/healthz"]
 ENTRYPOINT ["console"]
 CMD ["serve"]

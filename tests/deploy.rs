@@ -285,5 +285,61 @@ fn the_configuration_of_the_pods_loads_with_the_example_of_a_secret() {
     assert!(warnings.is_empty(), "{warnings:?}");
     assert!(config.store_url.starts_with("postgres://"));
     assert!(config.schedule.resend.is_none() && config.schedule.report.is_none());
-    assert!(!config.is_test_mode && config.keys.len() == 2);
+    assert!(!config.is_test_mode && config.keys.len() == 3);
+}
+
+/// Returns the compose file as JSON, with its anchors resolved.
+fn compose_file() -> Value {
+    let script = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
+    let python = kubernetes_validate().with_file_name("python");
+    let file = repository_root().join("docker-compose.yml").display().to_string();
+    let (success, output) = run_program(python, repository_root(), &["-c", script, &file]);
+    assert!(success, "{output}");
+    serde_json::from_str(&output).unwrap()
+}
+
+#[test]
+fn every_container_of_the_compose_file_is_restricted() {
+    let compose = compose_file();
+    let services = compose["services"].as_object().unwrap();
+    assert!(services.len() >= 10, "{services:?}");
+    for (name, service) in services {
+        assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
+        assert_eq!(service["security_opt"], serde_json::json!(["no-new-privileges:true"]), "{name}");
+        assert_eq!(service["read_only"], true, "{name}");
+        let image = service["image"].as_str().unwrap();
+        let is_pinned = image.split_once(':').is_some_and(|(_, tag)| tag.matches('.').count() >= 2);
+        assert!(is_pinned || image == "postrider" && service["build"] == ".", "{name}: {image}");
+        let has_limit = service["mem_limit"].is_string() || name == "passwords";
+        assert!(has_limit, "{name}");
+    }
+}
+
+#[test]
+fn the_compose_file_generates_each_password_once() {
+    let script = compose_file()["services"]["passwords"]["command"][0].as_str().unwrap().replace("$$", "$");
+    let folder = tempfile::tempdir().unwrap();
+    let script = script.replace("/passwords", folder.path().to_str().unwrap());
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let generate = || expect_success("sh", folder.path(), &["-c", &script]);
+    generate();
+    let (redis, database) = (read("redis"), read("database"));
+    for password in [&redis, &database] {
+        assert!(
+            password.len() == 48 && password.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{password:?}"
+        );
+    }
+    assert_ne!(redis, database);
+    generate();
+    assert_eq!((read("redis"), read("database")), (redis, database));
+}
+
+#[test]
+fn no_pod_gets_the_variables_of_services() {
+    for name in ["cron", "serve", "work"] {
+        let manifest = read_deploy_file(&format!("kubernetes/{name}.yaml"));
+        let pods = manifest.matches("automountServiceAccountToken: false").count();
+        assert_eq!(manifest.matches("enableServiceLinks: false").count(), pods, "{name}");
+    }
 }

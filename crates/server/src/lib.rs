@@ -25,6 +25,8 @@ mod simple;
 mod texting;
 mod usage_params;
 
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 
