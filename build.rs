@@ -26,6 +26,7 @@ fn main() {
 }
 
 /// Returns the variable from the environment of the build, else the output of git, else an empty text.
+#[allow(clippy::disallowed_methods, reason = "a build script reads the environment of the build")]
 fn build_value(variable: &str, git_arguments: &[&str]) -> String {
     println!("cargo:rerun-if-env-changed={variable}");
     std::env::var(variable)
