@@ -23,11 +23,11 @@ pub mod sandbox;
 pub mod send;
 mod send_via;
 pub mod serve;
-mod service_manager;
 mod signals;
 pub mod simulate;
 pub mod status;
 pub mod sync_report;
+mod systemd;
 pub mod usage;
 pub mod work;
 

@@ -1,8 +1,8 @@
 //! The running phase of `serve` and `work`, which ends at a signal, or when a part of the process stops unexpectedly.
 
 use super::http_server::HttpServer;
-use super::service_manager;
 use super::signals::TerminationSignals;
+use super::systemd;
 use postrider_core::error::Error;
 use postrider_engine::background::BackgroundTasks;
 
@@ -23,7 +23,7 @@ pub(super) async fn wait_until_stopped(
         error = server_failure => Some(error),
         error = tasks.wait_for_failure() => Some(error),
     };
-    service_manager::notify_stopping();
+    systemd::notify_stopping();
     log::info!("stopping: finishing requests and calls in flight");
     failure
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::http_server::{HttpServer, bind_listener, local_address};
 use super::lifecycle::wait_until_stopped;
 use super::signals::{ReloadSignal, TerminationSignals};
-use super::{ConfigOverride, TEST_MODE_NOTICE, load_config, print_line, service_manager};
+use super::{ConfigOverride, TEST_MODE_NOTICE, load_config, print_line, systemd};
 use crate::cli::{Cli, ServeArgs};
 use crate::version::{COMMIT, COMMIT_DATE, VERSION};
 use postrider_core::address::preload_phone_metadata;
@@ -24,7 +24,7 @@ use postrider_engine::gateway::Gateway;
 pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
     let (mut signals, mut reload_signal) = TerminationSignals::with_reload()?;
     let mut config = load_config(cli, &config_overrides(arguments))?;
-    let passed_listener = service_manager::passed_listener()?;
+    let passed_listener = systemd::passed_listener()?;
     if let Some(listener) = &passed_listener {
         set_listen_address(&mut config, local_address(listener)?);
     }
@@ -45,7 +45,7 @@ pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
     }
     tasks.start_schedule(&gateway);
     let mut server = HttpServer::spawn(|stop| postrider_server::serve(Arc::clone(&gateway), listener, stop));
-    service_manager::notify_ready();
+    systemd::notify_ready();
     print_line(format_args!("listening on http://{}", gateway.config.listen))?;
 
     let failure = tokio::select! {
@@ -76,7 +76,7 @@ async fn reload_at_signal(
 ) -> Infallible {
     loop {
         reload_signal.recv().await;
-        service_manager::notify_reloading();
+        systemd::notify_reloading();
         let reload = || {
             let mut config = load_config(cli, &config_overrides(arguments))?;
             set_listen_address(&mut config, gateway.config.listen);
@@ -86,7 +86,7 @@ async fn reload_at_signal(
             Ok(result) => log::info!("configuration reloaded: {result}"),
             Err(error) => log::error!("cannot reload, the running configuration stays: error={error}"),
         }
-        service_manager::notify_ready();
+        systemd::notify_ready();
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::http_server::{HttpServer, bind_listener, local_address};
 use super::lifecycle::wait_until_stopped;
 use super::signals::TerminationSignals;
-use super::{TEST_MODE_NOTICE, load_config, print_line, service_manager};
+use super::{TEST_MODE_NOTICE, load_config, print_line, systemd};
 use crate::cli::{Cli, WorkArgs};
 use crate::version::{COMMIT, COMMIT_DATE, VERSION};
 use postrider_core::error::Result;
@@ -42,7 +42,7 @@ pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
     let mut server = listener.map(|listener| {
         HttpServer::spawn(|stop| postrider_server::serve_monitoring(Arc::clone(&gateway), listener, stop))
     });
-    service_manager::notify_ready();
+    systemd::notify_ready();
     print_line("worker started")?;
     let failure = wait_until_stopped(&mut signals, &mut tasks, server.as_mut()).await;
     signals.abort_on_next(tasks.stop()).await?;

@@ -81,8 +81,13 @@ impl CrateModules {
         self.code
             .iter()
             .map(|(module, code)| {
-                let mut paths = inline_paths(code);
-                for (is_public, declaration) in use_declarations(code) {
+                let declarations = use_declarations(code);
+                // A path inside the braces of a declaration is not relative to this module.
+                let expressions = declarations
+                    .iter()
+                    .fold(code.clone(), |code, (_, declaration)| code.replace(declaration.as_str(), ""));
+                let mut paths = inline_paths(&expressions);
+                for (is_public, declaration) in declarations {
                     if !is_public {
                         paths.extend(expand(&declaration).into_iter().map(|(path, _)| path));
                     }
@@ -295,5 +300,12 @@ fn a_reexport_for_callers_is_not_a_circle() {
         ("a/b.rs", "use super::c::C;"),
         ("a/c.rs", "use std::fmt::Write;\npub struct C;"),
     ];
+    assert_eq!(cycles_of(&files), Vec::<String>::new());
+}
+
+#[test]
+fn a_name_inside_the_braces_of_another_crate_is_no_child_module() {
+    let files =
+        [("a.rs", "pub mod b;\nuse core::{b::bucket, other::{b::C, D}};"), ("a/b.rs", "use super::{E, F};")];
     assert_eq!(cycles_of(&files), Vec::<String>::new());
 }

@@ -42,7 +42,7 @@ impl Gateway {
             ReloadResult { restart_needed: self.sections_for_restart(new), ..Default::default() };
         let clients = HttpClientPool::new()?;
         let mut replacements: Vec<(&ProviderRuntime, Arc<dyn Provider>, &ProviderConfig)> = Vec::new();
-        for (runtime, provider) in self.common_providers(new) {
+        for (runtime, provider) in self.providers_in_both(new) {
             if runtime.active_settings() == provider.settings {
                 continue;
             }
@@ -72,7 +72,7 @@ impl Gateway {
     }
 
     /// Returns the providers that both configurations have with the same kind and limits.
-    fn common_providers<'a>(
+    fn providers_in_both<'a>(
         &'a self,
         new: &'a Config,
     ) -> impl Iterator<Item = (&'a ProviderRuntime, &'a ProviderConfig)> {
@@ -86,9 +86,9 @@ impl Gateway {
     /// Returns the sections whose values differ from those at the start, without the settings of common providers.
     fn sections_for_restart(&self, new: &Config) -> Vec<String> {
         let started = &self.config;
-        let common_count = self.common_providers(new).count();
+        let shared_count = self.providers_in_both(new).count();
         let has_other_providers =
-            common_count != new.providers.len() || common_count != started.providers.len();
+            shared_count != new.providers.len() || shared_count != started.providers.len();
         let sections = [
             ("listen", started.listen != new.listen),
             ("public_url", started.public_url != new.public_url),

@@ -96,7 +96,7 @@ fn no_statement_scans_a_growing_table() {
 }
 
 #[test]
-fn common_statements_use_their_parameters_in_order() {
+fn statements_of_both_backends_use_their_parameters_in_order() {
     let fixture = TestStore::new();
     let connection = fixture.foreign_connection();
     for (name, file) in statement_files("common") {

@@ -31,7 +31,7 @@ fn reload(gateway: &TestGateway, console: &ConsoleProcess, log_line: &str) {
 }
 
 #[test]
-fn the_service_manager_is_notified_of_start_reload_and_stop() {
+fn systemd_is_notified_of_start_reload_and_stop() {
     let gateway = TestGateway::new("");
     let path = gateway.folder.path().join("notify.sock");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -52,7 +52,7 @@ fn the_service_manager_is_notified_of_start_reload_and_stop() {
 }
 
 #[test]
-fn a_socket_of_the_service_manager_is_used() {
+fn a_socket_of_systemd_is_used() {
     let gateway = TestGateway::new("");
     let mut command = Command::new("systemd-socket-activate");
     command.current_dir(gateway.folder.path());
