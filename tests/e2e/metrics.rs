@@ -12,7 +12,8 @@ const CONFIG: &str = "[providers.blue]\nkind = \"mock\"\nmean_time = \"0s\"\nrec
                              receipt_delay = \"1ms\"\n[channels.sms]\nproviders = [\"blue\"]\n";
 
 /// The allowed labels; none of them contains a phone number, a user or a message id.
-const ALLOWED_LABELS: [&str; 7] = ["channel", "provider", "outcome", "state", "reason", "result", "le"];
+const ALLOWED_LABELS: [&str; 10] =
+    ["channel", "provider", "outcome", "state", "reason", "result", "le", "version", "commit", "commit_date"];
 
 /// Starts a gateway that has delivered one message and refused another, so that every metric has a value.
 fn busy_gateway() -> (TestGateway, ConsoleProcess) {

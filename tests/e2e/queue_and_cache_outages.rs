@@ -99,8 +99,19 @@ fn the_page_is_correct_whatever_happens_to_memcached() {
     assert_eq!(page(), expected, "a new, empty cache");
 }
 
-/// Overwrites the value of every key in memcached with garbage.
+/// Overwrites the value of every key in memcached with garbage, as soon as it has one: pages are stored after the response.
 fn overwrite_all_keys(memcached: &BackendServer) {
+    let mut keys = Vec::new();
+    wait_until("memcached has keys", || {
+        keys = list_keys(memcached);
+        !keys.is_empty()
+    });
+    for key in keys {
+        assert_eq!(memcached.send_command(&format!("set {key} 0 0 7\r\ngarbage\r\n")).trim(), "STORED");
+    }
+}
+
+fn list_keys(memcached: &BackendServer) -> Vec<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", memcached.port())).unwrap();
     stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     stream.write_all(b"lru_crawler metadump all\r\n").unwrap();
@@ -112,13 +123,11 @@ fn overwrite_all_keys(memcached: &BackendServer) {
             break;
         }
     }
-    let keys: Vec<&str> =
-        listed.lines().filter_map(|line| line.strip_prefix("key=")?.split(' ').next()).collect();
-    assert!(!keys.is_empty(), "memcached has no keys: {listed}");
-    for key in keys {
-        let key = decode_percent(key);
-        assert_eq!(memcached.send_command(&format!("set {key} 0 0 7\r\ngarbage\r\n")).trim(), "STORED");
-    }
+    listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("key=")?.split(' ').next())
+        .map(decode_percent)
+        .collect()
 }
 
 /// Decodes a key of `lru_crawler metadump`, which lists keys percent-encoded.
