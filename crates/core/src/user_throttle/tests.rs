@@ -9,7 +9,8 @@ fn at(millis: i64) -> DateTime<Utc> {
 }
 
 fn limit(limit: u32) -> UserThrottle {
-    UserThrottle { subject: [0; 32], limit, window: Duration::from_millis(3_600_000) }
+    let window = Duration::from_millis(3_600_000);
+    UserThrottle { subject: [0; 32], limit, window, counting: ThrottleCounting::Messages }
 }
 
 #[test]

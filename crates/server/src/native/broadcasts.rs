@@ -248,11 +248,12 @@ pub(super) async fn show(
     PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> JsonResult<BroadcastView> {
-    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let caller = auth::authorize(&gateway, &headers, Scope::Read)?;
     let not_found = || Problem::not_found(format!("there is no broadcast with the id {id}"));
     let broadcast_id = id.parse().map_err(|_| not_found())?;
     let broadcast_and_counts =
         gateway.store.broadcast(broadcast_id).await.or_problem(&gateway, "read the broadcast")?;
-    let (broadcast, counts) = broadcast_and_counts.ok_or_else(not_found)?;
+    let (broadcast, counts) =
+        broadcast_and_counts.filter(|(found, _)| caller.can_access(&found.owner)).ok_or_else(not_found)?;
     Ok(Json(BroadcastView::new(broadcast, &counts)))
 }
