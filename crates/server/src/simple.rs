@@ -260,7 +260,8 @@ error_responses! {
         401 "The API key is missing or unknown.";
         403 "The API key lacks the scope `send`.";
         422 "The Idempotency-Key was used for a different request.";
-        429 "The hourly message limit of the user is reached; nothing was stored." with retry_after_header();
+        429 "The hourly message limit of the user or a spending limit of the API key is reached; nothing was stored."
+            with retry_after_header();
         500 "Internal error; the log contains the cause.";
         503 "The message cannot be stored now; nothing was sent." with retry_after_header();
     }

@@ -70,7 +70,7 @@ async fn method_not_allowed() -> Response<Body> {
         (status = 200, description = "The message is on disk, or `message` says why it is not.", body = TextingResponse<TextingAccepted, TextingError>),
         (status = 401, description = "The API key is missing or unknown.", body = TextingError),
         (status = 403, description = "The API key lacks the scope `send`.", body = TextingError),
-        (status = 429, description = "The hourly message limit of the user is reached; nothing was stored.",
+        (status = 429, description = "The hourly message limit of the user or a spending limit of the API key is reached; nothing was stored.",
             body = TextingError, headers(("Retry-After" = u32, description = "Seconds until a retry is useful."))),
         TextingErrorResponses,
     )

@@ -11,6 +11,7 @@ use super::*;
 
 mod channels;
 mod legacy_environment;
+mod limits_of_keys;
 
 const TWO_PROVIDERS: &str = "[providers.red]\nkind = \"mock\"\n[providers.blue]\nkind = \"mock\"\n";
 

@@ -15,7 +15,8 @@ use utoipa::ToSchema;
 use super::extract::{JsonResult, PathParams, accepted_response};
 use crate::body::RepeatableRequest;
 use crate::error_responses::{
-    AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, StoreErrorResponses,
+    AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, SpendingLimitResponses,
+    StoreErrorResponses,
 };
 use crate::json_fields::{ObjectReader, json_body};
 use crate::problem::{self, PROBLEM_JSON, Problem, ProblemView, StoreResult as _, Violation};
@@ -144,7 +145,7 @@ impl BroadcastView {
                 ("Idempotency-Replayed" = String, description = "`true` if this is the response to an earlier request."))),
         (status = 422, description = "A field is not valid, or users are not registered.", body = ProblemView,
             content_type = PROBLEM_JSON),
-        AuthErrorResponses, BodyErrorResponses, NotJsonResponses, StoreErrorResponses,
+        AuthErrorResponses, BodyErrorResponses, NotJsonResponses, SpendingLimitResponses, StoreErrorResponses,
     )
 )]
 pub(super) async fn publish(

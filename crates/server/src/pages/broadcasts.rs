@@ -12,6 +12,7 @@ use axum::http::{StatusCode, Uri};
 use super::format;
 use super::layout::{self, IdPath, PageLayout, PageResult};
 use super::report_cache::ReportCache;
+use crate::auth::Caller;
 use crate::{cursor, form};
 use postrider_core::broadcast::{Broadcast, BroadcastCounts, BroadcastId};
 use postrider_engine::gateway::Gateway;
