@@ -147,13 +147,19 @@ impl WindowParts {
     /// Counts more parts, or returns the time until the next window. A `now` in an earlier window (another host was faster)
     /// counts in the stored window, so that hosts with different clocks share one limit. A `now` more than
     /// [`CLOCK_DIFFERENCE_MAX`] before it means that a clock was set back.
-    fn try_record(&mut self, throttle: &UserThrottle, parts: u32, now: DateTime<Utc>) -> Result<(), Duration> {
+    fn try_record(
+        &mut self,
+        throttle: &UserThrottle,
+        parts: u32,
+        now: DateTime<Utc>,
+    ) -> Result<(), Duration> {
         let length = throttle.window().num_milliseconds().max(1);
         let now = now.timestamp_millis();
         let current_window = now.div_euclid(length) * length;
         let earliest_window = self.begins_at_ms - length.max(CLOCK_DIFFERENCE_MAX.num_milliseconds());
         let counts_in_stored_window = (earliest_window..=self.begins_at_ms).contains(&current_window);
-        let mut window = if counts_in_stored_window { *self } else { Self { begins_at_ms: current_window, parts: 0 } };
+        let mut window =
+            if counts_in_stored_window { *self } else { Self { begins_at_ms: current_window, parts: 0 } };
         window.parts = window.parts.saturating_add(parts);
         if window.parts > throttle.limit {
             let wait = window.begins_at_ms + length - now;

@@ -8,12 +8,7 @@ use postrider_core::{delivery::DeliveryStateKind, error::Result, id::MessageId};
 
 /// Records that the user of an owner has read the message and returns the message. Changes nothing if the message was read
 /// before or was not sent. Returns `None` if the user has no such message.
-pub async fn mark_read(
-    gateway: &Gateway,
-    user: &str,
-    owner: &str,
-    id: MessageId,
-) -> Result<Option<Message>> {
+pub async fn mark_read(gateway: &Gateway, user: &str, owner: &str, id: MessageId) -> Result<Option<Message>> {
     let Some(message) = find_for_user(gateway, user, owner, id).await? else {
         return Ok(None);
     };
@@ -24,12 +19,7 @@ pub async fn mark_read(
     find_for_user(gateway, user, owner, id).await
 }
 
-async fn find_for_user(
-    gateway: &Gateway,
-    user: &str,
-    owner: &str,
-    id: MessageId,
-) -> Result<Option<Message>> {
+async fn find_for_user(gateway: &Gateway, user: &str, owner: &str, id: MessageId) -> Result<Option<Message>> {
     let message = gateway.store.find_message(id).await?;
     Ok(message.filter(|message| message.user.as_deref() == Some(user) && message.owner == owner))
 }

@@ -32,8 +32,8 @@ pub(super) use self::operate::routes as operator_routes;
 use self::report::{PageSettings, ReportPage};
 pub(super) use self::report_cache::ReportCache;
 use self::search::SearchParams;
-use crate::auth::Caller;
 pub(super) use self::sign_in::routes as sign_in_routes;
+use crate::auth::Caller;
 use postrider_core::report::Report;
 use postrider_engine::gateway::Gateway;
 

@@ -203,11 +203,9 @@ pub(super) fn accept_error(error: &AcceptError) -> Problem {
         AcceptError::Throttled { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many messages to this user")
         }
-        AcceptError::SpendingLimit { .. } => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "spending-limit",
-            "A spending limit of the API key is reached",
-        ),
+        AcceptError::SpendingLimit { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "spending-limit", "A spending limit of the API key is reached")
+        }
         AcceptError::IdempotencyKeyReused => (
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency-key-reused",

@@ -122,9 +122,10 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
     if text.is_empty() {
         return Err(bad_request("there must be a body"));
     }
-    let idempotency_key =
-        errors::read_idempotency_key(&head.headers, "simple", &caller.api_key_name, || format!("{number}\0{text}"))
-            .map_err(bad_request)?;
+    let idempotency_key = errors::read_idempotency_key(&head.headers, "simple", &caller.api_key_name, || {
+        format!("{number}\0{text}")
+    })
+    .map_err(bad_request)?;
     let request = accept::AcceptRequest {
         addresses: vec![(errors::default_channel(gateway).to_owned(), number.into_owned())],
         body: text.into_owned(),
@@ -189,7 +190,9 @@ fn accept_error_response(error: &AcceptError) -> Response<Body> {
         | AcceptError::InvalidContact { .. }
         | AcceptError::NoUsableContact { .. } => (StatusCode::BAD_REQUEST, "number should be 11".into()),
         AcceptError::Suppressed => (StatusCode::BAD_REQUEST, "number is inactive".into()),
-        AcceptError::Throttled { .. } | AcceptError::SpendingLimit { .. } => (StatusCode::TOO_MANY_REQUESTS, default_message()),
+        AcceptError::Throttled { .. } | AcceptError::SpendingLimit { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, default_message())
+        }
         AcceptError::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, default_message()),
         AcceptError::UnknownChannel(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "no channel for messages is configured".into())

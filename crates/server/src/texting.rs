@@ -103,8 +103,9 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
         return Err(ok_status_error("There must be a message_body"));
     }
     let fingerprint = || format!("{phone_number}\0{message_body}");
-    let idempotency_key = errors::read_idempotency_key(&head.headers, "texting", &caller.api_key_name, fingerprint)
-        .map_err(|message| ok_status_error(&capitalize(message)))?;
+    let idempotency_key =
+        errors::read_idempotency_key(&head.headers, "texting", &caller.api_key_name, fingerprint)
+            .map_err(|message| ok_status_error(&capitalize(message)))?;
     let request = accept::AcceptRequest {
         addresses: vec![(errors::default_channel(gateway).to_owned(), phone_number)],
         body: message_body,

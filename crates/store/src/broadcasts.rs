@@ -13,8 +13,8 @@ use postrider_core::broadcast::{
     UserInboxPage, UserRegistration,
 };
 use postrider_core::error::Result;
-use postrider_core::user_throttle::UserThrottle;
 use postrider_core::message::{Acceptance, NewMessage};
+use postrider_core::user_throttle::UserThrottle;
 
 /// Registers users and sends broadcasts to them.
 #[async_trait]

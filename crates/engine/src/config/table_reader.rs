@@ -154,8 +154,9 @@ impl<'a> TableReader<'a> {
     pub fn countries(&self, name: &str) -> Result<Vec<PhoneRegion>> {
         let parse = |code: &String| {
             PhoneRegion::parse(code).ok_or_else(|| {
-                let problem =
-                    format!("lists unknown country {code}: use two capital letters, such as \"IR\" or \"DE\"");
+                let problem = format!(
+                    "lists unknown country {code}: use two capital letters, such as \"IR\" or \"DE\""
+                );
                 self.error_at(name, &problem)
             })
         };

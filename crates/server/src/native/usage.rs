@@ -13,11 +13,11 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::auth::{self, Caller};
+use crate::cursor;
 use crate::error_responses::{AuthErrorResponses, BadRequestResponses, StoreErrorResponses};
 use crate::problem::{Problem, StoreResult as _};
 use crate::usage_params::{UsageFormat, UsageParams};
-use crate::auth::{self, Caller};
-use crate::cursor;
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::usage::{UsageDeliveryRow, UsageTotalsView, csv, usage_rows};

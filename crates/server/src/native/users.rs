@@ -14,13 +14,13 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::extract::{JsonResult, PathParams};
+use crate::auth::{self, Caller};
+use crate::body;
 use crate::error_responses::{
     AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, StoreErrorResponses,
 };
 use crate::json_fields::{ObjectReader, json_body};
 use crate::problem::{PROBLEM_JSON, Problem, ProblemView, StoreResult as _, Violation};
-use crate::auth::{self, Caller};
-use crate::body;
 use postrider_core::address::AddressKind;
 use postrider_core::broadcast::{NewUser, USERS_PER_REQUEST_MAX, User, UserRegistration};
 use postrider_engine::config::Scope;
@@ -154,11 +154,7 @@ pub(super) async fn register(
 }
 
 /// Parses a list of users, or returns all invalid fields.
-fn parse_user_list(
-    gateway: &Gateway,
-    owner: &str,
-    list: &[Value],
-) -> Result<Vec<NewUser>, Vec<Violation>> {
+fn parse_user_list(gateway: &Gateway, owner: &str, list: &[Value]) -> Result<Vec<NewUser>, Vec<Violation>> {
     if list.is_empty() || list.len() > USERS_PER_REQUEST_MAX {
         let detail = format!("must be a list of 1 to {USERS_PER_REQUEST_MAX} users");
         return Err(vec![Violation::new("body", detail)]);
@@ -257,7 +253,9 @@ pub(super) async fn show(
 /// Returns the user that the caller means by this id, or the 404 problem.
 pub(super) async fn find_user(gateway: &Gateway, caller: &Caller, id: &str) -> Result<User, Problem> {
     let found_user = users::find(gateway, &caller.owner, caller.can_access_all, id).await;
-    found_user.or_problem(gateway, "read the user")?.ok_or_else(|| Problem::not_found(format!("there is no user \"{id}\"")))
+    found_user
+        .or_problem(gateway, "read the user")?
+        .ok_or_else(|| Problem::not_found(format!("there is no user \"{id}\"")))
 }
 
 impl From<User> for UserView {

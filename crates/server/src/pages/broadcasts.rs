@@ -81,8 +81,7 @@ pub(super) async fn broadcast_list(
 ) -> PageResult {
     let typed_cursor = form::field(uri.query().unwrap_or_default().as_bytes(), "cursor").ok();
     let before = typed_cursor.and_then(|typed| cursor::parse(&typed).ok());
-    let mut broadcasts =
-        gateway.store.broadcasts(caller.owner_filter(), before, PAGE_BROADCASTS + 1).await?;
+    let mut broadcasts = gateway.store.broadcasts(caller.owner_filter(), before, PAGE_BROADCASTS + 1).await?;
     let has_older = broadcasts.len() > PAGE_BROADCASTS;
     broadcasts.truncate(PAGE_BROADCASTS);
     let last_shown = broadcasts.last().filter(|_| has_older);

@@ -68,8 +68,7 @@ async fn a_foreign_message_is_as_unknown_as_one_that_does_not_exist() {
     let server = server_of_parties().await;
     let id = send(&server, "shop").await;
     let unknown = "01890000-0000-7000-8000-000000000000";
-    for (method, path) in
-        [("GET", "/v1/messages/ID"), ("DELETE", "/v1/messages/ID"), ("GET", "/messages/ID")]
+    for (method, path) in [("GET", "/v1/messages/ID"), ("DELETE", "/v1/messages/ID"), ("GET", "/messages/ID")]
     {
         for key in ["bank", "share"] {
             let of = async |id: &str| call(&server, key, method, &path.replace("ID", id), &Value::Null).await;

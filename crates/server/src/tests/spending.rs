@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 use super::{TestResponse, TestServer, api_key};
-use postrider_core::address::PhoneRegion;
 use postrider_core::address::AddressKind;
+use postrider_core::address::PhoneRegion;
 use postrider_core::channel::Addressing;
 use postrider_engine::config::{ApiKey, ApiKeyLimits, Config, Scope};
 
@@ -44,10 +44,7 @@ async fn a_key_at_its_limit_per_minute_gets_429_in_every_api() {
     let refused = send_to(&server, "shop", "09122222222").await;
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, Some("40")));
     assert_eq!(refused.json()["title"], "A spending limit of the API key is reached");
-    assert_eq!(
-        refused.json()["detail"],
-        "a spending limit of this API key is reached; try again in 40s"
-    );
+    assert_eq!(refused.json()["detail"], "a spending limit of this API key is reached; try again in 40s");
     let simple = Request::get("/sms/send?number=09122222222&body=hi").header("x-api-key", "shop");
     let simple = server.request(simple.body(Body::empty()).unwrap()).await;
     let texting_message = json!({"phone_number": "09122222222", "message_body": "hi"});

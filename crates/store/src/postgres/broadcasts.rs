@@ -204,10 +204,12 @@ async fn create_broadcast(
     let last_user = read_last_user_number(transaction).await?;
     let named_users = match &new_broadcast.audience {
         BroadcastAudience::All => None,
-        BroadcastAudience::Listed(user_ids) => match find_user_numbers(transaction, &new_broadcast.owner, user_ids).await? {
-            Ok(user_numbers) => Some(user_numbers),
-            Err(unknown_users) => return Ok(unknown_users),
-        },
+        BroadcastAudience::Listed(user_ids) => {
+            match find_user_numbers(transaction, &new_broadcast.owner, user_ids).await? {
+                Ok(user_numbers) => Some(user_numbers),
+                Err(unknown_users) => return Ok(unknown_users),
+            }
+        }
     };
     let user_count = match &named_users {
         Some(user_numbers) => limit_to_sql(user_numbers.len()),
@@ -251,7 +253,8 @@ async fn find_user_numbers(
     let escaped_ids = column(user_ids, |id| escape_text(id));
     let owners = vec![escape_text(owner)];
     let decode = |row: &Row| Ok((row.text("id")?, row.integer("number")?));
-    let numbers: HashMap<_, _> = transaction.query_all(READ_USERS, bind![escaped_ids, owners], decode).await?;
+    let numbers: HashMap<_, _> =
+        transaction.query_all(READ_USERS, bind![escaped_ids, owners], decode).await?;
     let unknown_ids = user_ids.iter().filter(|id| !numbers.contains_key(*id));
     let count = unknown_ids.clone().count();
     if count > 0 {
@@ -291,7 +294,8 @@ async fn user_inbox(
     before: i64,
     limit: usize,
 ) -> Result<UserInboxPage, PgError> {
-    let values = bind![escape_text(user), before, limit_to_sql(limit.saturating_add(1)), owner.map(escape_text)];
+    let values =
+        bind![escape_text(user), before, limit_to_sql(limit.saturating_add(1)), owner.map(escape_text)];
     let numbers = transaction.query_all(LIST_INBOX, values, |row| row.integer("number")).await?;
     let page = load_message_list(transaction, numbers, limit).await?;
     let numbers = column(&page.messages, |message| message.number);

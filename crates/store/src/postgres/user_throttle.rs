@@ -61,7 +61,8 @@ async fn check_in_order(
         return Ok(vec![None; requests.len()]);
     }
     load_states(transaction, &mut states).await?;
-    let record = |(throttles, now): &(&[UserThrottle], Timestamp)| record_in_all(throttles, *now, &mut states);
+    let record =
+        |(throttles, now): &(&[UserThrottle], Timestamp)| record_in_all(throttles, *now, &mut states);
     let waits = requests.iter().map(record).collect();
     save_states(transaction, &states).await?;
     Ok(waits)

@@ -134,7 +134,8 @@ fn register_users(
 ) -> rusqlite::Result<Vec<UserRegistration>> {
     let mut stored_users = Vec::new();
     for user in users {
-        stored_users.extend(transaction.query_optional(FIND_USER, [&user.id, &user.owner], |row| decode_user(row))?);
+        stored_users
+            .extend(transaction.query_optional(FIND_USER, [&user.id, &user.owner], |row| decode_user(row))?);
     }
     let plan = plan_registration(stored_users, read_last_user_number(transaction)?, users);
     for user in &plan.new_users {

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use super::fixtures::*;
 use crate::{MessageQuery, Store};
 use postrider_core::clock::Timestamp;
-use postrider_core::user_throttle::ThrottleWait;
 use postrider_core::message::{Acceptance, NewMessage};
+use postrider_core::user_throttle::ThrottleWait;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MILLISECOND: Duration = Duration::from_millis(1);

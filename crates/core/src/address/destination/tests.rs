@@ -12,9 +12,15 @@ fn check(number: &str, lists: [&[&str]; 2], allows_premium: bool) -> Result<(), 
 #[test]
 fn premium_and_shared_cost_numbers_are_refused_unless_allowed() {
     // Premium rate in the US, the UK, Germany and on all networks; shared cost in the UK, Germany and on all networks.
-    for number in
-        ["+19002345678", "+449098790123", "+499001234567", "+979123456789", "+448431234567", "+4918012345", "+80812345678"]
-    {
+    for number in [
+        "+19002345678",
+        "+449098790123",
+        "+499001234567",
+        "+979123456789",
+        "+448431234567",
+        "+4918012345",
+        "+80812345678",
+    ] {
         assert_eq!(check(number, [&[], &[]], false), Err(AddressError::PremiumNumber), "{number}");
         assert_eq!(check(number, [&[], &[]], true), Ok(()), "{number}");
     }

@@ -18,13 +18,23 @@ pub async fn expect_reads(checker: &PlanChecker) {
     expect_plan!(checker, 1, "read/load_attempts", bind![id, id + 63]);
     expect_plan!(checker, 1, "recipients/read_recipient", bind!["sms", "+985"]);
     expect_plan!(checker, BATCH, "read/search_messages", bind![first, newest, since, none, page]);
-    expect_plan!(checker, BATCH, "read/search_by_address", bind![first, newest, since, page, "+9877", none, none]);
+    expect_plan!(
+        checker,
+        BATCH,
+        "read/search_by_address",
+        bind![first, newest, since, page, "+9877", none, none]
+    );
     expect_plan!(checker, BATCH, "read/find_last_attempt", bind![ids()]);
     let waiting = message_count() / 10;
     expect_plan!(checker, waiting, "read/search_waiting", bind![first, newest, since, page, none]);
     let near = bind![first, newest, since, page, 20_000_i64, none];
     expect_plan!(checker, 500, "read/search_recent_waiting", near);
-    expect_plan!(checker, BATCH, "read/search_by_state", bind![first, newest, since, page, Some("failed"), none]);
+    expect_plan!(
+        checker,
+        BATCH,
+        "read/search_by_state",
+        bind![first, newest, since, page, Some("failed"), none]
+    );
     let (from, to) = (0_i64, i64::MAX);
     expect_plan!(checker, BATCH, "read/list_usage", bind![first, newest, from, to, none, page]);
     let values = bind![first, newest, from, to, page, "user 9", none];
@@ -127,7 +137,12 @@ pub async fn expect_broadcasts(checker: &PlanChecker) {
     let (owners, registered) = (repeated(&""), (1..=BATCH).collect::<Vec<_>>());
     let new_users = texts(BATCH, "stranger ");
     let new_numbers = (1..=BATCH).map(|number| message_count() + number).collect::<Vec<_>>();
-    expect_plan!(checker, BATCH, "broadcasts/insert_user", bind![new_users, owners, new_numbers, none, none, zeros]);
+    expect_plan!(
+        checker,
+        BATCH,
+        "broadcasts/insert_user",
+        bind![new_users, owners, new_numbers, none, none, zeros]
+    );
     expect_plan!(checker, BATCH, "broadcasts/update_user", bind![registered, none, none]);
     expect_plan!(checker, 1, "broadcasts/find_unfinished", bind![0_i64]);
     expect_plan!(checker, BATCH, "broadcasts/list_all_users", bind![7_i64, message_count(), "", BATCH]);
