@@ -66,7 +66,7 @@ impl FromRequest<Arc<Gateway>> for OperatorForm {
                 "It was sent by another site, or it is too old. Nothing was changed. Reload the page and try again.",
             ));
         }
-        Ok(Self { operator: Operator { name: name.to_owned(), token }, form })
+        Ok(Self { operator: Operator { name, token }, form })
     }
 }
 
