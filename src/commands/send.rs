@@ -112,6 +112,13 @@ fn accept_error_message(error: AcceptError, gateway: &Gateway) -> Error {
                 ),
             )
         }
+        AcceptError::SpendingLimit { retry_after } => Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "a spending limit of the API key is reached; nothing was stored, send again in {}",
+                format_duration(round_up_to_seconds(retry_after)),
+            ),
+        ),
         AcceptError::IdempotencyKeyReused => {
             Error::new(ErrorKind::Conflict, "the idempotency key was used for another message")
         }

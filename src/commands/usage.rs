@@ -22,6 +22,7 @@ pub async fn run(cli: &Cli, arguments: &UsageArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let now = gateway.clock.now();
     let query = UsageQuery {
+        owner: None,
         user: arguments.user.clone(),
         since: arguments.since.map(|since| since.resolve(now)),
         until: arguments.until.map(|until| until.resolve(now)),

@@ -3,12 +3,14 @@
 //! Phone numbers are normalised to E.164. Parsing checks the form only; whether an address exists is known to its
 //! provider.
 
+mod destination;
 mod error;
 mod kind;
 mod mask;
 mod parse;
 mod phone;
 
+pub use destination::DestinationRules;
 pub use error::AddressError;
 pub use kind::AddressKind;
 pub use mask::mask_address;

@@ -2,12 +2,15 @@
 //!
 //! The results of a broadcast are counted from its messages and not stored with it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use crate::contact::Contact;
 use crate::id::MessageId;
 use crate::message::{Idempotency, Message};
 use crate::name::ConfigName;
+use crate::user_throttle::UserThrottle;
 
 /// The public id of a broadcast, made like the id of a message.
 pub type BroadcastId = MessageId;
@@ -26,6 +29,9 @@ pub const LISTED_USERS_MAX: usize = 10_000;
 pub struct NewUser {
     /// The client's id of the user.
     pub id: String,
+    /// The owner: the name of the API key that registers it, or empty if it belongs to no single key. Each owner has
+    /// its own ids.
+    pub owner: String,
     /// The display name; none keeps the stored one.
     pub name: Option<String>,
     /// The addresses, at most one of each kind; none keeps the stored ones.
@@ -41,6 +47,8 @@ pub struct User {
     pub number: i64,
     /// The client's id of the user.
     pub id: String,
+    /// The owner: the name of the API key that registered it, or empty if it belongs to no single key.
+    pub owner: String,
     /// The display name.
     pub name: Option<String>,
     /// The addresses, at most one of each kind.
@@ -63,7 +71,7 @@ pub enum UserRegistration {
 /// The audience of a broadcast.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BroadcastAudience {
-    /// Every user that is registered when the broadcast is stored.
+    /// Every user of the owner that is registered when the broadcast is stored.
     All,
     /// The users with these ids, each once.
     Listed(Vec<String>),
@@ -82,6 +90,10 @@ pub struct NewBroadcast {
     pub audience: BroadcastAudience,
     /// The name of the API key of the request; empty without keys.
     pub caller: String,
+    /// The owner of the broadcast, its messages and its users; empty if they belong to no single API key.
+    pub owner: String,
+    /// The throttles of the whole broadcast; the parts of each count once for each user.
+    pub throttles: Vec<UserThrottle>,
     /// The idempotency key of the request.
     pub idempotency: Option<Idempotency>,
     /// The time of acceptance.
@@ -103,6 +115,11 @@ pub enum BroadcastAcceptance {
     },
     /// The same key came with another request before; nothing was stored.
     KeyReused,
+    /// The throttles of the broadcast are used up; nothing was stored.
+    Throttled {
+        /// The time after which the broadcast may be accepted.
+        retry_after: Duration,
+    },
     /// Some of the listed users are not registered; nothing was stored.
     UnknownUsers {
         /// The ids of the first unknown users.
@@ -125,6 +142,8 @@ pub struct Broadcast {
     pub channel: ConfigName,
     /// The name of the API key of the request.
     pub caller: String,
+    /// The owner of the broadcast, its messages and its users; empty if they belong to no single API key.
+    pub owner: String,
     /// The time of acceptance.
     pub created_at: DateTime<Utc>,
     /// True if the broadcast is sent to all users up to `last_user`.

@@ -2,7 +2,7 @@
 //!
 //! Holds the configuration only; the current state of providers is kept by the engine.
 
-use crate::address::AddressKind;
+use crate::address::{AddressKind, PhoneRegion};
 use crate::name::ConfigName;
 use crate::priority::Priority;
 use crate::retry::{RetryPolicy, UnknownPolicy};
@@ -34,6 +34,8 @@ pub struct Channel {
     /// Maximum number of messages that expect an answer, per user and hour over this channel: 0 for no limit, none for the
     /// general limit of the configuration.
     pub user_per_hour: Option<u32>,
+    /// Countries whose phone numbers the channel sends to; empty for all.
+    pub countries: Vec<PhoneRegion>,
 }
 
 /// The kinds of addresses that a channel accepts.

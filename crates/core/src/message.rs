@@ -1,7 +1,5 @@
 //! Messages: as they are accepted, and as the store returns them with their deliveries and attempts.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 
 use crate::contact::Contact;
@@ -10,7 +8,7 @@ use crate::event::EventTarget;
 use crate::id::{DeliveryId, MessageId};
 use crate::name::ConfigName;
 use crate::priority::Priority;
-use crate::user_throttle::UserThrottle;
+use crate::user_throttle::{ThrottleWait, UserThrottle};
 
 /// A validated message, ready to be stored. Only the engine's `accept` creates one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +21,15 @@ pub struct NewMessage {
     pub body: String,
     /// The client's id of the user.
     pub user: Option<String>,
+    /// The owner: the name of the API key that accepted it, or empty if it belongs to no single key.
+    pub owner: String,
     /// One for each channel and recipient; at least one, at most [`DeliveryId::PER_MESSAGE`].
     pub deliveries: Vec<NewDelivery>,
     /// The idempotency key of the request.
     pub idempotency: Option<Idempotency>,
     /// The target of the message's events.
     pub event_target: Option<EventTarget>,
-    /// The user throttles that apply, each subject once.
+    /// The throttles that apply, each subject once.
     pub throttles: Vec<UserThrottle>,
     /// True if the message could not be sent any more, so that only an earlier result of the same key is looked up.
     pub replay_only: bool,
@@ -95,11 +95,8 @@ pub enum Acceptance {
     NothingToReplay,
     /// Every recipient is inactive or has opted out; nothing was stored.
     Suppressed,
-    /// A user has received as many messages as the throttle allows; nothing was stored.
-    Throttled {
-        /// The time after which one more message is accepted.
-        retry_after: Duration,
-    },
+    /// A throttle of the message is used up; nothing was stored.
+    Throttled(ThrottleWait),
 }
 
 /// A message with its deliveries.
@@ -115,6 +112,8 @@ pub struct Message {
     pub body: String,
     /// The client's id of the user.
     pub user: Option<String>,
+    /// The owner: the name of the API key that accepted it, or empty if it belongs to no single key.
+    pub owner: String,
     /// The time of acceptance.
     pub created_at: DateTime<Utc>,
     /// One for each channel and recipient.

@@ -1,7 +1,10 @@
-//! The limit for messages that expect an answer, per user and rolling window.
+//! Throttles of messages: the limit for messages that expect an answer, per user and rolling window, and the spending
+//! limits of an API key, per calendar minute and day in UTC.
 //!
-//! A store keeps the times of a user's latest messages in one small row and decides with them about the next message. Exact
-//! to the millisecond: no window of that length, wherever the window begins, holds more messages than the limit.
+//! A store keeps one small row per subject and decides with it about the next message. For a user these are the times of the
+//! latest messages, exact to the millisecond: no window of that length, wherever the window begins, holds more messages
+//! than the limit. A spending limit can be so high that the times would not fit into a row, so it counts the text parts of
+//! the current window.
 
 use std::time::Duration;
 
@@ -12,10 +15,35 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub struct UserThrottle {
     /// SHA-256 of the user and of the scope whose messages are counted together.
     pub subject: [u8; 32],
-    /// Maximum number of messages in a window; at least one.
+    /// Maximum number of messages or text parts in a window; at least one.
     pub limit: u32,
     /// Time for which a message counts, at most [`UserThrottle::WINDOW_MAX`].
     pub window: Duration,
+    /// What is counted.
+    pub counting: ThrottleCounting,
+}
+
+/// The greatest difference between the clocks of two hosts that share a spending limit. Hosts with a larger one are
+/// misconfigured; after a clock was set back by more, the limit must not refuse messages until the old time is reached.
+const CLOCK_DIFFERENCE_MAX: TimeDelta = TimeDelta::minutes(10);
+
+/// What a throttle counts, and in which windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThrottleCounting {
+    /// Each message once, in every window of the length.
+    Messages,
+    /// This number of text parts, in windows that begin at whole multiples of their length since 1970: the spending limit
+    /// of an API key.
+    Parts(u32),
+}
+
+/// The wait of a message that a throttle refuses. The longest wait compares as the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ThrottleWait {
+    /// The time after which the message may be accepted.
+    pub retry_after: Duration,
+    /// True if the spending limit of the API key is reached, false if the limit of a user is.
+    pub is_spending_limit: bool,
 }
 
 impl UserThrottle {
@@ -24,6 +52,121 @@ impl UserThrottle {
 
     fn window(&self) -> TimeDelta {
         TimeDelta::from_std(self.window.min(Self::WINDOW_MAX)).unwrap_or_default()
+    }
+
+    /// Returns the same throttle for one message to each of `users` users.
+    #[must_use]
+    pub fn for_users(&self, users: u64) -> Self {
+        let counting = match self.counting {
+            ThrottleCounting::Messages => ThrottleCounting::Messages,
+            ThrottleCounting::Parts(parts) => {
+                let all_parts = u64::from(parts).saturating_mul(users);
+                ThrottleCounting::Parts(u32::try_from(all_parts).unwrap_or(u32::MAX))
+            }
+        };
+        Self { counting, ..self.clone() }
+    }
+}
+
+/// The stored state of a throttle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ThrottleState {
+    /// Times of the latest messages.
+    Times(RecentMessageTimes),
+    /// Text parts of the latest window.
+    Parts(WindowParts),
+}
+
+impl ThrottleState {
+    /// Returns the state of a throttle that nothing was counted for.
+    pub fn new(counting: ThrottleCounting) -> Self {
+        match counting {
+            ThrottleCounting::Messages => Self::Times(RecentMessageTimes::default()),
+            ThrottleCounting::Parts(_) => Self::Parts(WindowParts::default()),
+        }
+    }
+
+    /// Counts a message, or returns the time after which it would be accepted.
+    pub fn try_record(&mut self, throttle: &UserThrottle, now: DateTime<Utc>) -> Result<(), ThrottleWait> {
+        match (self, throttle.counting) {
+            (Self::Times(times), _) => times
+                .try_record(throttle, now)
+                .map_err(|retry_after| ThrottleWait { retry_after, is_spending_limit: false }),
+            (Self::Parts(window), counting) => {
+                let parts = if let ThrottleCounting::Parts(parts) = counting { parts } else { 1 };
+                window
+                    .try_record(throttle, parts, now)
+                    .map_err(|retry_after| ThrottleWait { retry_after, is_spending_limit: true })
+            }
+        }
+    }
+
+    /// Returns the time from which nothing that was recorded counts any more, in milliseconds since 1970.
+    pub fn expires_at_ms(&self, throttle: &UserThrottle) -> i64 {
+        match self {
+            Self::Times(times) => times.expires_at_ms(throttle),
+            Self::Parts(window) => window.begins_at_ms + throttle.window().num_milliseconds(),
+        }
+    }
+
+    /// Encodes the state for a store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Times(times) => times.to_bytes(),
+            Self::Parts(window) => {
+                [&window.begins_at_ms.to_le_bytes()[..], &window.parts.to_le_bytes()].concat()
+            }
+        }
+    }
+
+    /// Decodes what [`ThrottleState::to_bytes`] wrote for a throttle that counts the same; returns none for other bytes.
+    pub fn from_bytes(counting: ThrottleCounting, bytes: &[u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(Self::new(counting));
+        }
+        match counting {
+            ThrottleCounting::Messages => RecentMessageTimes::from_bytes(bytes).map(Self::Times),
+            ThrottleCounting::Parts(_) => {
+                let (begin, parts) = bytes.split_first_chunk::<8>()?;
+                let parts = u32::from_le_bytes(parts.try_into().ok()?);
+                Some(Self::Parts(WindowParts { begins_at_ms: i64::from_le_bytes(*begin), parts }))
+            }
+        }
+    }
+}
+
+/// The text parts that were accepted in one window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WindowParts {
+    /// Begin of the window, in milliseconds since 1970.
+    begins_at_ms: i64,
+    parts: u32,
+}
+
+impl WindowParts {
+    /// Counts more parts, or returns the time until the next window. A `now` in an earlier window (another host was faster)
+    /// counts in the stored window, so that hosts with different clocks share one limit. A `now` more than
+    /// [`CLOCK_DIFFERENCE_MAX`] before it means that a clock was set back.
+    fn try_record(
+        &mut self,
+        throttle: &UserThrottle,
+        parts: u32,
+        now: DateTime<Utc>,
+    ) -> Result<(), Duration> {
+        let length = throttle.window().num_milliseconds().max(1);
+        let now = now.timestamp_millis();
+        let current_window = now.div_euclid(length) * length;
+        let earliest_window = self.begins_at_ms - length.max(CLOCK_DIFFERENCE_MAX.num_milliseconds());
+        let counts_in_stored_window = (earliest_window..=self.begins_at_ms).contains(&current_window);
+        let mut window =
+            if counts_in_stored_window { *self } else { Self { begins_at_ms: current_window, parts: 0 } };
+        window.parts = window.parts.saturating_add(parts);
+        if window.parts > throttle.limit {
+            let wait = window.begins_at_ms + length - now;
+            return Err(Duration::from_millis(u64::try_from(wait).unwrap_or(1)));
+        }
+        *self = window;
+        Ok(())
     }
 }
 

@@ -6,11 +6,12 @@
 mod addressing;
 mod batch;
 mod request;
-mod user_throttle;
+mod throttles;
 mod validate;
 
 pub use batch::AcceptBatch;
 pub use request::{AcceptError, AcceptRequest, Accepted, MissingAddressPolicy, RequestIdempotencyKey};
+pub(crate) use throttles::spending_limits;
 pub(crate) use validate::{hash_idempotency_key, validate_body};
 
 use crate::gateway::Gateway;

@@ -75,6 +75,9 @@ pub async fn publish(
         }
         BroadcastAcceptance::Replayed { id } => Ok(PublishedBroadcast { id, is_replay: true }),
         BroadcastAcceptance::KeyReused => Err(BroadcastError::Accept(AcceptError::IdempotencyKeyReused)),
+        BroadcastAcceptance::Throttled { retry_after } => {
+            Err(BroadcastError::Accept(AcceptError::SpendingLimit { retry_after }))
+        }
         BroadcastAcceptance::UnknownUsers { first, count } => {
             Err(BroadcastError::UnknownUsers { first, count })
         }
@@ -82,7 +85,7 @@ pub async fn publish(
 }
 
 fn validate(gateway: &Gateway, request: BroadcastRequest) -> Result<NewBroadcast, BroadcastError> {
-    accept::validate_body(gateway, &request.body).map_err(BroadcastError::Accept)?;
+    let parts = accept::validate_body(gateway, &request.body).map_err(BroadcastError::Accept)?;
     let unknown_channel = || BroadcastError::Accept(AcceptError::UnknownChannel(request.channel.clone()));
     let route = gateway.route(&request.channel).ok_or_else(unknown_channel)?;
     match &request.audience {
@@ -93,12 +96,15 @@ fn validate(gateway: &Gateway, request: BroadcastRequest) -> Result<NewBroadcast
         BroadcastAudience::Listed(_) | BroadcastAudience::All => {}
     }
     let now = gateway.clock.now();
+    let api_key = gateway.api_key(&request.api_key_name);
     Ok(NewBroadcast {
         id: MessageId::new(now, gateway.random.bytes()),
         channel: route.channel.name.clone(),
         idempotency: request.idempotency_key.map(|key| accept::hash_idempotency_key(gateway, &key, now)),
         body: request.body,
         audience: request.audience,
+        throttles: api_key.map_or_else(Vec::new, |key| accept::spending_limits(&key, parts)),
+        owner: gateway.owner_of_key(&request.api_key_name),
         caller: request.api_key_name,
         created_at: now,
     })

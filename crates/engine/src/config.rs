@@ -26,8 +26,8 @@ pub use check::{LEASE_MARGIN, check_listen_address};
 pub use environment::Environment;
 pub use secret::mask::mask_url;
 pub use types::{
-    ApiKey, ApiKeyEvents, Config, EventsConfig, LimitsConfig, LogConfig, LogFormat, ProviderConfig,
-    ScheduleConfig, Scope, WorkConfig,
+    ApiKey, ApiKeyEvents, ApiKeyLimits, Config, EventsConfig, LimitsConfig, LogConfig, LogFormat,
+    ProviderConfig, ScheduleConfig, Scope, WorkConfig,
 };
 
 #[cfg(test)]

@@ -110,6 +110,7 @@ fn request_for_user(broadcast: &Broadcast, user: User) -> AcceptRequest {
         can_use_user_as_address: true,
         priority: Some(Priority::Normal),
         api_key_name: broadcast.caller.clone(),
+        broadcast_owner: Some(broadcast.owner.clone()),
         ..AcceptRequest::default()
     }
 }

@@ -146,6 +146,11 @@ impl Gateway {
         self.api_keys.read().iter().find(|key| key.name == name).cloned()
     }
 
+    /// Returns the owner of what the key with this name accepts; empty without keys and for keys that share.
+    pub fn owner_of_key(&self, name: &str) -> String {
+        self.api_key(name).map_or_else(|| name.to_owned(), |key| key.owner().to_owned())
+    }
+
     /// Uses other API keys for the requests from here on.
     pub(crate) fn replace_api_keys(&self, keys: Vec<ApiKey>) {
         *self.api_keys.write() = share_keys(keys);

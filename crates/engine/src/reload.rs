@@ -94,6 +94,7 @@ impl Gateway {
             ("public_url", started.public_url != new.public_url),
             ("insecure", started.insecure != new.insecure),
             ("region or numbers", started.phone != new.phone),
+            ("allow_premium_numbers", started.allow_premium_numbers != new.allow_premium_numbers),
             ("mask_numbers", started.mask_numbers != new.mask_numbers),
             (
                 "used_channels",

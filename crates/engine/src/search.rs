@@ -84,6 +84,7 @@ pub async fn search_deliveries(
         to: filter.to.clone(),
         state: filter.state_in_store(),
         since: filter.since,
+        owner: None,
         before,
         limit: limit.clamp(1, MESSAGES_PER_READ),
     };
@@ -138,6 +139,7 @@ async fn read_page(
     }
     let user_query = UsageQuery {
         user: filter.user.clone(),
+        owner: None,
         since: query.since,
         until: None,
         before: query.before,

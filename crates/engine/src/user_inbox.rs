@@ -6,22 +6,22 @@ use crate::{gateway::Gateway, receipts};
 use postrider_core::message::{Delivery, Message};
 use postrider_core::{delivery::DeliveryStateKind, error::Result, id::MessageId};
 
-/// Records that the user has read the message and returns the message. Changes nothing if the message was read before or
-/// was not sent. Returns `None` if the user has no such message.
-pub async fn mark_read(gateway: &Gateway, user: &str, id: MessageId) -> Result<Option<Message>> {
-    let Some(message) = find_for_user(gateway, user, id).await? else {
+/// Records that the user of an owner has read the message and returns the message. Changes nothing if the message was read
+/// before or was not sent. Returns `None` if the user has no such message.
+pub async fn mark_read(gateway: &Gateway, user: &str, owner: &str, id: MessageId) -> Result<Option<Message>> {
+    let Some(message) = find_for_user(gateway, user, owner, id).await? else {
         return Ok(None);
     };
     let Some(delivery) = unread_delivery(&message) else {
         return Ok(Some(message));
     };
     receipts::mark_opened(gateway, delivery.id).await?;
-    find_for_user(gateway, user, id).await
+    find_for_user(gateway, user, owner, id).await
 }
 
-async fn find_for_user(gateway: &Gateway, user: &str, id: MessageId) -> Result<Option<Message>> {
+async fn find_for_user(gateway: &Gateway, user: &str, owner: &str, id: MessageId) -> Result<Option<Message>> {
     let message = gateway.store.find_message(id).await?;
-    Ok(message.filter(|message| message.user.as_deref() == Some(user)))
+    Ok(message.filter(|message| message.user.as_deref() == Some(user) && message.owner == owner))
 }
 
 /// Returns the delivery to mark as read: a delivered delivery, otherwise a sent delivery. Returns `None` if the message

@@ -4,7 +4,7 @@
 
 use crate::gateway::Gateway;
 use postrider_core::address::{AddressError, AddressKind, PhoneRules, parse_address};
-use postrider_core::broadcast::{NewUser, USER_CHARS_MAX, UserRegistration};
+use postrider_core::broadcast::{NewUser, USER_CHARS_MAX, User, UserRegistration};
 use postrider_core::contact::{self, Contact};
 use postrider_core::{clock::Timestamp, error::Result};
 
@@ -27,6 +27,7 @@ pub enum InvalidUser {
 /// Validates a registration. Contacts that are `None` stay unchanged.
 pub fn validate(
     rules: &PhoneRules,
+    owner: String,
     id: String,
     name: Option<String>,
     contacts: Option<Vec<(AddressKind, String)>>,
@@ -45,7 +46,7 @@ pub fn validate(
         Ok(Contact { kind, address, spelling: contact::replace_control_chars(&text) })
     };
     let contacts = contacts.map(|contacts| contacts.into_iter().map(parse_contact).collect());
-    Ok(NewUser { id, name, contacts: contacts.transpose()?, created_at: now })
+    Ok(NewUser { id, owner, name, contacts: contacts.transpose()?, created_at: now })
 }
 
 fn is_valid_name(name: &str) -> bool {
@@ -59,6 +60,15 @@ pub async fn register(gateway: &Gateway, users: Vec<NewUser>) -> Result<Vec<User
         return Ok(Vec::new());
     }
     gateway.store.register_users(users).await
+}
+
+/// Returns the user that an API key means by an id: its own one; with `can_see_all`, otherwise the one that was registered
+/// first.
+pub async fn find(gateway: &Gateway, owner: &str, can_see_all: bool, id: &str) -> Result<Option<User>> {
+    let mut users = gateway.store.users_with_id(id).await?;
+    let own_position = users.iter().position(|user| user.owner == owner);
+    let position = own_position.or_else(|| (can_see_all && !users.is_empty()).then_some(0));
+    Ok(position.map(|position| users.swap_remove(position)))
 }
 
 #[cfg(test)]

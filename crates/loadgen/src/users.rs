@@ -54,7 +54,8 @@ fn random_user(gateway: &Gateway, index: u32, random: &Random) -> Result<NewUser
     let contacts = vec![(AddressKind::Phone, random_phone_number(random))];
     let now = gateway.clock.now();
     let phone_rules = &gateway.config.phone;
-    users::validate(phone_rules, id, Some(random_name(random)), Some(contacts), now).map_err(|error| {
+    let (owner, name) = (String::new(), random_name(random));
+    users::validate(phone_rules, owner, id, Some(name), Some(contacts), now).map_err(|error| {
         Error::usage(format!("generated user cannot be registered ({error:?}): set numbers = \"possible\""))
     })
 }

@@ -96,13 +96,54 @@ impl IntoResponse for AuthError {
     }
 }
 
-/// Returns the name of the API key of a request; empty when no keys are configured.
+/// The authorized sender of a request, and what it may read and change.
+///
+/// What a key accepts belongs to its owner: the key itself, or all keys with `shared = true` together. A key with the scope
+/// `admin`, and every request when no keys are configured, may read and change everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// Name of the API key; empty when no keys are configured.
+    pub(super) api_key_name: String,
+    /// Owner of what the caller sends; empty when no keys are configured and for shared keys.
+    pub(super) owner: String,
+    /// True if the caller may read and change what any owner has.
+    pub(super) can_access_all: bool,
+}
+
+impl Caller {
+    /// Returns the sender of a request when no keys are configured.
+    pub(super) fn without_keys() -> Self {
+        Self { api_key_name: String::new(), owner: String::new(), can_access_all: true }
+    }
+
+    /// Returns whether the caller may read and change what this owner has.
+    pub(super) fn can_access(&self, owner: &str) -> bool {
+        self.can_access_all || self.owner == owner
+    }
+
+    /// Returns the owner to which reads are restricted; `None` for a caller that may read everything.
+    pub(super) fn owner_filter(&self) -> Option<&str> {
+        (!self.can_access_all).then_some(self.owner.as_str())
+    }
+}
+
+impl From<&ApiKey> for Caller {
+    fn from(key: &ApiKey) -> Self {
+        Self {
+            api_key_name: key.name.clone(),
+            owner: key.owner().to_owned(),
+            can_access_all: key.allows(Scope::Admin),
+        }
+    }
+}
+
+/// Authorizes a request that needs a scope.
 ///
 /// Browsers add Basic credentials to requests by themselves, also for a form or an image of another site. A Basic key
 /// therefore authorizes no change (any scope but `read`) in a cross-site request.
-pub(super) fn authorize(gateway: &Gateway, headers: &HeaderMap, scope: Scope) -> Result<String, AuthError> {
+pub(super) fn authorize(gateway: &Gateway, headers: &HeaderMap, scope: Scope) -> Result<Caller, AuthError> {
     if gateway.api_keys().is_empty() {
-        return Ok(String::new());
+        return Ok(Caller::without_keys());
     }
     let key = match presented_key(headers) {
         Some(presented)
@@ -114,7 +155,7 @@ pub(super) fn authorize(gateway: &Gateway, headers: &HeaderMap, scope: Scope) ->
         None if scope == Scope::Read => signed_in_key(gateway, headers)?,
         None => return Err(AuthError::MissingKey),
     };
-    key_name_with_scope(&key, scope)
+    caller_with_scope(&key, scope)
 }
 
 /// Returns the name of the key, or of the session's key, of an operator; empty when no keys are configured. Forms need
@@ -127,7 +168,7 @@ pub(super) fn authorize_operator(gateway: &Gateway, headers: &HeaderMap) -> Resu
         Some(presented) => configured_key(gateway, &presented)?,
         None => signed_in_key(gateway, headers)?,
     };
-    key_name_with_scope(&key, Scope::Admin)
+    caller_with_scope(&key, Scope::Admin).map(|caller| caller.api_key_name)
 }
 
 fn configured_key(gateway: &Gateway, presented: &PresentedKey) -> Result<Arc<ApiKey>, AuthError> {
@@ -138,8 +179,8 @@ fn signed_in_key(gateway: &Gateway, headers: &HeaderMap) -> Result<Arc<ApiKey>, 
     session::session_key(gateway, headers).ok_or(AuthError::MissingKey)
 }
 
-fn key_name_with_scope(key: &ApiKey, scope: Scope) -> Result<String, AuthError> {
-    if key.allows(scope) { Ok(key.name.clone()) } else { Err(AuthError::InsufficientScope(scope)) }
+fn caller_with_scope(key: &ApiKey, scope: Scope) -> Result<Caller, AuthError> {
+    if key.allows(scope) { Ok(Caller::from(key)) } else { Err(AuthError::InsufficientScope(scope)) }
 }
 
 /// Returns the redirect to the sign-in page for a browser that requests a page without a key; `None` for programs and
@@ -154,15 +195,18 @@ pub(super) fn sign_in_redirect(method: &Method, uri: &Uri, headers: &HeaderMap) 
     })
 }
 
-/// Middleware for pages and metrics: passes requests that have the scope. A browser without a key is redirected to the
+/// Middleware for pages and metrics: passes requests that have the scope, with the [`Caller`] as an extension. A browser without a key is redirected to the
 /// sign-in page; every other refused request gets the Basic challenge.
 pub async fn require_scope(
     State((gateway, scope)): State<(Arc<Gateway>, Scope)>,
-    request: Request<Body>,
+    mut request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
     match authorize(&gateway, request.headers(), scope) {
-        Ok(_) => next.run(request).await,
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(error) => {
             if error == AuthError::MissingKey
                 && let Some(redirect) = sign_in_redirect(request.method(), request.uri(), request.headers())

@@ -65,7 +65,7 @@ impl RepeatableRequest {
     /// Reads a request that needs the scope `send`.
     pub(super) async fn read(gateway: &Gateway, request: Request<Body>) -> Result<Self, Problem> {
         let (head, content) = request.into_parts();
-        let api_key_name = auth::authorize(gateway, &head.headers, Scope::Send)?;
+        let api_key_name = auth::authorize(gateway, &head.headers, Scope::Send)?.api_key_name;
         let object = json_object(gateway, &head.headers, content).await?;
         Ok(Self { headers: head.headers, api_key_name, object })
     }

@@ -57,10 +57,15 @@ error_responses! {
     NotJsonResponses("Problem", PROBLEM_JSON) {
         415 "The Content-Type is not JSON.";
     }
-    /// The message is not accepted: its fields, its Idempotency-Key, its recipient or its user's limit.
+    /// The message is not accepted: its fields, its Idempotency-Key, its recipient or a limit.
     AcceptErrorResponses("Problem", PROBLEM_JSON) {
         422 "A field, the recipient or the Idempotency-Key is not valid.";
-        429 "The hourly message limit of the user is reached; nothing was stored." with retry_after_header();
+        429 "The hourly message limit of the user or a spending limit of the API key is reached; nothing was stored."
+            with retry_after_header();
+    }
+    /// A spending limit of the API key is reached.
+    SpendingLimitResponses("Problem", PROBLEM_JSON) {
+        429 "A spending limit of the API key is reached; nothing was stored." with retry_after_header();
     }
     /// The store is unavailable, or there is a defect.
     StoreErrorResponses("Problem", PROBLEM_JSON) {

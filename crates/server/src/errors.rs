@@ -67,6 +67,10 @@ pub(super) fn accept_error_message(error: &AcceptError) -> String {
             "the hourly message limit of this user is reached; try again in {}",
             format_duration(round_up_to_seconds(*retry_after))
         ),
+        AcceptError::SpendingLimit { retry_after } => format!(
+            "a spending limit of this API key is reached; try again in {}",
+            format_duration(round_up_to_seconds(*retry_after))
+        ),
         AcceptError::IdempotencyKeyReused => {
             "this Idempotency-Key was used for a different request".to_owned()
         }

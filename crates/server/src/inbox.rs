@@ -243,6 +243,7 @@ fn accept_error_problem(error: &AcceptError) -> Problem {
         | AcceptError::NoUsableContact { .. } => "userId",
         AcceptError::Suppressed
         | AcceptError::Throttled { .. }
+        | AcceptError::SpendingLimit { .. }
         | AcceptError::IdempotencyKeyReused
         | AcceptError::Store(_) => return problem::accept_error(error),
     };

@@ -33,6 +33,8 @@ use self::report::{PageSettings, ReportPage};
 pub(super) use self::report_cache::ReportCache;
 use self::search::SearchParams;
 pub(super) use self::sign_in::routes as sign_in_routes;
+use crate::auth::Caller;
+use postrider_core::report::Report;
 use postrider_engine::gateway::Gateway;
 
 /// Returns the routes of the pages that need the scope `read`; the caller adds that check.
@@ -61,6 +63,7 @@ pub(super) fn assets() -> Router<Arc<Gateway>> {
 async fn report_or_search(
     State(gateway): State<Arc<Gateway>>,
     Extension(reports): Extension<Arc<ReportCache>>,
+    Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> PageResult {
     let Some(params) = SearchParams::parse(uri.query().unwrap_or_default()) else {
@@ -71,28 +74,41 @@ async fn report_or_search(
         ));
     };
     match params.typed() {
-        None => report_page(&gateway, &reports).await,
-        Some(typed) => results_page(&gateway, &reports, typed, &params).await,
+        None => report_page(&gateway, &reports, &caller).await,
+        Some(typed) => results_page(&gateway, &reports, &caller, typed, &params).await,
     }
 }
 
-async fn report_page(gateway: &Gateway, reports: &ReportCache) -> PageResult {
+async fn report_page(gateway: &Gateway, reports: &ReportCache, caller: &Caller) -> PageResult {
+    let settings = PageSettings::from_gateway(gateway);
     let html = match reports.report(gateway).await? {
-        Some(cached) => reports.page(gateway, &cached).await?,
-        None => layout::render_html(&ReportPage::new(None, None, &PageSettings::from_gateway(gateway)))?,
+        Some(cached) if caller.can_access_all => reports.page(gateway, &cached).await?,
+        Some(cached) => report::render(&visible_report(&cached.report, caller), cached.overdue, &settings)?,
+        None => layout::render_html(&ReportPage::new(None, None, &settings))?,
     };
     Ok(layout::html_page(StatusCode::OK, html))
+}
+
+/// Returns what the caller may read of a report: the addresses with most deliveries only if it may read all messages.
+fn visible_report(report: &Report, caller: &Caller) -> Report {
+    let mut visible_report = report.clone();
+    if !caller.can_access_all {
+        visible_report.top_recipients.clear();
+    }
+    visible_report
 }
 
 async fn results_page(
     gateway: &Gateway,
     reports: &ReportCache,
+    caller: &Caller,
     typed: &str,
     params: &SearchParams,
 ) -> PageResult {
-    let results = search::search_number(gateway, typed, params).await?;
+    let results = search::search_number(gateway, caller, typed, params).await?;
     let cached = reports.report(gateway).await?;
-    let report = cached.as_deref().map(|cached| (&cached.report, cached.overdue));
+    let report = cached.map(|cached| (visible_report(&cached.report, caller), cached.overdue));
+    let report = report.as_ref().map(|(report, overdue)| (report, *overdue));
     let page =
         ReportPage::new(report, Some((typed.to_owned(), results)), &PageSettings::from_gateway(gateway));
     Ok(layout::render_page(StatusCode::OK, &page)?)

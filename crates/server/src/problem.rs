@@ -203,6 +203,9 @@ pub(super) fn accept_error(error: &AcceptError) -> Problem {
         AcceptError::Throttled { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many messages to this user")
         }
+        AcceptError::SpendingLimit { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "spending-limit", "A spending limit of the API key is reached")
+        }
         AcceptError::IdempotencyKeyReused => (
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency-key-reused",
@@ -226,7 +229,9 @@ pub(super) fn accept_error(error: &AcceptError) -> Problem {
     };
     let problem = Problem::new(status, slug, title, errors::accept_error_message(error));
     match error {
-        AcceptError::Throttled { retry_after } => problem.retry_after(*retry_after),
+        AcceptError::Throttled { retry_after } | AcceptError::SpendingLimit { retry_after } => {
+            problem.retry_after(*retry_after)
+        }
         _ => problem,
     }
 }

@@ -105,7 +105,7 @@ async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Re
 
 async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Box<Response<Body>>> {
     let (head, content) = request.into_parts();
-    let key_name = &auth::authorize(gateway, &head.headers, Scope::Send)
+    let caller = auth::authorize(gateway, &head.headers, Scope::Send)
         .map_err(|error| Box::new(error.challenge(error_response(error.status(), &error.message()))))?;
     let form = match head.method {
         Method::POST => read_form(gateway, &head.headers, content).await?,
@@ -122,13 +122,14 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
     if text.is_empty() {
         return Err(bad_request("there must be a body"));
     }
-    let idempotency_key =
-        errors::read_idempotency_key(&head.headers, "simple", key_name, || format!("{number}\0{text}"))
-            .map_err(bad_request)?;
+    let idempotency_key = errors::read_idempotency_key(&head.headers, "simple", &caller.api_key_name, || {
+        format!("{number}\0{text}")
+    })
+    .map_err(bad_request)?;
     let request = accept::AcceptRequest {
         addresses: vec![(errors::default_channel(gateway).to_owned(), number.into_owned())],
         body: text.into_owned(),
-        api_key_name: key_name.to_owned(),
+        api_key_name: caller.api_key_name,
         idempotency_key,
         ..accept::AcceptRequest::default()
     };
@@ -189,7 +190,9 @@ fn accept_error_response(error: &AcceptError) -> Response<Body> {
         | AcceptError::InvalidContact { .. }
         | AcceptError::NoUsableContact { .. } => (StatusCode::BAD_REQUEST, "number should be 11".into()),
         AcceptError::Suppressed => (StatusCode::BAD_REQUEST, "number is inactive".into()),
-        AcceptError::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, default_message()),
+        AcceptError::Throttled { .. } | AcceptError::SpendingLimit { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, default_message())
+        }
         AcceptError::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, default_message()),
         AcceptError::UnknownChannel(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "no channel for messages is configured".into())
@@ -202,7 +205,7 @@ fn accept_error_response(error: &AcceptError) -> Response<Body> {
         | AcceptError::ExpiresTooEarly => (StatusCode::BAD_REQUEST, default_message()),
     };
     let mut response = error_response(status, &message);
-    if let AcceptError::Throttled { retry_after } = error {
+    if let AcceptError::Throttled { retry_after } | AcceptError::SpendingLimit { retry_after } = error {
         response.headers_mut().insert(RETRY_AFTER, errors::retry_after(*retry_after));
     }
     response
@@ -260,7 +263,8 @@ error_responses! {
         401 "The API key is missing or unknown.";
         403 "The API key lacks the scope `send`.";
         422 "The Idempotency-Key was used for a different request.";
-        429 "The hourly message limit of the user is reached; nothing was stored." with retry_after_header();
+        429 "The hourly message limit of the user or a spending limit of the API key is reached; nothing was stored."
+            with retry_after_header();
         500 "Internal error; the log contains the cause.";
         503 "The message cannot be stored now; nothing was sent." with retry_after_header();
     }

@@ -9,9 +9,11 @@ mod inbox;
 mod monitoring;
 mod native;
 mod openapi;
+mod owners;
 mod receipts;
 mod recipients;
 mod simple;
+mod spending;
 mod submission;
 mod texting;
 mod usage;
@@ -38,7 +40,7 @@ use postrider_core::clock::{Clock, from_millis};
 use postrider_core::inbound::CallbackItem;
 use postrider_core::random::Random;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_engine::config::{ApiKey, ApiKeyEvents, Config, Scope};
+use postrider_engine::config::{ApiKey, ApiKeyEvents, ApiKeyLimits, Config, Scope};
 use postrider_engine::deliver::{self, DeliverStep};
 use postrider_engine::gateway::{Backends, Gateway};
 use postrider_providers::{CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider};
@@ -83,13 +85,15 @@ pub(super) fn accepting_provider(callbacks: CallbackMode) -> Arc<dyn Provider> {
     Arc::new(AcceptingProvider { callbacks })
 }
 
-/// Returns an API key with one scope.
+/// Returns an API key with one scope that shares what it accepts.
 pub(crate) fn api_key(name: &str, secret: &str, scope: Scope) -> ApiKey {
     ApiKey {
         name: name.to_owned(),
         sha256: Sha256::digest(secret).into(),
         scopes: vec![scope],
         user_per_hour: None,
+        limits: ApiKeyLimits::default(),
+        is_shared: true,
         events: ApiKeyEvents::default(),
     }
 }

@@ -70,7 +70,7 @@ async fn method_not_allowed() -> Response<Body> {
         (status = 200, description = "The message is on disk, or `message` says why it is not.", body = TextingResponse<TextingAccepted, TextingError>),
         (status = 401, description = "The API key is missing or unknown.", body = TextingError),
         (status = 403, description = "The API key lacks the scope `send`.", body = TextingError),
-        (status = 429, description = "The hourly message limit of the user is reached; nothing was stored.",
+        (status = 429, description = "The hourly message limit of the user or a spending limit of the API key is reached; nothing was stored.",
             body = TextingError, headers(("Retry-After" = u32, description = "Seconds until a retry is useful."))),
         TextingErrorResponses,
     )
@@ -89,7 +89,7 @@ async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Re
 
 async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, TextingErrorResponse> {
     let (head, content) = request.into_parts();
-    let key_name = &auth::authorize(gateway, &head.headers, Scope::Send).map_err(|error| {
+    let caller = auth::authorize(gateway, &head.headers, Scope::Send).map_err(|error| {
         let message = capitalize(&error.message());
         Box::new(error.challenge(error_response(error.status(), &message)))
     })?;
@@ -103,12 +103,13 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
         return Err(ok_status_error("There must be a message_body"));
     }
     let fingerprint = || format!("{phone_number}\0{message_body}");
-    let idempotency_key = errors::read_idempotency_key(&head.headers, "texting", key_name, fingerprint)
-        .map_err(|message| ok_status_error(&capitalize(message)))?;
+    let idempotency_key =
+        errors::read_idempotency_key(&head.headers, "texting", &caller.api_key_name, fingerprint)
+            .map_err(|message| ok_status_error(&capitalize(message)))?;
     let request = accept::AcceptRequest {
         addresses: vec![(errors::default_channel(gateway).to_owned(), phone_number)],
         body: message_body,
-        api_key_name: key_name.to_owned(),
+        api_key_name: caller.api_key_name,
         idempotency_key,
         ..accept::AcceptRequest::default()
     };
@@ -126,7 +127,7 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
     request_body(content((TextingStatus = "application/json"), (TextingStatus = "application/x-www-form-urlencoded"))),
     responses(
         (status = 200, description = "The status was applied, or `message` says why it was not. The response contains the \
-            message only if the caller also sends an API key with the scope `read`.", body = TextingResponse<TextingStatusApplied, TextingError>),
+            message only if the caller also sends an API key with the scope `read` that may read it.", body = TextingResponse<TextingStatusApplied, TextingError>),
         (status = 401, description = "The token is missing or unknown.", body = TextingError),
         TextingErrorResponses,
     )
@@ -161,7 +162,7 @@ async fn apply_status(
         })?;
     match results.into_iter().next() {
         Some(ReceiptResult::Applied(applied)) => {
-            let message = can_read_messages(gateway, &head)
+            let message = can_read_message(gateway, &head, &applied.owner)
                 .then_some(TextingAppliedMessage { phone_number: &applied.spelling, body: &applied.body });
             Ok(json_response(StatusCode::OK, TextingStatusApplied { status: "ok", message }))
         }
@@ -191,10 +192,11 @@ fn invalid_token_response() -> TextingErrorResponse {
     Box::new(auth::AuthError::UnknownKey.challenge(response))
 }
 
-/// Returns whether the caller sends an API key that may read messages. Without configured keys it is `false`, because
+/// Returns whether the caller sends an API key that may read the messages of this owner. Without configured keys it is `false`, because
 /// then any caller could read them.
-fn can_read_messages(gateway: &Gateway, head: &Parts) -> bool {
-    !gateway.api_keys().is_empty() && auth::authorize(gateway, &head.headers, Scope::Read).is_ok()
+fn can_read_message(gateway: &Gateway, head: &Parts, owner: &str) -> bool {
+    !gateway.api_keys().is_empty()
+        && auth::authorize(gateway, &head.headers, Scope::Read).is_ok_and(|caller| caller.can_access(owner))
 }
 
 /// Parses the status values of the callback.
@@ -218,7 +220,7 @@ fn accept_error_response(error: &AcceptError) -> TextingErrorResponse {
         | AcceptError::NoUsableContact { .. } => {
             ok_status_error(&format!("Phone number is not valid: {message}"))
         }
-        AcceptError::Throttled { retry_after } => {
+        AcceptError::Throttled { retry_after } | AcceptError::SpendingLimit { retry_after } => {
             let mut response = error_response(StatusCode::TOO_MANY_REQUESTS, &capitalize(&message));
             response.headers_mut().insert(RETRY_AFTER, errors::retry_after(*retry_after));
             Box::new(response)

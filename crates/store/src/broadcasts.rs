@@ -14,20 +14,21 @@ use postrider_core::broadcast::{
 };
 use postrider_core::error::Result;
 use postrider_core::message::{Acceptance, NewMessage};
+use postrider_core::user_throttle::UserThrottle;
 
 /// Registers users and sends broadcasts to them.
 #[async_trait]
 pub trait BroadcastStore: Send + Sync {
-    /// Registers users by their ids, updates the given fields of users that exist, and returns one result per user.
+    /// Registers users by their owners and ids, updates the given fields of users that exist, and returns one result per user.
     async fn register_users(&self, users: Vec<NewUser>) -> Result<Vec<UserRegistration>>;
 
-    /// Returns the user with an id.
-    async fn user(&self, id: &str) -> Result<Option<User>>;
+    /// Returns the users with an id, one for each owner that has registered it, oldest first.
+    async fn users_with_id(&self, id: &str) -> Result<Vec<User>>;
 
     /// Returns whether any user is registered.
     async fn has_users(&self) -> Result<bool>;
 
-    /// Stores a broadcast to users that are registered now. Fan-out happens later.
+    /// Stores a broadcast to users of its owner that are registered now. Fan-out happens later.
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance>;
 
     /// Returns the oldest broadcast with a number above `after` and an unfinished fan-out.
@@ -44,12 +45,23 @@ pub trait BroadcastStore: Send + Sync {
     /// Returns a broadcast and the counts of its messages, counted now.
     async fn broadcast(&self, id: BroadcastId) -> Result<Option<(Broadcast, BroadcastCounts)>>;
 
-    /// Returns at most `limit` broadcasts with numbers below `before`, newest first.
-    async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>>;
+    /// Returns at most `limit` broadcasts with numbers below `before`, newest first; with `owner`, those of this owner.
+    async fn broadcasts(
+        &self,
+        owner: Option<&str>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Broadcast>>;
 
     /// Returns the messages of a user that were sent or delivered, newest first: at most `limit`, with numbers below
-    /// `before`.
-    async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage>;
+    /// `before`; with `owner`, those of this owner.
+    async fn user_inbox(
+        &self,
+        user: &str,
+        owner: Option<&str>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<UserInboxPage>;
 }
 
 /// Maximum number of unknown user ids that a result lists.
@@ -73,11 +85,12 @@ pub(super) fn plan_registration(
     mut last_number: i64,
     requested_users: &[NewUser],
 ) -> RegistrationPlan {
-    let mut users_by_id: HashMap<_, _> =
-        stored_users.into_iter().map(|user| (user.id.clone(), (user, UserRegistration::Unchanged))).collect();
+    let key_of = |user: User| ((user.owner.clone(), user.id.clone()), (user, UserRegistration::Unchanged));
+    let mut users_by_id: HashMap<_, _> = stored_users.into_iter().map(key_of).collect();
     let mut plan = RegistrationPlan::default();
     for requested_user in requested_users {
-        let registration = match users_by_id.get_mut(&requested_user.id) {
+        let key = (requested_user.owner.clone(), requested_user.id.clone());
+        let registration = match users_by_id.get_mut(&key) {
             Some((user, batch_result)) => {
                 let registration = update_user(user, requested_user);
                 if *batch_result == UserRegistration::Unchanged {
@@ -88,7 +101,7 @@ pub(super) fn plan_registration(
             None => {
                 last_number += 1;
                 let user = number_user(last_number, requested_user);
-                users_by_id.insert(user.id.clone(), (user, UserRegistration::Added));
+                users_by_id.insert(key, (user, UserRegistration::Added));
                 UserRegistration::Added
             }
         };
@@ -110,6 +123,7 @@ fn number_user(number: i64, requested_user: &NewUser) -> User {
     User {
         number,
         id: requested_user.id.clone(),
+        owner: requested_user.owner.clone(),
         name: requested_user.name.clone(),
         contacts: requested_user.contacts.clone().unwrap_or_default(),
         created_at: requested_user.created_at,
@@ -126,6 +140,14 @@ fn update_user(user: &mut User, requested_user: &NewUser) -> UserRegistration {
         user.contacts.clone_from(contacts);
     }
     if *user == old_user { UserRegistration::Unchanged } else { UserRegistration::Changed }
+}
+
+/// Returns the throttles of a broadcast for all its users; none for a broadcast without users.
+pub(super) fn throttles_of_users(throttles: &[UserThrottle], user_count: i64) -> Vec<UserThrottle> {
+    match u64::try_from(user_count) {
+        Ok(users @ 1..) => throttles.iter().map(|throttle| throttle.for_users(users)).collect(),
+        Ok(0) | Err(_) => Vec::new(),
+    }
 }
 
 /// Returns the numbers of the stored messages as ranges without gaps, and the number of messages that were not stored.

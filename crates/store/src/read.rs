@@ -46,6 +46,8 @@ pub struct MessageQuery {
     pub state: Option<DeliveryStateKind>,
     /// Messages accepted at or after this time.
     pub since: Option<Timestamp>,
+    /// Messages of this owner; empty for those that belong to no single API key.
+    pub owner: Option<String>,
     /// Messages older than the message with this number.
     pub before: Option<i64>,
     /// Maximum number of messages.

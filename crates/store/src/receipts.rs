@@ -63,6 +63,8 @@ pub struct MatchedDelivery {
     pub spelling: String,
     /// Body of the message.
     pub body: String,
+    /// Owner of the message; empty if it belongs to no single API key.
+    pub owner: String,
     /// Priority of the delivery.
     pub priority: Priority,
     /// State before the receipt.
@@ -85,6 +87,7 @@ pub(crate) struct LoadedDelivery {
     pub provider: ConfigName,
     pub spelling: String,
     pub body: String,
+    pub owner: String,
     pub priority: Priority,
     pub resends_left: u32,
     /// The address that was used, if the delivery has several.
@@ -129,6 +132,7 @@ impl LoadedDelivery {
             provider: self.provider.clone(),
             spelling: self.spelling.clone(),
             body: self.body.clone(),
+            owner: self.owner.clone(),
             priority: self.priority,
             previous_kind,
             state: self.state.clone(),

@@ -13,10 +13,12 @@ pub mod contacts;
 pub mod coordination;
 pub mod events;
 pub mod fixtures;
+pub mod owners;
 pub mod prune;
 pub mod receipts;
 pub mod recipients;
 pub mod report;
+pub mod spending_limit;
 pub mod store_parts;
 pub mod usage;
 pub mod user_throttle;
@@ -130,6 +132,18 @@ macro_rules! conformance_tests {
             a_throttled_message_affects_no_other_of_its_batch
             a_message_counts_under_all_its_throttles_or_under_none
             concurrent_accepts_stay_within_the_limit
+        );
+        $crate::conformance_tests!(@tests $fresh, spending_limit:
+            a_spending_limit_counts_the_parts_of_a_minute
+            a_batch_stays_within_the_spending_limit
+            a_broadcast_counts_for_all_its_users_or_not_at_all
+            processes_together_stay_within_the_spending_limit
+        );
+        $crate::conformance_tests!(@tests $fresh, owners:
+            a_search_finds_the_messages_of_one_owner
+            usage_counts_the_messages_of_one_owner
+            each_owner_has_its_own_users
+            a_broadcast_goes_to_users_of_its_owner
         );
         $crate::conformance_tests!(@tests $fresh, usage:
             usage_lists_the_messages_of_a_user_newest_first

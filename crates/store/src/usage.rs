@@ -18,6 +18,8 @@ pub(super) const TOTALS_ROWS_MAX: usize = 10_000;
 pub struct UsageQuery {
     /// The user; none for all users.
     pub user: Option<String>,
+    /// Messages of this owner; empty for those that belong to no single API key.
+    pub owner: Option<String>,
     /// Messages accepted at or after this time.
     pub since: Option<Timestamp>,
     /// Messages accepted before this time.
@@ -35,6 +37,11 @@ pub struct UsageTotals {
     pub rows: Vec<UsageRow>,
     /// True if all deliveries were counted. Otherwise only the newest were counted, and the oldest day is incomplete.
     pub is_complete: bool,
+}
+
+/// Returns the owner if an index has its messages: one API key, not all that belong to no single key.
+pub(super) fn indexed_owner(owner: Option<&str>) -> Option<&str> {
+    owner.filter(|owner| !owner.is_empty())
 }
 
 impl UsageQuery {

@@ -1,2 +1,2 @@
--- Reads the last user number. User numbers have no gaps, so it is also the number of users.
+-- Reads the last user number. User numbers have no gaps.
 SELECT coalesce(max(number), 0) AS number FROM users

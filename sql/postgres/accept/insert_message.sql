@@ -1,3 +1,5 @@
 -- Inserts messages.
-INSERT INTO messages (number, id, body, "user", created_at, subject, event_target)
-SELECT * FROM unnest($1::BIGINT[], $2::BYTEA[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[], $7::TEXT[])
+INSERT INTO messages (number, id, body, "user", created_at, subject, event_target, owner)
+SELECT * FROM unnest(
+    $1::BIGINT[], $2::BYTEA[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[], $7::TEXT[], $8::TEXT[]
+)

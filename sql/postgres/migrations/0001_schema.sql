@@ -29,11 +29,16 @@ CREATE TABLE messages (
     subject      TEXT,
     -- The webhook endpoint that receives the events of this message: a callback URL and the name of an API key with a
     -- blank between them; either part may be empty. NULL when the client did not ask for events.
-    event_target TEXT
+    event_target TEXT,
+    -- The name of the API key that accepted the message. Empty without keys, and for keys that share.
+    owner        TEXT NOT NULL DEFAULT ''
 ) PARTITION BY RANGE (number);
 
 -- Messages of one user, for the inbox and for usage. Messages without a user are not indexed.
 CREATE INDEX messages_user ON messages ("user", number) WHERE "user" IS NOT NULL;
+
+-- Messages of one API key, newest first. Messages that belong to no single key are not indexed.
+CREATE INDEX messages_owner ON messages (owner, number) WHERE owner <> '';
 
 -- The first message number accepted in one hour, or a smaller one. Replaces an index on messages.created_at with a few
 -- rows.
@@ -232,12 +237,14 @@ CREATE TABLE opt_messages (
 
 CREATE INDEX opt_messages_received_at ON opt_messages (received_at);
 
--- User throttles: when a user was last sent messages that expect an answer. One row per user and scope, so that a limit
--- costs one read and one write however high it is.
+-- Throttles: when a user was last sent messages that expect an answer, and the text parts that an API key was allowed
+-- in this minute and on this day. One row per subject and scope, so that a limit costs one read and one write however
+-- high it is.
 CREATE TABLE user_throttles (
-    -- SHA-256 of the user and the scope.
+    -- SHA-256 of the user or the API key, and of the scope.
     subject      BYTEA PRIMARY KEY CHECK (length(subject) = 32),
-    -- The first time in milliseconds, then 32-bit differences.
+    -- Of a user: the first time in milliseconds, then 32-bit differences. Of an API key: the begin of the window in
+    -- milliseconds, then the number of parts.
     times        BYTEA NOT NULL,
     -- The hour since 1970 from which on the row can be deleted. An hour, not a millisecond, so that the index rarely
     -- changes and a row is updated on its own page.
@@ -251,14 +258,20 @@ CREATE INDEX user_throttles_expires_hour ON user_throttles (expires_hour);
 -- Registered users. They are numbered without gaps in the order of registration and never deleted, so that a broadcast
 -- to all users stores only the last number.
 CREATE TABLE users (
-    -- The client's own identifier of the user.
-    id         TEXT PRIMARY KEY,
+    -- The client's own identifier of the user. Each owner has its own identifiers.
+    id         TEXT NOT NULL,
+    -- The name of the API key that registered the user. Empty without keys, and for keys that share.
+    owner      TEXT NOT NULL DEFAULT '',
     number     BIGINT NOT NULL UNIQUE,
     name       TEXT,
     -- One line per address: kind, address and spelling separated by tabs.
     contacts   TEXT,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (id, owner)
 );
+
+-- The users of one owner, in the order of registration.
+CREATE INDEX users_owner ON users (owner, number);
 
 -- One row per broadcast: one body to many users.
 CREATE TABLE broadcasts (
@@ -269,6 +282,8 @@ CREATE TABLE broadcasts (
     channel          TEXT NOT NULL,
     -- The name of the API key that created it; empty when no keys are configured.
     caller           TEXT NOT NULL,
+    -- The owner of its messages and users: the name of the API key. Empty without keys, and for keys that share.
+    owner            TEXT NOT NULL DEFAULT '',
     created_at       BIGINT NOT NULL,
     -- 1: to all users up to number last_user; 0: to the users in broadcast_users.
     to_all           BIGINT NOT NULL CHECK (to_all IN (0, 1)),

@@ -14,6 +14,7 @@ FROM (
         LIMIT 64
     ) AS d
     WHERE m."user" = $7 AND m.number >= $1 AND m.number < $2 AND m.created_at >= $3 AND m.created_at < $4
+        AND ($8 IS NULL OR m.owner = $8)
     ORDER BY m.number DESC
     LIMIT $5
 ) AS counted

@@ -8,5 +8,6 @@ SELECT d.id >> 6 AS number FROM (
 ) AS d
 WHERE d.state = 'waiting'
     AND ($3 IS NULL OR (SELECT m.created_at FROM messages AS m WHERE m.number = d.id >> 6) >= $3)
+    AND ($6 IS NULL OR (SELECT m.owner FROM messages AS m WHERE m.number = d.id >> 6) = $6)
 ORDER BY d.id DESC
 LIMIT $4

@@ -11,7 +11,8 @@ SELECT
         ORDER BY a.sequence DESC
         LIMIT 1
     ) END AS attempt_address,
-    (SELECT m.event_target FROM messages AS m WHERE m.number = d.id >> 6) AS event_target
+    (SELECT m.event_target FROM messages AS m WHERE m.number = d.id >> 6) AS event_target,
+    (SELECT m.owner FROM messages AS m WHERE m.number = d.id >> 6) AS owner
 FROM deliveries AS d
 WHERE d.id = ANY ($1)
 ORDER BY d.id

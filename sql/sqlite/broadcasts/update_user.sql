@@ -1,1 +1,1 @@
-UPDATE users SET name = ?2, contacts = ?3 WHERE id = ?1
+UPDATE users SET name = ?2, contacts = ?3 WHERE number = ?1

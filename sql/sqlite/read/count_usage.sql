@@ -10,6 +10,7 @@ FROM (
     FROM messages AS m
     CROSS JOIN deliveries AS d ON d.id BETWEEN m.number << 6 AND m.number << 6 | 63
     WHERE m.number >= ?1 AND m.number < ?2 AND m.created_at >= ?3 AND m.created_at < ?4
+        AND (?7 IS NULL OR m.owner = ?7)
     ORDER BY m.number DESC
     LIMIT ?5
 )

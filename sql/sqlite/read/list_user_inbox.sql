@@ -1,5 +1,5 @@
 SELECT m.number FROM messages AS m INDEXED BY messages_user
-WHERE m.user = ?1 AND m.number < ?2 AND EXISTS (
+WHERE m.user = ?1 AND m.number < ?2 AND (?4 IS NULL OR m.owner = ?4) AND EXISTS (
     SELECT 1 FROM deliveries AS d
     WHERE d.id >= m.number * 64 AND d.id < (m.number + 1) * 64 AND d.state IN ('sent', 'delivered')
 )

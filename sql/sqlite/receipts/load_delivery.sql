@@ -7,7 +7,7 @@ SELECT
         ORDER BY a.sequence DESC
         LIMIT 1
     ) END AS attempt_address,
-    m.event_target
+    m.event_target, m.owner
 FROM deliveries AS d
 JOIN messages AS m ON m.number = d.id >> 6
 WHERE d.id = ?1

@@ -17,6 +17,7 @@ fn message(body: &str) -> Message {
         number: 1,
         subject: None,
         body: body.to_owned(),
+        owner: String::new(),
         user: None,
         created_at: at(0),
         deliveries: vec![Delivery {

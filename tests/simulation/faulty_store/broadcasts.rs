@@ -17,8 +17,8 @@ impl BroadcastStore for FaultyStore {
         self.call("register_users", self.store.register_users(users)).await
     }
 
-    async fn user(&self, id: &str) -> Result<Option<User>> {
-        self.call("user", self.store.user(id)).await
+    async fn users_with_id(&self, id: &str) -> Result<Vec<User>> {
+        self.call("users_with_id", self.store.users_with_id(id)).await
     }
 
     async fn has_users(&self) -> Result<bool> {
@@ -45,11 +45,22 @@ impl BroadcastStore for FaultyStore {
         self.call("broadcast", self.store.broadcast(id)).await
     }
 
-    async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
-        self.call("broadcasts", self.store.broadcasts(before, limit)).await
+    async fn broadcasts(
+        &self,
+        owner: Option<&str>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Broadcast>> {
+        self.call("broadcasts", self.store.broadcasts(owner, before, limit)).await
     }
 
-    async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage> {
-        self.call("user_inbox", self.store.user_inbox(user, before, limit)).await
+    async fn user_inbox(
+        &self,
+        user: &str,
+        owner: Option<&str>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<UserInboxPage> {
+        self.call("user_inbox", self.store.user_inbox(user, owner, before, limit)).await
     }
 }

@@ -18,4 +18,10 @@ pub enum AddressError {
     /// The length is right, but the numbering plan has not assigned the number.
     #[strum(to_string = "phone number is not assigned")]
     UnassignedNumber,
+    /// The number costs more than an ordinary one, and the configuration does not allow such numbers.
+    #[strum(to_string = "premium-rate and shared-cost phone numbers are not allowed")]
+    PremiumNumber,
+    /// The configuration does not allow numbers of this country.
+    #[strum(to_string = "phone numbers of this country are not allowed")]
+    CountryNotAllowed,
 }

@@ -45,6 +45,11 @@ impl PhoneRegion {
         let region = Region::try_from(code).ok()?;
         PHONE_NUMBER_UTIL.get_country_code_for_region(region).map(|_| Self(region))
     }
+
+    /// Returns the region of the library.
+    pub(super) fn region(self) -> Region {
+        self.0
+    }
 }
 
 /// How phone numbers are parsed.

@@ -9,7 +9,8 @@ fn at(millis: i64) -> DateTime<Utc> {
 }
 
 fn limit(limit: u32) -> UserThrottle {
-    UserThrottle { subject: [0; 32], limit, window: Duration::from_millis(3_600_000) }
+    let window = Duration::from_millis(3_600_000);
+    UserThrottle { subject: [0; 32], limit, window, counting: ThrottleCounting::Messages }
 }
 
 #[test]
@@ -87,4 +88,49 @@ proptest! {
             }
         }
     }
+}
+
+fn per_minute(limit: u32, parts: u32) -> UserThrottle {
+    let window = Duration::from_secs(60);
+    UserThrottle { subject: [0; 32], limit, window, counting: ThrottleCounting::Parts(parts) }
+}
+
+/// Returns the wait in seconds of a message of `parts` parts at a time in seconds since 1970.
+fn wait_seconds(state: &mut ThrottleState, parts: u32, seconds: i64) -> Option<u64> {
+    let now = DateTime::from_timestamp(seconds, 0).unwrap();
+    let wait = state.try_record(&per_minute(10, parts), now).err()?;
+    assert!(wait.is_spending_limit);
+    Some(wait.retry_after.as_secs())
+}
+
+#[test]
+fn a_spending_limit_counts_parts_in_calendar_minutes() {
+    let mut state = ThrottleState::new(ThrottleCounting::Parts(1));
+    for (seconds, parts, wait) in [
+        (600, 6, None),
+        (610, 5, Some(50)),
+        (659, 4, None),
+        (659, 1, Some(1)),
+        (660, 10, None),
+        // Another host is slightly behind: it counts in the newest minute.
+        (659, 1, Some(61)),
+        (60, 1, Some(660)),
+        // The clock was set back by more than ten minutes.
+        (0, 10, None),
+        (59, 1, Some(1)),
+        (720, 11, Some(60)),
+        (720, 10, None),
+    ] {
+        assert_eq!(wait_seconds(&mut state, parts, seconds), wait, "{parts} parts at {seconds}");
+        let stored = ThrottleState::from_bytes(ThrottleCounting::Parts(1), &state.to_bytes());
+        assert_eq!(stored.as_ref(), Some(&state));
+    }
+    assert_eq!(state.expires_at_ms(&per_minute(10, 1)), 780_000);
+    assert_eq!(ThrottleState::from_bytes(ThrottleCounting::Parts(1), b"too short"), None);
+}
+
+#[test]
+fn a_throttle_of_a_broadcast_counts_for_every_user() {
+    assert_eq!(per_minute(10, 3).for_users(4).counting, ThrottleCounting::Parts(12));
+    assert_eq!(per_minute(10, 3).for_users(u64::MAX).counting, ThrottleCounting::Parts(u32::MAX));
 }

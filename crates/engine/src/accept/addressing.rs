@@ -5,7 +5,7 @@
 
 use super::request::{AcceptError, AcceptRequest, MissingAddressPolicy};
 use crate::gateway::{Gateway, Route};
-use postrider_core::address::{self, AddressKind, PhoneRules};
+use postrider_core::address::{self, AddressError, AddressKind, DestinationRules, PhoneRules};
 use postrider_core::{
     channel::Channel, clock::Timestamp, contact::Contact, id::DeliveryId, message::NewDelivery,
 };
@@ -31,15 +31,24 @@ pub(super) fn build_deliveries(
     if !delivery_counts.contains(&(request.addresses.len() + request.channels.len())) {
         return Err(AcceptError::NoRecipient);
     }
+    let api_key = gateway.api_key(&request.api_key_name);
+    let key_countries = api_key.as_ref().map_or(&[][..], |key| &key.limits.countries);
     let explicit = request.addresses.iter().map(|(channel, address)| (channel, Some(address)));
     let by_contacts = request.channels.iter().map(|channel| (channel, None));
     let mut deliveries = Vec::with_capacity(request.addresses.len() + request.channels.len());
     let mut skipped_error = None;
     for (channel, written_address) in explicit.chain(by_contacts) {
         let route = gateway.route(channel).ok_or_else(|| AcceptError::UnknownChannel(channel.clone()))?;
+        let rules = AddressRules {
+            phone: &gateway.config.phone,
+            destination: DestinationRules {
+                countries: [&route.channel.countries, key_countries],
+                allows_premium: gateway.config.allow_premium_numbers,
+            },
+        };
         let address = match written_address {
-            Some(address) => parse_address(route, address, &gateway.config.phone),
-            None => select_contacts(route, request, &gateway.config.phone),
+            Some(address) => parse_address(route, address, rules),
+            None => select_contacts(route, request, rules),
         };
         match (address, request.on_missing_address) {
             (Ok(address), _) => deliveries.push(build_delivery(&route.channel, address, request, parts, now)),
@@ -58,6 +67,27 @@ pub(super) fn build_deliveries(
     match skipped_error {
         Some(error) if deliveries.is_empty() => Err(error),
         _ => Ok(deliveries),
+    }
+}
+
+/// Rules for the addresses of one channel.
+#[derive(Clone, Copy)]
+struct AddressRules<'a> {
+    phone: &'a PhoneRules,
+    destination: DestinationRules<'a>,
+}
+
+impl AddressRules<'_> {
+    /// Checks whether messages may be sent to a parsed address.
+    fn check(self, kind: AddressKind, address: &str) -> Result<(), AddressError> {
+        match kind {
+            AddressKind::Phone => self.destination.check_phone(address),
+            AddressKind::Email
+            | AddressKind::Push
+            | AddressKind::Messenger
+            | AddressKind::Url
+            | AddressKind::Any => Ok(()),
+        }
     }
 }
 
@@ -92,8 +122,13 @@ impl ResolvedAddress {
 }
 
 /// Parses an address that the client wrote for this channel.
-fn parse_address(route: &Route, spelling: &str, rules: &PhoneRules) -> Result<ResolvedAddress, AcceptError> {
-    let (kind, address) = address::parse_address_of_kinds(route.address_kinds(), spelling, rules)
+fn parse_address(
+    route: &Route,
+    spelling: &str,
+    rules: AddressRules<'_>,
+) -> Result<ResolvedAddress, AcceptError> {
+    let (kind, address) = address::parse_address_of_kinds(route.address_kinds(), spelling, rules.phone)
+        .and_then(|(kind, address)| rules.check(kind, &address).map(|()| (kind, address)))
         .map_err(|cause| AcceptError::InvalidAddress { channel: route.channel.name.clone(), cause })?;
     let contact = Contact { kind, address, spelling: spelling.to_owned() };
     ResolvedAddress::from_contacts(vec![contact], route).ok_or_else(|| no_usable_contact(route))
@@ -104,7 +139,7 @@ fn parse_address(route: &Route, spelling: &str, rules: &PhoneRules) -> Result<Re
 fn select_contacts(
     route: &Route,
     request: &AcceptRequest,
-    rules: &PhoneRules,
+    rules: AddressRules<'_>,
 ) -> Result<ResolvedAddress, AcceptError> {
     let mut valid_contacts = Vec::new();
     let mut first_error = None;
@@ -112,7 +147,9 @@ fn select_contacts(
         let Some((kind, spelling)) = find_contact(*channel_kind, &request.contacts) else {
             continue;
         };
-        match address::parse_address(kind, spelling, rules) {
+        let parsed_address = address::parse_address(kind, spelling, rules.phone)
+            .and_then(|address| rules.check(kind, &address).map(|()| address));
+        match parsed_address {
             Ok(address) => valid_contacts.push(Contact { kind, address, spelling: spelling.clone() }),
             Err(cause) => {
                 first_error.get_or_insert(AcceptError::InvalidContact { kind, cause });

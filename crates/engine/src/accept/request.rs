@@ -39,6 +39,9 @@ pub struct AcceptRequest {
     pub api_key_name: String,
     /// Idempotency key of the request.
     pub idempotency_key: Option<RequestIdempotencyKey>,
+    /// Owner of the broadcast that makes this message. Its text parts were counted when it was published, so the message
+    /// does not count for the spending limits of the API key. `None` for a single message.
+    pub broadcast_owner: Option<String>,
 }
 
 /// An idempotency key as an API has parsed it.
@@ -112,6 +115,11 @@ pub enum AcceptError {
         /// Time until the next message is accepted.
         retry_after: Duration,
     },
+    /// A spending limit of the API key is reached.
+    SpendingLimit {
+        /// Time until the limit allows messages again.
+        retry_after: Duration,
+    },
     /// The idempotency key was used for a different request.
     IdempotencyKeyReused,
     /// The store failed to store the message.
@@ -131,6 +139,7 @@ impl AcceptError {
             Self::ExpiresTooEarly => "time",
             Self::Suppressed => "suppressed",
             Self::Throttled { .. } => "throttled",
+            Self::SpendingLimit { .. } => "spending_limit",
             Self::IdempotencyKeyReused => "key_reused",
             Self::Store(_) => "store",
         }

@@ -8,9 +8,10 @@ use postrider_core::{clock::Timestamp, event::EventTarget, name::ConfigName, que
 use sha2::{Digest, Sha256};
 
 use super::request::{AcceptError, AcceptRequest, Accepted, RequestIdempotencyKey};
-use super::{addressing, user_throttle};
+use super::{addressing, throttles};
 use crate::gateway::Gateway;
 use postrider_core::text_parts;
+use postrider_core::user_throttle::ThrottleWait;
 
 /// Maximum length of a subject, in characters.
 const SUBJECT_CHARS_MAX: usize = 255;
@@ -43,8 +44,12 @@ pub(super) fn validate(
         id: MessageId::new(now, gateway.random.bytes()),
         replay_only: expires_too_early,
         event_target,
-        throttles: user_throttle::user_throttles(gateway, &request, &deliveries),
+        throttles: throttles::throttles_of(gateway, &request, &deliveries),
         deliveries,
+        owner: match request.broadcast_owner {
+            Some(owner) => owner,
+            None => gateway.owner_of_key(&request.api_key_name),
+        },
         idempotency: request.idempotency_key.as_ref().map(|key| hash_idempotency_key(gateway, key, now)),
         subject: request.subject,
         body: request.body,
@@ -77,7 +82,10 @@ impl PendingAcceptance {
             Some(Acceptance::KeyReused) => Err(AcceptError::IdempotencyKeyReused),
             Some(Acceptance::NothingToReplay) => Err(AcceptError::ExpiresTooEarly),
             Some(Acceptance::Suppressed) => Err(AcceptError::Suppressed),
-            Some(Acceptance::Throttled { retry_after }) => {
+            Some(Acceptance::Throttled(ThrottleWait { retry_after, is_spending_limit: true })) => {
+                Err(AcceptError::SpendingLimit { retry_after: *retry_after })
+            }
+            Some(Acceptance::Throttled(ThrottleWait { retry_after, is_spending_limit: false })) => {
                 Err(AcceptError::Throttled { retry_after: *retry_after })
             }
             None => Err(AcceptError::Store(Error::new(

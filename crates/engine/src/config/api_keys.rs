@@ -8,7 +8,7 @@ use super::environment::Environment;
 use super::events::read_api_key_events;
 use super::secret::SecretResolver;
 use super::table_reader::TableReader;
-use super::types::{ApiKey, EventsConfig, Scope};
+use super::types::{ApiKey, ApiKeyLimits, EventsConfig, Scope};
 
 /// Minimum length of an API key, in bytes.
 const KEY_BYTES_MIN: usize = 16;
@@ -36,6 +36,12 @@ pub(super) fn read_api_keys(
             sha256,
             scopes: read_scopes(&key_table)?,
             user_per_hour: key_table.get("user_per_hour")?,
+            limits: ApiKeyLimits {
+                per_minute: key_table.get("per_minute")?,
+                per_day: key_table.get("per_day")?,
+                countries: key_table.countries("countries")?,
+            },
+            is_shared: key_table.get("shared")?.unwrap_or(false),
             events: read_api_key_events(&key_table, events, environment)?,
         });
     }

@@ -98,6 +98,7 @@ fn read_channel(
         subject,
         expects_reply: channel_table.get("expects_reply")?.unwrap_or(false),
         user_per_hour: channel_table.get("user_per_hour")?,
+        countries: channel_table.countries("countries")?,
     })
 }
 

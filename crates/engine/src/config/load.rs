@@ -84,6 +84,7 @@ impl Config {
             _ => return Err(top.error_at("public_url", "must begin with http:// or https://")),
         };
         self.insecure = top.get("insecure")?.unwrap_or(self.insecure);
+        self.allow_premium_numbers = top.get("allow_premium_numbers")?.unwrap_or(self.allow_premium_numbers);
         self.mask_numbers = top.get("mask_numbers")?.unwrap_or(self.mask_numbers);
         self.phone = read_phone_rules(top)?;
         self.log = top.section("log")?.read()?;

@@ -4,7 +4,7 @@
 //! name neither the line, nor the variable that overrides it, nor the remedy.
 
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::name::ConfigName;
+use postrider_core::{address::PhoneRegion, name::ConfigName};
 use std::{path::Path, time::Duration};
 
 use serde::de::DeserializeOwned;
@@ -148,6 +148,19 @@ impl<'a> TableReader<'a> {
             Some(NEVER) => Ok(Some(None)),
             _ => Ok(self.get(name)?.map(Some)),
         }
+    }
+
+    /// Returns the regions of a list of country codes; an empty list if it is not set.
+    pub fn countries(&self, name: &str) -> Result<Vec<PhoneRegion>> {
+        let parse = |code: &String| {
+            PhoneRegion::parse(code).ok_or_else(|| {
+                let problem = format!(
+                    "lists unknown country {code}: use two capital letters, such as \"IR\" or \"DE\""
+                );
+                self.error_at(name, &problem)
+            })
+        };
+        self.list(name)?.iter().map(parse).collect()
     }
 
     /// Reads a list of texts; a missing list is empty.

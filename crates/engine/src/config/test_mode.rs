@@ -44,6 +44,7 @@ pub(super) fn default_channel(providers: &[ProviderConfig], retry: &RetryPolicy)
         subject: None,
         expects_reply: false,
         user_per_hour: None,
+        countries: Vec::new(),
     })
 }
 
@@ -61,6 +62,7 @@ impl Config {
             public_url: format!("http://{listen}"),
             insecure: false,
             phone: PhoneRules::default(),
+            allow_premium_numbers: false,
             mask_numbers: true,
             log: LogConfig::default(),
             store_url: "sqlite:postrider.db".to_owned(),

@@ -11,6 +11,7 @@ use super::*;
 
 mod channels;
 mod legacy_environment;
+mod limits_of_keys;
 
 const TWO_PROVIDERS: &str = "[providers.red]\nkind = \"mock\"\n[providers.blue]\nkind = \"mock\"\n";
 
@@ -402,6 +403,8 @@ fn the_admin_scope_includes_all_others() {
         sha256: [0; 32],
         scopes: scopes.to_vec(),
         user_per_hour: None,
+        limits: Default::default(),
+        is_shared: false,
         events: Default::default(),
     };
     assert!([Scope::Send, Scope::Read, Scope::Admin].iter().all(|scope| key(&[Scope::Admin]).allows(*scope)));

@@ -1,6 +1,7 @@
 //! Types of the configuration. Their `Debug` output never contains a secret.
 
-use postrider_core::{address::PhoneRules, channel::Channel, name::ConfigName};
+use postrider_core::address::{PhoneRegion, PhoneRules};
+use postrider_core::{channel::Channel, name::ConfigName};
 use std::fmt;
 use std::{net::SocketAddr, time::Duration};
 
@@ -24,6 +25,8 @@ pub struct Config {
     pub insecure: bool,
     /// Rules for parsing phone numbers.
     pub phone: PhoneRules,
+    /// True if messages may be sent to premium-rate and shared-cost numbers.
+    pub allow_premium_numbers: bool,
     /// True if pages show `+98912***2222` instead of the whole number.
     pub mask_numbers: bool,
     /// Settings of the log.
@@ -259,11 +262,31 @@ pub struct ApiKey {
     /// Maximum number of messages with this key to one user in a rolling hour that expect an answer; 0 means
     /// no limit, `None` uses the channel's.
     pub user_per_hour: Option<u32>,
+    /// Limits of what the key can spend.
+    pub limits: ApiKeyLimits,
+    /// True if what the key accepts belongs to all shared keys together, false if it belongs to this key alone.
+    pub is_shared: bool,
     /// Webhook events of messages with this key.
     pub events: ApiKeyEvents,
 }
 
+/// Limits of what an API key can spend.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiKeyLimits {
+    /// Maximum number of text parts in a calendar minute, over all recipients; `None` means no limit.
+    pub per_minute: Option<u32>,
+    /// Maximum number of text parts on a day in UTC, over all recipients; `None` means no limit.
+    pub per_day: Option<u32>,
+    /// Countries whose phone numbers the key sends to; empty for all.
+    pub countries: Vec<PhoneRegion>,
+}
+
 impl ApiKey {
+    /// Returns the owner of what the key accepts: its name, or an empty text if it belongs to all shared keys together.
+    pub fn owner(&self) -> &str {
+        if self.is_shared { "" } else { &self.name }
+    }
+
     /// Returns whether the key has the scope. `admin` includes every scope.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
@@ -324,6 +347,7 @@ impl fmt::Debug for Config {
             .field("public_url", &self.public_url)
             .field("insecure", &self.insecure)
             .field("phone", &self.phone)
+            .field("allow_premium_numbers", &self.allow_premium_numbers)
             .field("mask_numbers", &self.mask_numbers)
             .field("log", &self.log)
             .field("store_url", &mask_url(&self.store_url))
@@ -369,6 +393,8 @@ impl fmt::Debug for ApiKey {
             .field("name", &self.name)
             .field("scopes", &self.scopes)
             .field("user_per_hour", &self.user_per_hour)
+            .field("limits", &self.limits)
+            .field("is_shared", &self.is_shared)
             .field("events", &self.events)
             .finish_non_exhaustive()
     }

@@ -9,6 +9,7 @@ fn validated(
     let contacts = contacts.iter().map(|(kind, text)| (*kind, (*text).to_owned()));
     validate(
         &PhoneRules::default(),
+        String::new(),
         id.to_owned(),
         name.map(str::to_owned),
         Some(contacts.collect()),

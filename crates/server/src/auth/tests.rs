@@ -7,6 +7,8 @@ fn keys() -> Vec<Arc<ApiKey>> {
             sha256: Sha256::digest(secret).into(),
             scopes: scopes.to_vec(),
             user_per_hour: None,
+            limits: Default::default(),
+            is_shared: false,
             events: Default::default(),
         })
     };

@@ -15,7 +15,8 @@ use utoipa::ToSchema;
 use super::extract::{JsonResult, PathParams, accepted_response};
 use crate::body::RepeatableRequest;
 use crate::error_responses::{
-    AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, StoreErrorResponses,
+    AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, SpendingLimitResponses,
+    StoreErrorResponses,
 };
 use crate::json_fields::{ObjectReader, json_body};
 use crate::problem::{self, PROBLEM_JSON, Problem, ProblemView, StoreResult as _, Violation};
@@ -144,7 +145,7 @@ impl BroadcastView {
                 ("Idempotency-Replayed" = String, description = "`true` if this is the response to an earlier request."))),
         (status = 422, description = "A field is not valid, or users are not registered.", body = ProblemView,
             content_type = PROBLEM_JSON),
-        AuthErrorResponses, BodyErrorResponses, NotJsonResponses, StoreErrorResponses,
+        AuthErrorResponses, BodyErrorResponses, NotJsonResponses, SpendingLimitResponses, StoreErrorResponses,
     )
 )]
 pub(super) async fn publish(
@@ -248,11 +249,12 @@ pub(super) async fn show(
     PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> JsonResult<BroadcastView> {
-    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let caller = auth::authorize(&gateway, &headers, Scope::Read)?;
     let not_found = || Problem::not_found(format!("there is no broadcast with the id {id}"));
     let broadcast_id = id.parse().map_err(|_| not_found())?;
     let broadcast_and_counts =
         gateway.store.broadcast(broadcast_id).await.or_problem(&gateway, "read the broadcast")?;
-    let (broadcast, counts) = broadcast_and_counts.ok_or_else(not_found)?;
+    let (broadcast, counts) =
+        broadcast_and_counts.filter(|(found, _)| caller.can_access(&found.owner)).ok_or_else(not_found)?;
     Ok(Json(BroadcastView::new(broadcast, &counts)))
 }

@@ -54,9 +54,10 @@ pub(super) async fn list(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> JsonResult<MessagePageView> {
-    auth::authorize(&gateway, &headers, Scope::Read)?;
-    let filter = parse_query(&gateway, &query.unwrap_or_default())
+    let caller = auth::authorize(&gateway, &headers, Scope::Read)?;
+    let mut filter = parse_query(&gateway, &query.unwrap_or_default())
         .map_err(|violations| Problem::invalid_query(&violations))?;
+    filter.owner = caller.owner_filter().map(str::to_owned);
     let page = gateway.store.search(filter).await.or_problem(&gateway, "list messages")?;
     let now = gateway.clock.now();
     let summary = |message| MessageView::summary(message, now);

@@ -14,15 +14,17 @@ use utoipa::ToSchema;
 use super::extract::{JsonResult, PathParams, accepted_response};
 use super::message_view::MessageView;
 use super::submission::{self, MessageSubmission};
+use crate::auth::{self, Caller};
 use crate::body::RepeatableRequest;
 use crate::error_responses::{
     AcceptErrorResponses, AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses,
     StoreErrorResponses,
 };
+use crate::errors;
 use crate::problem::{self, PROBLEM_JSON, Problem, ProblemView, StoreResult as _, Violation};
-use crate::{auth, errors};
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::{DeliveryId, MessageId};
+use postrider_core::message::Message;
 use postrider_core::name::ConfigName;
 use postrider_engine::accept::{self, AcceptError, Accepted};
 use postrider_engine::config::Scope;
@@ -116,10 +118,8 @@ pub(super) async fn show(
     PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> JsonResult<MessageView> {
-    auth::authorize(&gateway, &headers, Scope::Read)?;
-    let found_message = gateway.store.find_message(parse_message_id(&id)?).await;
-    let message =
-        found_message.or_problem(&gateway, "read the message")?.ok_or_else(|| message_not_found(&id))?;
+    let caller = auth::authorize(&gateway, &headers, Scope::Read)?;
+    let message = find_message(&gateway, &caller, &id).await?;
     Ok(Json(MessageView::full(message, gateway.clock.now())))
 }
 
@@ -142,8 +142,9 @@ pub(super) async fn cancel(
     PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> JsonResult<CancelledMessageView> {
-    auth::authorize(&gateway, &headers, Scope::Send)?;
-    let cancelled = gateway.store.cancel_message(parse_message_id(&id)?, gateway.clock.now()).await;
+    let caller = auth::authorize(&gateway, &headers, Scope::Send)?;
+    let message = find_message(&gateway, &caller, &id).await?;
+    let cancelled = gateway.store.cancel_message(message.id, gateway.clock.now()).await;
     match cancelled.or_problem(&gateway, "cancel the message")? {
         Cancelled::Done(channels) => {
             for channel in &channels {
@@ -162,8 +163,11 @@ pub(super) async fn cancel(
     }
 }
 
-fn parse_message_id(id: &str) -> Result<MessageId, Problem> {
-    id.parse().map_err(|_| message_not_found(id))
+/// Returns a message that the caller may access. A message of another owner is as unknown as one that does not exist.
+async fn find_message(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Message, Problem> {
+    let message_id = id.parse::<MessageId>().map_err(|_| message_not_found(id))?;
+    let message = gateway.store.find_message(message_id).await.or_problem(gateway, "read the message")?;
+    message.filter(|message| caller.can_access(&message.owner)).ok_or_else(|| message_not_found(id))
 }
 
 fn message_not_found(id: &str) -> Problem {
@@ -196,6 +200,7 @@ fn accept_error_problem(error: &AcceptError) -> Problem {
         AcceptError::ExpiresTooEarly => "expires_at".to_owned(),
         AcceptError::Suppressed
         | AcceptError::Throttled { .. }
+        | AcceptError::SpendingLimit { .. }
         | AcceptError::IdempotencyKeyReused
         | AcceptError::Store(_) => return problem::accept_error(error),
     };

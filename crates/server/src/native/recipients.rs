@@ -120,7 +120,7 @@ pub(super) async fn change(
     request: Request<Body>,
 ) -> JsonResult<RecipientView> {
     let (head, content) = request.into_parts();
-    let key_name = &auth::authorize(&gateway, &head.headers, Scope::Admin)?;
+    let key_name = &auth::authorize(&gateway, &head.headers, Scope::Admin)?.api_key_name;
     let object = body::json_object(&gateway, &head.headers, content).await?;
     let address = parse_address(&gateway, &channel, &address)?;
     let change = parse_change(&object, key_name)?;

@@ -42,7 +42,7 @@ pub(super) struct ReportView {
     providers: Vec<ReportProviderView>,
     /// The last 48 hours.
     hours: Vec<ReportHourView>,
-    /// The addresses with most deliveries.
+    /// The addresses with most deliveries; empty for an API key without the scope `admin`.
     #[schema(value_type = Vec<ReportTopRecipientView>)]
     top_recipients: Vec<TopRecipientRow>,
 }
@@ -130,10 +130,14 @@ struct ReportTopRecipientView {
     responses((status = 200, description = "The newest report.", body = ReportView), AuthErrorResponses, NotFoundResponses, StoreErrorResponses)
 )]
 pub(super) async fn show(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> JsonResult<ReportView> {
-    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let caller = auth::authorize(&gateway, &headers, Scope::Read)?;
     let latest_report = sync_report::latest_report(&gateway).await.or_problem(&gateway, "read the report")?;
-    let (_, report) = latest_report
+    let (_, mut report) = latest_report
         .ok_or_else(|| Problem::not_found("there is no report yet; \"console sync:report\" builds one"))?;
+    if !caller.can_access_all {
+        // Addresses to which other keys have sent.
+        report.top_recipients.clear();
+    }
     Ok(Json(report_view(&gateway, report)))
 }
 

@@ -13,10 +13,11 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::auth::{self, Caller};
+use crate::cursor;
 use crate::error_responses::{AuthErrorResponses, BadRequestResponses, StoreErrorResponses};
 use crate::problem::{Problem, StoreResult as _};
 use crate::usage_params::{UsageFormat, UsageParams};
-use crate::{auth, cursor};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::usage::{UsageDeliveryRow, UsageTotalsView, csv, usage_rows};
@@ -62,9 +63,9 @@ pub(super) async fn list(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response<Body>, Problem> {
-    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let caller = auth::authorize(&gateway, &headers, Scope::Read)?;
     let query = query.unwrap_or_default();
-    let UsageParams { query: filter, format } = parse_params(&gateway, &query)?;
+    let UsageParams { query: filter, format } = parse_params(&gateway, &caller, &query)?;
     let page = gateway.store.usage(filter.clone()).await.or_problem(&gateway, "list usage")?;
     let rows = usage_rows(&page.messages);
     if format == UsageFormat::Csv {
@@ -104,9 +105,9 @@ pub(super) async fn totals(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response<Body>, Problem> {
-    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let caller = auth::authorize(&gateway, &headers, Scope::Read)?;
     let query = query.unwrap_or_default();
-    let params = parse_params(&gateway, &query)?;
+    let params = parse_params(&gateway, &caller, &query)?;
     let totals = count_totals(&gateway, params.query).await?;
     Ok(match params.format {
         UsageFormat::Json => Json(totals).into_response(),
@@ -114,9 +115,12 @@ pub(super) async fn totals(
     })
 }
 
-fn parse_params(gateway: &Gateway, query: &str) -> Result<UsageParams, Problem> {
-    UsageParams::parse(&gateway.config.limits, query)
-        .map_err(|violations| Problem::invalid_query(&violations))
+/// Parses the parameters and restricts the query to what the caller may read.
+fn parse_params(gateway: &Gateway, caller: &Caller, query: &str) -> Result<UsageParams, Problem> {
+    let mut params = UsageParams::parse(&gateway.config.limits, query)
+        .map_err(|violations| Problem::invalid_query(&violations))?;
+    params.query.owner = caller.owner_filter().map(str::to_owned);
+    Ok(params)
 }
 
 async fn count_totals(gateway: &Gateway, query: UsageQuery) -> Result<UsageTotalsView, Problem> {

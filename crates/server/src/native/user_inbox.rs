@@ -91,12 +91,12 @@ pub(super) async fn list(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> JsonResult<UserInboxView> {
-    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let caller = auth::authorize(&gateway, &headers, Scope::Read)?;
     let (before, limit) = parse_query(&gateway, &query.unwrap_or_default())
         .map_err(|violations| Problem::invalid_query(&violations))?;
-    users::find_user(&gateway, &id).await?;
-    let inbox_page =
-        gateway.store.user_inbox(&id, before, limit).await.or_problem(&gateway, "read the inbox")?;
+    let owner = users::find_user(&gateway, &caller, &id).await?.owner;
+    let inbox_page = gateway.store.user_inbox(&id, Some(&owner), before, limit).await;
+    let inbox_page = inbox_page.or_problem(&gateway, "read the inbox")?;
     let message_view = |(message, broadcast)| UserInboxMessageView::new(message, broadcast);
     Ok(Json(UserInboxView {
         messages: inbox_page.messages.into_iter().map(message_view).collect(),
@@ -139,11 +139,11 @@ pub(super) async fn read(
     PathParams((user, message)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> JsonResult<UserInboxStateView> {
-    auth::authorize(&gateway, &headers, Scope::Send)?;
-    users::find_user(&gateway, &user).await?;
+    let caller = auth::authorize(&gateway, &headers, Scope::Send)?;
+    let owner = users::find_user(&gateway, &caller, &user).await?.owner;
     let not_found = || Problem::not_found(format!("there is no message {message} to \"{user}\""));
     let id = message.parse().map_err(|_| not_found())?;
-    let marked = user_inbox::mark_read(&gateway, &user, id).await;
+    let marked = user_inbox::mark_read(&gateway, &user, &owner, id).await;
     let message = marked.or_problem(&gateway, "mark the message as read")?.ok_or_else(not_found)?;
     Ok(Json(UserInboxStateView {
         id: message.id.to_string(),

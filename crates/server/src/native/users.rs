@@ -14,12 +14,13 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::extract::{JsonResult, PathParams};
+use crate::auth::{self, Caller};
+use crate::body;
 use crate::error_responses::{
     AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, StoreErrorResponses,
 };
 use crate::json_fields::{ObjectReader, json_body};
 use crate::problem::{PROBLEM_JSON, Problem, ProblemView, StoreResult as _, Violation};
-use crate::{auth, body};
 use postrider_core::address::AddressKind;
 use postrider_core::broadcast::{NewUser, USERS_PER_REQUEST_MAX, User, UserRegistration};
 use postrider_engine::config::Scope;
@@ -130,15 +131,15 @@ pub(super) async fn register(
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
     let (head, content) = request.into_parts();
-    auth::authorize(&gateway, &head.headers, Scope::Send)?;
+    let caller = auth::authorize(&gateway, &head.headers, Scope::Send)?;
     let json = body::json(&gateway, &head.headers, content).await?;
     let (users, single_id) = match &json {
         Value::Object(user) => {
-            let user = parse_user(&gateway, "", user)?;
+            let user = parse_user(&gateway, &caller.owner, "", user)?;
             let id = user.id.clone();
             (vec![user], Some(id))
         }
-        Value::Array(users) => (parse_user_list(&gateway, users)?, None),
+        Value::Array(users) => (parse_user_list(&gateway, &caller.owner, users)?, None),
         _ => return Err(Violation::new("body", "must be a user or a list of users").into()),
     };
     let counts = register_all(&gateway, users).await?;
@@ -146,14 +147,14 @@ pub(super) async fn register(
     // A key that may only send must not learn what is stored about a user.
     let can_read = auth::authorize(&gateway, &head.headers, Scope::Read).is_ok();
     let registered_view = match single_id.filter(|_| can_read) {
-        Some(id) => RegisteredView::One(find_user(&gateway, &id).await?),
+        Some(id) => RegisteredView::One(find_user(&gateway, &caller, &id).await?.into()),
         None => RegisteredView::Counts(counts),
     };
     Ok((status, Json(registered_view)).into_response())
 }
 
 /// Parses a list of users, or returns all invalid fields.
-fn parse_user_list(gateway: &Gateway, list: &[Value]) -> Result<Vec<NewUser>, Vec<Violation>> {
+fn parse_user_list(gateway: &Gateway, owner: &str, list: &[Value]) -> Result<Vec<NewUser>, Vec<Violation>> {
     if list.is_empty() || list.len() > USERS_PER_REQUEST_MAX {
         let detail = format!("must be a list of 1 to {USERS_PER_REQUEST_MAX} users");
         return Err(vec![Violation::new("body", detail)]);
@@ -162,7 +163,7 @@ fn parse_user_list(gateway: &Gateway, list: &[Value]) -> Result<Vec<NewUser>, Ve
     for (position, json) in list.iter().enumerate() {
         let user = match json.as_object() {
             None => Err(vec![Violation::new(position.to_string(), "must be an object")]),
-            Some(object) => parse_user(gateway, &format!("{position}."), object),
+            Some(object) => parse_user(gateway, owner, &format!("{position}."), object),
         };
         match user {
             Ok(user) => users.push(user),
@@ -187,6 +188,7 @@ async fn register_all(gateway: &Gateway, users: Vec<NewUser>) -> Result<Register
 /// Parses a user, or returns all invalid fields; `prefix` is put before their names.
 fn parse_user(
     gateway: &Gateway,
+    owner: &str,
     prefix: &str,
     object: &Map<String, Value>,
 ) -> Result<NewUser, Vec<Violation>> {
@@ -197,7 +199,8 @@ fn parse_user(
     let contacts = fields.read("contacts", expected, Value::as_object);
     let contacts = contacts.map(|contacts| parse_contacts(&mut fields, contacts));
     let (id, name, contacts) = fields.finish((id, name, contacts))?;
-    let user = users::validate(&gateway.config.phone, id, name, contacts, gateway.clock.now());
+    let owner = owner.to_owned();
+    let user = users::validate(&gateway.config.phone, owner, id, name, contacts, gateway.clock.now());
     user.map_err(|invalid| vec![user_violation(prefix, &invalid)])
 }
 
@@ -243,14 +246,16 @@ pub(super) async fn show(
     PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> JsonResult<UserView> {
-    auth::authorize(&gateway, &headers, Scope::Read)?;
-    find_user(&gateway, &id).await.map(Json)
+    let caller = auth::authorize(&gateway, &headers, Scope::Read)?;
+    Ok(Json(find_user(&gateway, &caller, &id).await?.into()))
 }
 
-/// Returns the user with this id, or the 404 problem.
-pub(super) async fn find_user(gateway: &Gateway, id: &str) -> Result<UserView, Problem> {
-    let user = gateway.store.user(id).await.or_problem(gateway, "read the user")?;
-    user.map(UserView::from).ok_or_else(|| Problem::not_found(format!("there is no user \"{id}\"")))
+/// Returns the user that the caller means by this id, or the 404 problem.
+pub(super) async fn find_user(gateway: &Gateway, caller: &Caller, id: &str) -> Result<User, Problem> {
+    let found_user = users::find(gateway, &caller.owner, caller.can_access_all, id).await;
+    found_user
+        .or_problem(gateway, "read the user")?
+        .ok_or_else(|| Problem::not_found(format!("there is no user \"{id}\"")))
 }
 
 impl From<User> for UserView {

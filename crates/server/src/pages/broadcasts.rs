@@ -12,6 +12,7 @@ use axum::http::{StatusCode, Uri};
 use super::format;
 use super::layout::{self, IdPath, PageLayout, PageResult};
 use super::report_cache::ReportCache;
+use crate::auth::Caller;
 use crate::{cursor, form};
 use postrider_core::broadcast::{Broadcast, BroadcastCounts, BroadcastId};
 use postrider_engine::gateway::Gateway;
@@ -75,11 +76,12 @@ struct BroadcastCount {
 pub(super) async fn broadcast_list(
     State(gateway): State<Arc<Gateway>>,
     Extension(reports): Extension<Arc<ReportCache>>,
+    Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> PageResult {
     let typed_cursor = form::field(uri.query().unwrap_or_default().as_bytes(), "cursor").ok();
     let before = typed_cursor.and_then(|typed| cursor::parse(&typed).ok());
-    let mut broadcasts = gateway.store.broadcasts(before, PAGE_BROADCASTS + 1).await?;
+    let mut broadcasts = gateway.store.broadcasts(caller.owner_filter(), before, PAGE_BROADCASTS + 1).await?;
     let has_older = broadcasts.len() > PAGE_BROADCASTS;
     broadcasts.truncate(PAGE_BROADCASTS);
     let last_shown = broadcasts.last().filter(|_| has_older);
@@ -96,13 +98,14 @@ pub(super) async fn broadcast_list(
 pub(super) async fn broadcast_page(
     State(gateway): State<Arc<Gateway>>,
     Extension(reports): Extension<Arc<ReportCache>>,
+    Extension(caller): Extension<Caller>,
     id: IdPath,
 ) -> PageResult {
     let stored = match layout::parse_id::<BroadcastId>(id) {
         Some(id) => gateway.store.broadcast(id).await?,
         None => None,
     };
-    let Some((broadcast, counts)) = stored else {
+    let Some((broadcast, counts)) = stored.filter(|(found, _)| caller.can_access(&found.owner)) else {
         return Ok(layout::error_page(
             StatusCode::NOT_FOUND,
             "Broadcast not found",

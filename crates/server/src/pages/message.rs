@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use super::format;
 use super::layout::{self, IdPath, PageLayout, PageResult};
 use super::report_cache::ReportCache;
+use crate::auth::Caller;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::id::MessageId;
@@ -65,13 +66,14 @@ struct TimelineEntry {
 pub(super) async fn message_page(
     State(gateway): State<Arc<Gateway>>,
     Extension(reports): Extension<Arc<ReportCache>>,
+    Extension(caller): Extension<Caller>,
     id: IdPath,
 ) -> PageResult {
     let stored = match layout::parse_id::<MessageId>(id) {
         Some(id) => gateway.store.find_message(id).await?,
         None => None,
     };
-    let Some(message) = stored else {
+    let Some(message) = stored.filter(|message| caller.can_access(&message.owner)) else {
         return Ok(layout::error_page(
             StatusCode::NOT_FOUND,
             "Message not found",

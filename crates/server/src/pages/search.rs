@@ -4,6 +4,7 @@
 
 use super::format;
 use super::message_row::MessageRow;
+use crate::auth::Caller;
 use crate::form;
 use postrider_core::address::{AddressKind, parse_address};
 use postrider_core::error::Result;
@@ -71,6 +72,7 @@ impl SearchParams {
 /// Searches the messages of a number or an e-mail address.
 pub(super) async fn search_number(
     gateway: &Gateway,
+    caller: &Caller,
     typed: &str,
     params: &SearchParams,
 ) -> Result<NumberSearchResults> {
@@ -80,8 +82,13 @@ pub(super) async fn search_number(
         return Ok(NumberSearchResults::Unreadable { typed: shown_text });
     };
     let before = params.before;
-    let query =
-        MessageQuery { to: Some(address.clone()), before, limit: PAGE_MESSAGES, ..MessageQuery::default() };
+    let query = MessageQuery {
+        to: Some(address.clone()),
+        owner: caller.owner_filter().map(str::to_owned),
+        before,
+        limit: PAGE_MESSAGES,
+        ..MessageQuery::default()
+    };
     let messages = gateway.store.search(query).await?;
     let mask = gateway.config.mask_numbers;
     let mut rows = Vec::new();

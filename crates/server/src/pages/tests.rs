@@ -101,6 +101,7 @@ pub(super) fn hostile_message() -> Message {
         number: 1,
         subject: Some(HOSTILE_TEXT.to_owned()),
         body: format!("{HOSTILE_TEXT}\nsecond line"),
+        owner: String::new(),
         user: Some(HOSTILE_TEXT.to_owned()),
         created_at: at(9, 0),
         deliveries: vec![Delivery {

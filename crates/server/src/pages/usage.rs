@@ -13,6 +13,7 @@ use form_urlencoded::Serializer;
 use super::layout::{self, PageLayout, PageResult};
 use super::message_row::MessageRow;
 use super::report_cache::ReportCache;
+use crate::auth::Caller;
 use crate::form;
 use crate::usage_params::UsageParams;
 use postrider_engine::gateway::Gateway;
@@ -64,6 +65,7 @@ struct UsageResults {
 pub(super) async fn usage_page(
     State(gateway): State<Arc<Gateway>>,
     Extension(reports): Extension<Arc<ReportCache>>,
+    Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> PageResult {
     let query = uri.query().unwrap_or_default();
@@ -78,6 +80,7 @@ pub(super) async fn usage_page(
             return Ok(layout::render_page(StatusCode::BAD_REQUEST, &page)?);
         }
     };
+    filter.owner = caller.owner_filter().map(str::to_owned);
     filter.limit = PAGE_MESSAGES;
     let has_newer = filter.before.is_some();
     let (messages, totals) = if has_newer {

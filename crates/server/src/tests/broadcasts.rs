@@ -94,7 +94,7 @@ async fn an_invalid_field_of_a_broadcast_is_reported() {
         let reported = violation(&server.post_json("/v1/broadcasts", &broadcast).await);
         assert!(reported.starts_with(expected), "{broadcast}: {reported}");
     }
-    assert_eq!(server.gateway.store.broadcasts(None, 9).await.unwrap(), []);
+    assert_eq!(server.gateway.store.broadcasts(None, None, 9).await.unwrap(), []);
     for id in ["nothing", "0190b2a0-0000-7000-8000-000000000000"] {
         assert_eq!(server.get(&format!("/v1/broadcasts/{id}")).await.status, 404);
     }
@@ -148,6 +148,8 @@ async fn a_broadcast_over_an_unconfigured_channel_does_not_block_others() {
         channel: "pigeon".parse().unwrap(),
         audience: BroadcastAudience::All,
         caller: String::new(),
+        owner: String::new(),
+        throttles: vec![],
         idempotency: None,
         created_at: server.gateway.clock.now(),
     };

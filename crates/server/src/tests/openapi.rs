@@ -151,6 +151,8 @@ async fn the_description_has_three_formats_and_needs_no_key() {
             sha256: [7; 32],
             scopes: vec![],
             user_per_hour: None,
+            limits: postrider_engine::config::ApiKeyLimits::default(),
+            is_shared: false,
             events: postrider_engine::config::ApiKeyEvents::default(),
         }];
     })

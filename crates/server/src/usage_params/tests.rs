@@ -15,6 +15,7 @@ fn all_parameters_are_parsed() {
         params.query,
         UsageQuery {
             user: Some("a@b".to_owned()),
+            owner: None,
             since: time("2026-11-01T00:00:00Z"),
             until: time("2026-12-01T00:00:00Z"),
             before: None,

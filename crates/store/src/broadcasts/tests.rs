@@ -4,7 +4,13 @@ use super::*;
 use postrider_core::clock::from_millis;
 
 fn new(id: &str, name: Option<&str>) -> NewUser {
-    NewUser { id: id.to_owned(), name: name.map(str::to_owned), contacts: None, created_at: from_millis(1) }
+    NewUser {
+        id: id.to_owned(),
+        owner: String::new(),
+        name: name.map(str::to_owned),
+        contacts: None,
+        created_at: from_millis(1),
+    }
 }
 
 #[test]

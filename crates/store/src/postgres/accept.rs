@@ -3,7 +3,6 @@
 //! Runs a fixed number of statements per batch of any size. The caller begins and ends the transaction.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Duration;
 
 use super::advisory_locks::{AdvisoryLock, lock_shared};
 use super::idempotency::{self, IdempotencyRecord, IdempotencyRecords, KeyHash};
@@ -16,6 +15,7 @@ use crate::rows::{SqlRow, limit_to_sql, priority_rank};
 use crate::{accept::SUPPRESSED_REASON, events::NewEvent, rollups::HOUR_MS, rows::deliveries::StateColumns};
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::message::{Acceptance, NewDelivery, NewMessage};
+use postrider_core::user_throttle::ThrottleWait;
 use postrider_core::{clock::Timestamp, contact, event::EventTarget, id::DeliveryId};
 
 static ALLOCATE_NUMBERS: &str = sql!("postgres/accept/allocate_message_number");
@@ -94,8 +94,8 @@ pub async fn accept(
         numbered.push(NumberedMessage { index, message, number });
     }
     save_idempotency_keys(transaction, &mut numbered, &mut records, now).await?;
-    for (message, retry_after) in remove_throttled(transaction, &mut numbered, &mut records).await? {
-        acceptances[message.index] = Some(Acceptance::Throttled { retry_after });
+    for (message, wait) in remove_throttled(transaction, &mut numbered, &mut records).await? {
+        acceptances[message.index] = Some(Acceptance::Throttled(wait));
     }
     insert_messages(transaction, stored_hours, &numbered, &suppressed).await?;
     for NumberedMessage { index, number, .. } in numbered {
@@ -112,18 +112,18 @@ fn key_of(message: &NewMessage) -> Option<KeyHash> {
     message.idempotency.as_ref().map(|idempotency| idempotency.key)
 }
 
-/// Removes messages whose user throttles are used up, deletes their keys, and returns them with their waiting times.
+/// Removes messages whose throttles are used up, deletes their keys, and returns them with their waiting times.
 async fn remove_throttled<'m>(
     transaction: &PgTransaction,
     numbered: &mut Vec<NumberedMessage<'m>>,
     records: &mut IdempotencyRecords,
-) -> Result<Vec<(NumberedMessage<'m>, Duration)>, PgError> {
+) -> Result<Vec<(NumberedMessage<'m>, ThrottleWait)>, PgError> {
     let messages = column(numbered, |numbered| numbered.message);
     let mut waits = user_throttle::check_throttles(transaction, &messages).await?.into_iter();
     let mut throttled = Vec::new();
     for message in std::mem::take(numbered) {
         match waits.next().flatten() {
-            Some(retry_after) => throttled.push((message, retry_after)),
+            Some(wait) => throttled.push((message, wait)),
             None => numbered.push(message),
         }
     }
@@ -214,6 +214,7 @@ async fn insert_messages(
         column(&messages, |message| message.created_at.timestamp_millis()),
         column(&messages, |message| message.subject.as_deref().map(escape_text)),
         column(&messages, |message| message.event_target.as_ref().map(EventTarget::encode)),
+        column(&messages, |message| escape_text(&message.owner)),
     ];
     // The two statements are pipelined. The first error is the cause: later ones say that the transaction is aborted.
     let (messages_inserted, deliveries_inserted) = tokio::join!(

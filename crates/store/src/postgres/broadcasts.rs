@@ -13,9 +13,11 @@ use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::pool::{PgTransaction, bind, column};
 use super::{
     accept::accept, errors::PgError, escape::escape_text, idempotency, message_hours::MESSAGE_NUMBER_MAX,
-    read::load_message_list, store::PostgresStore,
+    read::load_message_list, store::PostgresStore, user_throttle,
 };
-use crate::broadcasts::{BroadcastStore, UNKNOWN_IDS_LISTED_MAX, number_ranges, plan_registration};
+use crate::broadcasts::{
+    BroadcastStore, UNKNOWN_IDS_LISTED_MAX, number_ranges, plan_registration, throttles_of_users,
+};
 use crate::rows::broadcasts::{decode_broadcast, decode_broadcast_counts, decode_user};
 use crate::rows::{SqlRow, count_to_sql, limit_to_sql};
 use postrider_core::broadcast::{
@@ -23,9 +25,10 @@ use postrider_core::broadcast::{
     NewBroadcast, NewUser, User, UserInboxPage, UserRegistration,
 };
 use postrider_core::message::{Acceptance, NewMessage};
-use postrider_core::{contact, error::Result};
+use postrider_core::{contact, error::Result, user_throttle::ThrottleWait};
 
-static READ_USER: &str = sql!("common/broadcasts/read_user");
+static USERS_WITH_ID: &str = sql!("common/broadcasts/list_users_with_id");
+static COUNT_USERS: &str = sql!("common/broadcasts/count_users");
 static READ_USERS: &str = sql!("postgres/broadcasts/read_users");
 static LAST_USER_NUMBER: &str = sql!("common/broadcasts/read_last_user_number");
 static INSERT_USERS: &str = sql!("postgres/broadcasts/insert_user");
@@ -53,9 +56,9 @@ impl BroadcastStore for PostgresStore {
         })
     }
 
-    async fn user(&self, id: &str) -> Result<Option<User>> {
-        run_transaction!(self.begin_read, "cannot read the user", |transaction| {
-            transaction.query_optional(READ_USER, bind![escape_text(id)], decode_user).await
+    async fn users_with_id(&self, id: &str) -> Result<Vec<User>> {
+        run_transaction!(self.begin_read, "cannot read users", |transaction| {
+            transaction.query_all(USERS_WITH_ID, bind![escape_text(id)], decode_user).await
         })
     }
 
@@ -82,7 +85,7 @@ impl BroadcastStore for PostgresStore {
         let limit = limit_to_sql(limit);
         run_transaction!(self.begin_read, "cannot read the users of the broadcast", |transaction| {
             if broadcast.is_to_all {
-                let values = bind![fan_out_position, last_user, limit];
+                let values = bind![fan_out_position, last_user, escape_text(&broadcast.owner), limit];
                 transaction.query_all(LIST_ALL_USERS, values, decode_user).await
             } else {
                 let values = bind![number, fan_out_position, limit];
@@ -109,17 +112,29 @@ impl BroadcastStore for PostgresStore {
         })
     }
 
-    async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
+    async fn broadcasts(
+        &self,
+        owner: Option<&str>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Broadcast>> {
         let (before, limit) = (before.unwrap_or(i64::MAX), limit_to_sql(limit));
+        let owner = owner.map(escape_text);
         run_transaction!(self.begin_read, "cannot list broadcasts", |transaction| {
-            transaction.query_all(LIST_BROADCASTS, bind![before, limit], decode_broadcast).await
+            transaction.query_all(LIST_BROADCASTS, bind![before, owner, limit], decode_broadcast).await
         })
     }
 
-    async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage> {
+    async fn user_inbox(
+        &self,
+        user: &str,
+        owner: Option<&str>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<UserInboxPage> {
         let before = before.unwrap_or(MESSAGE_NUMBER_MAX).min(MESSAGE_NUMBER_MAX);
         run_transaction!(self.begin_read, "cannot read the user inbox", |transaction| {
-            user_inbox(transaction, user, before, limit).await
+            user_inbox(transaction, user, owner, before, limit).await
         })
     }
 }
@@ -130,12 +145,14 @@ async fn register_users(
 ) -> Result<Vec<UserRegistration>, PgError> {
     lock_exclusive(transaction, AdvisoryLock::UserNumbers).await?;
     let requested_ids = column(users, |user| escape_text(&user.id));
-    let stored_users = transaction.query_all(READ_USERS, bind![requested_ids], decode_user).await?;
+    let owners = column(users, |user| escape_text(&user.owner));
+    let stored_users = transaction.query_all(READ_USERS, bind![requested_ids, owners], decode_user).await?;
     let plan = plan_registration(stored_users, read_last_user_number(transaction).await?, users);
     let new_users = &plan.new_users;
     if !new_users.is_empty() {
         let values = bind![
-            user_ids(new_users),
+            column(new_users, |user| escape_text(&user.id)),
+            column(new_users, |user| escape_text(&user.owner)),
             column(new_users, |user| user.number),
             user_names(new_users),
             user_contacts(new_users),
@@ -145,14 +162,11 @@ async fn register_users(
     }
     let changed_users = &plan.changed_users;
     if !changed_users.is_empty() {
-        let values = bind![user_ids(changed_users), user_names(changed_users), user_contacts(changed_users)];
+        let numbers = column(changed_users, |user| user.number);
+        let values = bind![numbers, user_names(changed_users), user_contacts(changed_users)];
         transaction.execute(UPDATE_USERS, values).await?;
     }
     Ok(plan.results)
-}
-
-fn user_ids(users: &[User]) -> Vec<Cow<'_, str>> {
-    column(users, |user| escape_text(&user.id))
 }
 
 fn user_names(users: &[User]) -> Vec<Option<Cow<'_, str>>> {
@@ -165,6 +179,10 @@ fn user_contacts(users: &[User]) -> Vec<Option<String>> {
 
 async fn read_last_user_number(transaction: &PgTransaction) -> Result<i64, PgError> {
     transaction.query_one(LAST_USER_NUMBER, &[]).await?.integer("number")
+}
+
+async fn count_users(transaction: &PgTransaction, owner: &str) -> Result<i64, PgError> {
+    transaction.query_one(COUNT_USERS, bind![escape_text(owner)]).await?.integer("number")
 }
 
 async fn create_broadcast(
@@ -186,12 +204,22 @@ async fn create_broadcast(
     let last_user = read_last_user_number(transaction).await?;
     let named_users = match &new_broadcast.audience {
         BroadcastAudience::All => None,
-        BroadcastAudience::Listed(user_ids) => match find_user_numbers(transaction, user_ids).await? {
-            Ok(user_numbers) => Some(user_numbers),
-            Err(unknown_users) => return Ok(unknown_users),
-        },
+        BroadcastAudience::Listed(user_ids) => {
+            match find_user_numbers(transaction, &new_broadcast.owner, user_ids).await? {
+                Ok(user_numbers) => Some(user_numbers),
+                Err(unknown_users) => return Ok(unknown_users),
+            }
+        }
     };
-    let user_count = named_users.as_ref().map_or(last_user, |user_numbers| limit_to_sql(user_numbers.len()));
+    let user_count = match &named_users {
+        Some(user_numbers) => limit_to_sql(user_numbers.len()),
+        None => count_users(transaction, &new_broadcast.owner).await?,
+    };
+    let throttles = throttles_of_users(&new_broadcast.throttles, user_count);
+    let wait = user_throttle::check_broadcast(transaction, &throttles, new_broadcast.created_at).await?;
+    if let Some(ThrottleWait { retry_after, .. }) = wait {
+        return Ok(BroadcastAcceptance::Throttled { retry_after });
+    }
     let broadcast_number = transaction.query_one(ALLOCATE_NUMBER, &[]).await?.integer("number")?;
     let values = bind![
         broadcast_number,
@@ -204,6 +232,7 @@ async fn create_broadcast(
         last_user,
         user_count,
         i64::from(user_count == 0),
+        escape_text(&new_broadcast.owner),
     ];
     transaction.execute(INSERT_BROADCAST, values).await?;
     if let Some(user_numbers) = named_users {
@@ -218,11 +247,14 @@ async fn create_broadcast(
 /// Returns the numbers of the users without duplicates, or `UnknownUsers` if some users are not registered.
 async fn find_user_numbers(
     transaction: &PgTransaction,
+    owner: &str,
     user_ids: &[String],
 ) -> Result<Result<Vec<i64>, BroadcastAcceptance>, PgError> {
     let escaped_ids = column(user_ids, |id| escape_text(id));
+    let owners = vec![escape_text(owner)];
     let decode = |row: &Row| Ok((row.text("id")?, row.integer("number")?));
-    let numbers: HashMap<_, _> = transaction.query_all(READ_USERS, bind![escaped_ids], decode).await?;
+    let numbers: HashMap<_, _> =
+        transaction.query_all(READ_USERS, bind![escaped_ids, owners], decode).await?;
     let unknown_ids = user_ids.iter().filter(|id| !numbers.contains_key(*id));
     let count = unknown_ids.clone().count();
     if count > 0 {
@@ -258,10 +290,12 @@ async fn fan_out(
 async fn user_inbox(
     transaction: &PgTransaction,
     user: &str,
+    owner: Option<&str>,
     before: i64,
     limit: usize,
 ) -> Result<UserInboxPage, PgError> {
-    let values = bind![escape_text(user), before, limit_to_sql(limit.saturating_add(1))];
+    let values =
+        bind![escape_text(user), before, limit_to_sql(limit.saturating_add(1)), owner.map(escape_text)];
     let numbers = transaction.query_all(LIST_INBOX, values, |row| row.integer("number")).await?;
     let page = load_message_list(transaction, numbers, limit).await?;
     let numbers = column(&page.messages, |message| message.number);

@@ -12,6 +12,7 @@ use crate::rows::deliveries::{
     decode_attempt, decode_backlog, decode_delivery, decode_last_attempt, decode_message,
 };
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
+use crate::usage::indexed_owner;
 use crate::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore, UsageQuery, UsageTotals};
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Delivery, Message};
@@ -26,6 +27,7 @@ static SEARCH_ADDRESS: &str = sql!("postgres/read/search_by_address");
 static SEARCH_WAITING: &str = sql!("postgres/read/search_waiting");
 static SEARCH_RECENT_WAITING: &str = sql!("postgres/read/search_recent_waiting");
 static SEARCH_ENDED: &str = sql!("postgres/read/search_by_state");
+static SEARCH_OWNER_ENDED: &str = sql!("postgres/read/search_owner_by_state");
 static LAST_ATTEMPTS: &str = sql!("postgres/read/find_last_attempt");
 static BACKLOGS: &str = sql!("postgres/read/count_backlog");
 
@@ -142,29 +144,37 @@ async fn search_numbers(
     let before = query.before.map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
     let since = query.since.map(|since| since.timestamp_millis());
     let state = query.state.map(DeliveryStateKind::as_str);
+    let owner = query.owner.as_deref().map(escape_text);
+    let is_indexed = indexed_owner(query.owner.as_deref()).is_some();
     // A message is returned once for each of its deliveries.
     let rows_max = limit_to_sql(count).saturating_mul(DeliveryId::PER_MESSAGE);
     let rows = match (&query.to, query.state) {
         (Some(to), _) => {
-            let values = bind![first_number, before, since, rows_max, escape_text(to), state];
+            let values = bind![first_number, before, since, rows_max, escape_text(to), state, owner];
             transaction.query(SEARCH_ADDRESS, values).await?
         }
         (None, Some(DeliveryStateKind::Waiting)) => {
-            let values = bind![first_number, before, since, rows_max, RECENT_SCANNED_MAX];
+            let values = bind![first_number, before, since, rows_max, RECENT_SCANNED_MAX, owner];
             let recent_rows = transaction.query(SEARCH_RECENT_WAITING, values).await?;
             let recent_numbers = distinct_numbers(&recent_rows, count)?;
             if recent_numbers.len() == count {
                 return Ok(recent_numbers);
             }
-            let values = bind![first_number, before, since, rows_max];
+            let values = bind![first_number, before, since, rows_max, owner];
             transaction.query(SEARCH_WAITING, values).await?
         }
         (None, Some(DeliveryStateKind::Sent | DeliveryStateKind::Delivered | DeliveryStateKind::Failed)) => {
-            let values = bind![first_number, before, since, rows_max, state];
-            transaction.query(SEARCH_ENDED, values).await?
+            let values = bind![first_number, before, since, rows_max, state, owner];
+            let statement = if is_indexed { SEARCH_OWNER_ENDED } else { SEARCH_ENDED };
+            transaction.query(statement, values).await?
+        }
+        (None, None) if is_indexed => {
+            let (since, until) = (since.unwrap_or(i64::MIN), i64::MAX);
+            let values = bind![first_number, before, since, until, owner, limit_to_sql(count)];
+            transaction.query(usage::LIST_OWNER, values).await?
         }
         (None, None) => {
-            let values = bind![first_number, before, since, limit_to_sql(count)];
+            let values = bind![first_number, before, since, owner, limit_to_sql(count)];
             transaction.query(SEARCH, values).await?
         }
     };

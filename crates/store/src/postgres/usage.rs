@@ -2,17 +2,21 @@
 //!
 //! The hours of messages bound the range of message numbers that a query reads.
 
+use tokio_postgres::Row;
+
 use super::message_hours::{MESSAGE_NUMBER_MAX, find_first_number_of_hour, first_number_since};
 use super::pool::{PgTransaction, bind};
 use super::{errors::PgError, escape::escape_text};
 use crate::rows::{SqlRow, limit_to_sql};
-use crate::usage::{DELIVERIES_COUNTED_MAX, TOTALS_ROWS_MAX};
+use crate::usage::{DELIVERIES_COUNTED_MAX, TOTALS_ROWS_MAX, indexed_owner};
 use crate::{UsageQuery, UsageTotals};
 use crate::{rollups::HOUR_MS, rows::deliveries::decode_usage_row};
 
 static LIST: &str = sql!("common/read/list_usage");
+pub(super) static LIST_OWNER: &str = sql!("postgres/read/list_owner_usage");
 static LIST_USER: &str = sql!("postgres/read/list_user_usage");
 static COUNT: &str = sql!("postgres/read/count_usage");
+static COUNT_OWNER: &str = sql!("postgres/read/count_owner_usage");
 static COUNT_USER: &str = sql!("postgres/read/count_user_usage");
 
 /// Number of hours after `until` whose first message number ends the range. Processes that accept at the same time may
@@ -28,10 +32,15 @@ pub async fn message_numbers(transaction: &PgTransaction, query: &UsageQuery) ->
     let (since, until) = query.millis_range();
     let limit = limit_to_sql(query.limit.saturating_add(1));
     let user = query.user.as_deref().map(escape_text);
-    let values = bind![first_number, end_number, since, until, limit, user];
-    let without_user = &values[..values.len() - 1];
-    let (statement, values) = if user.is_some() { (LIST_USER, &values[..]) } else { (LIST, without_user) };
-    transaction.query_all(statement, values, |row| row.integer("number")).await
+    let owner = query.owner.as_deref().map(escape_text);
+    let decode = |row: &Row| row.integer("number");
+    if user.is_some() {
+        let values = bind![first_number, end_number, since, until, limit, user, owner];
+        return transaction.query_all(LIST_USER, values, decode).await;
+    }
+    let statement = if indexed_owner(query.owner.as_deref()).is_some() { LIST_OWNER } else { LIST };
+    let values = bind![first_number, end_number, since, until, owner, limit];
+    transaction.query_all(statement, values, decode).await
 }
 
 /// Counts deliveries by day, user and channel. Stops after [`DELIVERIES_COUNTED_MAX`] deliveries.
@@ -43,10 +52,15 @@ pub async fn totals(transaction: &PgTransaction, query: &UsageQuery) -> Result<U
     let deliveries_max = limit_to_sql(DELIVERIES_COUNTED_MAX);
     let rows_max = limit_to_sql(TOTALS_ROWS_MAX + 1);
     let user = query.user.as_deref().map(escape_text);
-    let values = bind![first_number, end_number, since, until, deliveries_max, rows_max, user];
-    let without_user = &values[..values.len() - 1];
-    let (statement, values) = if user.is_some() { (COUNT_USER, &values[..]) } else { (COUNT, without_user) };
-    let usage_rows = transaction.query_all(statement, values, decode_usage_row).await?;
+    let owner = query.owner.as_deref().map(escape_text);
+    let usage_rows = if user.is_some() {
+        let values = bind![first_number, end_number, since, until, deliveries_max, rows_max, user, owner];
+        transaction.query_all(COUNT_USER, values, decode_usage_row).await?
+    } else {
+        let statement = if indexed_owner(query.owner.as_deref()).is_some() { COUNT_OWNER } else { COUNT };
+        let values = bind![first_number, end_number, since, until, deliveries_max, rows_max, owner];
+        transaction.query_all(statement, values, decode_usage_row).await?
+    };
     Ok(UsageTotals::from_rows(usage_rows))
 }
 

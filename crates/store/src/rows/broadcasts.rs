@@ -8,6 +8,7 @@ pub fn decode_user<R: SqlRow>(row: &R) -> Result<User, R::Error> {
     Ok(User {
         number: row.integer("number")?,
         id: row.text("id")?,
+        owner: row.text("owner")?,
         name: row.optional_text("name")?,
         contacts: row.optional_contacts("contacts")?.unwrap_or_default(),
         created_at: row.time("created_at")?,
@@ -22,6 +23,7 @@ pub fn decode_broadcast<R: SqlRow>(row: &R) -> Result<Broadcast, R::Error> {
         body: row.text("body")?,
         channel: row.name("channel")?,
         caller: row.text("caller")?,
+        owner: row.text("owner")?,
         created_at: row.time("created_at")?,
         is_to_all: row.bool("to_all")?,
         last_user: row.integer("last_user")?,

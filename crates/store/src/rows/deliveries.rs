@@ -81,6 +81,7 @@ pub fn decode_message<R: SqlRow>(row: &R) -> Result<Message, R::Error> {
         subject: row.optional_text("subject")?,
         body: row.text("body")?,
         user: row.optional_text("user")?,
+        owner: row.text("owner")?,
         created_at: row.time("created_at")?,
         deliveries: Vec::new(),
     })
@@ -202,6 +203,7 @@ pub fn decode_loaded_delivery<R: SqlRow>(row: &R) -> Result<LoadedDelivery, R::E
         provider: row.name("provider")?,
         spelling: row.text("spelling")?,
         body: row.text("body")?,
+        owner: row.text("owner")?,
         priority: row.priority("priority")?,
         resends_left: row.count("resends_left")?,
         address: row.optional_word("attempt_address")?.map(str::to_owned),

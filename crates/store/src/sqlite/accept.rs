@@ -53,8 +53,8 @@ fn accept_message(
     if suppressed_positions.count_ones() as usize == message.deliveries.len() {
         return Ok(Acceptance::Suppressed);
     }
-    if let Some(retry_after) = user_throttle::check_throttles(transaction, &message.throttles, now)? {
-        return Ok(Acceptance::Throttled { retry_after });
+    if let Some(wait) = user_throttle::check_throttles(transaction, &message.throttles, now)? {
+        return Ok(Acceptance::Throttled(wait));
     }
     let number = insert_message(transaction, message)?;
     for (position, delivery) in message.deliveries.iter().enumerate() {
@@ -101,7 +101,8 @@ fn insert_message(transaction: &mut WriteTransaction<'_>, message: &NewMessage) 
         message.user,
         created_at,
         message.subject,
-        event_target
+        event_target,
+        message.owner,
     ];
     transaction.execute(INSERT_MESSAGE, message_values)?;
     Ok(number)

@@ -7,8 +7,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::messages::{load_message_list, page_end};
 use super::query::{query_all, query_one, query_optional};
-use super::{accept, store::SqliteStore, write_transaction::WriteTransaction};
-use crate::broadcasts::{BroadcastStore, UNKNOWN_IDS_LISTED_MAX, number_ranges, plan_registration};
+use super::{accept, store::SqliteStore, user_throttle, write_transaction::WriteTransaction};
+use crate::broadcasts::{
+    BroadcastStore, UNKNOWN_IDS_LISTED_MAX, number_ranges, plan_registration, throttles_of_users,
+};
 use crate::rows::broadcasts::{decode_broadcast, decode_broadcast_counts, decode_user};
 use crate::rows::{SqlRow, count_to_sql, limit_to_sql};
 use postrider_core::broadcast::{
@@ -18,8 +20,9 @@ use postrider_core::broadcast::{
 use postrider_core::message::{Acceptance, NewMessage};
 use postrider_core::{contact, error::Result};
 
-static FIND_USER: &str = sql!("common/broadcasts/read_user");
-static USER_NUMBER: &str = sql!("sqlite/broadcasts/find_user_number");
+static USERS_WITH_ID: &str = sql!("common/broadcasts/list_users_with_id");
+static FIND_USER: &str = sql!("sqlite/broadcasts/read_user");
+static COUNT_USERS: &str = sql!("common/broadcasts/count_users");
 static LAST_USER_NUMBER: &str = sql!("common/broadcasts/read_last_user_number");
 static INSERT_USER: &str = sql!("sqlite/broadcasts/insert_user");
 static UPDATE_USER: &str = sql!("sqlite/broadcasts/update_user");
@@ -44,10 +47,10 @@ impl BroadcastStore for SqliteStore {
         self.write("cannot register users", move |transaction| register_users(transaction, &users)).await
     }
 
-    async fn user(&self, id: &str) -> Result<Option<User>> {
+    async fn users_with_id(&self, id: &str) -> Result<Vec<User>> {
         let id = id.to_owned();
-        self.read("cannot read a user", move |connection| {
-            query_optional(connection, FIND_USER, [&id], |row| decode_user(row))
+        self.read("cannot read users", move |connection| {
+            query_all(connection, USERS_WITH_ID, [&id], |row| decode_user(row))
         })
         .await
     }
@@ -73,13 +76,16 @@ impl BroadcastStore for SqliteStore {
 
     async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
         let limit = limit_to_sql(limit);
-        let (sql, step_bounds) = if broadcast.is_to_all {
-            (ALL_USERS_AFTER, [broadcast.fan_out_position, broadcast.last_user, limit])
-        } else {
-            (LISTED_USERS_AFTER, [broadcast.number, broadcast.fan_out_position, limit])
-        };
+        let Broadcast { number, fan_out_position, last_user, is_to_all, .. } = *broadcast;
+        let owner = broadcast.owner.clone();
         self.read("cannot read the users of a broadcast", move |connection| {
-            query_all(connection, sql, step_bounds, |row| decode_user(row))
+            if is_to_all {
+                let step_bounds = params![fan_out_position, last_user, owner, limit];
+                query_all(connection, ALL_USERS_AFTER, step_bounds, |row| decode_user(row))
+            } else {
+                let step_bounds = [number, fan_out_position, limit];
+                query_all(connection, LISTED_USERS_AFTER, step_bounds, |row| decode_user(row))
+            }
         })
         .await
     }
@@ -93,18 +99,32 @@ impl BroadcastStore for SqliteStore {
         self.read("cannot read a broadcast", move |connection| find_with_counts(connection, id)).await
     }
 
-    async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
+    async fn broadcasts(
+        &self,
+        owner: Option<&str>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Broadcast>> {
+        let owner = owner.map(str::to_owned);
         self.read("cannot list broadcasts", move |connection| {
-            let page_bounds = [before.unwrap_or(i64::MAX), limit_to_sql(limit)];
+            let page_bounds = params![before.unwrap_or(i64::MAX), owner, limit_to_sql(limit)];
             query_all(connection, LIST_BROADCASTS, page_bounds, |row| decode_broadcast(row))
         })
         .await
     }
 
-    async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage> {
-        let user = user.to_owned();
-        self.read("cannot read a user inbox", move |connection| user_inbox(connection, &user, before, limit))
-            .await
+    async fn user_inbox(
+        &self,
+        user: &str,
+        owner: Option<&str>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<UserInboxPage> {
+        let (user, owner) = (user.to_owned(), owner.map(str::to_owned));
+        self.read("cannot read a user inbox", move |connection| {
+            user_inbox(connection, &user, owner.as_deref(), before, limit)
+        })
+        .await
     }
 }
 
@@ -114,17 +134,19 @@ fn register_users(
 ) -> rusqlite::Result<Vec<UserRegistration>> {
     let mut stored_users = Vec::new();
     for user in users {
-        stored_users.extend(transaction.query_optional(FIND_USER, [&user.id], |row| decode_user(row))?);
+        stored_users
+            .extend(transaction.query_optional(FIND_USER, [&user.id, &user.owner], |row| decode_user(row))?);
     }
     let plan = plan_registration(stored_users, read_last_user_number(transaction)?, users);
     for user in &plan.new_users {
         let (contacts, created_at) =
             (contact::encode_contacts(&user.contacts), user.created_at.timestamp_millis());
-        transaction.execute(INSERT_USER, params![user.id, user.number, user.name, contacts, created_at])?;
+        let user_values = params![user.id, user.owner, user.number, user.name, contacts, created_at];
+        transaction.execute(INSERT_USER, user_values)?;
     }
     for user in &plan.changed_users {
         let contacts = contact::encode_contacts(&user.contacts);
-        transaction.execute(UPDATE_USER, params![user.id, user.name, contacts])?;
+        transaction.execute(UPDATE_USER, params![user.number, user.name, contacts])?;
     }
     Ok(plan.results)
 }
@@ -148,12 +170,19 @@ fn create_broadcast(
     let last_user = read_last_user_number(transaction)?;
     let listed_users = match &new.audience {
         BroadcastAudience::All => None,
-        BroadcastAudience::Listed(ids) => match find_user_numbers(transaction, ids)? {
+        BroadcastAudience::Listed(ids) => match find_user_numbers(transaction, &new.owner, ids)? {
             Ok(numbers) => Some(numbers),
             Err(unknown_users) => return Ok(unknown_users),
         },
     };
-    let user_count = listed_users.as_ref().map_or(last_user, |numbers| limit_to_sql(numbers.len()));
+    let user_count = match &listed_users {
+        Some(numbers) => limit_to_sql(numbers.len()),
+        None => transaction.query_one(COUNT_USERS, [&new.owner], |row| row.integer("number"))?,
+    };
+    let throttles = throttles_of_users(&new.throttles, user_count);
+    if let Some(wait) = user_throttle::check_throttles(transaction, &throttles, new.created_at)? {
+        return Ok(BroadcastAcceptance::Throttled { retry_after: wait.retry_after });
+    }
     let number = transaction.query_one(NEXT_NUMBER, [], |row| row.integer("number"))?;
     let broadcast_values = params![
         number,
@@ -166,6 +195,7 @@ fn create_broadcast(
         last_user,
         user_count,
         i64::from(user_count == 0),
+        new.owner,
     ];
     transaction.execute(INSERT_BROADCAST, broadcast_values)?;
     for user_number in listed_users.into_iter().flatten() {
@@ -180,11 +210,12 @@ fn create_broadcast(
 /// Returns the numbers of users without repetitions, or the result that names the users that are not registered.
 fn find_user_numbers(
     transaction: &mut WriteTransaction<'_>,
+    owner: &str,
     ids: &[String],
 ) -> rusqlite::Result<std::result::Result<Vec<i64>, BroadcastAcceptance>> {
     let (mut numbers, mut unknown_ids) = (Vec::with_capacity(ids.len()), Vec::new());
     for id in ids {
-        match transaction.query_optional(USER_NUMBER, [id], |row| row.integer("number"))? {
+        match transaction.query_optional(FIND_USER, [id.as_str(), owner], |row| row.integer("number"))? {
             Some(number) => numbers.push(number),
             None => unknown_ids.push(id),
         }
@@ -237,10 +268,11 @@ fn find_with_counts(
 fn user_inbox(
     connection: &Connection,
     user: &str,
+    owner: Option<&str>,
     before: Option<i64>,
     limit: usize,
 ) -> rusqlite::Result<UserInboxPage> {
-    let page_bounds = params![user, page_end(before), limit_to_sql(limit.saturating_add(1))];
+    let page_bounds = params![user, page_end(before), limit_to_sql(limit.saturating_add(1)), owner];
     let numbers = query_all(connection, INBOX, page_bounds, |row| row.integer("number"))?;
     let page = load_message_list(connection, numbers, limit)?;
     let mut statement = connection.prepare_cached(BROADCAST_OF_MESSAGE)?;

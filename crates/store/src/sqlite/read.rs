@@ -12,7 +12,7 @@ use crate::read::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore};
 use crate::rollups::HOUR_MS;
 use crate::rows::deliveries::{decode_backlog, decode_last_attempt, decode_usage_row};
 use crate::rows::{SqlRow, limit_to_sql};
-use crate::usage::{DELIVERIES_COUNTED_MAX, TOTALS_ROWS_MAX, UsageQuery, UsageTotals};
+use crate::usage::{DELIVERIES_COUNTED_MAX, TOTALS_ROWS_MAX, UsageQuery, UsageTotals, indexed_owner};
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::{
     clock::Timestamp, delivery::DeliveryStateKind, error::Result, message::Message, name::ConfigName,
@@ -23,9 +23,12 @@ static SEARCH_ADDRESS: &str = sql!("sqlite/read/search_by_address");
 static SEARCH_WAITING: &str = sql!("sqlite/read/search_waiting");
 static SEARCH_WAITING_RECENT: &str = sql!("sqlite/read/search_recent_waiting");
 static SEARCH_ENDED: &str = sql!("sqlite/read/search_by_state");
+static SEARCH_OWNER_ENDED: &str = sql!("sqlite/read/search_owner_by_state");
 static USAGE: &str = sql!("common/read/list_usage");
+static OWNER_USAGE: &str = sql!("sqlite/read/list_owner_usage");
 static USER_USAGE: &str = sql!("sqlite/read/list_user_usage");
 static USAGE_TOTALS: &str = sql!("sqlite/read/count_usage");
+static OWNER_USAGE_TOTALS: &str = sql!("sqlite/read/count_owner_usage");
 static USER_USAGE_TOTALS: &str = sql!("sqlite/read/count_user_usage");
 static LAST_NUMBER: &str = sql!("sqlite/read/find_last_number");
 static LAST_ATTEMPT: &str = sql!("sqlite/read/find_last_attempt");
@@ -83,31 +86,39 @@ fn search_numbers(
     let before = page_end(query.before);
     let since = query.since.map(|since| since.timestamp_millis());
     let state = query.state.map(DeliveryStateKind::as_str);
+    let owner = query.owner.as_deref();
     // A message can be found once for each of its deliveries.
     let rows_max = limit_to_sql(limit).saturating_mul(DeliveryId::PER_MESSAGE);
     let mut statement;
     let rows = match (&query.to, query.state) {
         (Some(to), _) => {
             statement = connection.prepare_cached(SEARCH_ADDRESS)?;
-            statement.query(params![first_number, before, since, rows_max, to, state])?
+            statement.query(params![first_number, before, since, rows_max, to, state, owner])?
         }
         (None, Some(DeliveryStateKind::Waiting)) => {
             statement = connection.prepare_cached(SEARCH_WAITING_RECENT)?;
-            let search_bounds = params![first_number, before, since, rows_max, RECENT_SCANNED_MAX];
+            let search_bounds = params![first_number, before, since, rows_max, RECENT_SCANNED_MAX, owner];
             let recent_numbers = distinct_numbers(statement.query(search_bounds)?, limit)?;
             if recent_numbers.len() == limit {
                 return Ok(recent_numbers);
             }
             statement = connection.prepare_cached(SEARCH_WAITING)?;
-            statement.query(params![first_number, before, since, rows_max])?
+            statement.query(params![first_number, before, since, rows_max, owner])?
         }
         (None, Some(DeliveryStateKind::Sent | DeliveryStateKind::Delivered | DeliveryStateKind::Failed)) => {
-            statement = connection.prepare_cached(SEARCH_ENDED)?;
-            statement.query(params![first_number, before, since, rows_max, state])?
+            let is_indexed = indexed_owner(owner).is_some();
+            statement =
+                connection.prepare_cached(if is_indexed { SEARCH_OWNER_ENDED } else { SEARCH_ENDED })?;
+            statement.query(params![first_number, before, since, rows_max, state, owner])?
+        }
+        (None, None) if indexed_owner(owner).is_some() => {
+            let since = since.unwrap_or(i64::MIN);
+            statement = connection.prepare_cached(OWNER_USAGE)?;
+            statement.query(params![first_number, before, since, i64::MAX, owner, limit_to_sql(limit)])?
         }
         (None, None) => {
             statement = connection.prepare_cached(SEARCH)?;
-            statement.query(params![first_number, before, since, limit_to_sql(limit)])?
+            statement.query(params![first_number, before, since, owner, limit_to_sql(limit)])?
         }
     };
     distinct_numbers(rows, limit)
@@ -143,11 +154,16 @@ fn load_usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<M
     let (since, until) = query.millis_range();
     let limit = limit_to_sql(query.limit.saturating_add(1));
     let decode = |row: &rusqlite::Row<'_>| row.integer("number");
+    let owner = query.owner.as_deref();
     let numbers = match &query.user {
         Some(user) => {
-            query_all(connection, USER_USAGE, params![first, end, since, until, limit, user], decode)?
+            let usage_filter = params![first, end, since, until, limit, user, owner];
+            query_all(connection, USER_USAGE, usage_filter, decode)?
         }
-        None => query_all(connection, USAGE, [first, end, since, until, limit], decode)?,
+        None => {
+            let sql = if indexed_owner(owner).is_some() { OWNER_USAGE } else { USAGE };
+            query_all(connection, sql, params![first, end, since, until, owner, limit], decode)?
+        }
     };
     load_message_list(connection, numbers, query.limit)
 }
@@ -160,14 +176,16 @@ fn count_usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<
     let deliveries_max = limit_to_sql(DELIVERIES_COUNTED_MAX);
     let rows_max = limit_to_sql(TOTALS_ROWS_MAX + 1);
     let decode = |row: &rusqlite::Row<'_>| decode_usage_row(row);
+    let owner = query.owner.as_deref();
     let rows = match &query.user {
         Some(user) => {
-            let usage_filter = params![first, end, since, until, deliveries_max, rows_max, user];
+            let usage_filter = params![first, end, since, until, deliveries_max, rows_max, user, owner];
             query_all(connection, USER_USAGE_TOTALS, usage_filter, decode)?
         }
         None => {
-            let usage_filter = [first, end, since, until, deliveries_max, rows_max];
-            query_all(connection, USAGE_TOTALS, usage_filter, decode)?
+            let sql = if indexed_owner(owner).is_some() { OWNER_USAGE_TOTALS } else { USAGE_TOTALS };
+            let usage_filter = params![first, end, since, until, deliveries_max, rows_max, owner];
+            query_all(connection, sql, usage_filter, decode)?
         }
     };
     Ok(UsageTotals::from_rows(rows))

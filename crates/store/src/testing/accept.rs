@@ -38,6 +38,7 @@ pub async fn a_message_is_found_as_it_was_accepted(open: OpenStore<'_>) {
         subject: new_message.subject.clone(),
         body: new_message.body.clone(),
         user: new_message.user.clone(),
+        owner: String::new(),
         created_at: at(0),
         deliveries: vec![expected_delivery(0), expected_delivery(1)],
     };

@@ -82,7 +82,7 @@ pub async fn search_finds_by_address_state_and_time(open: OpenStore<'_>) {
     }
     let search_ids = async |to: Option<&str>, state, since: Option<i64>| {
         let to = to.map(str::to_owned);
-        let query = MessageQuery { to, state, since: since.map(at), before: None, limit: 9 };
+        let query = MessageQuery { to, state, since: since.map(at), owner: None, before: None, limit: 9 };
         ids_of(&store.search(query).await.unwrap())
     };
     assert_eq!(search_ids(Some("+98odd"), None, None).await, id_strings(&[7, 5, 3, 1]));

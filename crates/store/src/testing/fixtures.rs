@@ -12,7 +12,8 @@ use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Acceptance, Delivery, Idempotency, Message, NewDelivery, NewMessage};
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
-use postrider_core::{name::ConfigName, priority::Priority, user_throttle::UserThrottle};
+use postrider_core::user_throttle::{ThrottleCounting, UserThrottle};
+use postrider_core::{name::ConfigName, priority::Priority};
 
 /// Opens one more store on the same database; the parameter of every test of the suite.
 pub type OpenStore<'a> = &'a dyn Fn() -> Arc<dyn Store>;
@@ -52,6 +53,7 @@ pub fn sms_to(number: u64, address: &str) -> NewMessage {
         subject: None,
         body: format!("body {number} \u{1F600} <&>"),
         user: None,
+        owner: String::new(),
         deliveries: vec![new_delivery("sms", address)],
         idempotency: None,
         event_target: None,
@@ -63,7 +65,8 @@ pub fn sms_to(number: u64, address: &str) -> NewMessage {
 
 /// Returns a throttle of `limit` messages per hour for a user.
 pub fn hourly(user: u8, limit: u32) -> UserThrottle {
-    UserThrottle { subject: [user; 32], limit, window: Duration::from_secs(3600) }
+    let window = Duration::from_secs(3600);
+    UserThrottle { subject: [user; 32], limit, window, counting: ThrottleCounting::Messages }
 }
 
 /// Returns a delivery.

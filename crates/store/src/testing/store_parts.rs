@@ -149,15 +149,15 @@ forward! {
 forward! {
     BroadcastStore by broadcasts:
     register_users(users: Vec<NewUser>) -> Vec<UserRegistration>;
-    user(id: &str) -> Option<User>;
+    users_with_id(id: &str) -> Vec<User>;
     has_users() -> bool;
     create_broadcast(broadcast: NewBroadcast) -> BroadcastAcceptance;
     next_unfinished_broadcast(after: i64) -> Option<Broadcast>;
     next_broadcast_users(broadcast: &Broadcast, limit: usize) -> Vec<User>;
     fan_out(step: FanOutStep, messages: Vec<NewMessage>) -> Option<Vec<Acceptance>>;
     broadcast(id: BroadcastId) -> Option<(Broadcast, BroadcastCounts)>;
-    broadcasts(before: Option<i64>, limit: usize) -> Vec<Broadcast>;
-    user_inbox(user: &str, before: Option<i64>, limit: usize) -> UserInboxPage;
+    broadcasts(owner: Option<&str>, before: Option<i64>, limit: usize) -> Vec<Broadcast>;
+    user_inbox(user: &str, owner: Option<&str>, before: Option<i64>, limit: usize) -> UserInboxPage;
 }
 
 forward! {

@@ -6,6 +6,7 @@ use super::fixtures::*;
 use crate::{MessageQuery, Store};
 use postrider_core::clock::Timestamp;
 use postrider_core::message::{Acceptance, NewMessage};
+use postrider_core::user_throttle::ThrottleWait;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -19,7 +20,7 @@ fn to_user(number: u64, user: u8, limit: u32, now: Timestamp) -> NewMessage {
 }
 
 fn throttled(retry_after: Duration) -> Acceptance {
-    Acceptance::Throttled { retry_after }
+    Acceptance::Throttled(ThrottleWait { retry_after, is_spending_limit: false })
 }
 
 async fn accept_one(store: &dyn Store, message: NewMessage) -> Acceptance {
@@ -93,7 +94,7 @@ pub async fn a_replay_does_not_count_and_works_at_the_limit(open: OpenStore<'_>)
     assert_eq!(accept_one(&*store, again(2)).await, replayed);
     accepted(&*store, to_user(3, 1, 2, at(1))).await;
     assert_eq!(accept_one(&*store, again(4)).await, replayed);
-    assert!(matches!(accept_one(&*store, to_user(5, 1, 2, at(1))).await, Acceptance::Throttled { .. }));
+    assert!(matches!(accept_one(&*store, to_user(5, 1, 2, at(1))).await, Acceptance::Throttled(_)));
 }
 
 pub async fn a_throttled_message_is_not_stored(open: OpenStore<'_>) {

@@ -9,6 +9,9 @@ use super::value_kind::ValueKind::{
 /// (40 kB).
 const PER_HOUR: ValueKind = Count(0, 10_000);
 
+/// Number of text parts; the store counts them in 32 bits.
+const PARTS: ValueKind = Count(1, 4_000_000_000);
+
 const POSITIVE: ValueKind = Count(1, 1_000_000);
 
 macro_rules! config_keys {
@@ -31,6 +34,8 @@ config_keys! {
     "region", Text, "IR", "region of phone numbers without a country code";
     "numbers", Choice(&["possible", "valid"]), "possible",
         "how strictly phone numbers are validated: a plausible length, or a number assigned in its region";
+    "allow_premium_numbers", Flag, "false",
+        "send to premium-rate and shared-cost phone numbers, whose owners earn money with each message";
     "mask_numbers", Flag, "true", "show `+98912***2222` on pages instead of whole numbers";
     USED_CHANNELS, List, "",
         "channels of messages that name none: of `POST /inbox/send` (default all) and of `POST /v1/messages` (default `sms`, or the first that takes phone numbers)";
@@ -104,6 +109,8 @@ config_keys! {
     "channels.NAME.expects_reply", Flag, "false",
         "whether messages expect an answer from the user when the request does not say";
     "channels.NAME.user_per_hour", PER_HOUR, "", "as in `[throttle]`, counted for this channel alone";
+    "channels.NAME.countries", List, "",
+        "countries whose phone numbers it sends to, such as `[\"IR\", \"DE\"]`; all when not given";
     "channels.NAME.retry.base", Duration, "", "as in `[retry]`, for this channel";
     "channels.NAME.retry.factor", Number, "", "as in `[retry]`, for this channel";
     "channels.NAME.retry.cap", Duration, "", "as in `[retry]`, for this channel";
@@ -126,6 +133,13 @@ config_keys! {
     "keys.scopes", List, "", "permissions: `send`, `read`, `admin`";
     "keys.user_per_hour", PER_HOUR, "",
         "as in `[throttle]`, counted for messages with this key alone";
+    "keys.per_minute", PARTS, "",
+        "maximum number of text parts that it may send in a calendar minute, over all recipients and processes";
+    "keys.per_day", PARTS, "", "the same for a day in UTC";
+    "keys.countries", List, "",
+        "countries whose phone numbers it sends to, in addition to the channel's rule; all when not given";
+    "keys.shared", Flag, "false",
+        "share what it accepts with all keys that have `shared = true`; otherwise only it and keys with the scope `admin` read and change that";
     "keys.events_url", Text, "", "webhook endpoint for the events of its messages without a `callback_url`";
     "keys.events_secrets", List, "",
         "as `events.secrets`, for its messages; several while the endpoint changes from one to the next";

@@ -111,6 +111,8 @@ fn the_secrets_of_an_api_key_precede_those_of_the_events_section() {
         sha256: [0; 32],
         scopes: Vec::new(),
         user_per_hour: None,
+        limits: Default::default(),
+        is_shared: false,
         events: crate::config::ApiKeyEvents { url: None, secrets: secrets.clone() },
     };
     let none = SigningSecrets::default();

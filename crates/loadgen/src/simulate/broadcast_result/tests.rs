@@ -20,6 +20,7 @@ fn run_and_report(received: u64, opened: u64) -> (BroadcastRun, Report) {
         body: "hello".to_owned(),
         channel: "sms".parse().unwrap(),
         caller: String::new(),
+        owner: String::new(),
         created_at: postrider_core::clock::from_millis(1),
         is_to_all: true,
         last_user: 10,

@@ -16,7 +16,9 @@ use tower::ServiceExt;
 
 use super::fake_store::FakeStore;
 use super::{full_report, hostile_message};
+use crate::auth::Caller;
 use crate::pages::routes;
+use axum::Extension;
 use postrider_cache::{Cache, StoreSecret};
 use postrider_core::clock::{Clock, sleep};
 use postrider_core::random::Random;
@@ -77,7 +79,8 @@ impl PagesFixture {
             secret: StoreSecret::new([7; 32]),
         };
         let gateway = Arc::new(Gateway::wire(config, backends, Vec::new()));
-        let pages = routes(&Arc::default()).with_state(Arc::clone(&gateway));
+        let pages =
+            routes(&Arc::default()).layer(Extension(Caller::without_keys())).with_state(Arc::clone(&gateway));
         Self { store, cache, gateway, pages }
     }
 
@@ -89,7 +92,9 @@ impl PagesFixture {
 
     /// Starts over with the same store and cache but an empty report cache, like another process.
     fn restart(&mut self) {
-        self.pages = routes(&Arc::default()).with_state(Arc::clone(&self.gateway));
+        self.pages = routes(&Arc::default())
+            .layer(Extension(Caller::without_keys()))
+            .with_state(Arc::clone(&self.gateway));
     }
 
     fn make_store_unavailable(&self) {

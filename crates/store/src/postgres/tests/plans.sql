@@ -1,9 +1,10 @@
 -- {rows} messages in twelve partitions, with one attempt each. Half of the messages are in the last partition: a fifth
 -- of these wait, and half of the waiting ones are due. In the earlier partitions one message each waits.
-INSERT INTO messages (number, id, body, "user", created_at)
+INSERT INTO messages (number, id, body, "user", owner, created_at)
 SELECT
     (partition << 36) + n, decode(lpad(to_hex((partition << 36) + n), 32, '0'), 'hex'), 'body ' || n,
     CASE n % 3 WHEN 0 THEN 'user ' || n % ({rows} / 10) END,
+    CASE n % 600 WHEN 7 THEN 'shop' ELSE '' END,
     1700000000000 + partition * 2592000000 + n
 FROM generate_series(0::BIGINT, 11) AS partition,
     generate_series(1, CASE partition WHEN 11 THEN {rows} / 2 ELSE {rows} / 22 END) AS n;
@@ -72,8 +73,8 @@ FROM messages, generate_series(1, 2) AS sequence
 WHERE number % 20 = 0;
 
 -- As many users as messages, and broadcasts of a hundred messages each in the last partition, to a hundred users each.
-INSERT INTO users (id, number, created_at)
-SELECT 'user ' || n, n, 0 FROM generate_series(1, {rows}) AS n;
+INSERT INTO users (id, owner, number, created_at)
+SELECT 'user ' || n, CASE n % 600 WHEN 7 THEN 'shop' ELSE '' END, n, 0 FROM generate_series(1, {rows}) AS n;
 
 INSERT INTO broadcasts (number, id, body, channel, caller, created_at, to_all, last_user, users, fan_out_position, messages, is_fanned_out)
 SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex'), 'news', 'sms', '', n, 0, {rows}, 100, {rows}, 100, 1

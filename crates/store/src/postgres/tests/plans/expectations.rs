@@ -69,7 +69,7 @@ async fn expect_accept(checker: &PlanChecker) {
         checker,
         BATCH,
         "accept/insert_message",
-        bind![new, names, texts(BATCH, "body"), none, repeated(&NOW), none, none]
+        bind![new, names, texts(BATCH, "body"), none, repeated(&NOW), none, none, repeated(&"shop")]
     );
     let (requests, nows) = (repeated(&vec![7_u8; 32]), repeated(&NOW));
     expect_plan!(

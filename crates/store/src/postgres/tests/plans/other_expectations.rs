@@ -17,22 +17,38 @@ pub async fn expect_reads(checker: &PlanChecker) {
     expect_plan!(checker, BATCH, "read/load_deliveries", bind![numbers()]);
     expect_plan!(checker, 1, "read/load_attempts", bind![id, id + 63]);
     expect_plan!(checker, 1, "recipients/read_recipient", bind!["sms", "+985"]);
-    expect_plan!(checker, BATCH, "read/search_messages", bind![first, newest, since, page]);
-    expect_plan!(checker, BATCH, "read/search_by_address", bind![first, newest, since, page, "+9877", none]);
+    expect_plan!(checker, BATCH, "read/search_messages", bind![first, newest, since, none, page]);
+    expect_plan!(
+        checker,
+        BATCH,
+        "read/search_by_address",
+        bind![first, newest, since, page, "+9877", none, none]
+    );
     expect_plan!(checker, BATCH, "read/find_last_attempt", bind![ids()]);
     let waiting = message_count() / 10;
-    expect_plan!(checker, waiting, "read/search_waiting", bind![first, newest, since, page]);
-    let near = bind![first, newest, since, page, 20_000_i64];
+    expect_plan!(checker, waiting, "read/search_waiting", bind![first, newest, since, page, none]);
+    let near = bind![first, newest, since, page, 20_000_i64, none];
     expect_plan!(checker, 500, "read/search_recent_waiting", near);
-    expect_plan!(checker, BATCH, "read/search_by_state", bind![first, newest, since, page, Some("failed")]);
+    expect_plan!(
+        checker,
+        BATCH,
+        "read/search_by_state",
+        bind![first, newest, since, page, Some("failed"), none]
+    );
     let (from, to) = (0_i64, i64::MAX);
-    expect_plan!(checker, BATCH, "read/list_usage", bind![first, newest, from, to, page]);
-    let values = bind![first, newest, from, to, page, "user 9"];
+    expect_plan!(checker, BATCH, "read/list_usage", bind![first, newest, from, to, none, page]);
+    let values = bind![first, newest, from, to, page, "user 9", none];
     expect_plan!(checker, BATCH, "read/list_user_usage", values);
-    let counted = bind![first, newest, from, to, page, page];
+    let counted = bind![first, newest, from, to, page, page, none];
     expect_plan!(checker, BATCH, "read/count_usage", counted);
-    let counted = bind![first, newest, from, to, page, page, "user 9"];
+    let counted = bind![first, newest, from, to, page, page, "user 9", none];
     expect_plan!(checker, BATCH, "read/count_user_usage", counted);
+    let owned = bind![first, newest, from, to, "shop", page];
+    expect_plan!(checker, BATCH, "read/list_owner_usage", owned);
+    let owned = bind![first, newest, from, to, page, page, "shop"];
+    expect_plan!(checker, BATCH, "read/count_owner_usage", owned);
+    let owned = bind![first, newest, since, page, Some("sent"), "shop"];
+    expect_plan!(checker, BATCH, "read/search_owner_by_state", owned);
     expect_plan!(checker, BATCH, "read/select_failed", bind![first, since, none, page]);
     expect_plan!(checker, waiting, "read/select_waiting", bind![first, since, none, page]);
     expect_plan!(checker, 1, "read/find_first_number", bind![472_300_i64]);
@@ -113,20 +129,28 @@ pub async fn expect_prune(checker: &PlanChecker) {
 
 pub async fn expect_broadcasts(checker: &PlanChecker) {
     let (users, none, zeros) = (texts(BATCH, "user "), repeated(&None::<&str>), repeated(&0_i64));
-    expect_plan!(checker, 1, "broadcasts/read_user", bind!["user 9"]);
-    expect_plan!(checker, BATCH, "broadcasts/read_users", bind![users]);
+    let owner = vec![""];
+    expect_plan!(checker, BATCH, "broadcasts/count_users", bind!["shop"]);
+    expect_plan!(checker, 1, "broadcasts/list_users_with_id", bind!["user 9"]);
+    expect_plan!(checker, BATCH, "broadcasts/read_users", bind![users, owner]);
     expect_plan!(checker, 1, "broadcasts/read_last_user_number", &[]);
+    let (owners, registered) = (repeated(&""), (1..=BATCH).collect::<Vec<_>>());
     let new_users = texts(BATCH, "stranger ");
     let new_numbers = (1..=BATCH).map(|number| message_count() + number).collect::<Vec<_>>();
-    expect_plan!(checker, BATCH, "broadcasts/insert_user", bind![new_users, new_numbers, none, none, zeros]);
-    expect_plan!(checker, BATCH, "broadcasts/update_user", bind![users, none, none]);
+    expect_plan!(
+        checker,
+        BATCH,
+        "broadcasts/insert_user",
+        bind![new_users, owners, new_numbers, none, none, zeros]
+    );
+    expect_plan!(checker, BATCH, "broadcasts/update_user", bind![registered, none, none]);
     expect_plan!(checker, 1, "broadcasts/find_unfinished", bind![0_i64]);
-    expect_plan!(checker, BATCH, "broadcasts/list_all_users", bind![7_i64, message_count(), BATCH]);
+    expect_plan!(checker, BATCH, "broadcasts/list_all_users", bind![7_i64, message_count(), "", BATCH]);
     expect_plan!(checker, BATCH, "broadcasts/list_named_users", bind![7_i64, 0_i64, BATCH]);
     expect_plan!(checker, BATCH, "broadcasts/count_deliveries", bind![7_i64]);
     expect_plan!(checker, BATCH, "broadcasts/find_by_message", bind![numbers()]);
-    expect_plan!(checker, BATCH, "broadcasts/list_broadcasts", bind![i64::MAX, BATCH]);
-    expect_plan!(checker, BATCH, "read/list_user_inbox", bind!["user 9", i64::MAX >> 6, BATCH]);
+    expect_plan!(checker, BATCH, "broadcasts/list_broadcasts", bind![i64::MAX, None::<&str>, BATCH]);
+    expect_plan!(checker, BATCH, "read/list_user_inbox", bind!["user 9", i64::MAX >> 6, BATCH, None::<&str>]);
     expect_plan!(checker, BATCH, "receipts/check_accepted_delivery", bind![numbers(), ids()]);
     expect_plan!(checker, BATCH, "maintenance/select_old_broadcasts", bind![NOW, BATCH]);
     expect_plan!(checker, 1, "broadcasts/advance_fan_out", bind![7_i64, 0_i64, 1_i64, 0_i64, 0_i64]);

@@ -1,0 +1,6 @@
+-- Lists the numbers of the messages of an API key in a time, newest first. Repeats the condition of the partial index;
+-- otherwise the planner does not use it.
+SELECT number FROM messages
+WHERE owner = $5 AND owner <> '' AND number >= $1 AND number < $2 AND created_at >= $3 AND created_at < $4
+ORDER BY number DESC
+LIMIT $6

@@ -1,1 +1,0 @@
-SELECT number FROM users WHERE id = ?1

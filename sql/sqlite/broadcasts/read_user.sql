@@ -1,0 +1,1 @@
+SELECT number, id, owner, name, contacts, created_at FROM users WHERE id = ?1 AND owner = ?2
