@@ -5,10 +5,12 @@
 use chrono::{DateTime, Utc};
 use strum::{EnumString, IntoStaticStr};
 
-/// The final result that a provider reports for an accepted message.
+/// What a provider reports about a message after the call has ended.
 #[derive(Clone, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ReceiptStatus {
+    /// The provider accepted the message, in an answer that came after the call had ended without one.
+    Accepted,
     /// The message reached the person.
     Delivered,
     /// The message was not delivered; the address may still be valid.
@@ -35,7 +37,7 @@ impl ReceiptStatus {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Bounced { reason } | Self::Invalid { reason } => Some(reason),
-            Self::Delivered | Self::Opened => None,
+            Self::Accepted | Self::Delivered | Self::Opened => None,
         }
     }
 
@@ -44,7 +46,7 @@ impl ReceiptStatus {
         Some(match name.parse().ok()? {
             Self::Bounced { .. } => Self::Bounced { reason },
             Self::Invalid { .. } => Self::Invalid { reason },
-            status @ (Self::Delivered | Self::Opened) => status,
+            status @ (Self::Accepted | Self::Delivered | Self::Opened) => status,
         })
     }
 }

@@ -1,3 +1,5 @@
 -- Inserts messages.
-INSERT INTO messages (number, id, body, "user", created_at, subject, event_target)
-SELECT * FROM unnest($1::BIGINT[], $2::BYTEA[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[], $7::TEXT[])
+INSERT INTO messages (number, id, body, "user", created_at, subject, event_target, at_most_once, expires_at)
+SELECT * FROM unnest(
+    $1::BIGINT[], $2::BYTEA[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[], $7::TEXT[], $8::BIGINT[], $9::BIGINT[]
+)

@@ -101,7 +101,9 @@ fn insert_message(transaction: &mut WriteTransaction<'_>, message: &NewMessage) 
         message.user,
         created_at,
         message.subject,
-        event_target
+        event_target,
+        message.at_most_once,
+        message.client_expires_at.map(|at| at.timestamp_millis()),
     ];
     transaction.execute(INSERT_MESSAGE, message_values)?;
     Ok(number)
