@@ -9,8 +9,6 @@ use strum::{EnumString, IntoStaticStr};
 #[derive(Clone, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ReceiptStatus {
-    /// The provider accepted the message, in an answer that came after the call had ended without one.
-    Accepted,
     /// The message reached the person.
     Delivered,
     /// The message was not delivered; the address may still be valid.
@@ -37,7 +35,7 @@ impl ReceiptStatus {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Bounced { reason } | Self::Invalid { reason } => Some(reason),
-            Self::Accepted | Self::Delivered | Self::Opened => None,
+            Self::Delivered | Self::Opened => None,
         }
     }
 
@@ -46,7 +44,7 @@ impl ReceiptStatus {
         Some(match name.parse().ok()? {
             Self::Bounced { .. } => Self::Bounced { reason },
             Self::Invalid { .. } => Self::Invalid { reason },
-            status @ (Self::Accepted | Self::Delivered | Self::Opened) => status,
+            status @ (Self::Delivered | Self::Opened) => status,
         })
     }
 }

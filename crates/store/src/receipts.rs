@@ -171,8 +171,26 @@ impl LoadedDelivery {
         received_at: Timestamp,
     ) -> bool {
         let new_state = self.state.apply_receipt(status, at, self.context(copy));
+        self.change_state(new_state, Some(status), copy, at, received_at)
+    }
+
+    /// Applies a provider's late answer that it accepted a copy, and returns whether it changed the delivery.
+    pub fn accept_late(&mut self, copy: &SentCopy, at: Timestamp, received_at: Timestamp) -> bool {
+        let new_state = self.state.accept_late(at, self.context(copy));
+        self.change_state(new_state, None, copy, at, received_at)
+    }
+
+    /// Changes the state and what depends on it, and returns whether anything changed. `status` is none for a late answer.
+    fn change_state(
+        &mut self,
+        new_state: Option<DeliveryState>,
+        status: Option<&ReceiptStatus>,
+        copy: &SentCopy,
+        at: Timestamp,
+        received_at: Timestamp,
+    ) -> bool {
         let is_state_changed = new_state.is_some();
-        let is_bounced = matches!(status, ReceiptStatus::Bounced { .. });
+        let is_bounced = matches!(status, Some(ReceiptStatus::Bounced { .. }));
         let is_resent = matches!(new_state, Some(DeliveryState::Waiting { .. }));
         match new_state {
             Some(DeliveryState::Waiting { reason, .. }) => {
@@ -185,7 +203,7 @@ impl LoadedDelivery {
             }
             None => {}
         }
-        let is_first_opened = matches!(status, ReceiptStatus::Opened)
+        let is_first_opened = matches!(status, Some(ReceiptStatus::Opened))
             && matches!(self.state, DeliveryState::Delivered { .. })
             && self.opened_at.is_none();
         if !is_state_changed && !is_first_opened {
@@ -199,7 +217,7 @@ impl LoadedDelivery {
         if is_first_opened {
             self.opened_at = Some(at);
         }
-        if let ReceiptStatus::Invalid { reason } = status {
+        if let Some(ReceiptStatus::Invalid { reason }) = status {
             change.invalidated = Some((copy.clone(), reason.clone(), received_at));
         }
         if let Some(event_target) = &self.event_target {

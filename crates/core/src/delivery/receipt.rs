@@ -36,15 +36,16 @@ impl DeliveryState {
         context: ReceiptContext<'_>,
     ) -> Option<Self> {
         match status {
-            ReceiptStatus::Accepted => self.after_late_acceptance(at, context),
             ReceiptStatus::Delivered | ReceiptStatus::Opened => self.after_delivery(at),
             ReceiptStatus::Bounced { reason } => self.after_bounce(reason, at, context),
             ReceiptStatus::Invalid { reason } => self.after_invalid_address(reason, at, context),
         }
     }
 
-    /// A late answer settles a message that would be sent again, or that failed for lack of an answer or of time.
-    fn after_late_acceptance(&self, at: DateTime<Utc>, context: ReceiptContext<'_>) -> Option<Self> {
+    /// Returns the state after a provider's answer that it accepted the attempt, which came after the call had ended; none
+    /// if that changes nothing. It settles a message that would be sent again, or that failed for lack of an answer or of
+    /// time.
+    pub fn accept_late(&self, at: DateTime<Utc>, context: ReceiptContext<'_>) -> Option<Self> {
         let sent = Self::Sent {
             provider: context.provider.clone(),
             reference: context.reference.map(str::to_owned),

@@ -12,9 +12,7 @@ use crate::receipts::{EXPIRED_DELETED_MAX, LoadedDelivery, SentCopy, UNMATCHED_K
 use crate::rows::deliveries::decode_unmatched_receipt;
 use crate::rows::{SqlRow, limit_to_sql};
 use crate::{ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
-use postrider_core::{
-    clock::Timestamp, delivery::DeliveryStateKind, id::DeliveryId, name::ConfigName, receipt::ReceiptStatus,
-};
+use postrider_core::{clock::Timestamp, delivery::DeliveryStateKind, id::DeliveryId, name::ConfigName};
 
 static COUNT: &str = sql!("postgres/receipts/count_unmatched_receipts");
 static INSERT: &str = sql!("postgres/receipts/insert_unmatched_receipt");
@@ -110,7 +108,7 @@ pub async fn settle_accepted(
     for LateCopy { id, copy, at, received_at } in late {
         if let Some(delivery) = deliveries.get_mut(id) {
             let previous_kind = delivery.state.kind();
-            let mut is_changed = delivery.apply_status(&ReceiptStatus::Accepted, copy, *at, *received_at);
+            let mut is_changed = delivery.accept_late(copy, *at, *received_at);
             is_changed |= apply_kept(delivery, copy, &receipts);
             results.insert(*id, delivery.result(previous_kind, copy, is_changed));
         }

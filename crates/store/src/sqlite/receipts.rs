@@ -15,7 +15,6 @@ use crate::rows::deliveries::{
 use crate::rows::{SqlRow, limit_to_sql};
 use postrider_core::{
     clock::Timestamp, delivery::DeliveryStateKind, id::DeliveryId, inbound::LateAcceptance, name::ConfigName,
-    receipt::ReceiptStatus,
 };
 
 static FIND_BY_REFERENCE: &str = sql!("sqlite/receipts/find_by_reference");
@@ -127,7 +126,7 @@ pub fn settle_accepted(
 ) -> rusqlite::Result<ReceiptResult> {
     let mut delivery = load_delivery(transaction, id)?;
     let previous_kind = delivery.state.kind();
-    let mut is_changed = delivery.apply_status(&ReceiptStatus::Accepted, copy, at, received_at);
+    let mut is_changed = delivery.accept_late(copy, at, received_at);
     is_changed |= apply_kept(transaction, &mut delivery, copy)?;
     save_changes(transaction, &mut delivery)?;
     Ok(delivery.result(previous_kind, copy, is_changed))

@@ -3,9 +3,8 @@
 use super::*;
 use crate::receipt::ReceiptStatus;
 
-fn all_receipt_statuses() -> [ReceiptStatus; 5] {
+fn all_receipt_statuses() -> [ReceiptStatus; 4] {
     [
-        ReceiptStatus::Accepted,
         ReceiptStatus::Delivered,
         ReceiptStatus::Opened,
         ReceiptStatus::Bounced { reason: reason() },
@@ -25,10 +24,13 @@ fn context(provider: &ConfigName) -> ReceiptContext<'_> {
     }
 }
 
-/// Returns the state after each receipt status at second 50, `-` where it stays.
+/// Returns the state after a late answer and after each receipt status at second 50, `-` where it stays.
 fn after_each(state: &DeliveryState, context: ReceiptContext<'_>) -> [String; 5] {
-    let after = |status| state.apply_receipt(&status, at(50), context);
-    all_receipt_statuses().map(|status| after(status).map_or("-".to_owned(), |next| state_summary(&next)))
+    let [delivered, opened, bounced, invalid] =
+        all_receipt_statuses().map(|status| state.apply_receipt(&status, at(50), context));
+    let late = state.accept_late(at(50), context);
+    [late, delivered, opened, bounced, invalid]
+        .map(|next| next.map_or("-".to_owned(), |next| state_summary(&next)))
 }
 
 #[test]
