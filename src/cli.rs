@@ -125,7 +125,7 @@ pub enum Command {
         alias = "resend",
         after_help = "Examples:\n  \
         console resend:msg                                 due deliveries\n  \
-        console resend:msg --now                           also deliveries that are not due yet\n  \
+        console resend:msg --now                           also retries that are not due yet\n  \
         console resend:msg --failed --since 2h --dry-run   show what would be sent again\n  \
         console resend:msg --failed --provider twilio-eu"
     )]
@@ -256,9 +256,13 @@ pub struct WorkArgs {
 /// Arguments of `console resend:msg`.
 #[derive(Args, Debug)]
 pub struct ResendArgs {
-    /// Also waiting deliveries that are not due yet
+    /// Also retries that are not due yet; not messages scheduled with `send_at`
     #[arg(long)]
     pub now: bool,
+
+    /// With --now: also messages scheduled with `send_at`
+    #[arg(long, requires = "now")]
+    pub scheduled: bool,
 
     /// Requeue failed deliveries, with all tries again
     #[arg(long)]

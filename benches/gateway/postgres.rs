@@ -102,6 +102,7 @@ fn completed_round(claim: &ClaimedDelivery) -> CompletedRound {
         attempts: Vec::new(),
         state: DeliveryState::Sent { provider: "mock".parse().expect("a name"), reference: None, at },
         tries: 1,
+        expires_at: claim.expires_at,
         event_target: None,
         at,
     }

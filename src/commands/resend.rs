@@ -4,12 +4,13 @@
 //! Running the command twice is harmless: the queue holds a delivery at most once, and exactly one worker claims it.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use super::{flush_queue, format_count, open_gateway, print_line, progress_bar, run_job, to_u64};
 use crate::cli::{Cli, ResendArgs};
 use postrider_core::capacity::Capacity;
 use postrider_core::clock::Timestamp;
-use postrider_core::error::Result;
+use postrider_core::error::{Error, Result};
 use postrider_core::id::DeliveryId;
 use postrider_core::job::ScheduledJob;
 use postrider_core::queue_entry::QueueEntry;
@@ -64,39 +65,78 @@ async fn enqueue_selected(gateway: &Gateway, options: &ResendArgs) -> Result<()>
     flush_queue(gateway).await
 }
 
-/// Makes waiting or failed deliveries due at once and enqueues them.
+/// Makes retries, scheduled or failed deliveries due at once and enqueues them.
 async fn requeue(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
-    let statuses = [(options.now, SelectableStatus::Waiting), (options.failed, SelectableStatus::Failed)];
+    let count_of = async |status| {
+        let selection =
+            DeliverySelection { limit: ENTRIES_PUSHED_MAX, ..delivery_selection(options, status, now) };
+        Ok::<_, Error>(gateway.store.select_deliveries(selection).await?.len())
+    };
+    let statuses = [
+        (options.now, SelectableStatus::Retrying),
+        (options.scheduled, SelectableStatus::Scheduled),
+        (options.failed, SelectableStatus::Failed),
+    ];
     let mut ids = Vec::new();
     for (_, status) in statuses.into_iter().filter(|(is_selected, _)| *is_selected) {
         ids.extend(gateway.store.select_deliveries(delivery_selection(options, status, now)).await?);
     }
     ids.truncate(delivery_limit(options));
+    let mut left = LeftDeliveries::default();
+    if options.now {
+        let (retrying, scheduled) =
+            (count_of(SelectableStatus::Retrying).await?, count_of(SelectableStatus::Scheduled).await?);
+        left.due = count_of(SelectableStatus::Waiting).await?.saturating_sub(retrying + scheduled);
+        left.scheduled = if options.scheduled { 0 } else { scheduled };
+    }
     if ids.is_empty() {
-        return print_line("nothing to requeue: no delivery matches the options");
+        return print_line(format_args!("nothing to requeue: no delivery matches the options{left}"));
     }
     if options.dry_run {
         let deliveries = format_count(to_u64(ids.len()), "delivery");
-        return print_line(format_args!("would requeue {deliveries}, due at once"));
+        return print_line(format_args!("would requeue {deliveries}, due at once{left}"));
     }
     let bar = progress_bar(Some(to_u64(ids.len())), "requeueing");
     let on_requeued = |requeued| bar.inc(to_u64(requeued));
     let requeued = resend::requeue(gateway, &ids, now + resend::age_max(gateway), on_requeued).await?;
     bar.finish_and_clear();
+    left.refused = ids.len().saturating_sub(requeued);
     let deliveries = format_count(to_u64(requeued), "delivery");
-    match ids.len().saturating_sub(requeued) {
-        0 => print_line(format_args!("requeued {deliveries}, due at once"))?,
-        skipped => print_line(format_args!(
-            "requeued {deliveries}, due at once; skipped {skipped} that are leased or finished"
-        ))?,
-    }
+    print_line(format_args!("requeued {deliveries}, due at once{left}"))?;
     flush_queue(gateway).await
+}
+
+/// Numbers of deliveries that `--now` or `--failed` left as they are, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct LeftDeliveries {
+    /// Due already: a worker sends them as soon as it can.
+    due: usize,
+    /// Scheduled by the client.
+    scheduled: usize,
+    /// Leased by a worker, ended in the meantime, or not to be sent again.
+    refused: usize,
+}
+
+impl fmt::Display for LeftDeliveries {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.due > 0 {
+            write!(out, "; {} due already", self.due)?;
+        }
+        if self.refused > 0 {
+            write!(out, "; skipped {} that are leased by a worker, finished or at_most_once", self.refused)?;
+        }
+        if self.scheduled > 0 {
+            write!(out, "; {} scheduled by send_at stay so (--scheduled includes them)", self.scheduled)?;
+        }
+        Ok(())
+    }
 }
 
 fn delivery_selection(options: &ResendArgs, status: SelectableStatus, now: Timestamp) -> DeliverySelection {
     DeliverySelection {
         status,
+        now,
         provider: options.provider.clone(),
         since: options.since.map(|since| since.resolve(now)),
         limit: delivery_limit(options),

@@ -19,6 +19,7 @@ use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::delivery::DeliveryState;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::id::{DeliveryId, MessageId};
+use postrider_core::inbound::LateAcceptance;
 use postrider_core::message::{Acceptance, Delivery, Message, NewMessage};
 use postrider_core::name::ConfigName;
 use postrider_core::queue_entry::QueueEntry;
@@ -106,10 +107,17 @@ impl FaultyStore {
         };
         self.context.log_step(|| format!("round {} of {id}: {recorded:?}", round.round));
         let mut model = self.context.model();
+        let is_settled = model.is_round_settled(id, round.round);
         if !is_open {
             let is_written = model.delivery(id).recorded_round == round.round;
-            assert_eq!(recorded != RecordResult::Superseded, is_written, "round {} of {id}", round.round);
-            assert_eq!(after.state, model.delivery(id).state, "{id} was changed by round {}", round.round);
+            let is_changed = after.state != model.delivery(id).state;
+            assert!(!(is_written && is_changed), "{id} was changed by the repeated round {}", round.round);
+            assert_eq!(recorded == RecordResult::Superseded, !is_written && !is_settled && !is_changed);
+            if is_changed {
+                let written = rounded_to_millis(&round.state);
+                model.check_state(StoreOperation::Record, &Delivery { state: written, ..after.clone() });
+                model.check_state(StoreOperation::ApplyReceipt, &after);
+            }
         } else {
             assert_ne!(recorded, RecordResult::Superseded, "round {} of {id}", round.round);
             assert_eq!(after.tries, round.tries, "tries of {id}");
@@ -123,7 +131,7 @@ impl FaultyStore {
             }
             model.check_state(StoreOperation::Record, &after);
         }
-        model.add_round(id, round.round, &round.attempts, is_open);
+        model.add_round(id, round.round, &round.attempts, is_open || is_settled);
     }
 
     async fn stored_messages(&self) -> Vec<Message> {
@@ -214,6 +222,16 @@ impl WorkStore for FaultyStore {
             Ok(results)
         };
         self.call("apply_receipts", work).await
+    }
+
+    async fn apply_late_acceptance(
+        &self,
+        provider: ConfigName,
+        acceptance: LateAcceptance,
+        received_at: Timestamp,
+    ) -> Result<ReceiptResult> {
+        let work = self.store.apply_late_acceptance(provider, acceptance, received_at);
+        self.call("apply_late_acceptance", work).await
     }
 }
 

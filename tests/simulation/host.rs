@@ -9,7 +9,6 @@ use std::time::Duration;
 use postrider_cache::StoreSecret;
 use postrider_core::clock::Clock;
 use postrider_core::random::Random;
-use postrider_core::retry::UnknownPolicy;
 use postrider_engine::config::Config;
 use postrider_engine::gateway::{Backends, Gateway};
 use postrider_providers::Provider;
@@ -98,7 +97,7 @@ fn config() -> Config {
     resending.bounce_resends = 1;
     let mut holding = resending.clone();
     holding.name = HOLDING_CHANNEL.parse().unwrap();
-    holding.unknown_policy = UnknownPolicy::Hold;
+    holding.unknown_retries = 0;
     config.channels = vec![holding, resending];
     config
 }

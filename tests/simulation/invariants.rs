@@ -9,7 +9,7 @@ use postrider_core::attempt::Outcome;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
 use postrider_core::message::{Delivery, Message};
 use postrider_core::report::{DeliveryTotals, Report};
-use postrider_core::retry::UnknownPolicy;
+use postrider_core::retry::UNKNOWN_RETRIES_DEFAULT;
 
 use super::host::HOLDING_CHANNEL;
 use super::reference_model::DeliveryHistory;
@@ -93,29 +93,20 @@ fn check_attempts(history: &DeliveryHistory, delivery: &Delivery) {
 fn check_duplicate_sends(history: &DeliveryHistory, delivery: &Delivery) {
     let id = delivery.id;
     let unknown = count_attempts(delivery, |attempt| attempt.outcome == "unknown");
-    let policy = if delivery.channel.as_str() == HOLDING_CHANNEL {
-        UnknownPolicy::Hold
-    } else {
-        UnknownPolicy::Resend
-    };
-    let allowed = match policy {
-        UnknownPolicy::Resend => 1 + history.allowed_resends + unknown,
-        UnknownPolicy::Hold => 1 + history.allowed_resends,
-    };
+    let is_held = delivery.channel.as_str() == HOLDING_CHANNEL;
+    let unknown_retries = if is_held { 0 } else { UNKNOWN_RETRIES_DEFAULT };
+    let allowed = 1 + history.allowed_resends + unknown.min(unknown_retries);
     assert!(
         history.sends <= allowed,
-        "{id} was sent {} times, allowed: {allowed} ({policy:?})",
+        "{id} was sent {} times, allowed: {allowed} (unknown_retries = {unknown_retries})",
         history.sends
     );
     let accepted = count_attempts(delivery, |attempt| attempt.outcome == "accepted");
     assert!(accepted <= history.sends, "{id} has {accepted} accepted attempts and {} sends", history.sends);
     let unknown_rounds = count_attempts(delivery, |attempt| attempt.provider.is_none());
     let unrecorded = delivery.round - history.rounds_recorded;
-    // A delivery that is held, or that is exhausted, shows only the first unrecorded round.
-    let shown = match policy {
-        UnknownPolicy::Resend if !history.is_exhausted => unrecorded,
-        UnknownPolicy::Resend | UnknownPolicy::Hold => unrecorded.min(1),
-    };
+    // A delivery that was given up shows only the first unrecorded round.
+    let shown = if is_held || history.is_given_up { unrecorded.min(1) } else { unrecorded };
     assert!(
         unknown_rounds >= shown,
         "{id}: {unrecorded} rounds without a recorded end, shown as unknown: {unknown_rounds}"

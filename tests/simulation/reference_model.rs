@@ -48,8 +48,8 @@ pub struct DeliveryHistory {
     pub sends: u32,
     /// Number of allowed further sends: after bounces and by operators.
     pub allowed_resends: u32,
-    /// It had no tries left at some time.
-    pub is_exhausted: bool,
+    /// It had no tries left, or no copies after silence, at some time.
+    pub is_given_up: bool,
     /// Outcomes of the attempts of each recorded round.
     pub attempts: BTreeMap<u32, Vec<&'static str>>,
 }
@@ -81,7 +81,7 @@ impl ReferenceModel {
                 rounds_recorded: 0,
                 sends: 0,
                 allowed_resends: 0,
-                is_exhausted: false,
+                is_given_up: false,
                 attempts: BTreeMap::new(),
             };
             assert!(
@@ -126,6 +126,15 @@ impl ReferenceModel {
         })
     }
 
+    /// Returns whether a receipt has settled the delivery during this round, which is the latest and not recorded yet.
+    pub fn is_round_settled(&self, id: DeliveryId, round: u32) -> bool {
+        self.deliveries.get(&id).is_some_and(|history| {
+            history.round == round
+                && history.recorded_round < round
+                && !matches!(history.state, DeliveryState::Waiting { .. })
+        })
+    }
+
     /// Adds a recorded round; the attempts of a repeated record are ignored.
     pub fn add_round(&mut self, id: DeliveryId, round: u32, attempts: &[Attempt], is_open: bool) {
         let history = self.delivery(id);
@@ -162,8 +171,10 @@ impl ReferenceModel {
         if is_waiting_again && had_ended {
             history.allowed_resends += 1;
         }
-        history.is_exhausted |=
-            matches!(delivery.state, DeliveryState::Failed { failure: Failure::Exhausted, .. });
+        history.is_given_up |= matches!(
+            delivery.state,
+            DeliveryState::Failed { failure: Failure::Exhausted | Failure::Unknown, .. }
+        );
         history.state = delivery.state.clone();
         assert_eq!(delivery.round, history.round, "round of {id} after {operation:?}");
     }
@@ -178,14 +189,21 @@ fn is_allowed_transition(operation: StoreOperation, from: &DeliveryState, to: &D
             DeliveryState::Waiting { reason, .. },
         ) => before == reason,
         (StoreOperation::Record, DeliveryState::Waiting { .. }, _) => true,
+        // A provider accepted a superseded round.
+        (StoreOperation::Record, DeliveryState::Failed { failure, .. }, DeliveryState::Sent { .. }) => {
+            matches!(failure, Failure::Unknown | Failure::Expired | Failure::Exhausted)
+        }
+        (StoreOperation::ApplyReceipt, DeliveryState::Sent { .. }, DeliveryState::Waiting { .. }) => true,
         (
             StoreOperation::ApplyReceipt,
-            DeliveryState::Sent { .. },
-            DeliveryState::Delivered { .. } | DeliveryState::Waiting { .. },
+            DeliveryState::Sent { .. } | DeliveryState::Waiting { .. } | DeliveryState::Failed { .. },
+            DeliveryState::Delivered { .. },
         ) => true,
-        (StoreOperation::ApplyReceipt, DeliveryState::Sent { .. }, DeliveryState::Failed { failure, .. }) => {
-            matches!(failure, Failure::Bounced | Failure::InvalidRecipient)
-        }
+        (
+            StoreOperation::ApplyReceipt,
+            DeliveryState::Sent { .. } | DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. },
+            DeliveryState::Failed { failure, .. },
+        ) => matches!(failure, Failure::Bounced | Failure::InvalidRecipient),
         (StoreOperation::Cancel, DeliveryState::Waiting { .. }, DeliveryState::Failed { failure, .. }) => {
             *failure == Failure::Cancelled
         }

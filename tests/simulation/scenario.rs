@@ -340,6 +340,7 @@ impl FaultScenario {
 
     fn requeue_failed(&mut self, host: usize) {
         let selection = DeliverySelection {
+            now: self.context.now(),
             status: if self.context.chance(0.7) {
                 SelectableStatus::Failed
             } else {

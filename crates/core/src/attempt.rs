@@ -80,6 +80,20 @@ impl Outcome {
         }
     }
 
+    /// Returns the provider's id of the message; none if the provider did not accept it or gave no id.
+    pub fn reference(&self) -> Option<&str> {
+        match self {
+            Self::Accepted { reference } => reference.as_deref(),
+            Self::Deferred { .. }
+            | Self::Unavailable { .. }
+            | Self::Throttled { .. }
+            | Self::Rejected { .. }
+            | Self::InvalidRecipient { .. }
+            | Self::Misconfigured { .. }
+            | Self::Unknown { .. } => None,
+        }
+    }
+
     /// Returns the reason; none if the message was accepted.
     pub fn reason(&self) -> Option<&str> {
         match self {

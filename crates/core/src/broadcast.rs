@@ -165,7 +165,7 @@ pub struct Broadcast {
 }
 
 /// The current results of a broadcast's messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BroadcastCounts {
     /// Messages that still exist.
     pub messages: u64,
@@ -179,6 +179,12 @@ pub struct BroadcastCounts {
     pub failed: u64,
     /// Delivered messages that were opened.
     pub opened: u64,
+    /// The reason of one of the waiting messages that were tried, for operators.
+    pub waiting_reason: Option<String>,
+    /// The earliest time at which a waiting message is tried.
+    pub next_try_at: Option<DateTime<Utc>>,
+    /// The reason of one of the failed messages, for operators.
+    pub failed_reason: Option<String>,
 }
 
 impl BroadcastCounts {

@@ -5,7 +5,7 @@
 use crate::address::{AddressKind, PhoneRegion};
 use crate::name::ConfigName;
 use crate::priority::Priority;
-use crate::retry::{RetryPolicy, UnknownPolicy};
+use crate::retry::RetryPolicy;
 use crate::routing::RoutingStrategy;
 
 /// A configured channel. Never changes after the start.
@@ -19,8 +19,8 @@ pub struct Channel {
     pub strategy: RoutingStrategy,
     /// Delays and number of retries.
     pub retry: RetryPolicy,
-    /// Policy for a provider that does not answer after the request has left.
-    pub unknown_policy: UnknownPolicy,
+    /// Number of times that a message is sent again after an `unknown` outcome.
+    pub unknown_retries: u32,
     /// Number of times that a bounced delivery is sent again through another provider.
     pub bounce_resends: u32,
     /// The priority of the channel's deliveries.

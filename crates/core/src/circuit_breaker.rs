@@ -11,6 +11,10 @@ use strum::IntoStaticStr;
 
 use crate::clock::saturating_add;
 
+pub use early_probe::ProbeUrgency;
+
+mod early_probe;
+
 /// Limit of the back-off: a circuit stays open for at most `BACKOFF_FACTOR_MAX` times `open_duration`.
 const BACKOFF_FACTOR_MAX: u32 = 8;
 /// Shortest time after which a probe without a result counts as lost.

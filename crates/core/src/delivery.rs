@@ -2,9 +2,12 @@
 //!
 //! All changes of state are functions of this file: after a round ([`DeliveryState::after`]), after a receipt
 //! ([`DeliveryState::apply_receipt`]), and by a client or an operator ([`DeliveryState::cancel`],
-//! [`DeliveryState::requeue`]). Matches have no wildcard arm, so that a new outcome cannot be forgotten.
+//! [`DeliveryState::requeue`]). Matches have no wildcard arm, so that a new outcome cannot be forgotten. The submodules hold
+//! the rules about expiry and about receipts.
 
+mod expiry;
 mod failure;
+mod receipt;
 
 use std::time::Duration;
 
@@ -12,13 +15,13 @@ use chrono::{DateTime, Utc};
 use strum::{EnumDiscriminants, EnumString, IntoStaticStr, VariantArray};
 
 use crate::attempt::{Outcome, THROTTLED_REASON};
-use crate::clock::saturating_add;
 use crate::name::ConfigName;
-use crate::receipt::ReceiptStatus;
-use crate::retry::{RetryPolicy, UnknownPolicy};
+use crate::retry::RetryPolicy;
 use crate::text_enum::text_enum;
 
+pub use expiry::is_near_expiry;
 pub use failure::Failure;
+pub use receipt::ReceiptContext;
 
 /// The state of a delivery with its facts.
 #[derive(Clone, Debug, PartialEq, Eq, EnumDiscriminants)]
@@ -84,6 +87,9 @@ pub enum RoundEnd {
         retry_after: Duration,
         /// Why no provider was available.
         reason: String,
+        /// True if a provider asked for this wait (a rate or quota is used up). The wait then does not count as age of
+        /// the delivery.
+        is_requested_by_provider: bool,
     },
     /// An earlier claim was never recorded: its worker stopped, possibly during a call.
     ClaimLost,
@@ -96,35 +102,50 @@ pub enum RoundEnd {
     },
 }
 
-/// Alternatives that remain after a provider reported that a message was not delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RemainingAlternatives {
-    /// Number of times that a bounce may still be sent again through another provider.
-    pub resends: u32,
-    /// Number of other addresses of the recipient that the channel's providers can use.
-    pub addresses: usize,
-}
-
 /// The facts of a delivery and its channel on which a change of state depends.
 #[derive(Clone, Debug)]
 pub struct DeliveryRules<'a> {
     /// Rounds so far that used up a try.
     pub tries: u32,
+    /// Attempts so far with the outcome `unknown`: each of them may have sent a copy.
+    pub unknown_attempts: u32,
+    /// Number of `unknown` attempts after which the message is sent again.
+    pub unknown_retries: u32,
+    /// True if the message must not be sent again once a copy may have left.
+    pub at_most_once: bool,
     /// The time after which the delivery is not tried again.
     pub expires_at: DateTime<Utc>,
+    /// The expiry that the client asked for.
+    pub client_expires_at: Option<DateTime<Utc>>,
     /// The channel's retry policy.
     pub retry: &'a RetryPolicy,
-    /// The channel's policy for missing answers.
-    pub unknown_policy: UnknownPolicy,
 }
 
-/// The state after a round and the tries used up so far.
+/// The state after a round, the tries used up so far, and the expiry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryTransition {
     /// The new state.
     pub state: DeliveryState,
     /// Rounds that used up a try, this one included.
     pub tries: u32,
+    /// The time after which the delivery is not tried again; later than before if a provider asked for a wait.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl DeliveryRules<'_> {
+    /// Returns why the message is not sent again after another `unknown` attempt; none if it is sent again.
+    fn reason_against_copy(&self, reason: &str) -> Option<String> {
+        let (unknown_attempts, unknown_retries) = (self.unknown_attempts + 1, self.unknown_retries);
+        if self.at_most_once {
+            return Some(format!("not sent again, the message is at_most_once: {reason}"));
+        }
+        (unknown_attempts > unknown_retries).then(|| {
+            format!(
+                "not sent again, attempts without an answer: {unknown_attempts}, unknown_retries = \
+                 {unknown_retries}: {reason}"
+            )
+        })
+    }
 }
 
 impl DeliveryState {
@@ -146,27 +167,23 @@ impl DeliveryState {
         random: f64,
     ) -> DeliveryTransition {
         let retry = |reason: String, retry_after| Self::retry_later(reason, retry_after, rules, now, random);
-        let postpone = |reason: String, delay| DeliveryTransition {
-            state: Self::waiting_after(delay, reason, rules, now),
-            tries: rules.tries,
-        };
-        let end_without_try = |failure, reason: String| DeliveryTransition {
-            state: Self::failed(failure, reason, now),
-            tries: rules.tries,
-        };
-        let end_try = |state| DeliveryTransition { state, tries: rules.tries + 1 };
-        let apply_unknown_policy = |reason: String| match rules.unknown_policy {
-            UnknownPolicy::Resend => retry(reason, None),
-            UnknownPolicy::Hold => end_try(Self::failed(Failure::Unknown, reason, now)),
+        let transition = |state, tries| DeliveryTransition { state, tries, expires_at: rules.expires_at };
+        let end_without_try =
+            |failure, reason: String| transition(Self::failed(failure, reason, now), rules.tries);
+        let end_try = |state| transition(state, rules.tries + 1);
+        let after_unknown = |reason: String| match rules.reason_against_copy(&reason) {
+            Some(reason) => end_try(Self::failed(Failure::Unknown, reason, now)),
+            None => retry(reason, None),
         };
         match end {
             RoundEnd::AllFailed { reason } => retry(reason, None),
-            RoundEnd::NoProviderAvailable { retry_after, reason } => postpone(reason, retry_after),
-            RoundEnd::Expired => {
-                end_without_try(Failure::Expired, "expired before it could be sent".to_owned())
+            RoundEnd::NoProviderAvailable { retry_after, reason, is_requested_by_provider } => {
+                let requested = is_requested_by_provider.then_some(retry_after);
+                Self::wait(retry_after, requested, reason, rules, now)
             }
+            RoundEnd::Expired => end_without_try(Failure::Expired, expiry::expired_reason(rules.tries)),
             RoundEnd::NoUsableAddress { reason } => end_without_try(Failure::InvalidRecipient, reason),
-            RoundEnd::ClaimLost => apply_unknown_policy("the worker stopped during the call".to_owned()),
+            RoundEnd::ClaimLost => after_unknown("the worker stopped during the call".to_owned()),
             RoundEnd::Decided { provider, outcome } => match outcome {
                 Outcome::Accepted { reference } => end_try(Self::Sent { provider, reference, at: now }),
                 Outcome::Rejected { reason } => end_try(Self::failed(Failure::Rejected, reason, now)),
@@ -176,14 +193,15 @@ impl DeliveryState {
                 Outcome::Deferred { reason, retry_after } => retry(reason, retry_after),
                 Outcome::Unavailable { reason } | Outcome::Misconfigured { reason } => retry(reason, None),
                 Outcome::Throttled { retry_after } => {
-                    postpone(THROTTLED_REASON.to_owned(), retry_after.unwrap_or(rules.retry.base))
+                    let delay = retry_after.unwrap_or(rules.retry.base);
+                    Self::wait(delay, Some(delay), THROTTLED_REASON.to_owned(), rules, now)
                 }
-                Outcome::Unknown { reason } => apply_unknown_policy(reason),
+                Outcome::Unknown { reason } => after_unknown(reason),
             },
         }
     }
 
-    /// Waits for the next try after a failed round, or fails if tries or time are used up.
+    /// Waits for the next try after a failed round, or fails if the tries are used up.
     fn retry_later(
         reason: String,
         retry_after: Option<Duration>,
@@ -192,49 +210,13 @@ impl DeliveryState {
         random: f64,
     ) -> DeliveryTransition {
         let tries = rules.tries + 1;
-        let state = if rules.retry.is_exhausted(tries) {
+        if rules.retry.is_exhausted(tries) {
             let reason = format!("gave up after {tries} tries: {reason}");
-            Self::failed(Failure::Exhausted, reason, now)
-        } else {
-            Self::waiting_after(rules.retry.delay(tries, retry_after, random), reason, rules, now)
-        };
-        DeliveryTransition { state, tries }
-    }
-
-    /// Waits for `delay`, or fails if the delivery expires before.
-    fn waiting_after(delay: Duration, reason: String, rules: &DeliveryRules<'_>, now: DateTime<Utc>) -> Self {
-        let due_at = saturating_add(now, delay);
-        if due_at >= rules.expires_at {
-            return Self::failed(Failure::Expired, format!("expires before the next try: {reason}"), now);
+            let state = Self::failed(Failure::Exhausted, reason, now);
+            return DeliveryTransition { state, tries, expires_at: rules.expires_at };
         }
-        Self::Waiting { due_at, reason: Some(reason) }
-    }
-
-    /// Returns the state after a receipt; none if the receipt changes nothing.
-    ///
-    /// Only a sent message changes: a receipt never moves a state backwards. `remaining` decides whether a message that
-    /// was not delivered is sent again, to another address or through another provider.
-    pub fn apply_receipt(
-        &self,
-        status: &ReceiptStatus,
-        at: DateTime<Utc>,
-        remaining: RemainingAlternatives,
-    ) -> Option<Self> {
-        let wait_for_resend = |reason| Self::Waiting { due_at: at, reason: Some(reason) };
-        match self {
-            Self::Waiting { .. } | Self::Delivered { .. } | Self::Failed { .. } => None,
-            Self::Sent { .. } => Some(match status {
-                ReceiptStatus::Delivered | ReceiptStatus::Opened => Self::Delivered { at },
-                ReceiptStatus::Invalid { reason } if remaining.addresses > 0 => {
-                    wait_for_resend(format!("sent again to another address: {reason}"))
-                }
-                ReceiptStatus::Invalid { reason } => Self::failed(Failure::InvalidRecipient, reason, at),
-                ReceiptStatus::Bounced { reason } if remaining.resends > 0 => {
-                    wait_for_resend(format!("sent again through another provider: {reason}"))
-                }
-                ReceiptStatus::Bounced { reason } => Self::failed(Failure::Bounced, reason, at),
-            }),
-        }
+        let delay = rules.retry.delay(tries, retry_after, random);
+        DeliveryTransition { tries, ..Self::wait(delay, retry_after, reason, rules, now) }
     }
 
     /// Returns the state after a cancellation; none if the message was sent already.

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::id::DeliveryId;
 use crate::name::ConfigName;
 use crate::receipt::Receipt;
 
@@ -17,6 +18,21 @@ pub enum CallbackItem {
     InboundMessage(InboundMessage),
     /// The provider reports that a person has opted out.
     OptedOut(OptOutNotice),
+    /// The provider accepted a message after its call had ended without an answer.
+    LateAcceptance(LateAcceptance),
+}
+
+/// An answer "accepted" that came after the call had ended with the outcome `unknown`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateAcceptance {
+    /// The delivery that the call was made for.
+    pub delivery: DeliveryId,
+    /// The round of that call.
+    pub round: u32,
+    /// The provider's id of the message, as in [`Outcome::Accepted`](crate::attempt::Outcome::Accepted).
+    pub reference: Option<String>,
+    /// The time of the answer.
+    pub at: DateTime<Utc>,
 }
 
 impl From<Receipt> for CallbackItem {

@@ -31,6 +31,10 @@ pub struct NewMessage {
     pub event_target: Option<EventTarget>,
     /// The throttles that apply, each subject once.
     pub throttles: Vec<UserThrottle>,
+    /// True if the message must not be sent again once a copy may have left.
+    pub at_most_once: bool,
+    /// The expiry that the client asked for.
+    pub client_expires_at: Option<DateTime<Utc>>,
     /// True if the message could not be sent any more, so that only an earlier result of the same key is looked up.
     pub replay_only: bool,
     /// The time of acceptance.
@@ -162,6 +166,8 @@ pub struct RecordedAttempt {
     pub outcome: String,
     /// The provider's own code.
     pub code: Option<String>,
+    /// The provider's id of this copy of the message.
+    pub reference: Option<String>,
     /// The reason, for operators.
     pub reason: Option<String>,
     /// The start of the call.

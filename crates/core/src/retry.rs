@@ -45,15 +45,9 @@ impl RetryPolicy {
     }
 }
 
-/// The policy for an `unknown` outcome, the only one after which a message may be sent twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum UnknownPolicy {
-    /// Send again later: a duplicate is better than a lost message.
-    #[default]
-    Resend,
-    /// Fail: a lost message is better than a duplicate.
-    Hold,
-}
+/// Number of times that a message is sent again after an `unknown` outcome, unless the configuration says otherwise. One
+/// copy more than necessary is better than a lost message; more copies are not.
+pub const UNKNOWN_RETRIES_DEFAULT: u32 = 1;
 
 #[cfg(test)]
 mod tests;

@@ -37,12 +37,18 @@ pub struct ClaimedDelivery {
     pub tries: u32,
     /// Number of the latest claims that were never recorded: it is unknown whether they sent the message.
     pub unrecorded_claims: u32,
+    /// Number of recorded attempts with the outcome `unknown`: each of them may have sent a copy.
+    pub unknown_attempts: u32,
+    /// True if the message must not be sent again once a copy may have left.
+    pub at_most_once: bool,
     /// The provider to skip, because it reported that it could not deliver the message.
     pub avoid: Option<ConfigName>,
     /// The priority.
     pub priority: Priority,
     /// The time after which the delivery is not sent any more.
     pub expires_at: DateTime<Utc>,
+    /// The expiry that the client asked for. Waits that a provider asks for never extend `expires_at` beyond it.
+    pub client_expires_at: Option<DateTime<Utc>>,
     /// The target of the message's events; the completed round carries it back to the store.
     pub event_target: Option<EventTarget>,
 }
@@ -60,6 +66,8 @@ pub struct CompletedRound {
     pub state: DeliveryState,
     /// Rounds that used up a try, this one included.
     pub tries: u32,
+    /// The time after which the delivery is not sent any more.
+    pub expires_at: DateTime<Utc>,
     /// The end of the round.
     pub at: DateTime<Utc>,
     /// The target of the message's events, from the claim.
@@ -80,6 +88,11 @@ pub struct InvalidatedAddress<'a> {
 }
 
 impl CompletedRound {
+    /// Returns the attempt that a provider accepted; at most one per round, because it ends the round.
+    pub fn accepted_attempt(&self) -> Option<&Attempt> {
+        self.attempts.iter().find(|attempt| matches!(attempt.outcome, Outcome::Accepted { .. }))
+    }
+
     /// Returns the addresses that become inactive: every invalid address of a delivery with several, or the only address
     /// of a delivery that failed because of it.
     pub fn invalidated_addresses(&self) -> Vec<InvalidatedAddress<'_>> {
@@ -104,9 +117,12 @@ impl CompletedRound {
 pub enum RecordResult {
     /// The round is on disk, possibly since an earlier call whose answer was lost.
     Stored,
-    /// The round is on disk, and a receipt that had arrived before it moved the delivery on to this state.
+    /// The round is on disk, and the delivery is in this state, because a receipt arrived before the record.
     MovedByReceipt(DeliveryStateKind),
-    /// Another worker has claimed the delivery in the meantime; nothing was changed.
+    /// A receipt for an earlier copy has settled the delivery during the call; the attempts are stored, the state is
+    /// unchanged.
+    AlreadySettled,
+    /// Another worker has claimed the delivery in the meantime; the attempts are stored, the state is unchanged.
     Superseded,
 }
 

@@ -3,6 +3,8 @@
 //! Each process updates its own circuit by its own calls and reports changes. The rules here merge reports, in any order,
 //! into the shared state; the store applies them under a lock.
 
+mod early_probe;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};

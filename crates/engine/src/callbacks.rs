@@ -1,4 +1,4 @@
-//! Ingests the items of a provider callback: receipts, inbound messages and opt-outs.
+//! Ingests the items of a provider callback: receipts, late answers, inbound messages and opt-outs.
 //!
 //! An inbound message without an opt-in or opt-out keyword is counted and not kept. Ingesting the same items again changes
 //! nothing.
@@ -26,6 +26,9 @@ pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<Cal
                 reference: None,
                 at: opt_out.at,
             }),
+            CallbackItem::LateAcceptance(acceptance) => {
+                receipts::apply_late_acceptance(gateway, &runtime.name, acceptance).await?;
+            }
         }
     }
     if !receipts.is_empty() {

@@ -49,6 +49,14 @@ impl ProviderCircuit {
         self.active_pause().is_none() && self.cooldown_until(now).is_none() && self.breaker.is_available(now)
     }
 
+    /// Returns whether the provider may be probed before the end of its open period: not paused, no cooldown, and not
+    /// opened just now.
+    pub fn is_early_probe_allowed(&self, now: Timestamp) -> bool {
+        self.active_pause().is_none()
+            && self.cooldown_until(now).is_none()
+            && self.breaker.is_early_probe_allowed(now)
+    }
+
     /// Returns the end of the cooldown if it is active at `now`.
     pub fn cooldown_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.cooldown_until.filter(|until| is_cooldown_active(*until, now))

@@ -3,10 +3,11 @@
 //! Each step may be repeated: only one claim of a delivery succeeds, and only the newest claim can record a round.
 
 use postrider_core::attempt::{Attempt, Outcome};
+use postrider_core::circuit_breaker::ProbeUrgency;
 use postrider_core::clock::{Timestamp, saturating_add};
-use postrider_core::delivery::{DeliveryRules, DeliveryState, DeliveryTransition, RoundEnd};
+use postrider_core::delivery::{DeliveryRules, DeliveryState, DeliveryTransition, RoundEnd, is_near_expiry};
 use postrider_core::error::{Error, ErrorKind};
-use postrider_core::retry::{RetryPolicy, UnknownPolicy};
+use postrider_core::retry::{RetryPolicy, UNKNOWN_RETRIES_DEFAULT};
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::{id::DeliveryId, name::ConfigName, queue_entry::QueueEntry};
 use std::{sync::LazyLock, time::Duration};
@@ -83,6 +84,7 @@ pub async fn run_round(gateway: &Gateway, claim: LeasedDelivery) {
         attempts,
         state: transition.state,
         tries: transition.tries,
+        expires_at: transition.expires_at,
         at: gateway.clock.now(),
         event_target,
     };
@@ -99,7 +101,10 @@ pub async fn run_round(gateway: &Gateway, claim: LeasedDelivery) {
                 gateway.queue.push(&[QueueEntry { id, channel, due_at, priority }]);
             }
         }
-        Ok(_) => {
+        Ok(Some(RecordResult::AlreadySettled)) => {
+            log::info!("deliver: a receipt settled the delivery during the call; delivery={id}");
+        }
+        Ok(Some(RecordResult::Superseded) | None) => {
             log::warn!("deliver: round not recorded, delivery was claimed by another worker; delivery={id}");
         }
         Err(error) => {
@@ -136,21 +141,22 @@ async fn record_round(gateway: &Gateway, round: CompletedRound) -> Result<Option
 async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Attempt>, DeliveryTransition) {
     let (now, claimed) = (gateway.clock.now(), &claim.claimed);
     let Some(route) = gateway.route(claimed.channel.as_str()) else {
-        let reason = format!("channel {} is not configured", claimed.channel);
-        let round_end = RoundEnd::NoProviderAvailable { retry_after: NOT_CONFIGURED_RETRY_DELAY, reason };
-        return (Vec::new(), DeliveryState::after(round_end, &rules_without_channel(claimed), now, 1.0));
+        let round_end = RoundEnd::NoProviderAvailable {
+            retry_after: NOT_CONFIGURED_RETRY_DELAY,
+            reason: format!("channel {} is not configured", claimed.channel),
+            is_requested_by_provider: false,
+        };
+        let rules = delivery_rules(claimed, &DEFAULT_RETRY, UNKNOWN_RETRIES_DEFAULT);
+        return (Vec::new(), DeliveryState::after(round_end, &rules, now, 1.0));
     };
-    let mut rules = DeliveryRules {
-        tries: claimed.tries,
-        expires_at: claimed.expires_at,
-        retry: &route.channel.retry,
-        unknown_policy: route.channel.unknown_policy,
-    };
+    let mut rules = delivery_rules(claimed, &route.channel.retry, route.unknown_retries(None));
     let mut attempts = Vec::new();
     for _ in 0..claimed.unrecorded_claims {
         attempts.push(lost_attempt(now));
+        log_unknown(route, claimed, None, "the worker stopped during the call", now);
         let transition = DeliveryState::after(RoundEnd::ClaimLost, &rules, now, gateway.random.fraction());
         rules.tries = transition.tries;
+        rules.unknown_attempts += 1;
         if matches!(transition.state, DeliveryState::Failed { .. }) {
             return (attempts, transition);
         }
@@ -160,14 +166,62 @@ async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Att
     } else {
         try_providers(gateway, route, claim, &mut attempts).await
     };
-    (attempts, DeliveryState::after(round_end, &rules, gateway.clock.now(), gateway.random.fraction()))
+    let now = gateway.clock.now();
+    if let RoundEnd::Decided { provider, outcome: Outcome::Unknown { reason } } = &round_end {
+        rules.unknown_retries = route.unknown_retries(Some(provider));
+        log_unknown(route, claimed, Some(provider), reason, now);
+    }
+    (attempts, DeliveryState::after(round_end, &rules, now, gateway.random.fraction()))
+}
+
+/// Retry policy of a delivery over an unconfigured channel: it waits, because the channel may be configured again.
+static DEFAULT_RETRY: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);
+
+fn delivery_rules<'r>(
+    claimed: &ClaimedDelivery,
+    retry: &'r RetryPolicy,
+    unknown_retries: u32,
+) -> DeliveryRules<'r> {
+    DeliveryRules {
+        tries: claimed.tries,
+        unknown_attempts: claimed.unknown_attempts,
+        unknown_retries,
+        at_most_once: claimed.at_most_once,
+        expires_at: claimed.expires_at,
+        client_expires_at: claimed.client_expires_at,
+        retry,
+    }
+}
+
+/// Logs the first attempt without an answer, at most once a minute and channel.
+fn log_unknown(
+    route: &Route,
+    claimed: &ClaimedDelivery,
+    provider: Option<&ConfigName>,
+    reason: &str,
+    now: Timestamp,
+) {
+    if !route.may_log_unknown(now) {
+        return;
+    }
+    log::warn!(
+        "deliver: no answer after the request had left, the message may arrive twice; delivery={} provider={} \
+         channel={} attempts_before={} unknown_retries={} at_most_once={}: {reason}",
+        claimed.id,
+        provider.map_or("unknown", ConfigName::as_str),
+        claimed.channel,
+        claimed.unknown_attempts,
+        route.unknown_retries(provider),
+        claimed.at_most_once,
+    );
 }
 
 /// Tries the providers of the channel in routing order and returns how the round ended.
 ///
 /// Stops at the first outcome that concerns the message or its last usable address; after an outcome that concerns the
 /// provider, the next provider is tried. A provider is skipped if its call could outlast the lease, because another
-/// worker may claim the delivery before that call returns and send the message a second time.
+/// worker may claim the delivery before that call returns and send the message a second time. Shortly before the expiry
+/// providers with an open circuit breaker are probed, because the delivery would otherwise expire without a try.
 async fn try_providers(
     gateway: &Gateway,
     route: &Route,
@@ -175,53 +229,99 @@ async fn try_providers(
     attempts: &mut Vec<Attempt>,
 ) -> RoundEnd {
     let (now, claimed) = (gateway.clock.now(), &claim.claimed);
-    let mut addresses = DeliveryAddresses::new(claimed, route);
+    let addresses = DeliveryAddresses::new(claimed, route);
     if !addresses.has_usable_address(route) {
         let reason = addresses::no_usable_address_reason(route);
         return RoundEnd::NoUsableAddress { reason };
     }
     let avoid = provider_to_avoid(route, claimed, &addresses);
-    let mut message = build_outbound_message(claimed, route);
-    let mut soonest_available: Option<ProviderBusy> = None;
-    let (mut last_failure, mut skip_reasons) = (None, Vec::new());
-    for runtime in route.order(avoid, now) {
-        let Some(to) = addresses.address_for(runtime) else {
-            skip_reasons.push(addresses::skip_reason(runtime));
-            continue;
+    let message = build_outbound_message(claimed, route);
+    let mut round = Round {
+        gateway,
+        route,
+        claim,
+        attempts,
+        addresses,
+        message,
+        soonest_available: None,
+        last_failure: None,
+        skip_reasons: Vec::new(),
+    };
+    let in_order = route.order(avoid, now);
+    for runtime in &in_order {
+        if let Some(round_end) = round.try_provider(runtime, ProbeUrgency::AfterOpenPeriod).await {
+            return round_end;
+        }
+    }
+    if is_near_expiry(now, claimed.expires_at) {
+        let was_in_order =
+            |runtime: &ProviderRuntime| in_order.iter().any(|tried| tried.name == runtime.name);
+        for runtime in route.providers().iter().filter(|runtime| !was_in_order(runtime)) {
+            if let Some(round_end) = round.try_provider(runtime, ProbeUrgency::BeforeExpiry).await {
+                return round_end;
+            }
+        }
+    }
+    round.end(avoid, now)
+}
+
+/// One pass over the providers of a channel.
+struct Round<'r> {
+    gateway: &'r Gateway,
+    route: &'r Route,
+    claim: &'r LeasedDelivery,
+    attempts: &'r mut Vec<Attempt>,
+    addresses: DeliveryAddresses<'r>,
+    message: OutboundMessage,
+    soonest_available: Option<ProviderBusy>,
+    last_failure: Option<String>,
+    skip_reasons: Vec<String>,
+}
+
+impl Round<'_> {
+    /// Calls a provider unless it is busy; returns the end of the round if no further provider is tried.
+    async fn try_provider(&mut self, runtime: &ProviderRuntime, urgency: ProbeUrgency) -> Option<RoundEnd> {
+        let Some(to) = self.addresses.address_for(runtime) else {
+            self.skip_reasons.push(addresses::skip_reason(runtime));
+            return None;
         };
-        let permit = match acquire_within_lease(gateway, runtime, claim).await {
+        let permit = match acquire_within_lease(self.gateway, runtime, self.claim, urgency).await {
             Ok(permit) => permit,
             Err(busy) => {
-                keep_soonest(&mut soonest_available, busy);
-                continue;
+                keep_soonest(&mut self.soonest_available, busy);
+                return None;
             }
         };
-        set_recipient(&mut message, to);
-        let mut attempt = runtime.call(permit, &message, &gateway.clock).await;
-        attempt.address = addresses.has_contacts().then(|| to.address.to_owned());
+        set_recipient(&mut self.message, to);
+        let mut attempt = runtime.call(permit, &self.message, &self.gateway.clock).await;
+        attempt.address = self.addresses.has_contacts().then(|| to.address.to_owned());
         let outcome = attempt.outcome.clone();
-        attempts.push(attempt);
+        self.attempts.push(attempt);
         if matches!(outcome, Outcome::InvalidRecipient { .. }) {
-            addresses.mark_invalid(to.address);
+            self.addresses.mark_invalid(to.address);
         }
-        if ends_round(&outcome, &addresses, route) {
-            return RoundEnd::Decided { provider: runtime.name.clone(), outcome };
+        if ends_round(&outcome, &self.addresses, self.route) {
+            return Some(RoundEnd::Decided { provider: runtime.name.clone(), outcome });
         }
         match outcome {
             Outcome::Throttled { .. } => {
-                keep_soonest(&mut soonest_available, runtime.unavailability(gateway.clock.now()));
+                let busy = runtime.unavailability(self.gateway.clock.now());
+                keep_soonest(&mut self.soonest_available, busy);
             }
-            outcome => last_failure = Some(describe_failure(runtime, &outcome)),
+            outcome => self.last_failure = Some(describe_failure(runtime, &outcome)),
         }
+        None
     }
-    match last_failure {
-        Some(reason) => RoundEnd::AllFailed { reason: [vec![reason], skip_reasons].concat().join("; ") },
-        None => no_provider_available(
-            soonest_available.unwrap_or_else(|| {
-                route.soonest_available(avoid, now, |runtime| addresses.address_for(runtime).is_some())
-            }),
-            gateway.random.fraction(),
-        ),
+
+    /// Returns the end of a round in which no provider decided about the message.
+    fn end(self, avoid: Option<&ConfigName>, now: Timestamp) -> RoundEnd {
+        if let Some(reason) = self.last_failure {
+            return RoundEnd::AllFailed { reason: [vec![reason], self.skip_reasons].concat().join("; ") };
+        }
+        let is_usable = |runtime: &ProviderRuntime| self.addresses.address_for(runtime).is_some();
+        let soonest = self.soonest_available;
+        let busy = soonest.unwrap_or_else(|| self.route.soonest_available(avoid, now, is_usable));
+        no_provider_available(busy, self.gateway.random.fraction())
     }
 }
 
@@ -230,13 +330,18 @@ async fn acquire_within_lease<'r>(
     gateway: &Gateway,
     runtime: &'r ProviderRuntime,
     claim: &LeasedDelivery,
+    urgency: ProbeUrgency,
 ) -> Result<CallPermit<'r>, ProviderBusy> {
     let could_outlast_lease =
         || saturating_add(gateway.clock.now(), runtime.call_timeout) > claim.lease_expires_at;
     if could_outlast_lease() {
         return Err(lease_too_short(runtime));
     }
-    let permit = runtime.acquire(claim.claimed.parts, gateway.clock.now()).await?;
+    let (parts, now) = (claim.claimed.parts, gateway.clock.now());
+    let permit = match urgency {
+        ProbeUrgency::AfterOpenPeriod => runtime.acquire(parts, now).await?,
+        ProbeUrgency::BeforeExpiry => runtime.acquire_early_probe(parts, now).await?,
+    };
     // The rate limiter and the probe wait for the store, which can take long.
     if could_outlast_lease() {
         runtime.release(permit, gateway.clock.now());
@@ -269,6 +374,7 @@ fn lease_too_short(runtime: &ProviderRuntime) -> ProviderBusy {
     ProviderBusy {
         retry_after: NO_PROVIDER_RETRY_DELAY_MIN,
         jitter_max: Duration::ZERO,
+        is_requested_by_provider: false,
         reason: format!("not enough lease time left for a call to {}", runtime.name),
     }
 }
@@ -278,6 +384,7 @@ fn no_provider_available(busy: ProviderBusy, jitter_fraction: f64) -> RoundEnd {
         retry_after: busy.retry_after.max(NO_PROVIDER_RETRY_DELAY_MIN)
             + busy.jitter_max.mul_f64(jitter_fraction),
         reason: busy.reason,
+        is_requested_by_provider: busy.is_requested_by_provider,
     }
 }
 
@@ -319,18 +426,6 @@ fn build_outbound_message(claimed: &ClaimedDelivery, route: &Route) -> OutboundM
         body: claimed.body.clone(),
         parts: claimed.parts,
         expires_at: claimed.expires_at,
-    }
-}
-
-/// Returns the rules of a delivery over an unconfigured channel: the delivery waits, because the channel may be configured
-/// again.
-fn rules_without_channel(claimed: &ClaimedDelivery) -> DeliveryRules<'static> {
-    static RETRY: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);
-    DeliveryRules {
-        tries: claimed.tries,
-        expires_at: claimed.expires_at,
-        retry: &RETRY,
-        unknown_policy: UnknownPolicy::Resend,
     }
 }
 

@@ -4,7 +4,7 @@
 //! the circuit breaker with its result. Runtimes are independent of each other and know nothing about deliveries. A provider with a closed breaker and no `rate` needs no store access.
 
 use postrider_core::attempt::{Attempt, Outcome, SendResult};
-use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitState};
+use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitState, ProbeUrgency};
 use postrider_core::clock::{Clock, Timestamp, saturating_add};
 use postrider_core::shared_health::{COOLDOWN_MAX, HealthReport, ReportedHealth, SharedHealth};
 use postrider_core::{name::ConfigName, provider_control::ProviderControl, rate_limit::RateLimitRequest};
@@ -46,6 +46,8 @@ pub struct ProviderRuntime {
     pub rate: Option<f64>,
     /// Maximum duration of a call.
     pub call_timeout: Duration,
+    /// Number of times that a message is sent again after an `unknown` outcome of this provider, if configured.
+    pub unknown_retries: Option<u32>,
     circuit: Mutex<ProviderCircuit>,
     context: RuntimeContext,
     in_flight: AtomicUsize,
@@ -102,6 +104,7 @@ impl ProviderRuntime {
             concurrency: config.concurrency,
             rate: config.rate,
             call_timeout: config.timeout + CALL_TIMEOUT_MARGIN,
+            unknown_retries: config.unknown_retries,
             circuit: Mutex::new(ProviderCircuit::new(CircuitBreaker::new(
                 config.breaker_failure_threshold,
                 config.breaker_open_duration,
@@ -192,13 +195,43 @@ impl ProviderRuntime {
         match admission {
             Admission::Allowed => Ok(permit),
             Admission::Probe => {
-                self.acquire_probe(now).await?;
+                self.acquire_probe(ProbeUrgency::AfterOpenPeriod, now).await?;
                 permit.is_probe = self.circuit().breaker.is_half_open();
                 Ok(permit)
             }
             // Another task became the probe while this one waited for the rate limiter.
             Admission::CircuitOpen { .. } | Admission::Misconfigured => Err(self.unavailability(now)),
         }
+    }
+
+    /// Acquires a permit for a probe before the end of the open period, for a delivery that would expire without a try.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ProviderBusy`] if the circuit breaker is not open or was opened just now, or if a pause, a cooldown, the
+    /// rate limiter or the concurrency does not allow a call.
+    pub async fn acquire_early_probe(
+        &self,
+        parts: u32,
+        now: Timestamp,
+    ) -> Result<CallPermit<'_>, ProviderBusy> {
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.in_flight_max() {
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
+            return Err(ProviderBusy::at_concurrency_limit(&self.name));
+        }
+        let mut permit = CallPermit { in_flight: &self.in_flight, is_probe: false };
+        if !self.circuit().is_early_probe_allowed(now) {
+            return Err(self.unavailability(now));
+        }
+        if let Some(rate) = self.rate {
+            self.acquire_rate(rate, parts, now).await?;
+        }
+        if !self.circuit().breaker.admit_early(now) {
+            return Err(self.unavailability(now));
+        }
+        self.acquire_probe(ProbeUrgency::BeforeExpiry, now).await?;
+        permit.is_probe = self.circuit().breaker.is_half_open();
+        Ok(permit)
     }
 
     fn in_flight_max(&self) -> usize {
@@ -239,8 +272,8 @@ impl ProviderRuntime {
     }
 
     /// Acquires the right to probe; only one process at a time gets it.
-    async fn acquire_probe(&self, now: Timestamp) -> Result<(), ProviderBusy> {
-        let Ok(decision) = self.request_probe(now).await else {
+    async fn acquire_probe(&self, urgency: ProbeUrgency, now: Timestamp) -> Result<(), ProviderBusy> {
+        let Ok(decision) = self.request_probe(urgency, now).await else {
             self.circuit().reopen(saturating_add(now, STORE_ERROR_RETRY));
             return Err(ProviderBusy::probe_unavailable(&self.name));
         };
@@ -261,7 +294,11 @@ impl ProviderRuntime {
         Ok(())
     }
 
-    async fn request_probe(&self, now: Timestamp) -> postrider_core::error::Result<ProbeDecision> {
+    async fn request_probe(
+        &self,
+        urgency: ProbeUrgency,
+        now: Timestamp,
+    ) -> postrider_core::error::Result<ProbeDecision> {
         let store = &self.context.store;
         // The store grants probes only for breakers whose open state was reported.
         if let Some(report) = self.unreported_health() {
@@ -270,7 +307,7 @@ impl ProviderRuntime {
             }
         }
         let timeout = self.circuit().breaker.probe_timeout();
-        store.acquire_probe(&self.name, timeout, now).await
+        store.acquire_probe(&self.name, urgency, timeout, now).await
     }
 
     /// Returns the health that other processes do not know yet.

@@ -3,12 +3,19 @@
 //! Applying the same receipt again changes nothing.
 
 use crate::gateway::Gateway;
+use postrider_core::inbound::LateAcceptance;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_core::{
     delivery::DeliveryState, error::Result, id::DeliveryId, name::ConfigName, queue_entry::QueueEntry,
 };
 use postrider_providers::CallbackMode;
 use postrider_store::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
+use std::time::Duration;
+
+/// Number of times that the record of a round is looked for when a late answer arrives, and the delay between two: a round is
+/// recorded within milliseconds of the end of its call.
+const LATE_ACCEPTANCE_TRIES: u32 = 5;
+const LATE_ACCEPTANCE_DELAY: Duration = Duration::from_millis(200);
 
 /// Minimum time between two log lines about dropped receipts, in seconds.
 const DROPPED_LOG_SECONDS: i64 = 60;
@@ -39,6 +46,33 @@ pub async fn apply_receipts(
     apply(gateway, received).await
 }
 
+/// Applies an answer "accepted" that came after its call had ended, so that no further copy is sent. Waits a moment for the
+/// record of the call's round, which may still be in progress. Repeating it changes nothing.
+pub async fn apply_late_acceptance(
+    gateway: &Gateway,
+    provider: &ConfigName,
+    acceptance: LateAcceptance,
+) -> Result<()> {
+    let mut result = ReceiptResult::Unmatched;
+    for attempt in 0..LATE_ACCEPTANCE_TRIES {
+        if attempt > 0 {
+            gateway.clock.sleep(LATE_ACCEPTANCE_DELAY).await;
+        }
+        let received_at = gateway.clock.now();
+        result =
+            gateway.store.apply_late_acceptance(provider.clone(), acceptance.clone(), received_at).await?;
+        if result != ReceiptResult::Unmatched {
+            break;
+        }
+    }
+    gateway.metrics.count_receipt(metric_label(&result));
+    if let ReceiptResult::Applied(delivery) = &result {
+        log::info!("late answer: the message was accepted; delivery={} provider={provider}", delivery.id);
+        follow_up(gateway, delivery, None);
+    }
+    Ok(())
+}
+
 /// Records that the recipient opened a delivery, which implies that the delivery arrived. Repeating it changes nothing.
 pub async fn mark_opened(gateway: &Gateway, delivery: DeliveryId) -> Result<Option<ReceiptResult>> {
     let now = gateway.clock.now();
@@ -57,7 +91,7 @@ async fn apply(gateway: &Gateway, received: Vec<ReceivedReceipt>) -> Result<Vec<
     for (received, result) in received.iter().zip(&results) {
         gateway.metrics.count_receipt(metric_label(result));
         if let ReceiptResult::Applied(delivery) = result {
-            follow_up(gateway, delivery, &received.receipt.status);
+            follow_up(gateway, delivery, Some(&received.receipt.status));
         }
     }
     let dropped = results.iter().filter(|result| **result == ReceiptResult::Dropped);
@@ -88,7 +122,7 @@ fn metric_label(result: &ReceiptResult) -> &'static str {
 
 /// Enqueues a delivery that is to be sent again, and counts a bounce as a failure of its provider; an invalid
 /// address is no such failure.
-fn follow_up(gateway: &Gateway, delivery: &MatchedDelivery, status: &ReceiptStatus) {
+fn follow_up(gateway: &Gateway, delivery: &MatchedDelivery, status: Option<&ReceiptStatus>) {
     let new_kind = delivery.state.kind();
     if new_kind != delivery.previous_kind {
         gateway.count_state_change(&delivery.channel, new_kind);
@@ -101,7 +135,7 @@ fn follow_up(gateway: &Gateway, delivery: &MatchedDelivery, status: &ReceiptStat
             priority: delivery.priority,
         }]);
     }
-    if matches!(status, ReceiptStatus::Bounced { .. })
+    if matches!(status, Some(ReceiptStatus::Bounced { .. }))
         && let Some(runtime) = gateway.provider(&delivery.provider)
     {
         runtime.record_bounce(gateway.clock.now());

@@ -16,6 +16,9 @@ use crate::provider_runtime::{ProviderBusy, ProviderRuntime};
 /// Delay before a delivery is tried again if the channel has no usable provider.
 const NO_PROVIDER_RETRY_DELAY: Duration = Duration::from_secs(60);
 
+/// Minimum time between two log lines about `unknown` outcomes of a channel.
+const UNKNOWN_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
 /// A configured channel and its state in this process.
 pub struct Route {
     /// The configured channel.
@@ -23,6 +26,8 @@ pub struct Route {
     providers: Vec<Arc<ProviderRuntime>>,
     address_kinds: Vec<AddressKind>,
     balancer: Mutex<RouteBalancer>,
+    /// The time of the last log line about an `unknown` outcome.
+    unknown_logged_at: Mutex<Option<Timestamp>>,
     state_changes: [Counter; DeliveryStateKind::ALL.len()],
 }
 
@@ -36,7 +41,14 @@ impl Route {
         let address_kinds = channel.addressing.kinds(provider_kinds);
         let state_changes = DeliveryStateKind::ALL
             .map(|state| metrics.state_change_counter(channel.name.as_str(), state.as_str()));
-        Self { balancer: Mutex::default(), providers, address_kinds, channel, state_changes }
+        Self {
+            balancer: Mutex::default(),
+            providers,
+            address_kinds,
+            channel,
+            unknown_logged_at: Mutex::default(),
+            state_changes,
+        }
     }
 
     /// Returns the providers to try in one round, in order: without unavailable providers, and without `avoid` unless the
@@ -75,8 +87,28 @@ impl Route {
         soonest.unwrap_or_else(|| ProviderBusy {
             retry_after: NO_PROVIDER_RETRY_DELAY,
             jitter_max: Duration::ZERO,
+            is_requested_by_provider: false,
             reason: format!("channel {} has no usable provider", self.channel.name),
         })
+    }
+
+    /// Returns how often a message is sent again after an `unknown` outcome of this provider; without a provider, after
+    /// one of any provider of the channel. The smallest configured number holds.
+    pub fn unknown_retries(&self, provider: Option<&ConfigName>) -> u32 {
+        let is_asked = |runtime: &&Arc<ProviderRuntime>| provider.is_none_or(|name| runtime.name == *name);
+        let limits = self.providers.iter().filter(is_asked).filter_map(|runtime| runtime.unknown_retries);
+        limits.fold(self.channel.unknown_retries, u32::min)
+    }
+
+    /// Returns whether another `unknown` outcome is logged now: one a minute, because a provider that does not answer does
+    /// so for many messages.
+    pub fn may_log_unknown(&self, now: Timestamp) -> bool {
+        let mut logged_at = self.unknown_logged_at.lock();
+        if logged_at.is_some_and(|logged_at| now >= logged_at && now < logged_at + UNKNOWN_LOG_INTERVAL) {
+            return false;
+        }
+        *logged_at = Some(now);
+        true
     }
 
     /// Returns the address kinds of the channel, in the order of its providers. Never empty.

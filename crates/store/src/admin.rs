@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use crate::events::NewEvent;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::{
-    clock::Timestamp, delivery::DeliveryState, error::Result, event::EventTarget, name::ConfigName,
-    priority::Priority, queue_entry::QueueEntry,
+    clock::Timestamp, delivery::DeliveryState, delivery::Failure, error::Result, event::EventTarget,
+    name::ConfigName, priority::Priority, queue_entry::QueueEntry,
 };
 
 /// Cancels and requeues deliveries.
@@ -47,6 +47,8 @@ pub enum Cancelled {
 pub struct DeliverySelection {
     /// Status of the deliveries.
     pub status: SelectableStatus,
+    /// The time by which a delivery is due or not.
+    pub now: Timestamp,
     /// Only deliveries with this provider in their last attempt.
     pub provider: Option<ConfigName>,
     /// Only deliveries accepted at or after this time.
@@ -55,11 +57,26 @@ pub struct DeliverySelection {
     pub limit: usize,
 }
 
+impl SelectableStatus {
+    /// Returns the name that the statements for waiting deliveries expect.
+    pub(crate) fn waiting_kind(self) -> &'static str {
+        match self {
+            Self::Waiting | Self::Failed => "waiting",
+            Self::Retrying => "retrying",
+            Self::Scheduled => "scheduled",
+        }
+    }
+}
+
 /// The states from which an operator can requeue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SelectableStatus {
     /// Waiting, due or not.
     Waiting,
+    /// Waiting for another try that is not due yet.
+    Retrying,
+    /// Waiting for the time that the client asked for; never tried.
+    Scheduled,
     /// Failed, but neither cancelled nor suppressed.
     Failed,
 }
@@ -70,10 +87,18 @@ pub(crate) struct UnclaimedDelivery {
     pub state: DeliveryState,
     pub channel: ConfigName,
     pub priority: Priority,
+    pub at_most_once: bool,
     pub event_target: Option<EventTarget>,
 }
 
 impl UnclaimedDelivery {
+    /// Returns the state after an operator requeues the delivery; see [`DeliveryState::requeue`]. A message that must be
+    /// sent at most once is not requeued after a call without an answer.
+    pub fn requeue(&self, now: Timestamp) -> Option<DeliveryState> {
+        let may_have_left = matches!(self.state, DeliveryState::Failed { failure: Failure::Unknown, .. });
+        if self.at_most_once && may_have_left { None } else { self.state.requeue(now) }
+    }
+
     /// Returns the event of a change to `new_state`; none if the message has no event target or the state kind stays
     /// the same.
     pub fn change_event(&self, new_state: &DeliveryState, now: Timestamp) -> Option<NewEvent> {

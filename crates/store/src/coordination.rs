@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
 use postrider_core::{
-    clock::Timestamp, error::Result, name::ConfigName, provider_control::ProviderControl,
-    rate_limit::RateLimitRequest,
+    circuit_breaker::ProbeUrgency, clock::Timestamp, error::Result, name::ConfigName,
+    provider_control::ProviderControl, rate_limit::RateLimitRequest,
 };
 
 /// Shares state between the processes that use the store.
@@ -40,6 +40,7 @@ pub trait CoordinationStore: Send + Sync {
     async fn acquire_probe(
         &self,
         provider: &ConfigName,
+        urgency: ProbeUrgency,
         timeout: Duration,
         now: Timestamp,
     ) -> Result<ProbeDecision>;

@@ -3,11 +3,11 @@
 //! [`LoadedDelivery`] holds the rules that both backends share; a receipt never moves a state backwards.
 
 use crate::events::NewEvent;
-use postrider_core::delivery::{DeliveryState, DeliveryStateKind, RemainingAlternatives};
+use postrider_core::delivery::{DeliveryState, DeliveryStateKind, ReceiptContext};
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_core::{
     clock::Timestamp, contact::Contact, event::EventTarget, id::DeliveryId, name::ConfigName,
-    priority::Priority, round::InvalidatedAddress,
+    priority::Priority, round::CompletedRound, round::InvalidatedAddress,
 };
 
 /// Maximum number of receipts with an unknown reference that are kept, over all providers. A round is recorded within
@@ -57,7 +57,7 @@ pub struct MatchedDelivery {
     pub id: DeliveryId,
     /// Channel of the delivery.
     pub channel: ConfigName,
-    /// Provider that sent the message.
+    /// Provider that sent the copy that the receipt is about.
     pub provider: ConfigName,
     /// The address as the client wrote it.
     pub spelling: String,
@@ -80,22 +80,41 @@ pub(crate) struct UnmatchedReceipt {
     pub received_at: Timestamp,
 }
 
-/// A delivery that was sent at least once, with the fields that a receipt can change.
+/// The attempt that a receipt is about: one copy of the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SentCopy {
+    pub provider: ConfigName,
+    pub reference: Option<String>,
+    /// The address that was used, if the delivery has several.
+    pub address: Option<String>,
+}
+
+impl SentCopy {
+    /// Returns the copy that a provider accepted in a round.
+    pub fn of_round(round: &CompletedRound) -> Option<Self> {
+        let attempt = round.accepted_attempt()?;
+        Some(Self {
+            provider: attempt.provider.clone()?,
+            reference: attempt.outcome.reference().map(str::to_owned),
+            address: attempt.address.clone(),
+        })
+    }
+}
+
+/// A delivery with the fields that a receipt can change.
 pub(crate) struct LoadedDelivery {
     pub id: DeliveryId,
     pub channel: ConfigName,
-    pub provider: ConfigName,
+    /// The provider that accepted the latest copy, and its reference.
+    pub provider: Option<ConfigName>,
+    pub reference: Option<String>,
     pub spelling: String,
     pub body: String,
     pub owner: String,
     pub priority: Priority,
     pub resends_left: u32,
-    /// The address that was used, if the delivery has several.
-    pub address: Option<String>,
-    /// All addresses, if the delivery has several.
+    /// The addresses that are still active, if the delivery has several.
     pub contacts: Option<Vec<Contact>>,
-    /// Number of other active addresses.
-    pub other_addresses_left: usize,
     pub opened_at: Option<Timestamp>,
     pub state: DeliveryState,
     pub event_target: Option<EventTarget>,
@@ -109,27 +128,30 @@ pub(crate) struct ReceiptChange {
     /// True if the next round begins with another provider.
     pub is_provider_avoided: bool,
     pub new_events: Vec<NewEvent>,
-    /// Reason and time of a receipt that called the address invalid.
-    invalidated: Option<(String, Timestamp)>,
+    /// The copy whose address a receipt called invalid, the reason and the time.
+    invalidated: Option<(SentCopy, String, Timestamp)>,
 }
 
 impl LoadedDelivery {
-    /// Takes the contacts without the address that was used; none if the delivery has only one address.
-    pub fn take_other_contacts(&mut self) -> Option<Vec<Contact>> {
-        let mut other_contacts = self.contacts.take()?;
-        other_contacts.retain(|contact| Some(&contact.address) != self.address.as_ref());
-        Some(other_contacts)
-    }
-
-    /// Applies a receipt and returns its result.
-    pub fn apply_receipt(&mut self, received: &ReceivedReceipt) -> ReceiptResult {
+    /// Applies a receipt about a copy and returns its result.
+    pub fn apply_receipt(&mut self, received: &ReceivedReceipt, copy: &SentCopy) -> ReceiptResult {
         let previous_kind = self.state.kind();
         let receipt = &received.receipt;
-        let is_changed = self.apply_status(&receipt.status, receipt.at, received.received_at);
+        let is_changed = self.apply_status(&receipt.status, copy, receipt.at, received.received_at);
+        self.result(previous_kind, copy, is_changed)
+    }
+
+    /// Returns the result of a receipt about a copy.
+    pub fn result(
+        &self,
+        previous_kind: DeliveryStateKind,
+        copy: &SentCopy,
+        is_changed: bool,
+    ) -> ReceiptResult {
         let matched_delivery = MatchedDelivery {
             id: self.id,
             channel: self.channel.clone(),
-            provider: self.provider.clone(),
+            provider: copy.provider.clone(),
             spelling: self.spelling.clone(),
             body: self.body.clone(),
             owner: self.owner.clone(),
@@ -144,22 +166,48 @@ impl LoadedDelivery {
         }
     }
 
-    /// Applies a receipt status and returns whether it changed the delivery.
-    pub fn apply_status(&mut self, status: &ReceiptStatus, at: Timestamp, received_at: Timestamp) -> bool {
-        let alternatives =
-            RemainingAlternatives { resends: self.resends_left, addresses: self.other_addresses_left };
-        let new_state = self.state.apply_receipt(status, at, alternatives);
+    /// Applies a receipt status about a copy and returns whether it changed the delivery.
+    pub fn apply_status(
+        &mut self,
+        status: &ReceiptStatus,
+        copy: &SentCopy,
+        at: Timestamp,
+        received_at: Timestamp,
+    ) -> bool {
+        let new_state = self.state.apply_receipt(status, at, self.context(copy));
+        self.change_state(new_state, Some(status), copy, at, received_at)
+    }
+
+    /// Applies a provider's late answer that it accepted a copy, and returns whether it changed the delivery.
+    pub fn accept_late(&mut self, copy: &SentCopy, at: Timestamp, received_at: Timestamp) -> bool {
+        let new_state = self.state.accept_late(at, self.context(copy));
+        self.change_state(new_state, None, copy, at, received_at)
+    }
+
+    /// Changes the state and what depends on it, and returns whether anything changed. `status` is none for a late answer.
+    fn change_state(
+        &mut self,
+        new_state: Option<DeliveryState>,
+        status: Option<&ReceiptStatus>,
+        copy: &SentCopy,
+        at: Timestamp,
+        received_at: Timestamp,
+    ) -> bool {
         let is_state_changed = new_state.is_some();
-        let is_bounced = matches!(status, ReceiptStatus::Bounced { .. });
+        let is_bounced = matches!(status, Some(ReceiptStatus::Bounced { .. }));
         let is_resent = matches!(new_state, Some(DeliveryState::Waiting { .. }));
         match new_state {
             Some(DeliveryState::Waiting { reason, .. }) => {
                 self.state = DeliveryState::Waiting { due_at: received_at, reason };
             }
-            Some(state) => self.state = state,
+            Some(state) => {
+                self.state = state;
+                self.provider = Some(copy.provider.clone());
+                self.reference.clone_from(&copy.reference);
+            }
             None => {}
         }
-        let is_first_opened = matches!(status, ReceiptStatus::Opened)
+        let is_first_opened = matches!(status, Some(ReceiptStatus::Opened))
             && matches!(self.state, DeliveryState::Delivered { .. })
             && self.opened_at.is_none();
         if !is_state_changed && !is_first_opened {
@@ -173,36 +221,50 @@ impl LoadedDelivery {
         if is_first_opened {
             self.opened_at = Some(at);
         }
-        if let ReceiptStatus::Invalid { reason } = status {
-            change.invalidated = Some((reason.clone(), received_at));
+        if let Some(ReceiptStatus::Invalid { reason }) = status {
+            change.invalidated = Some((copy.clone(), reason.clone(), received_at));
         }
         if let Some(event_target) = &self.event_target {
             if is_state_changed {
-                let provider = Some(&self.provider);
+                let provider = Some(&copy.provider);
                 let event = NewEvent::new(self.id, event_target, &self.state, provider, received_at);
                 change.new_events.push(event);
             }
             if is_first_opened {
-                let event = NewEvent::opened(self.id, event_target, &self.provider, at, received_at);
+                let event = NewEvent::opened(self.id, event_target, &copy.provider, at, received_at);
                 change.new_events.push(event);
             }
         }
         true
     }
 
+    fn context<'c>(&self, copy: &'c SentCopy) -> ReceiptContext<'c> {
+        let contacts = self.contacts.iter().flatten();
+        let is_other = |contact: &&Contact| Some(&contact.address) != copy.address.as_ref();
+        ReceiptContext {
+            provider: &copy.provider,
+            reference: copy.reference.as_deref(),
+            is_current_attempt: self.provider.as_ref() == Some(&copy.provider)
+                && self.reference == copy.reference,
+            is_opened: self.opened_at.is_some(),
+            resends_left: self.resends_left,
+            other_addresses_left: contacts.filter(is_other).count(),
+        }
+    }
+
     /// Returns the provider that the next round does not call first, because it reported a bounce.
     pub fn avoided_provider(&self) -> Option<&str> {
         let change = self.change.as_ref()?;
-        change.is_provider_avoided.then(|| self.provider.as_str())
+        self.provider.as_ref().map(ConfigName::as_str).filter(|_| change.is_provider_avoided)
     }
 
     /// Returns the address that a receipt called invalid.
     pub fn invalidated_address(&self) -> Option<InvalidatedAddress<'_>> {
-        let (reason, at) = self.change.as_ref()?.invalidated.as_ref()?;
+        let (copy, reason, at) = self.change.as_ref()?.invalidated.as_ref()?;
         Some(InvalidatedAddress {
-            address: self.address.as_deref(),
+            address: copy.address.as_deref(),
             reason,
-            provider: &self.provider,
+            provider: &copy.provider,
             at: *at,
         })
     }

@@ -13,6 +13,7 @@ pub mod contacts;
 pub mod coordination;
 pub mod events;
 pub mod fixtures;
+pub mod late_receipts;
 pub mod owners;
 pub mod prune;
 pub mod receipts;
@@ -75,6 +76,20 @@ macro_rules! conformance_tests {
             a_reused_reference_matches_the_newest_delivery
             an_opened_receipt_makes_the_delivery_delivered
         );
+        $crate::conformance_tests!(@tests $fresh, late_receipts:
+            a_receipt_for_an_earlier_copy_settles_a_delivery_that_waits
+            a_receipt_settles_a_delivery_during_the_next_call
+            a_failure_of_an_earlier_copy_does_not_end_the_later_one
+            a_failure_corrects_delivered_and_a_newer_delivered_corrects_it
+            an_opened_message_is_not_bounced
+            a_superseded_round_that_was_accepted_settles_a_delivery_that_waits
+            a_late_answer_settles_a_delivery_that_waits
+            a_late_answer_corrects_a_delivery_that_was_given_up
+            a_receipt_that_came_before_its_late_answer_is_applied
+            a_late_answer_waits_for_the_record_of_its_round
+            a_claim_tells_how_often_the_message_may_have_been_sent
+            a_message_to_be_sent_at_most_once_is_not_requeued_after_silence
+        );
         $crate::conformance_tests!(@tests $fresh, contacts:
             a_claim_has_contacts_and_subject
             a_claim_with_one_address_has_no_contacts
@@ -96,6 +111,7 @@ macro_rules! conformance_tests {
             search_finds_by_address_state_and_time
             a_search_counts_a_message_once
             operators_select_failed_and_waiting_deliveries
+            scheduled_deliveries_are_selected_apart_from_retries
             requeued_deliveries_have_all_their_tries
             requeuing_makes_waiting_deliveries_due
             a_cancelled_delivery_cannot_be_requeued
@@ -203,6 +219,7 @@ macro_rules! conformance_tests {
             a_report_without_news_changes_nothing
             one_of_several_equal_reports_is_new
             one_of_many_processes_gets_the_probe
+            one_process_gets_a_probe_before_the_end_of_the_open_period
             misconfigured_ends_with_a_newer_configuration
             the_last_provider_control_is_kept
             resuming_closes_the_circuit_breaker

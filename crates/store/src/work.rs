@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use crate::receipts::{ReceiptResult, ReceivedReceipt};
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::{
-    capacity::Capacity, clock::Timestamp, error::Result, id::DeliveryId, queue_entry::QueueEntry,
+    capacity::Capacity, clock::Timestamp, error::Result, id::DeliveryId, inbound::LateAcceptance,
+    name::ConfigName, queue_entry::QueueEntry,
 };
 
 /// Hands deliveries to workers and records their results.
@@ -31,7 +32,8 @@ pub trait WorkStore: Send + Sync {
 
     /// Stores attempts and new states, and applies receipts that arrived before the record.
     ///
-    /// A superseded round changes no state, but its attempts are stored. A round that ends in `InvalidRecipient` makes
+    /// The attempts of a superseded round are stored; its state is not, unless a provider accepted the message and the
+    /// delivery waits to be sent again. A round that ends in `InvalidRecipient` makes
     /// the recipient inactive. Recording the same round again changes nothing.
     async fn record(&self, rounds: Vec<CompletedRound>) -> Result<Vec<RecordResult>>;
 
@@ -40,4 +42,14 @@ pub trait WorkStore: Send + Sync {
     /// A receipt with an unknown reference is kept for [`WorkStore::record`] if the receipt can wait and fewer than
     /// [`UNMATCHED_RECEIPTS_MAX`](crate::UNMATCHED_RECEIPTS_MAX) receipts wait; otherwise the receipt is dropped.
     async fn apply_receipts(&self, receipts: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>>;
+
+    /// Applies a late answer of `provider`: stores its reference with the attempt of that round, and settles the delivery
+    /// unless it has been settled. Also applies receipts that arrived before. Returns
+    /// [`ReceiptResult::Unmatched`] if the round is not recorded yet, or has no attempt without an answer.
+    async fn apply_late_acceptance(
+        &self,
+        provider: ConfigName,
+        acceptance: LateAcceptance,
+        received_at: Timestamp,
+    ) -> Result<ReceiptResult>;
 }

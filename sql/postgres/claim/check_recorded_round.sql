@@ -1,7 +1,10 @@
--- Returns whether the result and the attempts of these rounds are already stored. Runs after mark_superseded_round.sql,
+-- Returns whether the result and the attempts of these rounds are already stored, and whether a receipt settled the
+-- delivery during the round. Runs after mark_superseded_round.sql,
 -- which waits for a transaction that records the same round.
 SELECT
     d.id, d.recorded = r.round AS is_recorded,
+    d.recorded < r.round AND d.state <> 'waiting'
+        AND d.round + coalesce((SELECT l.claims FROM leases AS l WHERE l.id = d.id), 0) = r.round AS is_settled,
     coalesce((
         SELECT TRUE FROM attempts AS a
         WHERE a.delivery = d.id AND a.round = r.round

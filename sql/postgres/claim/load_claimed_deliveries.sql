@@ -6,7 +6,11 @@
 SELECT
     d.id, m.id AS message, d.channel, d.address, d.spelling, d.contacts, m.subject, m.body, d.parts,
     d.round + acquired.claims AS round, d.tries, d.round + acquired.claims - 1 - d.recorded AS unrecorded_claims,
-    d.avoid, d.priority, d.expires_at, m.event_target, d.state = 'waiting' AND d.due_at <= acquired.now AS is_due
+    CASE WHEN d.recorded > 0 THEN (
+        SELECT count(*) FROM attempts AS a WHERE a.delivery = d.id AND a.outcome = 'unknown'
+    ) ELSE 0 END AS unknown_attempts,
+    d.avoid, d.priority, d.expires_at, m.event_target, m.at_most_once, m.expires_at AS client_expires_at,
+    d.state = 'waiting' AND d.due_at <= acquired.now AS is_due
 FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS acquired (id, claims, now)
 JOIN deliveries AS d ON d.id = acquired.id
 JOIN messages AS m ON m.number = acquired.id >> 6

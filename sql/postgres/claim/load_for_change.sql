@@ -3,6 +3,7 @@
 -- `console move` copies such rows.
 SELECT state, failure, reason, due_at, ended_at, provider, reference, id, channel, priority,
     recorded = round AS is_recorded,
+    (SELECT m.at_most_once FROM messages AS m WHERE m.number = d.id >> 6) AS at_most_once,
     (SELECT m.event_target FROM messages AS m WHERE m.number = d.id >> 6) AS event_target
 FROM deliveries AS d
 WHERE id = ANY ($1)

@@ -10,15 +10,16 @@ WITH r AS MATERIALIZED (
     SELECT r.*, 'waiting' AS previous_state, coalesce(lease.claims, 0) AS claims
     FROM unnest(
         $1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::BIGINT[], $7::BIGINT[], $8::TEXT[],
-        $9::TEXT[], $10::BIGINT[]
-    ) AS r (id, round, state, failure, reason, due_at, ended_at, provider, reference, tries)
+        $9::TEXT[], $10::BIGINT[], $11::BIGINT[]
+    ) AS r (id, round, state, failure, reason, due_at, ended_at, provider, reference, tries, expires_at)
     LEFT JOIN LATERAL (SELECT claims FROM leases WHERE id = r.id FOR UPDATE) AS lease ON TRUE
 ), recorded_rounds AS (
     UPDATE deliveries AS d SET
         state = r.state, failure = r.failure, reason = r.reason, due_at = r.due_at, ended_at = r.ended_at,
         reference = CASE WHEN r.provider IS NULL THEN d.reference ELSE r.reference END,
         provider = coalesce(r.provider, d.provider),
-        tries = r.tries, round = r.round, recorded = r.round, rollup_pending = TRUE
+        tries = r.tries, round = r.round, recorded = r.round, expires_at = r.expires_at,
+        rollup_pending = TRUE
     FROM r
     WHERE d.id = r.id AND d.id = ANY ($1) AND d.state = r.previous_state AND d.round + r.claims = r.round
         AND d.recorded < r.round

@@ -31,7 +31,12 @@ CREATE TABLE messages (
     -- blank between them; either part may be empty. NULL when the client did not ask for events.
     event_target TEXT,
     -- The name of the API key that accepted the message. Empty without keys, and for keys that share.
-    owner        TEXT NOT NULL DEFAULT ''
+    owner        TEXT NOT NULL DEFAULT '',
+    -- 1: the message is not sent again once a copy may have left.
+    at_most_once BIGINT NOT NULL DEFAULT 0 CHECK (at_most_once IN (0, 1)),
+    -- The expiry that the client asked for, or NULL. deliveries.expires_at also has the age limit of the channel, which
+    -- moves while a provider asks to wait.
+    expires_at   BIGINT
 ) PARTITION BY RANGE (number);
 
 -- Messages of one user, for the inbox and for usage. Messages without a user are not indexed.
@@ -116,8 +121,6 @@ CREATE INDEX deliveries_due ON deliveries (channel, priority, due_at) WHERE stat
 -- Search by state, in the order of the ids.
 CREATE INDEX deliveries_ended ON deliveries (state, id) WHERE state <> 'waiting';
 CREATE INDEX deliveries_address ON deliveries (address, id);
--- Finds the delivery that a receipt belongs to.
-CREATE INDEX deliveries_reference ON deliveries (reference, id) WHERE reference IS NOT NULL;
 -- Deliveries that the rollups have to count again.
 CREATE INDEX deliveries_rollup_pending ON deliveries (id) WHERE rollup_pending;
 
@@ -132,6 +135,8 @@ CREATE TABLE attempts (
     outcome     TEXT NOT NULL,
     -- The provider's own result code.
     code        TEXT,
+    -- The provider's id of this copy of the message, when it accepted it.
+    reference   TEXT,
     reason      TEXT,
     -- When the call began.
     at          BIGINT NOT NULL,
@@ -140,6 +145,9 @@ CREATE TABLE attempts (
     address     TEXT,
     PRIMARY KEY (delivery, sequence)
 ) PARTITION BY RANGE (delivery);
+
+-- Finds the copy that a receipt is about.
+CREATE INDEX attempts_reference ON attempts (reference, delivery, sequence) WHERE reference IS NOT NULL;
 
 -- The first partition. Later ones are made ahead of time in the same way, each for 2^36 message numbers. The indexes of
 -- the tables above have to exist by now, because the partitions copy them.

@@ -27,7 +27,12 @@ CREATE TABLE messages (
     -- blank between them; either part may be empty. NULL when the client did not ask for events.
     event_target TEXT,
     -- The name of the API key that accepted the message. Empty without keys, and for keys that share.
-    owner        TEXT NOT NULL DEFAULT ''
+    owner        TEXT NOT NULL DEFAULT '',
+    -- 1: the message is not sent again once a copy may have left.
+    at_most_once INTEGER NOT NULL DEFAULT 0 CHECK (at_most_once IN (0, 1)),
+    -- The expiry that the client asked for, or NULL. deliveries.expires_at also has the age limit of the channel, which
+    -- moves while a provider asks to wait.
+    expires_at   INTEGER
 ) STRICT;
 
 -- Messages of one user, for the inbox and for usage. Messages without a user are not indexed.
@@ -111,8 +116,6 @@ CREATE INDEX deliveries_due ON deliveries (channel, priority, due_at) WHERE stat
 -- Search by state. SQLite appends the id to every index entry, so results come in the order of the ids.
 CREATE INDEX deliveries_ended ON deliveries (state) WHERE state <> 'waiting';
 CREATE INDEX deliveries_address ON deliveries (address);
--- Finds the delivery that a receipt belongs to.
-CREATE INDEX deliveries_reference ON deliveries (reference) WHERE reference IS NOT NULL;
 -- Deliveries that the rollups have to count again.
 CREATE INDEX deliveries_rollup_pending ON deliveries (rollup_pending) WHERE rollup_pending = 1;
 
@@ -127,6 +130,8 @@ CREATE TABLE attempts (
     outcome     TEXT NOT NULL,
     -- The provider's own result code.
     code        TEXT,
+    -- The provider's id of this copy of the message, when it accepted it.
+    reference   TEXT,
     reason      TEXT,
     -- When the call began.
     at          INTEGER NOT NULL,
@@ -135,6 +140,9 @@ CREATE TABLE attempts (
     address     TEXT,
     PRIMARY KEY (delivery, sequence)
 ) STRICT, WITHOUT ROWID;
+
+-- Finds the copy that a receipt is about. SQLite appends the primary key to every index entry.
+CREATE INDEX attempts_reference ON attempts (reference) WHERE reference IS NOT NULL;
 
 -- Idempotency keys: a repeated request with the same key gets the first answer.
 CREATE TABLE idempotency_keys (

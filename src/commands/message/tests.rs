@@ -34,6 +34,7 @@ fn message(body: &str) -> Message {
             expires_at: at(9_999),
             opened_at: None,
             attempts: vec![RecordedAttempt {
+                reference: None,
                 round: 1,
                 provider: Some("red".parse().unwrap()),
                 outcome: "unavailable".to_owned(),

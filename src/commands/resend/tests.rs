@@ -16,3 +16,14 @@ fn the_result_shows_requeued_due_and_not_due_deliveries() {
         assert_eq!(format_resend_result("requeued", count, backlog), text);
     }
 }
+
+#[test]
+fn the_result_names_what_was_left_alone_and_why() {
+    assert_eq!(LeftDeliveries::default().to_string(), "");
+    let left = LeftDeliveries { due: 1_470, scheduled: 3, refused: 2 };
+    assert_eq!(
+        left.to_string(),
+        "; 1470 due already; skipped 2 that are leased by a worker, finished or at_most_once; 3 scheduled by send_at \
+         stay so (--scheduled includes them)"
+    );
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use postrider_core::circuit_breaker::ProbeUrgency;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
 use postrider_core::job::{JobLockResult, ScheduledJob};
@@ -58,11 +59,12 @@ impl CoordinationStore for FaultyStore {
     async fn acquire_probe(
         &self,
         provider: &ConfigName,
+        urgency: ProbeUrgency,
         timeout: Duration,
         now: Timestamp,
     ) -> Result<ProbeDecision> {
         let work = async {
-            let probe = self.store.acquire_probe(provider, timeout, now).await?;
+            let probe = self.store.acquire_probe(provider, urgency, timeout, now).await?;
             let name = provider.as_str();
             self.context.model().coordination.check_probe(name, &probe, timeout, now);
             Ok(probe)

@@ -19,8 +19,14 @@ fn ratios_have_two_decimals_and_are_none_for_a_division_by_zero() {
 
 #[test]
 fn ratios_refer_to_all_messages_and_to_delivered_ones() {
-    let counts =
-        BroadcastCounts { messages: 10, unconfirmed: 1, failed: 1, received: 8, opened: 4, waiting: 0 };
+    let counts = BroadcastCounts {
+        messages: 10,
+        unconfirmed: 1,
+        failed: 1,
+        received: 8,
+        opened: 4,
+        ..BroadcastCounts::default()
+    };
     assert_eq!(counts.received_ratio().as_deref(), Some("0.80"));
     assert_eq!(counts.opened_ratio().as_deref(), Some("0.50"));
     assert_eq!(BroadcastCounts::default().received_ratio(), None);

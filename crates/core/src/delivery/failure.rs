@@ -22,7 +22,7 @@ pub enum Failure {
     Bounced,
     /// A client or an operator cancelled the delivery.
     Cancelled,
-    /// A provider did not answer, and the channel's policy is to hold.
+    /// A provider did not answer, and another copy must not be sent.
     Unknown,
 }
 
@@ -39,9 +39,7 @@ impl Failure {
             Self::Expired => "expired",
             Self::Bounced => "the provider could not deliver it",
             Self::Cancelled => "cancelled",
-            Self::Unknown => {
-                "no provider answer after the request was sent; this channel does not repeat such attempts"
-            }
+            Self::Unknown => "no provider answer after the request was sent; no further copy is sent",
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Every end of a round under every policy, and every receipt in every state.
 
+mod expiry;
+mod receipts;
+
 use chrono::TimeDelta;
 
 use super::*;
@@ -16,19 +19,29 @@ fn red() -> ConfigName {
 
 /// A delivery after 1 of at most 3 tries, at second 100 of 1,000, with delays of 30 s.
 struct RoundCase {
-    unknown: UnknownPolicy,
+    unknown_attempts: u32,
+    unknown_retries: u32,
+    at_most_once: bool,
     tries: u32,
     expires_at: i64,
+    client_expires_at: Option<i64>,
 }
 
 impl Default for RoundCase {
     fn default() -> Self {
-        Self { unknown: UnknownPolicy::Resend, tries: 1, expires_at: 1_000 }
+        Self {
+            unknown_attempts: 0,
+            unknown_retries: 1,
+            at_most_once: false,
+            tries: 1,
+            expires_at: 1_000,
+            client_expires_at: None,
+        }
     }
 }
 
 impl RoundCase {
-    fn after(&self, end: RoundEnd) -> (String, u32) {
+    fn transition(&self, end: RoundEnd) -> DeliveryTransition {
         let retry = RetryPolicy {
             base: Duration::from_secs(30),
             factor: 1.0,
@@ -37,11 +50,18 @@ impl RoundCase {
         };
         let rules = DeliveryRules {
             tries: self.tries,
+            unknown_attempts: self.unknown_attempts,
+            unknown_retries: self.unknown_retries,
+            at_most_once: self.at_most_once,
             expires_at: at(self.expires_at),
+            client_expires_at: self.client_expires_at.map(at),
             retry: &retry,
-            unknown_policy: self.unknown,
         };
-        let next = DeliveryState::after(end, &rules, at(100), RANDOM);
+        DeliveryState::after(end, &rules, at(100), RANDOM)
+    }
+
+    fn after(&self, end: RoundEnd) -> (String, u32) {
+        let next = self.transition(end);
         (state_summary(&next.state), next.tries)
     }
 }
@@ -73,7 +93,7 @@ fn seconds(count: u64) -> Option<Duration> {
 /// A state in one line, and the tries used up so far.
 type ExpectedState = (&'static str, u32);
 
-/// Every end of a round with the state that follows under `resend` and under `hold`.
+/// Every end of a round with the state that follows with one copy allowed after silence, and with none.
 fn all_round_ends() -> Vec<(RoundEnd, ExpectedState, ExpectedState)> {
     let same = |end, next| (end, next, next);
     let reference = Some("r-1".to_owned());
@@ -93,7 +113,11 @@ fn all_round_ends() -> Vec<(RoundEnd, ExpectedState, ExpectedState)> {
         (RoundEnd::ClaimLost, ("waiting 130", 2), ("failed unknown", 2)),
         same(RoundEnd::AllFailed { reason: reason() }, ("waiting 130", 2)),
         same(
-            RoundEnd::NoProviderAvailable { retry_after: Duration::from_secs(9), reason: reason() },
+            RoundEnd::NoProviderAvailable {
+                retry_after: Duration::from_secs(9),
+                reason: reason(),
+                is_requested_by_provider: false,
+            },
             ("waiting 109", 1),
         ),
         same(RoundEnd::Expired, ("failed expired", 1)),
@@ -104,11 +128,37 @@ fn all_round_ends() -> Vec<(RoundEnd, ExpectedState, ExpectedState)> {
 #[test]
 fn each_end_of_a_round_leads_to_its_state() {
     for (end, resend, hold) in all_round_ends() {
-        for (unknown, (state, tries)) in [(UnknownPolicy::Resend, resend), (UnknownPolicy::Hold, hold)] {
-            let case = RoundCase { unknown, ..RoundCase::default() };
-            assert_eq!(case.after(end.clone()), (state.to_owned(), tries), "{end:?} {unknown:?}");
+        for (unknown_retries, (state, tries)) in [(1, resend), (0, hold)] {
+            let case = RoundCase { unknown_retries, ..RoundCase::default() };
+            assert_eq!(case.after(end.clone()), (state.to_owned(), tries), "{end:?} {unknown_retries}");
         }
+        let at_most_once = RoundCase { at_most_once: true, unknown_retries: 9, ..RoundCase::default() };
+        assert_eq!(at_most_once.after(end.clone()), (hold.0.to_owned(), hold.1), "{end:?} at most once");
     }
+}
+
+#[test]
+fn a_message_is_sent_again_after_silence_as_often_as_configured_and_says_why_it_stops() {
+    let silence = || decided(Outcome::Unknown { reason: "no answer within 1s".to_owned() });
+    for (unknown_attempts, unknown_retries, expected) in
+        [(0, 1, "waiting 130"), (1, 1, "failed unknown"), (1, 2, "waiting 130"), (2, 2, "failed unknown")]
+    {
+        let case = RoundCase { unknown_attempts, unknown_retries, ..RoundCase::default() };
+        assert_eq!(case.after(silence()).0, expected, "{unknown_attempts} of {unknown_retries}");
+        assert_eq!(case.after(RoundEnd::ClaimLost).0, expected, "{unknown_attempts} of {unknown_retries}");
+    }
+    let reason_of = |case: RoundCase| match case.transition(silence()).state {
+        DeliveryState::Failed { reason, .. } => reason,
+        state => panic!("{state:?}"),
+    };
+    assert_eq!(
+        reason_of(RoundCase { unknown_attempts: 1, ..RoundCase::default() }),
+        "not sent again, attempts without an answer: 2, unknown_retries = 1: no answer within 1s"
+    );
+    assert_eq!(
+        reason_of(RoundCase { at_most_once: true, ..RoundCase::default() }),
+        "not sent again, the message is at_most_once: no answer within 1s"
+    );
 }
 
 #[test]
@@ -123,23 +173,6 @@ fn no_delivery_waits_after_the_last_try() {
     }
 }
 
-#[test]
-fn a_delivery_that_would_expire_before_the_next_try_fails_now() {
-    for (end, (state, tries), _) in all_round_ends() {
-        let short = RoundCase { expires_at: 107, ..RoundCase::default() }.after(end.clone());
-        let expected = if state.starts_with("waiting") { "failed expired" } else { state };
-        assert_eq!(short, (expected.to_owned(), tries), "{end:?}");
-    }
-}
-
-#[test]
-fn the_longest_retry_after_is_no_overflow() {
-    let retry_after = Some(Duration::MAX);
-    for outcome in [Outcome::Deferred { reason: reason(), retry_after }, Outcome::Throttled { retry_after }] {
-        assert_eq!(RoundCase::default().after(decided(outcome)).0, "failed expired");
-    }
-}
-
 fn states() -> [DeliveryState; 4] {
     [
         DeliveryState::Waiting { due_at: at(0), reason: None },
@@ -147,39 +180,6 @@ fn states() -> [DeliveryState; 4] {
         DeliveryState::Delivered { at: at(0) },
         DeliveryState::failed(Failure::Rejected, "no", at(0)),
     ]
-}
-
-fn all_receipt_statuses() -> [ReceiptStatus; 4] {
-    [
-        ReceiptStatus::Delivered,
-        ReceiptStatus::Opened,
-        ReceiptStatus::Bounced { reason: reason() },
-        ReceiptStatus::Invalid { reason: reason() },
-    ]
-}
-
-#[test]
-fn a_receipt_ends_a_sent_delivery() {
-    let sent = &states()[1];
-    let after = |resends, addresses| {
-        let left = RemainingAlternatives { resends, addresses };
-        all_receipt_statuses()
-            .map(|status| state_summary(&sent.apply_receipt(&status, at(50), left).unwrap()))
-    };
-    let [delivered, bounced, invalid] = ["delivered", "failed bounced", "failed invalid_recipient"];
-    assert_eq!(after(0, 0), [delivered, delivered, bounced, invalid]);
-    assert_eq!(after(1, 0), [delivered, delivered, "waiting 50", invalid]);
-    assert_eq!(after(0, 1), [delivered, delivered, bounced, "waiting 50"]);
-}
-
-#[test]
-fn a_receipt_never_moves_a_state_backwards() {
-    let left = RemainingAlternatives { resends: 1, addresses: 1 };
-    for state in states().iter().filter(|state| state.kind() != DeliveryStateKind::Sent) {
-        for status in all_receipt_statuses() {
-            assert_eq!(state.apply_receipt(&status, at(50), left), None, "{state:?} {status:?}");
-        }
-    }
 }
 
 #[test]

@@ -219,7 +219,8 @@ fn build_delivery(
         rejection_reason: address.rejection_reason,
         parts,
         priority: request.priority.unwrap_or(channel.priority),
-        resends_left: channel.bounce_resends,
+        // A bounce can be wrong, so a message that is sent at most once is not sent again after one.
+        resends_left: if request.at_most_once { 0 } else { channel.bounce_resends },
         due_at,
         expires_at,
     }

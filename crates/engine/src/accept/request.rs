@@ -30,6 +30,8 @@ pub struct AcceptRequest {
     pub send_at: Option<Timestamp>,
     /// Time after which the message is not sent any more; the age limit of the channel also applies.
     pub expires_at: Option<Timestamp>,
+    /// True if the message must not be sent again once a copy may have left.
+    pub at_most_once: bool,
     /// True if the message expects an answer and therefore counts for the user throttle; `None` uses the
     /// channel's setting.
     pub expects_reply: Option<bool>,

@@ -42,6 +42,8 @@ pub(super) fn validate(
     let event_target = find_event_target(gateway, &mut request);
     let message = NewMessage {
         id: MessageId::new(now, gateway.random.bytes()),
+        at_most_once: request.at_most_once,
+        client_expires_at: request.expires_at,
         replay_only: expires_too_early,
         event_target,
         throttles: throttles::throttles_of(gateway, &request, &deliveries),

@@ -6,7 +6,7 @@ use super::{
 };
 use postrider_core::channel::{Addressing, Channel};
 use postrider_core::error::{Error, Result};
-use postrider_core::retry::{RetryPolicy, UnknownPolicy};
+use postrider_core::retry::{RetryPolicy, UNKNOWN_RETRIES_DEFAULT};
 use postrider_core::{address::AddressKind, name::ConfigName, priority::Priority, routing::RoutingStrategy};
 use std::collections::BTreeMap;
 
@@ -87,11 +87,7 @@ fn read_channel(
         providers: channel_providers,
         strategy,
         retry: read_retry(&channel_table.section("retry")?, default_retry)?,
-        unknown_policy: if has_word("unknown", "hold")? {
-            UnknownPolicy::Hold
-        } else {
-            UnknownPolicy::Resend
-        },
+        unknown_retries: read_unknown_retries(channel_table)?,
         bounce_resends: u32::from(has_word("bounce", "resend")?),
         priority: if has_word("priority", "high")? { Priority::High } else { Priority::Normal },
         addressing,
@@ -100,6 +96,19 @@ fn read_channel(
         user_per_hour: channel_table.get("user_per_hour")?,
         countries: channel_table.countries("countries")?,
     })
+}
+
+/// Reads how often a message is sent again after an `unknown` outcome; `unknown = "hold"` is another word for never.
+fn read_unknown_retries(channel_table: &TableReader<'_>) -> Result<u32> {
+    let is_held = channel_table.get::<String>("unknown")?.as_deref() == Some("hold");
+    match channel_table.get::<u32>("unknown_retries")? {
+        Some(unknown_retries) if is_held && unknown_retries > 0 => {
+            let problem = "must be 0 with unknown = \"hold\"; remove one of the two";
+            Err(channel_table.error_at("unknown_retries", problem))
+        }
+        Some(unknown_retries) => Ok(unknown_retries),
+        None => Ok(if is_held { 0 } else { UNKNOWN_RETRIES_DEFAULT }),
+    }
 }
 
 /// Reads the enabled providers of a channel, in order.

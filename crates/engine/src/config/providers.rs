@@ -58,6 +58,7 @@ fn read_provider(
         timeout: provider_table.get("timeout")?.unwrap_or(defaults.timeout),
         breaker_failure_threshold: failure_threshold.unwrap_or(defaults.breaker_failure_threshold),
         breaker_open_duration: open_duration.unwrap_or(defaults.breaker_open_duration),
+        unknown_retries: provider_table.get("unknown_retries")?,
         masked_settings: mask_table(&written_settings),
         placeholder_values: resolver.resolved_values,
         ..defaults

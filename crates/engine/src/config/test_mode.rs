@@ -2,7 +2,7 @@
 
 use postrider_core::address::{AddressKind, PhoneRules};
 use postrider_core::channel::{Addressing, Channel};
-use postrider_core::retry::{RetryPolicy, UnknownPolicy};
+use postrider_core::retry::{RetryPolicy, UNKNOWN_RETRIES_DEFAULT};
 use postrider_core::{priority::Priority, routing::RoutingStrategy};
 use std::net::SocketAddr;
 
@@ -37,7 +37,7 @@ pub(super) fn default_channel(providers: &[ProviderConfig], retry: &RetryPolicy)
         providers: providers.iter().map(|provider| provider.name.clone()).collect(),
         strategy: RoutingStrategy::RoundRobin,
         retry: retry.clone(),
-        unknown_policy: UnknownPolicy::default(),
+        unknown_retries: UNKNOWN_RETRIES_DEFAULT,
         bounce_resends: 0,
         priority: Priority::default(),
         addressing: Addressing::ByProviders(AddressKind::Phone),

@@ -1,9 +1,7 @@
 //! Tests of loading: accepted forms and error messages.
 
 use postrider_core::address::{AddressKind, PhoneRegion, PhoneStrictness};
-use postrider_core::{
-    channel::Addressing, priority::Priority, retry::UnknownPolicy, routing::RoutingStrategy,
-};
+use postrider_core::{channel::Addressing, priority::Priority, routing::RoutingStrategy};
 use std::{path::PathBuf, time::Duration};
 
 use super::keys::CONFIG_KEYS;
@@ -151,6 +149,24 @@ fn the_environment_overrides_the_file_and_the_command_line_overrides_both() {
 }
 
 #[test]
+fn copies_after_silence_are_bounded_by_channel_and_provider() {
+    let config = |channel: &str| {
+        load(&format!(
+            "[providers.red]\nkind = \"mock\"\nunknown_retries = 0\n[providers.blue]\nkind = \"mock\"\n\
+             [channels.sms]\nproviders = [\"red\", \"blue\"]\n{channel}\n"
+        ))
+    };
+    let loaded = config("unknown_retries = 3").unwrap();
+    assert_eq!(loaded.channels[0].unknown_retries, 3);
+    let of_providers = loaded.providers.iter().map(|provider| provider.unknown_retries);
+    assert_eq!(of_providers.collect::<Vec<_>>(), [None, Some(0)]);
+    assert_eq!(config("").unwrap().channels[0].unknown_retries, 1);
+    assert_eq!(config("unknown = \"hold\"\nunknown_retries = 0").unwrap().channels[0].unknown_retries, 0);
+    let error = config("unknown = \"hold\"\nunknown_retries = 2").unwrap_err().to_string();
+    assert!(error.contains("must be 0 with unknown"), "{error}");
+}
+
+#[test]
 fn a_channel_is_read_with_all_its_settings() {
     let config = load(&format!(
         "region = \"DE\"\nnumbers = \"valid\"\n{TWO_PROVIDERS}[retry]\nmax_tries = 7\n\
@@ -165,7 +181,8 @@ fn a_channel_is_read_with_all_its_settings() {
     assert_eq!([names(0), names(1), names(2)], ["codes", "email", "push"]);
     let codes = &config.channels[0];
     assert_eq!(codes.strategy, RoutingStrategy::Failover);
-    assert_eq!(codes.unknown_policy, UnknownPolicy::Hold);
+    assert_eq!(codes.unknown_retries, 0);
+    assert_eq!(config.channels[1].unknown_retries, 1);
     assert_eq!(codes.bounce_resends, 1);
     assert_eq!(codes.priority, Priority::High);
     assert_eq!(codes.retry.base, Duration::from_secs(1));

@@ -149,6 +149,9 @@ pub struct ProviderConfig {
     pub connect_timeout: Duration,
     /// Timeout of a whole call, connecting included.
     pub timeout: Duration,
+    /// Number of times that a message is sent again after an `unknown` outcome of this provider; `None` leaves it to the
+    /// channel. The smaller of the two numbers holds.
+    pub unknown_retries: Option<u32>,
     /// Number of consecutive failures that opens the circuit breaker.
     pub breaker_failure_threshold: u32,
     /// Time for which the circuit breaker stays open the first time.
@@ -174,6 +177,7 @@ impl ProviderConfig {
             concurrency: if kind == "smtp" { 8 } else { 256 },
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(10),
+            unknown_retries: None,
             breaker_failure_threshold: 5,
             breaker_open_duration: Duration::from_secs(30),
             kind: kind.to_owned(),
@@ -379,6 +383,7 @@ impl fmt::Debug for ProviderConfig {
             .field("concurrency", &self.concurrency)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
+            .field("unknown_retries", &self.unknown_retries)
             .field("breaker_failure_threshold", &self.breaker_failure_threshold)
             .field("breaker_open_duration", &self.breaker_open_duration)
             .field("kind", &self.kind)

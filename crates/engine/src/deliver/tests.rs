@@ -1,5 +1,6 @@
 //! Tests of a round while the store is unavailable.
 
+mod copies_and_expiry;
 mod mixed_addresses;
 mod rate_limits;
 

@@ -31,6 +31,8 @@ pub struct ProviderBusy {
     pub retry_after: Duration,
     /// Maximum jitter to add to `retry_after`.
     pub jitter_max: Duration,
+    /// True if the provider asked for this delay, so that it does not count as age of a delivery.
+    pub is_requested_by_provider: bool,
     /// Reason for the operator.
     pub reason: String,
 }
@@ -64,7 +66,8 @@ impl ProviderBusy {
             return Self { jitter_max, ..Self::new(provider, retry_after, "was paused by an operator") };
         }
         if let Some(until) = circuit.cooldown_until(now) {
-            return Self::new(provider, time_until(until, now), "is in cooldown (throttled)");
+            let busy = Self::new(provider, time_until(until, now), "is in cooldown (throttled)");
+            return Self { is_requested_by_provider: true, ..busy };
         }
         match circuit.breaker.state() {
             CircuitState::Open { until, .. } => {
@@ -82,7 +85,12 @@ impl ProviderBusy {
     }
 
     fn new(provider: &ConfigName, retry_after: Duration, reason: &str) -> Self {
-        Self { retry_after, jitter_max: Duration::ZERO, reason: format!("{provider} {reason}") }
+        Self {
+            retry_after,
+            jitter_max: Duration::ZERO,
+            is_requested_by_provider: false,
+            reason: format!("{provider} {reason}"),
+        }
     }
 }
 

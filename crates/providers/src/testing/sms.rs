@@ -104,6 +104,7 @@ pub fn describe_items(parsed: Result<Vec<CallbackItem>, CallbackError>) -> Vec<S
             format!("{status} {reference}{}", reason.unwrap_or_default())
         }
         CallbackItem::InboundMessage(message) => format!("{} writes {}", message.from, message.body),
+        CallbackItem::LateAcceptance(late) => format!("late answer for {}", late.delivery),
         CallbackItem::OptedOut(notice) => format!("{} opted out: {}", notice.address, notice.reason),
     };
     match parsed {

@@ -56,6 +56,8 @@ json_body! {
         /// `high` is sent before `normal`.
         #[schema(pattern = "^(high|normal)$")]
         priority: Option<String>,
+        /// `true` if the message must never be sent a second time: after a call without an answer it fails as `unknown`.
+        at_most_once: Option<bool>,
         /// `true` if the user is expected to answer; such messages count toward the user's limit.
         expects_reply: Option<bool>,
         /// Webhook URL for state changes: an https URL that the configuration allows.
@@ -86,6 +88,7 @@ pub(super) fn parse_submission(
         body: read_body(&mut fields, gateway).unwrap_or_default(),
         user: fields.read("user_id", "must be a string of 1 to 255 characters", parse_user_id),
         priority: fields.read("priority", "must be \"high\" or \"normal\"", parse_priority),
+        at_most_once: fields.boolean("at_most_once").unwrap_or(false),
         expects_reply: fields.boolean("expects_reply"),
         callback_url: read_callback_url(&mut fields, gateway),
         expires_at: read_expiry(&mut fields, send_at.unwrap_or_else(|| gateway.clock.now())),

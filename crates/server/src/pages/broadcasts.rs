@@ -69,7 +69,7 @@ struct BroadcastCount {
     /// CSS class of the state mark; empty for none.
     css_class: &'static str,
     count: String,
-    meaning: &'static str,
+    meaning: String,
 }
 
 /// Handles `GET /broadcasts`. An invalid cursor shows the first page.
@@ -171,14 +171,34 @@ fn message_counts(counts: &BroadcastCounts) -> Vec<BroadcastCount> {
         BroadcastCount::new("received", "delivered", counts.received, "arrived"),
         BroadcastCount::new("opened", "delivered", counts.opened, "received and opened"),
         BroadcastCount::new("unconfirmed", "sent", unconfirmed, "accepted by a provider, no receipt yet"),
-        BroadcastCount::new("waiting", "waiting", counts.waiting, "not sent yet"),
-        BroadcastCount::new("failed", "failed", counts.failed, "will not arrive"),
+        BroadcastCount::new("waiting", "waiting", counts.waiting, waiting_meaning(counts)),
+        BroadcastCount::new("failed", "failed", counts.failed, failed_meaning(counts)),
     ]
 }
 
+/// Returns when the waiting messages are tried and why one of them waits.
+fn waiting_meaning(counts: &BroadcastCounts) -> String {
+    let mut meaning = "not sent yet".to_owned();
+    if let Some(next_try_at) = counts.next_try_at {
+        meaning.push_str(&format!("; next try {} UTC", format::time(next_try_at)));
+    }
+    if let Some(reason) = &counts.waiting_reason {
+        meaning.push_str(&format!("; wait because, for example: {reason}"));
+    }
+    meaning
+}
+
+/// Returns why one of the failed messages failed.
+fn failed_meaning(counts: &BroadcastCounts) -> String {
+    match &counts.failed_reason {
+        Some(reason) => format!("will not arrive, for example: {reason}"),
+        None => "will not arrive".to_owned(),
+    }
+}
+
 impl BroadcastCount {
-    fn new(name: &'static str, css_class: &'static str, count: u64, meaning: &'static str) -> Self {
-        Self { name, css_class, count: format::count(count), meaning }
+    fn new(name: &'static str, css_class: &'static str, count: u64, meaning: impl Into<String>) -> Self {
+        Self { name, css_class, count: format::count(count), meaning: meaning.into() }
     }
 }
 

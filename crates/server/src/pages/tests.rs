@@ -87,6 +87,7 @@ pub(super) fn full_report() -> Report {
 
 pub(super) fn hostile_message() -> Message {
     let attempt = |round, provider: Option<&str>, outcome: &str, reason: Option<&str>| RecordedAttempt {
+        reference: None,
         round,
         provider: provider.map(|name| name.parse().unwrap()),
         outcome: outcome.to_owned(),

@@ -215,6 +215,8 @@ async fn insert_messages(
         column(&messages, |message| message.subject.as_deref().map(escape_text)),
         column(&messages, |message| message.event_target.as_ref().map(EventTarget::encode)),
         column(&messages, |message| escape_text(&message.owner)),
+        column(&messages, |message| i64::from(message.at_most_once)),
+        column(&messages, |message| message.client_expires_at.map(|at| at.timestamp_millis())),
     ];
     // The two statements are pipelined. The first error is the cause: later ones say that the transaction is aborted.
     let (messages_inserted, deliveries_inserted) = tokio::join!(

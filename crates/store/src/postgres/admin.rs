@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use tokio_postgres::Row;
 
 use super::pool::{PgTransaction, bind, column};
 use super::{
@@ -45,19 +46,20 @@ impl AdminStore for PostgresStore {
     }
 
     async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
-        let statement = match selection.status {
-            SelectableStatus::Waiting => SELECT_WAITING,
-            SelectableStatus::Failed => SELECT_FAILED,
-        };
         let since = selection.since.map(|since| since.timestamp_millis());
         let provider = selection.provider.as_ref().map(|name| name.as_str());
-        let limit = limit_to_sql(selection.limit);
+        let (limit, now) = (limit_to_sql(selection.limit), selection.now.timestamp_millis());
         run_long_transaction!(self.begin_read, "cannot select deliveries", |transaction| {
             let Some(first_number) = first_number_since(transaction, selection.since).await? else {
                 return Ok(Vec::new());
             };
-            let values = bind![first_number, since, provider, limit];
-            transaction.query_all(statement, values, |row| row.delivery_id("id")).await
+            let decode = |row: &Row| row.delivery_id("id");
+            if selection.status == SelectableStatus::Failed {
+                let values = bind![first_number, since, provider, limit];
+                return transaction.query_all(SELECT_FAILED, values, decode).await;
+            }
+            let values = bind![first_number, since, provider, limit, now, selection.status.waiting_kind()];
+            transaction.query_all(SELECT_WAITING, values, decode).await
         })
     }
 
@@ -93,7 +95,7 @@ async fn cancel_deliveries(
     ids: &[i64],
     now: Timestamp,
 ) -> Result<Vec<ConfigName>, PgError> {
-    let changes = plan_changes(transaction, ids, |state| state.cancel(now)).await?;
+    let changes = plan_changes(transaction, ids, |delivery| delivery.state.cancel(now)).await?;
     save_changes(transaction, &changes, now, now).await?;
     Ok(changes.into_iter().map(|change| change.delivery.channel).collect())
 }
@@ -106,7 +108,7 @@ pub(super) async fn requeue(
     expires_at: Timestamp,
 ) -> Result<Vec<QueueEntry>, PgError> {
     let numeric_ids = column(ids, |id| id.0);
-    let changes = plan_changes(transaction, &numeric_ids, |state| state.requeue(now)).await?;
+    let changes = plan_changes(transaction, &numeric_ids, |delivery| delivery.requeue(now)).await?;
     save_changes(transaction, &changes, now, expires_at).await?;
     let requeued = changes.into_iter().map(|change| (change.delivery.id, change.delivery));
     let mut requeued = requeued.collect::<HashMap<_, _>>();
@@ -126,7 +128,7 @@ pub async fn suppress_waiting(
 ) -> Result<(), PgError> {
     let values = bind![escape_text(address), channel.as_str()];
     let ids: Vec<i64> = transaction.query_all(WAITING_FOR_ADDRESS, values, |row| row.integer("id")).await?;
-    let changes = plan_changes(transaction, &ids, |state| state.suppress(now)).await?;
+    let changes = plan_changes(transaction, &ids, |delivery| delivery.state.suppress(now)).await?;
     save_changes(transaction, &changes, now, now).await
 }
 
@@ -140,10 +142,10 @@ struct StateChange {
 async fn plan_changes(
     transaction: &PgTransaction,
     ids: &[i64],
-    next_state: impl Fn(&DeliveryState) -> Option<DeliveryState>,
+    next_state: impl Fn(&UnclaimedDelivery) -> Option<DeliveryState>,
 ) -> Result<Vec<StateChange>, PgError> {
     let change = |delivery: UnclaimedDelivery| {
-        next_state(&delivery.state).map(|next_state| StateChange { delivery, next_state })
+        next_state(&delivery).map(|next_state| StateChange { delivery, next_state })
     };
     let unclaimed = load_unclaimed(transaction, ids).await?;
     Ok(unclaimed.into_iter().filter_map(change).collect())

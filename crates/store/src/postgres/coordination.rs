@@ -18,8 +18,8 @@ use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
 use postrider_core::{
-    circuit_breaker::CircuitState, clock::Timestamp, error::Result, name::ConfigName,
-    rate_limit::RateLimitRequest,
+    circuit_breaker::CircuitState, circuit_breaker::ProbeUrgency, clock::Timestamp, error::Result,
+    name::ConfigName, rate_limit::RateLimitRequest,
 };
 
 static READ_CLOCK: &str = sql!("postgres/coordination/read_clock");
@@ -70,6 +70,7 @@ impl CoordinationStore for PostgresStore {
     async fn acquire_probe(
         &self,
         provider: &ConfigName,
+        urgency: ProbeUrgency,
         timeout: Duration,
         now: Timestamp,
     ) -> Result<ProbeDecision> {
@@ -78,7 +79,7 @@ impl CoordinationStore for PostgresStore {
             let Some(health) = read_health(transaction, provider).await? else {
                 return Ok(ProbeDecision::Denied(None));
             };
-            let Some(probing) = health.with_probe_started(timeout, now) else {
+            let Some(probing) = health.with_urgent_probe_started(urgency, timeout, now) else {
                 return Ok(ProbeDecision::Denied(Some(health)));
             };
             save_health(transaction, &probing).await?;

@@ -7,7 +7,7 @@ use super::suppressed::{active_contacts, deactivate_addresses};
 use super::{errors::PgError, escape::escape_text, event_outbox::insert_events};
 use crate::receipts::LoadedDelivery;
 use crate::rows::deliveries::{StateColumns, decode_loaded_delivery};
-use postrider_core::id::DeliveryId;
+use postrider_core::{id::DeliveryId, name::ConfigName};
 
 static LOAD: &str = sql!("postgres/receipts/load_delivery");
 static SAVE: &str = sql!("postgres/receipts/apply_receipt");
@@ -21,9 +21,8 @@ pub async fn load_deliveries(
     let mut loaded = BTreeMap::new();
     for row in &transaction.query(LOAD, bind![ids]).await? {
         let mut delivery = decode_loaded_delivery(row)?;
-        if let Some(other_contacts) = delivery.take_other_contacts() {
-            let active = active_contacts(transaction, &delivery.channel, other_contacts).await?;
-            delivery.other_addresses_left = active.len();
+        if let Some(contacts) = delivery.contacts.take() {
+            delivery.contacts = Some(active_contacts(transaction, &delivery.channel, contacts).await?);
         }
         loaded.insert(delivery.id, delivery);
     }
@@ -50,6 +49,8 @@ pub async fn save_deliveries(
         column(&changed, |delivery| i64::from(delivery.resends_left)),
         column(&changed, LoadedDelivery::avoided_provider),
         column(&changed, |delivery| delivery.opened_at.map(|at| at.timestamp_millis())),
+        column(&changed, |delivery| delivery.provider.as_ref().map(ConfigName::as_str)),
+        column(&changed, |delivery| delivery.reference.as_deref().map(escape_text)),
     ];
     transaction.execute(SAVE, values).await?;
     let changes = changed.iter().filter_map(|delivery| delivery.change.as_ref());

@@ -9,14 +9,18 @@ use tokio_postgres::Row;
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::loaded_deliveries::{load_deliveries, save_deliveries};
 use super::pool::{PgTransaction, bind, column};
-use super::unmatched_receipts::{IndexedReceipt, provider_name, save_unmatched};
+use super::unmatched_receipts::{
+    IndexedReceipt, LateCopy, lock_references, provider_name, save_unmatched, settle_accepted,
+};
 use super::{errors::PgError, escape::escape_text, group_commit::BatchOperation};
-use crate::rows::{SqlRow, limit_to_sql};
+use crate::receipts::SentCopy;
+use crate::rows::{SqlRow, deliveries::decode_sent_copy, limit_to_sql};
 use crate::{ReceiptResult, ReceivedReceipt};
-use postrider_core::id::DeliveryId;
+use postrider_core::{clock::Timestamp, id::DeliveryId, inbound::LateAcceptance, name::ConfigName};
 
 static FIND_BY_REFERENCE: &str = sql!("postgres/receipts/find_by_reference");
 static FIND_BY_ID: &str = sql!("postgres/receipts/check_accepted_delivery");
+static SAVE_LATE_REFERENCE: &str = sql!("common/receipts/save_late_reference");
 
 /// Receipts of one call.
 pub struct ReceiptOperation(pub Vec<ReceivedReceipt>);
@@ -44,19 +48,18 @@ async fn apply_receipts(
     receipts: &[&ReceivedReceipt],
 ) -> Result<Vec<ReceiptResult>, PgError> {
     let receipts = receipts.iter().copied().enumerate().collect::<Vec<_>>();
-    let mut delivery_ids = find_deliveries(transaction, &receipts).await?;
+    let mut copies = find_copies(transaction, &receipts).await?;
     // A receipt that names its delivery is never kept: no later round can match it.
-    let is_unknown = |(index, received): &&IndexedReceipt<'_>| {
-        received.delivery.is_none() && !delivery_ids.contains_key(index)
-    };
+    let is_unknown =
+        |(index, received): &&IndexedReceipt<'_>| received.delivery.is_none() && !copies.contains_key(index);
     let unknown = receipts.iter().filter(is_unknown).copied().collect::<Vec<_>>();
     if !unknown.is_empty() {
         // Waits until no transaction that records a round is in progress, and then sees the recorded rounds. The lock is
         // taken before any row is locked, as when a round is recorded.
         lock_exclusive(transaction, AdvisoryLock::References).await?;
-        delivery_ids.extend(find_deliveries(transaction, &unknown).await?);
+        copies.extend(find_copies(transaction, &unknown).await?);
     }
-    let mut results = apply_to_deliveries(transaction, &receipts, &delivery_ids).await?;
+    let mut results = apply_to_deliveries(transaction, &receipts, &copies).await?;
     let unmatched = unknown.into_iter().filter(|(index, _)| !results.contains_key(index)).collect::<Vec<_>>();
     if !unmatched.is_empty() {
         let waiting = unmatched.iter().filter(|(_, received)| received.can_wait).copied();
@@ -73,27 +76,30 @@ async fn apply_receipts(
 async fn apply_to_deliveries(
     transaction: &PgTransaction,
     receipts: &[IndexedReceipt<'_>],
-    delivery_ids: &BTreeMap<usize, DeliveryId>,
+    copies: &BTreeMap<usize, (DeliveryId, SentCopy)>,
 ) -> Result<BTreeMap<usize, ReceiptResult>, PgError> {
-    if delivery_ids.is_empty() {
+    if copies.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut deliveries = load_deliveries(transaction, delivery_ids.values().copied()).await?;
+    let mut deliveries = load_deliveries(transaction, copies.values().map(|(id, _)| *id)).await?;
     let mut results = BTreeMap::new();
     for (index, received) in receipts {
-        if let Some(delivery) = delivery_ids.get(index).and_then(|id| deliveries.get_mut(id)) {
-            results.insert(*index, delivery.apply_receipt(received));
+        let Some((id, copy)) = copies.get(index) else {
+            continue;
+        };
+        if let Some(delivery) = deliveries.get_mut(id) {
+            results.insert(*index, delivery.apply_receipt(received, copy));
         }
     }
     save_deliveries(transaction, deliveries.into_values()).await?;
     Ok(results)
 }
 
-/// Returns the delivery of each receipt, by position.
-async fn find_deliveries(
+/// Returns the copy that each receipt is about, by position.
+async fn find_copies(
     transaction: &PgTransaction,
     receipts: &[IndexedReceipt<'_>],
-) -> Result<BTreeMap<usize, DeliveryId>, PgError> {
+) -> Result<BTreeMap<usize, (DeliveryId, SentCopy)>, PgError> {
     let by_reference =
         receipts.iter().filter(|(_, received)| received.delivery.is_none()).collect::<Vec<_>>();
     let values = bind![
@@ -101,14 +107,42 @@ async fn find_deliveries(
         column(&by_reference, |(_, received)| escape_text(&received.receipt.reference)),
         column(&by_reference, |(_, received)| provider_name(received)),
     ];
-    let decode = |row: &Row| Ok((row.count("input_index")?, row.delivery_id("id")?));
-    let mut delivery_ids: BTreeMap<_, _> = transaction.query_all(FIND_BY_REFERENCE, values, decode).await?;
+    let decode =
+        |row: &Row| Ok((row.count("input_index")?, (row.delivery_id("id")?, decode_sent_copy(row)?)));
+    let mut copies: BTreeMap<_, _> = transaction.query_all(FIND_BY_REFERENCE, values, decode).await?;
     let by_id =
         receipts.iter().filter_map(|(index, received)| Some((limit_to_sql(*index), received.delivery?.0)));
     let (indexes, ids): (Vec<i64>, Vec<i64>) = by_id.unzip();
     if !ids.is_empty() {
         let found_by_id: Vec<_> = transaction.query_all(FIND_BY_ID, bind![indexes, ids], decode).await?;
-        delivery_ids.extend(found_by_id);
+        copies.extend(found_by_id);
     }
-    Ok(delivery_ids)
+    Ok(copies)
+}
+
+/// Applies a late answer; see [`WorkStore::apply_late_acceptance`](crate::WorkStore::apply_late_acceptance).
+pub async fn apply_late_acceptance(
+    transaction: &PgTransaction,
+    provider: &ConfigName,
+    acceptance: &LateAcceptance,
+    received_at: Timestamp,
+) -> Result<ReceiptResult, PgError> {
+    // Before any row is locked, as when a round is recorded.
+    lock_references(transaction).await?;
+    let attempt_key = bind![
+        acceptance.reference.as_deref().map(escape_text),
+        acceptance.delivery.0,
+        i64::from(acceptance.round),
+        provider.as_str(),
+    ];
+    let decode = |row: &Row| Ok(row.optional_word("address")?.map(str::to_owned));
+    let addresses: Vec<Option<String>> =
+        transaction.query_all(SAVE_LATE_REFERENCE, attempt_key, decode).await?;
+    let Some(address) = addresses.into_iter().next() else {
+        return Ok(ReceiptResult::Unmatched);
+    };
+    let copy = SentCopy { provider: provider.clone(), reference: acceptance.reference.clone(), address };
+    let late = LateCopy { id: acceptance.delivery, copy, at: acceptance.at, received_at };
+    let results = settle_accepted(transaction, &[late]).await?;
+    Ok(results.into_values().next().unwrap_or(ReceiptResult::Unmatched))
 }

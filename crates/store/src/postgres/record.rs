@@ -9,18 +9,20 @@ use std::time::Duration;
 use tokio_postgres::Row;
 
 use super::pool::{PgTransaction, bind, column};
-use super::unmatched_receipts::{SentReference, apply_unmatched, lock_references};
+use super::unmatched_receipts::{LateCopy, apply_unmatched, lock_references, settle_accepted};
 use super::{
     errors::PgError, escape::escape_text, event_outbox::insert_events, group_commit::BatchOperation,
     suppressed::deactivate_addresses,
 };
+use crate::receipts::{ReceiptResult, SentCopy};
 use crate::{events::NewEvent, rows::SqlRow, rows::deliveries::StateColumns};
-use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
+use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::DeliveryId;
 use postrider_core::round::{CompletedRound, RecordResult};
 
 static RECORD_ROUNDS: &str = sql!("postgres/claim/record_round");
 static FIND_RECORDED: &str = sql!("postgres/claim/check_recorded_round");
+static FINISH_SETTLED: &str = sql!("postgres/claim/finish_settled_round");
 static MARK_SUPERSEDED: &str = sql!("postgres/claim/mark_superseded_round");
 static INSERT_FIRST_ATTEMPTS: &str = sql!("postgres/claim/insert_first_attempt");
 static INSERT_ATTEMPTS: &str = sql!("postgres/claim/insert_attempt");
@@ -44,8 +46,8 @@ impl BatchOperation for RecordOperation {
         for wave in split_by_delivery(&rounds) {
             let stored = record_rounds(transaction, &column(&wave, |index| rounds[*index])).await?;
             for index in wave {
-                if let Some(state) = stored.get(&rounds[index].id) {
-                    record_results[index] = RecordResult::from_states(DeliveryStateKind::Sent, *state);
+                if let Some(result) = stored.get(&rounds[index].id) {
+                    record_results[index] = *result;
                 }
             }
         }
@@ -75,12 +77,11 @@ fn split_by_delivery(rounds: &[&CompletedRound]) -> Vec<Vec<usize>> {
     waves
 }
 
-/// Records rounds of different deliveries. Returns the deliveries whose round is stored, now or by an earlier call, each
-/// with the state that an unmatched receipt moved it to.
+/// Records rounds of different deliveries. Returns the results of all but superseded rounds.
 async fn record_rounds(
     transaction: &PgTransaction,
     rounds: &[&CompletedRound],
-) -> Result<HashMap<DeliveryId, Option<DeliveryStateKind>>, PgError> {
+) -> Result<HashMap<DeliveryId, RecordResult>, PgError> {
     // Pipelined: the server takes the lock before it looks for unmatched receipts.
     let (locked, recorded_rows) =
         tokio::join!(lock_references(transaction), save_states(transaction, rounds));
@@ -97,11 +98,12 @@ async fn record_rounds(
         rounds.iter().partition(|round| stored.contains(&round.id));
     insert_attempts(transaction, &recorded, false).await?;
     let states = apply_side_effects(transaction, &recorded, &with_receipts).await?;
+    let result_of = |id| RecordResult::from_states(DeliveryStateKind::Sent, states.get(&id).copied());
+    let mut results = stored.into_iter().map(|id| (id, result_of(id))).collect::<HashMap<_, _>>();
     if !not_recorded.is_empty() {
-        stored.extend(record_late(transaction, &not_recorded).await?);
+        results.extend(record_late(transaction, &not_recorded).await?);
     }
-    let state_of = |id| (id, states.get(&id).copied());
-    Ok(stored.into_iter().map(state_of).collect())
+    Ok(results)
 }
 
 /// Writes the new states and returns a row for each round that was the current one.
@@ -118,31 +120,63 @@ async fn save_states(transaction: &PgTransaction, rounds: &[&CompletedRound]) ->
         column(&state_columns, |state| state.provider),
         column(&state_columns, |state| state.reference.map(escape_text)),
         column(rounds, |round| i64::from(round.tries)),
+        column(rounds, |round| round.expires_at.timestamp_millis()),
     ];
     transaction.query(RECORD_ROUNDS, values).await
 }
 
-/// Stores the attempts of superseded rounds, once. Returns the deliveries whose round was recorded by an earlier call
-/// whose answer was lost.
+/// Stores the attempts of superseded rounds, and of rounds whose delivery a receipt has settled in the meantime, once. A
+/// copy that a provider accepted settles a delivery that still waits. Returns the results of all but superseded rounds;
+/// a round that an earlier call recorded, whose answer was lost, is stored.
 async fn record_late(
     transaction: &PgTransaction,
     rounds: &[&CompletedRound],
-) -> Result<Vec<DeliveryId>, PgError> {
+) -> Result<HashMap<DeliveryId, RecordResult>, PgError> {
     let ids = column(rounds, |round| round.id.0);
     transaction.execute(MARK_SUPERSEDED, bind![ids]).await?;
     let round_numbers = column(rounds, |round| i64::from(round.round));
-    let (mut recorded, mut superseded) = (Vec::new(), HashSet::new());
+    let (mut results, mut without_attempts) = (HashMap::new(), HashSet::new());
     for row in &transaction.query(FIND_RECORDED, bind![ids, round_numbers]).await? {
         let id = row.delivery_id("id")?;
         if row.bool("is_recorded")? {
-            recorded.push(id);
+            results.insert(id, RecordResult::Stored);
         } else if !row.bool("has_attempts")? {
-            superseded.insert(id);
+            without_attempts.insert(id);
+            if row.bool("is_settled")? {
+                results.insert(id, RecordResult::AlreadySettled);
+            }
         }
     }
-    let superseded = rounds.iter().copied().filter(|round| superseded.contains(&round.id));
-    insert_attempts(transaction, &superseded.collect::<Vec<_>>(), true).await?;
-    Ok(recorded)
+    let late = rounds.iter().copied().filter(|round| without_attempts.contains(&round.id));
+    let late = late.collect::<Vec<_>>();
+    insert_attempts(transaction, &late, true).await?;
+    let is_settled = |round: &&&CompletedRound| results.get(&round.id) == Some(&RecordResult::AlreadySettled);
+    finish_settled(transaction, &late.iter().filter(is_settled).copied().collect::<Vec<_>>()).await?;
+    let late_copy = |round: &&CompletedRound| {
+        let copy = SentCopy::of_round(round)?;
+        Some(LateCopy { id: round.id, copy, at: round.at, received_at: round.at })
+    };
+    let late_copies = late.iter().filter_map(late_copy).collect::<Vec<_>>();
+    for (id, result) in settle_accepted(transaction, &late_copies).await? {
+        if let ReceiptResult::Applied(delivery) = result {
+            let state = Some(delivery.state.kind());
+            results.insert(id, RecordResult::from_states(DeliveryStateKind::Sent, state));
+        }
+    }
+    Ok(results)
+}
+
+/// Ends rounds whose delivery a receipt has settled, and releases their leases.
+async fn finish_settled(transaction: &PgTransaction, rounds: &[&CompletedRound]) -> Result<(), PgError> {
+    if rounds.is_empty() {
+        return Ok(());
+    }
+    let values = bind![
+        column(rounds, |round| round.id.0),
+        column(rounds, |round| i64::from(round.round)),
+        column(rounds, |round| i64::from(round.tries)),
+    ];
+    transaction.execute(FINISH_SETTLED, values).await.map(drop)
 }
 
 /// Stores events, deactivates invalid addresses, and applies unmatched receipts to the deliveries in `with_receipts`.
@@ -157,10 +191,10 @@ async fn apply_side_effects(
         events.extend(NewEvent::from_round(round));
         let addresses = round.invalidated_addresses().into_iter();
         invalidated.extend(addresses.map(|address| (round.id, address)));
-        if let DeliveryState::Sent { provider, reference: Some(reference), .. } = &round.state
-            && with_receipts.contains(&round.id)
+        if with_receipts.contains(&round.id)
+            && let Some(copy) = SentCopy::of_round(round)
         {
-            sent.push(SentReference { id: round.id, provider: provider.as_str(), reference });
+            sent.push((round.id, copy));
         }
     }
     insert_events(transaction, &events).await?;
@@ -185,9 +219,9 @@ async fn insert_attempts<'r>(
     };
     let (statement, parameter_count) =
         if may_have_attempts || attempts.iter().any(|(round, ..)| round.round > 1) {
-            (INSERT_ATTEMPTS, 12)
+            (INSERT_ATTEMPTS, 13)
         } else {
-            (INSERT_FIRST_ATTEMPTS, 10)
+            (INSERT_FIRST_ATTEMPTS, 11)
         };
     let duration_ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     let values = bind![
@@ -201,6 +235,7 @@ async fn insert_attempts<'r>(
         column(&attempts, |(.., attempt)| attempt.at.timestamp_millis()),
         column(&attempts, |(.., attempt)| duration_ms(attempt.duration)),
         column(&attempts, |(.., attempt)| attempt.address.as_deref()),
+        column(&attempts, |(.., attempt)| attempt.outcome.reference().map(escape_text)),
         first_id,
         last_id,
     ];

@@ -9,17 +9,19 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::claims::{self, ClaimOperation};
+use super::receipts::{self, ReceiptOperation};
 use super::{
     accept::AcceptOperation, connection_config::ServerRole, durability, group_commit::GroupCommitQueue,
-    migrate, move_state::refuse_moved, pool::PgPool, rate_permits::RateOperation, receipts::ReceiptOperation,
-    record::RecordOperation, replica::Replica,
+    migrate, move_state::refuse_moved, pool::PgPool, rate_permits::RateOperation, record::RecordOperation,
+    replica::Replica,
 };
 use crate::accept::check_delivery_counts;
 use crate::{AcceptStore, CommitStats, ReceiptResult, ReceivedReceipt, StoreOptions, WorkStore};
 use postrider_core::message::{Acceptance, NewMessage};
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::{
-    capacity::Capacity, clock::Timestamp, error::Result, id::DeliveryId, queue_entry::QueueEntry,
+    capacity::Capacity, clock::Timestamp, error::Result, id::DeliveryId, inbound::LateAcceptance,
+    name::ConfigName, queue_entry::QueueEntry,
 };
 
 /// Maximum time of a transaction before its connection counts as hung. Methods that read or write any number of rows
@@ -100,5 +102,16 @@ impl WorkStore for PostgresStore {
 
     async fn apply_receipts(&self, receipts: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>> {
         self.receipts.run(ReceiptOperation(receipts)).await
+    }
+
+    async fn apply_late_acceptance(
+        &self,
+        provider: ConfigName,
+        acceptance: LateAcceptance,
+        received_at: Timestamp,
+    ) -> Result<ReceiptResult> {
+        run_transaction!(self.begin_write, "cannot apply a late answer", |transaction| {
+            receipts::apply_late_acceptance(transaction, &provider, &acceptance, received_at).await
+        })
     }
 }

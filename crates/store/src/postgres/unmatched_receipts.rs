@@ -8,11 +8,11 @@ use super::advisory_locks::{AdvisoryLock, lock_shared};
 use super::loaded_deliveries::{load_deliveries, save_deliveries};
 use super::pool::{PgTransaction, bind, column};
 use super::{errors::PgError, escape::escape_text};
-use crate::receipts::{EXPIRED_DELETED_MAX, UNMATCHED_KEPT_MS};
+use crate::receipts::{EXPIRED_DELETED_MAX, LoadedDelivery, SentCopy, UNMATCHED_KEPT_MS, UnmatchedReceipt};
 use crate::rows::deliveries::decode_unmatched_receipt;
 use crate::rows::{SqlRow, limit_to_sql};
-use crate::{ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
-use postrider_core::{delivery::DeliveryStateKind, id::DeliveryId, name::ConfigName};
+use crate::{ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
+use postrider_core::{clock::Timestamp, delivery::DeliveryStateKind, id::DeliveryId, name::ConfigName};
 
 static COUNT: &str = sql!("postgres/receipts/count_unmatched_receipts");
 static INSERT: &str = sql!("postgres/receipts/insert_unmatched_receipt");
@@ -23,11 +23,12 @@ static DELETE_OLD: &str = sql!("postgres/maintenance/delete_old_unmatched_receip
 /// A receipt and its position in the batch.
 pub type IndexedReceipt<'r> = (usize, &'r ReceivedReceipt);
 
-/// A recorded send.
-pub struct SentReference<'r> {
+/// A copy that was accepted after its round had ended.
+pub struct LateCopy {
     pub id: DeliveryId,
-    pub provider: &'r str,
-    pub reference: &'r str,
+    pub copy: SentCopy,
+    pub at: Timestamp,
+    pub received_at: Timestamp,
 }
 
 /// Returns the name of the provider that a receipt comes from.
@@ -70,32 +71,84 @@ pub async fn lock_references(transaction: &PgTransaction) -> Result<(), PgError>
     lock_shared(transaction, AdvisoryLock::References).await
 }
 
-/// Applies the receipts that were stored for these sends, and returns the resulting states. Runs after
+/// Applies the receipts that were stored for these copies, and returns the resulting states. Runs after
 /// [`lock_references`].
 pub async fn apply_unmatched(
     transaction: &PgTransaction,
-    sent: &[SentReference<'_>],
+    copies: &[(DeliveryId, SentCopy)],
 ) -> Result<HashMap<DeliveryId, DeliveryStateKind>, PgError> {
-    if sent.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let ids = column(sent, |sent| sent.id.0);
-    let providers = column(sent, |sent| sent.provider);
-    let references = column(sent, |sent| escape_text(sent.reference));
-    let decode = |row: &Row| Ok((row.delivery_id("id")?, decode_unmatched_receipt(row)?));
-    let values = bind![ids, references, providers];
-    let receipts: Vec<_> = transaction.query_all(SELECT_FOR_SENT, values, decode).await?;
+    let receipts = take_kept(transaction, copies).await?;
     if receipts.is_empty() {
         return Ok(HashMap::new());
     }
     let mut deliveries = load_deliveries(transaction, receipts.iter().map(|(id, _)| *id)).await?;
-    for (id, receipt) in &receipts {
+    for (id, copy) in copies {
         if let Some(delivery) = deliveries.get_mut(id) {
-            delivery.apply_status(&receipt.status, receipt.at, receipt.received_at);
+            apply_kept(delivery, copy, &receipts);
         }
     }
     let states = deliveries.iter().map(|(id, delivery)| (*id, delivery.state.kind())).collect();
     save_deliveries(transaction, deliveries.into_values()).await?;
-    transaction.execute(DELETE_FOR_SENT, bind![references, providers]).await?;
     Ok(states)
+}
+
+/// Settles deliveries of which a copy was accepted after its round had ended, unless they have been settled. Applies the
+/// receipts that were stored for these copies. Runs after [`lock_references`].
+pub async fn settle_accepted(
+    transaction: &PgTransaction,
+    late: &[LateCopy],
+) -> Result<HashMap<DeliveryId, ReceiptResult>, PgError> {
+    if late.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let copies = column(late, |late| (late.id, late.copy.clone()));
+    let receipts = take_kept(transaction, &copies).await?;
+    let mut deliveries = load_deliveries(transaction, late.iter().map(|late| late.id)).await?;
+    let mut results = HashMap::with_capacity(late.len());
+    for LateCopy { id, copy, at, received_at } in late {
+        if let Some(delivery) = deliveries.get_mut(id) {
+            let previous_kind = delivery.state.kind();
+            let mut is_changed = delivery.accept_late(copy, *at, *received_at);
+            is_changed |= apply_kept(delivery, copy, &receipts);
+            results.insert(*id, delivery.result(previous_kind, copy, is_changed));
+        }
+    }
+    save_deliveries(transaction, deliveries.into_values()).await?;
+    Ok(results)
+}
+
+/// Returns and deletes the receipts that were stored for these copies, in the order of their times.
+async fn take_kept(
+    transaction: &PgTransaction,
+    copies: &[(DeliveryId, SentCopy)],
+) -> Result<Vec<(DeliveryId, UnmatchedReceipt)>, PgError> {
+    let with_reference = copies.iter().filter(|(_, copy)| copy.reference.is_some()).collect::<Vec<_>>();
+    if with_reference.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = column(&with_reference, |(id, _)| id.0);
+    let providers = column(&with_reference, |(_, copy)| copy.provider.as_str());
+    let references = column(&with_reference, |(_, copy)| copy.reference.as_deref().map(escape_text));
+    let decode = |row: &Row| Ok((row.delivery_id("id")?, decode_unmatched_receipt(row)?));
+    let values = bind![ids, references, providers];
+    let receipts: Vec<_> = transaction.query_all(SELECT_FOR_SENT, values, decode).await?;
+    if !receipts.is_empty() {
+        transaction.execute(DELETE_FOR_SENT, bind![references, providers]).await?;
+    }
+    Ok(receipts)
+}
+
+/// Applies stored receipts to the delivery of their copy. Returns whether they changed it.
+fn apply_kept(
+    delivery: &mut LoadedDelivery,
+    copy: &SentCopy,
+    receipts: &[(DeliveryId, UnmatchedReceipt)],
+) -> bool {
+    let mut is_changed = false;
+    for (id, receipt) in receipts {
+        if *id == delivery.id {
+            is_changed |= delivery.apply_status(&receipt.status, copy, receipt.at, receipt.received_at);
+        }
+    }
+    is_changed
 }

@@ -45,5 +45,8 @@ pub fn decode_broadcast_counts<R: SqlRow>(row: &R) -> Result<BroadcastCounts, R:
         received: row.count("received")?,
         failed: row.count("failed")?,
         opened: row.count("opened")?,
+        waiting_reason: row.optional_text("waiting_reason")?,
+        next_try_at: row.optional_time("next_try_at")?,
+        failed_reason: row.optional_text("failed_reason")?,
     })
 }

@@ -2,7 +2,7 @@
 
 use super::SqlRow;
 use crate::read::{Backlog, LastAttempt};
-use crate::receipts::{LoadedDelivery, UnmatchedReceipt};
+use crate::receipts::{LoadedDelivery, SentCopy, UnmatchedReceipt};
 use crate::{admin::UnclaimedDelivery, usage::date_of_day_number};
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
 use postrider_core::message::{Acceptance, Delivery, Idempotency, Message, RecordedAttempt};
@@ -113,6 +113,7 @@ pub fn decode_attempt<R: SqlRow>(row: &R) -> Result<RecordedAttempt, R::Error> {
         provider: row.optional_name("provider")?,
         outcome: row.word("outcome")?.to_owned(),
         code: row.optional_text("code")?,
+        reference: row.optional_text("reference")?,
         reason: row.optional_text("reason")?,
         at: row.time("at")?,
         duration_ms: row.count("duration_ms")?,
@@ -172,9 +173,12 @@ pub fn decode_claimed_delivery<R: SqlRow>(row: &R) -> Result<ClaimedDelivery, R:
         round: row.count("round")?,
         tries: row.count("tries")?,
         unrecorded_claims: row.count("unrecorded_claims")?,
+        unknown_attempts: row.count("unknown_attempts")?,
+        at_most_once: row.bool("at_most_once")?,
         avoid: row.optional_name("avoid")?,
         priority: row.priority("priority")?,
         expires_at: row.time("expires_at")?,
+        client_expires_at: row.optional_time("client_expires_at")?,
         event_target: row.optional_event_target("event_target")?,
     })
 }
@@ -190,29 +194,37 @@ pub fn decode_unclaimed_delivery<R: SqlRow>(row: &R) -> Result<Option<UnclaimedD
         state: decode_state(row)?,
         channel: row.name("channel")?,
         priority: row.priority("priority")?,
+        at_most_once: row.bool("at_most_once")?,
         event_target: row.optional_event_target("event_target")?,
     }))
 }
 
-/// Decodes a delivery that a receipt is about. For a delivery with several addresses, `attempt_address` is the address
-/// that was used and `contacts` has all addresses. The caller sets `other_addresses_left`.
+/// Decodes a delivery that a receipt is about. The caller removes the addresses that are not active from `contacts`.
 pub fn decode_loaded_delivery<R: SqlRow>(row: &R) -> Result<LoadedDelivery, R::Error> {
     Ok(LoadedDelivery {
         id: row.delivery_id("id")?,
         channel: row.name("channel")?,
-        provider: row.name("provider")?,
+        provider: row.optional_name("provider")?,
+        reference: row.optional_text("reference")?,
         spelling: row.text("spelling")?,
         body: row.text("body")?,
         owner: row.text("owner")?,
         priority: row.priority("priority")?,
         resends_left: row.count("resends_left")?,
-        address: row.optional_word("attempt_address")?.map(str::to_owned),
         contacts: row.optional_contacts("contacts")?,
-        other_addresses_left: 0,
         opened_at: row.optional_time("opened_at")?,
         state: decode_state(row)?,
         event_target: row.optional_event_target("event_target")?,
         change: None,
+    })
+}
+
+/// Decodes the copy that a receipt is about.
+pub fn decode_sent_copy<R: SqlRow>(row: &R) -> Result<SentCopy, R::Error> {
+    Ok(SentCopy {
+        provider: row.name("provider")?,
+        reference: row.optional_text("reference")?,
+        address: row.optional_word("address")?.map(str::to_owned),
     })
 }
 

@@ -103,6 +103,8 @@ fn insert_message(transaction: &mut WriteTransaction<'_>, message: &NewMessage) 
         message.subject,
         event_target,
         message.owner,
+        message.at_most_once,
+        message.client_expires_at.map(|at| at.timestamp_millis()),
     ];
     transaction.execute(INSERT_MESSAGE, message_values)?;
     Ok(number)

@@ -89,14 +89,15 @@ fn select_deliveries(
     let Some(first_number) = first_number_since(connection, selection.since)? else {
         return Ok(Vec::new());
     };
-    let sql = match selection.status {
-        SelectableStatus::Waiting => SELECT_WAITING,
-        SelectableStatus::Failed => SELECT_FAILED,
-    };
     let since = selection.since.map(|since| since.timestamp_millis());
     let provider = selection.provider.as_ref().map(ConfigName::as_str);
-    let selection_filter = params![first_number, since, provider, limit_to_sql(selection.limit)];
-    query_all(connection, sql, selection_filter, |row| row.delivery_id("id"))
+    let limit = limit_to_sql(selection.limit);
+    let decode = |row: &rusqlite::Row<'_>| row.delivery_id("id");
+    if selection.status == SelectableStatus::Failed {
+        return query_all(connection, SELECT_FAILED, params![first_number, since, provider, limit], decode);
+    }
+    let (now, kind) = (selection.now.timestamp_millis(), selection.status.waiting_kind());
+    query_all(connection, SELECT_WAITING, params![first_number, since, provider, limit, now, kind], decode)
 }
 
 fn requeue(
@@ -108,7 +109,7 @@ fn requeue(
     let mut entries = Vec::new();
     for id in ids {
         for delivery in load_unclaimed(transaction, id.0, id.0)? {
-            let Some(requeued_state) = delivery.state.requeue(now) else {
+            let Some(requeued_state) = delivery.requeue(now) else {
                 continue;
             };
             save_state(transaction, &delivery, &requeued_state, now, expires_at)?;

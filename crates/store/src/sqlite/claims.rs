@@ -11,16 +11,16 @@ use super::{
     events, query::query_all, receipts, recipients::deactivate_address, store::SqliteStore,
     suppressed::active_contacts, write_transaction::WriteTransaction,
 };
-use crate::receipts::{ReceiptResult, ReceivedReceipt};
+use crate::receipts::{ReceiptResult, ReceivedReceipt, SentCopy};
 use crate::rows::deliveries::{StateColumns, decode_claimed_delivery};
 use crate::rows::{SqlRow, limit_to_sql, priority_rank};
 use crate::{events::NewEvent, work::WorkStore};
 use postrider_core::capacity::{Capacity, round_robin};
-use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
+use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::{
-    clock::Timestamp, error::Result, id::DeliveryId, name::ConfigName, priority::Priority,
-    queue_entry::QueueEntry,
+    clock::Timestamp, error::Result, id::DeliveryId, inbound::LateAcceptance, name::ConfigName,
+    priority::Priority, queue_entry::QueueEntry,
 };
 
 static DUE_DELIVERIES: &str = sql!("sqlite/claim/select_due");
@@ -29,6 +29,7 @@ static LOAD_CLAIMABLE: &str = sql!("sqlite/claim/load_claimed_deliveries");
 static SAVE_LEASE: &str = sql!("sqlite/claim/acquire_lease");
 static RECORD_ROUND: &str = sql!("sqlite/claim/record_round");
 static FIND_RECORDED: &str = sql!("sqlite/claim/check_recorded_round");
+static FINISH_SETTLED: &str = sql!("sqlite/claim/finish_settled_round");
 static MARK_SUPERSEDED: &str = sql!("sqlite/claim/mark_superseded_round");
 static INSERT_ATTEMPT: &str = sql!("sqlite/claim/insert_attempt");
 
@@ -65,6 +66,18 @@ impl WorkStore for SqliteStore {
     async fn apply_receipts(&self, receipts: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>> {
         self.write("cannot apply receipts", move |transaction| {
             receipts::apply_receipts(transaction, &receipts)
+        })
+        .await
+    }
+
+    async fn apply_late_acceptance(
+        &self,
+        provider: ConfigName,
+        acceptance: LateAcceptance,
+        received_at: Timestamp,
+    ) -> Result<ReceiptResult> {
+        self.write("cannot apply a late answer", move |transaction| {
+            receipts::apply_late_acceptance(transaction, &provider, &acceptance, received_at)
         })
         .await
     }
@@ -151,6 +164,7 @@ fn record_round(
         columns.reference,
         round.tries,
         rollup_position,
+        round.expires_at.timestamp_millis(),
     ];
     if transaction.execute(RECORD_ROUND, round_values)? == 0 {
         return record_late(transaction, round, rollup_position);
@@ -162,14 +176,15 @@ fn record_round(
     for invalidated_address in round.invalidated_addresses() {
         deactivate_address(transaction, round.id, &invalidated_address)?;
     }
-    if let DeliveryState::Sent { provider, reference: Some(reference), .. } = &round.state {
-        let state_after_receipts = receipts::apply_unmatched(transaction, round.id, provider, reference)?;
+    if let Some(copy) = SentCopy::of_round(round) {
+        let state_after_receipts = receipts::apply_unmatched(transaction, round.id, &copy)?;
         return Ok(RecordResult::from_states(DeliveryStateKind::Sent, state_after_receipts));
     }
     Ok(RecordResult::Stored)
 }
 
-/// Records a round that was recorded before (the answer was lost) or was superseded: stores only its attempts, once.
+/// Records a round that was recorded before (the answer was lost), was superseded, or whose delivery a receipt has settled
+/// in the meantime: stores its attempts, once. A copy that a provider accepted settles a delivery that still waits.
 fn record_late(
     transaction: &mut WriteTransaction<'_>,
     round: &CompletedRound,
@@ -177,17 +192,27 @@ fn record_late(
 ) -> rusqlite::Result<RecordResult> {
     let id_and_round = [round.id.0, i64::from(round.round)];
     let stored_parts = transaction.query_optional(FIND_RECORDED, id_and_round, |row| {
-        Ok((row.bool("is_recorded")?, row.bool("has_attempts")?))
+        Ok((row.bool("is_recorded")?, row.bool("is_settled")?, row.bool("has_attempts")?))
     })?;
-    match stored_parts {
-        Some((true, _)) => return Ok(RecordResult::Stored),
-        Some((false, false)) => {
-            transaction.execute(MARK_SUPERSEDED, [round.id.0, rollup_position])?;
-            insert_attempts(transaction, round)?;
-        }
-        Some((false, true)) | None => {}
+    let is_settled = match stored_parts {
+        Some((true, ..)) => return Ok(RecordResult::Stored),
+        None | Some((false, _, true)) => return Ok(RecordResult::Superseded),
+        Some((false, is_settled, false)) => is_settled,
+    };
+    insert_attempts(transaction, round)?;
+    if is_settled {
+        transaction.execute(FINISH_SETTLED, params![round.id.0, round.tries, rollup_position])?;
+    } else {
+        transaction.execute(MARK_SUPERSEDED, [round.id.0, rollup_position])?;
     }
-    Ok(RecordResult::Superseded)
+    if let Some(copy) = SentCopy::of_round(round) {
+        let settled = receipts::settle_accepted(transaction, round.id, &copy, round.at, round.at)?;
+        if let ReceiptResult::Applied(delivery) = settled {
+            let state = Some(delivery.state.kind());
+            return Ok(RecordResult::from_states(DeliveryStateKind::Sent, state));
+        }
+    }
+    Ok(if is_settled { RecordResult::AlreadySettled } else { RecordResult::Superseded })
 }
 
 fn insert_attempts(transaction: &mut WriteTransaction<'_>, round: &CompletedRound) -> rusqlite::Result<()> {
@@ -202,6 +227,7 @@ fn insert_attempts(transaction: &mut WriteTransaction<'_>, round: &CompletedRoun
             attempt.at.timestamp_millis(),
             i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
             attempt.address,
+            attempt.outcome.reference(),
         ];
         transaction.execute(INSERT_ATTEMPT, attempt_values)?;
     }

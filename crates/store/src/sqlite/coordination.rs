@@ -14,12 +14,13 @@ use crate::rows::SqlRow;
 use crate::rows::coordination::{
     CircuitColumns, decode_health, decode_job_lock_owner, decode_provider_control, decode_rate_limiter,
 };
+use postrider_core::circuit_breaker::{CircuitState, ProbeUrgency};
 use postrider_core::clock::{Clock, Timestamp};
 use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::rate_limit::{self, RateLimitRequest};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
-use postrider_core::{circuit_breaker::CircuitState, error::Result, name::ConfigName};
+use postrider_core::{error::Result, name::ConfigName};
 
 static RATE_LIMITER: &str = sql!("sqlite/coordination/read_rate_limiter");
 static SAVE_RATE_LIMITER: &str = sql!("common/coordination/save_rate_limiter");
@@ -75,12 +76,13 @@ impl CoordinationStore for SqliteStore {
     async fn acquire_probe(
         &self,
         provider: &ConfigName,
+        urgency: ProbeUrgency,
         timeout: Duration,
         now: Timestamp,
     ) -> Result<ProbeDecision> {
         let provider = provider.clone();
         self.write("cannot acquire a probe", move |transaction| {
-            acquire_probe(transaction, provider.as_str(), timeout, now)
+            acquire_probe(transaction, provider.as_str(), urgency, timeout, now)
         })
         .await
     }
@@ -174,13 +176,14 @@ fn report_health(
 fn acquire_probe(
     transaction: &mut WriteTransaction<'_>,
     provider: &str,
+    urgency: ProbeUrgency,
     timeout: Duration,
     now: Timestamp,
 ) -> rusqlite::Result<ProbeDecision> {
     let Some(health) = load_health(transaction, provider)? else {
         return Ok(ProbeDecision::Denied(None));
     };
-    let Some(health_of_probe) = health.with_probe_started(timeout, now) else {
+    let Some(health_of_probe) = health.with_urgent_probe_started(urgency, timeout, now) else {
         return Ok(ProbeDecision::Denied(Some(health)));
     };
     save_health(transaction, &health_of_probe)?;

@@ -6,12 +6,16 @@ use super::{
     events, recipients::deactivate_address, suppressed::active_contacts, write_transaction::WriteTransaction,
 };
 use crate::receipts::{
-    EXPIRED_DELETED_MAX, LoadedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_KEPT_MS,
+    EXPIRED_DELETED_MAX, LoadedDelivery, ReceiptResult, ReceivedReceipt, SentCopy, UNMATCHED_KEPT_MS,
     UNMATCHED_RECEIPTS_MAX,
 };
-use crate::rows::deliveries::{StateColumns, decode_loaded_delivery, decode_unmatched_receipt};
+use crate::rows::deliveries::{
+    StateColumns, decode_loaded_delivery, decode_sent_copy, decode_unmatched_receipt,
+};
 use crate::rows::{SqlRow, limit_to_sql};
-use postrider_core::{delivery::DeliveryStateKind, id::DeliveryId, name::ConfigName};
+use postrider_core::{
+    clock::Timestamp, delivery::DeliveryStateKind, id::DeliveryId, inbound::LateAcceptance, name::ConfigName,
+};
 
 static FIND_BY_REFERENCE: &str = sql!("sqlite/receipts/find_by_reference");
 static FIND_BY_ID: &str = sql!("sqlite/receipts/check_accepted_delivery");
@@ -21,6 +25,7 @@ static DELETE_EXPIRED: &str = sql!("sqlite/maintenance/delete_old_unmatched_rece
 static COUNT_UNMATCHED: &str = sql!("sqlite/receipts/count_unmatched_receipts");
 static INSERT_UNMATCHED: &str = sql!("sqlite/receipts/insert_unmatched_receipt");
 static FIND_UNMATCHED: &str = sql!("sqlite/receipts/select_unmatched_receipts");
+static SAVE_LATE_REFERENCE: &str = sql!("common/receipts/save_late_reference");
 static DELETE_UNMATCHED: &str = sql!("sqlite/receipts/delete_unmatched_receipts");
 
 /// Applies receipts; see [`WorkStore::apply_receipts`](crate::WorkStore::apply_receipts).
@@ -59,23 +64,23 @@ fn apply_receipt(
     received: &ReceivedReceipt,
     capacity: &mut UnmatchedCapacity,
 ) -> rusqlite::Result<ReceiptResult> {
-    let Some(id) = find_delivery(transaction, received)? else {
+    let Some((id, copy)) = find_copy(transaction, received)? else {
         if received.delivery.is_some() {
             return Ok(ReceiptResult::Unmatched);
         }
         return save_unmatched(transaction, received, capacity);
     };
     let mut delivery = load_delivery(transaction, id)?;
-    let result = delivery.apply_receipt(received);
+    let result = delivery.apply_receipt(received, &copy);
     save_changes(transaction, &mut delivery)?;
     Ok(result)
 }
 
-fn find_delivery(
+fn find_copy(
     transaction: &mut WriteTransaction<'_>,
     received: &ReceivedReceipt,
-) -> rusqlite::Result<Option<DeliveryId>> {
-    let decode = |row: &rusqlite::Row<'_>| row.delivery_id("id");
+) -> rusqlite::Result<Option<(DeliveryId, SentCopy)>> {
+    let decode = |row: &rusqlite::Row<'_>| Ok((row.delivery_id("id")?, decode_sent_copy(row)?));
     if let Some(id) = received.delivery {
         return transaction.query_optional(FIND_BY_ID, [id.0], decode);
     }
@@ -85,11 +90,46 @@ fn find_delivery(
 
 fn load_delivery(transaction: &mut WriteTransaction<'_>, id: DeliveryId) -> rusqlite::Result<LoadedDelivery> {
     let mut delivery = transaction.query_one(LOAD_DELIVERY, [id.0], |row| decode_loaded_delivery(row))?;
-    if let Some(other_contacts) = delivery.take_other_contacts() {
-        delivery.other_addresses_left =
-            active_contacts(transaction, &delivery.channel, other_contacts)?.len();
+    if let Some(contacts) = delivery.contacts.take() {
+        delivery.contacts = Some(active_contacts(transaction, &delivery.channel, contacts)?);
     }
     Ok(delivery)
+}
+
+/// Applies a late answer; see [`WorkStore::apply_late_acceptance`](crate::WorkStore::apply_late_acceptance).
+pub fn apply_late_acceptance(
+    transaction: &mut WriteTransaction<'_>,
+    provider: &ConfigName,
+    acceptance: &LateAcceptance,
+    received_at: Timestamp,
+) -> rusqlite::Result<ReceiptResult> {
+    let attempt_key =
+        params![acceptance.reference, acceptance.delivery.0, acceptance.round, provider.as_str()];
+    let address = transaction.query_optional(SAVE_LATE_REFERENCE, attempt_key, |row| {
+        Ok(row.optional_word("address")?.map(str::to_owned))
+    })?;
+    let Some(address) = address else {
+        return Ok(ReceiptResult::Unmatched);
+    };
+    let copy = SentCopy { provider: provider.clone(), reference: acceptance.reference.clone(), address };
+    settle_accepted(transaction, acceptance.delivery, &copy, acceptance.at, received_at)
+}
+
+/// Settles a delivery of which a copy was accepted after its round had ended, unless it has been settled. Applies the
+/// receipts that arrived before.
+pub fn settle_accepted(
+    transaction: &mut WriteTransaction<'_>,
+    id: DeliveryId,
+    copy: &SentCopy,
+    at: Timestamp,
+    received_at: Timestamp,
+) -> rusqlite::Result<ReceiptResult> {
+    let mut delivery = load_delivery(transaction, id)?;
+    let previous_kind = delivery.state.kind();
+    let mut is_changed = delivery.accept_late(copy, at, received_at);
+    is_changed |= apply_kept(transaction, &mut delivery, copy)?;
+    save_changes(transaction, &mut delivery)?;
+    Ok(delivery.result(previous_kind, copy, is_changed))
 }
 
 /// Stores the changes of a delivery with their events, if it has changes.
@@ -113,6 +153,8 @@ fn save_changes(
         delivery.avoided_provider(),
         delivery.opened_at.map(|at| at.timestamp_millis()),
         rollup_position,
+        delivery.provider.as_ref().map(ConfigName::as_str),
+        delivery.reference,
     ];
     transaction.execute(SAVE_DELIVERY, delivery_values)?;
     for event in &change.new_events {
@@ -154,25 +196,46 @@ fn save_unmatched(
 }
 
 /// Applies the receipts that arrived before their round was recorded. Returns the state after these receipts; none if
-/// there are no such receipts.
+/// they change nothing.
 pub fn apply_unmatched(
     transaction: &mut WriteTransaction<'_>,
     id: DeliveryId,
-    provider: &ConfigName,
-    reference: &str,
+    copy: &SentCopy,
 ) -> rusqlite::Result<Option<DeliveryStateKind>> {
-    let reference_and_provider = [reference, provider.as_str()];
+    let Some(reference) = &copy.reference else {
+        return Ok(None);
+    };
+    let reference_and_provider = [reference.as_str(), copy.provider.as_str()];
+    let has_kept = transaction.query_optional(FIND_UNMATCHED, reference_and_provider, |_| Ok(()))?.is_some();
+    if !has_kept {
+        return Ok(None);
+    }
+    let mut delivery = load_delivery(transaction, id)?;
+    let is_changed = apply_kept(transaction, &mut delivery, copy)?;
+    save_changes(transaction, &mut delivery)?;
+    Ok(is_changed.then(|| delivery.state.kind()))
+}
+
+/// Applies and deletes the kept receipts with the reference of a copy. Returns whether they changed the delivery.
+fn apply_kept(
+    transaction: &mut WriteTransaction<'_>,
+    delivery: &mut LoadedDelivery,
+    copy: &SentCopy,
+) -> rusqlite::Result<bool> {
+    let Some(reference) = &copy.reference else {
+        return Ok(false);
+    };
+    let reference_and_provider = [reference.as_str(), copy.provider.as_str()];
     let mut receipts =
         transaction.query_all(FIND_UNMATCHED, reference_and_provider, |row| decode_unmatched_receipt(row))?;
     if receipts.is_empty() {
-        return Ok(None);
+        return Ok(false);
     }
     receipts.sort_by_key(|receipt| (receipt.at, receipt.received_at));
-    let mut delivery = load_delivery(transaction, id)?;
+    let mut is_changed = false;
     for receipt in receipts {
-        delivery.apply_status(&receipt.status, receipt.at, receipt.received_at);
+        is_changed |= delivery.apply_status(&receipt.status, copy, receipt.at, receipt.received_at);
     }
-    save_changes(transaction, &mut delivery)?;
     transaction.execute(DELETE_UNMATCHED, reference_and_provider)?;
-    Ok(Some(delivery.state.kind()))
+    Ok(is_changed)
 }

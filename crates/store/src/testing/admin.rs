@@ -135,7 +135,8 @@ pub async fn operators_select_failed_and_waiting_deliveries(open: OpenStore<'_>)
     record(&*store, finished_round(&claim, attempts, waiting_state(at(99_999), "down"), at(3))).await;
     let select = async |select, provider: Option<&str>, since: Option<i64>, limit| {
         let provider = provider.map(name);
-        let selection = DeliverySelection { status: select, provider, since: since.map(at), limit };
+        let selection =
+            DeliverySelection { status: select, now: at(99_998), provider, since: since.map(at), limit };
         store.select_deliveries(selection).await.unwrap()
     };
     assert_eq!(select(SelectableStatus::Failed, None, None, 9).await, delivery_ids[..2]);
@@ -146,6 +147,25 @@ pub async fn operators_select_failed_and_waiting_deliveries(open: OpenStore<'_>)
     assert_eq!(select(SelectableStatus::Waiting, None, None, 9).await, delivery_ids[3..]);
     assert_eq!(select(SelectableStatus::Waiting, Some("blue"), None, 9).await, delivery_ids[3..4]);
     assert_eq!(select(SelectableStatus::Waiting, Some("red"), None, 9).await, []);
+}
+
+pub async fn scheduled_deliveries_are_selected_apart_from_retries(open: OpenStore<'_>) {
+    let store = open();
+    let due_id = accepted(&*store, sms(1)).await;
+    let retrying_id = accepted(&*store, sms(2)).await;
+    let claim = claimed(&*store, retrying_id, at(1)).await;
+    record(&*store, finished_round(&claim, vec![], waiting_state(at(500), "down"), at(2))).await;
+    let mut scheduled = sms(3);
+    scheduled.deliveries[0].due_at = at(500);
+    let scheduled_id = accepted(&*store, scheduled).await;
+    let select = async |status, now| {
+        let selection = DeliverySelection { status, now: at(now), provider: None, since: None, limit: 9 };
+        store.select_deliveries(selection).await.unwrap()
+    };
+    assert_eq!(select(SelectableStatus::Waiting, 10).await, [due_id, retrying_id, scheduled_id]);
+    assert_eq!(select(SelectableStatus::Retrying, 10).await, [retrying_id]);
+    assert_eq!(select(SelectableStatus::Scheduled, 10).await, [scheduled_id]);
+    assert_eq!(select(SelectableStatus::Scheduled, 500).await, []);
 }
 
 pub async fn requeued_deliveries_have_all_their_tries(open: OpenStore<'_>) {

@@ -229,8 +229,17 @@ pub async fn the_deliveries_of_a_broadcast_are_counted(open: OpenStore<'_>) {
     apply_receipt(&*store, received_receipt(Some("blue"), "b", ReceiptStatus::Opened, at(2))).await;
     apply_receipt(&*store, received_receipt(Some("blue"), "b", ReceiptStatus::Opened, at(3))).await;
     let (broadcast, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
-    let expected_counts =
-        BroadcastCounts { messages: 5, waiting: 1, unconfirmed: 1, received: 2, failed: 1, opened: 1 };
+    let expected_counts = BroadcastCounts {
+        messages: 5,
+        waiting: 1,
+        unconfirmed: 1,
+        received: 2,
+        failed: 1,
+        opened: 1,
+        waiting_reason: None,
+        next_try_at: Some(at(0)),
+        failed_reason: Some("no".to_owned()),
+    };
     assert_eq!(counts, expected_counts);
     assert_eq!((broadcast.messages, broadcast.unreachable, broadcast.users), (5, 1, 6));
     assert!(broadcast.is_fanned_out);

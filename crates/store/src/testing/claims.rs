@@ -239,6 +239,7 @@ pub async fn a_retry_waits_with_its_reason(open: OpenStore<'_>) {
         provider: None,
         outcome: "unavailable".to_owned(),
         code: Some("HTTP 418".to_owned()),
+        reference: None,
         reason: Some("down".to_owned()),
         at: at(1),
         duration_ms: 40,
@@ -269,6 +270,7 @@ pub async fn rounds_of_unknown_deliveries_are_ignored(open: OpenStore<'_>) {
         attempts: vec![attempt("red", unavailable_outcome(), at(1))],
         state: waiting_state(at(9), "down"),
         tries: 1,
+        expires_at: at(1_000),
         at: at(1),
         event_target: None,
     };

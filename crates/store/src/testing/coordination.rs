@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::fixtures::*;
 use crate::{ProbeDecision, Store};
+use postrider_core::circuit_breaker::{CircuitState, ProbeUrgency};
 use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::shared_health::{HealthReport, SharedHealth};
-use postrider_core::{circuit_breaker::CircuitState, clock::Timestamp, rate_limit::RateLimitRequest};
+use postrider_core::{clock::Timestamp, rate_limit::RateLimitRequest};
 
 const LOCK_DURATION: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -127,26 +128,40 @@ pub async fn a_report_without_news_changes_nothing(open: OpenStore<'_>) {
     assert_eq!(report_and_load(&*store, without_circuit, at(3)).await, first_health);
 }
 
+/// Requests the probe of `red` after its open period.
+async fn acquire_probe(store: &dyn Store, now: Timestamp) -> ProbeDecision {
+    store.acquire_probe(&name("red"), ProbeUrgency::AfterOpenPeriod, PROBE_TIMEOUT, now).await.unwrap()
+}
+
 pub async fn one_of_many_processes_gets_the_probe(open: OpenStore<'_>) {
     let first_store = open();
-    let without_health = first_store.acquire_probe(&name("red"), PROBE_TIMEOUT, at(0)).await.unwrap();
-    assert_eq!(without_health, ProbeDecision::Denied(None));
+    assert_eq!(acquire_probe(&*first_store, at(0)).await, ProbeDecision::Denied(None));
     report_and_load(&*first_store, health_report(open_breaker(30)), at(0)).await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..5 {
         let store = open();
-        tasks.spawn(async move { store.acquire_probe(&name("red"), PROBE_TIMEOUT, at(30)).await.unwrap() });
+        tasks.spawn(async move { acquire_probe(&*store, at(30)).await });
     }
     let decisions = tasks.join_all().await;
     let granted = decisions.iter().filter(|decision| matches!(decision, ProbeDecision::Granted(_)));
     assert_eq!(granted.count(), 1, "{decisions:?}");
-    let during_probe = first_store.acquire_probe(&name("red"), PROBE_TIMEOUT, at(89)).await.unwrap();
+    let during_probe = acquire_probe(&*first_store, at(89)).await;
     assert!(matches!(during_probe, ProbeDecision::Denied(Some(_))), "{during_probe:?}");
-    let after_timeout = first_store.acquire_probe(&name("red"), PROBE_TIMEOUT, at(90)).await.unwrap();
+    let after_timeout = acquire_probe(&*first_store, at(90)).await;
     assert!(matches!(after_timeout, ProbeDecision::Granted(_)), "{after_timeout:?}");
     report_and_load(&*first_store, health_report(CircuitState::Closed), at(91)).await;
-    let when_closed = first_store.acquire_probe(&name("red"), PROBE_TIMEOUT, at(999)).await.unwrap();
+    let when_closed = acquire_probe(&*first_store, at(999)).await;
     assert!(matches!(when_closed, ProbeDecision::Denied(Some(_))), "{when_closed:?}");
+}
+
+pub async fn one_process_gets_a_probe_before_the_end_of_the_open_period(open: OpenStore<'_>) {
+    let store = open();
+    report_and_load(&*store, health_report(open_breaker(240)), at(0)).await;
+    assert!(matches!(acquire_probe(&*store, at(9)).await, ProbeDecision::Denied(Some(_))));
+    let red = name("red");
+    let before_expiry = || store.acquire_probe(&red, ProbeUrgency::BeforeExpiry, PROBE_TIMEOUT, at(10));
+    assert!(matches!(before_expiry().await.unwrap(), ProbeDecision::Granted(_)));
+    assert!(matches!(before_expiry().await.unwrap(), ProbeDecision::Denied(Some(_))));
 }
 
 pub async fn misconfigured_ends_with_a_newer_configuration(open: OpenStore<'_>) {

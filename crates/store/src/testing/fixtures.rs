@@ -58,6 +58,8 @@ pub fn sms_to(number: u64, address: &str) -> NewMessage {
         idempotency: None,
         event_target: None,
         throttles: vec![],
+        at_most_once: false,
+        client_expires_at: None,
         replay_only: false,
         created_at: at(0),
     }
@@ -155,6 +157,7 @@ pub fn finished_round(
         attempts,
         state,
         tries: claim.tries + 1,
+        expires_at: claim.expires_at,
         at: now,
         event_target: claim.event_target.clone(),
     }

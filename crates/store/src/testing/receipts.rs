@@ -36,9 +36,9 @@ pub async fn a_repeated_receipt_changes_nothing(open: OpenStore<'_>) {
     let store = open();
     accept_and_send(&*store, 0).await;
     apply_receipt(&*store, received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9))).await;
-    for status in [ReceiptStatus::Delivered, bounced_status()] {
+    for (status, seconds) in [(ReceiptStatus::Delivered, 10), (bounced_status(), 8)] {
         let receipt_result =
-            apply_receipt(&*store, received_receipt(Some("blue"), "b-1", status, at(10))).await;
+            apply_receipt(&*store, received_receipt(Some("blue"), "b-1", status, at(seconds))).await;
         assert!(matches!(receipt_result, ReceiptResult::Unchanged(_)), "{receipt_result:?}");
     }
     assert_eq!(first_delivery(&*store, 1).await.state, DeliveryState::Delivered { at: at(9) });
@@ -150,7 +150,8 @@ pub async fn a_bounce_with_a_resend_left_waits_for_another_provider(open: OpenSt
     assert_eq!((due_entries.len(), due_entries[0].due_at), (1, at(10)), "due when the receipt was received");
     let claim = claimed(&*store, due_entries[0].id, at(10)).await;
     assert_eq!((claim.avoid.clone(), claim.round, claim.unrecorded_claims), (Some(name("blue")), 2, 0));
-    let second_round = finished_round(&claim, vec![], sent_state("red", "r-1", at(11)), at(11));
+    let attempts = vec![attempt("red", accepted_outcome("r-1"), at(11))];
+    let second_round = finished_round(&claim, attempts, sent_state("red", "r-1", at(11)), at(11));
     assert_eq!(record(&*store, second_round).await, RecordResult::Stored);
     apply_receipt(&*store, received_receipt(Some("red"), "r-1", bounced_status(), at(12))).await;
     let failed_state = DeliveryState::failed(Failure::Bounced, "handset gone", at(12));

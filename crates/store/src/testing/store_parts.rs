@@ -18,6 +18,7 @@ use postrider_core::broadcast::{
     Broadcast, BroadcastAcceptance, BroadcastCounts, BroadcastId, FanOutStep, NewBroadcast, NewUser, User,
     UserInboxPage, UserRegistration,
 };
+use postrider_core::circuit_breaker::ProbeUrgency;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventKey};
 use postrider_core::id::{DeliveryId, MessageId};
@@ -26,7 +27,7 @@ use postrider_core::message::{Acceptance, Message, NewMessage};
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
 use postrider_core::{
-    capacity::Capacity, clock::Timestamp, inbound::OptChange, name::ConfigName,
+    capacity::Capacity, clock::Timestamp, inbound::LateAcceptance, inbound::OptChange, name::ConfigName,
     provider_control::ProviderControl, queue_entry::QueueEntry, rate_limit::RateLimitRequest,
     recipient::Recipient, report::Report,
 };
@@ -84,6 +85,11 @@ forward! {
     claim(ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Vec<ClaimedDelivery>;
     record(rounds: Vec<CompletedRound>) -> Vec<RecordResult>;
     apply_receipts(receipts: Vec<ReceivedReceipt>) -> Vec<ReceiptResult>;
+    apply_late_acceptance(
+        provider: ConfigName,
+        acceptance: LateAcceptance,
+        received_at: Timestamp
+    ) -> ReceiptResult;
 }
 
 forward! {
@@ -117,7 +123,7 @@ forward! {
     acquire_rate_permits(request: RateLimitRequest, now: Timestamp) -> Vec<RatePermit>;
     load_health() -> Vec<SharedHealth>;
     report_health(reports: Vec<HealthReport>, now: Timestamp) -> Vec<ReportedHealth>;
-    acquire_probe(provider: &ConfigName, timeout: Duration, now: Timestamp) -> ProbeDecision;
+    acquire_probe(provider: &ConfigName, urgency: ProbeUrgency, timeout: Duration, now: Timestamp) -> ProbeDecision;
     save_provider_control(control: ProviderControl) -> ();
     provider_controls() -> Vec<ProviderControl>;
     acquire_job_lock(job: ScheduledJob, holder: &str, now: Timestamp, lease: Duration) -> JobLockResult;

@@ -12,6 +12,10 @@ const PER_HOUR: ValueKind = Count(0, 10_000);
 /// Number of text parts; the store counts them in 32 bits.
 const PARTS: ValueKind = Count(1, 4_000_000_000);
 
+/// Number of copies after silence. At most 100, because more copies of a message harm its recipient more than
+/// its loss.
+const UNKNOWN_RETRIES: ValueKind = Count(0, 100);
+
 const POSITIVE: ValueKind = Count(1, 1_000_000);
 
 macro_rules! config_keys {
@@ -97,7 +101,9 @@ config_keys! {
     "channels.NAME.weights", Weights, "",
         "shares for `weighted`, one for each provider; 0 is a last resort";
     "channels.NAME.unknown", Choice(&["resend", "hold"]), "resend",
-        "after outcome `unknown`: send again, or fail";
+        "after outcome `unknown`: send again as often as `unknown_retries` allows, or fail";
+    "channels.NAME.unknown_retries", UNKNOWN_RETRIES, "1",
+        "how often a message is sent again after outcome `unknown` (no answer after the request had left); then it fails as `unknown`";
     "channels.NAME.bounce", Choice(&["fail", "resend"]), "fail",
         "after a receipt \"not delivered\": fail, or send once more through another provider";
     "channels.NAME.priority", Choice(&["high", "normal"]), "normal", "`high` is sent before other channels";
@@ -123,6 +129,8 @@ config_keys! {
     "providers.NAME.concurrency", Count(1, 100_000), "256", "maximum number of calls in flight; default for kind `smtp`: `8`";
     "providers.NAME.connect_timeout", Duration, "3s", "timeout for connecting";
     "providers.NAME.timeout", Duration, "10s", "timeout of a whole call, connecting included";
+    "providers.NAME.unknown_retries", UNKNOWN_RETRIES, "",
+        "as `channels.NAME.unknown_retries`, for outcomes of this provider; the smaller of the two holds";
     "providers.NAME.breaker_failure_threshold", POSITIVE, "5",
         "consecutive failures after which its circuit breaker opens";
     "providers.NAME.breaker_open_duration", Duration, "30s",

@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::{TWO_PROVIDERS, load, load_with};
-use postrider_core::{channel::Addressing, name::ConfigName, retry::UnknownPolicy, routing::RoutingStrategy};
+use postrider_core::{channel::Addressing, name::ConfigName, routing::RoutingStrategy};
 
 /// Default configuration of the notification service.
 const LEGACY_VARIABLES: [(&str, &str); 6] = [
@@ -45,7 +45,7 @@ fn a_provider_of_the_file_precedes_an_alias() {
     let (config, warnings) = load_with(file, &Environment::from(variables)).unwrap();
     let names = config.channels[0].providers.iter().map(ConfigName::as_str);
     assert_eq!(names.collect::<Vec<_>>(), ["TwilioSmsService", "red"]);
-    assert_eq!(config.channels[0].unknown_policy, UnknownPolicy::Hold);
+    assert_eq!(config.channels[0].unknown_retries, 0);
     assert_eq!(warnings, Vec::<String>::new());
 }
 

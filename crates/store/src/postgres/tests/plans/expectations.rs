@@ -130,24 +130,25 @@ async fn expect_rounds(checker: &PlanChecker) {
         checker,
         BATCH,
         "claim/record_round",
-        bind![ids, rounds, waiting, none, none, nows, never, none, none, rounds]
+        bind![ids, rounds, waiting, none, none, nows, never, none, none, rounds, nows]
     );
     let (first, last) = (ids[0], ids[ids.len() - 1]);
     expect_plan!(
         checker,
         BATCH,
         "claim/insert_attempt",
-        bind![ids, rounds, rounds, none, waiting, none, none, nows, nows, none, first, last]
+        bind![ids, rounds, rounds, none, waiting, none, none, nows, nows, none, none, first, last]
     );
     let new = ids.iter().map(|id| id + 63).collect::<Vec<_>>();
     expect_plan!(
         checker,
         BATCH,
         "claim/insert_first_attempt",
-        bind![new, rounds, rounds, none, waiting, none, none, nows, nows, none]
+        bind![new, rounds, rounds, none, waiting, none, none, nows, nows, none, none]
     );
     expect_plan!(checker, BATCH, "claim/mark_superseded_round", bind![ids]);
     expect_plan!(checker, BATCH, "claim/check_recorded_round", bind![ids, rounds]);
+    expect_plan!(checker, BATCH, "claim/finish_settled_round", bind![ids, rounds, rounds]);
     let (references, blue) = (texts(BATCH, "early-"), repeated(&"blue"));
     expect_plan!(checker, BATCH, "receipts/select_unmatched_receipts", bind![ids, references, blue]);
     expect_plan!(checker, BATCH, "receipts/delete_unmatched_receipts", bind![references, blue]);
