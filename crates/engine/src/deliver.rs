@@ -11,8 +11,9 @@ use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::{id::DeliveryId, name::ConfigName, queue_entry::QueueEntry};
 use std::{sync::LazyLock, time::Duration};
 
+use crate::due::find_due;
 use crate::gateway::{Gateway, ProviderBusy, ProviderRuntime, Route, STORE_RETRY_DELAY};
-use crate::{due::find_due, provider_runtime::CallPermit};
+use crate::provider_runtime::{BUSY_RETRY_MIN, CallPermit};
 use addresses::{ChosenAddress, DeliveryAddresses};
 use postrider_providers::OutboundMessage;
 
@@ -20,9 +21,6 @@ mod addresses;
 
 /// Delay before a delivery of an unconfigured channel is tried again.
 const NOT_CONFIGURED_RETRY_DELAY: Duration = Duration::from_secs(60);
-
-/// Minimum delay before a delivery for which no provider was available is tried again.
-const NO_PROVIDER_RETRY_DELAY_MIN: Duration = Duration::from_millis(250);
 
 /// A claimed delivery and the end of its lease.
 pub struct LeasedDelivery {
@@ -189,14 +187,14 @@ async fn try_providers(
             skip_reasons.push(addresses::skip_reason(runtime));
             continue;
         };
-        let permit = match acquire_within_lease(gateway, runtime, claim).await {
+        set_recipient(&mut message, to);
+        let permit = match acquire_within_lease(gateway, runtime, claim, &message).await {
             Ok(permit) => permit,
             Err(busy) => {
                 keep_soonest(&mut soonest_available, busy);
                 continue;
             }
         };
-        set_recipient(&mut message, to);
         let mut attempt = runtime.call(permit, &message, &gateway.clock).await;
         attempt.address = addresses.has_contacts().then(|| to.address.to_owned());
         let outcome = attempt.outcome.clone();
@@ -230,13 +228,14 @@ async fn acquire_within_lease<'r>(
     gateway: &Gateway,
     runtime: &'r ProviderRuntime,
     claim: &LeasedDelivery,
+    message: &OutboundMessage,
 ) -> Result<CallPermit<'r>, ProviderBusy> {
     let could_outlast_lease =
         || saturating_add(gateway.clock.now(), runtime.call_timeout) > claim.lease_expires_at;
     if could_outlast_lease() {
         return Err(lease_too_short(runtime));
     }
-    let permit = runtime.acquire(claim.claimed.parts, gateway.clock.now()).await?;
+    let permit = runtime.acquire(runtime.part_count(message), gateway.clock.now()).await?;
     // The rate limiter and the probe wait for the store, which can take long.
     if could_outlast_lease() {
         runtime.release(permit, gateway.clock.now());
@@ -266,17 +265,13 @@ fn provider_to_avoid<'c>(
 }
 
 fn lease_too_short(runtime: &ProviderRuntime) -> ProviderBusy {
-    ProviderBusy {
-        retry_after: NO_PROVIDER_RETRY_DELAY_MIN,
-        jitter_max: Duration::ZERO,
-        reason: format!("not enough lease time left for a call to {}", runtime.name),
-    }
+    let reason = format!("not enough lease time left for a call to {}", runtime.name);
+    ProviderBusy { retry_after: BUSY_RETRY_MIN, jitter_max: Duration::ZERO, reason }
 }
 
 fn no_provider_available(busy: ProviderBusy, jitter_fraction: f64) -> RoundEnd {
     RoundEnd::NoProviderAvailable {
-        retry_after: busy.retry_after.max(NO_PROVIDER_RETRY_DELAY_MIN)
-            + busy.jitter_max.mul_f64(jitter_fraction),
+        retry_after: busy.retry_after + busy.jitter_max.mul_f64(jitter_fraction),
         reason: busy.reason,
     }
 }

@@ -65,6 +65,11 @@ pub trait Provider: Send + Sync {
         true
     }
 
+    /// Returns the number of parts in which the adapter sends the message, which the rate limit counts.
+    fn part_count(&self, message: &OutboundMessage) -> u32 {
+        message.parts
+    }
+
     /// Returns the provider's host and port, or the kind and port 0 when there is no single host.
     fn endpoint(&self) -> (String, u16);
 
@@ -121,7 +126,7 @@ pub struct OutboundMessage {
     pub subject: Option<String>,
     /// The text.
     pub body: String,
-    /// The number of text message parts.
+    /// The number of text message parts in the alphabets of GSM.
     pub parts: u32,
     /// The end of the message's validity, for providers that store what they cannot deliver at once.
     pub expires_at: Timestamp,
