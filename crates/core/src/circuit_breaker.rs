@@ -35,7 +35,7 @@ const COOLDOWN_DEFAULT: Duration = Duration::from_secs(1);
 const COOLDOWN_DOUBLINGS_MAX: u32 = 3;
 /// The back-off factor of a pause that the provider asked for. A probe after it that fails for another reason is the first
 /// failure, and does not open the circuit alone.
-const COOLDOWN_FACTOR: u32 = 0;
+pub const COOLDOWN_FACTOR: u32 = 0;
 /// Shortest time after which a probe without a result counts as lost.
 const PROBE_TIMEOUT_MIN: Duration = Duration::from_secs(60);
 /// Largest plausible difference between the clocks of two processes. A time further ahead comes from a wrong clock; a

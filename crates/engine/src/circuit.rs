@@ -3,7 +3,7 @@
 //! Shared health never overwrites a change that this process has not reported yet. This module has no access to the
 //! store.
 
-use postrider_core::circuit_breaker::{CircuitBreaker, CircuitState};
+use postrider_core::circuit_breaker::{COOLDOWN_FACTOR, CircuitBreaker, CircuitState};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth, is_cooldown_active};
 use postrider_core::{clock::Timestamp, id::MessageId, name::ConfigName};
@@ -19,6 +19,8 @@ pub struct ProviderCircuit {
     cooldown_until: Option<Timestamp>,
     /// Provider code of the response that opened the breaker as misconfigured.
     pub misconfigured_code: Option<String>,
+    /// Time at which this process found the circuit open, while it is not closed.
+    opened_at: Option<Timestamp>,
     /// New circuit state, found by this process and not reported yet.
     unreported: Option<CircuitState>,
     /// True if a report was sent without an answer from the store.
@@ -37,6 +39,7 @@ impl ProviderCircuit {
             breaker,
             cooldown_until: None,
             misconfigured_code: None,
+            opened_at: None,
             unreported: None,
             is_report_uncertain: false,
             is_cooldown_unreported: false,
@@ -68,7 +71,7 @@ impl ProviderCircuit {
         }
         if control.action == ControlAction::Resume && control.at >= loaded_at {
             self.breaker.reset();
-            self.misconfigured_code = None;
+            (self.misconfigured_code, self.opened_at) = (None, None);
             (self.cooldown_until, self.is_cooldown_unreported) = (None, false);
             self.unreported = None;
             self.is_report_uncertain = false;
@@ -130,15 +133,31 @@ impl ProviderCircuit {
             && (response.is_new || was_uncertain)
     }
 
-    /// Applies a change and returns whether there is something new to report.
-    pub fn update(&mut self, change: impl FnOnce(&mut Self)) -> bool {
+    /// Closes the circuit if the provider accepted a connection after the circuit opened. A cooldown stays, and so does the
+    /// probe after it.
+    pub fn record_connection(&mut self, connected_at: Timestamp, now: Timestamp) {
+        let is_newer = self.opened_at.is_some_and(|opened_at| opened_at < connected_at);
+        let is_throttled = self.breaker.state().backoff_factor() == Some(COOLDOWN_FACTOR);
+        if is_newer && !is_throttled && self.cooldown_until(now).is_none() {
+            self.breaker.reset();
+        }
+    }
+
+    /// Applies a change at `now` and returns whether there is something new to report.
+    pub fn update(&mut self, now: Timestamp, change: impl FnOnce(&mut Self)) -> bool {
         let (state_before, cooldown_before) = (self.breaker.state().clone(), self.cooldown_until);
         change(self);
         let is_state_changed = *self.breaker.state() != state_before;
         if is_state_changed {
             self.unreported = Some(self.breaker.state().clone());
+            self.note_opening(now);
         }
         is_state_changed || self.cooldown_until != cooldown_before
+    }
+
+    fn note_opening(&mut self, now: Timestamp) {
+        let is_closed = *self.breaker.state() == CircuitState::Closed;
+        self.opened_at = (!is_closed).then(|| self.opened_at.unwrap_or(now));
     }
 
     /// Returns the health that other processes do not know yet.
@@ -178,6 +197,7 @@ impl ProviderCircuit {
             self.version = shared.version;
             if shared.applies_to(loaded_at, now) {
                 self.breaker.load_shared(&shared.circuit);
+                self.note_opening(now);
             }
         }
     }

@@ -168,6 +168,10 @@ impl ProviderRuntime {
 
     /// Returns whether calls may be allowed at `now`; [`ProviderRuntime::acquire`] decides.
     pub fn is_available(&self, now: Timestamp) -> bool {
+        let is_closed = *self.circuit().breaker.state() == CircuitState::Closed;
+        if !is_closed && let Some(connected_at) = self.adapter().last_connected_at() {
+            self.update_circuit(now, |circuit| circuit.record_connection(connected_at, now));
+        }
         self.circuit().is_available(now)
     }
 
@@ -224,7 +228,7 @@ impl ProviderRuntime {
         let is_probe = permit.is_probe;
         drop(permit);
         if is_probe {
-            self.update_circuit(|circuit| circuit.reopen(now));
+            self.update_circuit(now, |circuit| circuit.reopen(now));
         }
     }
 
@@ -353,25 +357,35 @@ impl ProviderRuntime {
             | Outcome::Deferred { .. }
             | Outcome::Rejected { .. }
             | Outcome::InvalidRecipient { .. } => {
-                self.update_circuit(|circuit| circuit.breaker.record_success(now));
+                self.update_circuit(now, |circuit| circuit.breaker.record_success(now));
+            }
+            Outcome::Unavailable { .. } if self.concerns_destination(send_result) => {
+                self.update_circuit(now, |circuit| circuit.breaker.record_success(now));
             }
             Outcome::Unavailable { .. } | Outcome::Unknown { .. } => {
-                self.update_circuit(|circuit| circuit.breaker.record_failure(now));
+                self.update_circuit(now, |circuit| circuit.breaker.record_failure(now));
             }
             Outcome::Throttled { retry_after } => {
-                self.update_circuit(|circuit| circuit.record_throttled(*retry_after, self.cooldown_max, now));
+                self.update_circuit(now, |circuit| {
+                    circuit.record_throttled(*retry_after, self.cooldown_max, now)
+                });
             }
             Outcome::Misconfigured { reason } => {
-                self.update_circuit(|circuit| {
+                self.update_circuit(now, |circuit| {
                     circuit.record_refused(reason, send_result.code.as_deref(), message, now);
                 });
             }
         }
     }
 
+    fn concerns_destination(&self, send_result: &SendResult) -> bool {
+        let code = send_result.code.as_deref();
+        code.is_some_and(|code| self.adapter().concerns_destination(code))
+    }
+
     /// Changes the circuit and notifies the health sync if other processes must know.
-    fn update_circuit(&self, change: impl FnOnce(&mut ProviderCircuit)) {
-        if self.circuit().update(change) {
+    fn update_circuit(&self, now: Timestamp, change: impl FnOnce(&mut ProviderCircuit)) {
+        if self.circuit().update(now, change) {
             self.context.health_changed.notify_one();
         }
     }
@@ -390,3 +404,6 @@ impl ProviderRuntime {
         self.circuit.lock()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,6 +70,18 @@ pub trait Provider: Send + Sync {
         message.parts
     }
 
+    /// Returns whether a code of outcome `unavailable` concerns the destination alone, such as a country that the account
+    /// may not send to. It does not count against the provider's circuit breaker.
+    fn concerns_destination(&self, _code: &str) -> bool {
+        false
+    }
+
+    /// Returns the time at which the provider last accepted a connection of the adapter's own (a bind), which closes an
+    /// open circuit breaker. None for adapters that connect for each call.
+    fn last_connected_at(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Returns the provider's host and port, or the kind and port 0 when there is no single host.
     fn endpoint(&self) -> (String, u16);
 
