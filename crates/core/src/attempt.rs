@@ -46,8 +46,8 @@ pub enum Outcome {
         /// The reason that the provider gave.
         reason: String,
     },
-    /// Our account or settings are wrong. The provider gets no calls until the configuration is loaded again or an
-    /// operator resumes the provider.
+    /// Our account or settings seem to be wrong. When several messages in a row have this outcome, the provider gets only
+    /// probes until one of them succeeds.
     Misconfigured {
         /// The reason that the provider gave.
         reason: String,

@@ -2,6 +2,9 @@
 //!
 //! A refused message gets a slot, its own time to come back, so that a thousand waiting messages do not all come back at
 //! once. The store keeps [`RateLimiterState`] under a lock and calls [`acquire_permits`].
+//!
+//! No second has more parts than the rate and the burst together, rounded down, because providers count that way. The
+//! exception is a message with more parts than the burst: it is sent whole, and the following messages wait for it.
 
 use std::time::Duration;
 
@@ -20,11 +23,11 @@ const SLOT_EXPIRY_MARGIN: Duration = Duration::from_secs(5);
 /// A state from further in the future than this comes from a wrong clock.
 const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(60);
 
-/// Rate, in parts per second, below which a full bucket has no reserve for late messages.
-const SLOW_RATE_PER_SECOND: f64 = 2.0;
-
-/// Delay with which a message may use its slot at a slow provider without delaying others, in seconds.
+/// Delay with which a message may use its slot without delaying others, in seconds, where the burst is one part.
 const LATE_TOLERANCE_SECONDS: f64 = 0.25;
+
+/// Keeps the tokens of a full bucket below the next whole part, above any rounding error.
+const TOKEN_MARGIN: f64 = 1e-3;
 
 /// Messages that are to be sent through a provider now.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +36,8 @@ pub struct RateLimitRequest {
     pub provider: ConfigName,
     /// The provider's rate in parts per second, for all processes together.
     pub rate: f64,
+    /// The most parts that may be sent at once, from [`burst_parts`].
+    pub burst: f64,
     /// The number of parts of each message, in order.
     pub parts: Vec<u32>,
     /// The end of the provider's cooldown in the state of this process.
@@ -58,7 +63,7 @@ pub fn acquire_permits(
     request: &RateLimitRequest,
     now: DateTime<Utc>,
 ) -> (RateLimiterState, Vec<Result<(), Duration>>) {
-    let mut limiter = RateLimiter::restore(request.rate, state, now);
+    let mut limiter = RateLimiter::restore(request.rate, request.burst, state, now);
     if let Some(until) = request.cooldown_until {
         limiter.start_cooldown(until);
     }
@@ -71,6 +76,8 @@ pub fn acquire_permits(
 struct RateLimiter {
     /// Parts per second.
     rate: f64,
+    /// Parts that may be sent at once.
+    burst: f64,
     /// Parts that may be sent now; negative after a message with more parts than the bucket holds.
     tokens: f64,
     /// The time at which the tokens were last counted.
@@ -80,21 +87,21 @@ struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Returns a limiter for `rate` parts per second with a full bucket: the parts of one second, at least one.
-    fn new(rate: f64) -> Self {
-        Self { rate, tokens: burst_size(rate), counted_at: None, next_slot: None, cooldown_until: None }
+    /// Returns a limiter for `rate` parts per second with a full bucket of `burst` parts.
+    fn new(rate: f64, burst: f64) -> Self {
+        Self { rate, burst, tokens: burst, counted_at: None, next_slot: None, cooldown_until: None }
     }
 
     /// Returns a limiter that continues from `state`.
-    fn restore(rate: f64, state: Option<RateLimiterState>, now: DateTime<Utc>) -> Self {
+    fn restore(rate: f64, burst: f64, state: Option<RateLimiterState>, now: DateTime<Utc>) -> Self {
         let Some(state) = state else {
-            return Self::new(rate);
+            return Self::new(rate, burst);
         };
         let RateLimiterState { tokens_micros, counted_at, next_slot, cooldown_until } = state;
-        let tokens = (tokens_micros as f64 / MICROS_PER_TOKEN).min(burst_size(rate));
-        let mut limiter = Self { rate, tokens, counted_at, next_slot, cooldown_until };
+        let tokens = (tokens_micros as f64 / MICROS_PER_TOKEN).min(bucket_size(rate, burst));
+        let mut limiter = Self { rate, burst, tokens, counted_at, next_slot, cooldown_until };
         let idle_time = counted_at.map_or(Duration::MAX, |at| elapsed_between(at, now));
-        if idle_time > seconds((burst_size(rate) + SLOT_EXPIRY_PARTS) / rate) + SLOT_EXPIRY_MARGIN {
+        if idle_time > seconds((burst + SLOT_EXPIRY_PARTS) / rate) + SLOT_EXPIRY_MARGIN {
             limiter.next_slot = None;
         }
         let is_cooling_down = cooldown_until.is_some_and(|until| Some(until) >= counted_at);
@@ -154,27 +161,29 @@ impl RateLimiter {
 
     /// Returns the number of tokens that a message of `parts` parts lacks.
     fn missing_tokens(&self, parts: u32, now: DateTime<Utc>) -> f64 {
-        let missing_tokens = f64::from(parts).min(burst_size(self.rate)) - self.tokens_at(now);
+        let missing_tokens = f64::from(parts).min(self.burst) - self.tokens_at(now);
         // A rounding error must not delay the message by a round.
         if missing_tokens < 1e-4 { 0.0 } else { missing_tokens }
     }
 
     fn tokens_at(&self, now: DateTime<Utc>) -> f64 {
         let elapsed = self.counted_at.map_or(Duration::ZERO, |counted_at| elapsed_between(counted_at, now));
-        (self.tokens + elapsed.as_secs_f64() * self.rate)
-            .min(burst_size(self.rate) + late_tolerance_tokens(self.rate))
+        (self.tokens + elapsed.as_secs_f64() * self.rate).min(bucket_size(self.rate, self.burst))
     }
 }
 
-/// Returns the number of tokens in a full bucket.
-fn burst_size(rate: f64) -> f64 {
-    rate.max(1.0)
+/// Returns the most parts that may be sent at once: the share `burst` of the parts of one second, at least one.
+pub fn burst_parts(rate: f64, burst: f64) -> f64 {
+    (rate * burst).max(1.0)
 }
 
-/// Returns the tokens that the bucket of a slow provider holds beyond its burst. Without them, one message that is
-/// slightly late for its slot would make all messages with later slots wait again.
-fn late_tolerance_tokens(rate: f64) -> f64 {
-    if rate < SLOW_RATE_PER_SECOND { rate * LATE_TOLERANCE_SECONDS } else { 0.0 }
+/// Returns the number of tokens in a full bucket: the burst and a reserve, without which one message that is slightly late
+/// for its slot would make all messages with later slots wait again. The reserve allows no further part in any second,
+/// because parts are whole.
+fn bucket_size(rate: f64, burst: f64) -> f64 {
+    let second_max = (rate + burst).floor();
+    let reserve_max = second_max + 1.0 - TOKEN_MARGIN - rate - burst;
+    burst + (rate * LATE_TOLERANCE_SECONDS).min(reserve_max).max(0.0)
 }
 
 /// Returns the time from `from` to `to`, or zero if `to` is earlier.

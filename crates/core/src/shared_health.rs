@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::circuit_breaker::{CLOCK_SKEW_MAX, CircuitState, is_open_period_over, is_probe_expired};
+use crate::circuit_breaker::{CLOCK_SKEW_MAX, CircuitState, clock_time};
 use crate::clock::saturating_add;
 use crate::name::ConfigName;
 
-/// Longest cooldown: a provider that requests a longer one is called again after this time.
+/// Longest cooldown that can be configured: a provider that requests a longer one is called again after this time. Quotas
+/// are mostly counted by day.
 pub const COOLDOWN_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Time within which processes that load their configuration count as started together: only the first of them that
@@ -27,7 +28,7 @@ pub struct HealthReport {
     pub provider: ConfigName,
     /// The new state of its circuit; none if it did not change.
     pub circuit: Option<CircuitState>,
-    /// The end of the cooldown that the provider asked for.
+    /// The end of the cooldown that the provider asked for; none if it did not change.
     pub cooldown_until: Option<DateTime<Utc>>,
     /// The time at which this process loaded its configuration, which may correct settings that were wrong before.
     pub config_loaded_at: DateTime<Utc>,
@@ -95,22 +96,23 @@ impl SharedHealth {
     /// Returns the state in which the calling process makes the probe. None if it may not: the circuit is closed or not
     /// due for a probe, or another process makes it.
     pub fn with_probe_started(&self, probe_timeout: Duration, now: DateTime<Utc>) -> Option<Self> {
-        let (is_due, backoff_factor) = match &self.circuit {
-            CircuitState::Open { until, backoff_factor } => {
-                (is_open_period_over(*until, probe_timeout, now), *backoff_factor)
-            }
-            CircuitState::HalfOpen { since, backoff_factor } => {
-                (is_probe_expired(*since, probe_timeout, now), *backoff_factor)
-            }
-            CircuitState::Closed | CircuitState::Misconfigured { .. } => return None,
-        };
-        (is_due || self.is_from_future(now))
+        let backoff_factor = self.circuit.backoff_factor()?;
+        (self.circuit.is_probe_due(probe_timeout, now) || self.is_from_future(now))
             .then(|| self.with_circuit(CircuitState::HalfOpen { since: now, backoff_factor }, now))
     }
 
-    /// Returns the state after an operator has resumed the provider. A cooldown that the provider asked for stays.
-    pub fn resumed(&self, now: DateTime<Utc>) -> Self {
-        self.with_circuit(CircuitState::Closed, now)
+    /// Returns the state after an operator has resumed the provider, which also ends its cooldown. None if the circuit is
+    /// closed and there is no cooldown.
+    pub fn resumed(&self, now: DateTime<Utc>) -> Option<Self> {
+        if self.circuit == CircuitState::Closed && self.cooldown_until.is_none() {
+            return None;
+        }
+        Some(Self { cooldown_until: None, ..self.with_circuit(CircuitState::Closed, now) })
+    }
+
+    /// Returns the name of the state and a sentence, for people.
+    pub fn description(&self, now: DateTime<Utc>) -> (&'static str, String) {
+        describe_health(&self.circuit, self.cooldown_until, now)
     }
 
     fn with_circuit(&self, circuit: CircuitState, now: DateTime<Utc>) -> Self {
@@ -125,6 +127,29 @@ impl SharedHealth {
     /// Returns whether the state comes from a wrong clock.
     fn is_from_future(&self, now: DateTime<Utc>) -> bool {
         self.since > saturating_add(now, CLOCK_SKEW_MAX)
+    }
+}
+
+/// Name of the state of a provider in a cooldown, shown instead of the state of its circuit.
+pub const COOLDOWN: &str = "cooldown";
+
+/// Returns the name of a provider's state and a sentence, for people: the cooldown, unless the circuit is open for longer
+/// or the provider is misconfigured.
+pub fn describe_health(
+    circuit: &CircuitState,
+    cooldown_until: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> (&'static str, String) {
+    let Some(cooldown_until) = cooldown_until.filter(|until| is_cooldown_active(*until, now)) else {
+        return circuit.description(now);
+    };
+    match circuit {
+        CircuitState::Misconfigured { .. } => circuit.description(now),
+        CircuitState::Open { until, .. } if *until > cooldown_until => circuit.description(now),
+        CircuitState::Closed | CircuitState::Open { .. } | CircuitState::HalfOpen { .. } => {
+            let end = clock_time(cooldown_until);
+            (COOLDOWN, format!("cooldown until {end}: the provider asked us to wait (throttled)"))
+        }
     }
 }
 
@@ -172,11 +197,19 @@ fn is_misconfigured(circuit: &CircuitState) -> bool {
     matches!(circuit, CircuitState::Misconfigured { .. })
 }
 
-/// Merges a reported circuit into the current one. A misconfigured provider stays misconfigured, and of two open periods
-/// the longer one wins; otherwise the reported state wins.
+/// Merges a reported circuit into the current one. Of two pauses of the same kind the longer one wins, and a misconfigured
+/// provider stays misconfigured when another process reports an open circuit; otherwise the reported state wins.
 fn merge_circuits(current: &CircuitState, reported: CircuitState) -> CircuitState {
     match (current, reported) {
-        (CircuitState::Misconfigured { .. }, _) => current.clone(),
+        (
+            CircuitState::Misconfigured { reason, until: current_until, backoff_factor: current_factor },
+            CircuitState::Misconfigured { until, backoff_factor, .. },
+        ) => CircuitState::Misconfigured {
+            reason: reason.clone(),
+            until: until.max(*current_until),
+            backoff_factor: backoff_factor.max(*current_factor),
+        },
+        (CircuitState::Misconfigured { .. }, CircuitState::Open { .. }) => current.clone(),
         (
             CircuitState::Open { until: current_until, backoff_factor: current_factor },
             CircuitState::Open { until, backoff_factor },
@@ -188,9 +221,13 @@ fn merge_circuits(current: &CircuitState, reported: CircuitState) -> CircuitStat
             CircuitState::HalfOpen { backoff_factor: current_factor, .. },
             CircuitState::Open { until, backoff_factor },
         ) => CircuitState::Open { until, backoff_factor: backoff_factor.max(*current_factor) },
-        (CircuitState::Closed | CircuitState::Open { .. } | CircuitState::HalfOpen { .. }, reported) => {
-            reported
-        }
+        (
+            _,
+            reported @ (CircuitState::Closed
+            | CircuitState::HalfOpen { .. }
+            | CircuitState::Misconfigured { .. }),
+        )
+        | (CircuitState::Closed, reported @ CircuitState::Open { .. }) => reported,
     }
 }
 

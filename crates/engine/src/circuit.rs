@@ -3,10 +3,11 @@
 //! Shared health never overwrites a change that this process has not reported yet. This module has no access to the
 //! store.
 
-use postrider_core::circuit_breaker::{CircuitBreaker, CircuitState};
+use postrider_core::circuit_breaker::{COOLDOWN_FACTOR, CircuitBreaker, CircuitState};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth, is_cooldown_active};
-use postrider_core::{clock::Timestamp, name::ConfigName};
+use postrider_core::{clock::Timestamp, id::MessageId, name::ConfigName};
+use std::time::Duration;
 
 /// State of a provider that an operator has paused, shown instead of the state of its circuit breaker.
 pub const PAUSED: &str = "paused";
@@ -18,6 +19,8 @@ pub struct ProviderCircuit {
     cooldown_until: Option<Timestamp>,
     /// Provider code of the response that opened the breaker as misconfigured.
     pub misconfigured_code: Option<String>,
+    /// Time at which this process found the circuit open, while it is not closed.
+    opened_at: Option<Timestamp>,
     /// New circuit state, found by this process and not reported yet.
     unreported: Option<CircuitState>,
     /// True if a report was sent without an answer from the store.
@@ -36,6 +39,7 @@ impl ProviderCircuit {
             breaker,
             cooldown_until: None,
             misconfigured_code: None,
+            opened_at: None,
             unreported: None,
             is_report_uncertain: false,
             is_cooldown_unreported: false,
@@ -67,15 +71,16 @@ impl ProviderCircuit {
         self.control.as_ref().filter(|control| control.action == ControlAction::Pause)
     }
 
-    /// Applies a pause or resume. A resume resets the breaker, but not the cooldown. A resume older than
-    /// `loaded_at`, when this process read its configuration, has no effect on the breaker.
+    /// Applies a pause or resume. A resume resets the breaker and ends the cooldown. A resume older than `loaded_at`, when
+    /// this process read its configuration, changes neither.
     pub fn apply_control(&mut self, control: &ProviderControl, loaded_at: Timestamp) {
         if self.control.as_ref() == Some(control) {
             return;
         }
         if control.action == ControlAction::Resume && control.at >= loaded_at {
             self.breaker.reset();
-            self.misconfigured_code = None;
+            (self.misconfigured_code, self.opened_at) = (None, None);
+            (self.cooldown_until, self.is_cooldown_unreported) = (None, false);
             self.unreported = None;
             self.is_report_uncertain = false;
         }
@@ -83,19 +88,44 @@ impl ProviderCircuit {
     }
 
     /// Starts a cooldown until `until`; a longer cooldown stays.
-    pub fn start_cooldown(&mut self, until: Timestamp) {
+    fn start_cooldown(&mut self, until: Timestamp) {
         if self.cooldown_until.is_none_or(|current_end| current_end < until) {
             self.cooldown_until = Some(until);
             self.is_cooldown_unreported = true;
         }
     }
 
-    /// Opens the breaker as misconfigured. The first reason is kept; calls that were in flight add nothing.
-    pub fn record_misconfigured(&mut self, reason: &str, code: Option<&str>) {
-        if !matches!(self.breaker.state(), CircuitState::Misconfigured { .. }) {
-            self.misconfigured_code = code.map(str::to_owned);
-            self.breaker.record_misconfigured(reason);
+    /// Records a call for `message` that was refused because of the account. The first reason and code are kept; calls that
+    /// were in flight add nothing.
+    pub fn record_refused(
+        &mut self,
+        reason: &str,
+        code: Option<&str>,
+        message: Option<MessageId>,
+        now: Timestamp,
+    ) {
+        if !self.is_misconfigured() {
+            self.breaker.record_refused(reason, message, now);
+            if self.is_misconfigured() {
+                self.misconfigured_code = code.map(str::to_owned);
+            }
         }
+    }
+
+    /// Records a call that was too fast for the provider; the cooldown lasts at most `cooldown_max`.
+    pub fn record_throttled(
+        &mut self,
+        retry_after: Option<Duration>,
+        cooldown_max: Duration,
+        now: Timestamp,
+    ) {
+        let retry_after = retry_after.map(|delay| delay.min(cooldown_max));
+        let cooldown_until = self.breaker.record_throttled(retry_after, now);
+        self.start_cooldown(cooldown_until);
+    }
+
+    fn is_misconfigured(&self) -> bool {
+        matches!(self.breaker.state(), CircuitState::Misconfigured { .. })
     }
 
     /// Records that a report was sent and the store has not confirmed it.
@@ -104,22 +134,38 @@ impl ProviderCircuit {
     }
 
     /// Returns whether `report` is worth a log line: a misconfiguration that no other process has reported, or may not
-    /// have reported (a duplicate line is better than a missing line).
+    /// have reported (a duplicate line is better than a missing line). A failed probe of a misconfigured provider is not.
     pub fn is_worth_logging(&mut self, report: &HealthReport, response: &ReportedHealth) -> bool {
         let was_uncertain = std::mem::take(&mut self.is_report_uncertain);
-        matches!(report.circuit, Some(CircuitState::Misconfigured { .. }))
+        matches!(report.circuit, Some(CircuitState::Misconfigured { backoff_factor: 1, .. }))
             && (response.is_new || was_uncertain)
     }
 
-    /// Applies a change and returns whether there is something new to report.
-    pub fn update(&mut self, change: impl FnOnce(&mut Self)) -> bool {
+    /// Closes the circuit if the provider accepted a connection after the circuit opened. A cooldown stays, and so does the
+    /// probe after it.
+    pub fn record_connection(&mut self, connected_at: Timestamp, now: Timestamp) {
+        let is_newer = self.opened_at.is_some_and(|opened_at| opened_at < connected_at);
+        let is_throttled = self.breaker.state().backoff_factor() == Some(COOLDOWN_FACTOR);
+        if is_newer && !is_throttled && self.cooldown_until(now).is_none() {
+            self.breaker.reset();
+        }
+    }
+
+    /// Applies a change at `now` and returns whether there is something new to report.
+    pub fn update(&mut self, now: Timestamp, change: impl FnOnce(&mut Self)) -> bool {
         let (state_before, cooldown_before) = (self.breaker.state().clone(), self.cooldown_until);
         change(self);
         let is_state_changed = *self.breaker.state() != state_before;
         if is_state_changed {
             self.unreported = Some(self.breaker.state().clone());
+            self.note_opening(now);
         }
         is_state_changed || self.cooldown_until != cooldown_before
+    }
+
+    fn note_opening(&mut self, now: Timestamp) {
+        let is_closed = *self.breaker.state() == CircuitState::Closed;
+        self.opened_at = (!is_closed).then(|| self.opened_at.unwrap_or(now));
     }
 
     /// Returns the health that other processes do not know yet.
@@ -127,7 +173,7 @@ impl ProviderCircuit {
         (self.unreported.is_some() || self.is_cooldown_unreported).then(|| HealthReport {
             provider: provider.clone(),
             circuit: self.unreported.clone(),
-            cooldown_until: self.cooldown_until,
+            cooldown_until: self.cooldown_until.filter(|_| self.is_cooldown_unreported),
             config_loaded_at: loaded_at,
         })
     }
@@ -135,7 +181,7 @@ impl ProviderCircuit {
     /// Records that the report was stored, and loads the shared health. Changes made since the report stay
     /// unreported.
     pub fn confirm_reported(&mut self, report: &HealthReport, shared: &SharedHealth, now: Timestamp) {
-        if self.cooldown_until == report.cooldown_until {
+        if report.cooldown_until.is_some() && self.cooldown_until == report.cooldown_until {
             self.is_cooldown_unreported = false;
         }
         if self.unreported == report.circuit {
@@ -147,11 +193,19 @@ impl ProviderCircuit {
     /// Loads shared health, unless a newer version was loaded, the health does not apply any more, or a local change is
     /// unreported.
     pub fn load_health(&mut self, shared: &SharedHealth, loaded_at: Timestamp, now: Timestamp) {
-        self.cooldown_until = self.cooldown_until.max(shared.cooldown_until);
-        if shared.version > self.version && self.unreported.is_none() {
+        if shared.version <= self.version {
+            return;
+        }
+        self.cooldown_until = if self.is_cooldown_unreported {
+            self.cooldown_until.max(shared.cooldown_until)
+        } else {
+            shared.cooldown_until
+        };
+        if self.unreported.is_none() {
             self.version = shared.version;
             if shared.applies_to(loaded_at, now) {
                 self.breaker.load_shared(&shared.circuit);
+                self.note_opening(now);
             }
         }
     }

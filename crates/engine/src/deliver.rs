@@ -12,8 +12,9 @@ use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::{id::DeliveryId, name::ConfigName, queue_entry::QueueEntry};
 use std::{sync::LazyLock, time::Duration};
 
+use crate::due::find_due;
 use crate::gateway::{Gateway, ProviderBusy, ProviderRuntime, Route, STORE_RETRY_DELAY};
-use crate::{due::find_due, provider_runtime::CallPermit};
+use crate::provider_runtime::{BUSY_RETRY_MIN, CallPermit};
 use addresses::{ChosenAddress, DeliveryAddresses};
 use postrider_providers::OutboundMessage;
 
@@ -21,9 +22,6 @@ mod addresses;
 
 /// Delay before a delivery of an unconfigured channel is tried again.
 const NOT_CONFIGURED_RETRY_DELAY: Duration = Duration::from_secs(60);
-
-/// Minimum delay before a delivery for which no provider was available is tried again.
-const NO_PROVIDER_RETRY_DELAY_MIN: Duration = Duration::from_millis(250);
 
 /// A claimed delivery and the end of its lease.
 pub struct LeasedDelivery {
@@ -285,14 +283,14 @@ impl Round<'_> {
             self.skip_reasons.push(addresses::skip_reason(runtime));
             return None;
         };
-        let permit = match acquire_within_lease(self.gateway, runtime, self.claim, urgency).await {
+        set_recipient(&mut self.message, to);
+        let permit = match acquire_within_lease(self.gateway, runtime, self.claim, &self.message, urgency).await {
             Ok(permit) => permit,
             Err(busy) => {
                 keep_soonest(&mut self.soonest_available, busy);
                 return None;
             }
         };
-        set_recipient(&mut self.message, to);
         let mut attempt = runtime.call(permit, &self.message, &self.gateway.clock).await;
         attempt.address = self.addresses.has_contacts().then(|| to.address.to_owned());
         let outcome = attempt.outcome.clone();
@@ -330,6 +328,7 @@ async fn acquire_within_lease<'r>(
     gateway: &Gateway,
     runtime: &'r ProviderRuntime,
     claim: &LeasedDelivery,
+    message: &OutboundMessage,
     urgency: ProbeUrgency,
 ) -> Result<CallPermit<'r>, ProviderBusy> {
     let could_outlast_lease =
@@ -337,7 +336,7 @@ async fn acquire_within_lease<'r>(
     if could_outlast_lease() {
         return Err(lease_too_short(runtime));
     }
-    let (parts, now) = (claim.claimed.parts, gateway.clock.now());
+    let (parts, now) = (runtime.part_count(message), gateway.clock.now());
     let permit = match urgency {
         ProbeUrgency::AfterOpenPeriod => runtime.acquire(parts, now).await?,
         ProbeUrgency::BeforeExpiry => runtime.acquire_early_probe(parts, now).await?,
@@ -372,7 +371,7 @@ fn provider_to_avoid<'c>(
 
 fn lease_too_short(runtime: &ProviderRuntime) -> ProviderBusy {
     ProviderBusy {
-        retry_after: NO_PROVIDER_RETRY_DELAY_MIN,
+        retry_after: BUSY_RETRY_MIN,
         jitter_max: Duration::ZERO,
         is_requested_by_provider: false,
         reason: format!("not enough lease time left for a call to {}", runtime.name),
@@ -381,8 +380,7 @@ fn lease_too_short(runtime: &ProviderRuntime) -> ProviderBusy {
 
 fn no_provider_available(busy: ProviderBusy, jitter_fraction: f64) -> RoundEnd {
     RoundEnd::NoProviderAvailable {
-        retry_after: busy.retry_after.max(NO_PROVIDER_RETRY_DELAY_MIN)
-            + busy.jitter_max.mul_f64(jitter_fraction),
+        retry_after: busy.retry_after + busy.jitter_max.mul_f64(jitter_fraction),
         reason: busy.reason,
         is_requested_by_provider: busy.is_requested_by_provider,
     }

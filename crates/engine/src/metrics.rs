@@ -16,6 +16,7 @@ use prometheus_client::{
 };
 
 use crate::circuit::PAUSED;
+use postrider_core::shared_health::COOLDOWN;
 
 /// Names and values of the labels of a metric. Values are bounded by the configuration or by enums of the domain.
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
@@ -34,7 +35,7 @@ const INBOUND_MESSAGE_RESULTS: [&str; 4] = ["opted_out", "opted_in", "unchanged"
 const EVENT_ATTEMPT_RESULTS: [&str; 3] = ["waiting", "delivered", "dead"];
 
 /// States of a provider: the states of its circuit breaker, and paused by an operator.
-const PROVIDER_STATES: [&str; 5] = ["closed", "open", "half_open", "misconfigured", PAUSED];
+const PROVIDER_STATES: [&str; 6] = ["closed", "open", "half_open", "misconfigured", COOLDOWN, PAUSED];
 
 /// Waiting deliveries of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,9 @@
 use postrider_core::attempt::{Attempt, Outcome, SendResult};
 use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitState, ProbeUrgency};
 use postrider_core::clock::{Clock, Timestamp, saturating_add};
-use postrider_core::shared_health::{COOLDOWN_MAX, HealthReport, ReportedHealth, SharedHealth};
-use postrider_core::{name::ConfigName, provider_control::ProviderControl, rate_limit::RateLimitRequest};
+use postrider_core::rate_limit::{RateLimitRequest, burst_parts};
+use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
+use postrider_core::{id::MessageId, name::ConfigName, provider_control::ProviderControl};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +19,7 @@ mod busy;
 mod call_metrics;
 mod status;
 
-pub use busy::ProviderBusy;
+pub use busy::{BUSY_RETRY_MIN, ProviderBusy};
 pub use status::ProviderRuntimeStatus;
 
 use crate::{
@@ -28,9 +29,6 @@ use busy::STORE_ERROR_RETRY;
 use call_metrics::CallMetrics;
 use postrider_providers::{OutboundMessage, Provider};
 use postrider_store::{CoordinationStore, ProbeDecision};
-
-/// Cooldown after outcome `throttled` without a `retry_after`.
-const THROTTLED_COOLDOWN: Duration = Duration::from_secs(1);
 
 /// Time by which an adapter may exceed its own timeout before the call is aborted.
 const CALL_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
@@ -44,6 +42,10 @@ pub struct ProviderRuntime {
     pub concurrency: usize,
     /// Maximum number of message parts per second, for all processes together.
     pub rate: Option<f64>,
+    /// Share of `rate` that may be sent at once.
+    burst: f64,
+    /// Maximum cooldown after a call that was throttled.
+    cooldown_max: Duration,
     /// Maximum duration of a call.
     pub call_timeout: Duration,
     /// Number of times that a message is sent again after an `unknown` outcome of this provider, if configured.
@@ -103,6 +105,8 @@ impl ProviderRuntime {
             active: RwLock::new(ActiveAdapter { adapter, settings: config.settings.clone() }),
             concurrency: config.concurrency,
             rate: config.rate,
+            burst: config.burst,
+            cooldown_max: config.cooldown_max,
             call_timeout: config.timeout + CALL_TIMEOUT_MARGIN,
             unknown_retries: config.unknown_retries,
             circuit: Mutex::new(ProviderCircuit::new(CircuitBreaker::new(
@@ -138,6 +142,12 @@ impl ProviderRuntime {
         *self.active.write() = ActiveAdapter { adapter, settings };
     }
 
+    /// Returns the number of parts in which the provider sends the message.
+    pub fn part_count(&self, message: &OutboundMessage) -> u32 {
+        // Without a rate, nothing counts the parts.
+        if self.rate.is_some() { self.adapter().part_count(message) } else { message.parts }
+    }
+
     /// Returns the number of calls so far and their total duration.
     pub fn call_totals(&self) -> (u64, Duration) {
         self.call_metrics.totals()
@@ -161,6 +171,10 @@ impl ProviderRuntime {
 
     /// Returns whether calls may be allowed at `now`; [`ProviderRuntime::acquire`] decides.
     pub fn is_available(&self, now: Timestamp) -> bool {
+        let is_closed = *self.circuit().breaker.state() == CircuitState::Closed;
+        if !is_closed && let Some(connected_at) = self.adapter().last_connected_at() {
+            self.update_circuit(now, |circuit| circuit.record_connection(connected_at, now));
+        }
         self.circuit().is_available(now)
     }
 
@@ -200,7 +214,7 @@ impl ProviderRuntime {
                 Ok(permit)
             }
             // Another task became the probe while this one waited for the rate limiter.
-            Admission::CircuitOpen { .. } | Admission::Misconfigured => Err(self.unavailability(now)),
+            Admission::CircuitOpen { .. } => Err(self.unavailability(now)),
         }
     }
 
@@ -247,7 +261,7 @@ impl ProviderRuntime {
         let is_probe = permit.is_probe;
         drop(permit);
         if is_probe {
-            self.update_circuit(|circuit| circuit.reopen(now));
+            self.update_circuit(now, |circuit| circuit.reopen(now));
         }
     }
 
@@ -257,6 +271,7 @@ impl ProviderRuntime {
         let request = RateLimitRequest {
             provider: self.name.clone(),
             rate,
+            burst: burst_parts(rate, self.burst),
             parts: vec![parts],
             cooldown_until: self.circuit().cooldown_until(now),
         };
@@ -321,8 +336,8 @@ impl ProviderRuntime {
         if circuit.is_worth_logging(report, response) {
             let code = circuit.misconfigured_code.as_deref().unwrap_or("no code");
             log::error!(
-                "provider misconfigured: it rejects our account or settings and gets no calls until the next start or a \
-                 resume; `console status` shows its response; provider={} code={code}",
+                "provider misconfigured: it rejects our account or settings and gets one probe after growing pauses, an \
+                 hour at most; `console status` shows its response; provider={} code={code}",
                 self.name,
             );
         }
@@ -358,7 +373,7 @@ impl ProviderRuntime {
             self.response_times.record_response(clock);
         }
         let duration = stopwatch.elapsed();
-        self.complete(&send_result, started_at + duration);
+        self.complete(&send_result, Some(message.message_id), started_at + duration);
         self.call_metrics.record_duration(duration);
         Attempt {
             provider: Some(self.name.clone()),
@@ -370,46 +385,44 @@ impl ProviderRuntime {
         }
     }
 
-    /// Updates counters and circuit breaker with the result of a call. The provider's response text is not
+    /// Updates counters and circuit breaker with the result of a call for `message`. The provider's response text is not
     /// logged, because the response may repeat the request with number and body.
-    pub(crate) fn complete(&self, send_result: &SendResult, now: Timestamp) {
+    pub fn complete(&self, send_result: &SendResult, message: Option<MessageId>, now: Timestamp) {
         self.call_metrics.count_outcome(&send_result.outcome);
         match &send_result.outcome {
             Outcome::Accepted { .. }
             | Outcome::Deferred { .. }
             | Outcome::Rejected { .. }
             | Outcome::InvalidRecipient { .. } => {
-                self.update_circuit(|circuit| circuit.breaker.record_success());
+                self.update_circuit(now, |circuit| circuit.breaker.record_success(now));
+            }
+            Outcome::Unavailable { .. } if self.concerns_destination(send_result) => {
+                self.update_circuit(now, |circuit| circuit.breaker.record_success(now));
             }
             Outcome::Unavailable { .. } | Outcome::Unknown { .. } => {
-                self.update_circuit(|circuit| circuit.breaker.record_failure(now));
+                self.update_circuit(now, |circuit| circuit.breaker.record_failure(now));
             }
             Outcome::Throttled { retry_after } => {
-                let cooldown = retry_after.unwrap_or(THROTTLED_COOLDOWN).min(COOLDOWN_MAX);
-                self.update_circuit(|circuit| {
-                    circuit.start_cooldown(saturating_add(now, cooldown));
-                    // A provider that answers "too fast" is reachable.
-                    if circuit.breaker.is_half_open() {
-                        circuit.breaker.record_success();
-                    }
+                self.update_circuit(now, |circuit| {
+                    circuit.record_throttled(*retry_after, self.cooldown_max, now)
                 });
             }
             Outcome::Misconfigured { reason } => {
-                self.update_circuit(|circuit| {
-                    circuit.record_misconfigured(reason, send_result.code.as_deref());
+                self.update_circuit(now, |circuit| {
+                    circuit.record_refused(reason, send_result.code.as_deref(), message, now);
                 });
             }
         }
     }
 
-    /// Counts a receipt "not delivered" as a failure of the provider.
-    pub fn record_bounce(&self, now: Timestamp) {
-        self.update_circuit(|circuit| circuit.breaker.record_failure(now));
+    fn concerns_destination(&self, send_result: &SendResult) -> bool {
+        let code = send_result.code.as_deref();
+        code.is_some_and(|code| self.adapter().concerns_destination(code))
     }
 
     /// Changes the circuit and notifies the health sync if other processes must know.
-    fn update_circuit(&self, change: impl FnOnce(&mut ProviderCircuit)) {
-        if self.circuit().update(change) {
+    fn update_circuit(&self, now: Timestamp, change: impl FnOnce(&mut ProviderCircuit)) {
+        if self.circuit().update(now, change) {
             self.context.health_changed.notify_one();
         }
     }
@@ -428,3 +441,6 @@ impl ProviderRuntime {
         self.circuit.lock()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,7 @@ pub async fn apply_late_acceptance(
     gateway.metrics.count_receipt(metric_label(&result));
     if let ReceiptResult::Applied(delivery) = &result {
         log::info!("late answer: the message was accepted; delivery={} provider={provider}", delivery.id);
-        follow_up(gateway, delivery, None);
+        follow_up(gateway, delivery);
     }
     Ok(())
 }
@@ -87,11 +87,11 @@ pub async fn mark_opened(gateway: &Gateway, delivery: DeliveryId) -> Result<Opti
 }
 
 async fn apply(gateway: &Gateway, received: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>> {
-    let results = gateway.store.apply_receipts(received.clone()).await?;
-    for (received, result) in received.iter().zip(&results) {
+    let results = gateway.store.apply_receipts(received).await?;
+    for result in &results {
         gateway.metrics.count_receipt(metric_label(result));
         if let ReceiptResult::Applied(delivery) = result {
-            follow_up(gateway, delivery, Some(&received.receipt.status));
+            follow_up(gateway, delivery);
         }
     }
     let dropped = results.iter().filter(|result| **result == ReceiptResult::Dropped);
@@ -120,9 +120,9 @@ fn metric_label(result: &ReceiptResult) -> &'static str {
     }
 }
 
-/// Enqueues a delivery that is to be sent again, and counts a bounce as a failure of its provider; an invalid
-/// address is no such failure.
-fn follow_up(gateway: &Gateway, delivery: &MatchedDelivery, status: Option<&ReceiptStatus>) {
+/// Counts the new state of a delivery and enqueues it if it is to be sent again. A bounce is no failure of the provider: it
+/// concerns a person or a mailbox, and bounces come in clusters after a broadcast.
+fn follow_up(gateway: &Gateway, delivery: &MatchedDelivery) {
     let new_kind = delivery.state.kind();
     if new_kind != delivery.previous_kind {
         gateway.count_state_change(&delivery.channel, new_kind);
@@ -135,9 +135,7 @@ fn follow_up(gateway: &Gateway, delivery: &MatchedDelivery, status: Option<&Rece
             priority: delivery.priority,
         }]);
     }
-    if matches!(status, Some(ReceiptStatus::Bounced { .. }))
-        && let Some(runtime) = gateway.provider(&delivery.provider)
-    {
-        runtime.record_bounce(gateway.clock.now());
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,6 +65,23 @@ pub trait Provider: Send + Sync {
         true
     }
 
+    /// Returns the number of parts in which the adapter sends the message, which the rate limit counts.
+    fn part_count(&self, message: &OutboundMessage) -> u32 {
+        message.parts
+    }
+
+    /// Returns whether a code of outcome `unavailable` concerns the destination alone, such as a country that the account
+    /// may not send to. It does not count against the provider's circuit breaker.
+    fn concerns_destination(&self, _code: &str) -> bool {
+        false
+    }
+
+    /// Returns the time at which the provider last accepted a connection of the adapter's own (a bind), which closes an
+    /// open circuit breaker. None for adapters that connect for each call.
+    fn last_connected_at(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Returns the provider's host and port, or the kind and port 0 when there is no single host.
     fn endpoint(&self) -> (String, u16);
 
@@ -121,7 +138,7 @@ pub struct OutboundMessage {
     pub subject: Option<String>,
     /// The text.
     pub body: String,
-    /// The number of text message parts.
+    /// The number of text message parts in the alphabets of GSM.
     pub parts: u32,
     /// The end of the message's validity, for providers that store what they cannot deliver at once.
     pub expires_at: Timestamp,

@@ -8,11 +8,12 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use postrider_core::clock::Timestamp;
+use postrider_core::shared_health::COOLDOWN_MAX;
 
-/// Maximum delay that a `Retry-After` header can request: 1 h.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+/// Maximum delay that a `Retry-After` header can request. The provider's `cooldown_max` limits it further.
+const RETRY_AFTER_MAX: Duration = COOLDOWN_MAX;
 
-/// Returns the delay that the header requests, at most one hour. A date is compared with the response's own `Date`
+/// Returns the delay that the header requests, at most a day. A date is compared with the response's own `Date`
 /// header, or with `now` when there is none.
 pub(crate) fn parse_retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let retry_after = headers.get(RETRY_AFTER)?;

@@ -129,6 +129,10 @@ impl Provider for Smpp {
         AddressKind::Phone
     }
 
+    fn part_count(&self, message: &OutboundMessage) -> u32 {
+        u32::try_from(self.encoder.part_count(&message.body)).unwrap_or(u32::MAX)
+    }
+
     fn is_replaceable(&self) -> bool {
         false
     }

@@ -88,6 +88,10 @@ impl Provider for Twilio {
         result
     }
 
+    fn concerns_destination(&self, code: &str) -> bool {
+        codes::DESTINATION_CODES.contains(&code)
+    }
+
     async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         if !signature::is_valid(&self.settings.auth_token, request) {
             return Err(CallbackError::Unauthenticated);

@@ -92,6 +92,10 @@ impl Provider for Vonage {
         }
     }
 
+    fn concerns_destination(&self, code: &str) -> bool {
+        codes::DESTINATION_CODES.contains(&code)
+    }
+
     async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         if !self.settings.has_authenticated_callbacks() {
             return Err(CallbackError::NotSupported);

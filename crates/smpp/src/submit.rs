@@ -135,6 +135,11 @@ impl SubmitEncoder {
         self.options.wants_receipts
     }
 
+    /// Returns the number of parts of a text in the alphabet that is used.
+    pub fn part_count(&self, body: &str) -> usize {
+        self.encode_text(body).parts.len()
+    }
+
     /// Returns the body of each part, in order. Parts of one message carry the same `reference`.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ pub trait CoordinationStore: Send + Sync {
     /// processes report the same change, only one of their results has `is_new`.
     async fn report_health(&self, reports: Vec<HealthReport>, now: Timestamp) -> Result<Vec<ReportedHealth>>;
 
-    /// Acquires the probe of a provider with an open circuit breaker. One process gets the probe; if that process reports
+    /// Acquires the probe of a provider whose circuit breaker is open or that is misconfigured. One process gets the probe; if that process reports
     /// no health within `timeout`, another process may acquire the probe.
     async fn acquire_probe(
         &self,
@@ -45,7 +45,8 @@ pub trait CoordinationStore: Send + Sync {
         now: Timestamp,
     ) -> Result<ProbeDecision>;
 
-    /// Stores an operator's control of a provider in place of the earlier one. Resuming also closes the circuit breaker.
+    /// Stores an operator's control of a provider in place of the earlier one. Resuming also closes the circuit breaker
+    /// and ends the provider's cooldown.
     async fn save_provider_control(&self, control: ProviderControl) -> Result<()>;
 
     /// Returns the control of every provider that an operator ever paused or resumed.

@@ -221,8 +221,11 @@ macro_rules! conformance_tests {
             one_of_many_processes_gets_the_probe
             one_process_gets_a_probe_before_the_end_of_the_open_period
             misconfigured_ends_with_a_newer_configuration
+            misconfigured_ends_with_a_successful_probe
             the_last_provider_control_is_kept
             resuming_closes_the_circuit_breaker
+            resuming_ends_the_cooldown
+            a_small_burst_limits_the_parts_of_a_second
             one_of_many_processes_gets_the_job_lock
             a_job_lock_expires
             a_renewed_job_lock_lasts_longer

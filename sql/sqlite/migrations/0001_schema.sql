@@ -345,9 +345,9 @@ CREATE TABLE rate_limiters (
 CREATE TABLE provider_health (
     provider       TEXT PRIMARY KEY,
     circuit        TEXT NOT NULL CHECK (circuit IN ('closed', 'open', 'half_open', 'misconfigured')),
-    -- When an open breaker may be probed ('open' only).
+    -- When the provider may be probed ('open' and 'misconfigured').
     open_until     INTEGER,
-    -- The breaker was opened for this many times its shortest duration ('open' and 'half_open').
+    -- The pause before the next probe is this many times the shortest one (not in 'closed').
     backoff_factor INTEGER,
     -- The fault of the configuration ('misconfigured' only).
     reason         TEXT,
@@ -358,8 +358,8 @@ CREATE TABLE provider_health (
     since          INTEGER NOT NULL,
     -- Increases with every change.
     version        INTEGER NOT NULL,
-    CHECK ((circuit = 'open') = (open_until IS NOT NULL)),
-    CHECK ((circuit IN ('open', 'half_open')) = (backoff_factor IS NOT NULL)),
+    CHECK ((circuit IN ('open', 'misconfigured')) = (open_until IS NOT NULL)),
+    CHECK ((circuit <> 'closed') = (backoff_factor IS NOT NULL)),
     CHECK ((circuit = 'misconfigured') = (reason IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 

@@ -22,6 +22,7 @@ use postrider_core::clock::{self, Clock, Timestamp};
 use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::report::{ProviderReportRow, Report};
+use postrider_core::shared_health::COOLDOWN;
 use postrider_core::shared_health::SharedHealth;
 use postrider_engine::config::Config;
 use postrider_engine::status::StatusOverview;
@@ -264,12 +265,15 @@ fn provider_rows(state: &ScreenState, config: &Config) -> Vec<[String; 5]> {
 
 fn format_circuit(health: &SharedHealth, now: Timestamp) -> String {
     let clock_time = |time: Timestamp| time.format("%H:%M:%S").to_string();
+    let (state, _) = health.description(now);
     match (&health.circuit, health.cooldown_until) {
-        (CircuitState::Closed, Some(until)) if until > now => format!("cooldown until {}", clock_time(until)),
-        (CircuitState::Closed, _) => CLOSED.to_owned(),
-        (CircuitState::Open { until, .. }, _) => format!("open until {}", clock_time(*until)),
-        (CircuitState::HalfOpen { .. }, _) => "half_open".to_owned(),
-        (CircuitState::Misconfigured { reason }, _) => format!("misconfigured: {reason}"),
+        (CircuitState::Misconfigured { reason, .. }, _) => format!("{state}: {reason}"),
+        (_, Some(until)) if state == COOLDOWN => format!("{state} until {}", clock_time(until)),
+        (CircuitState::Open { until, .. }, _) if *until > now => {
+            format!("{state} until {}", clock_time(*until))
+        }
+        (CircuitState::Open { .. }, _) => format!("{state}: the next message probes it"),
+        (CircuitState::Closed | CircuitState::HalfOpen { .. }, _) => state.to_owned(),
     }
 }
 

@@ -9,30 +9,38 @@ fn at(millis: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::milliseconds(millis)
 }
 
+/// Returns a burst of the parts of one second.
+fn one_second(rate: f64) -> f64 {
+    burst_parts(rate, 1.0)
+}
+
 fn millis(wait: Duration) -> i64 {
     i64::try_from(wait.as_millis()).unwrap()
 }
 
-/// Sends so many messages that come at once and come back at their slots. Returns the number of calls and the time of the
-/// last permit, in milliseconds.
-fn drain_waiting(limiter: &mut RateLimiter, messages: u32, parts: u32) -> (u32, i64) {
+/// Sends so many messages that come at once and come back at their slots, up to `late_ms` late. Returns the number of calls
+/// and the time of each permit, in milliseconds.
+fn drain_waiting(limiter: &mut RateLimiter, messages: u32, parts: u32, late_ms: i64) -> (u32, Vec<i64>) {
     let mut waiting = BTreeMap::from([(0, messages)]);
-    let (mut calls, mut last) = (0, 0);
+    let (mut calls, mut sent) = (0, Vec::new());
     while let Some((now, count)) = waiting.pop_first() {
         for _ in 0..count {
             calls += 1;
             match limiter.try_acquire(parts, at(now)) {
-                Ok(()) => last = now,
-                Err(wait) => *waiting.entry(now + millis(wait).max(1)).or_default() += 1,
+                Ok(()) => sent.push(now),
+                Err(wait) => {
+                    let late = if late_ms == 0 { 0 } else { i64::from(calls) * 37 % late_ms };
+                    *waiting.entry(now + millis(wait).max(1) + late).or_default() += 1;
+                }
             }
         }
     }
-    (calls, last)
+    (calls, sent)
 }
 
 #[test]
 fn a_burst_of_one_second_is_allowed_and_then_the_rate_holds() {
-    let mut limiter = RateLimiter::new(10.0);
+    let mut limiter = RateLimiter::new(10.0, one_second(10.0));
     assert!((0..10).all(|_| limiter.try_acquire(1, at(0)).is_ok()));
     assert_eq!(limiter.try_acquire(1, at(0)), Err(Duration::from_millis(100)));
     assert_eq!(limiter.try_acquire(1, at(0)), Err(Duration::from_millis(200)));
@@ -44,7 +52,9 @@ fn a_thousand_waiting_messages_come_back_one_by_one() {
     for (rate, parts, seconds) in
         [(1.0, 1, 999.0), (3.0, 1, 333.0), (0.5, 1, 1998.0), (7.0, 2, 284.7), (2.0, 5, 2498.0)]
     {
-        let (calls, last) = drain_waiting(&mut RateLimiter::new(rate), 1_000, parts);
+        let mut limiter = RateLimiter::new(rate, one_second(rate));
+        let (calls, sent) = drain_waiting(&mut limiter, 1_000, parts, 0);
+        let last = sent[999];
         assert!(calls <= 2_010, "{rate} {parts}: {calls} calls");
         assert!(last as f64 / 1_000.0 <= seconds * 1.02 + 2.0, "{rate} {parts}: {last} ms");
     }
@@ -52,13 +62,14 @@ fn a_thousand_waiting_messages_come_back_one_by_one() {
 
 #[test]
 fn the_rate_of_a_fast_provider_is_used_up() {
-    let (_, last) = drain_waiting(&mut RateLimiter::new(5_000.0), 25_000, 1);
+    let (_, sent) = drain_waiting(&mut RateLimiter::new(5_000.0, one_second(5_000.0)), 25_000, 1, 0);
+    let last = sent[24_999];
     assert!(last <= 4_020, "{last} ms");
 }
 
 #[test]
 fn past_slots_are_free_again() {
-    let mut limiter = RateLimiter::new(1.0);
+    let mut limiter = RateLimiter::new(1.0, one_second(1.0));
     assert!(limiter.try_acquire(1, at(0)).is_ok());
     for _ in 0..100 {
         assert!(limiter.try_acquire(1, at(0)).is_err());
@@ -69,7 +80,7 @@ fn past_slots_are_free_again() {
 
 #[test]
 fn a_message_larger_than_the_bucket_delays_later_ones() {
-    let mut limiter = RateLimiter::new(2.0);
+    let mut limiter = RateLimiter::new(2.0, one_second(2.0));
     assert!(limiter.try_acquire(8, at(0)).is_ok());
     assert_eq!(limiter.try_acquire(1, at(0)), Err(Duration::from_millis(3_500)));
     assert!(limiter.try_acquire(1, at(3_500)).is_ok());
@@ -77,7 +88,7 @@ fn a_message_larger_than_the_bucket_delays_later_ones() {
 
 #[test]
 fn a_cooldown_holds_and_gives_different_slots() {
-    let mut limiter = RateLimiter::new(2.0);
+    let mut limiter = RateLimiter::new(2.0, one_second(2.0));
     limiter.start_cooldown(at(5_000));
     limiter.start_cooldown(at(1_000));
     assert_eq!(limiter.try_acquire(1, at(0)), Err(Duration::from_millis(5_000)));
@@ -88,7 +99,7 @@ fn a_cooldown_holds_and_gives_different_slots() {
 
 #[test]
 fn a_clock_that_steps_back_allows_nothing() {
-    let mut limiter = RateLimiter::new(1.0);
+    let mut limiter = RateLimiter::new(1.0, one_second(1.0));
     assert!(limiter.try_acquire(1, at(10_000)).is_ok());
     assert!(limiter.try_acquire(1, at(9_000)).is_err());
     assert!(limiter.try_acquire(1, at(10_999)).is_err());
@@ -96,7 +107,13 @@ fn a_clock_that_steps_back_allows_nothing() {
 }
 
 fn request(rate: f64, parts: &[u32]) -> RateLimitRequest {
-    RateLimitRequest { provider: "red".parse().unwrap(), rate, parts: parts.to_vec(), cooldown_until: None }
+    RateLimitRequest {
+        provider: "red".parse().unwrap(),
+        rate,
+        burst: one_second(rate),
+        parts: parts.to_vec(),
+        cooldown_until: None,
+    }
 }
 
 /// Requests a permit for one message of one part.
@@ -111,7 +128,7 @@ fn acquire_one_permit(
 
 #[test]
 fn a_late_message_to_a_slow_provider_delays_no_other() {
-    let (mut limiter, mut calls) = (RateLimiter::new(1.0), 0);
+    let (mut limiter, mut calls) = (RateLimiter::new(1.0, one_second(1.0)), 0);
     let mut waiting = BTreeMap::from([(0, 100)]);
     while let Some((now, count)) = waiting.pop_first() {
         for index in 0..count {
@@ -153,13 +170,58 @@ fn a_state_from_a_wrong_clock_stops_a_provider_for_one_interval_only() {
     assert_eq!(acquire_one_permit(Some(state), 1.0, 1_000).1, Ok(()));
 }
 
+/// Returns the most parts in one second of 400 messages that come at once.
+fn most_parts_in_a_second(rate: f64, burst: f64, parts: u32, late_ms: i64) -> u32 {
+    let mut limiter = RateLimiter::new(rate, burst_parts(rate, burst));
+    // Idle for five seconds: the bucket is full.
+    assert!(limiter.try_acquire(0, at(-5_000)).is_ok());
+    let (_, sent) = drain_waiting(&mut limiter, 400, parts, late_ms);
+    let within_a_second = |from: &i64| sent.iter().filter(|at| (*from..=from + 1_000).contains(*at)).count();
+    u32::try_from(sent.iter().map(within_a_second).max().unwrap()).unwrap() * parts
+}
+
+#[test]
+fn no_second_has_more_parts_than_rate_and_burst() {
+    for (rate, burst, most) in [
+        (10.0, 0.05, 11),
+        (19.8, 0.05, 20),
+        (1.98, 0.05, 2),
+        (100.0, 0.05, 105),
+        (50.0, 0.2, 60),
+        (10.0, 1.0, 20),
+    ] {
+        for late_ms in [0, 15, 40] {
+            let parts = most_parts_in_a_second(rate, burst, 1, late_ms);
+            assert!(parts <= most, "{rate} {burst}, {late_ms} ms late: {parts} parts in a second");
+        }
+    }
+}
+
+#[test]
+fn parts_of_long_messages_keep_the_rate() {
+    // One message beyond the rate: it is not cut.
+    assert!(most_parts_in_a_second(10.0, 0.05, 2, 0) <= 12);
+    assert!(most_parts_in_a_second(10.0, 0.05, 3, 0) <= 12);
+}
+
+#[test]
+fn a_small_burst_uses_up_the_rate_although_messages_are_late() {
+    for (rate, late_ms) in [(10.0, 40), (100.0, 25), (500.0, 40)] {
+        let mut limiter = RateLimiter::new(rate, burst_parts(rate, 0.05));
+        let (_, sent) = drain_waiting(&mut limiter, 1_000, 1, late_ms);
+        let last = sent[999];
+        let ideal = 1_000_000.0 / rate;
+        assert!((last as f64) < ideal * 1.05 + 100.0, "{rate}: {last} ms instead of {ideal}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_window_has_more_than_the_rate_and_one_burst(
         rate in 0.2_f64..50.0,
         calls in proptest::collection::vec((0_i64..400, 1_u32..6), 1..200),
     ) {
-        let mut limiter = RateLimiter::new(rate);
+        let mut limiter = RateLimiter::new(rate, one_second(rate));
         let mut now = 0;
         let mut sent: Vec<(i64, f64)> = Vec::new();
         for (step, parts) in calls {
@@ -173,7 +235,7 @@ proptest! {
             for (to, parts) in &sent[first..] {
                 sum += parts;
                 let seconds = (to - from) as f64 / 1_000.0;
-                prop_assert!(sum <= rate * seconds + rate.max(5.0) + late_tolerance_tokens(rate) + 0.05, "{sum} in {seconds} s at {rate}");
+                prop_assert!(sum <= rate * seconds + one_second(rate).max(5.0) + bucket_size(rate, one_second(rate)) - one_second(rate) + 0.05, "{sum} in {seconds} s at {rate}");
             }
         }
     }
@@ -183,7 +245,7 @@ proptest! {
         rate in 0.2_f64..500.0,
         calls in proptest::collection::vec((0_i64..400, proptest::collection::vec(1_u32..6, 1..9)), 1..60),
     ) {
-        let mut alone = RateLimiter::new(rate);
+        let mut alone = RateLimiter::new(rate, one_second(rate));
         let (mut state, mut now) = (None, 0);
         for (step, parts) in calls {
             now += step;
@@ -209,12 +271,12 @@ proptest! {
             sent += i64::from(permits[0].is_ok());
         }
         let seconds = (now - 1_000 + 60) as f64 / 1_000.0;
-        prop_assert!(sent as f64 <= rate * seconds + burst_size(rate) + late_tolerance_tokens(rate) + 0.05, "{sent} in {seconds} s");
+        prop_assert!(sent as f64 <= rate * seconds + bucket_size(rate, one_second(rate)) + 0.05, "{sent} in {seconds} s");
     }
 
     #[test]
     fn a_single_message_is_allowed_at_its_slot(rate in 0.2_f64..500.0, parts in 1_u32..9, start in 0_i64..10_000) {
-        let mut limiter = RateLimiter::new(rate);
+        let mut limiter = RateLimiter::new(rate, one_second(rate));
         let mut now = start;
         for _ in 0..50 {
             if let Err(wait) = limiter.try_acquire(parts, at(now)) {

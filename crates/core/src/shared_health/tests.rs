@@ -24,7 +24,11 @@ fn shared_after(circuit: CircuitState) -> SharedHealth {
 }
 
 fn misconfigured() -> CircuitState {
-    CircuitState::Misconfigured { reason: "no account".to_owned() }
+    misconfigured_until(30)
+}
+
+fn misconfigured_until(until: i64) -> CircuitState {
+    CircuitState::Misconfigured { reason: "no account".to_owned(), until: at(until), backoff_factor: 1 }
 }
 
 #[test]
@@ -52,10 +56,51 @@ fn one_process_makes_the_probe() {
 fn a_misconfigured_state_applies_until_the_configuration_is_loaded_again() {
     let wrong = shared_after(misconfigured());
     assert!(wrong.applies_to(at(0), at(2)) && !wrong.applies_to(at(2), at(2)));
-    let after = SharedHealth::after(Some(wrong.clone()), report(CircuitState::Closed), at(3));
+    let after = SharedHealth::after(Some(wrong.clone()), report(open_until(99)), at(3));
     assert_eq!(after.circuit, misconfigured());
     let corrected = HealthReport { config_loaded_at: at(2), ..report(CircuitState::Closed) };
     assert_eq!(SharedHealth::after(Some(wrong), corrected, at(3)).circuit, CircuitState::Closed);
+}
+
+#[test]
+fn a_success_in_one_process_ends_misconfigured_for_all() {
+    let wrong = shared_after(misconfigured());
+    assert_eq!(wrong.with_probe_started(Duration::from_secs(60), at(29)), None);
+    let probing = wrong.with_probe_started(Duration::from_secs(60), at(30)).unwrap();
+    assert_eq!(probing.circuit, CircuitState::HalfOpen { since: at(30), backoff_factor: 1 });
+    for state in [wrong, probing] {
+        let after = SharedHealth::after(Some(state), report(CircuitState::Closed), at(31));
+        assert_eq!(after.circuit, CircuitState::Closed);
+    }
+}
+
+#[test]
+fn of_two_reports_that_a_provider_is_misconfigured_the_later_probe_counts() {
+    let wrong = shared_after(misconfigured());
+    let after = SharedHealth::after(Some(wrong), report(misconfigured_until(99)), at(3));
+    assert_eq!(after.circuit, misconfigured_until(99));
+}
+
+#[test]
+fn a_resume_ends_the_cooldown() {
+    let cooldown = HealthReport { cooldown_until: Some(at(50)), ..report(CircuitState::Closed) };
+    let resumed = SharedHealth::after(None, cooldown, at(1)).resumed(at(2)).unwrap();
+    assert_eq!((resumed.cooldown_until, resumed.version), (None, 2));
+    assert_eq!(resumed.resumed(at(3)), None, "nothing to change");
+}
+
+#[test]
+fn a_cooldown_is_described_until_it_ends() {
+    let throttled = CircuitState::Open { until: at(60), backoff_factor: 1 };
+    let describe = |circuit: &CircuitState, now| describe_health(circuit, Some(at(60)), at(now));
+    for circuit in [&throttled, &CircuitState::Closed] {
+        let (state, text) = describe(circuit, 59);
+        assert!(state == "cooldown" && text.starts_with("cooldown until 00:01:00 UTC"), "{text}");
+    }
+    assert_eq!(describe(&throttled, 60).0, "half_open");
+    assert_eq!(describe(&CircuitState::Closed, 60).0, "closed");
+    assert_eq!(describe(&open_until(99), 59).0, "open", "the longer pause");
+    assert_eq!(describe(&misconfigured(), 59).0, "misconfigured");
 }
 
 #[test]
@@ -64,7 +109,11 @@ fn of_all_equal_reports_one_is_new() {
     let second = ReportedHealth::after(Some(first.shared.clone()), report(misconfigured()), at(1));
     assert_eq!((first.is_new, second.is_new), (true, false));
     let other = HealthReport {
-        circuit: Some(CircuitState::Misconfigured { reason: "the same in another wording".to_owned() }),
+        circuit: Some(CircuitState::Misconfigured {
+            reason: "the same in another wording".to_owned(),
+            until: at(31),
+            backoff_factor: 1,
+        }),
         ..report(CircuitState::Closed)
     };
     assert!(!ReportedHealth::after(Some(second.shared.clone()), other, at(2)).is_new);

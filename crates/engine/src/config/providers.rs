@@ -4,7 +4,8 @@ use super::{
     environment::Environment, secret::SecretResolver, secret::mask::mask_table, table_reader::TableReader,
     types::ProviderConfig,
 };
-use postrider_core::{error::Result, name::ConfigName};
+use postrider_core::{error::Result, name::ConfigName, shared_health::COOLDOWN_MAX};
+use std::time::Duration;
 
 /// Enabled providers, and the names of the disabled providers.
 pub(super) struct ConfiguredProviders {
@@ -48,11 +49,22 @@ fn read_provider(
         let problem = "must be greater than 0 parts per second; omit it for no limit, or set enabled = false";
         return Err(provider_table.error_at("rate", problem));
     }
+    let burst = provider_table.get::<f64>("burst")?;
+    if burst.is_some_and(|burst| burst <= 0.0 || burst > 1.0) {
+        let problem = "must be greater than 0 and at most 1, a share of rate; 0.05 is 5 %";
+        return Err(provider_table.error_at("burst", problem));
+    }
+    let cooldown_max = provider_table.get::<Duration>("cooldown_max")?;
+    if cooldown_max.is_some_and(|cooldown_max| cooldown_max > COOLDOWN_MAX) {
+        return Err(provider_table.error_at("cooldown_max", "must be at most 24h"));
+    }
     let defaults = ProviderConfig::new(name, &kind, settings);
     let failure_threshold = provider_table.get("breaker_failure_threshold")?;
     let open_duration = provider_table.get("breaker_open_duration")?;
     Ok(ProviderConfig {
         rate,
+        burst: burst.unwrap_or(defaults.burst),
+        cooldown_max: cooldown_max.unwrap_or(defaults.cooldown_max),
         concurrency: provider_table.get("concurrency")?.unwrap_or(defaults.concurrency),
         connect_timeout: provider_table.get("connect_timeout")?.unwrap_or(defaults.connect_timeout),
         timeout: provider_table.get("timeout")?.unwrap_or(defaults.timeout),

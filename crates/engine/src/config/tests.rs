@@ -297,6 +297,11 @@ fn an_error_names_its_origin_and_its_remedy() {
             "line 3: providers.red.rate must be greater than 0 parts per second; omit it for no limit, or set enabled = false",
         ),
         (
+            provider("burst = 5"),
+            "line 3: providers.red.burst must be greater than 0 and at most 1, a share of rate; 0.05 is 5 %",
+        ),
+        (provider("cooldown_max = \"25h\""), "line 3: providers.red.cooldown_max must be at most 24h"),
+        (
             provider("token = \"${env:RED_TOKEN}\""),
             "line 3: providers.red.token needs environment variable RED_TOKEN, which is not set",
         ),

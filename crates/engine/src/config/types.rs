@@ -143,6 +143,8 @@ pub struct ProviderConfig {
     pub name: ConfigName,
     /// Maximum number of message parts per second, for all processes together; `None` means no limit.
     pub rate: Option<f64>,
+    /// Share of `rate` that may be sent at once, at least one part.
+    pub burst: f64,
     /// Maximum number of calls in flight.
     pub concurrency: usize,
     /// Timeout for connecting.
@@ -152,10 +154,12 @@ pub struct ProviderConfig {
     /// Number of times that a message is sent again after an `unknown` outcome of this provider; `None` leaves it to the
     /// channel. The smaller of the two numbers holds.
     pub unknown_retries: Option<u32>,
-    /// Number of consecutive failures that opens the circuit breaker.
+    /// Minimum number of failures that opens the circuit breaker, if they are half of the latest calls.
     pub breaker_failure_threshold: u32,
     /// Time for which the circuit breaker stays open the first time.
     pub breaker_open_duration: Duration,
+    /// Maximum cooldown that the provider can ask for.
+    pub cooldown_max: Duration,
     /// Name of the adapter: `mock`, `http`, …
     pub kind: String,
     /// Settings of the adapter, with secrets resolved. Do not print them; print the [`ProviderConfig`].
@@ -173,6 +177,8 @@ impl ProviderConfig {
         Self {
             name,
             rate: None,
+            // Providers count fixed seconds; more at the edge of two seconds is answered with "too fast".
+            burst: 0.05,
             // Each call to a mail server needs its own connection, and many mail servers allow few connections.
             concurrency: if kind == "smtp" { 8 } else { 256 },
             connect_timeout: Duration::from_secs(3),
@@ -180,6 +186,8 @@ impl ProviderConfig {
             unknown_retries: None,
             breaker_failure_threshold: 5,
             breaker_open_duration: Duration::from_secs(30),
+            // Providers send hours or a day in error. A quota that lasts longer is found by a probe every 15 minutes.
+            cooldown_max: Duration::from_secs(15 * 60),
             kind: kind.to_owned(),
             settings,
             masked_settings,
@@ -380,12 +388,14 @@ impl fmt::Debug for ProviderConfig {
         out.debug_struct("ProviderConfig")
             .field("name", &self.name)
             .field("rate", &self.rate)
+            .field("burst", &self.burst)
             .field("concurrency", &self.concurrency)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .field("unknown_retries", &self.unknown_retries)
             .field("breaker_failure_threshold", &self.breaker_failure_threshold)
             .field("breaker_open_duration", &self.breaker_open_duration)
+            .field("cooldown_max", &self.cooldown_max)
             .field("kind", &self.kind)
             .field("settings", &self.masked_settings)
             .finish()

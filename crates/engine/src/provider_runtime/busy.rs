@@ -8,7 +8,7 @@ use crate::circuit::ProviderCircuit;
 /// Delay before a provider with `concurrency` calls in flight is tried again.
 const CONCURRENCY_RETRY: Duration = Duration::from_millis(250);
 
-/// Delay before a misconfigured provider is tried again.
+/// Maximum delay before a misconfigured provider is tried again, because an operator may resume it at any time.
 const MISCONFIGURED_RETRY: Duration = Duration::from_secs(60);
 
 /// Delay before a provider with a probe in flight is tried again: 1 s plus up to 1 s of jitter, so that
@@ -21,8 +21,8 @@ pub(super) const STORE_ERROR_RETRY: Duration = Duration::from_secs(1);
 /// Delay before a paused provider is tried again: 30 s plus up to 10 s of jitter.
 const PAUSED_RETRY: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
-/// Minimum delay before a provider with an open circuit breaker is tried again.
-const OPEN_RETRY_MIN: Duration = Duration::from_millis(10);
+/// Minimum delay before a busy provider is tried again. The rate limiter's delays are shorter: each message has its own.
+pub const BUSY_RETRY_MIN: Duration = Duration::from_millis(250);
 
 /// The reason why a provider cannot be called now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl ProviderBusy {
 
     /// The rate limiter allows no call before `retry_after`.
     pub(super) fn at_rate_limit(provider: &ConfigName, retry_after: Duration) -> Self {
-        Self::new(provider, retry_after, "has reached its rate limit")
+        Self { retry_after, ..Self::new(provider, retry_after, "has reached its rate limit") }
     }
 
     /// The store could not be asked for the right to probe.
@@ -66,19 +66,19 @@ impl ProviderBusy {
             return Self { jitter_max, ..Self::new(provider, retry_after, "was paused by an operator") };
         }
         if let Some(until) = circuit.cooldown_until(now) {
-            let busy = Self::new(provider, time_until(until, now), "is in cooldown (throttled)");
+            let reason = format!("is in cooldown until {} (throttled)", until.format("%H:%M:%S UTC"));
+            let busy = Self::new(provider, time_until(until, now), &reason);
             return Self { is_requested_by_provider: true, ..busy };
         }
         match circuit.breaker.state() {
             CircuitState::Open { until, .. } => {
-                let retry_after = time_until(*until, now).max(OPEN_RETRY_MIN);
-                Self::new(provider, retry_after, "has an open circuit breaker after failures")
+                Self::new(provider, time_until(*until, now), "has an open circuit breaker after failures")
             }
             CircuitState::Closed => Self::new(provider, CONCURRENCY_RETRY, "is being probed"),
             CircuitState::HalfOpen { .. } => Self::half_open(provider),
-            CircuitState::Misconfigured { .. } => Self::new(
+            CircuitState::Misconfigured { until, .. } => Self::new(
                 provider,
-                MISCONFIGURED_RETRY,
+                time_until(*until, now).min(MISCONFIGURED_RETRY),
                 "is misconfigured: its account or settings are wrong",
             ),
         }
@@ -86,7 +86,7 @@ impl ProviderBusy {
 
     fn new(provider: &ConfigName, retry_after: Duration, reason: &str) -> Self {
         Self {
-            retry_after,
+            retry_after: retry_after.max(BUSY_RETRY_MIN),
             jitter_max: Duration::ZERO,
             is_requested_by_provider: false,
             reason: format!("{provider} {reason}"),

@@ -1,15 +1,18 @@
 //! Status of a provider for pages and metrics.
 
 use crate::circuit::{PAUSED, ProviderCircuit};
+use postrider_core::shared_health::describe_health;
 use postrider_core::{circuit_breaker::CircuitState, clock::Timestamp, provider_control::ProviderControl};
 
 /// Status of a provider, for pages and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderRuntimeStatus {
-    /// Circuit state, or `paused`.
+    /// Circuit state, `cooldown` or `paused`.
     pub state: &'static str,
     /// Description of the state.
     pub detail: String,
+    /// End of the cooldown that the provider asked for, while it lasts.
+    pub cooldown_until: Option<Timestamp>,
     /// True if calls are allowed.
     pub is_available: bool,
     /// Calls in flight.
@@ -19,28 +22,27 @@ pub struct ProviderRuntimeStatus {
 }
 
 impl ProviderRuntimeStatus {
-    /// Returns whether a resume would change anything. A cooldown is not ended by a resume.
+    /// Returns whether a resume would change anything.
     pub fn can_resume(&self) -> bool {
         self.state != CircuitState::Closed.as_str()
     }
 
     /// Returns the status of a circuit at `now`.
     pub(super) fn new(circuit: &ProviderCircuit, in_flight: usize, now: Timestamp) -> Self {
-        let circuit_state = circuit.breaker.state();
-        let cooldown_until = circuit.cooldown_until(now).filter(|_| *circuit_state == CircuitState::Closed);
+        let cooldown_until = circuit.cooldown_until(now);
         let pause = circuit.active_pause();
-        let (state, detail) = match (pause, cooldown_until) {
-            (Some(control), _) => (PAUSED, pause_description(control)),
-            (None, Some(until)) => {
-                let cooldown_end = until.format("%H:%M:%S UTC");
-                (
-                    circuit_state.as_str(),
-                    format!("in cooldown (throttled); gets no calls until {cooldown_end}"),
-                )
-            }
-            (None, None) => (circuit_state.as_str(), circuit_state.description()),
+        let (state, detail) = match pause {
+            Some(control) => (PAUSED, pause_description(control)),
+            None => describe_health(circuit.breaker.state(), cooldown_until, now),
         };
-        Self { state, detail, is_available: circuit.is_available(now), in_flight, is_paused: pause.is_some() }
+        Self {
+            state,
+            detail,
+            cooldown_until,
+            is_available: circuit.is_available(now),
+            in_flight,
+            is_paused: pause.is_some(),
+        }
     }
 }
 

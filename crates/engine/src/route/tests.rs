@@ -10,8 +10,10 @@ async fn a_delivery_that_avoids_the_only_available_provider_waits_for_the_other(
     let [avoided, other] = gateway.providers() else {
         panic!("test mode has two providers");
     };
-    let reason = "no account".to_owned();
-    other.complete(&Outcome::Misconfigured { reason }.into(), now);
+    for _ in 0..2 {
+        let reason = "no account".to_owned();
+        other.complete(&Outcome::Misconfigured { reason }.into(), None, now);
+    }
     let route = gateway.route("sms").unwrap();
     assert!(route.order(Some(&avoided.name), now).is_empty());
     let busy = route.soonest_available(Some(&avoided.name), now, |_| true);

@@ -246,7 +246,7 @@ async fn deliveries_that_wait_for_a_probe_are_not_claimed_again_and_again() {
     let opened_at = harness.gateway.clock.now() - settings.breaker_open_duration;
     for _ in 0..settings.breaker_failure_threshold {
         let reason = "down".to_owned();
-        runtime.complete(&Outcome::Unavailable { reason }.into(), opened_at);
+        runtime.complete(&Outcome::Unavailable { reason }.into(), None, opened_at);
     }
     let accepted = harness.accept("slow", 30).await;
     wait_until(|| harness.first.call_count() == 1, "one call probes").await;

@@ -15,6 +15,9 @@ pub(super) const OPT_OUT_CODE: &str = "21610";
 
 /// Error codes of send responses and of status callbacks.
 #[rustfmt::skip]
+/// Codes about the country or the number that a message goes to: other destinations work.
+pub(super) const DESTINATION_CODES: [&str; 5] = ["21408", "21606", "21612", "21703", "30450"];
+
 const TWILIO_CODES: &[OutcomeCode] = &[
     outcome_code("14107", OutcomeKind::Throttled, "too many messages between two numbers"),
     outcome_code("20003", OutcomeKind::Misconfigured, "wrong account SID, auth token or API key"),
@@ -62,7 +65,11 @@ const TWILIO_CODES: &[OutcomeCode] = &[
     outcome_code("21656", OutcomeKind::Rejected, "the content template has a problem"),
     outcome_code("21701", OutcomeKind::Misconfigured, "the messaging service does not exist"),
     outcome_code("21702", OutcomeKind::Misconfigured, "the messaging service is unavailable"),
-    outcome_code("21703", OutcomeKind::Unavailable, "the messaging service has no sender for this destination"),
+    outcome_code(
+        "21703",
+        OutcomeKind::Unavailable,
+        "the messaging service has no sender for this destination",
+    ),
     outcome_code("21704", OutcomeKind::Misconfigured, "the messaging service has no sender"),
     outcome_code("21705", OutcomeKind::Misconfigured, "invalid messaging service"),
     outcome_code("30001", OutcomeKind::Throttled, "Twilio's queue is full"),

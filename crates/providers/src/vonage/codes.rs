@@ -23,6 +23,9 @@ const INVALID_PARAMETER_STATUS: &str = "3";
 
 /// Statuses of send responses.
 #[rustfmt::skip]
+/// Codes of a submit about the destination: other destinations work.
+pub(super) const DESTINATION_CODES: [&str; 1] = ["15"];
+
 const SUBMIT_CODES: &[OutcomeCode] = &[
     outcome_code("0", OutcomeKind::Accepted, "accepted"),
     outcome_code("1", OutcomeKind::Throttled, "the account's rate limit is exceeded"),

@@ -42,15 +42,19 @@ struct ProviderView {
     name: String,
     /// Its kind.
     kind: String,
-    /// State of the circuit breaker: `closed`, `open`, `half_open`, `misconfigured` or `paused`.
+    /// State of the circuit breaker: `closed`, `open`, `half_open` or `misconfigured`; `cooldown` while it asked us to wait;
+    /// `paused` by an operator. `half_open` includes an open period that is over: the next message probes the provider.
     circuit: &'static str,
     /// The same as a sentence.
     detail: String,
+    /// End of the cooldown that it asked for; null without one.
+    #[schema(format = DateTime)]
+    cooldown_until: Option<String>,
     /// `true` if calls are made to it now.
     available: bool,
     /// `true` for a mock, which sends nothing.
     mock: bool,
-    /// Maximum messages per second.
+    /// Maximum message parts per second.
     rate: Option<f64>,
     /// Maximum calls in flight.
     concurrency: usize,
@@ -140,6 +144,7 @@ fn provider_view(
         kind: provider_config.map(|config| config.kind.clone()).unwrap_or_default(),
         circuit: status.state,
         detail: status.detail,
+        cooldown_until: status.cooldown_until.map(rfc3339),
         available: status.is_available,
         mock: provider.adapter().is_mock(),
         rate: provider.rate,

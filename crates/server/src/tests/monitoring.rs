@@ -5,7 +5,17 @@ use axum::http::Request;
 use serde_json::json;
 
 use super::TestServer;
+use postrider_core::attempt::Outcome;
+use postrider_engine::gateway::ProviderRuntime;
 use postrider_engine::sync_report;
+
+/// Completes so many calls of the provider that it could not take.
+fn fail_calls(server: &TestServer, provider: &ProviderRuntime, calls: u32) {
+    for _ in 0..calls {
+        let unavailable = Outcome::Unavailable { reason: "down".to_owned() };
+        provider.complete(&unavailable.into(), None, server.gateway.clock.now());
+    }
+}
 
 #[tokio::test]
 async fn a_healthy_gateway_is_alive_and_ready() {
@@ -29,7 +39,7 @@ async fn an_open_circuit_is_degraded_but_ready() {
     let server = TestServer::new().await;
     let provider = &server.gateway.providers()[0];
     let threshold = server.gateway.config.providers[0].breaker_failure_threshold;
-    (0..threshold).for_each(|_| provider.record_bounce(server.gateway.clock.now()));
+    fail_calls(&server, provider, threshold);
     let response = server.get("/readyz").await;
     assert_eq!(response.json(), json!({"ready": true, "degraded": ["provider mock-blue"]}));
     let metrics = server.get("/metrics").await.text();
@@ -71,15 +81,35 @@ async fn the_circuit_state_has_one_series_for_each_value() {
     let server = TestServer::new().await;
     let provider = &server.gateway.providers()[0];
     let threshold = server.gateway.config.providers[0].breaker_failure_threshold;
-    (0..threshold).for_each(|_| provider.record_bounce(server.gateway.clock.now()));
+    fail_calls(&server, provider, threshold);
     let metrics = server.get("/metrics").await.text();
     let available = "postrider_providers_available{channel=\"sms\"} 1";
     assert!(metrics.contains(available), "{metrics}");
-    for (state, value) in [("closed", 0), ("open", 1), ("half_open", 0), ("misconfigured", 0), ("paused", 0)]
+    for (state, value) in
+        [("closed", 0), ("open", 1), ("half_open", 0), ("misconfigured", 0), ("cooldown", 0), ("paused", 0)]
     {
         let line = format!("postrider_provider_circuit{{provider=\"mock-blue\",state=\"{state}\"}} {value}");
         assert!(metrics.contains(&line), "{line} in {metrics}");
     }
+}
+
+#[tokio::test]
+async fn a_cooldown_is_shown_with_its_end() {
+    let server = TestServer::new().await;
+    let provider = &server.gateway.providers()[0];
+    let throttled = Outcome::Throttled { retry_after: Some(std::time::Duration::from_secs(600)) };
+    provider.complete(&throttled.into(), None, server.gateway.clock.now());
+    let line = "postrider_provider_circuit{provider=\"mock-blue\",state=\"cooldown\"} 1";
+    let metrics = server.get("/metrics").await.text();
+    assert!(metrics.contains(line), "{metrics}");
+    let shown = server.get("/v1/providers").await.json()["providers"][0].clone();
+    assert_eq!((&shown["circuit"], &shown["available"]), (&json!("cooldown"), &json!(false)), "{shown}");
+    assert!(shown["detail"].as_str().unwrap().starts_with("cooldown until "), "{shown}");
+    assert!(shown["cooldown_until"].is_string(), "{shown}");
+    let page = server.get("/operate").await.text();
+    assert!(page.contains("cooldown until "), "{page}");
+    let degraded = server.get("/readyz").await.json()["degraded"].clone();
+    assert_eq!(degraded, json!(["provider mock-blue"]));
 }
 
 #[tokio::test]

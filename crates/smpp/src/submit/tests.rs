@@ -86,6 +86,17 @@ fn an_smsc_without_the_gsm_alphabet_gets_latin1_or_ucs2() {
 }
 
 #[test]
+fn parts_are_counted_in_the_alphabet_that_is_used() {
+    let part_count = |default_alphabet, text: &str| {
+        let options = SubmitOptions { default_alphabet, ..options_without_validity() };
+        SubmitEncoder::new(options).part_count(text)
+    };
+    let text = "a".repeat(150);
+    assert_eq!(part_count(DefaultAlphabet::Gsm, &text), 1);
+    assert_eq!(part_count(DefaultAlphabet::Latin1, &text), 2);
+}
+
+#[test]
 fn an_invalid_destination_or_too_many_parts_are_rejected() {
     let encoder = SubmitEncoder::new(options());
     let now = from_millis(NOW_MS);

@@ -18,11 +18,12 @@ use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
 use postrider_core::{
-    circuit_breaker::CircuitState, circuit_breaker::ProbeUrgency, clock::Timestamp, error::Result,
-    name::ConfigName, rate_limit::RateLimitRequest,
+    circuit_breaker::ProbeUrgency, clock::Timestamp, error::Result, name::ConfigName,
+    rate_limit::RateLimitRequest,
 };
 
 static READ_CLOCK: &str = sql!("postgres/coordination/read_clock");
+static END_RATE_COOLDOWN: &str = sql!("common/coordination/end_rate_cooldown");
 static LIST_HEALTH: &str = sql!("common/coordination/list_provider_health");
 static READ_HEALTH: &str = sql!("common/coordination/read_provider_health");
 static SAVE_HEALTH: &str = sql!("common/coordination/save_provider_health");
@@ -170,7 +171,7 @@ async fn report_health(
     Ok(reported)
 }
 
-/// Saves an operator's command. Resuming a provider also closes its circuit breaker.
+/// Saves an operator's command. Resuming a provider also closes its circuit breaker and ends its cooldown.
 async fn save_provider_control(
     transaction: &PgTransaction,
     control: &ProviderControl,
@@ -183,13 +184,16 @@ async fn save_provider_control(
         control.at.timestamp_millis(),
     ];
     transaction.execute(SAVE_CONTROL, values).await?;
-    if control.action == ControlAction::Resume
-        && let Some(health) = read_health(transaction, &control.provider).await?
-        && health.circuit != CircuitState::Closed
-    {
-        save_health(transaction, &health.resumed(control.at)).await?;
+    if control.action == ControlAction::Pause {
+        return Ok(());
     }
-    Ok(())
+    let values = bind![control.provider.as_str(), control.at.timestamp_millis()];
+    transaction.execute(END_RATE_COOLDOWN, values).await?;
+    let health = read_health(transaction, &control.provider).await?;
+    match health.and_then(|health| health.resumed(control.at)) {
+        Some(resumed_health) => save_health(transaction, &resumed_health).await,
+        None => Ok(()),
+    }
 }
 
 async fn read_health(

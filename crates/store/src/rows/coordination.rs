@@ -26,7 +26,10 @@ impl<'a> CircuitColumns<'a> {
                 ("open", Some(until.timestamp_millis()), Some(*backoff_factor), None)
             }
             CircuitState::HalfOpen { backoff_factor, .. } => ("half_open", None, Some(*backoff_factor), None),
-            CircuitState::Misconfigured { reason } => ("misconfigured", None, None, Some(reason.as_str())),
+            CircuitState::Misconfigured { reason, until, backoff_factor } => {
+                let open_until = Some(until.timestamp_millis());
+                ("misconfigured", open_until, Some(*backoff_factor), Some(reason.as_str()))
+            }
         };
         Self { circuit, open_until, backoff_factor: backoff_factor.map(i64::from), reason }
     }
@@ -52,7 +55,11 @@ fn decode_circuit<R: SqlRow>(row: &R, since: Timestamp) -> Result<CircuitState, 
             backoff_factor: row.count("backoff_factor")?,
         }),
         "half_open" => Ok(CircuitState::HalfOpen { since, backoff_factor: row.count("backoff_factor")? }),
-        "misconfigured" => Ok(CircuitState::Misconfigured { reason: row.text("reason")? }),
+        "misconfigured" => Ok(CircuitState::Misconfigured {
+            reason: row.text("reason")?,
+            until: row.time("open_until")?,
+            backoff_factor: row.count("backoff_factor")?,
+        }),
         other => Err(row.invalid_value("circuit", other)),
     }
 }

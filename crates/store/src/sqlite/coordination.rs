@@ -14,7 +14,7 @@ use crate::rows::SqlRow;
 use crate::rows::coordination::{
     CircuitColumns, decode_health, decode_job_lock_owner, decode_provider_control, decode_rate_limiter,
 };
-use postrider_core::circuit_breaker::{CircuitState, ProbeUrgency};
+use postrider_core::circuit_breaker::ProbeUrgency;
 use postrider_core::clock::{Clock, Timestamp};
 use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
@@ -24,6 +24,7 @@ use postrider_core::{error::Result, name::ConfigName};
 
 static RATE_LIMITER: &str = sql!("sqlite/coordination/read_rate_limiter");
 static SAVE_RATE_LIMITER: &str = sql!("common/coordination/save_rate_limiter");
+static END_RATE_COOLDOWN: &str = sql!("common/coordination/end_rate_cooldown");
 static ALL_HEALTH: &str = sql!("common/coordination/list_provider_health");
 static PROVIDER_HEALTH: &str = sql!("common/coordination/read_provider_health");
 static SAVE_HEALTH: &str = sql!("common/coordination/save_provider_health");
@@ -198,13 +199,15 @@ fn save_provider_control(
     let requested_at = control.at.timestamp_millis();
     let control_values = params![provider, control.action.as_str(), control.requested_by, requested_at];
     transaction.execute(SAVE_PROVIDER_CONTROL, control_values)?;
-    if control.action == ControlAction::Resume
-        && let Some(health) = load_health(transaction, provider)?
-        && health.circuit != CircuitState::Closed
-    {
-        save_health(transaction, &health.resumed(control.at))?;
+    if control.action == ControlAction::Pause {
+        return Ok(());
     }
-    Ok(())
+    transaction.execute(END_RATE_COOLDOWN, params![provider, requested_at])?;
+    let health = load_health(transaction, provider)?;
+    match health.and_then(|health| health.resumed(control.at)) {
+        Some(resumed_health) => save_health(transaction, &resumed_health),
+        None => Ok(()),
+    }
 }
 
 fn load_health(

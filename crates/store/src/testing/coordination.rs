@@ -8,13 +8,17 @@ use postrider_core::circuit_breaker::{CircuitState, ProbeUrgency};
 use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::shared_health::{HealthReport, SharedHealth};
-use postrider_core::{clock::Timestamp, rate_limit::RateLimitRequest};
+use postrider_core::{
+    clock::Timestamp,
+    rate_limit::{RateLimitRequest, burst_parts},
+};
 
 const LOCK_DURATION: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn rate_request(rate: f64, parts: &[u32]) -> RateLimitRequest {
-    RateLimitRequest { provider: name("red"), rate, parts: parts.to_vec(), cooldown_until: None }
+    let burst = burst_parts(rate, 1.0);
+    RateLimitRequest { provider: name("red"), rate, burst, parts: parts.to_vec(), cooldown_until: None }
 }
 
 async fn count_allowed(store: &dyn Store, rate: f64, call_count: usize, now: Timestamp) -> usize {
@@ -80,6 +84,10 @@ fn open_breaker(until: i64) -> CircuitState {
     CircuitState::Open { until: at(until), backoff_factor: 2 }
 }
 
+fn misconfigured(reason: &str) -> CircuitState {
+    CircuitState::Misconfigured { reason: reason.to_owned(), until: at(30), backoff_factor: 1 }
+}
+
 async fn report_and_load(store: &dyn Store, report: HealthReport, now: Timestamp) -> SharedHealth {
     store.report_health(vec![report], now).await.unwrap().remove(0).shared
 }
@@ -88,7 +96,7 @@ pub async fn one_of_several_equal_reports_is_new(open: OpenStore<'_>) {
     let stores = [open(), open(), open()];
     let mut new_reports = 0;
     for store in &stores {
-        let misconfigured = CircuitState::Misconfigured { reason: "no account".to_owned() };
+        let misconfigured = misconfigured("no account");
         let reported =
             store.report_health(vec![health_report(misconfigured)], at(1)).await.unwrap().remove(0);
         new_reports += usize::from(reported.is_new);
@@ -99,13 +107,8 @@ pub async fn one_of_several_equal_reports_is_new(open: OpenStore<'_>) {
 pub async fn reported_health_is_visible_to_all_processes(open: OpenStore<'_>) {
     let (first_store, second_store) = (open(), open());
     assert_eq!(second_store.load_health().await.unwrap(), []);
-    for (second, circuit) in [
-        open_breaker(60),
-        CircuitState::Closed,
-        CircuitState::Misconfigured { reason: "bad \0 word".to_owned() },
-    ]
-    .into_iter()
-    .enumerate()
+    for (second, circuit) in
+        [open_breaker(60), CircuitState::Closed, misconfigured("bad \0 word")].into_iter().enumerate()
     {
         let now = at(i64::try_from(second).unwrap());
         let report = HealthReport { cooldown_until: Some(at(99)), ..health_report(circuit.clone()) };
@@ -166,16 +169,24 @@ pub async fn one_process_gets_a_probe_before_the_end_of_the_open_period(open: Op
 
 pub async fn misconfigured_ends_with_a_newer_configuration(open: OpenStore<'_>) {
     let store = open();
-    let misconfigured = CircuitState::Misconfigured { reason: "no account".to_owned() };
+    let misconfigured = misconfigured("no account");
     let misconfigured_report =
         HealthReport { config_loaded_at: at(4), ..health_report(misconfigured.clone()) };
     report_and_load(&*store, misconfigured_report, at(5)).await;
-    assert_eq!(
-        report_and_load(&*store, health_report(CircuitState::Closed), at(6)).await.circuit,
-        misconfigured
-    );
+    assert_eq!(report_and_load(&*store, health_report(open_breaker(60)), at(6)).await.circuit, misconfigured);
     let corrected_report = HealthReport { config_loaded_at: at(7), ..health_report(CircuitState::Closed) };
     assert_eq!(report_and_load(&*store, corrected_report, at(8)).await.circuit, CircuitState::Closed);
+}
+
+pub async fn misconfigured_ends_with_a_successful_probe(open: OpenStore<'_>) {
+    let (first_store, second_store) = (open(), open());
+    report_and_load(&*first_store, health_report(misconfigured("no account")), at(1)).await;
+    let too_early = acquire_probe(&*second_store, at(29)).await;
+    assert!(matches!(too_early, ProbeDecision::Denied(Some(_))), "{too_early:?}");
+    let due = acquire_probe(&*second_store, at(30)).await;
+    assert!(matches!(due, ProbeDecision::Granted(_)), "{due:?}");
+    report_and_load(&*second_store, health_report(CircuitState::Closed), at(31)).await;
+    assert_eq!(first_store.load_health().await.unwrap()[0].circuit, CircuitState::Closed);
 }
 
 async fn try_acquire(store: &dyn Store, holder: &str, now: Timestamp) -> JobLockResult {
@@ -255,8 +266,7 @@ pub async fn the_last_provider_control_is_kept(open: OpenStore<'_>) {
 
 pub async fn resuming_closes_the_circuit_breaker(open: OpenStore<'_>) {
     let store = open();
-    let misconfigured = CircuitState::Misconfigured { reason: "no account".to_owned() };
-    for (step, circuit) in [open_breaker(60), misconfigured].into_iter().enumerate() {
+    for (step, circuit) in [open_breaker(60), misconfigured("no account")].into_iter().enumerate() {
         let now = i64::try_from(step).unwrap() * 10;
         let paused_health = report_and_load(&*store, health_report(circuit), at(now + 1)).await;
         store.save_provider_control(provider_control(ControlAction::Pause, now + 2)).await.unwrap();
@@ -270,4 +280,25 @@ pub async fn resuming_closes_the_circuit_breaker(open: OpenStore<'_>) {
         assert_eq!((&resumed_health.circuit, resumed_health.since), (&CircuitState::Closed, at(now + 3)));
         assert_eq!(resumed_health.version, paused_health.version + 1);
     }
+}
+
+pub async fn resuming_ends_the_cooldown(open: OpenStore<'_>) {
+    let (first_store, second_store) = (open(), open());
+    let cooldown = HealthReport { cooldown_until: Some(at(60)), ..health_report(CircuitState::Closed) };
+    report_and_load(&*first_store, cooldown, at(1)).await;
+    let throttled = RateLimitRequest { cooldown_until: Some(at(60)), ..rate_request(10.0, &[1]) };
+    let permits = first_store.acquire_rate_permits(throttled, at(1)).await.unwrap();
+    assert_eq!(permits, [Err(Duration::from_secs(59))]);
+    second_store.save_provider_control(provider_control(ControlAction::Resume, 2)).await.unwrap();
+    assert_eq!(first_store.load_health().await.unwrap()[0].cooldown_until, None);
+    let permits = first_store.acquire_rate_permits(rate_request(10.0, &[1]), at(3)).await.unwrap();
+    assert_eq!(permits, [Ok(())]);
+}
+
+pub async fn a_small_burst_limits_the_parts_of_a_second(open: OpenStore<'_>) {
+    let store = open();
+    let request = || RateLimitRequest { burst: burst_parts(10.0, 0.05), ..rate_request(10.0, &[1; 40]) };
+    let permits = store.acquire_rate_permits(request(), at(0)).await.unwrap();
+    assert_eq!(permits.iter().filter(|permit| permit.is_ok()).count(), 1);
+    assert_eq!(permits[10], Err(Duration::from_secs(1)), "ten more in the next second");
 }

@@ -79,6 +79,25 @@ fn the_screen_shows_counters_rates_circuits_and_failures() {
 }
 
 #[test]
+fn a_cooldown_and_an_open_period_that_is_over_are_shown_as_such() {
+    let open = |until| CircuitState::Open { until: noon_plus(until), backoff_factor: 1 };
+    for (circuit, cooldown_until, expected) in [
+        (CircuitState::Closed, Some(noon_plus(59)), "cooldown until 12:00:59"),
+        (open(59), Some(noon_plus(59)), "cooldown until 12:00:59"),
+        (open(59), Some(noon_plus(5)), "open until 12:00:59"),
+        (open(9), Some(noon_plus(9)), "half_open: the next message probes it"),
+    ] {
+        let mut overview = overview_at(10, 200, 100);
+        overview.provider_health[0].circuit = circuit;
+        overview.provider_health[0].cooldown_until = cooldown_until;
+        let mut state = ScreenState::default();
+        state.apply_poll_result(Ok(overview));
+        let screen = render_to_string(&state, 110, 30);
+        assert!(screen.contains(expected), "{expected}\n{screen}");
+    }
+}
+
+#[test]
 fn an_empty_screen_and_one_that_is_too_small_are_drawn() {
     let state = ScreenState::default();
     assert!(render_to_string(&state, 80, 24).contains("none overdue"));

@@ -126,15 +126,19 @@ config_keys! {
     "providers.NAME.enabled", Flag, "true", "`false` disables it in all channels";
     "providers.NAME.rate", Number, "",
         "maximum number of message parts per second, for all processes together; no limit when not given";
+    "providers.NAME.burst", Number, "0.05",
+        "share of `rate` that may be sent at once, at least one part: no second has more parts than `rate` and `burst` together";
     "providers.NAME.concurrency", Count(1, 100_000), "256", "maximum number of calls in flight; default for kind `smtp`: `8`";
     "providers.NAME.connect_timeout", Duration, "3s", "timeout for connecting";
     "providers.NAME.timeout", Duration, "10s", "timeout of a whole call, connecting included";
     "providers.NAME.unknown_retries", UNKNOWN_RETRIES, "",
         "as `channels.NAME.unknown_retries`, for outcomes of this provider; the smaller of the two holds";
     "providers.NAME.breaker_failure_threshold", POSITIVE, "5",
-        "consecutive failures after which its circuit breaker opens";
+        "its circuit breaker opens when at least this many calls failed, and these are at least half of the calls of the last 10 s (or of the last 10 calls)";
     "providers.NAME.breaker_open_duration", Duration, "30s",
         "how long its circuit breaker stays open the first time";
+    "providers.NAME.cooldown_max", Duration, "15m",
+        "longest cooldown that it can ask for (`Retry-After`), at most `24h`";
     "keys.name", Text, "", "name of the caller, for the log";
     "keys.sha256", Text, "", "SHA-256 of the key in hexadecimal (`printf %s KEY \\| sha256sum`)";
     "keys.key", Text, "", "instead of `sha256`: where the key is, `${env:NAME}` or `${file:PATH}`";

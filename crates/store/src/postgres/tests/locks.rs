@@ -30,8 +30,13 @@ async fn is_row_free_while_blocked(transaction: &PgTransaction, row: &str) -> bo
 }
 
 fn rate_operation(provider: &str) -> RateOperation {
-    let request =
-        RateLimitRequest { provider: name(provider), rate: 10.0, parts: vec![1], cooldown_until: None };
+    let request = RateLimitRequest {
+        provider: name(provider),
+        rate: 10.0,
+        burst: 10.0,
+        parts: vec![1],
+        cooldown_until: None,
+    };
     RateOperation { request, now: at(1), requested_at: Instant::now() }
 }
 
