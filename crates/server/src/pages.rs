@@ -77,11 +77,17 @@ async fn report_or_search(
 }
 
 async fn report_page(gateway: &Gateway, reports: &ReportCache) -> PageResult {
+    let settings = page_settings(gateway, reports).await;
     let html = match reports.report(gateway).await? {
-        Some(cached) => reports.page(gateway, &cached).await?,
-        None => layout::render_html(&ReportPage::new(None, None, &PageSettings::from_gateway(gateway)))?,
+        Some(cached) if settings.problems.is_empty() => reports.page(gateway, &cached).await?,
+        Some(cached) => report::render(&cached.report, cached.overdue, &settings)?,
+        None => layout::render_html(&ReportPage::new(None, None, &settings))?,
     };
     Ok(layout::html_page(StatusCode::OK, html))
+}
+
+async fn page_settings(gateway: &Gateway, reports: &ReportCache) -> PageSettings {
+    PageSettings { problems: reports.problems(gateway).await, ..PageSettings::from_gateway(gateway) }
 }
 
 async fn results_page(
@@ -93,7 +99,7 @@ async fn results_page(
     let results = search::search_number(gateway, typed, params).await?;
     let cached = reports.report(gateway).await?;
     let report = cached.as_deref().map(|cached| (&cached.report, cached.overdue));
-    let page =
-        ReportPage::new(report, Some((typed.to_owned(), results)), &PageSettings::from_gateway(gateway));
+    let settings = page_settings(gateway, reports).await;
+    let page = ReportPage::new(report, Some((typed.to_owned(), results)), &settings);
     Ok(layout::render_page(StatusCode::OK, &page)?)
 }

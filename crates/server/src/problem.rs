@@ -82,8 +82,7 @@ impl Problem {
 
     /// Logs a store error with its causes and returns a problem that names only the failed `operation`.
     pub fn from_error(gateway: &Gateway, operation: &str, error: &Error) -> Self {
-        gateway.metrics.store_errors.inc();
-        log::error!("cannot {operation}: error={}", error.chain());
+        gateway.record_store_error(&format!("cannot {operation}"), error);
         Self::from_error_kind(error.kind(), operation)
     }
 

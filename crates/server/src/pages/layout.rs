@@ -55,6 +55,8 @@ pub(crate) struct PageLayout {
     pub summary: Option<ReportSummary>,
     /// Set if the script updates the numbers of the page.
     pub is_live: bool,
+    /// Problems of the moment.
+    pub problems: Vec<String>,
     /// Reload interval and URL for browsers without scripts.
     pub reload: Option<&'static str>,
 }
@@ -90,6 +92,7 @@ impl PageLayout {
             version: env!("CARGO_PKG_VERSION"),
             summary: report.map(ReportSummary::of),
             is_live: false,
+            problems: Vec::new(),
             reload: None,
         }
     }

@@ -34,6 +34,7 @@ pub(super) fn page_settings() -> PageSettings {
         needs_key: false,
         interval: Some(Duration::from_secs(1_200)),
         public_url: "http://127.0.0.1:8080".to_owned(),
+        problems: Vec::new(),
     }
 }
 

@@ -37,7 +37,7 @@ struct OverviewPage {
     operator: String,
     notice: Option<Notice>,
     now: String,
-    backlog: [(&'static str, String); 3],
+    backlog: [(&'static str, String); 4],
     providers: Vec<OperateProviderRow>,
     failures: Vec<DeliveryRow>,
 }
@@ -80,6 +80,7 @@ pub(super) async fn overview_page(
         layout: PageLayout {
             is_live: true,
             reload: Some(RELOAD_META),
+            problems: reports.problems(&gateway).await,
             ..PageLayout::new("Operate", gateway.is_test_mode(), report)
         },
         token: operator.token,
