@@ -61,7 +61,7 @@ fn write_report(text: &mut String, report: &Report, now: Timestamp) {
         writeln!(text, "\nreport as of {}, {} ago", format_time(report.as_of), format_age(report.as_of, now));
     let rows = [
         ("accepted", report.messages, String::new()),
-        ("sent", totals.sent, "receipt pending".to_owned()),
+        ("sent", totals.sent, "accepted by a provider, without a receipt".to_owned()),
         ("delivered", totals.delivered, String::new()),
         ("failed", totals.failed_sum(), format_failures(&totals.failed)),
         ("unknown", totals.unknown, "attempts with unknown outcome".to_owned()),

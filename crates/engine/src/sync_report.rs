@@ -21,6 +21,9 @@ const CHANGES_PER_TRANSACTION_EXCLUSIVE: usize = 32_000;
 /// Age at which a report is saved again although its numbers have not changed.
 const REPORT_REUSE_MAX: Duration = Duration::from_secs(60);
 
+/// Interval at which a report without messages is made again, so that the first messages of a new store are shown soon.
+pub const EMPTY_REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Result of a synchronisation of the report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncResult {
@@ -82,7 +85,9 @@ pub async fn sync_with_lock(
 pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option<SyncResult>> {
     let job = async {
         let now = gateway.clock.now();
-        let is_due = latest_report(gateway).await?.is_none_or(|(_, newest)| newest.as_of + interval <= now);
+        let is_due = latest_report(gateway)
+            .await?
+            .is_none_or(|(_, newest)| newest.messages == 0 || newest.as_of + interval <= now);
         if !is_due {
             return Ok(None);
         }

@@ -58,6 +58,11 @@ pub(super) fn assets() -> Router<Arc<Gateway>> {
         .route("/operate.js", get(async || layout::script()))
 }
 
+/// Returns the page for an unknown path.
+pub(super) fn not_found_page(message: &str) -> Response<Body> {
+    layout::error_page(StatusCode::NOT_FOUND, "Not found", message)
+}
+
 async fn report_or_search(
     State(gateway): State<Arc<Gateway>>,
     Extension(reports): Extension<Arc<ReportCache>>,

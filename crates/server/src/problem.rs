@@ -257,7 +257,8 @@ pub(super) fn origin_problem(refusal: OriginRefusal) -> Problem {
 /// Returns the 404 problem for an unknown path.
 pub(super) async fn unknown_path(request: Request<Body>) -> Problem {
     Problem::not_found(format!(
-        "unknown path {}; messages are accepted at /sms/send, /inbox/send, /messages and /v1/messages; the report is at /",
+        "unknown path {}; messages are accepted at /sms/send, /inbox/send, /messages and /v1/messages, broadcasts at \
+         /v1/broadcasts, users at /v1/users; the report is at /, all paths are listed at /api.html",
         request.uri().path()
     ))
 }

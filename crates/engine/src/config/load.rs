@@ -62,6 +62,7 @@ impl Config {
         config.user_per_hour = throttle.get("user_per_hour")?.unwrap_or(config.user_per_hour);
         check_relations(&config, &source)?;
         let mut warnings = source.unknown_variables(environment);
+        warnings.extend(source.empty_file_warning());
         warnings.extend(legacy_warnings);
         warnings.extend(collect_warnings(&config));
         Ok((config, warnings))

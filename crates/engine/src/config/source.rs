@@ -109,6 +109,12 @@ impl ConfigSource {
         self.file.as_deref().and_then(|file| Path::new(file).parent()).unwrap_or_else(|| Path::new(""))
     }
 
+    /// Returns a warning for a configuration file without any key, which another program may be writing just now.
+    pub fn empty_file_warning(&self) -> Option<String> {
+        let file = self.file.as_ref().filter(|_| self.text.trim().is_empty())?;
+        Some(format!("the configuration file {file} is empty; all defaults apply"))
+    }
+
     /// Returns a warning for each variable with the prefix `POSTRIDER_` that the program does not know.
     pub fn unknown_variables(&self, environment: &Environment) -> Vec<String> {
         let key_variables =

@@ -127,6 +127,15 @@ impl ReportSummary {
     }
 }
 
+impl ReportSummary {
+    /// Replaces the number of waiting deliveries by a newer one, so that a page does not show two numbers.
+    pub(super) fn set_waiting(&mut self, waiting: u64) {
+        for counter in self.counters.iter_mut().filter(|counter| counter.name == "waiting") {
+            counter.count = format::count(waiting);
+        }
+    }
+}
+
 /// The page that explains an error.
 #[derive(Template)]
 #[template(path = "error.html", whitespace = "minimize")]

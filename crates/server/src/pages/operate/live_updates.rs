@@ -150,7 +150,10 @@ async fn live_texts(
 ) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
     if let Some(cached) = reports.report_if_known(gateway).await {
-        let summary = ReportSummary::of(&cached.report);
+        let mut summary = ReportSummary::of(&cached.report);
+        if let Some(backlog) = backlog {
+            summary.set_waiting(backlog.waiting);
+        }
         for counter in summary.counters {
             texts.insert(format!("counter-{}", counter.name), counter.count);
         }

@@ -76,18 +76,23 @@ pub(super) async fn overview_page(
     let failures = search::search_deliveries(&gateway, &failed_filter, None, FAILURES_MAX).await?;
     let now = gateway.clock.now();
     let mask = gateway.config.mask_numbers;
+    let backlog = live.backlog(&gateway).await;
+    let mut layout = PageLayout::new("Operate", gateway.is_test_mode(), report);
+    if let (Some(summary), Some(backlog)) = (&mut layout.summary, backlog) {
+        summary.set_waiting(backlog.waiting);
+    }
     let page = OverviewPage {
         layout: PageLayout {
             is_live: true,
             reload: Some(RELOAD_META),
             problems: reports.problems(&gateway).await,
-            ..PageLayout::new("Operate", gateway.is_test_mode(), report)
+            ..layout
         },
         token: operator.token,
         operator: operator.name,
         notice: Notice::from_query(uri.query().unwrap_or_default()),
         now: format::time(now),
-        backlog: live_updates::backlog_texts(live.backlog(&gateway).await, now),
+        backlog: live_updates::backlog_texts(backlog, now),
         providers: gateway
             .providers()
             .iter()
