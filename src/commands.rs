@@ -104,8 +104,8 @@ async fn open_gateway(cli: &Cli) -> Result<Gateway> {
 async fn find_missing_store(config: &Config) -> Result<Option<String>> {
     let url = config.store_url.clone();
     let search = tokio::task::spawn_blocking(move || missing_store(&url, DEFAULT_LOCK_TIMEOUT)).await;
-    let place =
-        search.map_err(|panic| Error::with_source(ErrorKind::Internal, "opening the store failed", panic))??;
+    let place = search
+        .map_err(|panic| Error::with_source(ErrorKind::Internal, "opening the store failed", panic))??;
     Ok(place.map(|place| {
         format!(
             "no store at {}: {place}; run the command in the folder of the store, name its configuration with --config, or \

@@ -227,7 +227,10 @@ fn check_finds_a_listen_address_in_use() {
     command.arg("check").current_dir(folder.path()).env_clear().env("POSTRIDER_LISTEN", address.to_string());
     let output = command.stdin(Stdio::null()).output().unwrap();
     let text = utf8(&output.stdout);
-    assert!(text.contains(&format!("error: listener {address}: cannot listen on {address}: another program")), "{text}");
+    assert!(
+        text.contains(&format!("error: listener {address}: cannot listen on {address}: another program")),
+        "{text}"
+    );
     assert_eq!(output.status.code(), Some(1));
 }
 

@@ -13,8 +13,11 @@ fn the_command_line_is_well_formed() {
 #[test]
 fn every_variable_of_an_option_is_known_to_the_configuration() {
     let command = Cli::command();
-    let arguments =
-        command.get_subcommands().chain([&command]).flat_map(clap::Command::get_arguments).collect::<Vec<_>>();
+    let arguments = command
+        .get_subcommands()
+        .chain([&command])
+        .flat_map(clap::Command::get_arguments)
+        .collect::<Vec<_>>();
     let variables = arguments.iter().filter_map(|argument| argument.get_env()?.to_str()).collect::<Vec<_>>();
     assert!(variables.len() >= 3, "{variables:?}");
     for variable in variables {

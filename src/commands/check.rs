@@ -98,7 +98,9 @@ async fn check_backends(config: &Config, problems: &mut Problems) -> Result<()> 
 async fn with_timeout(check: impl Future<Output = CheckFinding>) -> CheckFinding {
     timeout(BACKEND_CHECK_TIMEOUT, check).await.unwrap_or_else(|_| {
         let seconds = BACKEND_CHECK_TIMEOUT.as_secs();
-        Err(unavailable(format!("no response within {seconds} s; is it running, and is the address correct?")))
+        Err(unavailable(format!(
+            "no response within {seconds} s; is it running, and is the address correct?"
+        )))
     })
 }
 
@@ -137,7 +139,9 @@ async fn check_store(config: &Config) -> CheckFinding {
     // On a blocking thread, so that the time limit applies.
     let pending = tokio::task::spawn_blocking(move || pending_migrations(&url, DEFAULT_LOCK_TIMEOUT)).await;
     let pending = pending
-        .map_err(|panic| Error::with_source(ErrorKind::Internal, "opening failed with an internal error", panic))?
+        .map_err(|panic| {
+            Error::with_source(ErrorKind::Internal, "opening failed with an internal error", panic)
+        })?
         .map_err(with_hint)?;
     if !pending.is_empty() {
         let count = format_count(to_u64(pending.len()), "pending migration");
@@ -159,9 +163,9 @@ async fn check_queue(url: &str, window: usize) -> CheckFinding {
     let queue = postrider_queue::open(url, window).await.map_err(with_causes)?;
     match queue.depth().await {
         Some(depth) => Ok(format!("{depth} entries")),
-        None => {
-            Err(unavailable("cannot connect; start it or correct queue.url (until then workers poll the store)"))
-        }
+        None => Err(unavailable(
+            "cannot connect; start it or correct queue.url (until then workers poll the store)",
+        )),
     }
 }
 

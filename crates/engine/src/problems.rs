@@ -67,7 +67,8 @@ async fn backend_problems(gateway: &Gateway) -> Vec<String> {
 fn channels_without_provider(gateway: &Gateway) -> Vec<String> {
     let now = gateway.clock.now();
     let routes = gateway.config.channels.iter().filter_map(|channel| gateway.route(channel.name.as_str()));
-    let unusable = routes.filter(|route| !route.providers().iter().any(|provider| provider.is_available(now)));
+    let unusable =
+        routes.filter(|route| !route.providers().iter().any(|provider| provider.is_available(now)));
     let describe = |name| format!("channel {name}: no provider can be called, its deliveries wait");
     unusable.map(|route| describe(&route.channel.name)).collect()
 }

@@ -71,9 +71,7 @@ pub async fn sync_with_lock(
     let save_rule = SaveRule::requested_now(gateway);
     let job = async {
         match scope {
-            SyncScope::Changes => {
-                apply_and_save(gateway, save_rule, CHANGES_PER_TRANSACTION, progress).await
-            }
+            SyncScope::Changes => apply_and_save(gateway, save_rule, CHANGES_PER_TRANSACTION, progress).await,
             SyncScope::Rebuild => rebuild(gateway, progress).await,
         }
     };
@@ -153,7 +151,8 @@ pub(super) async fn apply_all_changes(
 
 /// Returns whether the newest saved report has the same numbers and is recent enough.
 fn is_still_current(newest: &Report, report: &Report, save_rule: SaveRule) -> bool {
-    let is_recent = newest.as_of >= save_rule.requested_at || newest.as_of + save_rule.reuse_max > report.as_of;
+    let is_recent =
+        newest.as_of >= save_rule.requested_at || newest.as_of + save_rule.reuse_max > report.as_of;
     let unchanged = Report { as_of: newest.as_of, ..report.clone() };
     is_recent && newest.as_of <= report.as_of && unchanged == *newest
 }
@@ -175,3 +174,6 @@ async fn save_snapshot(gateway: &Gateway, report: &Report) -> Result<()> {
         ReportSnapshot { generation: report.as_of.timestamp_millis(), as_of: report.as_of, content };
     gateway.store.save_snapshot(snapshot).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -276,15 +276,16 @@ impl Queue for RedisQueue {
 
 /// Returns the problem that the answer to `INFO memory` and the last rejected command show.
 fn memory_problem(info: &str, rejection: Option<String>) -> Option<String> {
-    let field = |name: &str| {
-        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
-    };
+    let field =
+        |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     let bytes = |name: &str| field(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
     let (used, limit) = (bytes("used_memory"), bytes("maxmemory"));
     let policy = field("maxmemory_policy").unwrap_or("unknown");
     let memory = format!("maxmemory={limit} maxmemory-policy={policy}");
     if let Some(rejection) = rejection {
-        return Some(format!("Redis refuses commands ({rejection}; {memory}); workers read the store instead"));
+        return Some(format!(
+            "Redis refuses commands ({rejection}; {memory}); workers read the store instead"
+        ));
     }
     let is_full = limit > 0 && used >= limit;
     is_full.then(|| {

@@ -146,7 +146,9 @@ fn is_service_link(variable: &str) -> bool {
     variable.ends_with("_SERVICE_HOST")
         || variable.ends_with("_PORT")
         || variable.contains("_SERVICE_PORT_")
-        || variable.match_indices("_PORT_").any(|(at, separator)| is_port_link(&variable[at + separator.len()..]))
+        || variable
+            .match_indices("_PORT_")
+            .any(|(at, separator)| is_port_link(&variable[at + separator.len()..]))
 }
 
 /// Parses the text of a variable or an argument into the value that the file would contain.

@@ -369,7 +369,7 @@ fn variables_of_other_programs_cause_no_warning_and_a_far_name_no_suggestion() {
         ("POSTRIDER_QUEUE_PORT_6379_TCP_ADDR", "192.0.2.1"),
         ("POSTRIDER_ORT", "x"),
     ]);
-    let (_, warnings) = load_with("", &environment).unwrap();
+    let (_, warnings) = load_with("region = \"DE\"\n", &environment).unwrap();
     assert_eq!(warnings, ["unknown environment variable POSTRIDER_ORT"]);
 }
 

@@ -13,7 +13,9 @@ const TYPING_ERRORS_MAX: usize = 2;
 pub(super) fn suggest_typo<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> String {
     candidates
         .map(|candidate| (strsim::osa_distance(text, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= TYPING_ERRORS_MAX && *distance < candidate.chars().count())
+        .filter(|(distance, candidate)| {
+            *distance <= TYPING_ERRORS_MAX && *distance < candidate.chars().count()
+        })
         .min_by_key(|(distance, _)| *distance)
         .map_or_else(String::new, |(_, candidate)| format!(" (did you mean {candidate}?)"))
 }

@@ -133,7 +133,8 @@ async fn a_rebuild_writes_no_delivery_that_did_not_change() {
     store.apply_changes(10).await.unwrap();
     let versions = async || {
         let transaction = store.pool.begin_read().await.unwrap();
-        let row = transaction.query_one("SELECT string_agg(xmin::TEXT, ' ') FROM deliveries", &[]).await.unwrap();
+        let row =
+            transaction.query_one("SELECT string_agg(xmin::TEXT, ' ') FROM deliveries", &[]).await.unwrap();
         row.get::<_, String>(0)
     };
     let before = versions().await;

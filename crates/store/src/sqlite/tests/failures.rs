@@ -80,7 +80,8 @@ async fn a_rebuild_writes_no_delivery_that_did_not_change() {
     claim_and_send(&fixture.store, delivery_id, "blue", "b-1", at(1)).await;
     accepted(&fixture.store, sms(2)).await;
     fixture.store.apply_changes(10).await.unwrap();
-    let refuse_updates = "CREATE TRIGGER refuse BEFORE UPDATE ON deliveries BEGIN SELECT RAISE(ABORT, 'written'); END";
+    let refuse_updates =
+        "CREATE TRIGGER refuse BEFORE UPDATE ON deliveries BEGIN SELECT RAISE(ABORT, 'written'); END";
     fixture.foreign_connection().execute_batch(refuse_updates).unwrap();
     let report = fixture.store.report(at(9)).await.unwrap();
     fixture.store.begin_rebuild().await.unwrap();
