@@ -140,7 +140,9 @@ async fn flush_queue(gateway: &Gateway) -> Result<()> {
     if gateway.queue.flush(QUEUE_FLUSH_TIMEOUT).await {
         return Ok(());
     }
-    print_line("cannot reach the queue; nothing is lost, workers find these messages in the store")
+    let problem = gateway.queue.problem().await;
+    let problem = problem.as_deref().unwrap_or("cannot reach the queue");
+    print_line(format_args!("{problem}; nothing is lost, workers find these messages in the store"))
 }
 
 /// Returns a progress bar on stderr, which is drawn on a terminal only. A bar without length shows a counter.

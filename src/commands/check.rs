@@ -161,6 +161,9 @@ async fn check_replica(url: &str) -> CheckFinding {
 
 async fn check_queue(url: &str, window: usize) -> CheckFinding {
     let queue = postrider_queue::open(url, window).await.map_err(with_causes)?;
+    if let Some(problem) = queue.problem().await {
+        return Err(unavailable(problem));
+    }
     match queue.depth().await {
         Some(depth) => Ok(format!("{depth} entries")),
         None => Err(unavailable(

@@ -51,11 +51,23 @@ pub(super) fn static_page(html: Bytes) -> Response<Body> {
     layout::html_page(StatusCode::OK, html)
 }
 
-/// Returns the routes of the stylesheet and the script. They need no key, because the sign-in page uses them.
+/// Returns the routes of the stylesheet and the script, which the sign-in page uses, and of the addresses in `type` of
+/// problems. They need no key.
 pub(super) fn assets() -> Router<Arc<Gateway>> {
     Router::new()
         .route("/style.css", get(async || layout::stylesheet()))
         .route("/operate.js", get(async || layout::script()))
+        .route("/problems/{name}", get(problem_page))
+}
+
+/// Explains the `type` of a problem.
+async fn problem_page() -> Response<Body> {
+    layout::error_page(
+        StatusCode::OK,
+        "A kind of problem",
+        "This address is the type of a problem in an answer of this gateway: programs compare it. The members title and detail \
+         of the answer say what was wrong and what to do; /api.html lists the answers of every path.",
+    )
 }
 
 /// Returns the page for an unknown path.

@@ -11,7 +11,7 @@ use super::TestServer;
 
 /// Routes outside the description: pages for people, the description itself, alternative spellings of described paths,
 /// and fallbacks for unknown paths.
-const UNDOCUMENTED_ROUTES: [&str; 21] = [
+const UNDOCUMENTED_ROUTES: [&str; 22] = [
     "/",
     "/usage",
     "/broadcasts",
@@ -27,6 +27,7 @@ const UNDOCUMENTED_ROUTES: [&str; 21] = [
     "/operate/providers/{provider}/{action}",
     "/sign-in",
     "/sign-out",
+    "/problems/{name}",
     "/api.json",
     "/api.yaml",
     "/api.html",
