@@ -188,7 +188,7 @@ fn commands_that_read_fail_in_an_empty_folder_and_create_no_store() {
         &["resend:msg"],
         &["sync:report"],
         &["usage"],
-        &["recipient", "sms", "+989122222222"],
+        &["recipient", "+989122222222"],
         &["events", "list"],
         &["prune", "--older-than", "1d"],
         &["backup", "b.db"],
