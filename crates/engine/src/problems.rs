@@ -126,13 +126,13 @@ impl StoreWatch {
         let wal_bytes = gateway.store.wal_bytes();
         gateway.metrics.wal_bytes.set(wal_bytes.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)));
         gateway.metrics.clock_offset_seconds.set(gateway.clock.offset_seconds());
-        warn_once(&mut self.has_wal_problem, wal_problem(wal_bytes));
-        warn_once(&mut self.has_clock_problem, clock_problem(gateway));
+        warn_once(&mut self.has_wal_problem, wal_problem(wal_bytes).as_deref());
+        warn_once(&mut self.has_clock_problem, clock_problem(gateway).as_deref());
     }
 }
 
-fn warn_once(has_problem: &mut bool, problem: Option<String>) {
-    if let Some(problem) = problem.as_ref().filter(|_| !*has_problem) {
+fn warn_once(has_problem: &mut bool, problem: Option<&str>) {
+    if let Some(problem) = problem.filter(|_| !*has_problem) {
         log::warn!("{problem}");
     }
     *has_problem = problem.is_some();
