@@ -44,9 +44,10 @@ use postrider_core::address::mask_address;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::job::ScheduledJob;
-use postrider_engine::config::{Config, Environment};
+use postrider_engine::config::{Config, Environment, mask_url};
 use postrider_engine::gateway::Gateway;
 use postrider_engine::job_lock::{self, JobRun, SAME_RUN_WINDOW};
+use postrider_store::{DEFAULT_LOCK_TIMEOUT, missing_store};
 
 /// Name of the configuration file in each of the folders of [`config_folders`].
 const CONFIG_FILE: &str = "console.toml";
@@ -90,9 +91,28 @@ fn load_config(cli: &Cli, overrides: &[ConfigOverride]) -> Result<Config> {
     Ok(config)
 }
 
-/// Opens the configured gateway.
+/// Opens the configured gateway on a store that exists. Commands that create a store call `Gateway::open`.
 async fn open_gateway(cli: &Cli) -> Result<Gateway> {
-    Gateway::open(load_config(cli, &[])?).await
+    let config = load_config(cli, &[])?;
+    if let Some(problem) = find_missing_store(&config).await? {
+        return Err(Error::usage(problem));
+    }
+    Gateway::open(config).await
+}
+
+/// Returns why the configured store does not exist, where it was looked for and what to do; `None` if it exists.
+async fn find_missing_store(config: &Config) -> Result<Option<String>> {
+    let url = config.store_url.clone();
+    let search = tokio::task::spawn_blocking(move || missing_store(&url, DEFAULT_LOCK_TIMEOUT)).await;
+    let place = search
+        .map_err(|panic| Error::with_source(ErrorKind::Internal, "opening the store failed", panic))??;
+    Ok(place.map(|place| {
+        format!(
+            "no store at {}: {place}; run the command in the folder of the store, name its configuration with --config, or \
+             create a store with `console serve` or `console migrate`",
+            mask_url(&config.store_url)
+        )
+    }))
 }
 
 /// Prints a line on stdout.
@@ -120,7 +140,9 @@ async fn flush_queue(gateway: &Gateway) -> Result<()> {
     if gateway.queue.flush(QUEUE_FLUSH_TIMEOUT).await {
         return Ok(());
     }
-    print_line("cannot reach the queue; nothing is lost, workers find these messages in the store")
+    let problem = gateway.queue.problem().await;
+    let problem = problem.as_deref().unwrap_or("cannot reach the queue");
+    print_line(format_args!("{problem}; nothing is lost, workers find these messages in the store"))
 }
 
 /// Returns a progress bar on stderr, which is drawn on a terminal only. A bar without length shows a counter.

@@ -3,6 +3,7 @@
 //! Exit status: 0 success, 1 failure, 2 invalid usage or configuration. An error is printed once, on stderr, in one line;
 //! with -v together with its causes.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let message = if cli.verbose > 0 { error.chain() } else { error.to_string() };
-            eprintln!("console: {message}");
+            // A closed stderr (`console check 2>&1 | head -1`) must not change the exit status.
+            let _ = writeln!(std::io::stderr(), "console: {message}");
             ExitCode::from(if error.kind() == ErrorKind::Usage { 2 } else { 1 })
         }
     }

@@ -103,9 +103,9 @@ fn a_configuration_error_is_one_line_with_the_file_name() {
 }
 
 #[test]
-fn check_prints_a_configuration_error_and_exits_with_1() {
+fn check_prints_a_configuration_error_and_exits_with_2() {
     let output = console(&["check", "--config", "missing.toml"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(utf8(&output.stdout).starts_with("error: configuration missing.toml"));
 }
 
@@ -178,6 +178,82 @@ fn the_manual_has_a_page_for_every_command() {
     assert!(output.status.success(), "{output:?}");
     let pages = std::fs::read_dir(folder.path()).unwrap().count();
     assert!(pages > command_names().len(), "{pages} pages");
+}
+
+#[test]
+fn commands_that_read_fail_in_an_empty_folder_and_create_no_store() {
+    let id = "00000000-0000-4000-8000-000000000000";
+    for arguments in [
+        &["status"][..],
+        &["resend:msg"],
+        &["sync:report"],
+        &["usage"],
+        &["recipient", "+989122222222"],
+        &["events", "list"],
+        &["prune", "--older-than", "1d"],
+        &["backup", "b.db"],
+        &["message", id],
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
+        command.args(arguments).current_dir(folder.path()).env_clear().stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let error = utf8(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        let place = folder.path().canonicalize().unwrap().join("postrider.db");
+        assert!(error.contains(&format!("{} does not exist", place.display())), "{arguments:?}: {error}");
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(names.collect::<Vec<_>>(), [""; 0], "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_closed_stderr_does_not_change_the_exit_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
+    command.args(["status", "--config", "missing.toml"]).current_dir(folder.path()).env_clear();
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
+#[test]
+fn check_finds_a_listen_address_in_use() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
+    command.arg("check").current_dir(folder.path()).env_clear().env("POSTRIDER_LISTEN", address.to_string());
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = utf8(&output.stdout);
+    assert!(
+        text.contains(&format!("error: listener {address}: cannot listen on {address}: another program")),
+        "{text}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn bash_completes_commands_with_a_colon() {
+    let script = utf8(&console(&["completions", "bash"]).stdout);
+    for (words, expected) in [
+        (&["console", "resend", ":", "msg", "--fa"][..], "--failed"),
+        (&["console", "sync", ":"], "report"),
+        (&["console", "resend", ":", "m"], "msg"),
+        (&["console", "prune", "--ol"], "--older-than"),
+    ] {
+        let quoted = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+        let last = words.len() - 1;
+        let line = format!(
+            "{script}\nCOMP_WORDS=({quoted}); COMP_CWORD={last}; _console_with_colons console '{}' '{}'\n\
+             printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            words[last],
+            words[last - 1]
+        );
+        let output = Command::new("bash").arg("-c").arg(line).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(utf8(&output.stdout).trim_end(), expected, "{words:?} {}", utf8(&output.stderr));
+    }
 }
 
 /// Returns the arguments after `console` in a shell line, up to a shell operator.

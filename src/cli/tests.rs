@@ -11,6 +11,21 @@ fn the_command_line_is_well_formed() {
 }
 
 #[test]
+fn every_variable_of_an_option_is_known_to_the_configuration() {
+    let command = Cli::command();
+    let arguments = command
+        .get_subcommands()
+        .chain([&command])
+        .flat_map(clap::Command::get_arguments)
+        .collect::<Vec<_>>();
+    let variables = arguments.iter().filter_map(|argument| argument.get_env()?.to_str()).collect::<Vec<_>>();
+    assert!(variables.len() >= 3, "{variables:?}");
+    for variable in variables {
+        assert!(postrider_engine::config::keys::OTHER_VARIABLES.contains(&variable), "{variable}");
+    }
+}
+
+#[test]
 fn commands_with_a_colon_have_an_alias_without_one() {
     for (colon, alias) in [("resend:msg", "resend"), ("sync:report", "sync-report")] {
         for name in [colon, alias] {

@@ -38,16 +38,23 @@ pub async fn fetch_provider_health(config: &Config) -> Result<ProviderHealthText
     Ok(response.providers.into_iter().map(format_provider_health).collect())
 }
 
-async fn fetch_providers(address: SocketAddr) -> Result<ProvidersResponse, String> {
-    let no_response = |_| format!("no response from `console serve` at http://{address}");
+/// Returns whether a gateway answers at the configured listen address.
+pub async fn is_gateway_running(config: &Config) -> bool {
+    let address = replace_unspecified_ip(config.listen);
+    let Ok(client) = build_client() else { return false };
+    let Ok(response) = client.get(format!("http://{address}/healthz")).send().await else { return false };
+    response.bytes().await.is_ok_and(|body| body.as_ref() == b"ok")
+}
+
+fn build_client() -> reqwest::Result<reqwest::Client> {
     // reqwest needs a crypto provider even for plain HTTP; this fails only when one is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .timeout(RESPONSE_TIMEOUT)
-        .no_proxy()
-        .tls_certs_only([])
-        .build()
-        .map_err(no_response)?;
+    reqwest::Client::builder().timeout(RESPONSE_TIMEOUT).no_proxy().tls_certs_only([]).build()
+}
+
+async fn fetch_providers(address: SocketAddr) -> Result<ProvidersResponse, String> {
+    let no_response = |_| format!("no response from `console serve` at http://{address}");
+    let client = build_client().map_err(no_response)?;
     let request = client.get(format!("http://{address}/v1/providers"));
     let response = request.send().await.map_err(no_response)?;
     let status = response.status();

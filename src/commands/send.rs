@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{flush_queue, open_gateway, print_line, send_via};
+use super::{flush_queue, load_config, print_line, send_via};
 use crate::cli::{Cli, SendArgs};
 use postrider_core::clock;
 use postrider_core::delivery::DeliveryStateKind;
@@ -22,7 +22,7 @@ pub async fn run(cli: &Cli, arguments: &SendArgs) -> Result<()> {
     if let Some(via) = &arguments.via {
         return send_via::run(cli, arguments, via).await;
     }
-    let gateway = open_gateway(cli).await?;
+    let gateway = Gateway::open(load_config(cli, &[])?).await?;
     let request = AcceptRequest {
         body: arguments.body.clone(),
         subject: arguments.subject.clone(),

@@ -11,6 +11,7 @@ use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
 use postrider_core::report::{ProviderReportRow, Report};
 use postrider_engine::config::Config;
+use postrider_engine::problems::current_problems;
 use postrider_engine::sync_report::latest_report;
 use postrider_store::Backlog;
 
@@ -22,6 +23,9 @@ pub async fn run(cli: &Cli) -> Result<()> {
     let report = latest_report(&gateway).await?.map(|(_, report)| report);
     let mut text = String::new();
     write_backlog(&mut text, backlog, now);
+    for problem in current_problems(&gateway).await {
+        let _ = writeln!(text, "{:<10} {:>10}  {problem}", "problem", "");
+    }
     match &report {
         Some(report) => write_report(&mut text, report, now),
         None => text.push_str("\nno report yet; create one with: console sync:report\n"),
@@ -46,6 +50,9 @@ fn write_backlog(text: &mut String, backlog: Backlog, now: Timestamp) {
         _ => "none overdue".to_owned(),
     };
     let _ = writeln!(text, "oldest     {:>10}  {oldest}", "");
+    if let Some(accepted_at) = backlog.oldest_accepted_at {
+        let _ = writeln!(text, "{:<10} {:>10}  accepted {} ago", "", "", format_age(accepted_at, now));
+    }
 }
 
 fn write_report(text: &mut String, report: &Report, now: Timestamp) {
@@ -54,7 +61,7 @@ fn write_report(text: &mut String, report: &Report, now: Timestamp) {
         writeln!(text, "\nreport as of {}, {} ago", format_time(report.as_of), format_age(report.as_of, now));
     let rows = [
         ("accepted", report.messages, String::new()),
-        ("sent", totals.sent, "receipt pending".to_owned()),
+        ("sent", totals.sent, "accepted by a provider, without a receipt".to_owned()),
         ("delivered", totals.delivered, String::new()),
         ("failed", totals.failed_sum(), format_failures(&totals.failed)),
         ("unknown", totals.unknown, "attempts with unknown outcome".to_owned()),

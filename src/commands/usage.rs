@@ -17,6 +17,9 @@ use postrider_store::{MessageList, UsageQuery};
 /// Messages per page of the store.
 const PAGE_MESSAGES: usize = 500;
 
+/// Number of rows of the totals that are shown before messages; `--totals` shows all.
+const TOTALS_SHOWN_MAX: usize = 20;
+
 /// Prints messages and totals in the requested format.
 pub async fn run(cli: &Cli, arguments: &UsageArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
@@ -74,7 +77,7 @@ async fn print_human_readable(
     if totals.rows.is_empty() {
         return print_line("no messages");
     }
-    print_text(format_totals(&totals))?;
+    print_text(format_totals(&totals, if only_totals { usize::MAX } else { TOTALS_SHOWN_MAX }))?;
     let mut reader = UsageReader::new(query, arguments);
     while !only_totals && let Some(messages) = reader.next_page(gateway).await? {
         for row in usage_rows(&messages) {
@@ -118,20 +121,24 @@ impl UsageReader {
 }
 
 /// Formats totals as a table. Writing into a string cannot fail, so results of `write!` are dropped.
-fn format_totals(totals: &UsageTotalsView) -> String {
+fn format_totals(totals: &UsageTotalsView, rows_max: usize) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
         "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  user",
         "day", "channel", "deliveries", "waiting", "sent", "delivered", "failed", "parts"
     );
-    for row in &totals.rows {
+    for row in totals.rows.iter().take(rows_max) {
         let user = or_dash(row.user_id.as_deref().map(replace_control_characters));
         let _ = writeln!(
             text,
             "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  {user}",
             row.day, row.channel, row.deliveries, row.waiting, row.sent, row.delivered, row.failed, row.parts
         );
+    }
+    if totals.rows.len() > rows_max {
+        let hidden = totals.rows.len() - rows_max;
+        let _ = writeln!(text, "{hidden} more rows; --totals shows all of them");
     }
     if !totals.complete {
         let _ = writeln!(text, "incomplete: limit the time (--since, --until) or the user (--user)");

@@ -175,7 +175,7 @@ fn a_message_without_a_receipt_stays_sent_and_is_shown() {
     gateway.run_ok(&["resend:msg"]);
     gateway.run_ok(&["sync:report"]);
     let status = gateway.run_ok(&["status"]);
-    let sent = status.lines().find(|line| line.contains("receipt pending"));
+    let sent = status.lines().find(|line| line.contains("without a receipt"));
     assert!(sent.is_some_and(|line| line.contains('5')), "{status}");
     let report = gateway.get("/v1/report").unwrap().json();
     assert_eq!(report["totals"]["sent"], 5, "{report}");

@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 
+mod steady;
+
+pub use steady::SteadyClock;
+
 /// A time in UTC, in whole milliseconds.
 pub type Timestamp = DateTime<Utc>;
 
@@ -21,6 +25,8 @@ pub enum Clock {
     /// The clock of another machine, which several hosts follow. Between two readings, the steady clock of this machine
     /// measures the time.
     Synced(Arc<SyncedClock>),
+    /// The clock of this machine, but never before a time that was shown already.
+    Steady(Arc<SteadyClock>),
     /// Milliseconds since 1970, set by a test or a simulation.
     Manual(Arc<AtomicI64>),
 }
@@ -78,10 +84,16 @@ impl Clock {
         }))
     }
 
+    /// Returns a clock that follows the clock of this machine and does not go back with it; see [`SteadyClock`].
+    /// `latest_seen` is the latest time that is known from before.
+    pub fn steady(latest_seen: Timestamp) -> Self {
+        Self::Steady(Arc::new(SteadyClock::new(latest_seen)))
+    }
+
     /// Returns how far the clock is ahead of the clock of this machine, in seconds.
     pub fn offset_seconds(&self) -> f64 {
         match self {
-            Self::Synced(synced) => (synced.now() - Self::System.now()).as_seconds_f64(),
+            Self::Synced(_) | Self::Steady(_) => (self.now() - Self::System.now()).as_seconds_f64(),
             Self::System | Self::Manual(_) => 0.0,
         }
     }
@@ -92,6 +104,7 @@ impl Clock {
         match self {
             Self::System => from_millis(Utc::now().timestamp_millis()),
             Self::Synced(synced) => synced.now(),
+            Self::Steady(steady) => steady.now(),
             Self::Manual(millis) => from_millis(millis.load(Ordering::SeqCst)),
         }
     }
@@ -106,7 +119,7 @@ impl Clock {
     /// Starts to measure time. Corrections of the system clock do not affect the result.
     pub fn stopwatch(&self) -> Stopwatch {
         match self {
-            Self::System | Self::Synced(_) => Stopwatch::System(Instant::now()),
+            Self::System | Self::Synced(_) | Self::Steady(_) => Stopwatch::System(Instant::now()),
             Self::Manual(_) => Stopwatch::Manual(self.clone(), self.now()),
         }
     }
@@ -114,7 +127,7 @@ impl Clock {
     /// Waits for `duration`. With a manual clock only yields to other tasks, because a manual clock does not move by itself.
     pub async fn sleep(&self, duration: Duration) {
         match self {
-            Self::System | Self::Synced(_) => sleep(duration).await,
+            Self::System | Self::Synced(_) | Self::Steady(_) => sleep(duration).await,
             Self::Manual(_) => tokio::task::yield_now().await,
         }
     }

@@ -272,8 +272,12 @@ impl DeliveryState {
                     None => next_try,
                 }
             }
-            Self::Sent { provider, .. } => format!("waits for the receipt of {provider}"),
+            // Not every provider sends receipts.
+            Self::Sent { provider, .. } => format!("none, unless {provider} sends a receipt"),
             Self::Delivered { .. } => "none: delivered".to_owned(),
+            Self::Failed { failure, reason, .. } if reason.contains(failure.description()) => {
+                format!("none: {reason}")
+            }
             Self::Failed { failure, reason, .. } => format!("none: {} ({reason})", failure.description()),
         }
     }

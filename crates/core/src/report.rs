@@ -109,8 +109,12 @@ impl ProviderReportRow {
         percent(self.faults(), self.attempts())
     }
 
-    /// Returns the delivered messages in percent of the accepted messages; none without accepted messages.
+    /// Returns the delivered messages in percent of the accepted messages; none without accepted messages, and none while
+    /// no receipt has arrived, because not every provider sends receipts.
     pub fn delivered_percent(&self) -> Option<f64> {
+        if self.delivered + self.bounced == 0 {
+            return None;
+        }
         percent(self.delivered, self.sent + self.delivered + self.bounced)
     }
 

@@ -178,6 +178,7 @@ async fn run_report_job(gateway: Arc<Gateway>, interval: Duration) {
 
 async fn time_until_report_due(gateway: &Gateway, interval: Duration) -> Duration {
     match sync_report::latest_report(gateway).await {
+        Ok(Some((_, report))) if report.messages == 0 => interval.min(sync_report::EMPTY_REPORT_INTERVAL),
         Ok(Some((_, report))) => time_until_due(report.as_of, interval, gateway.clock.now()),
         Ok(None) | Err(_) => Duration::ZERO,
     }

@@ -3,12 +3,14 @@
 //! Only [`Gateway::open`] (module `open`) names backends; other modules get a `&Gateway` and use traits.
 
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::{clock::Clock, delivery::DeliveryStateKind, name::ConfigName, random::Random};
+use postrider_core::{
+    clock::Clock, clock::Timestamp, delivery::DeliveryStateKind, name::ConfigName, random::Random,
+};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use data_encoding::BASE64URL_NOPAD;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::config::{ApiKey, Config, ProviderConfig};
@@ -29,6 +31,9 @@ const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 /// Maximum share of a call's timeout for connecting, so that an unreachable host ends as `unavailable` and
 /// not as `unknown`.
 const CONNECT_SHARE_MAX: f64 = 0.9;
+
+/// Minimum time between two error lines about one cause of store errors.
+const STORE_ERROR_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Delay after a store error before the store is used again.
 pub(crate) const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -67,6 +72,8 @@ pub struct Gateway {
     pub(crate) health_changed: Arc<Notify>,
     /// Time of the last log line about dropped receipts, in Unix seconds.
     dropped_receipts_logged_at: AtomicI64,
+    /// Cause and time of the last logged store error.
+    store_error_logged: Mutex<Option<(String, Timestamp)>>,
     api_keys: RwLock<Arc<[Arc<ApiKey>]>>,
     providers: Vec<Arc<ProviderRuntime>>,
     routes: HashMap<String, Route>,
@@ -127,6 +134,7 @@ impl Gateway {
             cache: SignedCache::new(cache, secret.clone()),
             secret,
             metrics,
+            store_error_logged: Mutex::default(),
             events_pending: Notify::new(),
             fan_out_pending: Notify::new(),
             health_changed: context.health_changed,
@@ -188,10 +196,27 @@ impl Gateway {
         }
     }
 
-    /// Counts and logs a store error. `message` is the constant start of the log line.
-    pub(crate) fn record_store_error(&self, message: &str, error: &Error) {
+    /// Counts and logs a store error. `message` is the constant start of the log line. Further errors with the same cause
+    /// within [`STORE_ERROR_LOG_INTERVAL`] are debug messages, because one cause fails every operation.
+    pub fn record_store_error(&self, message: &str, error: &Error) {
         self.metrics.store_errors.inc();
-        log::error!("{message}: error={}", error.chain());
+        let level = if self.is_known_store_error(error) { log::Level::Debug } else { log::Level::Error };
+        log::log!(level, "{message}: error={}", error.chain());
+    }
+
+    /// Returns whether an error with the same cause was logged just now, and remembers it otherwise.
+    fn is_known_store_error(&self, error: &Error) -> bool {
+        // A message of the store is `context: cause`.
+        let (text, now) = (error.to_string(), self.clock.now());
+        let cause = text.rsplit(": ").next().unwrap_or_default();
+        let mut last_logged = self.store_error_logged.lock();
+        let is_known = last_logged.as_ref().is_some_and(|(logged_cause, logged_at)| {
+            logged_cause == cause && now < *logged_at + STORE_ERROR_LOG_INTERVAL
+        });
+        if !is_known {
+            *last_logged = Some((cause.to_owned(), now));
+        }
+        is_known
     }
 
     /// Counts and logs a store error, and waits before the store is used again.

@@ -18,6 +18,7 @@ pub mod gateway;
 pub mod job_lock;
 pub mod metrics;
 mod open;
+pub mod problems;
 pub mod provider_runtime;
 pub mod prune;
 pub mod receipts;

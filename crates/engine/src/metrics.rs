@@ -76,6 +76,8 @@ pub struct Metrics {
     pub accept_duration: Histogram,
     /// Age of the newest report when it was last read.
     pub report_age_seconds: Gauge,
+    /// Size of SQLite's write-ahead log in bytes; 0 for PostgreSQL.
+    pub wal_bytes: Gauge,
     /// Store clock minus local clock, in seconds.
     pub clock_offset_seconds: Gauge<f64, AtomicU64>,
 }
@@ -99,6 +101,7 @@ impl Default for Metrics {
         let registry = &mut new_registry;
         let histogram = || Histogram::new(DURATION_BOUNDS_SECONDS);
         let oldest_help = "Time for which the oldest due delivery has been due";
+        let wal_help = "Size of the write-ahead log of SQLite, 0 for PostgreSQL";
         let age_help = "Age of the newest report, or of this process while there is none";
         let breaker_help = "1 for the current circuit breaker state of a provider, 0 for the others";
         let available_help = "1 when calls to a provider are allowed, 0 otherwise";
@@ -121,6 +124,11 @@ impl Default for Metrics {
             ),
             store_errors: register(registry, "store_errors", "Store operations that failed"),
             rate_limited: register(registry, "rate_limited", "Calls postponed by the provider rate limiter"),
+            wal_bytes: {
+                let gauge = Gauge::default();
+                registry.register_with_unit("wal", wal_help, Unit::Bytes, gauge.clone());
+                gauge
+            },
             clock_offset_seconds: register_seconds(
                 registry,
                 "clock_offset",

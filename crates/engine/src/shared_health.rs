@@ -7,7 +7,7 @@ use postrider_core::clock::{self, Clock};
 use postrider_core::error::Result;
 use std::{sync::Arc, time::Duration};
 
-use crate::{gateway::Gateway, provider_runtime::ProviderRuntime};
+use crate::{gateway::Gateway, problems::StoreWatch, provider_runtime::ProviderRuntime};
 use postrider_store::CoordinationStore;
 
 /// Maximum age of the health that other processes have reported.
@@ -22,7 +22,7 @@ const CLOCK_OFFSET_WARN_SECONDS: f64 = 1.0;
 /// Returns the clock that all processes on this store share.
 pub async fn store_clock(store: &dyn CoordinationStore) -> Result<Clock> {
     if !store.has_own_clock() {
-        return Ok(Clock::System);
+        return Ok(Clock::steady(store.current_time().await?));
     }
     let clock = Clock::synced();
     sync_clock(store, &clock).await?;
@@ -76,6 +76,7 @@ pub async fn sync_health(gateway: &Gateway) -> Result<()> {
 /// and its own clock continues.
 pub async fn run_health_sync(gateway: Arc<Gateway>) {
     let mut is_unavailable = false;
+    let mut store_watch = StoreWatch::default();
     loop {
         let clock_and_health = async {
             sync_clock(&*gateway.store, &gateway.clock).await?;
@@ -91,7 +92,7 @@ pub async fn run_health_sync(gateway: Arc<Gateway>) {
                 gateway.record_store_error("health sync failed, retrying", &error);
             }
         }
-        gateway.metrics.clock_offset_seconds.set(gateway.clock.offset_seconds());
+        store_watch.observe(&gateway);
         clock::sleep(if is_unavailable { SYNC_INTERVAL } else { SYNC_INTERVAL_MIN }).await;
         tokio::select! {
             () = gateway.health_changed.notified() => {}

@@ -15,6 +15,10 @@ const CHANNELS_MAX: usize = 64;
 /// Maximum number of failures in the status.
 const FAILURES_SHOWN_MAX: usize = 10;
 
+/// Number of failed messages, newest by acceptance, among which the latest failures are found: a message may fail long after
+/// later messages did.
+pub const FAILURES_EXAMINED_MAX: usize = 200;
+
 /// Status of all processes on the store at the time of the report.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusOverview {
@@ -90,7 +94,7 @@ where
 async fn latest_failures(store: &(impl ReadStore + ?Sized)) -> Result<Vec<FailureLine>> {
     let query = MessageQuery {
         state: Some(DeliveryStateKind::Failed),
-        limit: FAILURES_SHOWN_MAX,
+        limit: FAILURES_EXAMINED_MAX,
         ..MessageQuery::default()
     };
     let mut failures = Vec::new();
@@ -111,3 +115,6 @@ async fn latest_failures(store: &(impl ReadStore + ?Sized)) -> Result<Vec<Failur
     failures.truncate(FAILURES_SHOWN_MAX);
     Ok(failures)
 }
+
+#[cfg(test)]
+mod tests;

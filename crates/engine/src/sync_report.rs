@@ -21,6 +21,9 @@ const CHANGES_PER_TRANSACTION_EXCLUSIVE: usize = 32_000;
 /// Age at which a report is saved again although its numbers have not changed.
 const REPORT_REUSE_MAX: Duration = Duration::from_secs(60);
 
+/// Interval at which a report without messages is made again, so that the first messages of a new store are shown soon.
+pub const EMPTY_REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Result of a synchronisation of the report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncResult {
@@ -35,12 +38,12 @@ pub struct SyncResult {
 /// Applies all changes since the last run and saves the report. Calls `progress` with the number after each
 /// transaction.
 pub async fn sync(gateway: &Gateway, progress: impl Fn(usize)) -> Result<SyncResult> {
-    apply_and_save(gateway, gateway.clock.now(), CHANGES_PER_TRANSACTION, progress).await
+    apply_and_save(gateway, SaveRule::requested_now(gateway), CHANGES_PER_TRANSACTION, progress).await
 }
 
 /// Does the same as [`sync`] on a store without other writers: a million messages take half the time.
 pub async fn sync_exclusive(gateway: &Gateway) -> Result<SyncResult> {
-    apply_and_save(gateway, gateway.clock.now(), CHANGES_PER_TRANSACTION_EXCLUSIVE, |_| ()).await
+    apply_and_save(gateway, SaveRule::requested_now(gateway), CHANGES_PER_TRANSACTION_EXCLUSIVE, |_| ()).await
 }
 
 /// Clears the rollups and builds them again from all deliveries; the report has the same numbers.
@@ -65,12 +68,10 @@ pub async fn sync_with_lock(
     on_wait: impl Fn(&JobLockOwner),
     progress: impl Fn(usize),
 ) -> Result<SyncResult> {
-    let requested_at = gateway.clock.now();
+    let save_rule = SaveRule::requested_now(gateway);
     let job = async {
         match scope {
-            SyncScope::Changes => {
-                apply_and_save(gateway, requested_at, CHANGES_PER_TRANSACTION, progress).await
-            }
+            SyncScope::Changes => apply_and_save(gateway, save_rule, CHANGES_PER_TRANSACTION, progress).await,
             SyncScope::Rebuild => rebuild(gateway, progress).await,
         }
     };
@@ -82,11 +83,15 @@ pub async fn sync_with_lock(
 pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option<SyncResult>> {
     let job = async {
         let now = gateway.clock.now();
-        let is_due = latest_report(gateway).await?.is_none_or(|(_, newest)| newest.as_of + interval <= now);
+        let is_due = latest_report(gateway)
+            .await?
+            .is_none_or(|(_, newest)| newest.messages == 0 || newest.as_of + interval <= now);
         if !is_due {
             return Ok(None);
         }
-        apply_and_save(gateway, now, CHANGES_PER_TRANSACTION, |_| ()).await.map(Some)
+        // A report that is due is saved again, however short the interval: otherwise it would stay due.
+        let save_rule = SaveRule { requested_at: now, reuse_max: interval.min(REPORT_REUSE_MAX) };
+        apply_and_save(gateway, save_rule, CHANGES_PER_TRANSACTION, |_| ()).await.map(Some)
     };
     match job_lock::run_unless_locked(gateway, ScheduledJob::Report, Duration::ZERO, job).await? {
         job_lock::JobRun::Ran(sync_result) => Ok(sync_result),
@@ -94,16 +99,31 @@ pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option
     }
 }
 
+/// Decides whether an unchanged report is saved again.
+#[derive(Clone, Copy)]
+struct SaveRule {
+    /// Time of the request. A report of this time or later is current.
+    requested_at: Timestamp,
+    /// Age below which a saved report with the same numbers is current.
+    reuse_max: Duration,
+}
+
+impl SaveRule {
+    fn requested_now(gateway: &Gateway) -> Self {
+        Self { requested_at: gateway.clock.now(), reuse_max: REPORT_REUSE_MAX }
+    }
+}
+
 async fn apply_and_save(
     gateway: &Gateway,
-    requested_at: Timestamp,
+    save_rule: SaveRule,
     batch_size: usize,
     progress: impl Fn(usize),
 ) -> Result<SyncResult> {
     let changes_applied = apply_all_changes(&*gateway.store, batch_size, progress).await?;
     let report = gateway.store.report(gateway.clock.now()).await?;
     if let Some((_, newest)) = latest_report(gateway).await?
-        && is_still_current(&newest, &report, requested_at)
+        && is_still_current(&newest, &report, save_rule)
     {
         return Ok(SyncResult { is_new: false, changes_applied, report: newest });
     }
@@ -130,8 +150,9 @@ pub(super) async fn apply_all_changes(
 }
 
 /// Returns whether the newest saved report has the same numbers and is recent enough.
-fn is_still_current(newest: &Report, report: &Report, requested_at: Timestamp) -> bool {
-    let is_recent = newest.as_of >= requested_at || newest.as_of + REPORT_REUSE_MAX > report.as_of;
+fn is_still_current(newest: &Report, report: &Report, save_rule: SaveRule) -> bool {
+    let is_recent =
+        newest.as_of >= save_rule.requested_at || newest.as_of + save_rule.reuse_max > report.as_of;
     let unchanged = Report { as_of: newest.as_of, ..report.clone() };
     is_recent && newest.as_of <= report.as_of && unchanged == *newest
 }
@@ -153,3 +174,6 @@ async fn save_snapshot(gateway: &Gateway, report: &Report) -> Result<()> {
         ReportSnapshot { generation: report.as_of.timestamp_millis(), as_of: report.as_of, content };
     gateway.store.save_snapshot(snapshot).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,11 @@ pub trait Queue: Send + Sync {
     /// Returns the number of entries; none if the queue cannot be reached.
     async fn depth(&self) -> Option<u64>;
 
+    /// Returns why a reachable queue does not keep all entries, and what to do; `None` if it does.
+    async fn problem(&self) -> Option<String> {
+        None
+    }
+
     /// Returns the counter of outages and rejected commands; always 0 for a queue inside the process.
     fn errors(&self) -> Counter {
         Counter::default()

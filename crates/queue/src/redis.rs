@@ -261,6 +261,36 @@ impl Queue for RedisQueue {
         let command = |mut connection| async move { script.invoke_async::<u64>(&mut connection).await };
         self.shared.connection.request(command).await.ok()
     }
+
+    async fn problem(&self) -> Option<String> {
+        let connection = &self.shared.connection;
+        let info = |mut connection| async move {
+            let answer = ::redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
+            // A user without permission for INFO is no problem of the queue.
+            if answer.as_ref().is_err_and(connection::is_rejection) { Ok(String::new()) } else { answer }
+        };
+        let info = connection.request(info).await.unwrap_or_default();
+        memory_problem(&info, connection.recent_rejection())
+    }
+}
+
+/// Returns the problem that the answer to `INFO memory` and the last rejected command show.
+fn memory_problem(info: &str, rejection: Option<String>) -> Option<String> {
+    let field =
+        |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    let bytes = |name: &str| field(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let (used, limit) = (bytes("used_memory"), bytes("maxmemory"));
+    let policy = field("maxmemory_policy").unwrap_or("unknown");
+    let memory = format!("maxmemory={limit} maxmemory-policy={policy}");
+    if let Some(rejection) = rejection {
+        return Some(format!(
+            "Redis refuses commands ({rejection}; {memory}); workers read the store instead"
+        ));
+    }
+    let is_full = limit > 0 && used >= limit;
+    is_full.then(|| {
+        format!("Redis is full ({memory}) and drops or refuses entries; raise maxmemory, workers read the store meanwhile")
+    })
 }
 
 #[cfg(test)]

@@ -27,15 +27,12 @@ use super::auth::{self, AuthError};
 use super::error_responses::AuthErrorResponses;
 use super::errors::STORE_RETRY_AFTER_SECONDS;
 use super::problem;
-use postrider_cache::Cache;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::{Gateway, Route};
 use postrider_engine::metrics::ChannelBacklog;
+use postrider_engine::problems::{DEPENDENCY_TIMEOUT, current_problems};
 use postrider_store::Backlog;
-
-/// Time after which the store, queue or cache counts as unavailable.
-const DEPENDENCY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Duration from which a backlog count is slow. The next count after a slow one waits [`COUNT_INTERVAL_FACTOR`] times
 /// its duration, so that frequent scraping costs the store at most 5 % of its time.
@@ -80,7 +77,8 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
 struct Readiness {
     /// `true` if messages are accepted.
     ready: bool,
-    /// Parts that are unavailable or paused although messages are accepted and delivered; only with an API key.
+    /// Problems although messages are accepted: unavailable or paused parts, channels without a usable provider or a
+    /// worker, a large write-ahead log, a clock that went back; only with an API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     degraded: Option<Vec<String>>,
     /// Description of the error.
@@ -140,7 +138,7 @@ async fn readyz(
 ) -> Response<Body> {
     match auth::authorize(&gateway, &headers, Scope::Read) {
         Ok(_) => {
-            let (is_ready, degraded) = tokio::join!(check_store(&gateway), degraded_parts(&gateway));
+            let (is_ready, degraded) = tokio::join!(check_store(&gateway), current_problems(&gateway));
             readiness_response(is_ready, Some(degraded))
         }
         Err(AuthError::MissingKey) => readiness_response(cache.is_store_ready(&gateway).await, None),
@@ -152,30 +150,9 @@ async fn readyz(
 async fn check_store(gateway: &Gateway) -> bool {
     let ping = with_timeout(gateway.store.ping()).await;
     if let Err(error) = &ping {
-        gateway.metrics.store_errors.inc();
-        log::error!("store check failed: error={}", error.chain());
+        gateway.record_store_error("store check failed", error);
     }
     ping.is_ok()
-}
-
-/// Returns what is unavailable or paused although messages are accepted and delivered.
-async fn degraded_parts(gateway: &Gateway) -> Vec<String> {
-    let (cache, queue) = tokio::join!(
-        tokio::time::timeout(DEPENDENCY_TIMEOUT, gateway.cache.ping()),
-        tokio::time::timeout(DEPENDENCY_TIMEOUT, gateway.queue.depth()),
-    );
-    let mut degraded = Vec::new();
-    if !matches!(queue, Ok(Some(_))) {
-        degraded.push("queue".to_owned());
-    }
-    if !matches!(cache, Ok(true)) {
-        degraded.push("cache".to_owned());
-    }
-    let now = gateway.clock.now();
-    let unavailable_providers =
-        gateway.providers().iter().filter(|provider| !provider.status(now).is_available);
-    degraded.extend(unavailable_providers.map(|provider| format!("provider {}", provider.name)));
-    degraded
 }
 
 fn readiness_response(ready: bool, degraded: Option<Vec<String>>) -> Response<Body> {
@@ -303,8 +280,7 @@ fn wants_open_metrics(headers: &HeaderMap) -> bool {
 }
 
 fn log_store_error(gateway: &Gateway, error: &Error) {
-    gateway.metrics.store_errors.inc();
-    log::error!("cannot read store for metrics: error={}", error.chain());
+    gateway.record_store_error("cannot read store for metrics", error);
 }
 
 async fn with_timeout<T>(operation: impl Future<Output = Result<T>>) -> Result<T> {

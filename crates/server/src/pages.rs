@@ -53,11 +53,28 @@ pub(super) fn static_page(html: Bytes) -> Response<Body> {
     layout::html_page(StatusCode::OK, html)
 }
 
-/// Returns the routes of the stylesheet and the script. They need no key, because the sign-in page uses them.
+/// Returns the routes of the stylesheet and the script, which the sign-in page uses, and of the addresses in `type` of
+/// problems. They need no key.
 pub(super) fn assets() -> Router<Arc<Gateway>> {
     Router::new()
         .route("/style.css", get(async || layout::stylesheet()))
         .route("/operate.js", get(async || layout::script()))
+        .route("/problems/{name}", get(problem_page))
+}
+
+/// Explains the `type` of a problem.
+async fn problem_page() -> Response<Body> {
+    layout::error_page(
+        StatusCode::OK,
+        "A kind of problem",
+        "This address is the type of a problem in an answer of this gateway: programs compare it. The members title and detail \
+         of the answer say what was wrong and what to do; /api.html lists the answers of every path.",
+    )
+}
+
+/// Returns the page for an unknown path.
+pub(super) fn not_found_page(message: &str) -> Response<Body> {
+    layout::error_page(StatusCode::NOT_FOUND, "Not found", message)
 }
 
 async fn report_or_search(
@@ -80,9 +97,11 @@ async fn report_or_search(
 }
 
 async fn report_page(gateway: &Gateway, reports: &ReportCache, caller: &Caller) -> PageResult {
-    let settings = PageSettings::from_gateway(gateway);
+    let settings = page_settings(gateway, reports).await;
     let html = match reports.report(gateway).await? {
-        Some(cached) if caller.can_access_all => reports.page(gateway, &cached).await?,
+        Some(cached) if caller.can_access_all && settings.problems.is_empty() => {
+            reports.page(gateway, &cached).await?
+        }
         Some(cached) => report::render(&visible_report(&cached.report, caller), cached.overdue, &settings)?,
         None => layout::render_html(&ReportPage::new(None, None, &settings))?,
     };
@@ -98,6 +117,10 @@ fn visible_report(report: &Report, caller: &Caller) -> Report {
     visible_report
 }
 
+async fn page_settings(gateway: &Gateway, reports: &ReportCache) -> PageSettings {
+    PageSettings { problems: reports.problems(gateway).await, ..PageSettings::from_gateway(gateway) }
+}
+
 async fn results_page(
     gateway: &Gateway,
     reports: &ReportCache,
@@ -109,7 +132,7 @@ async fn results_page(
     let cached = reports.report(gateway).await?;
     let report = cached.map(|cached| (visible_report(&cached.report, caller), cached.overdue));
     let report = report.as_ref().map(|(report, overdue)| (report, *overdue));
-    let page =
-        ReportPage::new(report, Some((typed.to_owned(), results)), &PageSettings::from_gateway(gateway));
+    let settings = page_settings(gateway, reports).await;
+    let page = ReportPage::new(report, Some((typed.to_owned(), results)), &settings);
     Ok(layout::render_page(StatusCode::OK, &page)?)
 }

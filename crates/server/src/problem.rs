@@ -82,8 +82,7 @@ impl Problem {
 
     /// Logs a store error with its causes and returns a problem that names only the failed `operation`.
     pub fn from_error(gateway: &Gateway, operation: &str, error: &Error) -> Self {
-        gateway.metrics.store_errors.inc();
-        log::error!("cannot {operation}: error={}", error.chain());
+        gateway.record_store_error(&format!("cannot {operation}"), error);
         Self::from_error_kind(error.kind(), operation)
     }
 
@@ -263,7 +262,8 @@ pub(super) fn origin_problem(refusal: OriginRefusal) -> Problem {
 /// Returns the 404 problem for an unknown path.
 pub(super) async fn unknown_path(request: Request<Body>) -> Problem {
     Problem::not_found(format!(
-        "unknown path {}; messages are accepted at /sms/send, /inbox/send, /messages and /v1/messages; the report is at /",
+        "unknown path {}; messages are accepted at /sms/send, /inbox/send, /messages and /v1/messages, broadcasts at \
+         /v1/broadcasts, users at /v1/users; the report is at /, all paths are listed at /api.html",
         request.uri().path()
     ))
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::header::ACCEPT;
 use axum::http::{Request, Response};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse as _;
@@ -41,7 +42,7 @@ pub(crate) fn routes(gateway: &Arc<Gateway>, stop: &StopSignal) -> Router {
         .merge(openapi::routes())
         .merge(pages)
         .merge(operator_pages)
-        .fallback(problem::unknown_path)
+        .fallback(unknown_path)
         .with_state(Arc::clone(gateway));
     same_site_only(gateway, router)
 }
@@ -50,7 +51,7 @@ pub(crate) fn routes(gateway: &Arc<Gateway>, stop: &StopSignal) -> Router {
 pub(crate) fn monitoring_routes(gateway: &Arc<Gateway>) -> Router {
     let router = Router::new()
         .merge(monitoring::routes(gateway))
-        .fallback(problem::unknown_path)
+        .fallback(unknown_path)
         .with_state(Arc::clone(gateway));
     same_site_only(gateway, router)
 }
@@ -75,4 +76,15 @@ async fn refuse_other_sites(
         Some(refusal) => problem::origin_problem(refusal).into_response(),
         None => next.run(request).await,
     }
+}
+
+/// Returns the 404 page or problem for an unknown path. A browser, which accepts HTML, gets a page.
+async fn unknown_path(request: Request<Body>) -> Response<Body> {
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") {
+        return pages::not_found_page(
+            "This gateway has no page at this address. Start at the report; /api.html lists all paths.",
+        );
+    }
+    problem::unknown_path(request).await.into_response()
 }

@@ -46,7 +46,9 @@ pub use self::read::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore}
 pub use self::receipts::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
 pub use self::recipients::RecipientStore;
 pub use self::report::{ReportSnapshot, ReportStore};
-pub use self::url::{check_replica, migrate, missing_folder, open, open_with, pending_migrations};
+pub use self::url::{
+    check_replica, migrate, missing_folder, missing_store, open, open_with, pending_migrations,
+};
 pub use self::usage::{UsageQuery, UsageTotals};
 pub use self::work::WorkStore;
 

@@ -35,6 +35,12 @@ pub trait MaintenanceStore: Send + Sync {
     /// Checks that the store can be read and written.
     async fn ping(&self) -> Result<()>;
 
+    /// Returns the size of the write-ahead log beside the database file in bytes; `None` for a store on a server, which
+    /// limits its log itself.
+    fn wal_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Returns the histograms of the store's group commits.
     fn commit_stats(&self) -> Option<&CommitStats>;
 }

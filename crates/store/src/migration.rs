@@ -2,6 +2,9 @@
 
 use postrider_core::error::{Error, Result};
 
+/// Name of the migration that creates the schema, in both backends. A store in which it is pending does not exist yet.
+pub const FIRST_MIGRATION: &str = "0001_schema";
+
 /// One schema change.
 pub struct Migration {
     pub number: i64,

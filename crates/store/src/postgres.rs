@@ -23,6 +23,7 @@ mod escape;
 mod event_outbox;
 mod events;
 mod group_commit;
+mod horizon;
 mod idempotency;
 mod loaded_deliveries;
 mod maintenance;

@@ -85,6 +85,8 @@ pub struct Backlog {
     pub due: u64,
     /// Due time of the delivery that has been due longest.
     pub oldest_due_at: Option<Timestamp>,
+    /// Time at which the oldest waiting delivery was accepted, due or not; includes scheduled deliveries.
+    pub oldest_accepted_at: Option<Timestamp>,
 }
 
 impl std::iter::Sum for Backlog {
@@ -93,6 +95,7 @@ impl std::iter::Sum for Backlog {
             waiting: sum.waiting + backlog.waiting,
             due: sum.due + backlog.due,
             oldest_due_at: sum.oldest_due_at.into_iter().chain(backlog.oldest_due_at).min(),
+            oldest_accepted_at: sum.oldest_accepted_at.into_iter().chain(backlog.oldest_accepted_at).min(),
         })
     }
 }

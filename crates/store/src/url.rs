@@ -5,9 +5,10 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use crate::migration::FIRST_MIGRATION;
 use crate::options::{MIGRATION_TIMEOUT, StoreOptions};
 use crate::{Store, postgres, sqlite};
-use postrider_core::error::{Error, Result};
+use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Opens the store of a URL and brings its schema up to date. Blocks the thread meanwhile.
 pub fn open(url: &str, lock_timeout: Duration) -> Result<Arc<dyn Store>> {
@@ -47,6 +48,23 @@ pub fn pending_migrations(url: &str, lock_timeout: Duration) -> Result<Vec<Strin
         return postgres::pending_migrations(url, lock_timeout);
     }
     sqlite::pending_migrations(database_file(url)?, lock_timeout)
+}
+
+/// Returns the place of a store that was never created, or `None` if the store exists. Changes nothing.
+///
+/// A SQLite file that does not exist or is empty is not a store, and neither is a database without tables.
+pub fn missing_store(url: &str, lock_timeout: Duration) -> Result<Option<String>> {
+    let is_missing = pending_migrations(url, lock_timeout)?.iter().any(|name| name == FIRST_MIGRATION);
+    if !is_missing {
+        return Ok(None);
+    }
+    if is_postgres_url(url) {
+        return Ok(Some("the database has no tables of Postrider".to_owned()));
+    }
+    let file = std::path::absolute(database_file(url)?)
+        .map_err(|error| Error::with_source(ErrorKind::Usage, "cannot find the working directory", error))?;
+    let problem = if file.exists() { "is empty" } else { "does not exist" };
+    Ok(Some(format!("{} {problem}", file.display())))
 }
 
 /// Returns whether a URL is for PostgreSQL.

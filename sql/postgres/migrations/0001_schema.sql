@@ -117,7 +117,8 @@ CREATE TABLE deliveries (
 ) PARTITION BY RANGE (id);
 
 -- Due deliveries are read channel by channel, so that a channel without capacity costs nothing.
-CREATE INDEX deliveries_due ON deliveries (channel, priority, due_at) WHERE state = 'waiting';
+-- The id is included, so that the oldest delivery is found while counting, from the index alone.
+CREATE INDEX deliveries_due ON deliveries (channel, priority, due_at) INCLUDE (id) WHERE state = 'waiting';
 -- Search by state, in the order of the ids.
 CREATE INDEX deliveries_ended ON deliveries (state, id) WHERE state <> 'waiting';
 CREATE INDEX deliveries_address ON deliveries (address, id);

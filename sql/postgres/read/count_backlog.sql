@@ -12,7 +12,7 @@ WITH RECURSIVE waiting_channels (channel) AS (
         LIMIT 1
     ) AS next
 ), counted AS (
-    SELECT d.channel, count(*) AS count, count(*) FILTER (WHERE d.due_at <= $1) AS due
+    SELECT d.channel, count(*) AS count, count(*) FILTER (WHERE d.due_at <= $1) AS due, min(d.id) AS oldest_id
     FROM deliveries AS d
     WHERE d.state = 'waiting'
     GROUP BY d.channel
@@ -41,7 +41,8 @@ WITH RECURSIVE waiting_channels (channel) AS (
 )
 SELECT
     counted.channel, counted.count AS waiting, counted.due - coalesce(leased.count, 0) AS due,
-    oldest.due_at AS oldest_due_at
+    oldest.due_at AS oldest_due_at,
+    (SELECT m.created_at FROM messages AS m WHERE m.number = counted.oldest_id >> 6) AS oldest_accepted_at
 FROM counted
 LEFT JOIN leased ON leased.channel = counted.channel
 LEFT JOIN oldest ON oldest.channel = counted.channel

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::commands::find_missing_store;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::config::Config;
 use postrider_engine::gateway::open_store;
@@ -60,12 +61,15 @@ impl MonitoredStore {
     }
 }
 
-/// Opens the store. A missing folder of a SQLite file counts as unavailable, because a command that starts later may create
-/// the folder.
+/// Opens the store. A missing store, or a missing folder of a SQLite file, counts as unavailable, because a command that
+/// starts later may create it.
 async fn open_existing_store(config: &Config) -> Result<Arc<dyn Store>> {
     if let Some(folder) = postrider_store::missing_folder(&config.store_url) {
         let message = format!("store folder {} does not exist yet", folder.display());
         return Err(Error::new(ErrorKind::Unavailable, message));
+    }
+    if let Some(problem) = find_missing_store(config).await? {
+        return Err(Error::new(ErrorKind::Unavailable, problem));
     }
     open_store(config).await
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn backlog(waiting: u64, due: u64) -> Backlog {
-    Backlog { waiting, due, oldest_due_at: None }
+    Backlog { waiting, due, ..Backlog::default() }
 }
 
 #[test]

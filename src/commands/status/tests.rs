@@ -5,10 +5,16 @@ use postrider_core::report::DeliveryTotals;
 #[test]
 fn the_oldest_due_delivery_is_shown_with_its_age() {
     let now = from_millis(1_777_000_000_000);
-    let backlog = Backlog { waiting: 12, due: 3, oldest_due_at: Some(now - chrono::TimeDelta::seconds(125)) };
+    let backlog = Backlog {
+        waiting: 12,
+        due: 3,
+        oldest_due_at: Some(now - chrono::TimeDelta::seconds(125)),
+        oldest_accepted_at: Some(now - chrono::TimeDelta::hours(3)),
+    };
     let mut text = String::new();
     write_backlog(&mut text, backlog, now);
     assert!(text.contains("12  waiting now, 3 due") && text.contains("due 2 min ago"), "{text}");
+    assert!(text.contains("accepted 3 h 0 min ago"), "{text}");
 }
 
 #[test]

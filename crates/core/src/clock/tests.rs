@@ -40,3 +40,19 @@ fn no_wait_leads_past_the_last_representable_time() {
     assert_eq!(saturating_add(now, Duration::MAX), Timestamp::MAX_UTC);
     assert_eq!(saturating_add(now, Duration::from_secs(1 << 50)), Timestamp::MAX_UTC);
 }
+
+#[test]
+fn a_steady_clock_continues_when_the_system_clock_goes_back() {
+    let clock = SteadyClock::new(from_millis(1_000_000));
+    let hour_ms = 3_600_000;
+    assert_eq!(clock.show(2_000_000, 0), 2_000_000);
+    assert_eq!(clock.show(2_000_000 - hour_ms, 35_000), 2_035_000);
+    assert_eq!(clock.show(2_100_000, 90_000), 2_100_000);
+    assert_eq!(clock.show(2_100_000 - 25 * hour_ms, 90_000), 2_100_000 - 25 * hour_ms);
+}
+
+#[test]
+fn a_steady_clock_starts_at_the_latest_time_seen() {
+    let clock = SteadyClock::new(from_millis(5_000));
+    assert_eq!(clock.show(1_000, 10), 5_010);
+}

@@ -205,7 +205,10 @@ fn the_next_step_is_described() {
     assert_eq!(waiting.describe_next_step(at(0)), "tried at 1970-01-01 00:01:00 UTC; waits because: down");
     assert!(waiting.describe_next_step(at(60)).starts_with("due now"));
     let [_, sent, delivered, failed] = states().map(|state| state.describe_next_step(at(0)));
-    assert_eq!(sent, "waits for the receipt of red");
+    assert_eq!(sent, "none, unless red sends a receipt");
+    let reason = "cancelled before it was sent".to_owned();
+    let cancelled = DeliveryState::Failed { failure: Failure::Cancelled, reason, at: at(0) };
+    assert_eq!(cancelled.describe_next_step(at(0)), "none: cancelled before it was sent");
     assert_eq!(delivered, "none: delivered");
     assert_eq!(failed, "none: the provider rejects this message (no)");
 }

@@ -58,3 +58,9 @@ fn totals_are_summed() {
     assert_eq!(totals.failed_sum(), 9);
     assert_eq!(totals.sum(), 15);
 }
+
+#[test]
+fn a_provider_without_receipts_has_no_delivered_percentage() {
+    let row = ProviderReportRow { sent: 20, ..ProviderReportRow::default() };
+    assert_eq!(row.delivered_percent(), None);
+}

@@ -13,8 +13,9 @@ pub use table::CONFIG_KEYS;
 pub(super) use value_kind::NEVER;
 pub use value_kind::ValueKind;
 
-/// Variables of the program that are not configuration keys: path of the file and log filter.
-pub const OTHER_VARIABLES: [&str; 2] = ["POSTRIDER_CONFIG", "POSTRIDER_LOG"];
+/// Variables of the program that are not configuration keys: path of the file, log filter, and the options of `move`.
+pub const OTHER_VARIABLES: [&str; 4] =
+    ["POSTRIDER_CONFIG", "POSTRIDER_LOG", "POSTRIDER_MOVE_FROM", "POSTRIDER_MOVE_TO"];
 
 /// Variables that may contain the log filter (`warn`, `info,postrider=debug`). The first variable that is set is used.
 pub const LOG_VARIABLES: [&str; 2] = ["POSTRIDER_LOG", "RUST_LOG"];

@@ -62,6 +62,7 @@ impl Config {
         config.user_per_hour = throttle.get("user_per_hour")?.unwrap_or(config.user_per_hour);
         check_relations(&config, &source)?;
         let mut warnings = source.unknown_variables(environment);
+        warnings.extend(source.empty_file_warning());
         warnings.extend(legacy_warnings);
         warnings.extend(collect_warnings(&config));
         Ok((config, warnings))
@@ -103,11 +104,37 @@ impl Config {
                 *url = configured_url;
             }
         }
+        for (section, is_valid, remedy) in [
+            (
+                &store,
+                has_scheme(&self.store_url, &["sqlite:", "postgres://", "postgresql://"]),
+                "must begin with \"sqlite:\" or \"postgres://\", such as \"sqlite:postrider.db\"",
+            ),
+            (
+                &queue,
+                has_scheme(&self.queue_url, &["memory:", "redis", "valkey", "unix:"]),
+                "must be \"memory:\" or begin with \"redis://\", such as \"redis://127.0.0.1:6379/0\"",
+            ),
+            (
+                &cache,
+                has_scheme(&self.cache_url, &["memory:", "memcache:"]),
+                "must be \"memory:\" or begin with \"memcache://\", such as \"memcache://127.0.0.1:11211\"",
+            ),
+        ] {
+            if !is_valid {
+                return Err(section.error_at("url", remedy));
+            }
+        }
         self.store_replica_url = store.get("replica_url")?.filter(|url: &String| !url.is_empty());
         self.store_connections = store.get("connections")?.unwrap_or(self.store_connections);
         self.queue_window = queue.get("window")?.unwrap_or(self.queue_window);
         Ok(())
     }
+}
+
+/// Returns whether a URL begins with one of these texts. The backend parses the rest when it is opened.
+fn has_scheme(url: &str, schemes: &[&str]) -> bool {
+    schemes.iter().any(|scheme| url.starts_with(scheme))
 }
 
 fn read_phone_rules(top: &TableReader<'_>) -> Result<PhoneRules> {

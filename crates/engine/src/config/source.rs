@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::environment::Environment;
 use super::keys::{CONFIG_KEYS, ConfigKey, OTHER_VARIABLES, ValueKind, find_config_key};
-use super::text::{did_you_mean, split_list};
+use super::text::{split_list, suggest_typo};
 
 /// Merged values and their origins.
 #[derive(Default)]
@@ -109,21 +109,46 @@ impl ConfigSource {
         self.file.as_deref().and_then(|file| Path::new(file).parent()).unwrap_or_else(|| Path::new(""))
     }
 
+    /// Returns a warning for a configuration file without any key, which another program may be writing just now.
+    pub fn empty_file_warning(&self) -> Option<String> {
+        let file = self.file.as_ref().filter(|_| self.text.trim().is_empty())?;
+        Some(format!("the configuration file {file} is empty; all defaults apply"))
+    }
+
     /// Returns a warning for each variable with the prefix `POSTRIDER_` that the program does not know.
     pub fn unknown_variables(&self, environment: &Environment) -> Vec<String> {
         let key_variables =
             CONFIG_KEYS.iter().filter_map(ConfigKey::environment_variable).collect::<Vec<_>>();
         let is_known = |variable: &str| {
             OTHER_VARIABLES.contains(&variable)
+                || is_service_link(variable)
                 || key_variables.iter().any(|known_variable| known_variable == variable)
                 || self.text.contains(&format!("${{env:{variable}}}"))
         };
         let warn = |variable: &str| {
-            let suggestion = did_you_mean(variable, key_variables.iter().map(String::as_str));
+            let suggestion = suggest_typo(variable, key_variables.iter().map(String::as_str));
             format!("unknown environment variable {variable}{suggestion}")
         };
         environment.names_with_prefix("POSTRIDER_").filter(|variable| !is_known(variable)).map(warn).collect()
     }
+}
+
+/// Returns whether Kubernetes or Docker sets a variable of this name for a service whose name begins with `postrider`
+/// ("service links"): `POSTRIDER_SERVICE_HOST`, `POSTRIDER_SERVICE_PORT_HTTP`, `POSTRIDER_PORT`, `POSTRIDER_PORT_80_TCP_ADDR`.
+fn is_service_link(variable: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port_link = |tail: &str| {
+        let mut words = tail.split('_');
+        words.next().is_some_and(is_number)
+            && words.next().is_some_and(|protocol| ["TCP", "UDP", "SCTP"].contains(&protocol))
+            && words.next().is_none_or(|field| ["PROTO", "PORT", "ADDR"].contains(&field))
+    };
+    variable.ends_with("_SERVICE_HOST")
+        || variable.ends_with("_PORT")
+        || variable.contains("_SERVICE_PORT_")
+        || variable
+            .match_indices("_PORT_")
+            .any(|(at, separator)| is_port_link(&variable[at + separator.len()..]))
 }
 
 /// Parses the text of a variable or an argument into the value that the file would contain.

@@ -363,6 +363,40 @@ fn a_wrong_variable_is_named_and_a_strange_one_only_warned_of() {
 }
 
 #[test]
+fn the_url_of_a_backend_is_checked_with_its_line() {
+    for (section, expected) in [
+        ("store", "line 2: store.url must begin with \"sqlite:\" or \"postgres://\""),
+        ("queue", "line 2: queue.url must be \"memory:\" or begin with \"redis://\""),
+        ("cache", "line 2: cache.url must be \"memory:\" or begin with \"memcache://\""),
+    ] {
+        let error = load(&format!("[{section}]\nurl = \"mysql://x\"\n")).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+        let error = load(&format!("[{section}]\nulr = \"x\"\n")).unwrap_err();
+        assert!(error.ends_with("(did you mean url?)"), "{error}");
+    }
+}
+
+#[test]
+fn variables_of_other_programs_cause_no_warning_and_a_far_name_no_suggestion() {
+    let environment = Environment::from([
+        ("POSTRIDER_MOVE_FROM", "sqlite:a.db"),
+        ("POSTRIDER_MOVE_TO", "sqlite:b.db"),
+        ("POSTRIDER_PORT", "tcp://192.0.2.1:80"),
+        ("POSTRIDER_SERVICE_HOST", "192.0.2.1"),
+        ("POSTRIDER_SERVICE_PORT", "80"),
+        ("POSTRIDER_SERVICE_PORT_HTTP", "80"),
+        ("POSTRIDER_PORT_80_TCP", "tcp://192.0.2.1:80"),
+        ("POSTRIDER_PORT_80_TCP_PROTO", "tcp"),
+        ("POSTRIDER_PORT_80_TCP_PORT", "80"),
+        ("POSTRIDER_PORT_80_TCP_ADDR", "192.0.2.1"),
+        ("POSTRIDER_QUEUE_PORT_6379_TCP_ADDR", "192.0.2.1"),
+        ("POSTRIDER_ORT", "x"),
+    ]);
+    let (_, warnings) = load_with("region = \"DE\"\n", &environment).unwrap();
+    assert_eq!(warnings, ["unknown environment variable POSTRIDER_ORT"]);
+}
+
+#[test]
 fn unusual_settings_cause_warnings() {
     let text = format!("{TWO_PROVIDERS}timeout = \"40s\"\n[channels.sms]\nproviders = [\"red\"]\n");
     let (_, warnings) = load_with(&text, &Environment::default()).unwrap();

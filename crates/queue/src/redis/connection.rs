@@ -64,6 +64,8 @@ pub(super) struct RedisConnection {
     pub notify: Arc<Notify>,
     is_disconnected: AtomicBool,
     rejection_logged_at: Mutex<Option<Instant>>,
+    /// Time and code of the last rejected command.
+    last_rejection: Mutex<Option<(Instant, String)>>,
     /// Failed connections, lost connections and rejected commands.
     pub errors: Counter,
 }
@@ -80,6 +82,7 @@ impl RedisConnection {
             notify: Arc::new(Notify::new()),
             is_disconnected: AtomicBool::new(false),
             rejection_logged_at: Mutex::default(),
+            last_rejection: Mutex::default(),
             errors: Counter::default(),
         }
     }
@@ -217,11 +220,19 @@ impl RedisConnection {
 
     fn log_rejected(&self, error: &RedisError) {
         self.errors.inc();
+        let code = error.code().unwrap_or("OOM").to_owned();
+        *self.last_rejection.lock() = Some((Instant::now(), code));
         let mut logged_at = self.rejection_logged_at.lock();
         if logged_at.is_none_or(|at| at.elapsed() >= REJECTION_LOG_INTERVAL) {
             *logged_at = Some(Instant::now());
             log::warn!("redis: command rejected; using the store instead: server={}: {error}", self.server);
         }
+    }
+
+    /// Returns the code of the last rejected command, if it was rejected within [`REJECTION_LOG_INTERVAL`].
+    pub fn recent_rejection(&self) -> Option<String> {
+        let last = self.last_rejection.lock();
+        last.as_ref().filter(|(at, _)| at.elapsed() < REJECTION_LOG_INTERVAL).map(|(_, code)| code.clone())
     }
 
     fn log_reconnected(&self) {
@@ -238,7 +249,7 @@ impl RedisConnection {
 }
 
 /// Before Redis 7.0 the error of a script hides the code of the command in it.
-fn is_rejection(error: &RedisError) -> bool {
+pub(super) fn is_rejection(error: &RedisError) -> bool {
     error.code().is_some_and(|code| REJECTION_CODES.contains(&code))
         || error.to_string().contains("OOM command not allowed")
 }

@@ -111,6 +111,8 @@ async fn a_server_with_full_memory_keeps_its_connection_and_gets_the_entries_lat
     assert!(!queue.flush(Duration::from_millis(1_500)).await, "the push is rejected");
     assert_eq!(queue.depth().await, Some(0), "commands that need no memory are answered");
     assert!(queue.pop(&10, test_start(), Duration::ZERO).await.is_empty());
+    let problem = queue.problem().await.expect("the memory is full");
+    assert!(problem.contains("OOM") && problem.contains("maxmemory-policy=noeviction"), "{problem}");
     assert_eq!(connections().await, before, "no new connection");
     assert_eq!(server.send_command("CONFIG SET maxmemory 0"), "+OK");
     assert!(queue.flush(TEST_TIMEOUT).await);

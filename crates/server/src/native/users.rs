@@ -55,6 +55,8 @@ json_body! {
 
 /// Addresses by kind.
 #[derive(Deserialize, ToSchema)]
+// Generators name the inline object of `User.contacts` `UserContacts`.
+#[schema(as = ContactAddresses)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its schema is used: `parse_contacts` reads the fields by kind")]
 struct UserContacts {

@@ -55,6 +55,8 @@ pub(crate) struct PageLayout {
     pub summary: Option<ReportSummary>,
     /// Set if the script updates the numbers of the page.
     pub is_live: bool,
+    /// Problems of the moment.
+    pub problems: Vec<String>,
     /// Reload interval and URL for browsers without scripts.
     pub reload: Option<&'static str>,
 }
@@ -90,6 +92,7 @@ impl PageLayout {
             version: env!("CARGO_PKG_VERSION"),
             summary: report.map(ReportSummary::of),
             is_live: false,
+            problems: Vec::new(),
             reload: None,
         }
     }
@@ -120,6 +123,15 @@ impl ReportSummary {
                     "attempts whose outcome is unknown: each message may have been sent twice",
                 ),
             ],
+        }
+    }
+}
+
+impl ReportSummary {
+    /// Replaces the number of waiting deliveries by a newer one, so that a page does not show two numbers.
+    pub(super) fn set_waiting(&mut self, waiting: u64) {
+        for counter in self.counters.iter_mut().filter(|counter| counter.name == "waiting") {
+            counter.count = format::count(waiting);
         }
     }
 }

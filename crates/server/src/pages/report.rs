@@ -29,6 +29,8 @@ pub(super) struct PageSettings {
     pub interval: Option<Duration>,
     /// URL under which clients reach the gateway.
     pub public_url: String,
+    /// Problems of the moment. A page with problems is not kept in the cache.
+    pub problems: Vec<String>,
 }
 
 impl PageSettings {
@@ -40,6 +42,7 @@ impl PageSettings {
             needs_key: !gateway.api_keys().is_empty(),
             interval: gateway.config.schedule.report,
             public_url: gateway.config.public_url.clone(),
+            problems: Vec::new(),
         }
     }
 }
@@ -127,7 +130,10 @@ impl ReportPage {
     ) -> Self {
         let (typed, results) = search.unzip();
         Self {
-            layout: PageLayout::new("Report", settings.test_mode, report.map(|(report, _)| report)),
+            layout: PageLayout {
+                problems: settings.problems.clone(),
+                ..PageLayout::new("Report", settings.test_mode, report.map(|(report, _)| report))
+            },
             public_url: settings.public_url.clone(),
             needs_key: settings.needs_key,
             interval: settings.interval.map(interval_text),

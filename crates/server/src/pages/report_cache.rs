@@ -22,6 +22,7 @@ use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::report::{HourReportRow, ProviderReportRow, Report, TopRecipientRow};
 use postrider_engine::gateway::Gateway;
+use postrider_engine::problems::current_problems;
 use postrider_engine::sync_report;
 
 /// Time for which a lookup in the store is reused.
@@ -37,6 +38,7 @@ const PAGE_TTL: Duration = Duration::from_secs(3600);
 #[derive(Default)]
 pub struct ReportCache {
     last_lookup: RwLock<Option<TimedLookup>>,
+    last_problems: Mutex<Option<(Instant, Vec<String>)>>,
     lookup_lock: Mutex<()>,
     /// Digest of the settings and the code that shape the page; constant during the life of the process.
     page_fingerprint: OnceLock<String>,
@@ -105,7 +107,23 @@ impl ReportCache {
     /// Returns the layout of a page with the counters of the newest known report.
     pub(super) async fn layout(&self, gateway: &Gateway, title: &'static str) -> PageLayout {
         let cached = self.report_if_known(gateway).await;
-        PageLayout::new(title, gateway.is_test_mode(), cached.as_deref().map(|cached| &cached.report))
+        PageLayout {
+            problems: self.problems(gateway).await,
+            ..PageLayout::new(title, gateway.is_test_mode(), cached.as_deref().map(|cached| &cached.report))
+        }
+    }
+
+    /// Returns the problems of the moment, at most a second old.
+    pub(super) async fn problems(&self, gateway: &Gateway) -> Vec<String> {
+        let mut last_problems = self.last_problems.lock().await;
+        match &*last_problems {
+            Some((at, problems)) if at.elapsed() < LOOKUP_TTL => problems.clone(),
+            _ => {
+                let problems = current_problems(gateway).await;
+                *last_problems = Some((Instant::now(), problems.clone()));
+                problems
+            }
+        }
     }
 
     /// Returns the page of a report, from the cache or rendered.

@@ -34,6 +34,7 @@ pub(super) fn page_settings() -> PageSettings {
         needs_key: false,
         interval: Some(Duration::from_secs(1_200)),
         public_url: "http://127.0.0.1:8080".to_owned(),
+        problems: Vec::new(),
     }
 }
 
@@ -302,4 +303,15 @@ fn a_page_may_load_only_its_stylesheet() {
     assert_eq!(header("cache-control"), "no-store");
     assert_eq!(header("x-content-type-options"), "nosniff");
     assert_eq!(header("referrer-policy"), "no-referrer");
+}
+
+#[test]
+fn only_free_text_breaks_inside_words() {
+    let style = include_str!("../../../../templates/style.css");
+    let rule = |selector: &str| style.lines().find(|line| line.starts_with(selector)).unwrap();
+    assert!(rule("th, td {").contains("overflow-wrap: break-word"));
+    assert!(rule(".free-text {").contains("overflow-wrap: anywhere"));
+    for selector in [".number {", ".state {"] {
+        assert!(rule(selector).contains("white-space: nowrap"), "{selector}");
+    }
 }

@@ -24,7 +24,7 @@ use postrider_store::{MessageList, UsageTotals};
 const PAGE_MESSAGES: usize = 25;
 
 /// Maximum number of rows of totals on the page.
-const TOTALS_MAX: usize = 100;
+const TOTALS_MAX: usize = 20;
 
 /// Maximum number of characters of a form field that the page repeats.
 const TYPED_CHARS_MAX: usize = 255;

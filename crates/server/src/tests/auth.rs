@@ -121,6 +121,26 @@ async fn an_idempotency_key_belongs_to_one_api_key() {
 }
 
 #[tokio::test]
+async fn the_type_of_a_problem_is_an_address_with_a_page() {
+    let server = server_with_keys().await;
+    let problem_type = server.get("/v1/nowhere").await.json()["type"].as_str().unwrap().to_owned();
+    let response = server.get(&problem_type).await;
+    assert_eq!((response.status.as_u16(), response.text().contains("title and detail")), (200, true));
+}
+
+#[tokio::test]
+async fn a_browser_gets_a_page_for_an_unknown_path() {
+    let server = TestServer::new().await;
+    for path in ["/nothing", "/operate/xyz"] {
+        let request = Request::get(path).header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        let response = server.request(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status, 404);
+        assert_eq!(response.header("content-type"), Some("text/html; charset=utf-8"));
+        assert!(response.text().contains("/api.html"), "{}", response.text());
+    }
+}
+
+#[tokio::test]
 async fn unknown_paths_and_unsupported_methods_are_problems() {
     let server = TestServer::new().await;
     for path in ["/nowhere", "/v1/nowhere", "/v1/messages/x/y"] {

@@ -49,7 +49,7 @@ async fn a_message_is_shown_with_all_fields() {
     assert!(message["created_at"].take().as_str().unwrap().contains('.'));
     assert!(message["deliveries"][0]["attempts"][0]["started_at"].take().is_string());
     assert!(message["deliveries"][0]["attempts"][0]["duration_ms"].take().is_u64());
-    assert!(message["deliveries"][0]["next_step"].take().as_str().unwrap().contains("waits for the receipt"));
+    assert!(message["deliveries"][0]["next_step"].take().as_str().unwrap().contains("sends a receipt"));
     let attempt = json!({"provider": provider, "outcome": "accepted", "code": null, "reason": null,
         "started_at": null, "duration_ms": null, "recipient": null});
     let delivery = json!({"id": 64, "channel": "sms", "recipient": "+989122222222", "state": "sent",

@@ -11,7 +11,7 @@ use super::TestServer;
 
 /// Routes outside the description: pages for people, the description itself, alternative spellings of described paths,
 /// and fallbacks for unknown paths.
-const UNDOCUMENTED_ROUTES: [&str; 21] = [
+const UNDOCUMENTED_ROUTES: [&str; 22] = [
     "/",
     "/usage",
     "/broadcasts",
@@ -27,6 +27,7 @@ const UNDOCUMENTED_ROUTES: [&str; 21] = [
     "/operate/providers/{provider}/{action}",
     "/sign-in",
     "/sign-out",
+    "/problems/{name}",
     "/api.json",
     "/api.yaml",
     "/api.html",
@@ -172,4 +173,27 @@ async fn the_description_has_three_formats_and_needs_no_key() {
     for path in json.json()["paths"].as_object().unwrap().keys() {
         assert!(html.contains(path.as_str()), "{path} is not on the page");
     }
+}
+
+/// Returns the names that client generators give to the inline objects of a component: the name of the component,
+/// followed by that of the property.
+fn inline_object_names(component: &str, schema: &Value) -> Vec<String> {
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    let inline =
+        properties.filter(|(_, property)| property["type"] == "object" && property["title"].is_null());
+    let capitalize = |word: &str| word[..1].to_uppercase() + &word[1..];
+    inline
+        .map(|(name, _)| format!("{component}{}", name.split('_').map(capitalize).collect::<String>()))
+        .collect()
+}
+
+#[tokio::test]
+async fn no_component_has_the_generated_name_of_an_inline_object() {
+    let document = openapi_document().await;
+    let components = document["components"]["schemas"].as_object().unwrap();
+    let generated =
+        components.iter().flat_map(|(name, schema)| inline_object_names(name, schema)).collect::<Vec<_>>();
+    assert!(generated.contains(&"UserContacts".to_owned()), "{generated:?}");
+    let duplicates = generated.iter().filter(|name| components.contains_key(*name)).collect::<Vec<_>>();
+    assert_eq!(duplicates, Vec::<&String>::new());
 }

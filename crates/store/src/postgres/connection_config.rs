@@ -8,13 +8,16 @@ use std::{path::PathBuf, time::Duration};
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
-use tokio_postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, TargetSessionAttrs};
 
 use super::tls::{CertificateCheck, PgTls, Roots};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 #[cfg(test)]
 mod tests;
+
+/// Port of PostgreSQL if the URL has none.
+const DEFAULT_PORT: u16 = 5432;
 
 /// Default connection timeouts per host, for a URL with one host and with several.
 const SINGLE_HOST_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,6 +82,22 @@ pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
         set_defaults(host);
     }
     Ok(PgConnectionConfig { hosts, tls: PgTls::new(&certificate_check)?, connect_timeout, is_load_balanced })
+}
+
+impl PgConnectionConfig {
+    /// Returns the servers as `HOST:PORT` or the folder of a socket, separated by commas.
+    pub fn server_list(&self) -> String {
+        let servers = self.hosts.iter().map(|host| {
+            let port = host.get_ports().first().copied().unwrap_or(DEFAULT_PORT);
+            match host.get_hosts().first() {
+                Some(Host::Tcp(name)) => format!("{name}:{port}"),
+                #[cfg(unix)]
+                Some(Host::Unix(folder)) => format!("{}:{port}", folder.display()),
+                None => format!("localhost:{port}"),
+            }
+        });
+        servers.collect::<Vec<_>>().join(",")
+    }
 }
 
 /// Sets the TCP timeout, keepalives and the application name where the URL does not set them.

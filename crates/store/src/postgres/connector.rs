@@ -25,6 +25,11 @@ impl PgConnector {
         Self { config, first_host: AtomicUsize::new(0) }
     }
 
+    /// Returns the servers as `HOST:PORT`, separated by commas.
+    pub fn server_list(&self) -> String {
+        self.config.server_list()
+    }
+
     /// Returns the number of hosts.
     pub fn host_count(&self) -> usize {
         self.config.hosts.len()

@@ -29,6 +29,8 @@ enum ServerRejection {
     Certificate,
     /// The server is not writable, or it is writable and a read-only server was requested.
     ReadOnly,
+    /// The server wants a user or a password that the URL does not contain.
+    Credentials,
     /// The server does not support TLS, or no version of it that `rustls` supports.
     Tls,
 }
@@ -94,6 +96,11 @@ impl PgError {
     /// Returns why the server cannot be used; none if it reported an SQL error or cannot be reached.
     fn server_rejection(&self) -> Option<ServerRejection> {
         let Self::Server(error) = self else { return None };
+        // `tokio-postgres` has no error kinds for this and for TLS.
+        let message = error.to_string();
+        if message.starts_with("invalid configuration") {
+            return Some(ServerRejection::Credentials);
+        }
         let io_error = error.source()?.downcast_ref::<std::io::Error>();
         let tls_error = io_error.and_then(|io_error| io_error.get_ref()?.downcast_ref::<rustls::Error>());
         if let Some(rustls::Error::InvalidCertificate(_)) = tls_error {
@@ -102,8 +109,7 @@ impl PgError {
         if io_error.is_some_and(|io_error| io_error.kind() == std::io::ErrorKind::PermissionDenied) {
             return Some(ServerRejection::ReadOnly);
         }
-        // `tokio-postgres` has no error kind for this.
-        error.to_string().contains("TLS handshake").then_some(ServerRejection::Tls)
+        message.contains("TLS handshake").then_some(ServerRejection::Tls)
     }
 
     /// Returns the kind of the error. A server that is down, overloaded, starting or stopping is `Unavailable`.
@@ -113,7 +119,9 @@ impl PgError {
         }
         let Some(code) = self.code() else {
             return match self.server_rejection() {
-                Some(ServerRejection::Certificate | ServerRejection::Tls) => ErrorKind::Usage,
+                Some(ServerRejection::Certificate | ServerRejection::Credentials | ServerRejection::Tls) => {
+                    ErrorKind::Usage
+                }
                 Some(ServerRejection::ReadOnly) | None => ErrorKind::Unavailable,
             };
         };
@@ -144,6 +152,9 @@ impl PgError {
                     "the database server's certificate is not trusted; name a file with trusted certificates with \
                      sslrootcert=FILE in the store's URL"
                 }
+                (_, Some(ServerRejection::Credentials)) => {
+                    "the database server wants a user or password that the store's URL does not contain"
+                }
                 (_, Some(ServerRejection::ReadOnly)) => "no database server of the store's URL is writable",
                 (_, Some(ServerRejection::Tls)) => {
                     "the database server does not support TLS, which sslmode in the store's URL requires"
@@ -166,6 +177,13 @@ impl PgError {
             code if code.starts_with("57") => "the database server is starting or stopping",
             _ => "the database server reported an error",
         }
+    }
+
+    /// Converts an error at the start to an [`Error`] for the operator, whose message names the servers and the cause.
+    /// Clients never get it.
+    pub fn to_startup_error(&self, context: &str, servers: &str) -> Error {
+        let message = format!("{context}: {}; server={servers} cause={self}", self.client_message());
+        Error::new(self.kind(), message)
     }
 
     /// Converts to an [`Error`] whose message begins with `context`.

@@ -10,14 +10,14 @@ use tokio_postgres::error::SqlState;
 use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::pool::{PgPool, PgTransaction, bind};
 use super::{connection_config::ServerRole, errors::PgError};
-use crate::migration::{Migration, refuse_newer};
+use crate::migration::{FIRST_MIGRATION, Migration, refuse_newer};
 use crate::rows::SqlRow;
 use postrider_core::clock;
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// All migrations, in order.
 const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "0001_schema", sql: sql!("postgres/migrations/0001_schema") }];
+    &[Migration { number: 1, name: FIRST_MIGRATION, sql: sql!("postgres/migrations/0001_schema") }];
 
 static CREATE_TABLE: &str = sql!("postgres/migrations/create_table");
 static READ_APPLIED: &str = sql!("postgres/migrations/read_applied");
@@ -89,7 +89,7 @@ pub async fn apply(pool: &PgPool) -> Result<Vec<String>> {
                 has_warned = true;
                 clock::sleep(LOCK_RETRY_DELAY).await;
             }
-            status => return migration_names(status),
+            status => return migration_names(status, pool),
         }
     }
 }
@@ -100,11 +100,11 @@ async fn pending(pool: &PgPool) -> Result<Vec<String>> {
         let schema_status = read_schema_status(&transaction).await;
         transaction.finish(schema_status).await
     };
-    migration_names(schema_status.await)
+    migration_names(schema_status.await, pool)
 }
 
-fn migration_names(status: Result<SchemaStatus, PgError>) -> Result<Vec<String>> {
-    match status.map_err(|error| error.to_error(ERROR_CONTEXT))? {
+fn migration_names(status: Result<SchemaStatus, PgError>, pool: &PgPool) -> Result<Vec<String>> {
+    match status.map_err(|error| error.to_startup_error(ERROR_CONTEXT, &pool.server_list()))? {
         SchemaStatus::Applied(names) | SchemaStatus::Pending(names) => Ok(names),
         SchemaStatus::Foreign => Err(Error::usage(
             "the database contains tables of another program: name a database of its own in the store's URL",

@@ -99,6 +99,11 @@ impl PgPool {
         Ok(Self { pool })
     }
 
+    /// Returns the servers as `HOST:PORT`, separated by commas.
+    pub fn server_list(&self) -> String {
+        self.pool.manager().server_list()
+    }
+
     /// Returns whether the URL has several hosts, so that the primary may change.
     pub fn has_several_hosts(&self) -> bool {
         self.pool.manager().host_count() > 1

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::message_hours::{MESSAGE_NUMBER_MAX, first_number_since};
 use super::pool::{PgTransaction, bind, column};
-use super::{errors::PgError, escape::escape_text, replica::Freshness, store::PostgresStore, usage};
+use super::{errors::PgError, escape::escape_text, horizon, replica::Freshness, store::PostgresStore, usage};
 use crate::rows::deliveries::{
     decode_attempt, decode_backlog, decode_delivery, decode_last_attempt, decode_message,
 };
@@ -44,7 +44,9 @@ impl ReadStore for PostgresStore {
 
     async fn search(&self, query: MessageQuery) -> Result<MessageList> {
         let context = "cannot search messages";
-        run_on_replica_or_primary!(self, Freshness::Seconds, context, |transaction| {
+        let end_number = self.end_number(query.before, context).await?;
+        let query = MessageQuery { before: Some(end_number), ..query };
+        run_on_replica_or_primary!(self, Freshness::Now, context, |transaction| {
             let Some(first_number) = first_number_since(transaction, query.since).await? else {
                 return Ok(MessageList::default());
             };
@@ -62,7 +64,10 @@ impl ReadStore for PostgresStore {
     }
 
     async fn usage(&self, query: UsageQuery) -> Result<MessageList> {
-        run_on_replica_or_primary!(self, Freshness::Seconds, "cannot list usage", |transaction| {
+        let context = "cannot list usage";
+        let end_number = self.end_number(query.before, context).await?;
+        let query = UsageQuery { before: Some(end_number), ..query };
+        run_on_replica_or_primary!(self, Freshness::Now, context, |transaction| {
             let numbers = usage::message_numbers(transaction, &query).await?;
             load_message_list(transaction, numbers, query.limit).await
         })
@@ -78,6 +83,15 @@ impl ReadStore for PostgresStore {
         run_transaction!(self.begin_read, "cannot count waiting deliveries", |transaction| {
             backlogs(transaction, now).await
         })
+    }
+}
+
+impl PostgresStore {
+    /// Returns the message number before which a list ends: `before`, but not beyond the horizon. The list must be read
+    /// from data as fresh as the horizon.
+    async fn end_number(&self, before: Option<i64>, context: &str) -> Result<i64> {
+        let horizon = horizon::read_horizon(&self.pool).await.map_err(|error| error.to_error(context))?;
+        Ok(before.map_or(horizon + 1, |before| before.min(horizon + 1)))
     }
 }
 

@@ -137,6 +137,7 @@ pub fn decode_backlog<R: SqlRow>(row: &R) -> Result<(ConfigName, Backlog), R::Er
         waiting: row.count("waiting")?,
         due: row.count("due")?,
         oldest_due_at: row.optional_time("oldest_due_at")?,
+        oldest_accepted_at: row.optional_time("oldest_accepted_at")?,
     };
     Ok((row.name("channel")?, backlog))
 }

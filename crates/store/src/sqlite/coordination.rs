@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::query::{query_all, query_one};
 use super::{store::SqliteStore, write_transaction::WriteTransaction};
@@ -34,12 +34,16 @@ static JOB_LOCK: &str = sql!("common/coordination/read_job_lock");
 static ACQUIRE_JOB_LOCK: &str = sql!("sqlite/coordination/acquire_job_lock");
 static RENEW_JOB_LOCK: &str = sql!("sqlite/coordination/renew_job_lock");
 static RELEASE_JOB_LOCK: &str = sql!("sqlite/coordination/release_job_lock");
+static NEWEST_MESSAGE_TIME: &str = sql!("sqlite/coordination/read_newest_message_time");
 static STORE_SECRET: &str = sql!("sqlite/coordination/read_store_secret");
 
 #[async_trait]
 impl CoordinationStore for SqliteStore {
     async fn current_time(&self) -> Result<Timestamp> {
-        Ok(Clock::System.now())
+        let newest = self.read("cannot read the newest message", |connection| {
+            connection.query_row(NEWEST_MESSAGE_TIME, [], |row| row.time("created_at")).optional()
+        });
+        Ok(newest.await?.map_or_else(|| Clock::System.now(), |newest| Clock::steady(newest).now()))
     }
 
     fn has_own_clock(&self) -> bool {

@@ -80,6 +80,13 @@ impl MaintenanceStore for SqliteStore {
         .await
     }
 
+    fn wal_bytes(&self) -> Option<u64> {
+        let mut log = self.file.clone().into_os_string();
+        log.push("-wal");
+        // Without a log nothing was written since the last checkpoint at a close.
+        Some(std::fs::metadata(log).map_or(0, |metadata| metadata.len()))
+    }
+
     fn commit_stats(&self) -> Option<&CommitStats> {
         Some(self.write_thread.stats())
     }

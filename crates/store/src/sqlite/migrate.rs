@@ -6,13 +6,13 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::errors::to_error;
-use crate::migration::{self, Migration};
+use crate::migration::{self, FIRST_MIGRATION, Migration};
 use crate::rows::SqlRow;
 use postrider_core::error::{Error, Result};
 
 /// All migrations, in order.
 const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "0001_schema", sql: sql!("sqlite/migrations/0001_schema") }];
+    &[Migration { number: 1, name: FIRST_MIGRATION, sql: sql!("sqlite/migrations/0001_schema") }];
 
 const CREATE_TABLE: &str = sql!("sqlite/migrations/create_table");
 const APPLIED: &str = sql!("sqlite/migrations/read_applied");

@@ -20,6 +20,10 @@ use postrider_core::error::{Error, ErrorKind, Result};
 /// Maximum number of operations in one transaction.
 const BATCH_OPERATIONS_MAX: usize = 1_024;
 
+/// Maximum time that a transaction waits for the lock of another process. Clients get an answer (503) after it; the
+/// results of sends are recorded again until the lease ends.
+const WRITE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Maximum number of operations in the queue of the thread; further callers wait to send theirs.
 const QUEUED_OPERATIONS_MAX: usize = 8_192;
 
@@ -31,8 +35,11 @@ pub struct WriteThread {
 }
 
 impl WriteThread {
-    /// Starts the thread on an open connection. After a disk error it opens `file` again with `lock_timeout`.
+    /// Starts the thread on an open connection. After a disk error it opens `file` again. A transaction waits at most
+    /// [`WRITE_LOCK_TIMEOUT`] for a lock, and at most `lock_timeout`.
     pub fn start(connection: Connection, file: PathBuf, lock_timeout: Duration) -> Result<Self> {
+        let lock_timeout = lock_timeout.min(WRITE_LOCK_TIMEOUT);
+        connection.busy_timeout(lock_timeout).map_err(errors::to_error("cannot set the lock timeout"))?;
         let (operations, queue) = mpsc::channel(QUEUED_OPERATIONS_MAX);
         let stats = Arc::new(CommitStats::default());
         let thread_stats = Arc::clone(&stats);

@@ -240,21 +240,29 @@ pub async fn the_backlog_counts_waiting_deliveries(open: OpenStore<'_>) {
     for (number, due) in [(1, 5), (2, 3), (3, 50), (4, 1)] {
         let mut new_message = sms(number);
         new_message.deliveries[0].due_at = at(due);
+        new_message.created_at = at(i64::try_from(number).unwrap_or_default());
         let delivery_id = accepted(&*store, new_message).await;
         if number == 4 {
             claim_and_send(&*store, delivery_id, "blue", "b-1", at(1)).await;
         }
     }
-    let sms_backlog = Backlog { waiting: 3, due: 2, oldest_due_at: Some(at(3)) };
+    let backlog = |waiting, due, oldest_due, oldest_accepted| Backlog {
+        waiting,
+        due,
+        oldest_due_at: Some(at(oldest_due)),
+        oldest_accepted_at: Some(at(oldest_accepted)),
+    };
+    let sms_backlog = backlog(3, 2, 3, 1);
     assert_eq!(store.backlog(at(9)).await.unwrap(), sms_backlog);
     let mut email_message = sms(5);
     email_message.deliveries[0].channel = name("email");
     email_message.deliveries[0].due_at = at(2);
+    email_message.created_at = at(5);
     accepted(&*store, email_message).await;
-    let email_backlog = Backlog { waiting: 1, due: 1, oldest_due_at: Some(at(2)) };
+    let email_backlog = backlog(1, 1, 2, 5);
     let both_backlogs = vec![(name("email"), email_backlog), (name("sms"), sms_backlog)];
     assert_eq!(store.backlogs(at(9)).await.unwrap(), both_backlogs);
-    let total_backlog = Backlog { waiting: 4, due: 3, oldest_due_at: Some(at(2)) };
+    let total_backlog = backlog(4, 3, 2, 1);
     assert_eq!(store.backlog(at(9)).await.unwrap(), total_backlog);
 }
 

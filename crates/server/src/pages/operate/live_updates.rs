@@ -150,7 +150,10 @@ async fn live_texts(
 ) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
     if let Some(cached) = reports.report_if_known(gateway).await {
-        let summary = ReportSummary::of(&cached.report);
+        let mut summary = ReportSummary::of(&cached.report);
+        if let Some(backlog) = backlog {
+            summary.set_waiting(backlog.waiting);
+        }
         for counter in summary.counters {
             texts.insert(format!("counter-{}", counter.name), counter.count);
         }
@@ -177,15 +180,18 @@ fn yes_or_no(is_shown: bool) -> String {
 }
 
 /// Returns the backlog as texts under their names in the page.
-pub(super) fn backlog_texts(backlog: Option<Backlog>, now: Timestamp) -> [(&'static str, String); 3] {
-    let overdue = backlog.map(|backlog| {
-        let seconds = backlog.oldest_due_at.map_or(0, |due_at| (now - due_at).num_seconds());
+pub(super) fn backlog_texts(backlog: Option<Backlog>, now: Timestamp) -> [(&'static str, String); 4] {
+    let age = |start: Option<Timestamp>| {
+        let seconds = start.map_or(0, |start| (now - start).num_seconds());
         format::duration(u64::try_from(seconds).unwrap_or_default() * 1_000)
-    });
+    };
+    let overdue = backlog.map(|backlog| age(backlog.oldest_due_at));
+    let oldest = backlog.map(|backlog| age(backlog.oldest_accepted_at));
     [
         ("waiting", format::or_dash(backlog.map(|backlog| format::count(backlog.waiting)))),
         ("due", format::or_dash(backlog.map(|backlog| format::count(backlog.due)))),
         ("overdue", format::or_dash(overdue)),
+        ("oldest", format::or_dash(oldest)),
     ]
 }
 

@@ -17,10 +17,11 @@ use super::live_updates::{self, LiveUpdates};
 use super::notice::Notice;
 use super::operator::Operator;
 use crate::native;
-use postrider_core::delivery::DeliveryStateKind;
+use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
 use postrider_core::report::Report;
 use postrider_engine::gateway::{Gateway, ProviderRuntime};
-use postrider_engine::search::{self, DeliverySearchFilter, StateFilter};
+use postrider_engine::search::{self, DeliverySearchFilter, DeliverySearchHit, StateFilter};
+use postrider_engine::status::FAILURES_EXAMINED_MAX;
 
 /// Number of latest failures on the page.
 const FAILURES_MAX: usize = 10;
@@ -37,7 +38,7 @@ struct OverviewPage {
     operator: String,
     notice: Option<Notice>,
     now: String,
-    backlog: [(&'static str, String); 3],
+    backlog: [(&'static str, String); 4],
     providers: Vec<OperateProviderRow>,
     failures: Vec<DeliveryRow>,
 }
@@ -73,28 +74,46 @@ pub(super) async fn overview_page(
         state: Some(StateFilter::State(DeliveryStateKind::Failed)),
         ..DeliverySearchFilter::default()
     };
-    let failures = search::search_deliveries(&gateway, &failed_filter, None, FAILURES_MAX).await?;
+    let found = search::search_deliveries(&gateway, &failed_filter, None, FAILURES_EXAMINED_MAX).await?;
+    let failures = latest_failures(found.hits);
     let now = gateway.clock.now();
     let mask = gateway.config.mask_numbers;
+    let backlog = live.backlog(&gateway).await;
+    let mut layout = PageLayout::new("Operate", gateway.is_test_mode(), report);
+    if let (Some(summary), Some(backlog)) = (&mut layout.summary, backlog) {
+        summary.set_waiting(backlog.waiting);
+    }
     let page = OverviewPage {
         layout: PageLayout {
             is_live: true,
             reload: Some(RELOAD_META),
-            ..PageLayout::new("Operate", gateway.is_test_mode(), report)
+            problems: reports.problems(&gateway).await,
+            ..layout
         },
         token: operator.token,
         operator: operator.name,
         notice: Notice::from_query(uri.query().unwrap_or_default()),
         now: format::time(now),
-        backlog: live_updates::backlog_texts(live.backlog(&gateway).await, now),
+        backlog: live_updates::backlog_texts(backlog, now),
         providers: gateway
             .providers()
             .iter()
             .map(|provider| OperateProviderRow::of(&gateway, provider, report))
             .collect(),
-        failures: failures.hits.iter().map(|hit| DeliveryRow::of(hit, mask, now)).collect(),
+        failures: failures.iter().map(|hit| DeliveryRow::of(hit, mask, now)).collect(),
     };
     Ok(layout::operator_page(StatusCode::OK, &page)?)
+}
+
+/// Returns the deliveries that failed last, the latest first.
+fn latest_failures(mut hits: Vec<DeliverySearchHit>) -> Vec<DeliverySearchHit> {
+    let failed_at = |hit: &DeliverySearchHit| match hit.delivery.state {
+        DeliveryState::Failed { at, .. } => Some(at),
+        DeliveryState::Waiting { .. } | DeliveryState::Sent { .. } | DeliveryState::Delivered { .. } => None,
+    };
+    hits.sort_by_key(|hit| std::cmp::Reverse(failed_at(hit)));
+    hits.truncate(FAILURES_MAX);
+    hits
 }
 
 impl OperateProviderRow {

@@ -1,5 +1,3 @@
-use tokio_postgres::config::Host;
-
 use super::*;
 
 #[test]
@@ -17,6 +15,13 @@ fn each_host_has_its_own_configuration() {
         assert_eq!(host.get_application_name(), Some("x"));
         assert_eq!(host.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
     }
+}
+
+#[test]
+fn the_server_list_has_no_password() {
+    let list = |url| parse(url, ServerRole::Primary).unwrap().server_list();
+    assert_eq!(list("postgres://me:secret@one:5433,two/db"), "one:5433,two:5432");
+    assert_eq!(list("postgres:///db?host=/run"), "/run:5432");
 }
 
 #[test]

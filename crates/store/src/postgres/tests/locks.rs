@@ -3,10 +3,11 @@
 use std::{collections::HashSet, time::Instant};
 
 use super::*;
-use crate::postgres::advisory_locks::{AdvisoryLock, lock_exclusive};
+use crate::postgres::advisory_locks::{AdvisoryLock, lock_exclusive, lock_shared};
 use crate::postgres::pool::{PgPool, PgTransaction};
 use crate::{
-    CoordinationStore, postgres::group_commit::BatchOperation, postgres::rate_permits::RateOperation,
+    CoordinationStore, MessageQuery, ReadStore, ReportStore, UsageQuery,
+    postgres::group_commit::BatchOperation, postgres::rate_permits::RateOperation,
     postgres::receipts::ReceiptOperation,
 };
 use postrider_core::rate_limit::RateLimitRequest;
@@ -107,4 +108,42 @@ async fn a_migration_waits_for_a_locked_table_without_blocking_other_sessions() 
     drop(reader);
     let applied = migration.join().unwrap().unwrap();
     assert_eq!(applied, ["0001_schema"]);
+}
+
+#[tokio::test]
+async fn a_list_waits_for_a_message_that_commits_after_one_with_a_greater_number() {
+    let store = open(&new_database()).unwrap();
+    let late = store.pool.begin_write().await.unwrap();
+    lock_shared(&late, AdvisoryLock::MessageNumbers).await.unwrap();
+    let allocated = late.query_one("SELECT nextval('message_numbers') AS number", &[]).await.unwrap();
+    accepted(&store, sms(2)).await;
+    let list = || store.search(MessageQuery { limit: 10, ..MessageQuery::default() });
+    let usage = || store.usage(UsageQuery { limit: 10, ..UsageQuery::default() });
+    let early = tokio::time::timeout(Duration::from_millis(200), list()).await;
+    assert!(early.is_err(), "listed beside the uncommitted number {}", allocated.get::<_, i64>(0));
+    let committing = async {
+        tokio::task::yield_now().await;
+        late.finish(Ok(())).await.unwrap();
+    };
+    let (listed, ()) = tokio::join!(list(), committing);
+    assert_eq!(listed.unwrap().messages.len(), 1);
+    assert_eq!(usage().await.unwrap().messages.len(), 1);
+}
+
+#[tokio::test]
+async fn a_rebuild_writes_no_delivery_that_did_not_change() {
+    let store = open(&new_database()).unwrap();
+    let delivery_id = accepted(&store, sms(1)).await;
+    claim_and_send(&store, delivery_id, "blue", "b-1", at(1)).await;
+    store.apply_changes(10).await.unwrap();
+    let versions = async || {
+        let transaction = store.pool.begin_read().await.unwrap();
+        let row =
+            transaction.query_one("SELECT string_agg(xmin::TEXT, ' ') FROM deliveries", &[]).await.unwrap();
+        row.get::<_, String>(0)
+    };
+    let before = versions().await;
+    store.begin_rebuild().await.unwrap();
+    assert_eq!(store.apply_changes(10).await.unwrap(), 1);
+    assert_eq!(versions().await, before);
 }

@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 
 use super::TestStore;
 use crate::sqlite::{SqliteStore, accept, recipients};
-use crate::testing::fixtures::{accepted, at, first_delivery, sms};
+use crate::testing::fixtures::{accepted, at, claim_and_send, first_delivery, sms};
 use crate::{
-    AcceptStore, MaintenanceStore, MessageQuery, ReadStore, WorkStore,
+    AcceptStore, MaintenanceStore, MessageQuery, ReadStore, ReportStore, WorkStore,
     sqlite::write_transaction::WriteTransaction,
 };
 use postrider_core::recipient::{Recipient, RecipientStatus};
@@ -60,6 +60,33 @@ async fn a_lock_timeout_fails_writes_until_the_lock_is_free() {
     assert_eq!(fixture.count().await, 0, "reads still work");
     other_program.execute_batch("COMMIT").unwrap();
     accepted(&fixture.store, sms(1)).await;
+}
+
+#[tokio::test]
+async fn a_write_fails_after_five_seconds_of_a_foreign_lock_however_long_the_start_may_wait() {
+    let fixture = TestStore::new();
+    let other_program = fixture.foreign_connection();
+    other_program.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let started_at = std::time::Instant::now();
+    let error = fixture.store.accept(vec![sms(1)]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(started_at.elapsed() < Duration::from_secs(10), "{:?}", started_at.elapsed());
+}
+
+#[tokio::test]
+async fn a_rebuild_writes_no_delivery_that_did_not_change() {
+    let fixture = TestStore::new();
+    let delivery_id = accepted(&fixture.store, sms(1)).await;
+    claim_and_send(&fixture.store, delivery_id, "blue", "b-1", at(1)).await;
+    accepted(&fixture.store, sms(2)).await;
+    fixture.store.apply_changes(10).await.unwrap();
+    let refuse_updates =
+        "CREATE TRIGGER refuse BEFORE UPDATE ON deliveries BEGIN SELECT RAISE(ABORT, 'written'); END";
+    fixture.foreign_connection().execute_batch(refuse_updates).unwrap();
+    let report = fixture.store.report(at(9)).await.unwrap();
+    fixture.store.begin_rebuild().await.unwrap();
+    assert_eq!(fixture.store.apply_changes(10).await.unwrap(), 2);
+    assert_eq!(fixture.store.report(at(9)).await.unwrap(), report);
 }
 
 #[tokio::test]

@@ -1,0 +1,58 @@
+//! The horizon of lists: the greatest message number up to which every message is committed or will never be.
+//!
+//! Transactions that accept messages commit in any order, so a message can become visible after one with a greater number.
+//! A list that ends at the horizon never does: a reader that continues above the newest message it has seen misses none.
+//! Reading the horizon blocks no transaction; it waits until those end that were accepting messages when it began.
+
+use std::time::{Duration, Instant};
+
+use super::advisory_locks::AdvisoryLock;
+use super::pool::{PgTransaction, bind};
+use super::{errors::PgError, pool::PgPool};
+use crate::rows::SqlRow;
+use postrider_core::clock;
+
+static LAST_NUMBER: &str = sql!("postgres/report/read_last_committed_number");
+static LIST_HOLDERS: &str = sql!("postgres/coordination/list_lock_holders");
+static COUNT_HOLDERS: &str = sql!("postgres/coordination/count_lock_holders");
+
+/// Interval at which the transactions that accept messages are looked at again: about the time of a commit.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+
+/// Maximum time to wait for them. A commit takes milliseconds; a longer transaction belongs to a host that hangs.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Returns the horizon. Every message up to it is visible to transactions that begin later.
+///
+/// # Errors
+///
+/// Returns [`PgError::Timeout`] if a transaction does not end within [`WAIT_MAX`].
+pub async fn read_horizon(pool: &PgPool) -> Result<i64, PgError> {
+    let transaction = pool.begin_read().await?;
+    let horizon = wait_for_horizon(&transaction).await;
+    transaction.finish(horizon).await
+}
+
+async fn wait_for_horizon(transaction: &PgTransaction) -> Result<i64, PgError> {
+    let lock = AdvisoryLock::MessageNumbers as i64;
+    let lock_value = bind![lock];
+    // The number is read before the locks, because a transaction takes its lock before its numbers.
+    let (number, holders) = tokio::join!(
+        async { transaction.query_one(LAST_NUMBER, &[]).await?.integer("number") },
+        transaction.query_all(LIST_HOLDERS, lock_value, |row| Ok(row.word("holder")?.to_owned())),
+    );
+    let (number, holders): (i64, Vec<String>) = (number?, holders?);
+    if holders.is_empty() {
+        return Ok(number);
+    }
+    let started_at = Instant::now();
+    loop {
+        clock::sleep(POLL_INTERVAL).await;
+        if transaction.query_one(COUNT_HOLDERS, bind![lock, holders.clone()]).await?.integer("count")? == 0 {
+            return Ok(number);
+        }
+        if started_at.elapsed() > WAIT_MAX {
+            return Err(PgError::Timeout);
+        }
+    }
+}
