@@ -4,11 +4,15 @@
 
 use crate::gateway::Gateway;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
+use postrider_core::address::{AddressKind, parse_address};
+use postrider_core::delivery::{DeliveryState, Failure};
+use postrider_core::message::Delivery;
+use postrider_core::recipient::{Recipient, RecipientStatus};
 use postrider_core::{
-    delivery::DeliveryState, error::Result, id::DeliveryId, name::ConfigName, queue_entry::QueueEntry,
+    error::Result, id::DeliveryId, name::ConfigName, queue_entry::QueueEntry,
 };
 use postrider_providers::CallbackMode;
-use postrider_store::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
+use postrider_store::{MatchedDelivery, MessageQuery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
 
 /// Minimum time between two log lines about dropped receipts, in seconds.
 const DROPPED_LOG_SECONDS: i64 = 60;
@@ -58,6 +62,9 @@ async fn apply(gateway: &Gateway, received: Vec<ReceivedReceipt>) -> Result<Vec<
         gateway.metrics.count_receipt(metric_label(result));
         if let ReceiptResult::Applied(delivery) = result {
             follow_up(gateway, delivery, &received.receipt.status);
+            if matches!(received.receipt.status, ReceiptStatus::Bounced { .. }) {
+                deactivate_after_soft_bounces(gateway, delivery).await?;
+            }
         }
     }
     let dropped = results.iter().filter(|result| **result == ReceiptResult::Dropped);
@@ -86,6 +93,45 @@ fn metric_label(result: &ReceiptResult) -> &'static str {
     }
 }
 
+/// Number of an address's newest messages that are examined for bounces.
+const EXAMINED_MESSAGES_MAX: usize = 50;
+
+/// Makes an email address inactive when its last `limits.soft_bounces_max` reports were bounces without a delivery
+/// between them: such a mailbox is full or abandoned, and mail servers rate senders by their bounces.
+async fn deactivate_after_soft_bounces(gateway: &Gateway, bounced: &MatchedDelivery) -> Result<()> {
+    let bounces_max = gateway.config.limits.soft_bounces_max;
+    let address = parse_address(AddressKind::Email, &bounced.spelling, &gateway.config.phone);
+    let Some(address) = address.ok().filter(|_| bounces_max > 0) else {
+        return Ok(());
+    };
+    let query =
+        MessageQuery { to: Some(address.clone()), limit: EXAMINED_MESSAGES_MAX, ..MessageQuery::default() };
+    let messages = gateway.store.search(query).await?.messages;
+    let deliveries = messages.iter().flat_map(|message| &message.deliveries);
+    let is_same = |delivery: &&Delivery| delivery.channel == bounced.channel && delivery.address == address;
+    let bounce_count = deliveries
+        .filter(is_same)
+        .take_while(|delivery| !matches!(delivery.state, DeliveryState::Delivered { .. }))
+        .filter(|delivery| matches!(delivery.state, DeliveryState::Failed { failure: Failure::Bounced, .. }))
+        .count();
+    if bounce_count < bounces_max {
+        return Ok(());
+    }
+    let known = gateway.store.recipient(&bounced.channel, &address).await?;
+    if known.is_some_and(|recipient| recipient.status != RecipientStatus::Active) {
+        return Ok(());
+    }
+    let recipient = Recipient {
+        channel: bounced.channel.clone(),
+        address,
+        status: RecipientStatus::Inactive,
+        reason: format!("{bounce_count} bounces without a delivery"),
+        changed_by: bounced.provider.to_string(),
+        changed_at: gateway.clock.now(),
+    };
+    gateway.store.set_recipient(recipient).await
+}
+
 /// Enqueues a delivery that is to be sent again, and counts a bounce as a failure of its provider; an invalid
 /// address is no such failure.
 fn follow_up(gateway: &Gateway, delivery: &MatchedDelivery, status: &ReceiptStatus) {
@@ -107,3 +153,6 @@ fn follow_up(gateway: &Gateway, delivery: &MatchedDelivery, status: &ReceiptStat
         runtime.record_bounce(gateway.clock.now());
     }
 }
+
+#[cfg(test)]
+mod tests;

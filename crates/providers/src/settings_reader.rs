@@ -11,6 +11,10 @@ use postrider_core::address::AddressKind;
 use postrider_core::duration::{NOT_A_DURATION, parse_duration};
 use postrider_core::error::{Error, Result};
 
+/// The keys that every kind has, for the error about an unknown key. The configuration reads them before the adapter.
+const COMMON_KEYS: &str = "kind, enabled, rate, concurrency, connect_timeout, timeout, breaker_failure_threshold, \
+                           breaker_open_duration";
+
 /// Deserialises the settings of a kind.
 ///
 /// # Errors
@@ -19,6 +23,9 @@ use postrider_core::error::{Error, Result};
 pub(crate) fn read_table<T: DeserializeOwned>(table: toml::Table) -> Result<T> {
     serde_path_to_error::deserialize(table).map_err(|error| {
         let (key_path, message) = (error.path().to_string(), error.inner().message());
+        if message.starts_with("unknown field") {
+            return Error::usage(format!("{message}; keys of every provider: {COMMON_KEYS}"));
+        }
         Error::usage(if key_path == "." { message.to_owned() } else { format!("{key_path}: {message}") })
     })
 }

@@ -142,6 +142,11 @@ impl LoadedDelivery {
 
     /// Applies a receipt status and returns whether it changed the delivery.
     pub fn apply_status(&mut self, status: &ReceiptStatus, at: Timestamp, received_at: Timestamp) -> bool {
+        // Some providers state a time in another zone or of another message: nothing is delivered before it was sent.
+        let at = match &self.state {
+            DeliveryState::Sent { at: sent_at, .. } => at.max(*sent_at),
+            DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. } | DeliveryState::Failed { .. } => at,
+        };
         let alternatives =
             RemainingAlternatives { resends: self.resends_left, addresses: self.other_addresses_left };
         let new_state = self.state.apply_receipt(status, at, alternatives);
