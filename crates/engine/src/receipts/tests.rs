@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::deliver::{DeliverStep, step};
 use crate::testing::{FixedOutcomeProvider, GatewayBuilder, open_store, request_over};
 use postrider_core::attempt::Outcome;
+use postrider_core::channel::Addressing;
 use postrider_providers::Provider;
 
 const ADDRESS: &str = "user@example.com";
@@ -34,7 +35,8 @@ async fn bounces_without_a_delivery_between_them_make_an_email_address_inactive(
     let mut config = Config::test_mode();
     config.limits.soft_bounces_max = 3;
     for channel in &mut config.channels {
-        channel.bounce_resends = 0;
+        channel.name = "email".parse().unwrap();
+        channel.addressing = Addressing::ByProviders(AddressKind::Email);
         channel.providers.truncate(1);
     }
     let accepted = Outcome::Accepted { reference: Some("r".to_owned()) };

@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::Config;
 use crate::testing::{GatewayBuilder, open_store};
+use postrider_core::channel::Addressing;
 use postrider_core::clock::from_millis;
 
 fn validated(
@@ -44,7 +45,11 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789a
 #[tokio::test]
 async fn registering_a_token_again_makes_it_active_unless_its_owner_opted_out() {
     let folder = tempfile::tempdir().unwrap();
-    let gateway = GatewayBuilder::new(Config::test_mode()).wire(&open_store(folder.path())).await;
+    let mut config = Config::test_mode();
+    for channel in &mut config.channels {
+        channel.addressing = Addressing::ByProviders(AddressKind::Push);
+    }
+    let gateway = GatewayBuilder::new(config).wire(&open_store(folder.path())).await;
     let takes_tokens = |route: &&Route| route.address_kinds().contains(&AddressKind::Push);
     let Some(route) = gateway.all_routes().find(takes_tokens) else { panic!("no channel takes push tokens") };
     let channel = route.channel.name.clone();
