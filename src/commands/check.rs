@@ -147,7 +147,9 @@ async fn check_providers(config: &Config, problems: &mut u64) -> Result<()> {
     for provider in &config.providers {
         let finding = check_provider(provider, &config.public_url, &clients).await;
         print_finding(problems, &format!("provider {} of kind {}", provider.name, provider.kind), finding)?;
-        let Ok(adapter) = gateway::build_provider(provider, &config.public_url, "", &clients) else { continue };
+        let Ok(adapter) = gateway::build_provider(provider, &config.public_url, "", &clients) else {
+            continue;
+        };
         if adapter.callback_mode() == CallbackMode::Unsigned {
             print_line(format_args!("warning: provider {}: {}", provider.name, gateway::UNSIGNED_RECEIPTS))?;
         }

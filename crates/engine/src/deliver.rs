@@ -6,8 +6,8 @@ use postrider_core::attempt::{Attempt, Outcome};
 use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::delivery::{DeliveryRules, DeliveryState, DeliveryTransition, RoundEnd};
 use postrider_core::error::{Error, ErrorKind};
-use postrider_core::retry::{RetryPolicy, UnknownPolicy};
 use postrider_core::recipient::RecipientStatus;
+use postrider_core::retry::{RetryPolicy, UnknownPolicy};
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::{id::DeliveryId, name::ConfigName, queue_entry::QueueEntry};
 use std::{sync::LazyLock, time::Duration};
@@ -272,7 +272,8 @@ async fn extend_lease(gateway: &Gateway, runtime: &ProviderRuntime, claim: &Leas
     match gateway.store.extend_lease(&claim.claimed, lease_expires_at).await {
         Ok(is_extended) => is_extended,
         Err(error) => {
-            gateway.record_store_error("deliver: extending a lease failed, the provider is not called", &error);
+            gateway
+                .record_store_error("deliver: extending a lease failed, the provider is not called", &error);
             false
         }
     }

@@ -3,16 +3,16 @@
 //! Applying the same receipt again changes nothing.
 
 use crate::gateway::Gateway;
-use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_core::address::{AddressKind, parse_address};
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::message::Delivery;
+use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_core::recipient::{Recipient, RecipientStatus};
-use postrider_core::{
-    error::Result, id::DeliveryId, name::ConfigName, queue_entry::QueueEntry,
-};
+use postrider_core::{error::Result, id::DeliveryId, name::ConfigName, queue_entry::QueueEntry};
 use postrider_providers::CallbackMode;
-use postrider_store::{MatchedDelivery, MessageQuery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
+use postrider_store::{
+    MatchedDelivery, MessageQuery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX,
+};
 
 /// Minimum time between two log lines about dropped receipts, in seconds.
 const DROPPED_LOG_SECONDS: i64 = 60;

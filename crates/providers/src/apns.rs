@@ -116,7 +116,9 @@ impl Provider for Apns {
             return Outcome::InvalidRecipient { reason }.into();
         }
         let result = match self.call(message).await {
-            Ok(response) => codes::send_result(&response, message.registered_at, || gateway_id(message).to_string()),
+            Ok(response) => {
+                codes::send_result(&response, message.registered_at, || gateway_id(message).to_string())
+            }
             Err(result) => result,
         };
         let is_mismatch = codes::is_environment_or_topic_mismatch(&result);

@@ -58,7 +58,8 @@ pub(super) fn deserialize_optional_address<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Address>, D::Error> {
     let address = String::deserialize(from)?.parse();
-    let address = address.map_err(|_| D::Error::custom("not an email address; write \"bounces@example.org\""))?;
+    let address =
+        address.map_err(|_| D::Error::custom("not an email address; write \"bounces@example.org\""))?;
     with_ascii_domain(address).map(Some).ok_or_else(|| D::Error::custom(INVALID_DOMAIN))
 }
 

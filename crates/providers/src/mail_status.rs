@@ -104,8 +104,9 @@ type MailWords = LazyLock<Option<Regex>>;
 
 static GREYLIST_WORDS: MailWords = LazyLock::new(|| compile(r"gr[ae]y-?\s?list"));
 
-static SIZE_WORDS: MailWords =
-    LazyLock::new(|| compile(r"\bsize\b|too (large|big)\b|message length|exceeds .{0,20}maximum .{0,10}bytes"));
+static SIZE_WORDS: MailWords = LazyLock::new(|| {
+    compile(r"\bsize\b|too (large|big)\b|message length|exceeds .{0,20}maximum .{0,10}bytes")
+});
 
 static MAILBOX_FULL_WORDS: MailWords = LazyLock::new(|| {
     compile(

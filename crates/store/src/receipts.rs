@@ -145,7 +145,9 @@ impl LoadedDelivery {
         // Some providers state a time in another zone or of another message: nothing is delivered before it was sent.
         let at = match &self.state {
             DeliveryState::Sent { at: sent_at, .. } => at.max(*sent_at),
-            DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. } | DeliveryState::Failed { .. } => at,
+            DeliveryState::Waiting { .. }
+            | DeliveryState::Delivered { .. }
+            | DeliveryState::Failed { .. } => at,
         };
         let alternatives =
             RemainingAlternatives { resends: self.resends_left, addresses: self.other_addresses_left };

@@ -40,12 +40,12 @@ async fn bounces_without_a_delivery_between_them_make_an_email_address_inactive(
         channel.providers.truncate(1);
     }
     let accepted = Outcome::Accepted { reference: Some("r".to_owned()) };
-    let providers = config.providers.iter().map(|_| -> Arc<dyn Provider> {
-        Arc::new(FixedOutcomeProvider::new(accepted.clone()))
-    });
+    let providers = config
+        .providers
+        .iter()
+        .map(|_| -> Arc<dyn Provider> { Arc::new(FixedOutcomeProvider::new(accepted.clone())) });
     let providers = providers.collect();
-    let gateway =
-        GatewayBuilder::new(config).providers(providers).wire(&open_store(folder.path())).await;
+    let gateway = GatewayBuilder::new(config).providers(providers).wire(&open_store(folder.path())).await;
     let status = async || {
         let channel = "email".parse().unwrap();
         let recipient = gateway.store.recipient(&channel, ADDRESS).await.unwrap();

@@ -66,7 +66,11 @@ fn is_registered_again(response: &JsonResponse, registered_at: Option<Timestamp>
 }
 
 /// Returns the result of a response to a message to a device that was registered at `registered_at`. `message_id` returns the id of the request.
-pub(super) fn send_result(response: &JsonResponse, registered_at: Option<Timestamp>, message_id: impl FnOnce() -> String) -> SendResult {
+pub(super) fn send_result(
+    response: &JsonResponse,
+    registered_at: Option<Timestamp>,
+    message_id: impl FnOnce() -> String,
+) -> SendResult {
     if response.status == 200 && response.is_empty() {
         let apns_id = response.headers.get("apns-id").and_then(|id| parse_reference(id.to_str().ok()?));
         return Outcome::Accepted { reference: Some(apns_id.unwrap_or_else(message_id)) }.into();

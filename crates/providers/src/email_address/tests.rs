@@ -64,9 +64,8 @@ fn a_subject_arrives_as_it_was_sent() {
 
 #[test]
 fn the_domain_of_a_sender_is_written_in_ascii_and_a_comma_needs_quotes() {
-    let mailbox = |text: &str| {
-        deserialize_mailbox(toml::Value::from(text)).map(|mailbox| mailbox.email.to_string())
-    };
+    let mailbox =
+        |text: &str| deserialize_mailbox(toml::Value::from(text)).map(|mailbox| mailbox.email.to_string());
     assert_eq!(mailbox("Acme <a@bücher.example>"), Ok("a@xn--bcher-kva.example".to_owned()));
     let error = mailbox("Shop, Inc. <shop@example.org>").unwrap_err().to_string();
     assert!(error.contains("quotes"), "{error}");

@@ -43,7 +43,9 @@ fn is_html(text: &str, response: &HttpResponse) -> bool {
     let start: String = text.chars().take(15).collect::<String>().to_ascii_lowercase();
     let content_type = response.headers.get("content-type").and_then(|header| header.to_str().ok());
     let claims_html = content_type.is_some_and(|header| header.to_ascii_lowercase().contains("html"));
-    start.starts_with("<!doctype html") || start.starts_with("<html") || (claims_html && start.starts_with('<'))
+    start.starts_with("<!doctype html")
+        || start.starts_with("<html")
+        || (claims_html && start.starts_with('<'))
 }
 
 fn has_error(json: &Value, depth: usize) -> bool {

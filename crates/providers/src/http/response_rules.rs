@@ -117,7 +117,10 @@ impl ResponseRules {
             _ => None,
         };
         let reference = reference.and_then(|reference| parse_reference(&reference));
-        if rule.is_none() && is_success && let Some(reason) = self.doubt(parsed, reference.as_deref()) {
+        if rule.is_none()
+            && is_success
+            && let Some(reason) = self.doubt(parsed, reference.as_deref())
+        {
             return Outcome::Unknown { reason };
         }
         let reason = match (outcome, rule.and_then(|rule| rule.reason.clone())) {

@@ -6,7 +6,10 @@ use super::*;
 fn only_verdicts_about_the_mailbox_make_an_address_invalid() {
     for (code, text) in [
         (Some("5.1.1"), "user unknown"),
-        (Some("5.1.1"), "<user@example.com>: Recipient address rejected: User unknown in virtual mailbox table"),
+        (
+            Some("5.1.1"),
+            "<user@example.com>: Recipient address rejected: User unknown in virtual mailbox table",
+        ),
         (Some("5.1.1"), "The email account that you tried to reach does not exist"),
         (Some("5.1.10"), "null MX"),
         (Some("5.2.1"), "mailbox disabled"),

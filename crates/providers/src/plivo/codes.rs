@@ -56,9 +56,7 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     let body_reason = response.body_reason();
     let error_text = response.json["error"].as_str().unwrap_or(&body_reason);
     let code_line = match response.status {
-        400 if calls_recipient_invalid(error_text) => {
-            outcome_code("", OutcomeKind::InvalidRecipient, "")
-        }
+        400 if calls_recipient_invalid(error_text) => outcome_code("", OutcomeKind::InvalidRecipient, ""),
         status => {
             OutcomeCode::find_or(SEND_STATUSES, &status.to_string(), response.status_outcome().outcome, "")
         }
@@ -71,7 +69,8 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
 fn calls_recipient_invalid(error_text: &str) -> bool {
     let text = error_text.to_ascii_lowercase();
     let is_invalid = ["invalid", "not valid", "not a valid"].iter().any(|words| text.contains(words));
-    let names_other = ["src", "country", "region", "url", "text"].iter().any(|word| contains_word(&text, word));
+    let names_other =
+        ["src", "country", "region", "url", "text"].iter().any(|word| contains_word(&text, word));
     is_invalid && contains_word(&text, "dst") && !names_other
 }
 

@@ -21,8 +21,11 @@ const V2_HEADERS: [&str; 2] = ["x-plivo-signature-v2", "x-plivo-signature-ma-v2"
 /// Returns whether any signature of the callback is valid, and its nonce is new or repeats the same content.
 pub(super) fn is_valid(auth_token: &str, request: &CallbackRequest, nonces: &NonceCache) -> bool {
     let has_v3 = V3_HEADERS.iter().any(|header| request.headers.contains_key(*header));
-    let (headers, nonce_header) =
-        if has_v3 { (V3_HEADERS, "x-plivo-signature-v3-nonce") } else { (V2_HEADERS, "x-plivo-signature-v2-nonce") };
+    let (headers, nonce_header) = if has_v3 {
+        (V3_HEADERS, "x-plivo-signature-v3-nonce")
+    } else {
+        (V2_HEADERS, "x-plivo-signature-v2-nonce")
+    };
     let Some(nonce) = request.headers.get(nonce_header) else {
         return false;
     };

@@ -21,9 +21,9 @@ use super::extract::PathParams;
 use crate::body::{self, BodyError};
 use crate::error_responses::{BodyErrorResponses, NotFoundResponses, StoreErrorResponses};
 use crate::problem::{PROBLEM_JSON, Problem, ProblemView, StoreResult as _};
+use parking_lot::Mutex;
 use postrider_core::name::ConfigName;
 use postrider_engine::callbacks;
-use parking_lot::Mutex;
 use postrider_engine::gateway::{Gateway, ProviderRuntime};
 use postrider_providers::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};
 

@@ -1,7 +1,7 @@
 use super::*;
-use crate::outcome_kind::OutcomeKind::{Deferred, InvalidRecipient, Misconfigured, Rejected, Unavailable};
 use crate::http_response::{BodyEnd, HttpCallResult, HttpResponse};
 use crate::json_api::into_json_response;
+use crate::outcome_kind::OutcomeKind::{Deferred, InvalidRecipient, Misconfigured, Rejected, Unavailable};
 use crate::testing::code_table::expect_code_table;
 use postrider_core::clock::from_millis;
 

@@ -161,7 +161,11 @@ async fn a_page_an_error_or_an_empty_document_is_unknown_without_a_reference() {
         (with_json, "", "unknown"),
         (with_json, r#"{"id":"1"}"#, "accepted"),
         ("form = { text = \"{body}\" }\nreference = \"json:id\"", r#"{"error":101}"#, "unknown"),
-        ("form = { text = \"{body}\" }\nreference = \"json:id\"", r#"{"id":"1","error":"minor"}"#, "accepted"),
+        (
+            "form = { text = \"{body}\" }\nreference = \"json:id\"",
+            r#"{"id":"1","error":"minor"}"#,
+            "accepted",
+        ),
         (
             "form = { text = \"{body}\" }\nrules = [{ status = \"2xx\", outcome = \"accepted\" }]",
             r#"{"error":101}"#,

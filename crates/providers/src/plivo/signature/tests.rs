@@ -80,7 +80,8 @@ fn v3_callback(body: &str) -> CallbackRequest {
 fn version_3_covers_query_and_form() {
     assert!(is_valid(TOKEN, &v3_callback("Status=delivered&MessageUUID=a"), &NonceCache::default()));
     assert!(!is_valid(TOKEN, &v3_callback("Status=delivered&MessageUUID=b"), &NonceCache::default()));
-    let other_query = CallbackRequest { query: "m=x".to_owned(), ..v3_callback("Status=delivered&MessageUUID=a") };
+    let other_query =
+        CallbackRequest { query: "m=x".to_owned(), ..v3_callback("Status=delivered&MessageUUID=a") };
     assert!(!is_valid(TOKEN, &other_query, &NonceCache::default()));
 }
 

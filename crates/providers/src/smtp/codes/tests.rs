@@ -85,11 +85,15 @@ fn no_code_is_in_a_table_twice() {
 
 #[test]
 fn greylisting_waits_minutes_and_a_daily_limit_a_quarter_of_an_hour() {
-    let outcome = |code, text: &str| {
-        send_result(Recipient, &SmtpReply { code, lines: vec![text.to_owned()] }).outcome
+    let outcome =
+        |code, text: &str| send_result(Recipient, &SmtpReply { code, lines: vec![text.to_owned()] }).outcome;
+    let Outcome::Deferred { retry_after, .. } = outcome(422, "4.2.2 Greylisted") else {
+        panic!("greylisted")
     };
-    let Outcome::Deferred { retry_after, .. } = outcome(422, "4.2.2 Greylisted") else { panic!("greylisted") };
     assert_eq!(retry_after, Some(GREYLIST_RETRY_AFTER));
     let retry_after = Some(QUOTA_RETRY_AFTER);
-    assert_eq!(outcome(550, "5.7.1 you exceeded your daily sending limit"), Outcome::Throttled { retry_after });
+    assert_eq!(
+        outcome(550, "5.7.1 you exceeded your daily sending limit"),
+        Outcome::Throttled { retry_after }
+    );
 }
