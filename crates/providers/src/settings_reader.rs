@@ -21,11 +21,25 @@ const COMMON_KEYS: &str = "kind, enabled, rate, concurrency, connect_timeout, ti
 ///
 /// `KEY: what is wrong`, without the value.
 pub(crate) fn read_table<T: DeserializeOwned>(table: toml::Table) -> Result<T> {
+    read_inner_table(table).map_err(|error| {
+        let message = error.to_string();
+        // An unknown key of an inner table has the path of that table in front.
+        if message.contains("unknown field") && !message.split(' ').next().unwrap_or_default().contains('.') {
+            Error::usage(format!("{message}; keys of every provider: {COMMON_KEYS}"))
+        } else {
+            error
+        }
+    })
+}
+
+/// Deserialises a table within the settings of a kind, which has no common keys.
+///
+/// # Errors
+///
+/// As [`read_table`].
+pub(crate) fn read_inner_table<T: DeserializeOwned>(table: toml::Table) -> Result<T> {
     serde_path_to_error::deserialize(table).map_err(|error| {
         let (key_path, message) = (error.path().to_string(), error.inner().message());
-        if message.starts_with("unknown field") {
-            return Error::usage(format!("{message}; keys of every provider: {COMMON_KEYS}"));
-        }
         Error::usage(if key_path == "." { message.to_owned() } else { format!("{key_path}: {message}") })
     })
 }
