@@ -23,8 +23,11 @@ const COMMON_KEYS: &str = "kind, enabled, rate, concurrency, connect_timeout, ti
 pub(crate) fn read_table<T: DeserializeOwned>(table: toml::Table) -> Result<T> {
     read_inner_table(table).map_err(|error| {
         let message = error.to_string();
-        // An unknown key of an inner table has the path of that table in front.
-        if message.contains("unknown field") && !message.split(' ').next().unwrap_or_default().contains('.') {
+        // The path of an unknown key of an inner table begins with that table.
+        let key = message.split(':').next().unwrap_or_default();
+        let is_own_key = message.starts_with("unknown field")
+            || message.starts_with(&format!("{key}: unknown field `{key}`"));
+        if is_own_key {
             Error::usage(format!("{message}; keys of every provider: {COMMON_KEYS}"))
         } else {
             error
