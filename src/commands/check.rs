@@ -189,9 +189,14 @@ async fn check_providers(config: &Config, problems: &mut Problems) -> Result<()>
     for provider in &config.providers {
         let finding = check_provider(provider, &config.public_url, &clients).await;
         print_finding(problems, &format!("provider {} of kind {}", provider.name, provider.kind), finding)?;
-        let adapter = gateway::build_provider(provider, &config.public_url, "", &clients);
-        if adapter.is_ok_and(|adapter| adapter.callback_mode() == CallbackMode::Unsigned) {
+        let Ok(adapter) = gateway::build_provider(provider, &config.public_url, "", &clients) else {
+            continue;
+        };
+        if adapter.callback_mode() == CallbackMode::Unsigned {
             print_line(format_args!("warning: provider {}: {}", provider.name, gateway::UNSIGNED_RECEIPTS))?;
+        }
+        for warning in adapter.warnings() {
+            print_line(format_args!("warning: provider {}: {warning}", provider.name))?;
         }
     }
     Ok(())

@@ -74,6 +74,7 @@ fn build_outbound_message(
         round: 1,
         to,
         spelling: arguments.to.clone(),
+        registered_at: None,
         subject: arguments.subject.clone().filter(|subject| !subject.is_empty()),
         body: arguments.body.clone(),
         parts: text_parts::count_parts(&arguments.body).count,

@@ -198,6 +198,10 @@ impl WorkStore for FaultyStore {
         self.call("claim", work).await
     }
 
+    async fn extend_lease(&self, claimed: &ClaimedDelivery, lease_expires_at: Timestamp) -> Result<bool> {
+        self.call("extend_lease", self.store.extend_lease(claimed, lease_expires_at)).await
+    }
+
     async fn record(&self, rounds: Vec<CompletedRound>) -> Result<Vec<RecordResult>> {
         let work = async {
             let recorded = self.store.record(rounds.clone()).await?;

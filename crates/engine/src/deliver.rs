@@ -7,6 +7,7 @@ use postrider_core::circuit_breaker::ProbeUrgency;
 use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::delivery::{DeliveryRules, DeliveryState, DeliveryTransition, RoundEnd, is_near_expiry};
 use postrider_core::error::{Error, ErrorKind};
+use postrider_core::recipient::RecipientStatus;
 use postrider_core::retry::{RetryPolicy, UNKNOWN_RETRIES_DEFAULT};
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::{id::DeliveryId, name::ConfigName, queue_entry::QueueEntry};
@@ -169,6 +170,9 @@ async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Att
         rules.unknown_retries = route.unknown_retries(Some(provider));
         log_unknown(route, claimed, Some(provider), reason, now);
     }
+    if may_not_repeat(&round_end, route) {
+        rules.unknown_retries = 0;
+    }
     (attempts, DeliveryState::after(round_end, &rules, now, gateway.random.fraction()))
 }
 
@@ -291,6 +295,8 @@ impl Round<'_> {
                 return None;
             }
         };
+        self.message.registered_at =
+            registration_time(self.gateway, runtime, &self.claim.claimed, to.address).await;
         let mut attempt = runtime.call(permit, &self.message, &self.gateway.clock).await;
         attempt.address = self.addresses.has_contacts().then(|| to.address.to_owned());
         let outcome = attempt.outcome.clone();
@@ -341,12 +347,41 @@ async fn acquire_within_lease<'r>(
         ProbeUrgency::AfterOpenPeriod => runtime.acquire(parts, now).await?,
         ProbeUrgency::BeforeExpiry => runtime.acquire_early_probe(parts, now).await?,
     };
+    if !runtime.adapter().extra_call_time().is_zero() && !extend_lease(gateway, runtime, claim).await {
+        runtime.release(permit, gateway.clock.now());
+        return Err(lease_too_short(runtime));
+    }
     // The rate limiter and the probe wait for the store, which can take long.
     if could_outlast_lease() {
         runtime.release(permit, gateway.clock.now());
         return Err(lease_too_short(runtime));
     }
     Ok(permit)
+}
+
+/// Returns whether the round ended without an answer of a provider whose silence usually means acceptance.
+fn may_not_repeat(round_end: &RoundEnd, route: &Route) -> bool {
+    let RoundEnd::Decided { provider, outcome: Outcome::Unknown { .. } } = round_end else { return false };
+    let mut runtimes = route.providers().iter();
+    runtimes.any(|runtime| runtime.name == *provider && !runtime.adapter().repeats_unknown())
+}
+
+/// Extends the lease for a provider whose call can take longer than a lease. Returns false if another worker has claimed
+/// the delivery, or the store cannot tell.
+async fn extend_lease(gateway: &Gateway, runtime: &ProviderRuntime, claim: &LeasedDelivery) -> bool {
+    let call_ends_at = saturating_add(gateway.clock.now(), runtime.call_time_max());
+    let lease_expires_at = saturating_add(call_ends_at, gateway.config.work.lease);
+    if lease_expires_at <= claim.lease_expires_at {
+        return true;
+    }
+    match gateway.store.extend_lease(&claim.claimed, lease_expires_at).await {
+        Ok(is_extended) => is_extended,
+        Err(error) => {
+            gateway
+                .record_store_error("deliver: extending a lease failed, the provider is not called", &error);
+            false
+        }
+    }
 }
 
 /// Returns whether no further provider is tried in this round. An invalid address ends the round only if no provider
@@ -412,6 +447,21 @@ fn set_recipient(message: &mut OutboundMessage, to: ChosenAddress<'_>) {
     to.spelling.clone_into(&mut message.spelling);
 }
 
+/// Returns when an app last registered the address, for an adapter that uses the time. A failed read only lets the
+/// provider's verdict count.
+async fn registration_time(
+    gateway: &Gateway,
+    runtime: &ProviderRuntime,
+    claimed: &ClaimedDelivery,
+    address: &str,
+) -> Option<Timestamp> {
+    if !runtime.adapter().uses_registration_time() {
+        return None;
+    }
+    let recipient = gateway.store.recipient(&claimed.channel, address).await.ok()??;
+    (recipient.status == RecipientStatus::Active).then_some(recipient.changed_at)
+}
+
 /// Builds the outbound message without its recipient.
 fn build_outbound_message(claimed: &ClaimedDelivery, route: &Route) -> OutboundMessage {
     OutboundMessage {
@@ -420,6 +470,7 @@ fn build_outbound_message(claimed: &ClaimedDelivery, route: &Route) -> OutboundM
         round: claimed.round,
         to: String::new(),
         spelling: String::new(),
+        registered_at: None,
         subject: claimed.subject.clone().or_else(|| route.channel.subject.clone()),
         body: claimed.body.clone(),
         parts: claimed.parts,

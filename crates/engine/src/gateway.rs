@@ -169,6 +169,11 @@ impl Gateway {
         self.routes.get(channel)
     }
 
+    /// Returns the routes of all channels.
+    pub fn all_routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.values()
+    }
+
     /// Returns the routes of all channels that use a provider.
     pub fn routes_of_provider(&self, provider: &ConfigName) -> impl Iterator<Item = &Route> {
         self.routes.values().filter(|route| route.channel.providers.contains(provider))

@@ -359,13 +359,19 @@ impl ProviderRuntime {
         self.circuit().apply_control(control, self.context.config_loaded_at);
     }
 
+    /// Returns the maximum duration of a call, with the provider's own waits.
+    pub(crate) fn call_time_max(&self) -> Duration {
+        self.call_timeout + self.adapter().extra_call_time()
+    }
+
     /// Calls the provider and updates the circuit breaker. Never takes longer than the provider's timeout
     /// plus a margin.
     pub async fn call(&self, _permit: CallPermit<'_>, message: &OutboundMessage, clock: &Clock) -> Attempt {
         let (started_at, stopwatch) = (clock.now(), clock.stopwatch());
         let _call_guard = self.response_times.start_call(clock);
         let adapter = self.adapter();
-        let send_result = tokio::time::timeout(self.call_timeout, adapter.send(message)).await;
+        let time_max = self.call_timeout + adapter.extra_call_time();
+        let send_result = tokio::time::timeout(time_max, adapter.send(message)).await;
         let send_result = send_result.unwrap_or_else(|_| {
             Outcome::Unknown { reason: "no response within the timeout".to_owned() }.into()
         });

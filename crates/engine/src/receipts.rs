@@ -2,12 +2,13 @@
 //!
 //! Applying the same receipt again changes nothing.
 
+mod soft_bounces;
+
+use self::soft_bounces::deactivate_after_soft_bounces;
 use crate::gateway::Gateway;
 use postrider_core::inbound::LateAcceptance;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_core::{
-    delivery::DeliveryState, error::Result, id::DeliveryId, name::ConfigName, queue_entry::QueueEntry,
-};
+use postrider_core::{delivery::DeliveryState, error::Result, id::DeliveryId, name::ConfigName, queue_entry::QueueEntry};
 use postrider_providers::CallbackMode;
 use postrider_store::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
 use std::time::Duration;
@@ -87,11 +88,14 @@ pub async fn mark_opened(gateway: &Gateway, delivery: DeliveryId) -> Result<Opti
 }
 
 async fn apply(gateway: &Gateway, received: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>> {
-    let results = gateway.store.apply_receipts(received).await?;
-    for result in &results {
+    let results = gateway.store.apply_receipts(received.clone()).await?;
+    for (received, result) in received.iter().zip(&results) {
         gateway.metrics.count_receipt(metric_label(result));
         if let ReceiptResult::Applied(delivery) = result {
             follow_up(gateway, delivery);
+            if matches!(received.receipt.status, ReceiptStatus::Bounced { .. }) {
+                deactivate_after_soft_bounces(gateway, delivery).await?;
+            }
         }
     }
     let dropped = results.iter().filter(|result| **result == ReceiptResult::Dropped);

@@ -2,10 +2,11 @@
 //!
 //! Registering a user again changes the given fields only. Sends nothing.
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Route};
 use postrider_core::address::{AddressError, AddressKind, PhoneRules, parse_address};
 use postrider_core::broadcast::{NewUser, USER_CHARS_MAX, User, UserRegistration};
 use postrider_core::contact::{self, Contact};
+use postrider_core::recipient::{Recipient, RecipientStatus};
 use postrider_core::{clock::Timestamp, error::Result};
 
 /// The reason why a user cannot be registered.
@@ -59,7 +60,40 @@ pub async fn register(gateway: &Gateway, users: Vec<NewUser>) -> Result<Vec<User
     if users.is_empty() {
         return Ok(Vec::new());
     }
-    gateway.store.register_users(users).await
+    let tokens = push_tokens(&users);
+    let registrations = gateway.store.register_users(users).await?;
+    for token in tokens {
+        activate_token(gateway, &token).await?;
+    }
+    Ok(registrations)
+}
+
+fn push_tokens(users: &[NewUser]) -> Vec<String> {
+    let contacts = users.iter().filter_map(|user| user.contacts.as_ref()).flatten();
+    let is_token = |contact: &&Contact| contact.kind == AddressKind::Push;
+    contacts.filter(is_token).map(|contact| contact.address.clone()).collect()
+}
+
+/// Makes a registered push token active on every channel that takes push tokens, and notes the time: an app registers the
+/// token that its device has now, so earlier reports about the token no longer count. An opt-out stays.
+async fn activate_token(gateway: &Gateway, token: &str) -> Result<()> {
+    let takes_tokens = |route: &&Route| route.address_kinds().contains(&AddressKind::Push);
+    for route in gateway.all_routes().filter(takes_tokens) {
+        let known = gateway.store.recipient(&route.channel.name, token).await?;
+        if known.is_some_and(|recipient| recipient.status == RecipientStatus::OptedOut) {
+            continue;
+        }
+        let recipient = Recipient {
+            channel: route.channel.name.clone(),
+            address: token.to_owned(),
+            status: RecipientStatus::Active,
+            reason: "registered by the app".to_owned(),
+            changed_by: "registration".to_owned(),
+            changed_at: gateway.clock.now(),
+        };
+        gateway.store.set_recipient(recipient).await?;
+    }
+    Ok(())
 }
 
 /// Returns the user that an API key means by an id: its own one; with `can_see_all`, otherwise the one that was registered

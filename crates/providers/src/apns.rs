@@ -116,7 +116,9 @@ impl Provider for Apns {
             return Outcome::InvalidRecipient { reason }.into();
         }
         let result = match self.call(message).await {
-            Ok(response) => codes::send_result(&response, || gateway_id(message).to_string()),
+            Ok(response) => {
+                codes::send_result(&response, message.registered_at, || gateway_id(message).to_string())
+            }
             Err(result) => result,
         };
         let is_mismatch = codes::is_environment_or_topic_mismatch(&result);
@@ -131,6 +133,10 @@ impl Provider for Apns {
 
     fn callback_mode(&self) -> CallbackMode {
         CallbackMode::authenticated_if(self.app_receipts.is_some())
+    }
+
+    fn uses_registration_time(&self) -> bool {
+        true
     }
 
     fn address_kind(&self) -> AddressKind {
@@ -149,13 +155,14 @@ impl Provider for Apns {
             round: 0,
             to: "0".repeat(64),
             spelling: String::new(),
+            registered_at: None,
             subject: None,
             body: "dry run".to_owned(),
             parts: 1,
             expires_at: from_millis(0),
         };
         let result = match self.call(&message).await {
-            Ok(response) => codes::send_result(&response, String::new),
+            Ok(response) => codes::send_result(&response, None, String::new),
             Err(result) => result,
         };
         match result.outcome {

@@ -4,6 +4,7 @@
 //! posts. The module knows no provider by name and makes every call once.
 
 mod body;
+mod doubt;
 mod request;
 mod response;
 mod response_rules;
@@ -107,6 +108,10 @@ impl Provider for HttpProvider {
 
     fn address_kind(&self) -> AddressKind {
         self.address_kind
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        Vec::from_iter(self.response_rules.warning())
     }
 
     async fn check_account(&self) -> AccountCheck {

@@ -23,6 +23,7 @@ mod json_api;
 mod json_path;
 mod jwt;
 mod kavenegar;
+mod mail_status;
 mod messenger;
 mod mock;
 mod outcome_code;

@@ -90,6 +90,27 @@ pub trait Provider: Send + Sync {
         AccountCheck::Untested("its account cannot be tested without sending".to_owned())
     }
 
+    /// Returns the time that a call may take beyond the configured timeout, because a reply has a limit of its own.
+    fn extra_call_time(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Returns whether the adapter reads [`OutboundMessage::registered_at`], which costs a read of the store.
+    fn uses_registration_time(&self) -> bool {
+        false
+    }
+
+    /// Returns whether a message may be sent again when this provider did not answer. False where silence usually means
+    /// that the message was accepted.
+    fn repeats_unknown(&self) -> bool {
+        true
+    }
+
+    /// Returns settings that are valid but cannot tell success from failure, in words for an operator.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Returns whether another adapter for the same provider can take over while the program runs: this one has no
     /// connection of its own and no pending receipts.
     fn is_replaceable(&self) -> bool {
@@ -133,6 +154,8 @@ pub struct OutboundMessage {
     pub to: String,
     /// The address as the client wrote it.
     pub spelling: String,
+    /// The time at which an app last registered the address, when it is known and the adapter uses it.
+    pub registered_at: Option<Timestamp>,
     /// The subject of a mail or the title of a push, of the message or else of the channel, without line breaks. None
     /// means the adapter's own default.
     pub subject: Option<String>,

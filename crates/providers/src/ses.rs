@@ -101,7 +101,7 @@ impl Provider for Ses {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
         let Some(to) = parse_recipient(&message.to) else {
             let reason = "invalid email address".to_owned();
-            return Outcome::InvalidRecipient { reason }.into();
+            return Outcome::Rejected { reason }.into();
         };
         let to = to.to_string();
         let document = self.request(message, &to);

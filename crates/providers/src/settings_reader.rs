@@ -11,12 +11,36 @@ use postrider_core::address::AddressKind;
 use postrider_core::duration::{NOT_A_DURATION, parse_duration};
 use postrider_core::error::{Error, Result};
 
+/// The keys that every kind has, for the error about an unknown key. The configuration reads them before the adapter.
+const COMMON_KEYS: &str = "kind, enabled, rate, concurrency, connect_timeout, timeout, breaker_failure_threshold, \
+                           breaker_open_duration";
+
 /// Deserialises the settings of a kind.
 ///
 /// # Errors
 ///
 /// `KEY: what is wrong`, without the value.
 pub(crate) fn read_table<T: DeserializeOwned>(table: toml::Table) -> Result<T> {
+    read_inner_table(table).map_err(|error| {
+        let message = error.to_string();
+        // The path of an unknown key of an inner table begins with that table.
+        let key = message.split(':').next().unwrap_or_default();
+        let is_own_key = message.starts_with("unknown field")
+            || message.starts_with(&format!("{key}: unknown field `{key}`"));
+        if is_own_key {
+            Error::usage(format!("{message}; keys of every provider: {COMMON_KEYS}"))
+        } else {
+            error
+        }
+    })
+}
+
+/// Deserialises a table within the settings of a kind, which has no common keys.
+///
+/// # Errors
+///
+/// As [`read_table`].
+pub(crate) fn read_inner_table<T: DeserializeOwned>(table: toml::Table) -> Result<T> {
     serde_path_to_error::deserialize(table).map_err(|error| {
         let (key_path, message) = (error.path().to_string(), error.inner().message());
         Error::usage(if key_path == "." { message.to_owned() } else { format!("{key_path}: {message}") })

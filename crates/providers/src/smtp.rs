@@ -76,6 +76,7 @@ impl Smtp {
                     mechanisms,
                 }),
                 connect_timeout: context.limits.connect_timeout,
+                data_timeout: settings.data_timeout,
                 transcript: context.http_clients.transcript(),
             },
             settings: settings.clone(),
@@ -161,6 +162,14 @@ impl Provider for Smtp {
 
     fn address_kind(&self) -> AddressKind {
         AddressKind::Email
+    }
+
+    fn extra_call_time(&self) -> Duration {
+        self.settings.data_timeout
+    }
+
+    fn repeats_unknown(&self) -> bool {
+        false
     }
 
     fn endpoint(&self) -> (String, u16) {

@@ -174,6 +174,13 @@ impl LoadedDelivery {
         at: Timestamp,
         received_at: Timestamp,
     ) -> bool {
+        // Some providers state a time in another zone or of another message: nothing is delivered before it was sent.
+        let at = match &self.state {
+            DeliveryState::Sent { at: sent_at, .. } => at.max(*sent_at),
+            DeliveryState::Waiting { .. }
+            | DeliveryState::Delivered { .. }
+            | DeliveryState::Failed { .. } => at,
+        };
         let new_state = self.state.apply_receipt(status, at, self.context(copy));
         self.change_state(new_state, Some(status), copy, at, received_at)
     }

@@ -50,6 +50,7 @@ macro_rules! conformance_tests {
             a_claim_has_everything_that_sending_needs
             one_of_many_concurrent_claims_wins
             an_expired_lease_makes_the_delivery_due_again
+            an_extended_lease_lasts_until_its_new_end_and_belongs_to_its_claim
             unrecorded_rounds_are_counted
             a_recorded_round_is_not_counted_as_unrecorded
             a_superseded_round_changes_no_state_but_keeps_its_attempts

@@ -30,6 +30,10 @@ pub trait WorkStore: Send + Sync {
         lease: Duration,
     ) -> Result<Vec<ClaimedDelivery>>;
 
+    /// Extends the lease of a claim until `lease_expires_at`, for a call with a longer limit. Returns false if another worker
+    /// has claimed the delivery since.
+    async fn extend_lease(&self, claimed: &ClaimedDelivery, lease_expires_at: Timestamp) -> Result<bool>;
+
     /// Stores attempts and new states, and applies receipts that arrived before the record.
     ///
     /// The attempts of a superseded round are stored; its state is not, unless a provider accepted the message and the

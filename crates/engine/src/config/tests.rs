@@ -417,7 +417,7 @@ fn secrets_come_from_variables_and_files_and_are_never_printed() {
     let settings = &config.providers[0].settings;
     assert_eq!(settings["url"].as_str(), Some("http://red/?to={to}&who=hunter2"));
     assert_eq!(settings["headers"]["X"].as_str(), Some("a hunter2 b"));
-    assert_eq!(config.providers[0].secret_values(), ["hunter2"]);
+    assert_eq!(config.providers[0].secret_values(), ["a hunter2 b", "hunter2"]);
     let printed = format!("{config:?} {config:#?}");
     assert!(!printed.contains("hunter2"), "{printed}");
     assert!(printed.contains("${env:RED}"), "{printed}");

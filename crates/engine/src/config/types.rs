@@ -9,7 +9,7 @@ use serde::Deserialize;
 use strum::{EnumString, IntoStaticStr};
 
 use super::secret::collect::collect_secrets;
-use super::secret::mask::{mask_table, mask_url};
+use super::secret::mask::{collect_literal_secrets, mask_table, mask_url};
 use postrider_providers::EgressPolicy;
 use postrider_providers::webhook::SigningSecrets;
 
@@ -132,6 +132,8 @@ pub struct LimitsConfig {
     pub message_chars_max: usize,
     /// Maximum number of items on one page of a list.
     pub page_limit_max: usize,
+    /// Number of bounces without a delivery after which an email address becomes inactive; 0 means never.
+    pub soft_bounces_max: usize,
     /// Time that the answer for an idempotency key is kept.
     pub idempotency_keep: Duration,
 }
@@ -214,6 +216,7 @@ impl ProviderConfig {
     pub fn secret_values(&self) -> Vec<String> {
         let mut secrets = self.placeholder_values.iter().cloned().collect();
         collect_secrets(&self.settings, &mut secrets);
+        collect_literal_secrets(&self.settings, &mut secrets);
         secrets.into_iter().collect()
     }
 }
@@ -347,6 +350,8 @@ impl Default for LimitsConfig {
             idle_timeout: Duration::from_secs(60),
             message_chars_max: 1_600,
             page_limit_max: 100,
+            // Mailing lists commonly remove an address after three to seven bounces.
+            soft_bounces_max: 5,
             idempotency_keep: Duration::from_secs(24 * 3600),
         }
     }

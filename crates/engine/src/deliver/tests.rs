@@ -96,6 +96,42 @@ async fn a_late_worker_skips_providers_whose_call_could_outlast_the_lease() {
     assert_eq!(outcomes.collect::<Vec<_>>(), ["accepted"], "once, and not unknown");
 }
 
+/// Answers nothing, and may not be asked again.
+struct SilentMailServer;
+
+#[async_trait]
+impl Provider for SilentMailServer {
+    async fn send(&self, _: &OutboundMessage) -> SendResult {
+        Outcome::Unknown { reason: "no reply to the mail".to_owned() }.into()
+    }
+
+    fn extra_call_time(&self) -> Duration {
+        Duration::from_secs(600)
+    }
+
+    fn repeats_unknown(&self) -> bool {
+        false
+    }
+
+    fn endpoint(&self) -> (String, u16) {
+        ("mail".to_owned(), 25)
+    }
+}
+
+#[tokio::test]
+async fn a_message_without_a_reply_of_a_mail_server_is_not_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::test_mode();
+    let providers = config.providers.iter().map(|_| -> Arc<dyn Provider> { Arc::new(SilentMailServer) });
+    let providers = providers.collect();
+    let gateway = GatewayBuilder::new(config).providers(providers).wire(&open_store(folder.path())).await;
+    let id = accept::accept(&gateway, request_over("sms")).await.unwrap().id;
+    assert_eq!(step(&gateway, 1, Duration::ZERO).await, DeliverStep::Processed(1));
+    let message = gateway.store.find_message(id).await.unwrap().unwrap();
+    let delivery = &message.deliveries[0];
+    assert_eq!((delivery.state.kind().as_str(), delivery.attempts.len()), ("failed", 1), "{delivery:?}");
+}
+
 #[tokio::test]
 async fn a_worker_that_waited_for_the_rate_limiter_skips_a_call_that_could_outlast_the_lease() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
 use super::*;
+use postrider_core::attempt::Outcome;
 use crate::config::Config;
 use crate::testing::{GatewayBuilder, open_store, request_over};
 use postrider_core::clock::from_millis;
@@ -26,9 +27,10 @@ async fn a_channel_without_a_usable_provider_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let gateway = manual_gateway(&folder).await;
     let now = gateway.clock.now();
+    let refused = Outcome::Unavailable { reason: "connection refused".to_owned() };
     for provider in gateway.providers() {
         for _ in 0..100 {
-            provider.record_bounce(now);
+            provider.complete(&refused.clone().into(), None, now);
         }
     }
     let problems = current_problems(&gateway).await;

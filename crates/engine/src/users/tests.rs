@@ -1,4 +1,7 @@
 use super::*;
+use crate::config::Config;
+use crate::testing::{GatewayBuilder, open_store};
+use postrider_core::channel::Addressing;
 use postrider_core::clock::from_millis;
 
 fn validated(
@@ -36,4 +39,37 @@ fn contacts_are_stored_as_written_and_normalised() {
     assert_eq!((contact.address.as_str(), contact.spelling.as_str()), ("+989122222222", "0912 222 2222"));
     let invalid = validated("a", None, &[(AddressKind::Email, "no-address")]);
     assert!(matches!(invalid, Err(InvalidUser::Contact { kind: AddressKind::Email, .. })), "{invalid:?}");
+}
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+#[tokio::test]
+async fn registering_a_token_again_makes_it_active_unless_its_owner_opted_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::test_mode();
+    for channel in &mut config.channels {
+        channel.addressing = Addressing::ByProviders(AddressKind::Push);
+    }
+    let gateway = GatewayBuilder::new(config).wire(&open_store(folder.path())).await;
+    let takes_tokens = |route: &&Route| route.address_kinds().contains(&AddressKind::Push);
+    let Some(route) = gateway.all_routes().find(takes_tokens) else { panic!("no channel takes push tokens") };
+    let channel = route.channel.name.clone();
+    for (status, expected) in [
+        (RecipientStatus::Inactive, RecipientStatus::Active),
+        (RecipientStatus::OptedOut, RecipientStatus::OptedOut),
+    ] {
+        let recipient = Recipient {
+            channel: channel.clone(),
+            address: TOKEN.to_owned(),
+            status,
+            reason: "test".to_owned(),
+            changed_by: "test".to_owned(),
+            changed_at: from_millis(0),
+        };
+        gateway.store.set_recipient(recipient).await.unwrap();
+        let user = validated("ana", None, &[(AddressKind::Push, TOKEN)]).unwrap();
+        register(&gateway, vec![user]).await.unwrap();
+        let known = gateway.store.recipient(&channel, TOKEN).await.unwrap().unwrap();
+        assert_eq!(known.status, expected);
+    }
 }

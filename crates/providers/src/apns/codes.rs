@@ -3,6 +3,7 @@
 //! APNs accepts a message with status 200 and an empty body; a 200 with a body comes from a proxy.
 
 use postrider_core::attempt::{Outcome, SendResult};
+use postrider_core::clock::Timestamp;
 
 use crate::json_api::JsonResponse;
 use crate::outcome_code::{OutcomeCode, outcome_code};
@@ -37,9 +38,9 @@ const REASON_CODES: &[OutcomeCode] = &[
     outcome_code("InvalidProviderToken", OutcomeKind::Misconfigured, "key, key_id and team_id do not match"),
     outcome_code("MissingProviderToken", OutcomeKind::Misconfigured, "missing provider token"),
     outcome_code(EXPIRED_PROVIDER_TOKEN, OutcomeKind::Misconfigured, "the provider token has expired, even a new one; check the clock of this machine"),
-    outcome_code("TooManyProviderTokenUpdates", OutcomeKind::Misconfigured, "the provider token was renewed too often"),
-    outcome_code("BadPath", OutcomeKind::Misconfigured, "invalid path; check base_url"),
-    outcome_code("MethodNotAllowed", OutcomeKind::Misconfigured, "invalid method; check base_url"),
+    outcome_code("TooManyProviderTokenUpdates", OutcomeKind::Unavailable, "the provider token was renewed too often"),
+    outcome_code("BadPath", OutcomeKind::Unavailable, "invalid path; check base_url"),
+    outcome_code("MethodNotAllowed", OutcomeKind::Unavailable, "invalid method; check base_url"),
     // Concerns one device, so the provider gets no cooldown.
     outcome_code("TooManyRequests", OutcomeKind::Deferred, "too many messages to this device"),
     outcome_code("IdleTimeout", OutcomeKind::Unavailable, "connection idle for too long"),
@@ -58,8 +59,18 @@ pub(super) fn is_environment_or_topic_mismatch(result: &SendResult) -> bool {
     matches!(result.code.as_deref(), Some("BadDeviceToken" | "DeviceTokenNotForTopic"))
 }
 
-/// Returns the result of a response. `message_id` returns the id of the request.
-pub(super) fn send_result(response: &JsonResponse, message_id: impl FnOnce() -> String) -> SendResult {
+/// Returns whether APNs calls a device unregistered since a time before the app registered the device again.
+fn is_registered_again(response: &JsonResponse, registered_at: Option<Timestamp>) -> bool {
+    let invalid_since = response.json["timestamp"].as_i64().filter(|_| response.status == 410);
+    invalid_since.zip(registered_at).is_some_and(|(since, registered)| since < registered.timestamp_millis())
+}
+
+/// Returns the result of a response to a message to a device that was registered at `registered_at`. `message_id` returns the id of the request.
+pub(super) fn send_result(
+    response: &JsonResponse,
+    registered_at: Option<Timestamp>,
+    message_id: impl FnOnce() -> String,
+) -> SendResult {
     if response.status == 200 && response.is_empty() {
         let apns_id = response.headers.get("apns-id").and_then(|id| parse_reference(id.to_str().ok()?));
         return Outcome::Accepted { reference: Some(apns_id.unwrap_or_else(message_id)) }.into();
@@ -69,6 +80,10 @@ pub(super) fn send_result(response: &JsonResponse, message_id: impl FnOnce() -> 
     let retry_after = response.retry_after();
     let known_code_line = reason.and_then(|reason| OutcomeCode::find(REASON_CODES, reason)).copied();
     let code_line = known_code_line.unwrap_or_else(|| response.status_outcome());
+    if is_registered_again(response, registered_at) {
+        let description = "unregistered before the app registered the device again";
+        return outcome_code("", OutcomeKind::Rejected, description).send_result(code, None, None);
+    }
     if code_line.outcome == OutcomeKind::Unavailable && retry_after.is_some() {
         return outcome_code("", OutcomeKind::Throttled, "asks for a pause").send_result(
             code,

@@ -26,6 +26,9 @@ const FCM_ERROR_TYPE: &str = "type.googleapis.com/google.firebase.fcm.v1.FcmErro
 /// Type of the detail with the exceeded quota.
 const QUOTA_FAILURE_TYPE: &str = "type.googleapis.com/google.rpc.QuotaFailure";
 
+/// Type of the detail with the invalid fields.
+const BAD_REQUEST_TYPE: &str = "type.googleapis.com/google.rpc.BadRequest";
+
 /// FCM's error codes.
 #[rustfmt::skip]
 const FCM_ERROR_CODES: &[OutcomeCode] = &[
@@ -35,8 +38,8 @@ const FCM_ERROR_CODES: &[OutcomeCode] = &[
     outcome_code("QUOTA_EXCEEDED", OutcomeKind::Throttled, "too many messages"),
     outcome_code("UNAVAILABLE", OutcomeKind::Unavailable, "FCM is overloaded"),
     outcome_code("INTERNAL", OutcomeKind::Unavailable, "internal error of FCM"),
-    outcome_code("THIRD_PARTY_AUTH_ERROR", OutcomeKind::Misconfigured, "the project lacks APNs or web push credentials"),
-    outcome_code("APNS_AUTH_ERROR", OutcomeKind::Misconfigured, "the project lacks APNs credentials"),
+    outcome_code("THIRD_PARTY_AUTH_ERROR", OutcomeKind::Unavailable, "the project lacks APNs or web push credentials"),
+    outcome_code("APNS_AUTH_ERROR", OutcomeKind::Unavailable, "the project lacks APNs credentials"),
     outcome_code("UNSPECIFIED_ERROR", OutcomeKind::Unavailable, "unspecified error of FCM"),
 ];
 
@@ -45,7 +48,7 @@ const FCM_ERROR_CODES: &[OutcomeCode] = &[
 const GOOGLE_STATUS_CODES: &[OutcomeCode] = &[
     outcome_code("UNAUTHENTICATED", OutcomeKind::Misconfigured, "refuses the access token, even a new one"),
     outcome_code("PERMISSION_DENIED", OutcomeKind::Misconfigured, "the service account lacks the permission, or the project the API"),
-    outcome_code("NOT_FOUND", OutcomeKind::Misconfigured, "unknown project"),
+    outcome_code("NOT_FOUND", OutcomeKind::Unavailable, "unknown project or device"),
     outcome_code("INVALID_ARGUMENT", OutcomeKind::Rejected, "invalid message"),
     outcome_code("RESOURCE_EXHAUSTED", OutcomeKind::Throttled, "too many messages"),
     outcome_code("UNAVAILABLE", OutcomeKind::Unavailable, "FCM is overloaded"),
@@ -85,6 +88,9 @@ fn refine(code_line: OutcomeCode, response: &JsonResponse) -> OutcomeCode {
     let error_text = response.str_at("/error/message").unwrap_or_default().to_ascii_lowercase();
     let has_error_code = fcm_error_code(response).is_some();
     match code_line.code {
+        "INVALID_ARGUMENT" if has_token_violation(response) => {
+            outcome_code("", OutcomeKind::InvalidRecipient, "invalid device token")
+        }
         "INVALID_ARGUMENT" if has_error_code && error_text.contains("registration token") => {
             outcome_code("", OutcomeKind::InvalidRecipient, "invalid device token")
         }
@@ -106,6 +112,13 @@ fn error_detail<'a>(response: &'a JsonResponse, detail_type: &str) -> Option<&'a
 
 fn fcm_error_code(response: &JsonResponse) -> Option<&str> {
     error_detail(response, FCM_ERROR_TYPE)?["errorCode"].as_str()
+}
+
+/// Returns whether the list of invalid fields names the device token.
+fn has_token_violation(response: &JsonResponse) -> bool {
+    let violations = error_detail(response, BAD_REQUEST_TYPE).map(|detail| &detail["fieldViolations"]);
+    let violations = violations.and_then(Value::as_array);
+    violations.into_iter().flatten().any(|violation| violation["field"] == "message.token")
 }
 
 /// Returns whether the exceeded quota is the quota of one device, which must not delay other messages.

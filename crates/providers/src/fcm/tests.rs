@@ -170,11 +170,11 @@ async fn every_documented_code_has_its_outcome() {
         (429, "RESOURCE_EXHAUSTED", None, "Quota exceeded", "throttled"),
         (503, "UNAVAILABLE", Some("UNAVAILABLE"), "overloaded", "unavailable"),
         (500, "INTERNAL", Some("INTERNAL"), "Internal error", "unavailable"),
-        (401, "UNAUTHENTICATED", Some("THIRD_PARTY_AUTH_ERROR"), "Auth error from APNS", "misconfigured"),
-        (401, "UNAUTHENTICATED", Some("APNS_AUTH_ERROR"), "Auth error from APNS", "misconfigured"),
+        (401, "UNAUTHENTICATED", Some("THIRD_PARTY_AUTH_ERROR"), "Auth error from APNS", "unavailable"),
+        (401, "UNAUTHENTICATED", Some("APNS_AUTH_ERROR"), "Auth error from APNS", "unavailable"),
         (400, "UNKNOWN", Some("UNSPECIFIED_ERROR"), "", "unavailable"),
         (403, "PERMISSION_DENIED", None, "The caller does not have permission", "misconfigured"),
-        (404, "NOT_FOUND", None, "Project not found", "misconfigured"),
+        (404, "NOT_FOUND", None, "Project not found", "unavailable"),
         (400, "FAILED_PRECONDITION", Some("BRAND_NEW"), "new error", "rejected"),
     ] {
         let server = HttpStub::start(vec![error_response(status, google_status, error_code, message)]).await;
@@ -182,6 +182,18 @@ async fn every_documented_code_has_its_outcome() {
         assert_eq!(result.outcome.as_str(), outcome, "{error_code:?} {google_status}: {result:?}");
         assert_eq!(result.code.as_deref(), Some(error_code.unwrap_or(google_status)));
         assert_eq!(server.requests().len(), 1, "{google_status} is not repeated");
+    }
+}
+
+#[tokio::test]
+async fn an_invalid_field_that_is_the_token_makes_the_recipient_invalid() {
+    for (field, outcome) in [("message.token", "invalid_recipient"), ("message.data", "rejected")] {
+        let body = json!({"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "Invalid value", "details": [
+            {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [{"field": field}]},
+        ]}});
+        let server = HttpStub::start(vec![response(400, "", &body.to_string())]).await;
+        let result = fcm(&server, &token_server().await).send(&push_message()).await;
+        assert_eq!(result.outcome.as_str(), outcome, "{field}");
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn probe_message() -> OutboundMessage {
         round: 1,
         to: sample_text(),
         spelling: sample_text(),
+        registered_at: None,
         subject: Some(sample_text()),
         body: sample_text(),
         parts: 1,

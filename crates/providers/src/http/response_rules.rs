@@ -1,7 +1,7 @@
 //! The outcome of a response: the operator's rules first, then the outcomes of HTTP statuses.
 //!
-//! A success that cannot be read to its end, or that lacks the JSON with the reference, is `Unknown`: the message may have
-//! been sent.
+//! A success that cannot be read to its end, that lacks the JSON with the reference, or that is doubtful (see `doubt`) is
+//! `Unknown`: the message may have been sent.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use reqwest::header::LOCATION;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::error::{Error, Result};
 
+use super::doubt::doubt;
 use super::response::{ParsedResponse, ResponseField};
 use super::settings::{HttpSettings, ResponseRuleSettings};
 use crate::http_response::{BodyEnd, HttpResponse};
@@ -29,6 +30,8 @@ pub(super) struct ResponseRules {
     uses_json: bool,
     /// A success is confirmed by its whole body only.
     requires_body: bool,
+    /// The provider is sent JSON or answers with JSON, so that an empty success confirms nothing.
+    expects_json: bool,
     /// A success is confirmed by JSON only, because its reference is in the JSON.
     requires_json: bool,
 }
@@ -65,12 +68,16 @@ impl ResponseRules {
         let reason = parse_field("reason", &settings.reason)?;
         let is_json = |field: &Option<ResponseField>| matches!(field, Some(ResponseField::Json(_)));
         let mut body_matchers = rules.iter().filter_map(|rule| rule.body.as_ref()).peekable();
+        let sends_json = settings.json.is_some()
+            || settings.content_type.as_deref().is_some_and(|content_type| content_type.contains("json"));
         let has_reference_in_body = !matches!(reference, None | Some(ResponseField::Header(_)));
+        let uses_json = [&reference, &code, &reason].into_iter().any(is_json)
+            || rules.iter().filter_map(|rule| rule.body.as_ref()).any(BodyMatcher::is_json);
         Ok(Self {
+            expects_json: sends_json || uses_json,
+            uses_json,
             requires_body: has_reference_in_body || body_matchers.peek().is_some(),
             requires_json: is_json(&reference),
-            uses_json: [&reference, &code, &reason].into_iter().any(is_json)
-                || body_matchers.any(BodyMatcher::is_json),
             rules,
             reference,
             code,
@@ -101,6 +108,8 @@ impl ResponseRules {
         let outcome = match rule {
             Some(rule) => rule.outcome,
             None if is_success => OutcomeKind::Accepted,
+            // A firewall in front of the API answers 403 to one text, so it is no verdict on the account.
+            None if status == 403 => OutcomeKind::Unavailable,
             None => outcome_of_status(status, retry_after),
         };
         let reference = match outcome {
@@ -108,6 +117,12 @@ impl ResponseRules {
             _ => None,
         };
         let reference = reference.and_then(|reference| parse_reference(&reference));
+        if rule.is_none()
+            && is_success
+            && let Some(reason) = self.doubt(parsed, reference.as_deref())
+        {
+            return Outcome::Unknown { reason };
+        }
         let reason = match (outcome, rule.and_then(|rule| rule.reason.clone())) {
             (OutcomeKind::Accepted | OutcomeKind::Throttled, _) => String::new(),
             (_, Some(reason)) => reason,
@@ -135,6 +150,28 @@ impl ResponseRules {
             }
             BodyEnd::Truncated | BodyEnd::Complete => None,
         }
+    }
+
+    /// Returns why a success without a rule is doubtful. A reference that the operator located in the body outweighs an
+    /// error field, but not a page for people.
+    fn doubt(&self, parsed: &ParsedResponse, reference: Option<&str>) -> Option<String> {
+        let is_located = reference.is_some() && !matches!(self.reference, Some(ResponseField::Body));
+        if is_located || parsed.response.body_end != BodyEnd::Complete {
+            return None;
+        }
+        let doubt = doubt(parsed.response, self.expects_json)?;
+        Some(format!("HTTP {}, but {doubt}", parsed.response.status))
+    }
+
+    /// Returns a warning when neither a reference nor a rule on the body tells an accepted message from an error that
+    /// the provider reports with a success status.
+    pub fn warning(&self) -> Option<String> {
+        let has_evidence = self.reference.is_some() || self.rules.iter().any(|rule| rule.body.is_some());
+        (!has_evidence).then(|| {
+            "every 2xx response counts as accepted, because neither reference nor a rule with body tells it from an \
+             error page; set reference, or a rule such as { body = \"json:status=ok\", outcome = \"accepted\" }"
+                .to_owned()
+        })
     }
 
     /// Returns the provider's text, or the target of a redirect.

@@ -13,7 +13,7 @@ use postrider_core::address::AddressKind;
 use crate::callback_receipts::ReceiptSettings;
 use crate::outcome_kind::OutcomeKind;
 use crate::settings_reader::{
-    default_address_kind, deserialize_address_kind, deserialize_optional_duration, read_table,
+    default_address_kind, deserialize_address_kind, deserialize_optional_duration, read_inner_table,
 };
 
 /// The requests, responses and receipts of a provider.
@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for ReceiptSource {
         match toml::Value::deserialize(deserializer)? {
             toml::Value::String(word) if word == "texting" => Ok(Self::Texting),
             toml::Value::Table(table) => {
-                let settings = read_table(table).map_err(D::Error::custom)?;
+                let settings = read_inner_table(table).map_err(D::Error::custom)?;
                 Ok(Self::Table(Box::new(settings)))
             }
             _ => Err(D::Error::custom("expected \"texting\", or a table that describes receipts")),

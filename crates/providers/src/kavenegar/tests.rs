@@ -97,7 +97,7 @@ async fn responses_have_the_outcomes_of_the_reference() {
         (403, "misconfigured"),
         (409, "unavailable"),
         (411, "invalid_recipient"),
-        (412, "misconfigured"),
+        (412, "unavailable"),
         (413, "rejected"),
         (416, "misconfigured"),
         (418, "misconfigured"),
@@ -105,7 +105,7 @@ async fn responses_have_the_outcomes_of_the_reference() {
         (424, "misconfigured"),
         (429, "throttled"),
         (451, "throttled"),
-        (501, "misconfigured"),
+        (501, "unavailable"),
         (607, "misconfigured"),
         (999, "unavailable"),
     ] {

@@ -16,8 +16,6 @@ pub(super) const OPT_OUT_CODE: &str = "200";
 #[rustfmt::skip]
 const SEND_STATUSES: &[OutcomeCode] = &[
     outcome_code("402", OutcomeKind::Misconfigured, "not enough credit"),
-    outcome_code("404", OutcomeKind::Misconfigured, "the account does not exist; see auth_id"),
-    outcome_code("405", OutcomeKind::Misconfigured, "wrong HTTP method; see base_url"),
 ];
 
 /// Error codes of callbacks.
@@ -27,7 +25,7 @@ const RECEIPT_CODES: &[OutcomeCode] = &[
     outcome_code("10", OutcomeKind::Rejected, "invalid message"),
     outcome_code("20", OutcomeKind::Unavailable, "network error of the carrier"),
     outcome_code("30", OutcomeKind::Rejected, "blocked as spam"),
-    outcome_code("40", OutcomeKind::Misconfigured, "invalid sender"),
+    outcome_code("40", OutcomeKind::Unavailable, "invalid sender"),
     outcome_code("50", OutcomeKind::InvalidRecipient, "invalid phone number or landline"),
     outcome_code("60", OutcomeKind::Rejected, "message loop detected"),
     outcome_code("70", OutcomeKind::InvalidRecipient, "the phone number does not exist any more"),
@@ -58,15 +56,22 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     let body_reason = response.body_reason();
     let error_text = response.json["error"].as_str().unwrap_or(&body_reason);
     let code_line = match response.status {
-        // The text names the recipient's number and not the sender's.
-        400 if contains_word(error_text, "dst") && !contains_word(error_text, "src") => {
-            outcome_code("", OutcomeKind::InvalidRecipient, "")
-        }
+        400 if calls_recipient_invalid(error_text) => outcome_code("", OutcomeKind::InvalidRecipient, ""),
         status => {
             OutcomeCode::find_or(SEND_STATUSES, &status.to_string(), response.status_outcome().outcome, "")
         }
     };
     code_line.send_result(response.http_status_text(), Some(error_text), response.retry_after())
+}
+
+/// Returns whether a text calls the recipient's number (`dst`) invalid. A text that names the number for another reason,
+/// such as its country or a limit, is no verdict about it.
+fn calls_recipient_invalid(error_text: &str) -> bool {
+    let text = error_text.to_ascii_lowercase();
+    let is_invalid = ["invalid", "not valid", "not a valid"].iter().any(|words| text.contains(words));
+    let names_other =
+        ["src", "country", "region", "url", "text"].iter().any(|word| contains_word(&text, word));
+    is_invalid && contains_word(&text, "dst") && !names_other
 }
 
 fn accepted_outcome(response: &JsonResponse) -> Outcome {

@@ -1,6 +1,7 @@
-//! Verifies Plivo's signature: HMAC-SHA256 with the auth token over the URL without its query, and a nonce.
+//! Verifies Plivo's signatures: HMAC-SHA256 with the auth token.
 //!
-//! The signature does not cover the body, so a nonce that comes with other content than before is rejected.
+//! Version 3 signs the URL, the query and the form. Version 2 signs the URL without its query and a nonce only, so it counts
+//! only when the callback has no version 3; a nonce that comes with other content than before is rejected.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -9,19 +10,33 @@ use sha2::Sha256;
 
 use crate::callback::CallbackRequest;
 use crate::signing::is_valid_hmac;
-use crate::sms::NonceCache;
+use crate::sms::{CallbackFields, NonceCache};
 
-/// Headers with signatures: by the token of the sending account, and by the token of the main account.
-const SIGNATURE_HEADERS: [&str; 2] = ["x-plivo-signature-v2", "x-plivo-signature-ma-v2"];
+/// Headers with signatures of version 3: by the token of the sending account, and by the token of the main account.
+const V3_HEADERS: [&str; 2] = ["x-plivo-signature-v3", "x-plivo-signature-ma-v3"];
+
+/// The same headers of version 2.
+const V2_HEADERS: [&str; 2] = ["x-plivo-signature-v2", "x-plivo-signature-ma-v2"];
 
 /// Returns whether any signature of the callback is valid, and its nonce is new or repeats the same content.
 pub(super) fn is_valid(auth_token: &str, request: &CallbackRequest, nonces: &NonceCache) -> bool {
-    let Some(nonce) = request.headers.get("x-plivo-signature-v2-nonce") else {
+    let has_v3 = V3_HEADERS.iter().any(|header| request.headers.contains_key(*header));
+    let (headers, nonce_header) = if has_v3 {
+        (V3_HEADERS, "x-plivo-signature-v3-nonce")
+    } else {
+        (V2_HEADERS, "x-plivo-signature-v2-nonce")
+    };
+    let Some(nonce) = request.headers.get(nonce_header) else {
         return false;
     };
-    let url_without_query = request.url.split(['?', '#']).next().unwrap_or_default();
-    let signed_parts = [url_without_query.as_bytes(), nonce.as_bytes()];
-    let is_signed = SIGNATURE_HEADERS
+    let signed_text = if has_v3 {
+        let Some(text) = v3_text(request) else { return false };
+        format!("{text}.{nonce}")
+    } else {
+        format!("{}{nonce}", url_without_query(request))
+    };
+    let signed_parts = [signed_text.as_bytes()];
+    let is_signed = headers
         .iter()
         .filter_map(|header| request.headers.get(*header))
         .flat_map(|value| value.split(','))
@@ -29,6 +44,30 @@ pub(super) fn is_valid(auth_token: &str, request: &CallbackRequest, nonces: &Non
         .any(|signature| is_valid_hmac::<Hmac<Sha256>>(auth_token.as_bytes(), &signed_parts, &signature));
     let content = || [request.query.as_bytes(), b"\n", &request.body].concat();
     is_signed && nonces.is_new_or_repeated(nonce, &content(), request.received_at)
+}
+
+fn url_without_query(request: &CallbackRequest) -> &str {
+    request.url.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// Returns the text that version 3 signs, without the nonce: the URL, the sorted query after `?`, and the sorted form after
+/// a dot. None when the fields cannot be parsed.
+fn v3_text(request: &CallbackRequest) -> Option<String> {
+    let mut query = CallbackFields::from_form(request.query.as_bytes()).ok()?.pairs().to_vec();
+    let mut form = CallbackFields::from_form(&request.body).ok()?.pairs().to_vec();
+    query.sort();
+    form.sort();
+    let mut text = url_without_query(request).to_owned();
+    let query: Vec<String> = query.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if !query.is_empty() || !form.is_empty() {
+        text.push('?');
+        text.push_str(&query.join("&"));
+    }
+    if !query.is_empty() && !form.is_empty() {
+        text.push('.');
+    }
+    text.extend(form.into_iter().map(|(name, value)| name + &value));
+    Some(text)
 }
 
 #[cfg(test)]

@@ -51,8 +51,8 @@ async fn responses_have_the_outcomes_of_the_reference() {
             (401, "", "misconfigured", "HTTP 401"),
             (402, "", "misconfigured", "HTTP 402"),
             (403, "", "misconfigured", "HTTP 403"),
-            (404, "", "misconfigured", "HTTP 404"),
-            (405, "", "misconfigured", "HTTP 405"),
+            (404, "", "unavailable", "HTTP 404"),
+            (405, "", "unavailable", "HTTP 405"),
             (409, "", "rejected", "HTTP 409"),
             (422, "", "rejected", "HTTP 422"),
             (429, "", "throttled", "HTTP 429"),
@@ -154,7 +154,7 @@ async fn conforms_to_the_suite() {
 
 #[tokio::test]
 async fn every_status_has_the_shared_outcome_but_for_plivos_own() {
-    let overrides = [(402, "misconfigured"), (404, "misconfigured"), (405, "misconfigured")];
+    let overrides = [(402, "misconfigured")];
     expect_status_table("plivo", ACCOUNT, &overrides).await;
 }
 

@@ -15,7 +15,7 @@ const PUSHY_CODES: &[OutcomeCode] = &[
     outcome_code("NO_RECIPIENTS", OutcomeKind::InvalidRecipient, "unknown device"),
     outcome_code("INVALID_PARAM", OutcomeKind::Rejected, "invalid message"),
     outcome_code("PAYLOAD_LIMIT_EXCEEDED", OutcomeKind::Rejected, "message longer than 4 kB"),
-    outcome_code("NO_APNS_AUTH", OutcomeKind::Misconfigured, "the app has no APNs credentials"),
+    outcome_code("NO_APNS_AUTH", OutcomeKind::Unavailable, "the app has no APNs credentials"),
     outcome_code("INVALID_API_KEY", OutcomeKind::Misconfigured, "api_key is not valid"),
     outcome_code("AUTH_LIMIT_EXCEEDED", OutcomeKind::Misconfigured, "the plan allows no more devices"),
     outcome_code("ACCOUNT_SUSPENDED", OutcomeKind::Misconfigured, "the account is suspended"),

@@ -68,7 +68,7 @@ async fn every_documented_code_has_its_outcome() {
         (400, "INVALID_PARAM", "The data parameter is invalid", "rejected"),
         (400, "INVALID_PARAM", "The device token is invalid", "invalid_recipient"),
         (400, "PAYLOAD_LIMIT_EXCEEDED", "too long", "rejected"),
-        (400, "NO_APNS_AUTH", "Please configure APNs", "misconfigured"),
+        (400, "NO_APNS_AUTH", "Please configure APNs", "unavailable"),
         (401, "INVALID_API_KEY", "no such key", "misconfigured"),
         (403, "AUTH_LIMIT_EXCEEDED", "upgrade", "misconfigured"),
         (403, "ACCOUNT_SUSPENDED", "suspended", "misconfigured"),

@@ -12,6 +12,7 @@ use postrider_core::receipt::{Receipt, ReceiptStatus};
 
 use super::sns_signature::{SUBSCRIPTION_CONFIRMATION, SnsMessage};
 use crate::callback::CallbackError;
+use crate::mail_status::{MailVerdict, mail_verdict};
 use crate::provider_text::{parse_reference, sanitize_text};
 
 /// Returns the items of a notification that was received at `received_at`.
@@ -75,7 +76,7 @@ fn receipt_status<'e>(event_type: &str, event: &'e Value) -> Option<(ReceiptStat
     let bounced = |reason: String| (ReceiptStatus::Bounced { reason }, None);
     match event_type {
         "Delivery" => Some((ReceiptStatus::Delivered, time("delivery"))),
-        "Bounce" => Some((bounce_status(&event["bounce"]), time("bounce"))),
+        "Bounce" => Some((bounce_status(&event["bounce"])?, time("bounce"))),
         // A recipient can only report a mail that was delivered.
         "Complaint" => Some((ReceiptStatus::Delivered, time("complaint"))),
         "Reject" => {
@@ -92,22 +93,42 @@ fn receipt_status<'e>(event_type: &str, event: &'e Value) -> Option<(ReceiptStat
     }
 }
 
-/// Returns the status of a bounce: a permanent bounce concerns the address, any other bounce only this mail.
-fn bounce_status(bounce: &Value) -> ReceiptStatus {
-    let bounce_type = text_field(&bounce["bounceType"]);
+/// Subtypes of a permanent bounce that concern the address whatever the mail server said.
+const DEAD_ADDRESS_SUBTYPES: [&str; 4] =
+    ["NoEmail", "Suppressed", "OnAccountSuppressionList", "OnTenantSuppressionList"];
+
+/// Returns the status of a bounce. A permanent bounce makes the address invalid only when its code or words are about
+/// the mailbox; an automatic reply, such as an out-of-office notice, is no bounce.
+fn bounce_status(bounce: &Value) -> Option<ReceiptStatus> {
+    let (bounce_type, subtype) = (text_field(&bounce["bounceType"]), text_field(&bounce["bounceSubType"]));
     let recipient = &bounce["bouncedRecipients"][0];
-    let mut details = vec![
-        format!("{bounce_type} {}", text_field(&bounce["bounceSubType"])),
-        text_field(&recipient["status"]),
-        text_field(&recipient["diagnosticCode"]),
-    ];
-    details.retain(|detail| !detail.is_empty());
-    let reason = sanitize_text(&details.join(", "));
-    if bounce_type == "Permanent" {
-        ReceiptStatus::Invalid { reason }
-    } else {
-        ReceiptStatus::Bounced { reason }
+    let (code, diagnostic) = (text_field(&recipient["status"]), text_field(&recipient["diagnosticCode"]));
+    if bounce_type == "Transient" && is_automatic_reply(&subtype, &code, &diagnostic, recipient) {
+        return None;
     }
+    let mut details = vec![format!("{bounce_type} {subtype}"), code.clone(), diagnostic.clone()];
+    details.retain(|detail| !detail.trim().is_empty());
+    let reason = sanitize_text(&details.join(", "));
+    let is_dead = bounce_type == "Permanent"
+        && (DEAD_ADDRESS_SUBTYPES.contains(&subtype.as_str()) || is_about_mailbox(&code, &diagnostic));
+    Some(if is_dead { ReceiptStatus::Invalid { reason } } else { ReceiptStatus::Bounced { reason } })
+}
+
+/// SES reports automatic replies as general transient bounces. A real failure names a status or a failed recipient.
+fn is_automatic_reply(subtype: &str, code: &str, diagnostic: &str, recipient: &Value) -> bool {
+    matches!(subtype, "General" | "")
+        && (code.is_empty() || code.starts_with('2'))
+        && diagnostic.is_empty()
+        && recipient["action"] != "failed"
+}
+
+/// Returns whether a permanent bounce is a verdict about the mailbox. Without code and words it is SES's own verdict.
+fn is_about_mailbox(code: &str, diagnostic: &str) -> bool {
+    if code.is_empty() && diagnostic.is_empty() {
+        return true;
+    }
+    let code = Some(code).filter(|code| !code.is_empty());
+    mail_verdict(code, true, diagnostic) == Some(MailVerdict::InvalidRecipient)
 }
 
 fn text_field(json: &Value) -> String {

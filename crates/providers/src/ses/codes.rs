@@ -7,6 +7,7 @@ use std::time::Duration;
 use postrider_core::attempt::{Outcome, SendResult};
 
 use crate::json_api::JsonResponse;
+use crate::mail_status::names_policy;
 use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
 use crate::provider_text::{parse_reference, sanitize_text};
@@ -74,7 +75,9 @@ pub(super) fn send_result(response: &JsonResponse, to: &str) -> SendResult {
             let description = "the sender is not verified, or the account is in the sandbox";
             outcome_code("", OutcomeKind::Misconfigured, description)
         }
-        code_line if code_line.code == BAD_REQUEST && !to.is_empty() && mentions(to) => {
+        code_line
+            if code_line.code == BAD_REQUEST && !to.is_empty() && mentions(to) && !names_policy(&message) =>
+        {
             outcome_code("", OutcomeKind::InvalidRecipient, "invalid email address")
         }
         code_line => code_line,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use parking_lot::Mutex;
 use reqwest::header::{HOST, HeaderValue};
 use reqwest::{Method, Request, Url};
@@ -22,6 +22,8 @@ use rustls::pki_types::{
 use serde::Deserialize;
 use webpki::EndEntityCert;
 use webpki::ring::RSA_PKCS1_2048_8192_SHA256;
+
+use postrider_core::clock::Timestamp;
 
 use super::settings::SesSettings;
 use crate::base_url::BaseUrl;
@@ -37,6 +39,12 @@ const MESSAGE_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Maximum number of cached certificates.
 const CERTIFICATES_MAX: usize = 16;
+
+/// Time for which a failed fetch of a certificate is not repeated: one minute. SNS repeats a notification for longer.
+const FAILED_FETCH_TTL: TimeDelta = TimeDelta::minutes(1);
+
+/// Maximum number of remembered failures, because unauthenticated callbacks cause them.
+const FAILED_FETCHES_MAX: usize = 1_000;
 
 /// A message of SNS.
 #[derive(Debug, Deserialize)]
@@ -150,6 +158,8 @@ pub(super) struct SnsVerifier {
     /// Server to call instead of SNS, for tests.
     endpoint_override: Option<BaseUrl>,
     certificates: Mutex<HashMap<String, Arc<CertificateDer<'static>>>>,
+    /// Certificate URLs that could not be fetched, with the time of the failure.
+    failed_fetches: Mutex<HashMap<String, Timestamp>>,
     /// Allows one fetch at a time, because unauthenticated callbacks cause them.
     fetch_lock: tokio::sync::Mutex<()>,
 }
@@ -161,6 +171,7 @@ impl SnsVerifier {
             topics: settings.topics.clone(),
             endpoint_override: settings.sns_url.clone(),
             certificates: Mutex::default(),
+            failed_fetches: Mutex::default(),
             fetch_lock: tokio::sync::Mutex::default(),
         }
     }
@@ -184,20 +195,65 @@ impl SnsVerifier {
         request: &CallbackRequest,
         client: &HttpClient,
     ) -> Result<(), CallbackError> {
-        let notification = self.parse_unverified(request)?;
-        let _guard = self.fetch_lock.lock().await;
-        if self.cached_certificate(&notification.certificate_url).is_some() {
+        let certificate_url = self.parse_unverified(request)?.certificate_url;
+        // A callback whose certificate is known never waits for the fetches of others.
+        if self.is_fetch_settled(&certificate_url, request.received_at)? {
             return Ok(());
         }
-        let certificate_pem = self.fetch(&notification.certificate_url, client).await?;
-        let certificate =
-            CertificateDer::from_pem_slice(&certificate_pem).map_err(|_| CallbackError::Unauthenticated)?;
-        let mut certificates = self.certificates.lock();
-        if certificates.len() >= CERTIFICATES_MAX {
-            certificates.clear();
+        let _guard = self.lock_fetches().await;
+        if self.is_fetch_settled(&certificate_url, request.received_at)? {
+            return Ok(());
         }
-        certificates.insert(notification.certificate_url, Arc::new(certificate));
-        Ok(())
+        match self.fetch_certificate(&certificate_url, client).await {
+            Ok(certificate) => {
+                let mut certificates = self.certificates.lock();
+                if certificates.len() >= CERTIFICATES_MAX {
+                    certificates.clear();
+                }
+                certificates.insert(certificate_url, Arc::new(certificate));
+                Ok(())
+            }
+            Err(error) => {
+                self.note_failed_fetch(&certificate_url, request.received_at);
+                Err(error)
+            }
+        }
+    }
+
+    /// Remembers that a certificate could not be fetched.
+    pub(super) fn note_failed_fetch(&self, certificate_url: &str, now: Timestamp) {
+        let mut failed_fetches = self.failed_fetches.lock();
+        if failed_fetches.len() >= FAILED_FETCHES_MAX {
+            failed_fetches.clear();
+        }
+        failed_fetches.insert(certificate_url.to_owned(), now);
+    }
+
+    /// Waits until no certificate is being fetched, and delays further fetches until the guard is dropped.
+    pub(super) async fn lock_fetches(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.fetch_lock.lock().await
+    }
+
+    /// Returns true when the certificate is cached, and an error when its fetch failed less than a minute ago.
+    fn is_fetch_settled(&self, certificate_url: &str, now: Timestamp) -> Result<bool, CallbackError> {
+        if self.cached_certificate(certificate_url).is_some() {
+            return Ok(true);
+        }
+        let failed_at = self.failed_fetches.lock().get(certificate_url).copied();
+        if failed_at.is_some_and(|failed_at| (now - failed_at).abs() < FAILED_FETCH_TTL) {
+            let reason = "the signing certificate could not be fetched a moment ago";
+            return Err(CallbackError::Unavailable(reason.to_owned()));
+        }
+        Ok(false)
+    }
+
+    async fn fetch_certificate(
+        &self,
+        certificate_url: &str,
+        client: &HttpClient,
+    ) -> Result<CertificateDer<'static>, CallbackError> {
+        let certificate_pem = self.fetch(certificate_url, client).await?;
+        CertificateDer::from_pem_slice(&certificate_pem).map_err(|_| CallbackError::Unauthenticated)
     }
 
     /// Confirms a subscription to a topic.

@@ -118,6 +118,23 @@ async fn a_notification_signed_by_another_implementation_is_a_receipt() {
 }
 
 #[tokio::test]
+async fn a_failed_certificate_is_not_fetched_again_and_delays_no_known_certificate() {
+    let SnsFixture { ses, call, certificate_server, peer: _peer } = sns_fixture(DELIVERY).await;
+    ses.parse_callback(&call).await.unwrap();
+    let mut made_up: Value = serde_json::from_slice(&call.body).unwrap();
+    made_up["SigningCertURL"] = json!("https://sns.eu-central-1.amazonaws.com/made-up.pem");
+    let made_up = CallbackRequest { body: made_up.to_string().into(), ..call.clone() };
+    // Any other notification's fetch may be in progress.
+    let fetch_guard = ses.sns.lock_fetches().await;
+    assert_eq!(ses.parse_callback(&call).await.map(|items| items.len()), Ok(1));
+    drop(fetch_guard);
+    ses.sns.note_failed_fetch("https://sns.eu-central-1.amazonaws.com/made-up.pem", call.received_at);
+    let error = ses.parse_callback(&made_up).await.unwrap_err();
+    assert!(matches!(error, CallbackError::Unavailable(_)), "{error:?}");
+    assert_eq!(certificate_server.requests().len(), 1, "only the first certificate was fetched");
+}
+
+#[tokio::test]
 async fn a_subscription_with_a_valid_signature_is_confirmed() {
     let mut fixture = sns_fixture(DELIVERY).await;
     let notification: Value = serde_json::from_slice(&fixture.call.body).unwrap();

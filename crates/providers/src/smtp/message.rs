@@ -13,7 +13,7 @@ use lettre::message::{Body, Mailbox, Message};
 
 use super::settings::SmtpSettings;
 use crate::OutboundMessage;
-use crate::email_address::{parse_recipient, subject_or};
+use crate::email_address::{encode_header_text, parse_recipient, subject_or};
 use postrider_core::attempt::Outcome;
 use postrider_core::clock::Timestamp;
 
@@ -37,7 +37,8 @@ pub(super) fn compose(
     settings: &SmtpSettings,
     now: Timestamp,
 ) -> Result<EmailMessage, Outcome> {
-    let invalid_address = || Outcome::InvalidRecipient { reason: "invalid email address".to_owned() };
+    // No server was asked about the address, so the recipient stays active.
+    let invalid_address = || Outcome::Rejected { reason: "invalid email address".to_owned() };
     let to = parse_recipient(&message.to).ok_or_else(invalid_address)?;
     let id = format!("{}.{}@{}", message.message_id, message.delivery_id, settings.from.email.domain());
     let subject = subject_or(message.subject.as_deref(), &settings.subject);
@@ -46,7 +47,11 @@ pub(super) fn compose(
         .to(Mailbox::new(None, to.clone()))
         .date(SystemTime::from(now))
         .message_id(Some(format!("<{id}>")))
-        .subject(subject)
+        .raw_header(HeaderValue::dangerous_new_pre_encoded(
+            HeaderName::new_from_ascii_str("Subject"),
+            subject.to_string(),
+            encode_header_text(&subject),
+        ))
         .raw_header(HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".to_owned(),

@@ -53,6 +53,8 @@ pub(super) struct SmtpConnector {
     pub ehlo_name: String,
     pub auth: Option<SmtpAuth>,
     pub connect_timeout: Duration,
+    /// Maximum wait for the reply to the final dot.
+    pub data_timeout: Duration,
     pub transcript: Option<Transcript>,
 }
 
@@ -88,6 +90,7 @@ pub(super) struct SmtpSession {
     transcript: Option<Transcript>,
     /// Deadline of the current operation.
     deadline: Instant,
+    data_timeout: Duration,
     /// Number of mails sent over this connection.
     pub mails_sent: u32,
 }
@@ -137,6 +140,7 @@ impl SmtpConnector {
             extensions: Vec::new(),
             transcript: self.transcript.clone(),
             deadline,
+            data_timeout: self.data_timeout,
             mails_sent: 0,
         }
     }
@@ -227,6 +231,8 @@ impl SmtpSession {
             other => SmtpError::NoReply(format!("{other:?}")),
         };
         self.write_bytes(b".\r\n", "the end of the mail").await.map_err(no_reply)?;
+        // A server may check and deliver the mail before it replies (RFC 5321, 4.5.3.2.6), so this wait has its own limit.
+        self.deadline = Instant::now() + self.data_timeout;
         let reply = self.await_reply("the mail").await.map_err(no_reply)?;
         require_positive(SmtpStage::Content, reply)
     }

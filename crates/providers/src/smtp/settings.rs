@@ -2,7 +2,9 @@
 //!
 //! Validated when they are read, so that invalid settings stop the start and never a send.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lettre::Address;
 use lettre::message::Mailbox;
@@ -12,7 +14,7 @@ use serde::Deserialize;
 use crate::email_address::{
     default_subject, deserialize_mailbox, deserialize_optional_address, deserialize_optional_mailbox,
 };
-use crate::settings_reader::read_table;
+use crate::settings_reader::{deserialize_duration, read_table};
 use postrider_core::error::{Error, Result};
 
 /// Settings of an account at a mail server.
@@ -51,7 +53,13 @@ pub struct SmtpSettings {
     /// Maximum number of mails over one connection; many servers have a limit.
     #[serde(default = "default_mails_per_connection")]
     pub(super) mails_per_connection: u32,
+    /// Maximum wait for the reply after the final dot; a loss of this wait is `unknown`.
+    #[serde(default = "default_data_timeout", deserialize_with = "deserialize_duration")]
+    pub(super) data_timeout: Duration,
 }
+
+/// Range of `data_timeout`. A longer wait would keep the lease of a delivery for too long after a crash.
+const DATA_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 60);
 
 /// Encryption of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -102,6 +110,9 @@ impl SmtpSettings {
         if settings.subject.contains(char::is_control) {
             return invalid("subject: must be one line without control characters");
         }
+        if !DATA_TIMEOUT.contains(&settings.data_timeout) {
+            return invalid("data_timeout: must be between 1s and 30m");
+        }
         if settings.mails_per_connection == 0 {
             return invalid("mails_per_connection: must be 1 or more");
         }
@@ -138,6 +149,11 @@ impl SmtpSettings {
 fn is_host_token(text: &str) -> bool {
     !text.is_empty()
         && text.chars().all(|character| character.is_ascii_graphic() && !"/@<>".contains(character))
+}
+
+/// The wait that RFC 5321 (4.5.3.2.6) asks for: servers filter and deliver the mail before they reply.
+fn default_data_timeout() -> Duration {
+    Duration::from_secs(10 * 60)
 }
 
 fn default_mails_per_connection() -> u32 {

@@ -117,6 +117,7 @@ pub fn sample_message() -> OutboundMessage {
         round: 2,
         to: "+989122222222".to_owned(),
         spelling: "0912 222 2222".to_owned(),
+        registered_at: None,
         subject: Some("Grüße & 50%".to_owned()),
         body: "Hello, wörld & 100% \"سلام\"".to_owned(),
         parts: 1,

@@ -1,6 +1,7 @@
 //! Twilio's error codes, which send responses and status callbacks share, and the result of a response.
 //!
-//! A code that is not in the table is classified by its family and by the HTTP status.
+//! A code that is not in the table is classified by its family and by the HTTP status. A code about one country, one sender
+//! or one recipient is `Unavailable`: it is no verdict on the account.
 
 use postrider_core::attempt::{Outcome, SendResult};
 
@@ -21,7 +22,7 @@ pub(super) const DESTINATION_CODES: [&str; 5] = ["21408", "21606", "21612", "217
 const TWILIO_CODES: &[OutcomeCode] = &[
     outcome_code("14107", OutcomeKind::Throttled, "too many messages between two numbers"),
     outcome_code("20003", OutcomeKind::Misconfigured, "wrong account SID, auth token or API key"),
-    outcome_code("20004", OutcomeKind::Misconfigured, "the HTTP method is not allowed"),
+    outcome_code("20004", OutcomeKind::Unavailable, "the HTTP method is not allowed"),
     outcome_code("20005", OutcomeKind::Misconfigured, "the account is not active"),
     outcome_code("20006", OutcomeKind::Misconfigured, "the account has no access"),
     outcome_code("20008", OutcomeKind::Misconfigured, "test credentials"),
@@ -32,10 +33,10 @@ const TWILIO_CODES: &[OutcomeCode] = &[
     outcome_code("20500", OutcomeKind::Unavailable, "internal error of Twilio"),
     outcome_code("20503", OutcomeKind::Unavailable, "Twilio is unavailable"),
     outcome_code("21211", OutcomeKind::InvalidRecipient, "invalid phone number"),
-    outcome_code("21212", OutcomeKind::Misconfigured, "invalid sender"),
+    outcome_code("21212", OutcomeKind::Unavailable, "invalid sender"),
     outcome_code("21214", OutcomeKind::InvalidRecipient, "the phone number cannot be reached"),
     outcome_code("21217", OutcomeKind::InvalidRecipient, "the phone number looks invalid"),
-    outcome_code("21219", OutcomeKind::Misconfigured, "a trial account can send to verified numbers only"),
+    outcome_code("21219", OutcomeKind::Unavailable, "a trial account can send to verified numbers only"),
     outcome_code("21401", OutcomeKind::InvalidRecipient, "invalid phone number"),
     outcome_code("21407", OutcomeKind::InvalidRecipient, "this type of phone number cannot receive SMS"),
     outcome_code("21408", OutcomeKind::Unavailable, "the account is not enabled for this country"),
@@ -43,16 +44,16 @@ const TWILIO_CODES: &[OutcomeCode] = &[
     outcome_code("21602", OutcomeKind::Rejected, "the text is missing"),
     outcome_code("21603", OutcomeKind::Misconfigured, "the sender is missing"),
     outcome_code("21604", OutcomeKind::Rejected, "the phone number is missing"),
-    outcome_code("21605", OutcomeKind::Misconfigured, "the sender cannot send SMS"),
+    outcome_code("21605", OutcomeKind::Unavailable, "the sender cannot send SMS"),
     outcome_code("21606", OutcomeKind::Unavailable, "the sender cannot send to this destination"),
-    outcome_code("21607", OutcomeKind::Misconfigured, "the sender does not belong to the account"),
-    outcome_code("21608", OutcomeKind::Misconfigured, "a trial account can send to verified numbers only"),
+    outcome_code("21607", OutcomeKind::Unavailable, "the sender does not belong to the account"),
+    outcome_code("21608", OutcomeKind::Unavailable, "a trial account can send to verified numbers only"),
     outcome_code("21609", OutcomeKind::Misconfigured, "invalid callback URL; see public_url"),
     outcome_code("21610", OutcomeKind::Rejected, "the recipient sent STOP"),
     outcome_code("21611", OutcomeKind::Throttled, "the queue of this sender is full"),
     outcome_code("21612", OutcomeKind::Unavailable, "the phone number cannot be reached from this sender"),
     outcome_code("21614", OutcomeKind::InvalidRecipient, "not a mobile number"),
-    outcome_code("21616", OutcomeKind::Misconfigured, "the sender is ambiguous"),
+    outcome_code("21616", OutcomeKind::Unavailable, "the sender is ambiguous"),
     outcome_code("21617", OutcomeKind::Rejected, "the text is too long"),
     outcome_code("21618", OutcomeKind::Rejected, "the text cannot be sent"),
     outcome_code("21619", OutcomeKind::Rejected, "the text or medium is missing"),
@@ -64,7 +65,7 @@ const TWILIO_CODES: &[OutcomeCode] = &[
     outcome_code("21655", OutcomeKind::Rejected, "the content template has a problem"),
     outcome_code("21656", OutcomeKind::Rejected, "the content template has a problem"),
     outcome_code("21701", OutcomeKind::Misconfigured, "the messaging service does not exist"),
-    outcome_code("21702", OutcomeKind::Misconfigured, "the messaging service is unavailable"),
+    outcome_code("21702", OutcomeKind::Unavailable, "the messaging service is unavailable"),
     outcome_code(
         "21703",
         OutcomeKind::Unavailable,
@@ -88,18 +89,18 @@ const TWILIO_CODES: &[OutcomeCode] = &[
     outcome_code("30015", OutcomeKind::Rejected, "invalid destination attributes"),
     outcome_code("30016", OutcomeKind::Rejected, "invalid destination attributes"),
     outcome_code("30017", OutcomeKind::Unavailable, "the carrier's network is congested"),
-    outcome_code("30018", OutcomeKind::Misconfigured, "the sender is not registered"),
+    outcome_code("30018", OutcomeKind::Unavailable, "the sender is not registered"),
     outcome_code("30019", OutcomeKind::Rejected, "the message is too large"),
     outcome_code("30020", OutcomeKind::Unavailable, "internal error of Twilio"),
     outcome_code("30021", OutcomeKind::Unavailable, "internal error of Twilio"),
     outcome_code("30022", OutcomeKind::Throttled, "the campaign's rate limit is exceeded"),
     outcome_code("30023", OutcomeKind::Throttled, "the campaign's daily limit is exceeded"),
-    outcome_code("30024", OutcomeKind::Misconfigured, "the sender is not registered"),
+    outcome_code("30024", OutcomeKind::Unavailable, "the sender is not registered"),
     outcome_code("30027", OutcomeKind::Throttled, "the carrier's daily limit is exceeded"),
-    outcome_code("30032", OutcomeKind::Misconfigured, "the toll-free sender is not verified"),
-    outcome_code("30033", OutcomeKind::Misconfigured, "the campaign is suspended"),
-    outcome_code("30034", OutcomeKind::Misconfigured, "the sender is not assigned to a campaign"),
-    outcome_code("30035", OutcomeKind::Misconfigured, "the sender's registration is incomplete"),
+    outcome_code("30032", OutcomeKind::Unavailable, "the toll-free sender is not verified"),
+    outcome_code("30033", OutcomeKind::Unavailable, "the campaign is suspended"),
+    outcome_code("30034", OutcomeKind::Unavailable, "the sender is not assigned to a campaign"),
+    outcome_code("30035", OutcomeKind::Unavailable, "the sender's registration is incomplete"),
     outcome_code("30036", OutcomeKind::Rejected, "the validity period has expired"),
     outcome_code("30039", OutcomeKind::Rejected, "message loop detected"),
     outcome_code("30410", OutcomeKind::Unavailable, "the carrier timed out"),
@@ -110,8 +111,8 @@ const TWILIO_CODES: &[OutcomeCode] = &[
 /// Returns the line of a code. `http_status` is None for a code in a callback or in a success.
 pub(super) fn twilio_code(code: &str, http_status: Option<u16>) -> OutcomeCode {
     let unlisted_outcome = match (code.as_bytes(), http_status) {
-        // An unlisted 20xxx code concerns the account when the status does.
-        ([b'2', b'0', ..], Some(401 | 403 | 404)) => OutcomeKind::Misconfigured,
+        // An unlisted 20xxx code concerns the account when the status does. 404 may concern another resource.
+        ([b'2', b'0', ..], Some(401 | 403)) => OutcomeKind::Misconfigured,
         ([b'2', b'0', ..] | [b'3', b'0', ..], _) | (_, None) => OutcomeKind::Unavailable,
         (_, Some(status)) => outcome_of_status(status, None),
     };

@@ -92,7 +92,7 @@ async fn responses_have_the_outcomes_of_the_reference() {
             (201, ACCEPTED_BODY, "accepted", "HTTP 201"),
             (201, "{}", "unknown", "HTTP 201"),
             (201, "<html>", "unknown", "HTTP 201"),
-            (201, r#"{"sid":"SM1","status":"failed","error_code":30034}"#, "misconfigured", "30034"),
+            (201, r#"{"sid":"SM1","status":"failed","error_code":30034}"#, "unavailable", "30034"),
             (401, "", "misconfigured", "HTTP 401"),
             (429, "<html>", "throttled", "HTTP 429"),
             (502, "<html>", "unavailable", "HTTP 502"),

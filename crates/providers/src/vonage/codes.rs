@@ -10,7 +10,7 @@ use super::segments::VonageSegments;
 use crate::json_api::JsonResponse;
 use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
-use crate::provider_text::{contains_word, join_reasons, parse_reference};
+use crate::provider_text::{join_reasons, parse_reference};
 
 /// The code of a receipt whose recipient opted out.
 pub(super) const OPT_OUT_CODE: &str = "9";
@@ -20,6 +20,9 @@ const ACCEPTED_STATUS: &str = "0";
 
 /// The status of an invalid parameter.
 const INVALID_PARAMETER_STATUS: &str = "3";
+
+/// The HTTP status with which the edge of the API refuses too many requests, beside 429.
+const ENHANCE_YOUR_CALM: u16 = 420;
 
 /// Statuses of send responses.
 #[rustfmt::skip]
@@ -50,7 +53,7 @@ const SUBMIT_CODES: &[OutcomeCode] = &[
     outcome_code("20", OutcomeKind::Rejected, "invalid message class"),
     outcome_code("22", OutcomeKind::Rejected, "invalid network code"),
     outcome_code("23", OutcomeKind::Misconfigured, "invalid callback URL; see public_url"),
-    outcome_code("29", OutcomeKind::Misconfigured, "a demo account can send to listed numbers only"),
+    outcome_code("29", OutcomeKind::Unavailable, "a demo account can send to listed numbers only"),
     outcome_code("32", OutcomeKind::Misconfigured, "both a signature and a secret were sent"),
     outcome_code("33", OutcomeKind::InvalidRecipient, "the phone number was deactivated"),
 ];
@@ -86,11 +89,24 @@ const RECEIPT_CODES: &[OutcomeCode] = &[
 /// Returns the line of a send status; `error_text` is the text beside the status.
 fn submit_code(status: &str, error_text: &str) -> OutcomeCode {
     let code_line = OutcomeCode::find_or(SUBMIT_CODES, status, OutcomeKind::Unavailable, "unknown status");
-    // The recipient is at fault only when the text names the parameter `to`.
-    if status == INVALID_PARAMETER_STATUS && contains_word(error_text, "to") {
+    if status == INVALID_PARAMETER_STATUS && names_recipient(error_text) {
         return OutcomeCode { outcome: OutcomeKind::InvalidRecipient, ..code_line };
     }
     code_line
+}
+
+/// Returns whether a text about an invalid parameter names the parameter `to`, and not only the word.
+fn names_recipient(error_text: &str) -> bool {
+    let text = error_text.to_ascii_lowercase();
+    let words = text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
+    let is_quoted = ["'to'", "\"to\"", "`to`"].iter().any(|quoted| text.contains(quoted));
+    let is_parameter = |pair: &[&str]| {
+        matches!(pair, ["to", "parameter" | "param" | "address" | "number" | "field" | "value"])
+            || matches!(pair, ["invalid" | "bad" | "illegal", "to"])
+    };
+    let is_last = matches!(words.as_slice(), [.., "parameter" | "param" | "field", "to"]);
+    is_quoted || is_last || words.windows(2).any(is_parameter)
 }
 
 /// Returns the line of a receipt's `err-code`.
@@ -102,6 +118,11 @@ pub(super) fn receipt_code(error_code: &str) -> OutcomeCode {
 /// refused messages as well, and with one element for each segment.
 pub(super) fn send_result(response: &JsonResponse, links: &VonageSegments) -> SendResult {
     let segments = response.json["messages"].as_array().filter(|segments| !segments.is_empty());
+    if response.status == ENHANCE_YOUR_CALM {
+        let retry_after = response.retry_after();
+        let outcome = Outcome::Throttled { retry_after };
+        return SendResult { outcome, code: Some(response.http_status_text()) };
+    }
     let Some(segments) = segments.filter(|_| response.status == 200 && response.is_complete()) else {
         return response.status_result();
     };

@@ -75,7 +75,7 @@ async fn responses_have_the_outcomes_of_the_reference() {
         ("10", "x", "throttled"),
         ("12", "x", "rejected"),
         ("15", "x", "unavailable"),
-        ("29", "x", "misconfigured"),
+        ("29", "x", "unavailable"),
         ("33", "x", "invalid_recipient"),
         ("77", "x", "unavailable"),
     ] {
@@ -88,6 +88,7 @@ async fn responses_have_the_outcomes_of_the_reference() {
             (200, "{}", "unknown", "HTTP 200"),
             (200, r#"{"messages":[{"status":"0"}]}"#, "unknown", "0"),
             (401, "", "misconfigured", "HTTP 401"),
+            (420, "", "throttled", "HTTP 420"),
             (429, "", "throttled", "HTTP 429"),
             (500, "", "unavailable", "HTTP 500"),
             (202, ACCEPTED_BODY, "unknown", "HTTP 202"),

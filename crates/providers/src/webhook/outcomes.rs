@@ -53,7 +53,9 @@ pub(super) fn send_result(result: WebhookResult, owner: EndpointOwner) -> SendRe
 fn operator_status_outcome(status: u16, retry_after: Option<Duration>) -> OutcomeKind {
     match status {
         200..=299 => OutcomeKind::Accepted,
-        300..=399 | 410 => OutcomeKind::Misconfigured,
+        410 => OutcomeKind::Misconfigured,
+        // A redirect or a firewall's refusal of one body is no verdict on the endpoint.
+        300..=399 | 403 => OutcomeKind::Unavailable,
         500..=599 if retry_after.is_some() => OutcomeKind::Throttled,
         _ => match outcome_of_status(status, retry_after) {
             OutcomeKind::Rejected => OutcomeKind::Deferred,

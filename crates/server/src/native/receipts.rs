@@ -3,7 +3,7 @@
 //! Needs no API key: the adapter authenticates the provider, and a provider without the settings for that gets 404. Some
 //! providers call with GET. The response has the format that the provider expects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +21,10 @@ use super::extract::PathParams;
 use crate::body::{self, BodyError};
 use crate::error_responses::{BodyErrorResponses, NotFoundResponses, StoreErrorResponses};
 use crate::problem::{PROBLEM_JSON, Problem, ProblemView, StoreResult as _};
+use parking_lot::Mutex;
 use postrider_core::name::ConfigName;
 use postrider_engine::callbacks;
-use postrider_engine::gateway::Gateway;
+use postrider_engine::gateway::{Gateway, ProviderRuntime};
 use postrider_providers::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};
 
 /// `Retry-After` when a callback cannot be verified now.
@@ -72,11 +73,14 @@ pub(super) async fn receive(
     let callback_body =
         body::read(&head.headers, content, &gateway.config.limits).await.map_err(BodyError::problem)?;
     let callback = provider_callback(&gateway, &head, callback_body.to_vec());
-    let callback_items = runtime
-        .adapter()
-        .parse_callback(&callback)
-        .await
-        .map_err(|error| callback_problem(&provider_name, error))?;
+    let callback_items = match runtime.adapter().parse_callback(&callback).await {
+        Ok(callback_items) => callback_items,
+        Err(CallbackError::Unauthenticated) => {
+            let fitting_url = find_fitting_url(runtime, &callback, &head).await;
+            return Err(invalid_signature_problem(&provider_name, fitting_url.as_deref()));
+        }
+        Err(error) => return Err(callback_problem(&provider_name, error)),
+    };
     let received = callback_items.len();
     if received > 0 {
         let ingested = callbacks::ingest(&gateway, runtime, callback_items).await;
@@ -114,17 +118,58 @@ fn text_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
     headers.keys().filter_map(|name| Some((name.to_string(), header_text(name)?))).collect()
 }
 
+/// Providers and public URLs of which the log was warned already.
+static WARNED_URLS: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
+
+/// Maximum number of remembered warnings; each is logged once until then.
+const WARNED_URLS_MAX: usize = 1_000;
+
+/// Returns the public URL with which the signature of a rejected callback is valid, from the headers of the request. Only
+/// the holder of the secret can make any URL fit.
+async fn find_fitting_url(
+    runtime: &ProviderRuntime,
+    callback: &CallbackRequest,
+    head: &Parts,
+) -> Option<String> {
+    let path_and_query = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let hosts = [header("x-forwarded-host"), header("host")].into_iter().flatten();
+    for host in hosts.map(|host| host.split(',').next().unwrap_or_default().trim()) {
+        for scheme in ["https", "http"] {
+            let public_url = format!("{scheme}://{host}");
+            let url = format!("{public_url}{path_and_query}");
+            if url == callback.url {
+                continue;
+            }
+            let retried = CallbackRequest { url, ..callback.clone() };
+            if runtime.adapter().parse_callback(&retried).await.is_ok() {
+                return Some(public_url);
+            }
+        }
+    }
+    None
+}
+
+fn invalid_signature_problem(provider: &ConfigName, fitting_url: Option<&str>) -> Problem {
+    let warning = match fitting_url {
+        Some(url) => format!("the provider signs another URL, set public_url = \"{url}\""),
+        None => "compare secret and public_url with the provider's configuration".to_owned(),
+    };
+    let mut warned_urls = WARNED_URLS.lock();
+    if warned_urls.len() < WARNED_URLS_MAX && warned_urls.insert((provider.to_string(), warning.clone())) {
+        log::warn!("callback signature invalid: {warning}; logged once; provider={provider}");
+    }
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "invalid-signature",
+        "The signature of the callback is invalid",
+        "the signature or secret is missing or wrong; compare it with the provider's configuration",
+    )
+}
+
 fn callback_problem(provider: &ConfigName, error: CallbackError) -> Problem {
     match error {
-        CallbackError::Unauthenticated => {
-            log::warn!("callback signature invalid: provider={provider}");
-            Problem::new(
-                StatusCode::FORBIDDEN,
-                "invalid-signature",
-                "The signature of the callback is invalid",
-                "the signature or secret is missing or wrong; compare it with the provider's configuration",
-            )
-        }
+        CallbackError::Unauthenticated => invalid_signature_problem(provider, None),
         CallbackError::Malformed(detail) => {
             Problem::new(StatusCode::BAD_REQUEST, "malformed-callback", "The callback is malformed", detail)
         }

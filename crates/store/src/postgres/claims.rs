@@ -22,6 +22,7 @@ static DUE: &str = sql!("postgres/claim/select_due");
 static WAITING_CHANNELS: &str = sql!("postgres/claim/list_waiting_channels");
 static ACQUIRE_LEASES: &str = sql!("postgres/claim/acquire_lease");
 static LOAD_CLAIMED: &str = sql!("postgres/claim/load_claimed_deliveries");
+static EXTEND_LEASE: &str = sql!("postgres/claim/extend_lease");
 static RELEASE_LEASES: &str = sql!("postgres/claim/release_lease");
 
 /// Returns due deliveries, as many as the capacity allows.
@@ -148,6 +149,17 @@ async fn claim(
         transaction.execute(RELEASE_LEASES, bind![not_due]).await?;
     }
     Ok(claimed)
+}
+
+/// Extends a lease; see [`WorkStore::extend_lease`](crate::WorkStore::extend_lease).
+pub async fn extend_lease(
+    transaction: &PgTransaction,
+    claimed: &ClaimedDelivery,
+    lease_expires_at: Timestamp,
+) -> Result<bool, PgError> {
+    let claim_count = i64::from(claimed.unrecorded_claims) + 1;
+    let values = bind![claimed.id.0, claim_count, lease_expires_at.timestamp_millis()];
+    Ok(!transaction.query(EXTEND_LEASE, values).await?.is_empty())
 }
 
 async fn remove_suppressed_contacts(

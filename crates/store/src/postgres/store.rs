@@ -96,6 +96,12 @@ impl WorkStore for PostgresStore {
         self.claims.run(ClaimOperation { ids, now, lease, requested_at }).await
     }
 
+    async fn extend_lease(&self, claimed: &ClaimedDelivery, lease_expires_at: Timestamp) -> Result<bool> {
+        run_transaction!(self.begin_write, "cannot extend a lease", |transaction| {
+            claims::extend_lease(transaction, claimed, lease_expires_at).await
+        })
+    }
+
     async fn record(&self, rounds: Vec<CompletedRound>) -> Result<Vec<RecordResult>> {
         self.records.run(RecordOperation(rounds)).await
     }

@@ -26,6 +26,7 @@ use postrider_core::{
 static DUE_DELIVERIES: &str = sql!("sqlite/claim/select_due");
 static WAITING_CHANNELS: &str = sql!("sqlite/claim/list_waiting_channels");
 static LOAD_CLAIMABLE: &str = sql!("sqlite/claim/load_claimed_deliveries");
+static EXTEND_LEASE: &str = sql!("sqlite/claim/extend_lease");
 static SAVE_LEASE: &str = sql!("sqlite/claim/acquire_lease");
 static RECORD_ROUND: &str = sql!("sqlite/claim/record_round");
 static FIND_RECORDED: &str = sql!("sqlite/claim/check_recorded_round");
@@ -52,6 +53,14 @@ impl WorkStore for SqliteStore {
         self.write("cannot claim deliveries", move |transaction| {
             let waited = Duration::from_secs(requested_at.elapsed().as_secs());
             claim(transaction, &ids, now, now + lease + waited)
+        })
+        .await
+    }
+
+    async fn extend_lease(&self, claimed: &ClaimedDelivery, lease_expires_at: Timestamp) -> Result<bool> {
+        let lease_values = [claimed.id.0, i64::from(claimed.round), lease_expires_at.timestamp_millis()];
+        self.write("cannot extend a lease", move |transaction| {
+            Ok(transaction.execute(EXTEND_LEASE, lease_values)? == 1)
         })
         .await
     }

@@ -123,6 +123,19 @@ pub async fn an_expired_lease_makes_the_delivery_due_again(open: OpenStore<'_>) 
     assert_eq!(claimed(&*store, delivery_id, at(61)).await.round, 2);
 }
 
+pub async fn an_extended_lease_lasts_until_its_new_end_and_belongs_to_its_claim(open: OpenStore<'_>) {
+    let store = open();
+    let delivery_id = accepted(&*store, sms(1)).await;
+    let first_claim = claimed(&*store, delivery_id, at(1)).await;
+    assert!(store.extend_lease(&first_claim, at(700)).await.unwrap());
+    assert!(is_not_claimable(&*store, delivery_id, at(699)).await);
+    let second_claim = claimed(&*store, delivery_id, at(700)).await;
+    assert!(!store.extend_lease(&first_claim, at(9_000)).await.unwrap(), "another worker has the delivery");
+    assert_eq!((second_claim.round, second_claim.unrecorded_claims), (2, 1));
+    assert!(store.extend_lease(&second_claim, at(1_000)).await.unwrap());
+    assert!(is_not_claimable(&*store, delivery_id, at(999)).await);
+}
+
 pub async fn unrecorded_rounds_are_counted(open: OpenStore<'_>) {
     let store = open();
     let delivery_id = accepted(&*store, sms(1)).await;

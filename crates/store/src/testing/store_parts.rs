@@ -83,6 +83,7 @@ forward! {
     WorkStore by work:
     due(now: Timestamp, capacity: &Capacity) -> Vec<QueueEntry>;
     claim(ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Vec<ClaimedDelivery>;
+    extend_lease(claimed: &ClaimedDelivery, lease_expires_at: Timestamp) -> bool;
     record(rounds: Vec<CompletedRound>) -> Vec<RecordResult>;
     apply_receipts(receipts: Vec<ReceivedReceipt>) -> Vec<ReceiptResult>;
     apply_late_acceptance(

@@ -73,6 +73,8 @@ config_keys! {
     "limits.message_chars_max", POSITIVE, "1600",
         "maximum length of a message, in characters; ten text parts and a little more";
     "limits.page_limit_max", Count(1, 1_000), "100", "maximum number of items on one page of a list";
+    "limits.soft_bounces_max", Count(0, 50), "5",
+        "number of bounces without a delivery between them after which an email address becomes inactive; 0 is never";
     "limits.idempotency_keep", Duration, "24h", "time that the answer for an idempotency key is kept";
     "throttle.user_per_hour", PER_HOUR, "300",
         "maximum number of messages that expect an answer, to one user in any 60 minutes; 0 is no limit";

@@ -3,6 +3,8 @@
 //! URLs are not parsed by the `url` crate, because the crate rejects a PostgreSQL URL with several hosts or with `/`, `?`
 //! or `#` in the password, and because a URL with a placeholder must stay as written.
 
+use std::collections::BTreeSet;
+
 use toml::Value;
 
 use super::placeholder::is_placeholder;
@@ -76,6 +78,34 @@ fn mask_query(path_and_query: &str) -> String {
         _ => parameter.to_owned(),
     };
     format!("{path}?{}", query.split('&').map(mask_parameter).collect::<Vec<_>>().join("&"))
+}
+
+/// Headers whose values are never secret.
+const PUBLIC_HEADERS: [&str; 4] = ["accept", "accept-language", "content-type", "user-agent"];
+
+/// Minimum length of a path segment that can be a token.
+const PATH_TOKEN_CHARS_MIN: usize = 12;
+
+/// Adds the texts that can be secrets although no key says so: literal header values, and long path segments of a URL that
+/// mix letters and digits.
+pub fn collect_literal_secrets(settings: &toml::Table, secrets: &mut BTreeSet<String>) {
+    let headers = settings.get("headers").and_then(Value::as_table).into_iter().flatten();
+    let secret_headers =
+        headers.filter(|(name, _)| !PUBLIC_HEADERS.contains(&name.to_ascii_lowercase().as_str()));
+    let header_values = secret_headers.filter_map(|(_, value)| value.as_str());
+    secrets.extend(header_values.filter(|text| !text.contains('{') && !text.is_empty()).map(str::to_owned));
+    for url in ["url", "base_url"].iter().filter_map(|key| settings.get(*key)?.as_str()) {
+        let path = url.split_once("://").map_or(url, |(_, rest)| rest).split(['?', '#']).next();
+        let segments = path.unwrap_or_default().split('/').skip(1);
+        secrets.extend(segments.filter(|segment| is_path_token(segment)).map(str::to_owned));
+    }
+}
+
+fn is_path_token(segment: &str) -> bool {
+    segment.len() >= PATH_TOKEN_CHARS_MIN
+        && !segment.contains('{')
+        && segment.contains(|character: char| character.is_ascii_digit())
+        && segment.contains(|character: char| character.is_ascii_alphabetic())
 }
 
 #[cfg(test)]

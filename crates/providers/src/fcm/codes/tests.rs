@@ -12,8 +12,8 @@ fn every_error_code_has_its_outcome_and_reason() {
         ("QUOTA_EXCEEDED", Throttled, "too many messages"),
         ("UNAVAILABLE", Unavailable, "FCM is overloaded"),
         ("INTERNAL", Unavailable, "internal error of FCM"),
-        ("THIRD_PARTY_AUTH_ERROR", Misconfigured, "the project lacks APNs or web push credentials"),
-        ("APNS_AUTH_ERROR", Misconfigured, "the project lacks APNs credentials"),
+        ("THIRD_PARTY_AUTH_ERROR", Unavailable, "the project lacks APNs or web push credentials"),
+        ("APNS_AUTH_ERROR", Unavailable, "the project lacks APNs credentials"),
         ("UNSPECIFIED_ERROR", Unavailable, "unspecified error of FCM"),
     ]);
 }
@@ -24,7 +24,7 @@ fn every_google_status_has_its_outcome_and_reason() {
     expect_code_table(GOOGLE_STATUS_CODES, &[
         ("UNAUTHENTICATED", Misconfigured, "refuses the access token, even a new one"),
         ("PERMISSION_DENIED", Misconfigured, "the service account lacks the permission, or the project the API"),
-        ("NOT_FOUND", Misconfigured, "unknown project"),
+        ("NOT_FOUND", Unavailable, "unknown project or device"),
         ("INVALID_ARGUMENT", Rejected, "invalid message"),
         ("RESOURCE_EXHAUSTED", Throttled, "too many messages"),
         ("UNAVAILABLE", Unavailable, "FCM is overloaded"),

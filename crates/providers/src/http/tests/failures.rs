@@ -68,7 +68,11 @@ async fn a_response_is_read_up_to_the_limit() {
 #[tokio::test]
 async fn every_status_has_the_shared_outcome_and_a_success_is_accepted() {
     for (status, outcome) in conformance::STATUS_OUTCOMES {
-        let expected = if (200..300).contains(&status) { "accepted" } else { outcome };
+        let expected = match status {
+            200..=299 => "accepted",
+            403 => "unavailable",
+            _ => outcome,
+        };
         let outcome = outcome_of(response(status, "", "")).await;
         assert_eq!(outcome.as_str(), expected, "{status}");
     }
@@ -144,4 +148,48 @@ async fn a_late_response_is_not_taken_for_that_of_the_next_message() {
     assert_eq!(provider.send(&conformance::sample_message()).await.outcome.as_str(), "unknown");
     let second = provider.send(&conformance::sample_message()).await.outcome;
     assert_eq!(second, Outcome::Accepted { reference: Some("second".to_owned()) });
+}
+
+#[tokio::test]
+async fn a_page_an_error_or_an_empty_document_is_unknown_without_a_reference() {
+    let with_json = "json = { text = \"{body}\" }";
+    for (more, body, outcome) in [
+        ("form = { text = \"{body}\" }", r#"{"error":101,"message":"Authorization failed"}"#, "unknown"),
+        ("form = { text = \"{body}\" }", "<html><body>Sign in</body></html>", "unknown"),
+        ("form = { text = \"{body}\" }", "", "accepted"),
+        (with_json, "<!doctype html>", "unknown"),
+        (with_json, "", "unknown"),
+        (with_json, r#"{"id":"1"}"#, "accepted"),
+        ("form = { text = \"{body}\" }\nreference = \"json:id\"", r#"{"error":101}"#, "unknown"),
+        (
+            "form = { text = \"{body}\" }\nreference = \"json:id\"",
+            r#"{"id":"1","error":"minor"}"#,
+            "accepted",
+        ),
+        (
+            "form = { text = \"{body}\" }\nrules = [{ status = \"2xx\", outcome = \"accepted\" }]",
+            r#"{"error":101}"#,
+            "accepted",
+        ),
+    ] {
+        let stub = HttpStub::start(vec![response(200, "", body)]).await;
+        let settings = format!("url = \"http://{}/send\"\n{more}", stub.address);
+        let provider = http_provider(&settings, &conformance::sample_limits());
+        let result = provider.send(&conformance::sample_message()).await;
+        assert_eq!(result.outcome.as_str(), outcome, "{more} {body}");
+    }
+}
+
+#[test]
+fn settings_that_cannot_tell_success_from_failure_are_warned_of() {
+    for (more, is_warned) in [
+        ("", true),
+        ("rules = [{ status = \"500\", outcome = \"rejected\" }]", true),
+        ("reference = \"json:id\"", false),
+        ("rules = [{ body = \"OK\", outcome = \"accepted\" }]", false),
+    ] {
+        let settings = format!("url = \"http://127.0.0.1:9/\"\n{more}");
+        let provider = http_provider(&settings, &conformance::sample_limits());
+        assert_eq!(!provider.warnings().is_empty(), is_warned, "{more}");
+    }
 }

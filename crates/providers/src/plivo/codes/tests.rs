@@ -9,8 +9,6 @@ use crate::testing::code_table::expect_code_table;
 fn every_overridden_status_has_its_outcome_and_reason() {
     expect_code_table(SEND_STATUSES, &[
         ("402", Misconfigured, "not enough credit"),
-        ("404", Misconfigured, "the account does not exist; see auth_id"),
-        ("405", Misconfigured, "wrong HTTP method; see base_url"),
     ]);
 }
 
@@ -22,7 +20,7 @@ fn every_receipt_code_has_its_outcome_and_reason() {
         ("10", Rejected, "invalid message"),
         ("20", Unavailable, "network error of the carrier"),
         ("30", Rejected, "blocked as spam"),
-        ("40", Misconfigured, "invalid sender"),
+        ("40", Unavailable, "invalid sender"),
         ("50", InvalidRecipient, "invalid phone number or landline"),
         ("60", Rejected, "message loop detected"),
         ("70", InvalidRecipient, "the phone number does not exist any more"),
@@ -39,4 +37,20 @@ fn every_receipt_code_has_its_outcome_and_reason() {
         ("910", Misconfigured, "the account is disabled"),
         ("1000", Unavailable, "unknown"),
     ]);
+}
+
+#[test]
+fn only_a_text_that_calls_the_number_invalid_makes_the_recipient_invalid() {
+    for (text, is_invalid) in [
+        ("invalid dst number", true),
+        ("dst parameter is not valid", true),
+        ("dst is blocked for this account", false),
+        ("rate limit for dst exceeded", false),
+        ("invalid dst country for this account", false),
+        ("src and dst cannot be the same", false),
+        ("invalid src for this dst", false),
+        ("", false),
+    ] {
+        assert_eq!(calls_recipient_invalid(text), is_invalid, "{text}");
+    }
 }

@@ -58,3 +58,37 @@ fn one_of_several_signatures_is_enough() {
     request.headers.insert("x-plivo-signature-ma-v2".to_owned(), format!("AAAA, {valid}"));
     assert!(is_valid(TOKEN, &request, &NonceCache::default()));
 }
+
+fn v3_callback(body: &str) -> CallbackRequest {
+    use hmac::{KeyInit, Mac};
+    let url = "https://gw.example.org/v1/callbacks/plivo?m=01J9ZC5T";
+    let nonce = "05429567804466091622";
+    let text = "https://gw.example.org/v1/callbacks/plivo?m=01J9ZC5T.MessageUUIDaStatusdelivered";
+    let mut mac = Hmac::<Sha256>::new_from_slice(TOKEN.as_bytes()).unwrap();
+    mac.update(format!("{text}.{nonce}").as_bytes());
+    let signature = BASE64.encode(mac.finalize().into_bytes());
+    let headers = [("x-plivo-signature-v3", signature), ("x-plivo-signature-v3-nonce", nonce.to_owned())];
+    CallbackRequest {
+        url: url.to_owned(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
+        body: body.as_bytes().to_owned(),
+        ..example_callback()
+    }
+}
+
+#[test]
+fn version_3_covers_query_and_form() {
+    assert!(is_valid(TOKEN, &v3_callback("Status=delivered&MessageUUID=a"), &NonceCache::default()));
+    assert!(!is_valid(TOKEN, &v3_callback("Status=delivered&MessageUUID=b"), &NonceCache::default()));
+    let other_query =
+        CallbackRequest { query: "m=x".to_owned(), ..v3_callback("Status=delivered&MessageUUID=a") };
+    assert!(!is_valid(TOKEN, &other_query, &NonceCache::default()));
+}
+
+#[test]
+fn version_2_does_not_count_beside_an_invalid_version_3() {
+    let mut request = example_callback();
+    request.headers.insert("x-plivo-signature-v3".to_owned(), "AAAA".to_owned());
+    request.headers.insert("x-plivo-signature-v3-nonce".to_owned(), "1".to_owned());
+    assert!(!is_valid(TOKEN, &request, &NonceCache::default()));
+}

@@ -9,7 +9,7 @@ fn every_code_has_its_outcome_and_reason() {
         ("NO_RECIPIENTS", InvalidRecipient, "unknown device"),
         ("INVALID_PARAM", Rejected, "invalid message"),
         ("PAYLOAD_LIMIT_EXCEEDED", Rejected, "message longer than 4 kB"),
-        ("NO_APNS_AUTH", Misconfigured, "the app has no APNs credentials"),
+        ("NO_APNS_AUTH", Unavailable, "the app has no APNs credentials"),
         ("INVALID_API_KEY", Misconfigured, "api_key is not valid"),
         ("AUTH_LIMIT_EXCEEDED", Misconfigured, "the plan allows no more devices"),
         ("ACCOUNT_SUSPENDED", Misconfigured, "the account is suspended"),

@@ -82,3 +82,42 @@ fn a_malformed_event_is_rejected_and_another_notification_ignored() {
     assert!(matches!(parsed_receipt("hello"), Err(CallbackError::Malformed(_))));
     assert!(matches!(parsed_receipt("{\"eventType\":\"Delivery\"}"), Err(CallbackError::Malformed(_))));
 }
+
+fn bounce(bounce_type: &str, subtype: &str, recipient: &str) -> Option<&'static str> {
+    let rest = format!(
+        "\"eventType\":\"Bounce\",\"bounce\":{{\"bounceType\":\"{bounce_type}\",\"bounceSubType\":\"{subtype}\",\
+         \"bouncedRecipients\":[{{{recipient}}}]}}"
+    );
+    parsed_receipt(&event(&rest)).unwrap().map(|receipt| receipt.status.as_str())
+}
+
+#[test]
+fn only_a_permanent_bounce_about_the_mailbox_makes_the_address_invalid() {
+    for (subtype, code, diagnostic, status) in [
+        ("General", "5.1.1", "smtp; 550 5.1.1 user unknown", "invalid"),
+        ("General", "5.2.1", "", "invalid"),
+        ("General", "5.5.0", "smtp; 550 mailbox unavailable", "invalid"),
+        ("General", "", "", "invalid"),
+        ("NoEmail", "5.7.1", "", "invalid"),
+        ("Suppressed", "", "", "invalid"),
+        ("OnAccountSuppressionList", "5.1.1", "", "invalid"),
+        ("General", "5.7.1", "", "bounced"),
+        ("General", "5.4.1", "smtp; 550 5.4.1 Recipient address rejected: Access denied", "bounced"),
+        ("General", "5.3.4", "smtp; 552 message too large", "bounced"),
+        ("General", "5.7.26", "", "bounced"),
+        ("General", "5.1.1", "smtp; 550 blocked using a block list", "bounced"),
+        ("General", "", "smtp; 550 refused", "bounced"),
+    ] {
+        let recipient = format!("\"status\":\"{code}\",\"diagnosticCode\":\"{diagnostic}\"");
+        assert_eq!(bounce("Permanent", subtype, &recipient), Some(status), "{subtype} {code} {diagnostic}");
+    }
+}
+
+#[test]
+fn an_automatic_reply_is_no_bounce() {
+    assert_eq!(bounce("Transient", "General", ""), None);
+    assert_eq!(bounce("Transient", "General", "\"emailAddress\":\"user@example.com\""), None);
+    assert_eq!(bounce("Transient", "MailboxFull", "\"status\":\"5.2.2\""), Some("bounced"));
+    assert_eq!(bounce("Transient", "General", "\"status\":\"4.4.7\",\"action\":\"failed\""), Some("bounced"));
+    assert_eq!(bounce("Transient", "MessageTooLarge", ""), Some("bounced"));
+}

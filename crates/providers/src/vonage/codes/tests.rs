@@ -31,7 +31,7 @@ fn every_send_status_has_its_outcome_and_reason() {
         ("20", Rejected, "invalid message class"),
         ("22", Rejected, "invalid network code"),
         ("23", Misconfigured, "invalid callback URL; see public_url"),
-        ("29", Misconfigured, "a demo account can send to listed numbers only"),
+        ("29", Unavailable, "a demo account can send to listed numbers only"),
         ("32", Misconfigured, "both a signature and a secret were sent"),
         ("33", InvalidRecipient, "the phone number was deactivated"),
     ]);
@@ -72,4 +72,18 @@ fn an_unlisted_status_is_a_temporary_failure() {
     let line = submit_code("77", "");
     assert_eq!((line.outcome, line.description), (Unavailable, "unknown status"));
     assert_eq!(receipt_code("77").outcome, Unavailable);
+}
+
+#[test]
+fn only_a_text_that_names_the_parameter_makes_the_recipient_invalid() {
+    for (text, is_named) in [
+        ("Invalid value for parameter: to", true),
+        ("Invalid to address", true),
+        ("The 'to' parameter is not valid", true),
+        ("You are not permitted to use this sender", false),
+        ("Invalid from: not allowed to send", false),
+        ("parameter from has to be numeric", false),
+    ] {
+        assert_eq!(names_recipient(text), is_named, "{text}");
+    }
 }

@@ -30,3 +30,12 @@ fn values_under_secret_names_are_masked_at_any_depth() {
     assert!(!masked.contains("hunter2") && !masked.contains("1234"), "{masked}");
     assert!(masked.contains("http://host") && masked.contains("*/*") && masked.contains("\"${env:T}\""));
 }
+
+#[test]
+fn a_token_in_a_path_and_a_literal_header_are_secrets() {
+    let settings = "url = \"https://api.example.org/v1/a1b2c3d4e5f6g7/sms/send?x=1\"\n\
+                    [headers]\nx-account = \"hunter2\"\naccept = \"text/plain\"\nx-to = \"{to}\"";
+    let mut secrets = BTreeSet::new();
+    collect_literal_secrets(&settings.parse().unwrap(), &mut secrets);
+    assert_eq!(Vec::from_iter(secrets), ["a1b2c3d4e5f6g7", "hunter2"]);
+}

@@ -124,6 +124,7 @@ async fn expect_rounds(checker: &PlanChecker) {
     let ones = repeated(&1_i64);
     expect_plan!(checker, BATCH, "claim/load_claimed_deliveries", bind![ids, ones, nows, numbers]);
     expect_plan!(checker, BATCH, "claim/release_lease", bind![ids]);
+    expect_plan!(checker, 1, "claim/extend_lease", bind![1_i64, 1_i64, NOW]);
     let (rounds, waiting, none) = (repeated(&1_i64), repeated(&"waiting"), repeated(&None::<&str>));
     let never = repeated(&None::<i64>);
     expect_plan!(
