@@ -185,7 +185,7 @@ fn a_key_receives_events_of_its_messages_and_a_dead_endpoint_delays_no_other() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let key = format!(
         "concurrency = 2\nconcurrency_per_endpoint = 2\ntimeout = \"30s\"\n[[keys]]\nname = \"shop\"\n\
-         key = \"SHOP-KEY-0123456789\"\nscopes = [\"admin\"]\nevents_url = \"{}\"\nevents_secrets = [\"{SECRET}\"]\n",
+         key = \"webhook-key-0123456789\"\nscopes = [\"admin\"]\nevents_url = \"{}\"\nevents_secrets = [\"{SECRET}\"]\n",
         endpoint.url()
     );
     let gateway = TestGateway::new(&config(&provider, &key));
@@ -193,7 +193,7 @@ fn a_key_receives_events_of_its_messages_and_a_dead_endpoint_delays_no_other() {
     let submit = |more: Value| {
         let mut submission = json!({"to": "09122222222", "body": "hello"});
         submission.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let headers = ["Content-Type: application/json", "Authorization: Bearer SHOP-KEY-0123456789"];
+        let headers = ["Content-Type: application/json", "Authorization: Bearer webhook-key-0123456789"];
         let response = super::raw_http::send_request(
             gateway.address,
             "POST",

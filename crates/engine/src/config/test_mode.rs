@@ -60,6 +60,7 @@ impl Config {
             listen,
             public_url: format!("http://{listen}"),
             insecure: false,
+            trusted_proxies: Vec::new(),
             phone: PhoneRules::default(),
             mask_numbers: true,
             log: LogConfig::default(),

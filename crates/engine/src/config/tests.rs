@@ -11,6 +11,7 @@ use super::*;
 
 mod channels;
 mod legacy_environment;
+mod trust;
 
 const TWO_PROVIDERS: &str = "[providers.red]\nkind = \"mock\"\n[providers.blue]\nkind = \"mock\"\n";
 

@@ -161,3 +161,27 @@ async fn a_redirect_is_a_response_and_is_not_followed() {
         assert_eq!((status, stub.requests().len()), (redirect, 1));
     }
 }
+
+#[test]
+fn names_of_this_machine_are_refused_unless_its_network_is_allowed() {
+    for host in [
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "localhost..",
+        "a.localhost",
+        "localhost.localdomain",
+        "ip6-localhost",
+        "ip6-loopback",
+        "%6cocalhost",
+    ] {
+        let Ok(target) = format!("https://{host}/hook").parse::<Url>() else {
+            continue;
+        };
+        assert_eq!(policy(&[]).check_url(&target), Err(FORBIDDEN_ADDRESS.to_owned()), "{host}");
+        assert_eq!(policy(&["10.0.0.0/8"]).check_url(&target), Err(FORBIDDEN_ADDRESS.to_owned()), "{host}");
+        assert_eq!(policy(&["127.0.0.0/8"]).check_url(&target), Ok(()), "{host}");
+        assert_eq!(policy(&["::1"]).check_url(&target), Ok(()), "{host}");
+    }
+    assert_eq!(policy(&[]).check_url(&url("https://localhost.example.org/")), Ok(()));
+}

@@ -83,6 +83,9 @@ pub(super) async fn usage_page(
     let (messages, totals) = if has_newer {
         (gateway.store.usage(filter).await?, UsageTotals::default())
     } else {
+        let Some(_seat) = gateway.request_load.expensive_query().await else {
+            return Ok(layout::busy_page());
+        };
         let (messages, totals) =
             tokio::join!(gateway.store.usage(filter.clone()), gateway.store.usage_totals(filter));
         (messages?, totals?)

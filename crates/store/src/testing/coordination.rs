@@ -256,3 +256,12 @@ pub async fn resuming_closes_the_circuit_breaker(open: OpenStore<'_>) {
         assert_eq!(resumed_health.version, paused_health.version + 1);
     }
 }
+
+pub async fn ended_sessions_are_counted_by_key_for_all_processes(open: OpenStore<'_>) {
+    let (first_store, second_store) = (open(), open());
+    assert_eq!(first_store.session_generation("shop").await.unwrap(), 0);
+    first_store.end_sessions("shop").await.unwrap();
+    second_store.end_sessions("shop").await.unwrap();
+    assert_eq!(first_store.session_generation("shop").await.unwrap(), 2);
+    assert_eq!(second_store.session_generation("shop's").await.unwrap(), 0);
+}
