@@ -43,7 +43,9 @@ fn is_separator(character: char) -> bool {
 /// Returns the text on one line, with blanks for control characters and without format characters.
 pub fn to_printable(text: &str) -> String {
     let printed = text.chars().filter(|character| !is_format_character(*character));
-    printed.map(|character| if character.is_control() || is_separator(character) { ' ' } else { character }).collect()
+    printed
+        .map(|character| if character.is_control() || is_separator(character) { ' ' } else { character })
+        .collect()
 }
 
 /// Like [`to_printable`], but keeps line ends and tabs.

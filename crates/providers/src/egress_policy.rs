@@ -89,7 +89,9 @@ impl EgressPolicy {
 
     /// Returns whether the allowed networks contain an address of this machine.
     fn allows_loopback(&self) -> bool {
-        self.allowed_networks.iter().any(|network| network.contains(&LOOPBACK_V4) || network.contains(&LOOPBACK_V6))
+        self.allowed_networks
+            .iter()
+            .any(|network| network.contains(&LOOPBACK_V4) || network.contains(&LOOPBACK_V6))
     }
 
     fn is_allowed_address(&self, address: IpAddr, allows_public: bool) -> bool {
@@ -114,7 +116,8 @@ pub fn parse_network(text: &str) -> Result<IpNet, String> {
 fn is_local_name(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
     let last_label = host.rsplit('.').next().unwrap_or_default();
-    ["localhost", "localdomain"].contains(&last_label) || ["ip6-localhost", "ip6-loopback"].contains(&host.as_str())
+    ["localhost", "localdomain"].contains(&last_label)
+        || ["ip6-localhost", "ip6-loopback"].contains(&host.as_str())
 }
 
 fn ip_literal(url: &Url) -> Option<IpAddr> {

@@ -39,7 +39,8 @@ pub(crate) fn contains_word(text: &str, word: &str) -> bool {
 pub(crate) fn parse_reference(text: &str) -> Option<String> {
     let reference = text.trim();
     let is_unprintable = |character: char| character.is_control() || is_format_character(character);
-    let is_valid = (1..=REFERENCE_BYTES_MAX).contains(&reference.len()) && !reference.contains(is_unprintable);
+    let is_valid =
+        (1..=REFERENCE_BYTES_MAX).contains(&reference.len()) && !reference.contains(is_unprintable);
     is_valid.then(|| reference.to_owned())
 }
 

@@ -212,7 +212,9 @@ impl BodyError {
             Self::TooLarge(bytes_max) => format!("the request body is longer than {bytes_max} bytes"),
             Self::TimedOut(seconds) => format!("the request body did not arrive within {seconds} s"),
             Self::Malformed => "the request body ended too early or is malformed".to_owned(),
-            Self::OverBudget => "too many request bodies arrive at once; send it again in a moment".to_owned(),
+            Self::OverBudget => {
+                "too many request bodies arrive at once; send it again in a moment".to_owned()
+            }
         }
     }
 

@@ -119,6 +119,10 @@ pub(super) async fn serve(
         // A client that does not read gets no response; the connection ends in any case.
         let _ = stream.try_write(REQUEST_TIMEOUT_RESPONSE);
     }
+    if request_connection.is_probe_only {
+        // The next probe must not wait for this client.
+        drop(slot);
+    }
     if !stopping {
         linger(&mut stream).await;
     }

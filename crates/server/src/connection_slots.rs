@@ -100,8 +100,7 @@ impl ConnectionSlots {
             table.probe_count += 1;
             return Admission::ProbeOnly(slot(None));
         }
-        let connection =
-            OpenConnection { peer, timer: Arc::clone(&timer), close: Arc::clone(&close) };
+        let connection = OpenConnection { peer, timer: Arc::clone(&timer), close: Arc::clone(&close) };
         Admission::Full(slot(Some(table.insert(connection))))
     }
 }

@@ -104,7 +104,11 @@ pub(super) fn is_valid_form_token(
 ) -> bool {
     parse_signed_expiry(token).is_some_and(|(expires_at, signature)| {
         expires_at > gateway.clock.now().timestamp()
-            && gateway.secret.verify("form", &form_token_payload(gateway, operator, headers, expires_at), &signature)
+            && gateway.secret.verify(
+                "form",
+                &form_token_payload(gateway, operator, headers, expires_at),
+                &signature,
+            )
     })
 }
 

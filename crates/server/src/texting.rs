@@ -26,8 +26,8 @@ use self::envelope::{
     TextingError, TextingErrorResponse, capitalize, error_response, json_response, ok_status_error,
 };
 use self::fields::{TextingFields, TextingMessage, TextingStatus};
-use super::error_responses::{error_responses, retry_after_header};
 use super::denial::Denial;
+use super::error_responses::{error_responses, retry_after_header};
 use super::errors::store_status;
 use super::{auth, errors, form};
 use postrider_core::receipt::{Receipt, ReceiptStatus};

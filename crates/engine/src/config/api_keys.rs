@@ -15,17 +15,8 @@ const KEY_BYTES_MIN: usize = 16;
 
 /// Keys that are published: examples of this documentation, now or earlier, and the texts that people type as a first
 /// key. An attacker tries them first, so they are refused as `key` and as `sha256`.
-const PUBLISHED_KEYS: [&str; 9] = [
-    "SHOP-KEY-0123456789",
-    "KEY",
-    "test",
-    "secret",
-    "password",
-    "admin",
-    "changeme",
-    "example",
-    "postrider",
-];
+const PUBLISHED_KEYS: [&str; 9] =
+    ["SHOP-KEY-0123456789", "KEY", "test", "secret", "password", "admin", "changeme", "example", "postrider"];
 
 /// Reads `[[keys]]`.
 pub(super) fn read_api_keys(

@@ -80,8 +80,9 @@ pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
 
 /// Returns the warning for API keys that leave this machine unencrypted.
 fn plain_http_warning(config: &Config) -> Option<String> {
-    let is_plain =
-        !config.listen.ip().is_loopback() && !config.keys.is_empty() && config.public_url.starts_with("http:");
+    let is_plain = !config.listen.ip().is_loopback()
+        && !config.keys.is_empty()
+        && config.public_url.starts_with("http:");
     is_plain.then(|| {
         format!(
             "listen is {}, which is not loopback, and public_url is http: API keys and session cookies cross the network \

@@ -134,7 +134,8 @@ async fn a_name_that_resolves_to_a_private_address_is_refused_by_the_call() {
     let port = stub.address.port();
     let policy_of_port = EgressPolicy::parse(&[] as &[&str], &[port]).unwrap();
     let target = url(&format!("https://localhost:{port}/"));
-    assert_eq!(policy_of_port.check_url(&target), Ok(()), "the name is not resolved yet");
+    let resolver = PolicyResolver { policy: policy_of_port.clone(), allows_public: true };
+    assert!(resolver.resolve("localhost".parse().unwrap()).await.is_err(), "whatever the name is");
     let refused = post(policy_of_port, target.as_str()).await;
     assert!(matches!(refused, WebhookResult::Forbidden(_)), "{refused:?}");
     let refused = post(policy(&["10.0.0.0/8"]), &format!("http://localhost:{port}/")).await;

@@ -65,7 +65,9 @@ async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
     let next = form::field(&form, "next").unwrap_or_default();
     let secret = form::field(&form, "key").unwrap_or_default();
     match auth::find_key(&gateway, secret.trim().as_bytes()) {
-        Some(key) if key.allows(Scope::Read) => start_session(&gateway, &key, session::local_path(&next)).await,
+        Some(key) if key.allows(Scope::Read) => {
+            start_session(&gateway, &key, session::local_path(&next)).await
+        }
         found_key => {
             let mut page = sign_in_page(StatusCode::UNAUTHORIZED, &next, true);
             let denial = if found_key.is_some() { Denial::InsufficientScope } else { Denial::UnknownKey };

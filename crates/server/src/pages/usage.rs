@@ -14,6 +14,7 @@ use super::layout::{self, PageLayout, PageResult};
 use super::message_row::MessageRow;
 use super::report_cache::ReportCache;
 use crate::form;
+use crate::problem::limit_violations;
 use crate::usage_params::UsageParams;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::usage::UsageTotalRow;
@@ -72,6 +73,7 @@ pub(super) async fn usage_page(
     let mut filter = match UsageParams::parse(&gateway.config.limits, query) {
         Ok(params) => params.query,
         Err(violations) => {
+            let violations = limit_violations(violations);
             let messages =
                 violations.iter().map(|violation| format!("{} {}", violation.field, violation.detail));
             let page = UsagePage { layout, typed, errors: messages.collect(), results: None };

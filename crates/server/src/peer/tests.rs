@@ -22,7 +22,11 @@ fn only_a_trusted_proxy_reports_the_address_of_its_client() {
         if let Some(forwarded) = forwarded {
             headers.insert(FORWARDED_FOR, HeaderValue::from_static(forwarded));
         }
-        assert_eq!(client_address(&config, address(peer), &headers), address(expected), "{peer} {forwarded:?}");
+        assert_eq!(
+            client_address(&config, address(peer), &headers),
+            address(expected),
+            "{peer} {forwarded:?}"
+        );
     }
 }
 

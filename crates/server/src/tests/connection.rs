@@ -13,8 +13,10 @@ use super::TestServer;
 use postrider_core::error::Result;
 use postrider_engine::config::Config;
 
-pub(super) const SEND_REQUEST: &[u8] = b"GET /sms/send?number=09122222222&body=hi HTTP/1.1\r\nhost: localhost\r\n\r\n";
-pub(super) const CLOSING_REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+pub(super) const SEND_REQUEST: &[u8] =
+    b"GET /sms/send?number=09122222222&body=hi HTTP/1.1\r\nhost: localhost\r\n\r\n";
+pub(super) const CLOSING_REQUEST: &[u8] =
+    b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 pub(super) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) struct ListeningServer {

@@ -90,7 +90,8 @@ async fn wrong_keys_are_counted_and_an_address_that_guesses_has_to_wait() {
     // A key of this address that was right before, requests without a key, and other clients of a proxy.
     assert_status(&get_with_key(&listening, "/v1/messages", "all").await, 200);
     assert_status(&request(&listening, "GET /readyz HTTP/1.1\r\nhost: localhost").await, 200);
-    let other = "GET /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: 192.0.2.9\r\nx-api-key: all";
+    let other =
+        "GET /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: 192.0.2.9\r\nx-api-key: all";
     assert_status(&request(&listening, other).await, 200);
     let metrics = get_with_key(&listening, "/metrics", "all").await;
     for line in ["reason=\"unknown_key\"} 2", "reason=\"too_many_wrong_keys\"} "] {
@@ -143,7 +144,8 @@ async fn a_caller_cannot_find_out_which_providers_exist() {
 
 /// Signs in and returns the cookie.
 async fn sign_in(listening: &ListeningServer) -> String {
-    let head = "POST /sign-in HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 7\r\n\r\nkey=all";
+    let head =
+        "POST /sign-in HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 7\r\n\r\nkey=all";
     let response = listening.send_raw(head.as_bytes()).await;
     assert_status(&response, 303);
     let (_, cookie) = response.split_once("set-cookie: ").unwrap();

@@ -39,7 +39,8 @@ async fn the_database_its_log_and_its_backup_are_private_to_the_owner() {
     accepted(&fixture.store, sms(1)).await;
     let backup_file = fixture.folder.path().join("copy.db");
     fixture.store.backup(backup_file.clone(), Box::new(|_, _| {})).await.unwrap();
-    let with_suffix = |suffix: &str| std::path::PathBuf::from(format!("{}{suffix}", fixture.file().display()));
+    let with_suffix =
+        |suffix: &str| std::path::PathBuf::from(format!("{}{suffix}", fixture.file().display()));
     for file in [fixture.file(), with_suffix("-wal"), with_suffix("-shm"), backup_file] {
         assert_eq!(format!("{:o}", file_mode(&file)), "600", "{}", file.display());
     }
