@@ -167,7 +167,9 @@ fn private_addresses_are_refused_when_accepting() {
     let gateway = TestGateway::new(&text);
     let _console = gateway.start_serve(&[]);
     let local_name = format!("http://localhost:{}/hook", endpoint.stub.address.port());
-    for url in [endpoint.url(), "https://169.254.169.254/".to_owned(), "ftp://a.example/".to_owned(), local_name] {
+    for url in
+        [endpoint.url(), "https://169.254.169.254/".to_owned(), "ftp://a.example/".to_owned(), local_name]
+    {
         let submission = json!({"to": "09122222222", "body": "x", "callback_url": url});
         let response = gateway.post("/v1/messages", &submission.to_string()).expect("a response");
         assert_eq!(response.status, 422, "{response:?}");
