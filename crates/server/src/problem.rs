@@ -39,7 +39,7 @@ pub struct Problem {
     detail: String,
     violations: Option<Value>,
     retry_after: Option<Duration>,
-    denial: Option<Denial>,
+    denial: Option<Box<Denial>>,
 }
 
 /// One invalid field or parameter of a request.
@@ -150,7 +150,7 @@ impl Problem {
     /// Marks the response as that of a denied request, which is counted and logged.
     #[must_use]
     pub(super) fn denied(mut self, denial: Denial) -> Self {
-        self.denial = Some(denial);
+        self.denial = Some(Box::new(denial));
         self
     }
 
@@ -219,7 +219,7 @@ impl IntoResponse for Problem {
         let json = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = (self.status, [(CONTENT_TYPE, PROBLEM_JSON)], json).into_response();
         if let Some(denial) = self.denial {
-            response.extensions_mut().insert(denial);
+            response.extensions_mut().insert(*denial);
         }
         let headers = response.headers_mut();
         if self.status == StatusCode::UNAUTHORIZED {
