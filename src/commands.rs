@@ -44,6 +44,7 @@ use postrider_core::address::mask_address;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::job::ScheduledJob;
+use postrider_core::printable::{to_printable, to_printable_lines};
 use postrider_engine::config::{Config, Environment, mask_url};
 use postrider_engine::gateway::Gateway;
 use postrider_engine::job_lock::{self, JobRun, SAME_RUN_WINDOW};
@@ -115,9 +116,10 @@ async fn find_missing_store(config: &Config) -> Result<Option<String>> {
     }))
 }
 
-/// Prints a line on stdout.
+/// Prints lines on stdout without characters that would change the terminal. Data for programs is printed with
+/// [`print_text`].
 fn print_line(line: impl std::fmt::Display) -> Result<()> {
-    print_text(format_args!("{line}\n"))
+    print_text(to_printable_lines(&format!("{line}\n")))
 }
 
 /// Prints a text on stdout. A closed pipe (`console status | head -1`) is not an error.
@@ -199,9 +201,10 @@ async fn run_job<T>(
     Ok(None)
 }
 
-/// Replaces control characters in external text by blanks, because a terminal would execute them.
+/// Returns external text on one line without control and format characters: a terminal would execute them, or show the text
+/// in another order.
 fn replace_control_characters(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    to_printable(text)
 }
 
 /// Returns the address as the configuration allows it to be shown.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use postrider_core::printable::to_printable;
 use postrider_engine::config::Config;
 
 /// Maximum time for the response.
@@ -70,7 +71,7 @@ async fn fetch_providers(address: SocketAddr) -> Result<ProvidersResponse, Strin
 fn format_provider_health(entry: ProvidersResponseEntry) -> (String, String) {
     let health =
         if entry.detail.is_empty() { entry.circuit } else { format!("{}: {}", entry.circuit, entry.detail) };
-    (entry.name, health)
+    (entry.name, to_printable(&health))
 }
 
 /// Returns the address to connect to: loopback for a server that listens on all addresses.

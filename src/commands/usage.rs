@@ -93,7 +93,8 @@ async fn read_totals(gateway: &Gateway, query: UsageQuery) -> Result<UsageTotals
 
 fn print_json(document: &impl serde::Serialize) -> Result<()> {
     let json = serde_json::to_string(document);
-    print_line(json.map_err(|cause| Error::with_source(ErrorKind::Internal, "cannot write JSON", cause))?)
+    let json = json.map_err(|cause| Error::with_source(ErrorKind::Internal, "cannot write JSON", cause))?;
+    print_text(format_args!("{json}\n"))
 }
 
 /// Reads messages page by page, up to the limit of the command line.

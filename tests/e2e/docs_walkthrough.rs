@@ -181,6 +181,8 @@ fn several_hosts_share_one_store() {
         ("postgres://postrider:SECRET@10.0.0.10/postrider", new_database()),
         ("redis://10.0.0.10:6379", redis.url()),
         ("memcache://10.0.0.10:11211", memcached.url()),
+        ("${env:SHOP_KEY}", SHOP_KEY.to_owned()),
+        ("$SHOP_KEY", SHOP_KEY.to_owned()),
         ("10.0.0.1:8080", one.to_string()),
         ("10.0.0.2:8080", two.to_string()),
     ];
@@ -209,7 +211,8 @@ fn several_hosts_share_one_store() {
     wait_until_sent(two, answer.json()["id"].as_str().expect("an id"));
 }
 
-const AUTHORIZATION_HEADER: &str = "Authorization: Bearer SHOP-KEY-0123456789";
+const SHOP_KEY: &str = "walkthrough-key-0123456789";
+const AUTHORIZATION_HEADER: &str = "Authorization: Bearer walkthrough-key-0123456789";
 
 fn wait_until_sent(at: SocketAddr, id: &str) {
     wait_until("the message is sent", || {

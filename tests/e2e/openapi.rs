@@ -9,7 +9,7 @@ use super::test_gateway::TestGateway;
 
 /// A gateway with one channel and one key; the secret of the key is `sesame`.
 const CONFIG: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nproviders = [\"mock\"]\n\
-                             [[keys]]\nname = \"tester\"\n\
+                             [limits]\nwrong_keys_per_minute = 0\n[[keys]]\nname = \"tester\"\n\
                              sha256 = \"d0c04f4b1951e4aeaaec8223ed2039e542f3aae805a6fa7f6d794e5afff5d272\"\n\
                              scopes = [\"send\", \"read\"]\n";
 

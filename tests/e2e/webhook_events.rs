@@ -161,21 +161,21 @@ fn a_failing_endpoint_is_retried_with_the_same_id_and_then_given_up() {
 }
 
 #[test]
-fn private_addresses_are_refused_when_accepting_and_when_calling() {
+fn private_addresses_are_refused_when_accepting() {
     let (provider, endpoint) = (StubProvider::new(StubBehavior::Accept), WebhookEndpoint::new(200));
     let text = config(&provider, "").replace("networks = [\"127.0.0.1\"]", "networks = [\"10.0.0.0/8\"]");
     let gateway = TestGateway::new(&text);
     let _console = gateway.start_serve(&[]);
-    for url in [endpoint.url(), "https://169.254.169.254/".to_owned(), "ftp://a.example/".to_owned()] {
+    let local_name = format!("http://localhost:{}/hook", endpoint.stub.address.port());
+    for url in
+        [endpoint.url(), "https://169.254.169.254/".to_owned(), "ftp://a.example/".to_owned(), local_name]
+    {
         let submission = json!({"to": "09122222222", "body": "x", "callback_url": url});
         let response = gateway.post("/v1/messages", &submission.to_string()).expect("a response");
         assert_eq!(response.status, 422, "{response:?}");
         assert!(response.body.contains("callback_url"), "{response:?}");
     }
-    send_with_callback(&gateway, &format!("http://localhost:{}/hook", endpoint.stub.address.port()));
-    wait_until("the event is dead", || {
-        gateway.query_number("SELECT count(*) FROM events WHERE state = 'dead'") == 1
-    });
+    // A name that resolves to a private address at the call is a unit test of the egress policy.
     assert_eq!(endpoint.calls().len(), 0);
 }
 
@@ -185,7 +185,7 @@ fn a_key_receives_events_of_its_messages_and_a_dead_endpoint_delays_no_other() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let key = format!(
         "concurrency = 2\nconcurrency_per_endpoint = 2\ntimeout = \"30s\"\n[[keys]]\nname = \"shop\"\n\
-         key = \"SHOP-KEY-0123456789\"\nscopes = [\"admin\"]\nevents_url = \"{}\"\nevents_secrets = [\"{SECRET}\"]\n",
+         key = \"webhook-key-0123456789\"\nscopes = [\"admin\"]\nevents_url = \"{}\"\nevents_secrets = [\"{SECRET}\"]\n",
         endpoint.url()
     );
     let gateway = TestGateway::new(&config(&provider, &key));
@@ -193,7 +193,7 @@ fn a_key_receives_events_of_its_messages_and_a_dead_endpoint_delays_no_other() {
     let submit = |more: Value| {
         let mut submission = json!({"to": "09122222222", "body": "hello"});
         submission.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let headers = ["Content-Type: application/json", "Authorization: Bearer SHOP-KEY-0123456789"];
+        let headers = ["Content-Type: application/json", "Authorization: Bearer webhook-key-0123456789"];
         let response = super::raw_http::send_request(
             gateway.address,
             "POST",

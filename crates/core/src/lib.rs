@@ -21,6 +21,7 @@ pub mod inbound;
 pub mod job;
 pub mod message;
 pub mod name;
+pub mod printable;
 pub mod priority;
 pub mod provider_control;
 pub mod queue_entry;

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::config::{ApiKey, Config, ProviderConfig};
 use crate::metrics::Metrics;
+use crate::request_load::RequestLoad;
 use postrider_cache::{Cache, SignedCache, StoreSecret};
 use postrider_providers::{
     AdapterContext, CallLimits, CallbackMode, HttpClientPool, Provider, ProviderSettings,
@@ -62,6 +63,8 @@ pub struct Gateway {
     pub secret: StoreSecret,
     /// Metrics of this process.
     pub metrics: Metrics,
+    /// What the requests to this process use at once.
+    pub request_load: RequestLoad,
     /// Name of this process for other processes on the store and for operators.
     pub process_name: String,
     /// Notified when an event may be pending.
@@ -125,6 +128,7 @@ impl Gateway {
             .collect();
         Self {
             api_keys: RwLock::new(share_keys(config.keys.clone())),
+            request_load: RequestLoad::new(config.limits.body_bytes_in_flight_max),
             process_name: describe_process(random.bytes()),
             config,
             clock,

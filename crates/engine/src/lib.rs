@@ -24,6 +24,7 @@ pub mod prune;
 pub mod receipts;
 pub mod recipient;
 mod reload;
+pub mod request_load;
 pub mod resend;
 mod response_times;
 mod route;

@@ -31,6 +31,18 @@ const RECEIPT_RESULTS: [&str; 4] = ["applied", "unchanged", "unmatched", "droppe
 /// Results of an inbound message.
 const INBOUND_MESSAGE_RESULTS: [&str; 4] = ["opted_out", "opted_in", "unchanged", "ignored"];
 
+/// Reasons for which a request is denied.
+const DENIAL_REASONS: [&str; 8] = [
+    "missing_key",
+    "unknown_key",
+    "insufficient_scope",
+    "cross_site",
+    "foreign_host",
+    "too_many_wrong_keys",
+    "callback_unauthenticated",
+    "callback_unverified",
+];
+
 /// States of an event after an attempt.
 const EVENT_ATTEMPT_RESULTS: [&str; 3] = ["waiting", "delivered", "dead"];
 
@@ -57,6 +69,8 @@ pub struct Metrics {
     attempt_durations: Family<Labels<1>, Histogram>,
     state_changes: Family<Labels<2>, Counter>,
     refused: Family<Labels<1>, Counter>,
+    denied: Family<Labels<1>, Counter>,
+    closed_connections: Family<Labels<1>, Counter>,
     receipts: Family<Labels<1>, Counter>,
     inbound_messages: Family<Labels<1>, Counter>,
     event_attempts: Family<Labels<1>, Counter>,
@@ -115,6 +129,12 @@ impl Default for Metrics {
                 "Delivery state changes by channel and new state",
             ),
             refused: register(registry, "refused", "Messages that were not accepted, by reason"),
+            closed_connections: register(
+                registry,
+                "closed_connections",
+                "Connections closed because all places were taken: idle ones, and refused new ones",
+            ),
+            denied: register(registry, "denied", "Requests without sufficient credentials, by reason"),
             receipts: register(registry, "receipts", "Receipts by result"),
             inbound_messages: register(registry, "inbound_messages", "Inbound messages by result"),
             event_attempts: register(
@@ -178,6 +198,12 @@ impl Metrics {
                 drop(family.get_or_create_owned(&[("result", (*result).into())]));
             }
         }
+        for reason in ["idle", "refused"] {
+            drop(self.closed_connections.get_or_create_owned(&[("reason", reason.into())]));
+        }
+        for reason in DENIAL_REASONS {
+            drop(self.denied.get_or_create_owned(&[("reason", reason.into())]));
+        }
     }
 
     /// Registers the error counters of queue and cache.
@@ -227,6 +253,16 @@ impl Metrics {
     /// Counts a message that was not accepted.
     pub fn count_refused(&self, reason: &'static str) {
         self.refused.get_or_create(&[("reason", reason.into())]).inc();
+    }
+
+    /// Counts a request without sufficient credentials.
+    pub fn count_denied(&self, reason: &'static str) {
+        self.denied.get_or_create(&[("reason", reason.into())]).inc();
+    }
+
+    /// Counts a connection that was closed because all places were taken.
+    pub fn count_closed_connection(&self, reason: &'static str) {
+        self.closed_connections.get_or_create(&[("reason", reason.into())]).inc();
     }
 
     /// Counts a receipt.

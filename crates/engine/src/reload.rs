@@ -93,6 +93,7 @@ impl Gateway {
             ("listen", started.listen != new.listen),
             ("public_url", started.public_url != new.public_url),
             ("insecure", started.insecure != new.insecure),
+            ("trusted_proxies", started.trusted_proxies != new.trusted_proxies),
             ("region or numbers", started.phone != new.phone),
             ("allow_premium_numbers", started.allow_premium_numbers != new.allow_premium_numbers),
             ("mask_numbers", started.mask_numbers != new.mask_numbers),

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::routing::{get, post};
@@ -76,9 +77,20 @@ async fn simple_call(State(sandbox): State<Arc<SandboxServer>>, RawQuery(query):
     sandbox.respond(SandboxApi::Simple, message).await
 }
 
-async fn texting_call(State(sandbox): State<Arc<SandboxServer>>, body: Bytes) -> Response {
-    let message = texting::parse_message(&body);
+async fn texting_call(
+    State(sandbox): State<Arc<SandboxServer>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let message = if is_json(&headers) { texting::parse_message(&body) } else { Err(texting::not_json()) };
     sandbox.respond(SandboxApi::Texting, message).await
+}
+
+/// Returns whether the body is declared as JSON, which a form of a web page cannot do.
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case(api::JSON_CONTENT_TYPE)
 }
 
 async fn twilio_call(

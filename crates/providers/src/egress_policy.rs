@@ -4,7 +4,7 @@
 //! a name that resolves differently a second time cannot bypass the check.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::LazyLock;
 
 use ipnet::IpNet;
@@ -13,6 +13,10 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// The reason for a forbidden address. It does not reveal the address that a name resolved to.
 pub(crate) const FORBIDDEN_ADDRESS: &str = "the address is not public and not in an allowed network";
+
+/// The addresses that the names of this machine resolve to.
+const LOOPBACK_V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const LOOPBACK_V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
 /// The port of https.
 const HTTPS_PORT: u16 = 443;
@@ -67,6 +71,9 @@ impl EgressPolicy {
             let is_allowed = self.is_allowed_address(address, allows_public);
             return if is_allowed { Ok(()) } else { Err(FORBIDDEN_ADDRESS.to_owned()) };
         }
+        if is_local_name(url) && !self.allows_loopback() {
+            return Err(FORBIDDEN_ADDRESS.to_owned());
+        }
         if self.allowed_networks.is_empty() && !allows_public {
             let ports = self.allowed_ports.iter().map(ToString::to_string).collect::<Vec<_>>();
             return Err(format!("must begin with https:// and have one of the ports {}", ports.join(", ")));
@@ -80,6 +87,13 @@ impl EgressPolicy {
             && url.port_or_known_default().is_some_and(|port| self.allowed_ports.contains(&port))
     }
 
+    /// Returns whether the allowed networks contain an address of this machine.
+    fn allows_loopback(&self) -> bool {
+        self.allowed_networks
+            .iter()
+            .any(|network| network.contains(&LOOPBACK_V4) || network.contains(&LOOPBACK_V6))
+    }
+
     fn is_allowed_address(&self, address: IpAddr, allows_public: bool) -> bool {
         let address = address.to_canonical();
         self.allowed_networks.iter().any(|network| network.contains(&address))
@@ -87,9 +101,23 @@ impl EgressPolicy {
     }
 }
 
-fn parse_network(text: &str) -> Result<IpNet, String> {
+/// Parses a network such as `10.0.0.0/8`, or one address.
+///
+/// # Errors
+///
+/// The error names the invalid text.
+pub fn parse_network(text: &str) -> Result<IpNet, String> {
     let network = text.trim().parse().or_else(|_| text.trim().parse::<IpAddr>().map(IpNet::from));
     network.map_err(|_| format!("invalid network {text:?}; write it as 10.0.0.0/8 or 127.0.0.1"))
+}
+
+/// Returns whether the host is a name of this machine (RFC 6761, section 6.3, and the names in `/etc/hosts` of common
+/// systems), which never resolves to a public address.
+fn is_local_name(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+    let last_label = host.rsplit('.').next().unwrap_or_default();
+    ["localhost", "localdomain"].contains(&last_label)
+        || ["ip6-localhost", "ip6-loopback"].contains(&host.as_str())
 }
 
 fn ip_literal(url: &Url) -> Option<IpAddr> {

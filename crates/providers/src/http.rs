@@ -102,6 +102,11 @@ impl Provider for HttpProvider {
         CallbackReceiptParser::parse_callback(self.receipt_parser.as_ref(), request)
     }
 
+    /// A callback may list many receipts.
+    fn callback_bytes_max(&self) -> usize {
+        usize::MAX
+    }
+
     fn callback_mode(&self) -> CallbackMode {
         self.callback_mode
     }

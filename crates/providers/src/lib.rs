@@ -51,7 +51,7 @@ pub mod webhook;
 
 pub use adapter_context::AdapterContext;
 pub use callback::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};
-pub use egress_policy::EgressPolicy;
+pub use egress_policy::{EgressPolicy, parse_network};
 pub use http_client::HttpClientPool;
 pub use provider::{AccountCheck, CallLimits, OutboundMessage, Provider};
 pub use registry::ProviderSettings;

@@ -111,6 +111,11 @@ impl Provider for Messenger {
         callback::challenge(request).map(|body| CallbackResponse { content_type: Some("text/plain"), body })
     }
 
+    /// A callback contains the events of many users.
+    fn callback_bytes_max(&self) -> usize {
+        usize::MAX
+    }
+
     fn callback_mode(&self) -> CallbackMode {
         let has_secret = self.settings.app_secret.is_some() || self.settings.verify_token.is_some();
         CallbackMode::authenticated_if(has_secret)

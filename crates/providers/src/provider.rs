@@ -43,6 +43,12 @@ pub trait Provider: Send + Sync {
         CallbackMode::Disabled
     }
 
+    /// Returns the maximum size of a callback, in bytes. The body is read before the callback is authenticated, so a kind whose
+    /// callbacks are longer than the default of 8 KiB says so. The configuration may lower it.
+    fn callback_bytes_max(&self) -> usize {
+        8 * 1024
+    }
+
     /// Waits for receipts and inbound messages that arrive over the provider's own connection, and returns them. Never
     /// returns for a provider without such a connection.
     async fn receive(&self) -> Vec<CallbackItem> {

@@ -1,6 +1,9 @@
 //! Sanitises the text that providers send: reasons, message ids.
 //!
-//! Provider text is untrusted. It is cut to a maximum length and stripped of control characters before it is stored.
+//! Provider text is untrusted. It is cut to a maximum length and stripped of control and format characters before it is
+//! stored, so that it cannot change a terminal or the order of a line.
+
+use postrider_core::printable::{is_format_character, to_printable};
 
 /// Maximum length of a reason, in characters.
 const REASON_CHARS_MAX: usize = 200;
@@ -11,8 +14,8 @@ const REFERENCE_BYTES_MAX: usize = 256;
 /// Returns the text on one line, without control characters, cut to 200 characters.
 pub(crate) fn sanitize_text(text: &str) -> String {
     // Whitespace may collapse, so four times the maximum is examined; the rest of a huge text is not.
-    let examined: String = text.chars().take(REASON_CHARS_MAX * 4).collect();
-    let words = examined.split(|character: char| character.is_whitespace() || character.is_control());
+    let examined = to_printable(&text.chars().take(REASON_CHARS_MAX * 4).collect::<String>());
+    let words = examined.split(char::is_whitespace);
     let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     line.chars().take(REASON_CHARS_MAX).collect()
 }
@@ -35,8 +38,9 @@ pub(crate) fn contains_word(text: &str, word: &str) -> bool {
 /// Returns the trimmed text as a message id, or None when it is empty, longer than 256 bytes or not printable.
 pub(crate) fn parse_reference(text: &str) -> Option<String> {
     let reference = text.trim();
+    let is_unprintable = |character: char| character.is_control() || is_format_character(character);
     let is_valid =
-        (1..=REFERENCE_BYTES_MAX).contains(&reference.len()) && !reference.contains(char::is_control);
+        (1..=REFERENCE_BYTES_MAX).contains(&reference.len()) && !reference.contains(is_unprintable);
     is_valid.then(|| reference.to_owned())
 }
 

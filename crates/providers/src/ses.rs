@@ -123,6 +123,11 @@ impl Provider for Ses {
         callback::parse_callback(&notification, request.received_at)
     }
 
+    /// Notifications contain the headers of the mail.
+    fn callback_bytes_max(&self) -> usize {
+        usize::MAX
+    }
+
     fn callback_mode(&self) -> CallbackMode {
         CallbackMode::authenticated_if(!self.settings.topics.is_empty())
     }

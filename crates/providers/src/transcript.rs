@@ -13,6 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::Regex;
 
 use crate::json_api::escape_json;
+use postrider_core::printable::is_format_character;
 
 /// The text in place of a secret.
 const MASK: &str = "***";
@@ -60,12 +61,14 @@ impl Transcript {
         self.lines.lock().clone()
     }
 
-    /// Appends the lines of a text without control characters, which could move the cursor of a terminal.
+    /// Appends the lines of a text without control and format characters, which could move the cursor of a terminal or change
+    /// the order of a line.
     fn append(&self, direction: char, text: &str) {
         let masked_text = self.mask_secrets(text);
+        let is_unprintable = |character: char| character.is_control() || is_format_character(character);
         let new_lines = masked_text
             .lines()
-            .map(|line| format!("{direction} {}", line.replace(char::is_control, "\u{fffd}")));
+            .map(|line| format!("{direction} {}", line.replace(is_unprintable, "\u{fffd}")));
         self.lines.lock().extend(new_lines);
     }
 

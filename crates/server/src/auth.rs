@@ -21,6 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use super::denial::Denial;
 use super::problem::{BEARER_CHALLENGE, Problem};
 use super::session;
 use postrider_core::request_origin;
@@ -70,8 +71,19 @@ impl AuthError {
         }
     }
 
-    /// Adds the challenge for programs to a response with the status 401, for APIs with their own envelope.
+    /// Returns the mark of the response.
+    pub(super) fn denial(self) -> Denial {
+        match self {
+            Self::MissingKey => Denial::MissingKey,
+            Self::UnknownKey => Denial::UnknownKey,
+            Self::InsufficientScope(_) => Denial::InsufficientScope,
+            Self::CrossSite => Denial::CrossSite,
+        }
+    }
+
+    /// Marks the response, and adds the challenge for programs if its status is 401, for APIs with their own envelope.
     pub(super) fn challenge(self, mut response: Response<Body>) -> Response<Body> {
+        response.extensions_mut().insert(self.denial());
         if self.status() == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, BEARER_CHALLENGE);
         }
@@ -86,7 +98,7 @@ impl From<AuthError> for Problem {
             AuthError::InsufficientScope(_) => ("insufficient-scope", "The API key lacks the required scope"),
             AuthError::CrossSite => ("cross-site", "Requests from other sites are refused"),
         };
-        Self::new(error.status(), slug, title, error.message())
+        Self::new(error.status(), slug, title, error.message()).denied(error.denial())
     }
 }
 
@@ -246,6 +258,11 @@ fn presented_key(headers: &HeaderMap) -> Option<PresentedKey> {
         }
     });
     from_authorization.or_else(|| headers.get("x-api-key").map(|key| explicit(key.as_bytes())))
+}
+
+/// Returns the SHA-256 of the key in the headers of a request.
+pub(super) fn presented_digest(headers: &HeaderMap) -> Option<[u8; 32]> {
+    presented_key(headers).map(|presented| Sha256::digest(&presented.secret).into())
 }
 
 fn basic_password(encoded: &str) -> Option<Vec<u8>> {

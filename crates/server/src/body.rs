@@ -2,18 +2,30 @@
 //!
 //! [`read`] returns [`BodyError`], which each API writes in its own envelope; JSON bodies are also parsed here.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::problem::{self, Problem};
 use super::{auth, errors};
 use postrider_engine::accept::RequestIdempotencyKey;
-use postrider_engine::config::{LimitsConfig, Scope};
+use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
+use postrider_engine::request_load::{BodyReservation, BodySender};
+
+/// Maximum size of a body from a caller without credentials, in bytes: a sign-in form and the callbacks of most providers
+/// need less than 2 KiB.
+const UNAUTHENTICATED_BODY_BYTES_MAX: usize = 8 * 1024;
+
+/// `Retry-After` while the budget of bodies is used up. Bodies leave memory within milliseconds unless clients
+/// are slow.
+const OVER_BUDGET_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Reason why a body cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,22 +36,80 @@ pub(super) enum BodyError {
     TimedOut(u64),
     /// Shorter than announced, or invalid chunked encoding.
     Malformed,
+    /// All bodies in memory together would be longer than the budget.
+    OverBudget,
 }
 
-/// Reads the whole body.
-pub(super) async fn read(headers: &HeaderMap, body: Body, limits: &LimitsConfig) -> Result<Bytes, BodyError> {
-    let bytes_max = limits.body_bytes_max;
+/// Reads the whole body. Its bytes count against the budget of all bodies until they are dropped.
+pub(super) async fn read(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    body: Body,
+    sender: BodySender,
+) -> Result<Bytes, BodyError> {
+    let bytes_max = match sender {
+        BodySender::Authenticated => gateway.config.limits.body_bytes_max,
+        BodySender::Unauthenticated => {
+            gateway.config.limits.body_bytes_max.min(UNAUTHENTICATED_BODY_BYTES_MAX)
+        }
+    };
+    read_at_most(gateway, headers, body, sender, bytes_max).await
+}
+
+/// Like [`read`], with another maximum size in bytes.
+pub(super) async fn read_at_most(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    body: Body,
+    sender: BodySender,
+    bytes_max: usize,
+) -> Result<Bytes, BodyError> {
     let content_length =
         headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if content_length.is_some_and(|announced_bytes| announced_bytes > bytes_max) {
         return Err(BodyError::TooLarge(bytes_max));
     }
-    let collecting = Limited::new(body, bytes_max).collect();
-    match tokio::time::timeout(limits.body_timeout, collecting).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge(bytes_max)),
-        Ok(Err(_)) => Err(BodyError::Malformed),
-        Err(_) => Err(BodyError::TimedOut(limits.body_timeout.as_secs())),
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let body_timeout = gateway.config.limits.body_timeout;
+    let collecting = collect(body, bytes_max, gateway.request_load.body(sender));
+    let result = tokio::time::timeout(body_timeout, collecting).await;
+    result.unwrap_or(Err(BodyError::TimedOut(body_timeout.as_secs())))
+}
+
+/// Collects the frames of a body. The bytes are copied, because a short frame keeps the whole read buffer of its
+/// connection in memory.
+async fn collect(
+    mut body: Body,
+    bytes_max: usize,
+    mut reservation: BodyReservation,
+) -> Result<Bytes, BodyError> {
+    let mut collected = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(bytes) = frame.map_err(|_| BodyError::Malformed)?.into_data() else {
+            continue;
+        };
+        if collected.len() + bytes.len() > bytes_max {
+            return Err(BodyError::TooLarge(bytes_max));
+        }
+        if !reservation.add(bytes.len()) {
+            return Err(BodyError::OverBudget);
+        }
+        collected.extend_from_slice(&bytes);
+    }
+    Ok(Bytes::from_owner(CountedBytes { bytes: collected, _reservation: reservation }))
+}
+
+/// The bytes of a body and their part of the budget.
+struct CountedBytes {
+    bytes: Vec<u8>,
+    _reservation: BodyReservation,
+}
+
+impl AsRef<[u8]> for CountedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -97,7 +167,8 @@ async fn read_json<T: DeserializeOwned>(
             "send the body as application/json and set the Content-Type header",
         ));
     }
-    let json = read(headers, content, &gateway.config.limits).await.map_err(BodyError::problem)?;
+    let json =
+        read(gateway, headers, content, BodySender::Authenticated).await.map_err(BodyError::problem)?;
     serde_json::from_slice(&json).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         Problem::new(
@@ -131,6 +202,7 @@ impl BodyError {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TimedOut(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::OverBudget => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -140,7 +212,18 @@ impl BodyError {
             Self::TooLarge(bytes_max) => format!("the request body is longer than {bytes_max} bytes"),
             Self::TimedOut(seconds) => format!("the request body did not arrive within {seconds} s"),
             Self::Malformed => "the request body ended too early or is malformed".to_owned(),
+            Self::OverBudget => {
+                "too many request bodies arrive at once; send it again in a moment".to_owned()
+            }
         }
+    }
+
+    /// Adds `Retry-After` to a response about this error if a retry can succeed.
+    pub(super) fn with_retry_after(self, mut response: Response<Body>) -> Response<Body> {
+        if self == Self::OverBudget {
+            response.headers_mut().insert(RETRY_AFTER, errors::retry_after(OVER_BUDGET_RETRY_AFTER));
+        }
+        response
     }
 
     /// Returns the error as a problem document.
@@ -149,7 +232,9 @@ impl BodyError {
             Self::TooLarge(_) => "content-too-large",
             Self::TimedOut(_) => "request-timeout",
             Self::Malformed => "malformed-body",
+            Self::OverBudget => "busy",
         };
-        Problem::new(self.status(), slug, "The request body cannot be read", self.message())
+        let problem = Problem::new(self.status(), slug, "The request body cannot be read", self.message());
+        if self == Self::OverBudget { problem.retry_after(OVER_BUDGET_RETRY_AFTER) } else { problem }
     }
 }

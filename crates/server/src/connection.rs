@@ -8,11 +8,11 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
+use axum::extract::MatchedPath;
 use axum::http::{Request, Response};
 use axum::{BoxError, Router};
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -21,11 +21,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tower::Service;
 use tower_http::body::UnsyncBoxBody;
 use tower_http::catch_panic::CatchPanic;
 
+use super::connection_slots::ConnectionSlot;
+use super::connection_timer::{ConnectionPhase, ConnectionTimer};
 use super::problem;
+use super::request_guard::{RequestConnection, RequestGuard};
 use super::request_id::REQUEST_ID;
 use postrider_core::clock;
 use postrider_engine::config::LimitsConfig;
@@ -40,6 +42,13 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum number of bytes read from such a client before the connection is closed.
 const LINGER_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Maximum time for the request of a probe, and between its response and the end of its connection.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The path whose responses do not carry their route, see [`super::routes`]. The log contains routes and not paths, because
+/// paths contain phone numbers and user ids.
+const UNLAYERED_PATH: &str = "/sms/send";
+
 /// Response to a request head that takes too long.
 const REQUEST_TIMEOUT_RESPONSE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -48,7 +57,7 @@ const REQUEST_TIMEOUT_RESPONSE: &[u8] =
 pub(super) type PanicCatchingRouter = CatchPanic<Router, fn(Box<dyn std::any::Any + Send>) -> Response<Body>>;
 
 /// Response body of a [`PanicCatchingRouter`].
-type ResponseBody = UnsyncBoxBody<Bytes, tower_http::BoxError>;
+pub(super) type ResponseBody = UnsyncBoxBody<Bytes, tower_http::BoxError>;
 
 /// Wraps a router so that a panic ends only its own request.
 pub(super) fn catch_panics(router: Router) -> PanicCatchingRouter {
@@ -60,34 +69,45 @@ pub(super) async fn wait_for_stop(stop: &mut StopSignal) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Router and limits, shared by all connections.
+/// Router, checks and limits, shared by all connections.
 pub(super) struct ConnectionContext {
     /// The routes.
     pub(super) router: PanicCatchingRouter,
+    /// Checks of every request.
+    pub(super) guard: RequestGuard,
     /// Limits for clients.
     pub(super) limits: LimitsConfig,
 }
 
-/// Serves a connection until the client closes it, a time limit passes, or `stop` is set.
-pub(super) async fn serve(context: Arc<ConnectionContext>, stream: TcpStream, mut stop: StopSignal) {
-    let timer = Arc::new(ConnectionTimer::new());
-    let timed_stream = TokioIo::new(TimedStream { stream, timer: Arc::clone(&timer) });
-    let service = service_fn(|request| respond(context.router.clone(), &timer, request));
+/// Serves a connection until the client closes it, a time limit passes, its place is needed, or `stop` is set. Returns
+/// whether it was closed because its place was needed.
+pub(super) async fn serve(
+    context: Arc<ConnectionContext>,
+    stream: TcpStream,
+    slot: ConnectionSlot,
+    request_connection: RequestConnection,
+    mut stop: StopSignal,
+) -> bool {
+    let timer = &slot.timer;
+    let limits = &slot_limits(&context.limits, request_connection);
+    let timed_stream = TokioIo::new(TimedStream { stream, timer: Arc::clone(timer) });
+    let service = service_fn(|request| respond(&context, request_connection, timer, request));
     let mut connection = http1::Builder::new()
         .header_read_timeout(None)
-        .max_header_size(context.limits.header_bytes_max)
-        .max_buf_size(context.limits.header_bytes_max.max(BUFFER_BYTES_MIN))
+        .max_header_size(limits.header_bytes_max)
+        .max_buf_size(limits.header_bytes_max.max(BUFFER_BYTES_MIN))
         .serve_connection(timed_stream, service);
-    let mut deadline = std::pin::pin!(clock::sleep(timer.time_left(&context.limits).unwrap_or_default()));
+    let mut deadline = std::pin::pin!(clock::sleep(timer.time_left(limits).unwrap_or_default()));
     let mut stopping = false;
     let is_head_too_slow = loop {
         tokio::select! {
             biased;
             _ = &mut connection => break false,
-            () = &mut deadline => match timer.time_left(&context.limits) {
+            () = &mut deadline => match timer.time_left(limits) {
                 Some(remaining) => deadline.set(clock::sleep(remaining)),
                 None => break timer.is_reading_head(),
             },
+            () = slot.close.notified() => return true,
             () = wait_for_stop(&mut stop), if !stopping => {
                 stopping = true;
                 Pin::new(&mut connection).graceful_shutdown();
@@ -99,30 +119,53 @@ pub(super) async fn serve(context: Arc<ConnectionContext>, stream: TcpStream, mu
         // A client that does not read gets no response; the connection ends in any case.
         let _ = stream.try_write(REQUEST_TIMEOUT_RESPONSE);
     }
+    if request_connection.is_probe_only {
+        // The next probe must not wait for this client.
+        drop(slot);
+    }
     if !stopping {
         linger(&mut stream).await;
     }
+    false
+}
+
+/// Returns the limits of a connection: a probe has to send its request at once, so that its place is soon free again.
+fn slot_limits(limits: &LimitsConfig, connection: RequestConnection) -> LimitsConfig {
+    let mut limits = limits.clone();
+    if connection.is_probe_only {
+        limits.header_timeout = limits.header_timeout.min(PROBE_TIMEOUT);
+        limits.idle_timeout = limits.idle_timeout.min(PROBE_TIMEOUT);
+    }
+    limits
 }
 
 async fn respond(
-    mut router: PanicCatchingRouter,
+    context: &ConnectionContext,
+    connection: RequestConnection,
     timer: &Arc<ConnectionTimer>,
     request: Request<Incoming>,
 ) -> Result<Response<TimedBody>, Infallible> {
     timer.set_phase(ConnectionPhase::Handling);
     let logged_request = log::log_enabled!(log::Level::Debug)
-        .then(|| (request.method().clone(), request.uri().path().to_owned(), Instant::now()));
-    let result = router.call(request.map(Body::new)).await;
-    if let (Some((method, path, started_at)), Ok(response)) = (logged_request, &result) {
+        .then(|| (request.method().clone(), is_unlayered(request.uri().path()), Instant::now()));
+    let response = context.guard.respond(context.router.clone(), connection, request.map(Body::new)).await;
+    if let Some((method, is_unlayered, started_at)) = logged_request {
         let (status, millis) = (response.status().as_u16(), started_at.elapsed().as_millis());
+        let pattern = response.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let route = pattern.unwrap_or(if is_unlayered { UNLAYERED_PATH } else { "unknown" });
         let id = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
         log::debug!(
-            "request: method={method} path={path} status={status} duration_ms={millis} request_id={}",
+            "request: method={method} route={route} status={status} duration_ms={millis} request_id={}",
             id.unwrap_or_default()
         );
     }
     timer.set_phase(ConnectionPhase::Idle);
-    result.map(|response| response.map(|body| TimedBody { body, timer: Arc::clone(timer) }))
+    Ok(response.map(|body| TimedBody { body, timer: Arc::clone(timer) }))
+}
+
+/// Returns whether a path is the one whose responses do not name their route.
+fn is_unlayered(path: &str) -> bool {
+    path == UNLAYERED_PATH
 }
 
 /// A response body that restarts the idle timer with every frame that the client has room for.
@@ -162,61 +205,6 @@ async fn linger(stream: &mut TcpStream) {
     let (mut unread_input, mut discarded) = (stream.take(LINGER_BYTES_MAX), tokio::io::sink());
     let discarding = tokio::io::copy(&mut unread_input, &mut discarded);
     let _ = tokio::time::timeout(LINGER_TIMEOUT, discarding).await;
-}
-
-/// The phase of a connection and its start time, in one atomic number.
-struct ConnectionTimer {
-    connected_at: Instant,
-    /// Milliseconds from `connected_at` to the start of the phase, times four, plus the [`ConnectionPhase`].
-    phase: AtomicU64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ConnectionPhase {
-    /// Between two requests or two frames of a response.
-    Idle = 0,
-    /// Receiving a request head.
-    ReadingHead = 1,
-    /// In a handler.
-    Handling = 2,
-}
-
-impl ConnectionTimer {
-    fn new() -> Self {
-        Self { connected_at: Instant::now(), phase: AtomicU64::new(ConnectionPhase::Idle as u64) }
-    }
-
-    fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.connected_at.elapsed().as_millis()).unwrap_or(u64::MAX / 8)
-    }
-
-    fn set_phase(&self, phase: ConnectionPhase) {
-        self.phase.store(self.elapsed_ms() * 4 + phase as u64, Ordering::Relaxed);
-    }
-
-    fn is_reading_head(&self) -> bool {
-        self.phase.load(Ordering::Relaxed) % 4 == ConnectionPhase::ReadingHead as u64
-    }
-
-    /// Records received bytes: the first bytes on an idle connection begin a request head.
-    fn bytes_received(&self) {
-        if self.phase.load(Ordering::Relaxed) % 4 == ConnectionPhase::Idle as u64 {
-            self.set_phase(ConnectionPhase::ReadingHead);
-        }
-    }
-
-    /// Returns the time until the next check of the limits; `None` when the time limit of the phase has passed.
-    fn time_left(&self, limits: &LimitsConfig) -> Option<Duration> {
-        let phase = self.phase.load(Ordering::Relaxed);
-        let time_in_phase = Duration::from_millis(self.elapsed_ms().saturating_sub(phase / 4));
-        let phase_timeout = match phase % 4 {
-            0 => limits.idle_timeout,
-            1 => limits.header_timeout,
-            _ => return Some(limits.idle_timeout.min(limits.header_timeout)),
-        };
-        let remaining = phase_timeout.checked_sub(time_in_phase).filter(|remaining| !remaining.is_zero())?;
-        Some(remaining.min(limits.header_timeout))
-    }
 }
 
 /// A TCP stream that reports received bytes to the timer. Without a vectored write hyper copies a response into one

@@ -33,11 +33,12 @@ pub(crate) use error_responses;
 pub(crate) type ResponsesByStatus = BTreeMap<String, RefOr<Response>>;
 
 error_responses! {
-    /// The API key is missing or unknown (401) or lacks the scope (403).
+    /// The API key is missing or unknown (401), lacks the scope (403), or comes after too many wrong ones (429).
     AuthErrorResponses("Problem", PROBLEM_JSON) {
         401 "The API key is missing or unknown."
             with header("WWW-Authenticate", Type::String, "How to send a key.");
         403 "The API key lacks the required scope.";
+        429 "This address sent too many wrong API keys." with retry_after_header();
     }
     /// The query, the path or a header is not valid.
     BadRequestResponses("Problem", PROBLEM_JSON) {

@@ -219,6 +219,7 @@ fn is_uuid(text: &str) -> bool {
 }
 
 fn validation_problem(violations: Vec<Violation>) -> Problem {
+    let violations = problem::limit_violations(violations);
     let lines = violations.iter().map(|violation| format!("{}: {}", violation.field, violation.detail));
     let detail = lines.collect::<Vec<_>>().join("\n");
     let inbox_violations: Vec<InboxViolation> = violations

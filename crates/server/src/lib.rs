@@ -6,7 +6,10 @@
 mod auth;
 mod body;
 mod connection;
+mod connection_slots;
+mod connection_timer;
 mod cursor;
+mod denial;
 mod error_responses;
 mod errors;
 mod form;
@@ -17,13 +20,16 @@ mod monitoring;
 mod native;
 mod openapi;
 mod pages;
+mod peer;
 mod problem;
+mod request_guard;
 mod request_id;
 mod routes;
 mod session;
 mod simple;
 mod texting;
 mod usage_params;
+mod wrong_keys;
 
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,8 +1,9 @@
-//! Accepts connections up to the configured maximum until the stop signal, then waits for requests in flight.
+//! Accepts connections until the stop signal, then waits for requests in flight.
 //!
 //! Accept errors (no file descriptors left, client already gone) are logged at most once a second and do not end the
-//! listener. Connections beyond the maximum wait in the kernel's queue.
+//! listener. [`ConnectionSlots`] decides which connections stay open beyond the configured maximum.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::connection::{self, ConnectionContext, catch_panics, wait_for_stop};
+use super::connection_slots::{Admission, ConnectionSlots};
+use super::request_guard::{RequestConnection, RequestGuard};
 use super::routes::{monitoring_routes, routes};
 use postrider_core::clock;
 use postrider_core::error::Result;
@@ -22,6 +25,10 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// Minimum interval between log lines about accept errors.
 const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Response to a connection without a place.
+const BUSY_RESPONSE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
 
 /// Serves all APIs and pages until `stop`, then waits for requests in flight, at most the configured grace period.
 ///
@@ -51,8 +58,7 @@ async fn serve_router(
 ) -> Result<()> {
     let connections_max = gateway.config.limits.connections_max;
     raise_open_file_limit(connections_max);
-    let context =
-        Arc::new(ConnectionContext { router: catch_panics(router), limits: gateway.config.limits.clone() });
+    let acceptor = Acceptor::new(&gateway, router);
     let connection_stop = stop.clone();
     let mut connections = JoinSet::new();
     let mut accept_failures = AcceptFailures::default();
@@ -61,8 +67,10 @@ async fn serve_router(
             biased;
             () = wait_for_stop(&mut stop) => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < connections_max => match accepted {
-                Ok((stream, _)) => spawn_connection(&mut connections, &context, stream, &connection_stop),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    acceptor.accept(&mut connections, stream, peer.ip(), &connection_stop);
+                }
                 Err(error) => {
                     accept_failures.log(&error);
                     clock::sleep(ACCEPT_RETRY_DELAY).await;
@@ -78,16 +86,51 @@ async fn serve_router(
     Ok(())
 }
 
-fn spawn_connection(
-    connections: &mut JoinSet<()>,
-    context: &Arc<ConnectionContext>,
-    stream: TcpStream,
-    stop: &StopSignal,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        log::debug!("cannot set TCP_NODELAY: error={error}");
+/// Gives each new connection a place.
+struct Acceptor {
+    gateway: Arc<Gateway>,
+    slots: Arc<ConnectionSlots>,
+    context: Arc<ConnectionContext>,
+}
+
+impl Acceptor {
+    fn new(gateway: &Arc<Gateway>, router: Router) -> Self {
+        let limits = gateway.config.limits.clone();
+        Self {
+            slots: Arc::new(ConnectionSlots::new(limits.connections_max, limits.connections_per_peer_max)),
+            context: Arc::new(ConnectionContext {
+                router: catch_panics(router),
+                guard: RequestGuard::new(Arc::clone(gateway)),
+                limits,
+            }),
+            gateway: Arc::clone(gateway),
+        }
     }
-    connections.spawn(connection::serve(Arc::clone(context), stream, stop.clone()));
+
+    /// Serves a connection if it gets a place, else closes it.
+    fn accept(&self, connections: &mut JoinSet<()>, stream: TcpStream, peer: IpAddr, stop: &StopSignal) {
+        let (slot, is_probe_only) = match self.slots.admit(peer, self.gateway.config.is_trusted_proxy(peer)) {
+            Admission::Full(slot) => (slot, false),
+            Admission::ProbeOnly(slot) => (slot, true),
+            Admission::Refused => {
+                self.gateway.metrics.count_closed_connection("refused");
+                // A client whose connection cannot take a short response gets none.
+                let _ = stream.try_write(BUSY_RESPONSE);
+                return;
+            }
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            log::debug!("cannot set TCP_NODELAY: error={error}");
+        }
+        let connection = RequestConnection { peer, is_probe_only };
+        let serving = connection::serve(Arc::clone(&self.context), stream, slot, connection, stop.clone());
+        let gateway = Arc::clone(&self.gateway);
+        connections.spawn(async move {
+            if serving.await {
+                gateway.metrics.count_closed_connection("idle");
+            }
+        });
+    }
 }
 
 /// Raises the soft limit of open files, usually 1,024, to what the connections may need.

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::denial::Denial;
 use super::errors::{self, STORE_RETRY_AFTER_SECONDS};
 use postrider_core::error::{Error, ErrorKind};
 use postrider_core::request_origin::OriginRefusal;
@@ -25,6 +26,10 @@ pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 /// Challenge for programs.
 pub(super) const BEARER_CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"postrider\"");
 
+/// Maximum number of violations in a response: a violation can be longer than the invalid field, and a body can have
+/// thousands of invalid fields.
+const VIOLATIONS_MAX: usize = 20;
+
 /// A problem document.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -34,6 +39,7 @@ pub struct Problem {
     detail: String,
     violations: Option<Value>,
     retry_after: Option<Duration>,
+    denial: Option<Box<Denial>>,
 }
 
 /// One invalid field or parameter of a request.
@@ -52,6 +58,16 @@ impl Violation {
     }
 }
 
+/// Returns at most [`VIOLATIONS_MAX`] violations; of more, the last entry says how many there are.
+pub(super) fn limit_violations(mut violations: Vec<Violation>) -> Vec<Violation> {
+    let omitted_count = violations.len().saturating_sub(VIOLATIONS_MAX);
+    if omitted_count > 0 {
+        violations.truncate(VIOLATIONS_MAX - 1);
+        violations.push(Violation::new("", format!("{} more violations are not listed", omitted_count + 1)));
+    }
+    violations
+}
+
 impl Problem {
     /// Returns a problem with the type `/problems/{slug}`.
     pub fn new(
@@ -60,7 +76,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self { status, slug, title, detail: detail.into(), violations: None, retry_after: None }
+        Self { status, slug, title, detail: detail.into(), violations: None, retry_after: None, denial: None }
     }
 
     /// Returns the 404 problem.
@@ -74,6 +90,7 @@ impl Problem {
     }
 
     fn invalid(status: StatusCode, violations: &[Violation]) -> Self {
+        let violations = &limit_violations(violations.to_vec());
         let sentences: Vec<String> =
             violations.iter().map(|violation| format!("{}: {}", violation.field, violation.detail)).collect();
         Self::new(status, "invalid", "The request is not valid", sentences.join("; "))
@@ -111,10 +128,28 @@ impl Problem {
         }
     }
 
+    /// Returns the 503 problem when another expensive query runs for too long.
+    pub(super) fn too_many_expensive_queries() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "Other expensive queries are running",
+            "queries that count many messages run one at a time, and this one waited 3 s; try again in a few seconds, or ask \
+             for a shorter time",
+        )
+    }
+
     /// Sets the `Retry-After` header.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// Marks the response as that of a denied request, which is counted and logged.
+    #[must_use]
+    pub(super) fn denied(mut self, denial: Denial) -> Self {
+        self.denial = Some(Box::new(denial));
         self
     }
 
@@ -182,6 +217,9 @@ impl IntoResponse for Problem {
         };
         let json = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = (self.status, [(CONTENT_TYPE, PROBLEM_JSON)], json).into_response();
+        if let Some(denial) = self.denial {
+            response.extensions_mut().insert(*denial);
+        }
         let headers = response.headers_mut();
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, BEARER_CHALLENGE);
@@ -249,13 +287,15 @@ pub(super) fn origin_problem(refusal: OriginRefusal) -> Problem {
             "This host name is not accepted",
             "without API keys only localhost, IP addresses and the host of public_url are accepted in the Host header; \
              set public_url to the name that clients use, or configure [[keys]]",
-        ),
+        )
+        .denied(Denial::ForeignHost),
         OriginRefusal::CrossSite => Problem::new(
             StatusCode::FORBIDDEN,
             "cross-site",
             "Requests from other sites are refused",
             "without API keys, pages of other sites may not send requests; configure [[keys]] and send one of them",
-        ),
+        )
+        .denied(Denial::CrossSite),
     }
 }
 

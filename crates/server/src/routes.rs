@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{MatchedPath, State};
 use axum::http::header::ACCEPT;
 use axum::http::{Request, Response};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::IntoResponse as _;
 use tower_http::compression::CompressionLayer;
 
@@ -34,7 +34,6 @@ pub(crate) fn routes(gateway: &Arc<Gateway>, stop: &StopSignal) -> Router {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CompressionLayer::new());
     let router = Router::new()
-        .merge(simple::routes())
         .merge(texting::routes())
         .merge(inbox::routes())
         .merge(native::routes(gateway))
@@ -42,15 +41,28 @@ pub(crate) fn routes(gateway: &Arc<Gateway>, stop: &StopSignal) -> Router {
         .merge(openapi::routes())
         .merge(pages)
         .merge(operator_pages)
+        .layer(from_fn(name_route))
+        .merge(simple::routes())
         .fallback(unknown_path)
         .with_state(Arc::clone(gateway));
     same_site_only(gateway, router)
+}
+
+/// Adds the route to the response, for the log of requests.
+async fn name_route(request: Request<Body>, next: Next) -> Response<Body> {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
 }
 
 /// Builds the router of a process that accepts no messages: `/healthz`, `/readyz` and `/metrics`.
 pub(crate) fn monitoring_routes(gateway: &Arc<Gateway>) -> Router {
     let router = Router::new()
         .merge(monitoring::routes(gateway))
+        .layer(from_fn(name_route))
         .fallback(unknown_path)
         .with_state(Arc::clone(gateway));
     same_site_only(gateway, router)

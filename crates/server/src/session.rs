@@ -1,8 +1,8 @@
 //! Sign-in sessions of browsers: a cookie that stands for an API key, and tokens that bind a form to the session.
 //!
-//! Nothing is stored: cookie and tokens are signed with the store secret, so every process of the store can verify them,
-//! and removing a key from the configuration ends its sessions. The cookie alone only grants reading; a change also
-//! needs a form token, which only pages of this gateway contain.
+//! Cookie and tokens are signed with the store secret, so every process of the store can verify them, and removing a key from
+//! the configuration ends its sessions. The store keeps one number per key: how often its sessions were ended by signing
+//! out. The cookie alone only grants reading; a change also needs a form token, which only pages of this gateway contain.
 
 use std::sync::Arc;
 
@@ -17,17 +17,15 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use postrider_engine::config::ApiKey;
 use postrider_engine::gateway::Gateway;
 
-/// Name of the cookie.
-const SESSION_COOKIE: &str = "postrider_session";
-
 /// Lifetime of a session and of a form, in seconds.
 const SESSION_SECONDS: i64 = 12 * 3_600;
 
-/// Returns the `Set-Cookie` value that starts a session for this key.
-pub(super) fn sign_in_cookie(gateway: &Gateway, key: &ApiKey) -> String {
+/// Returns the `Set-Cookie` value that starts a session for this key. `generation` is the store's number of ended sessions
+/// of the key.
+pub(super) fn sign_in_cookie(gateway: &Gateway, key: &ApiKey, generation: i64) -> String {
     let expires_at = gateway.clock.now().timestamp() + SESSION_SECONDS;
-    let signature = gateway.secret.sign("session", &session_payload(key, expires_at));
-    let cookie_value = format!("{expires_at}.{}", URL_SAFE_NO_PAD.encode(signature));
+    let signature = gateway.secret.sign("session", &session_payload(key, expires_at, generation));
+    let cookie_value = format!("{expires_at}.{generation}.{}", URL_SAFE_NO_PAD.encode(signature));
     session_cookie(gateway, &cookie_value, SESSION_SECONDS)
 }
 
@@ -37,33 +35,55 @@ pub(super) fn sign_out_cookie(gateway: &Gateway) -> String {
 }
 
 fn session_cookie(gateway: &Gateway, value: &str, seconds: i64) -> String {
-    let secure = if gateway.config.public_url.starts_with("https:") { "; Secure" } else { "" };
-    format!("{SESSION_COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+    let name = cookie_name(gateway);
+    let secure = if is_https(gateway) { "; Secure" } else { "" };
+    format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
-/// Returns the API key of the session; `None` without a valid, unexpired cookie.
+/// Returns the name of the cookie. Browsers accept the prefix `__Host-` only from this host itself over https, so that
+/// another host of the same domain cannot set the cookie.
+fn cookie_name(gateway: &Gateway) -> &'static str {
+    if is_https(gateway) { "__Host-postrider_session" } else { "postrider_session" }
+}
+
+fn is_https(gateway: &Gateway) -> bool {
+    gateway.config.public_url.starts_with("https:")
+}
+
+/// Returns the API key of the session; `None` without a valid, unexpired cookie. Cookies of ended sessions are removed
+/// from requests before the routes see them.
 pub(super) fn session_key(gateway: &Gateway, headers: &HeaderMap) -> Option<Arc<ApiKey>> {
-    let (expires_at, signature) = parse_signed_expiry(session_cookie_value(headers)?)?;
+    signed_in(gateway, headers).map(|(key, _)| key)
+}
+
+/// Returns the API key of the session and its generation, which the store may have ended since.
+pub(super) fn signed_in(gateway: &Gateway, headers: &HeaderMap) -> Option<(Arc<ApiKey>, i64)> {
+    let (expires_at, generation_and_signature) = session_cookie_value(gateway, headers)?.split_once('.')?;
+    let (generation, signature) = generation_and_signature.split_once('.')?;
+    let (expires_at, generation) = (expires_at.parse().ok()?, generation.parse().ok()?);
+    let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
     let now = gateway.clock.now().timestamp();
+    // Twice the lifetime, because the clocks of hosts differ.
     if expires_at <= now || expires_at > now + 2 * SESSION_SECONDS {
         return None;
     }
     let keys = gateway.api_keys();
-    let keys = keys.iter();
-    keys.filter(|key| gateway.secret.verify("session", &session_payload(key, expires_at), &signature))
-        .last()
-        .cloned()
+    let is_of_key = |key: &&Arc<ApiKey>| {
+        gateway.secret.verify("session", &session_payload(key, expires_at, generation), &signature)
+    };
+    keys.iter().filter(is_of_key).last().map(|key| (Arc::clone(key), generation))
 }
 
 /// Returns the value of the session cookie.
-fn session_cookie_value(headers: &HeaderMap) -> Option<&str> {
+fn session_cookie_value<'a>(gateway: &Gateway, headers: &'a HeaderMap) -> Option<&'a str> {
     let cookie_headers = headers.get_all(COOKIE).iter().filter_map(|header| header.to_str().ok());
     let mut cookies = cookie_headers.flat_map(|header| header.split(';'));
-    cookies.find_map(|cookie| cookie.trim().strip_prefix(SESSION_COOKIE)?.strip_prefix('='))
+    cookies.find_map(|cookie| cookie.trim().strip_prefix(cookie_name(gateway))?.strip_prefix('='))
 }
 
-fn session_payload(key: &ApiKey, expires_at: i64) -> Vec<u8> {
+fn session_payload(key: &ApiKey, expires_at: i64, generation: i64) -> Vec<u8> {
     let mut payload = expires_at.to_be_bytes().to_vec();
+    payload.extend_from_slice(&generation.to_be_bytes());
     payload.extend_from_slice(&key.sha256);
     payload
 }
@@ -71,7 +91,7 @@ fn session_payload(key: &ApiKey, expires_at: i64) -> Vec<u8> {
 /// Returns the token that a form of this gateway contains, so that other sites cannot submit one for this browser.
 pub(super) fn form_token(gateway: &Gateway, operator: &str, headers: &HeaderMap) -> String {
     let expires_at = gateway.clock.now().timestamp() + SESSION_SECONDS;
-    let signature = gateway.secret.sign("form", &form_token_payload(operator, headers, expires_at));
+    let signature = gateway.secret.sign("form", &form_token_payload(gateway, operator, headers, expires_at));
     format!("{expires_at}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
@@ -84,18 +104,22 @@ pub(super) fn is_valid_form_token(
 ) -> bool {
     parse_signed_expiry(token).is_some_and(|(expires_at, signature)| {
         expires_at > gateway.clock.now().timestamp()
-            && gateway.secret.verify("form", &form_token_payload(operator, headers, expires_at), &signature)
+            && gateway.secret.verify(
+                "form",
+                &form_token_payload(gateway, operator, headers, expires_at),
+                &signature,
+            )
     })
 }
 
-/// Parses `SECONDS.SIGNATURE`, the text of a session and of a form token.
+/// Parses `SECONDS.SIGNATURE`, the text of a form token.
 fn parse_signed_expiry(text: &str) -> Option<(i64, Vec<u8>)> {
     let (expires_at, signature) = text.split_once('.')?;
     Some((expires_at.parse().ok()?, URL_SAFE_NO_PAD.decode(signature).ok()?))
 }
 
-fn form_token_payload(operator: &str, headers: &HeaderMap, expires_at: i64) -> Vec<u8> {
-    let session = session_cookie_value(headers).unwrap_or_default();
+fn form_token_payload(gateway: &Gateway, operator: &str, headers: &HeaderMap, expires_at: i64) -> Vec<u8> {
+    let session = session_cookie_value(gateway, headers).unwrap_or_default();
     format!("{expires_at}\n{operator}\n{session}").into_bytes()
 }
 

@@ -22,6 +22,7 @@ use super::{auth, body, errors, form};
 use postrider_engine::accept::{self, AcceptError, Accepted};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
+use postrider_engine::request_load::BodySender;
 
 /// OpenAPI description of the simple API.
 #[derive(OpenApi)]
@@ -142,9 +143,9 @@ async fn read_form(
     headers: &HeaderMap,
     content: Body,
 ) -> Result<Bytes, Box<Response<Body>>> {
-    let form = body::read(headers, content, &gateway.config.limits)
-        .await
-        .map_err(|error| Box::new(error_response(error.status(), &error.message())))?;
+    let form = body::read(gateway, headers, content, BodySender::Authenticated).await.map_err(|error| {
+        Box::new(error.with_retry_after(error_response(error.status(), &error.message())))
+    })?;
     if form.is_empty() || body::content_type(headers) == body::FORM_URLENCODED {
         return Ok(form);
     }

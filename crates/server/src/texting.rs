@@ -26,6 +26,7 @@ use self::envelope::{
     TextingError, TextingErrorResponse, capitalize, error_response, json_response, ok_status_error,
 };
 use self::fields::{TextingFields, TextingMessage, TextingStatus};
+use super::denial::Denial;
 use super::error_responses::{error_responses, retry_after_header};
 use super::errors::store_status;
 use super::{auth, errors, form};
@@ -189,7 +190,9 @@ fn callback_provider<'a>(gateway: &'a Gateway, head: &Parts) -> Option<&'a Arc<P
 fn invalid_token_response() -> TextingErrorResponse {
     let response =
         error_response(StatusCode::UNAUTHORIZED, "The token of the callback URL is missing or wrong");
-    Box::new(auth::AuthError::UnknownKey.challenge(response))
+    let mut response = auth::AuthError::UnknownKey.challenge(response);
+    response.extensions_mut().insert(Denial::CallbackUnauthenticated { provider: None });
+    Box::new(response)
 }
 
 /// Returns whether the caller sends an API key that may read the messages of this owner. Without configured keys it is `false`, because

@@ -71,6 +71,13 @@ pub trait CoordinationStore: Send + Sync {
     /// Returns the store secret, which is made once and never changes. Processes on the store sign cookies and cache
     /// entries with the secret.
     async fn store_secret(&self) -> Result<[u8; 32]>;
+
+    /// Returns how often the browser sessions of an API key were ended; 0 if never. A session cookie contains this number
+    /// from the time of its sign-in.
+    async fn session_generation(&self, api_key_name: &str) -> Result<i64>;
+
+    /// Ends all browser sessions of an API key, for all processes on the store.
+    async fn end_sessions(&self, api_key_name: &str) -> Result<()>;
 }
 
 /// Permission for one call, or the delay until it may start.

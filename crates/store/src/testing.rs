@@ -231,6 +231,7 @@ macro_rules! conformance_tests {
             a_job_lock_expires
             a_renewed_job_lock_lasts_longer
             a_released_job_lock_can_stay_busy
+            ended_sessions_are_counted_by_key_for_all_processes
         );
     };
     (@tests $fresh:path, $part:ident: $($test:ident)*) => {

@@ -110,6 +110,14 @@ impl CoordinationStore for FaultyStore {
         self.store.store_secret().await
     }
 
+    async fn session_generation(&self, api_key_name: &str) -> Result<i64> {
+        self.call("session_generation", self.store.session_generation(api_key_name)).await
+    }
+
+    async fn end_sessions(&self, api_key_name: &str) -> Result<()> {
+        self.call("end_sessions", self.store.end_sessions(api_key_name)).await
+    }
+
     fn has_own_clock(&self) -> bool {
         self.store.has_own_clock()
     }

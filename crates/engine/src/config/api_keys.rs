@@ -13,6 +13,11 @@ use super::types::{ApiKey, ApiKeyLimits, EventsConfig, Scope};
 /// Minimum length of an API key, in bytes.
 const KEY_BYTES_MIN: usize = 16;
 
+/// Keys that are published: examples of this documentation, now or earlier, and the texts that people type as a first
+/// key. An attacker tries them first, so they are refused as `key` and as `sha256`.
+const PUBLISHED_KEYS: [&str; 9] =
+    ["SHOP-KEY-0123456789", "KEY", "test", "secret", "password", "admin", "changeme", "example", "postrider"];
+
 /// Reads `[[keys]]`.
 pub(super) fn read_api_keys(
     top: &TableReader<'_>,
@@ -27,6 +32,11 @@ pub(super) fn read_api_keys(
             return Err(key_table.error_at("name", "is missing; set the name of the caller"));
         }
         let sha256 = read_key_digest(&key_table, environment)?;
+        if is_published(&sha256) {
+            let origin = if key_table.get::<String>("key")?.is_some() { "key" } else { "sha256" };
+            let problem = "belongs to a published example key, which everyone knows; create a key with: openssl rand -hex 32";
+            return Err(key_table.error_at(origin, problem));
+        }
         if keys.iter().any(|key| key.name == name || key.sha256 == sha256) {
             let problem = "or its key is a duplicate; every API key needs its own name and key";
             return Err(key_table.error_at("name", problem));
@@ -46,6 +56,12 @@ pub(super) fn read_api_keys(
         });
     }
     Ok(keys)
+}
+
+/// Returns whether this is the digest of no key, or of one of [`PUBLISHED_KEYS`].
+fn is_published(sha256: &[u8; 32]) -> bool {
+    let mut published_keys = PUBLISHED_KEYS.iter().chain([&""]);
+    published_keys.any(|key| Sha256::digest(key.as_bytes()).as_slice() == sha256)
 }
 
 fn read_scopes(key_table: &TableReader<'_>) -> Result<Vec<Scope>> {

@@ -41,6 +41,13 @@ pub(super) fn check_relations(config: &Config, source: &ConfigSource) -> Result<
         );
         return Err(source.error_at("limits.body_bytes_max", &problem));
     }
+    let in_flight_min = config.limits.body_bytes_max.saturating_mul(2);
+    if config.limits.body_bytes_in_flight_max < in_flight_min {
+        let problem = format!(
+            "is less than twice limits.body_bytes_max: raise it to at least {in_flight_min}, or lower limits.body_bytes_max"
+        );
+        return Err(source.error_at("limits.body_bytes_in_flight_max", &problem));
+    }
     Ok(())
 }
 
@@ -67,7 +74,22 @@ pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    warnings.extend(plain_http_warning(config));
     warnings
+}
+
+/// Returns the warning for API keys that leave this machine unencrypted.
+fn plain_http_warning(config: &Config) -> Option<String> {
+    let is_plain = !config.listen.ip().is_loopback()
+        && !config.keys.is_empty()
+        && config.public_url.starts_with("http:");
+    is_plain.then(|| {
+        format!(
+            "listen is {}, which is not loopback, and public_url is http: API keys and session cookies cross the network \
+             unencrypted; put a proxy with TLS in front and set public_url to its https:// address",
+            config.listen
+        )
+    })
 }
 
 /// Requires API keys or `insecure = true` for a listen address other than loopback. Only `serve` needs this

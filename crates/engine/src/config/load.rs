@@ -14,6 +14,7 @@ use super::{
     legacy_environment::apply_channel_variables, providers::read_providers, retry::read_retry,
     source::ConfigSource, table_reader::TableReader, test_mode::mock_providers,
 };
+use postrider_providers::parse_network;
 
 impl Config {
     /// Reads the file, applies the environment and then the `overrides` of the command line (by path, as in
@@ -86,6 +87,11 @@ impl Config {
         };
         self.insecure = top.get("insecure")?.unwrap_or(self.insecure);
         self.allow_premium_numbers = top.get("allow_premium_numbers")?.unwrap_or(self.allow_premium_numbers);
+        let proxies = top.list("trusted_proxies")?;
+        let proxies = proxies.iter().map(|network| parse_network(network));
+        self.trusted_proxies = proxies
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|cause| top.error_at("trusted_proxies", &format!("is invalid: {cause}")))?;
         self.mask_numbers = top.get("mask_numbers")?.unwrap_or(self.mask_numbers);
         self.phone = read_phone_rules(top)?;
         self.log = top.section("log")?.read()?;

@@ -61,6 +61,7 @@ impl Config {
             listen,
             public_url: format!("http://{listen}"),
             insecure: false,
+            trusted_proxies: Vec::new(),
             phone: PhoneRules::default(),
             allow_premium_numbers: false,
             mask_numbers: true,

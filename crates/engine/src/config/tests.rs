@@ -10,6 +10,7 @@ use super::*;
 mod channels;
 mod legacy_environment;
 mod limits_of_keys;
+mod trust;
 
 const TWO_PROVIDERS: &str = "[providers.red]\nkind = \"mock\"\n[providers.blue]\nkind = \"mock\"\n";
 

@@ -3,8 +3,10 @@
 use postrider_core::address::{PhoneRegion, PhoneRules};
 use postrider_core::{channel::Channel, name::ConfigName};
 use std::fmt;
-use std::{net::SocketAddr, time::Duration};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use strum::{EnumString, IntoStaticStr};
 
@@ -23,6 +25,9 @@ pub struct Config {
     pub public_url: String,
     /// True if `serve` may listen on an address other than loopback without API keys.
     pub insecure: bool,
+    /// Networks of proxies: their connections are not limited by address, and their `X-Forwarded-For` is believed. Proxies
+    /// on this machine are always trusted.
+    pub trusted_proxies: Vec<IpNet>,
     /// Rules for parsing phone numbers.
     pub phone: PhoneRules,
     /// True if messages may be sent to premium-rate and shared-cost numbers.
@@ -67,6 +72,14 @@ pub struct Config {
     pub keys: Vec<ApiKey>,
     /// True if no provider is configured, so that two mock providers are used and nothing is really sent.
     pub is_test_mode: bool,
+}
+
+impl Config {
+    /// Returns whether connections from this address may be those of a proxy: this machine, and [`Config::trusted_proxies`].
+    pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_loopback() || self.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
 }
 
 /// Settings of the log.
@@ -117,10 +130,16 @@ pub struct ScheduleConfig {
 pub struct LimitsConfig {
     /// Maximum size of a request body.
     pub body_bytes_max: usize,
+    /// Maximum number of bytes of all request bodies in memory together; more are answered with 503.
+    pub body_bytes_in_flight_max: usize,
     /// Maximum size of the request line and headers together.
     pub header_bytes_max: usize,
     /// Maximum number of open connections.
     pub connections_max: usize,
+    /// Maximum number of open connections of one address, except this machine and [`Config::trusted_proxies`].
+    pub connections_per_peer_max: usize,
+    /// Number of wrong API keys a minute after which an address has to wait; 0 means no limit.
+    pub wrong_keys_per_minute: u32,
     /// Time that a client has to send the request line and headers.
     pub header_timeout: Duration,
     /// Time that a client has to send the request body.
@@ -343,8 +362,13 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             body_bytes_max: 64 * 1024,
+            // 1,000 bodies of the maximum size at once.
+            body_bytes_in_flight_max: 64 * 1024 * 1024,
             header_bytes_max: 16 * 1024,
             connections_max: 10_000,
+            // A tenth of all connections: ten hosts are needed to use them up.
+            connections_per_peer_max: 1_000,
+            wrong_keys_per_minute: 60,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
@@ -363,6 +387,7 @@ impl fmt::Debug for Config {
             .field("listen", &self.listen)
             .field("public_url", &self.public_url)
             .field("insecure", &self.insecure)
+            .field("trusted_proxies", &self.trusted_proxies)
             .field("phone", &self.phone)
             .field("allow_premium_numbers", &self.allow_premium_numbers)
             .field("mask_numbers", &self.mask_numbers)

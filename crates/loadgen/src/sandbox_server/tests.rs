@@ -81,7 +81,8 @@ impl RunningSandbox {
     /// Returns a request to the texting API.
     fn texting_request(&self, number: &str, callback: &str) -> reqwest::RequestBuilder {
         let body = json!({"to_number": number, "message": "hi", "callback_url": callback});
-        self.client.post(format!("http://{}/messages", self.at)).body(body.to_string())
+        let request = self.client.post(format!("http://{}/messages", self.at)).body(body.to_string());
+        request.header(CONTENT_TYPE, "application/json; charset=utf-8")
     }
 
     async fn wait_for_receipts_sent(&self, receipts: u64) -> Value {
@@ -245,4 +246,23 @@ async fn cross_site_requests_are_rejected_on_every_path() {
     let direct = sandbox.client.get(format!("http://{}/counters", sandbox.at));
     let response = direct.header("sec-fetch-site", "none").send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_form_of_a_web_page_makes_the_sandbox_server_call_no_url() {
+    let gateway = start_collector(0).await;
+    let sandbox = start_sandbox(options(&format!("http://{}", gateway.at))).await;
+    let call = json!({"to_number": "1231233211", "message": "hi", "callback_url": format!("http://{}/", gateway.at)});
+    for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
+        let request = sandbox.client.post(format!("http://{}/messages", sandbox.at)).body(call.to_string());
+        let request = match content_type {
+            Some(content_type) => request.header(CONTENT_TYPE, content_type),
+            None => request,
+        };
+        let status = request.send().await.unwrap().status();
+        assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type:?}");
+    }
+    let foreign = sandbox.texting_request("1231233211", "").header("origin", "https://evil.example");
+    assert_eq!(foreign.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    assert_eq!(sandbox.get("/counters").await["receipts"]["pending"], 0);
 }

@@ -33,6 +33,11 @@ pub(super) fn parse_message(body: &[u8]) -> Result<SubmittedMessage, SandboxResp
     })
 }
 
+/// Returns the response to a body that is not declared as JSON.
+pub(super) fn not_json() -> SandboxResponse {
+    SandboxResponse::new(415, &json!({"status": "malformed", "error": "send the body as application/json"}))
+}
+
 /// Returns the response; none when the result has no response in this format.
 pub(super) fn response(result: CallResult, id: &str) -> Option<SandboxResponse> {
     Some(match result {

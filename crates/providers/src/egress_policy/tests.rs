@@ -134,7 +134,8 @@ async fn a_name_that_resolves_to_a_private_address_is_refused_by_the_call() {
     let port = stub.address.port();
     let policy_of_port = EgressPolicy::parse(&[] as &[&str], &[port]).unwrap();
     let target = url(&format!("https://localhost:{port}/"));
-    assert_eq!(policy_of_port.check_url(&target), Ok(()), "the name is not resolved yet");
+    let resolver = PolicyResolver { policy: policy_of_port.clone(), allows_public: true };
+    assert!(resolver.resolve("localhost".parse().unwrap()).await.is_err(), "whatever the name is");
     let refused = post(policy_of_port, target.as_str()).await;
     assert!(matches!(refused, WebhookResult::Forbidden(_)), "{refused:?}");
     let refused = post(policy(&["10.0.0.0/8"]), &format!("http://localhost:{port}/")).await;
@@ -160,4 +161,28 @@ async fn a_redirect_is_a_response_and_is_not_followed() {
         };
         assert_eq!((status, stub.requests().len()), (redirect, 1));
     }
+}
+
+#[test]
+fn names_of_this_machine_are_refused_unless_its_network_is_allowed() {
+    for host in [
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "localhost..",
+        "a.localhost",
+        "localhost.localdomain",
+        "ip6-localhost",
+        "ip6-loopback",
+        "%6cocalhost",
+    ] {
+        let Ok(target) = format!("https://{host}/hook").parse::<Url>() else {
+            continue;
+        };
+        assert_eq!(policy(&[]).check_url(&target), Err(FORBIDDEN_ADDRESS.to_owned()), "{host}");
+        assert_eq!(policy(&["10.0.0.0/8"]).check_url(&target), Err(FORBIDDEN_ADDRESS.to_owned()), "{host}");
+        assert_eq!(policy(&["127.0.0.0/8"]).check_url(&target), Ok(()), "{host}");
+        assert_eq!(policy(&["::1"]).check_url(&target), Ok(()), "{host}");
+    }
+    assert_eq!(policy(&[]).check_url(&url("https://localhost.example.org/")), Ok(()));
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -19,12 +19,14 @@ use utoipa::ToSchema;
 
 use super::extract::PathParams;
 use crate::body::{self, BodyError};
+use crate::denial::Denial;
 use crate::error_responses::{BodyErrorResponses, NotFoundResponses, StoreErrorResponses};
 use crate::problem::{PROBLEM_JSON, Problem, ProblemView, StoreResult as _};
 use parking_lot::Mutex;
 use postrider_core::name::ConfigName;
 use postrider_engine::callbacks;
 use postrider_engine::gateway::{Gateway, ProviderRuntime};
+use postrider_engine::request_load::BodySender;
 use postrider_providers::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};
 
 /// `Retry-After` when a callback cannot be verified now.
@@ -60,18 +62,14 @@ pub(super) async fn receive(
     PathParams(provider): PathParams<String>,
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
-    let not_found = || Problem::not_found(format!("there is no provider \"{provider}\""));
-    let provider_name: ConfigName = provider.parse().map_err(|_| not_found())?;
-    let runtime = gateway.provider(&provider_name).ok_or_else(not_found)?;
+    let provider_name: ConfigName = provider.parse().map_err(|_| no_callbacks())?;
+    let runtime = gateway.provider(&provider_name).ok_or_else(no_callbacks)?;
     match runtime.adapter().callback_mode() {
-        CallbackMode::Disabled | CallbackMode::Texting => {
-            return Err(callback_problem(&provider_name, CallbackError::NotSupported));
-        }
+        CallbackMode::Disabled | CallbackMode::Texting => return Err(no_callbacks()),
         CallbackMode::Authenticated | CallbackMode::Unsigned => {}
     }
     let (head, content) = request.into_parts();
-    let callback_body =
-        body::read(&head.headers, content, &gateway.config.limits).await.map_err(BodyError::problem)?;
+    let callback_body = read_callback_body(&gateway, runtime, &head.headers, content).await?;
     let callback = provider_callback(&gateway, &head, callback_body.to_vec());
     let callback_items = match runtime.adapter().parse_callback(&callback).await {
         Ok(callback_items) => callback_items,
@@ -90,6 +88,23 @@ pub(super) async fn receive(
         Some(response) => acknowledgement_response(response),
         None => Json(Received { received }).into_response(),
     })
+}
+
+/// Returns the 404 problem. It is the same for every name, so that a caller cannot find out which providers exist.
+fn no_callbacks() -> Problem {
+    Problem::not_found("no provider of this name receives callbacks")
+}
+
+/// Reads the body of a callback, which is authenticated only afterwards.
+async fn read_callback_body(
+    gateway: &Gateway,
+    runtime: &ProviderRuntime,
+    headers: &HeaderMap,
+    content: Body,
+) -> Result<Bytes, Problem> {
+    let bytes_max = runtime.adapter().callback_bytes_max().min(gateway.config.limits.body_bytes_max);
+    let reading = body::read_at_most(gateway, headers, content, BodySender::Unauthenticated, bytes_max);
+    reading.await.map_err(BodyError::problem)
 }
 
 fn acknowledgement_response(expected: CallbackResponse) -> Response<Body> {
@@ -150,14 +165,16 @@ async fn find_fitting_url(
     None
 }
 
+/// Returns the problem of a callback without a valid signature. Warns once if another public URL would make it valid.
 fn invalid_signature_problem(provider: &ConfigName, fitting_url: Option<&str>) -> Problem {
-    let warning = match fitting_url {
-        Some(url) => format!("the provider signs another URL, set public_url = \"{url}\""),
-        None => "compare secret and public_url with the provider's configuration".to_owned(),
-    };
-    let mut warned_urls = WARNED_URLS.lock();
-    if warned_urls.len() < WARNED_URLS_MAX && warned_urls.insert((provider.to_string(), warning.clone())) {
-        log::warn!("callback signature invalid: {warning}; logged once; provider={provider}");
+    if let Some(url) = fitting_url {
+        let mut warned_urls = WARNED_URLS.lock();
+        if warned_urls.len() < WARNED_URLS_MAX && warned_urls.insert((provider.to_string(), url.to_owned())) {
+            log::warn!(
+                "callback signature invalid: the provider signs another URL, set public_url = \"{url}\"; logged once; \
+                 provider={provider}"
+            );
+        }
     }
     Problem::new(
         StatusCode::FORBIDDEN,
@@ -165,6 +182,7 @@ fn invalid_signature_problem(provider: &ConfigName, fitting_url: Option<&str>) -
         "The signature of the callback is invalid",
         "the signature or secret is missing or wrong; compare it with the provider's configuration",
     )
+    .denied(Denial::CallbackUnauthenticated { provider: Some(provider.to_string()) })
 }
 
 fn callback_problem(provider: &ConfigName, error: CallbackError) -> Problem {
@@ -174,7 +192,7 @@ fn callback_problem(provider: &ConfigName, error: CallbackError) -> Problem {
             Problem::new(StatusCode::BAD_REQUEST, "malformed-callback", "The callback is malformed", detail)
         }
         CallbackError::Unavailable(detail) => {
-            log::warn!("callback cannot be verified now: provider={provider} detail={detail}");
+            let denial = Denial::CallbackUnverified { provider: provider.to_string(), detail };
             Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "verification-unavailable",
@@ -182,9 +200,8 @@ fn callback_problem(provider: &ConfigName, error: CallbackError) -> Problem {
                 "the callback was not stored; send it again in a few seconds",
             )
             .retry_after(VERIFICATION_RETRY_AFTER)
+            .denied(denial)
         }
-        CallbackError::NotSupported => {
-            Problem::not_found(format!("no receipts are expected from {provider}"))
-        }
+        CallbackError::NotSupported => no_callbacks(),
     }
 }

@@ -124,6 +124,8 @@ fn parse_params(gateway: &Gateway, caller: &Caller, query: &str) -> Result<Usage
 }
 
 async fn count_totals(gateway: &Gateway, query: UsageQuery) -> Result<UsageTotalsView, Problem> {
+    let seat = gateway.request_load.expensive_query().await;
+    let _seat = seat.ok_or_else(Problem::too_many_expensive_queries)?;
     let totals = gateway.store.usage_totals(query).await.or_problem(gateway, "count usage")?;
     Ok(totals.into())
 }

@@ -21,6 +21,7 @@ use crate::body;
 use postrider_core::error::{Error, ErrorKind};
 use postrider_core::report::Report;
 use postrider_engine::gateway::Gateway;
+use postrider_engine::request_load::BodySender;
 
 /// Content security policy of a page: the stylesheet, the empty favicon, and forms to this gateway.
 const PAGE_CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
@@ -235,14 +236,28 @@ fn failure_page(error: &Error) -> Response<Body> {
     }
 }
 
+/// Returns the page for a request that waited too long for other expensive queries.
+pub(super) fn busy_page() -> Response<Body> {
+    let page = error_page(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Other expensive queries are running",
+        "Pages that count many messages are made one at a time. Try again in a few seconds, or ask for a shorter time.",
+    );
+    ([(RETRY_AFTER, RETRY_AFTER_SECONDS)], page).into_response()
+}
+
 /// Reads the body of a form, or returns the error page.
 pub(super) async fn read_form(
     gateway: &Gateway,
     headers: &HeaderMap,
     content: Body,
+    sender: BodySender,
 ) -> Result<Bytes, Response<Body>> {
-    let form = body::read(headers, content, &gateway.config.limits).await;
-    form.map_err(|error| error_page(error.status(), "The form cannot be read", &error.message()))
+    let form = body::read(gateway, headers, content, sender).await;
+    form.map_err(|error| {
+        let page = error_page(error.status(), "The form cannot be read", &error.message());
+        error.with_retry_after(page)
+    })
 }
 
 /// Returns the stylesheet.

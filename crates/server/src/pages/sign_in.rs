@@ -13,10 +13,12 @@ use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 
 use super::layout::{self, PageError, PageLayout};
+use crate::denial::Denial;
 use crate::{auth, form, session};
 use postrider_core::request_origin;
-use postrider_engine::config::Scope;
+use postrider_engine::config::{ApiKey, Scope};
 use postrider_engine::gateway::Gateway;
+use postrider_engine::request_load::BodySender;
 
 /// The page at `/sign-in`.
 #[derive(Template)]
@@ -52,35 +54,60 @@ fn sign_in_page(status: StatusCode, next: &str, is_key_rejected: bool) -> Respon
 
 async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
     let (head, content) = request.into_parts();
-    let form = match layout::read_form(&gateway, &head.headers, content).await {
-        Ok(form) => form,
-        Err(error_page) => return error_page,
-    };
     if request_origin::is_cross_site(&head.headers) {
         return cross_site_error();
     }
+    let reading = layout::read_form(&gateway, &head.headers, content, BodySender::Unauthenticated);
+    let form = match reading.await {
+        Ok(form) => form,
+        Err(error_page) => return error_page,
+    };
     let next = form::field(&form, "next").unwrap_or_default();
     let secret = form::field(&form, "key").unwrap_or_default();
     match auth::find_key(&gateway, secret.trim().as_bytes()) {
-        Some(key) if key.allows(Scope::Read) => session::see_other_with_cookie(
-            session::local_path(&next),
-            &session::sign_in_cookie(&gateway, &key),
-        ),
-        Some(_) | None => sign_in_page(StatusCode::UNAUTHORIZED, &next, true),
+        Some(key) if key.allows(Scope::Read) => {
+            start_session(&gateway, &key, session::local_path(&next)).await
+        }
+        found_key => {
+            let mut page = sign_in_page(StatusCode::UNAUTHORIZED, &next, true);
+            let denial = if found_key.is_some() { Denial::InsufficientScope } else { Denial::UnknownKey };
+            page.extensions_mut().insert(denial);
+            page
+        }
     }
 }
 
+async fn start_session(gateway: &Gateway, key: &ApiKey, next: &str) -> Response<Body> {
+    match gateway.store.session_generation(&key.name).await {
+        Ok(generation) => {
+            log::info!("signed in: key={}", key.name);
+            session::see_other_with_cookie(next, &session::sign_in_cookie(gateway, key, generation))
+        }
+        Err(error) => PageError::from(error).into_response(),
+    }
+}
+
+/// Ends all sessions of the key of this session, in every browser and for every process, because a copied cookie would
+/// otherwise stay valid.
 async fn sign_out(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response<Body> {
     if request_origin::is_cross_site(&headers) {
         return cross_site_error();
+    }
+    if let Some(key) = session::session_key(&gateway, &headers) {
+        if let Err(error) = gateway.store.end_sessions(&key.name).await {
+            return PageError::from(error).into_response();
+        }
+        log::info!("signed out, all sessions of the key ended: key={}", key.name);
     }
     session::see_other_with_cookie("/sign-in", &session::sign_out_cookie(&gateway))
 }
 
 fn cross_site_error() -> Response<Body> {
-    layout::error_page(
+    let mut page = layout::error_page(
         StatusCode::FORBIDDEN,
         "Form rejected",
         "It was sent by another site. Nothing was changed.",
-    )
+    );
+    page.extensions_mut().insert(Denial::CrossSite);
+    page
 }

@@ -15,6 +15,7 @@ use super::message_row::MessageRow;
 use super::report_cache::ReportCache;
 use crate::auth::Caller;
 use crate::form;
+use crate::problem::limit_violations;
 use crate::usage_params::UsageParams;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::usage::UsageTotalRow;
@@ -74,6 +75,7 @@ pub(super) async fn usage_page(
     let mut filter = match UsageParams::parse(&gateway.config.limits, query) {
         Ok(params) => params.query,
         Err(violations) => {
+            let violations = limit_violations(violations);
             let messages =
                 violations.iter().map(|violation| format!("{} {}", violation.field, violation.detail));
             let page = UsagePage { layout, typed, errors: messages.collect(), results: None };
@@ -86,6 +88,9 @@ pub(super) async fn usage_page(
     let (messages, totals) = if has_newer {
         (gateway.store.usage(filter).await?, UsageTotals::default())
     } else {
+        let Some(_seat) = gateway.request_load.expensive_query().await else {
+            return Ok(layout::busy_page());
+        };
         let (messages, totals) =
             tokio::join!(gateway.store.usage(filter.clone()), gateway.store.usage_totals(filter));
         (messages?, totals?)

@@ -11,8 +11,10 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::envelope::{TextingErrorResponse, capitalize, error_response, ok_status_error};
-use crate::{body, form};
+use crate::body::{self, BodyError};
+use crate::form;
 use postrider_engine::gateway::Gateway;
+use postrider_engine::request_load::BodySender;
 
 /// A message, as the texting API accepts it.
 #[derive(ToSchema)]
@@ -54,12 +56,14 @@ impl TextingFields {
         content: Body,
     ) -> Result<Self, TextingErrorResponse> {
         let media_type = body::content_type(&head.headers);
-        let content = body::read(&head.headers, content, &gateway.config.limits).await.map_err(|error| {
+        // Both operations check their credentials first.
+        let reading = body::read(gateway, &head.headers, content, BodySender::Authenticated);
+        let content = reading.await.map_err(|error| {
             let status = match error {
-                body::BodyError::Malformed => StatusCode::OK,
-                body::BodyError::TooLarge(_) | body::BodyError::TimedOut(_) => error.status(),
+                BodyError::Malformed => StatusCode::OK,
+                BodyError::TooLarge(_) | BodyError::TimedOut(_) | BodyError::OverBudget => error.status(),
             };
-            Box::new(error_response(status, &capitalize(&error.message())))
+            Box::new(error.with_retry_after(error_response(status, &capitalize(&error.message()))))
         })?;
         let looks_like_json = content.trim_ascii_start().starts_with(b"{");
         if content.is_empty() {

@@ -34,6 +34,8 @@ static ACQUIRE_JOB_LOCK: &str = sql!("postgres/coordination/acquire_job_lock");
 static RENEW_JOB_LOCK: &str = sql!("postgres/coordination/renew_job_lock");
 static RELEASE_JOB_LOCK: &str = sql!("postgres/coordination/release_job_lock");
 static READ_STORE_SECRET: &str = sql!("postgres/coordination/read_store_secret");
+static READ_SESSION_GENERATION: &str = sql!("postgres/coordination/read_session_generation");
+static END_SESSIONS: &str = sql!("postgres/coordination/end_sessions");
 
 #[async_trait]
 impl CoordinationStore for PostgresStore {
@@ -148,6 +150,21 @@ impl CoordinationStore for PostgresStore {
     async fn store_secret(&self) -> Result<[u8; 32]> {
         run_transaction!(self.begin_read, "cannot read the store secret", |transaction| {
             transaction.query_one(READ_STORE_SECRET, &[]).await?.bytes("bytes")
+        })
+    }
+
+    async fn session_generation(&self, api_key_name: &str) -> Result<i64> {
+        run_transaction!(self.begin_read, "cannot read the session generation", |transaction| {
+            let generation = transaction
+                .query_optional(READ_SESSION_GENERATION, bind![api_key_name], |row| row.integer("number"))
+                .await?;
+            Ok(generation.unwrap_or_default())
+        })
+    }
+
+    async fn end_sessions(&self, api_key_name: &str) -> Result<()> {
+        run_transaction!(self.begin_write, "cannot end the sessions", |transaction| {
+            transaction.execute(END_SESSIONS, bind![api_key_name]).await
         })
     }
 }

@@ -1,7 +1,8 @@
 //! A backup of the whole store while it is in use, by SQLite's online backup.
 //!
 //! The read connection keeps one transaction open, so that a busy writer cannot make the backup start over. The backup is
-//! written to a file beside the target, which is renamed when the backup is complete.
+//! written to a file beside the target, which is renamed when the backup is complete. It contains the store secret, so only
+//! the owner may read it.
 
 use std::path::{Path, PathBuf};
 use std::{ffi::OsString, time::Duration};
@@ -9,7 +10,7 @@ use std::{ffi::OsString, time::Duration};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::{connect, errors::to_error};
+use super::{connect, errors::to_error, private_file::create_private};
 use crate::Progress;
 use postrider_core::clock::sleep_thread;
 use postrider_core::error::{Error, ErrorKind, Result};
@@ -44,6 +45,7 @@ fn copy_pages(from: &Path, to: &Path, lock_timeout: Duration, progress: &Progres
     let source = connect::open_reader(from, lock_timeout)?;
     let snapshot = source.unchecked_transaction()?;
     snapshot.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?;
+    create_private(to);
     let mut target = Connection::open_with_flags(
         to,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,

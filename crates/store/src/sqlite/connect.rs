@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::private_file::create_private;
 use postrider_core::clock::sleep_thread;
 
 /// Page cache of the write connection, in KiB.
@@ -21,8 +22,9 @@ const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Delay between two tries where SQLite itself does not wait for a lock.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// Opens a connection that writes: every commit is on disk before it returns.
+/// Opens a connection that writes: every commit is on disk before it returns. A new file is private to its owner.
 pub fn open_writer(file: &Path, lock_timeout: Duration) -> rusqlite::Result<Connection> {
+    create_private(file);
     let connection = Connection::open_with_flags(
         file,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,

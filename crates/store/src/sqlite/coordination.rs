@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, params};
 
-use super::query::{query_all, query_one};
+use super::query::{query_all, query_one, query_optional};
 use super::{store::SqliteStore, write_transaction::WriteTransaction};
 use crate::coordination::{CoordinationStore, ProbeDecision, RatePermit};
 use crate::rows::SqlRow;
@@ -36,6 +36,8 @@ static RENEW_JOB_LOCK: &str = sql!("sqlite/coordination/renew_job_lock");
 static RELEASE_JOB_LOCK: &str = sql!("sqlite/coordination/release_job_lock");
 static NEWEST_MESSAGE_TIME: &str = sql!("sqlite/coordination/read_newest_message_time");
 static STORE_SECRET: &str = sql!("sqlite/coordination/read_store_secret");
+static SESSION_GENERATION: &str = sql!("sqlite/coordination/read_session_generation");
+static END_SESSIONS: &str = sql!("sqlite/coordination/end_sessions");
 
 #[async_trait]
 impl CoordinationStore for SqliteStore {
@@ -141,6 +143,24 @@ impl CoordinationStore for SqliteStore {
     async fn store_secret(&self) -> Result<[u8; 32]> {
         self.read("cannot read the store secret", |connection| {
             query_one(connection, STORE_SECRET, [], |row| row.bytes("value"))
+        })
+        .await
+    }
+
+    async fn session_generation(&self, api_key_name: &str) -> Result<i64> {
+        let api_key_name = api_key_name.to_owned();
+        self.read("cannot read the session generation", move |connection| {
+            let generation =
+                query_optional(connection, SESSION_GENERATION, [api_key_name], |row| row.integer("value"));
+            generation.map(Option::unwrap_or_default)
+        })
+        .await
+    }
+
+    async fn end_sessions(&self, api_key_name: &str) -> Result<()> {
+        let api_key_name = api_key_name.to_owned();
+        self.write("cannot end the sessions", move |transaction| {
+            transaction.execute(END_SESSIONS, [&api_key_name]).map(drop)
         })
         .await
     }

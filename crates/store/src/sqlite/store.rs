@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::migrate as migrations;
 use super::{
-    connect, errors::to_error, reader_pool::ReaderPool, write_thread::WriteThread,
+    connect, errors::to_error, private_file, reader_pool::ReaderPool, write_thread::WriteThread,
     write_transaction::WriteTransaction,
 };
 use crate::{copy::write_guard::require_open, rows::SqlRow};
@@ -28,6 +28,7 @@ impl SqliteStore {
     pub fn open(file: &Path, lock_timeout: Duration) -> Result<Self> {
         let (connection, _) = open_and_migrate(file, lock_timeout)?;
         refuse_moved(&connection)?;
+        private_file::warn_if_readable(file);
         // The absolute path does not change with the working directory.
         let file = std::path::absolute(file).map_err(|error| {
             Error::with_source(ErrorKind::Usage, "cannot find the working directory", error)

@@ -302,3 +302,12 @@ pub async fn a_small_burst_limits_the_parts_of_a_second(open: OpenStore<'_>) {
     assert_eq!(permits.iter().filter(|permit| permit.is_ok()).count(), 1);
     assert_eq!(permits[10], Err(Duration::from_secs(1)), "ten more in the next second");
 }
+
+pub async fn ended_sessions_are_counted_by_key_for_all_processes(open: OpenStore<'_>) {
+    let (first_store, second_store) = (open(), open());
+    assert_eq!(first_store.session_generation("shop").await.unwrap(), 0);
+    first_store.end_sessions("shop").await.unwrap();
+    second_store.end_sessions("shop").await.unwrap();
+    assert_eq!(first_store.session_generation("shop").await.unwrap(), 2);
+    assert_eq!(second_store.session_generation("shop's").await.unwrap(), 0);
+}

@@ -131,6 +131,8 @@ forward! {
     renew_job_lock(job: ScheduledJob, holder: &str, expires_at: Timestamp) -> bool;
     release_job_lock(job: ScheduledJob, holder: &str, expires_at: Timestamp) -> ();
     store_secret() -> [u8; 32];
+    session_generation(api_key_name: &str) -> i64;
+    end_sessions(api_key_name: &str) -> ();
     => has_own_clock -> bool;
 }
 

@@ -35,6 +35,8 @@ config_keys! {
     "public_url", Text, "",
         "URL under which this gateway is reachable from outside, for receipts; default `http://` and `listen`";
     "insecure", Flag, "false", "allow `listen` on an address other than loopback without API keys";
+    "trusted_proxies", List, "",
+        "networks of proxies in front of this gateway, such as `10.0.0.0/8`: their connections are not limited by address, and the last address in their `X-Forwarded-For` is the client's; proxies on this machine are trusted without this";
     "region", Text, "IR", "region of phone numbers without a country code";
     "numbers", Choice(&["possible", "valid"]), "possible",
         "how strictly phone numbers are validated: a plausible length, or a number assigned in its region";
@@ -64,9 +66,15 @@ config_keys! {
     "schedule.report", DurationOrNever, "20m",
         "interval at which `serve` synchronises the report; `never` leaves it to cron";
     "limits.body_bytes_max", Bytes(1_024, 67_108_864), "65536", "maximum size of a request body";
+    "limits.body_bytes_in_flight_max", Bytes(131_072, 17_179_869_184), "67108864",
+        "maximum size of all request bodies in memory together; a request beyond it is answered with 503. At least twice `limits.body_bytes_max`; callers without a key may use half of it";
     "limits.header_bytes_max", Bytes(8_192, 1_048_576), "16384",
         "maximum size of request line and headers together";
-    "limits.connections_max", POSITIVE, "10000", "maximum number of open connections";
+    "limits.connections_max", POSITIVE, "10000", "maximum number of open connections; beyond it the longest idle one is closed";
+    "limits.connections_per_peer_max", POSITIVE, "1000",
+        "maximum number of open connections from one address (IPv6: one /64 network), except from this machine and `trusted_proxies`";
+    "limits.wrong_keys_per_minute", Count(0, 1_000_000), "60",
+        "number of wrong API keys from one address in a minute, after a burst of 20, beyond which its keys are answered with 429; 0 is no limit";
     "limits.header_timeout", Duration, "10s", "time that a client has to send request line and headers";
     "limits.body_timeout", Duration, "10s", "time that a client has to send a body";
     "limits.idle_timeout", Duration, "60s", "time that a connection may be idle between requests";

@@ -14,6 +14,7 @@ use crate::auth::{self, AuthError};
 use crate::{form, session};
 use postrider_core::request_origin;
 use postrider_engine::gateway::Gateway;
+use postrider_engine::request_load::BodySender;
 
 /// The operator of a page and the token of its forms.
 pub(super) struct Operator {
@@ -54,8 +55,8 @@ impl FromRequest<Arc<Gateway>> for OperatorForm {
     async fn from_request(request: Request<Body>, gateway: &Arc<Gateway>) -> Result<Self, Response<Body>> {
         let (head, content) = request.into_parts();
         let headers = &head.headers;
-        let form = layout::read_form(gateway, headers, content).await?;
         let name = auth::authorize_operator(gateway, headers).map_err(form_error_page)?;
+        let form = layout::read_form(gateway, headers, content, BodySender::Authenticated).await?;
         let token = form::field(&form, "token").unwrap_or_default().into_owned();
         if request_origin::is_cross_site(headers)
             || !session::is_valid_form_token(gateway, &name, headers, &token)
@@ -72,23 +73,27 @@ impl FromRequest<Arc<Gateway>> for OperatorForm {
 
 /// Returns the page for a form without a valid session.
 fn form_error_page(error: AuthError) -> Response<Body> {
-    match error {
+    let mut page = match error {
         AuthError::InsufficientScope(_) | AuthError::CrossSite => auth_error_page(error),
         AuthError::MissingKey | AuthError::UnknownKey => layout::error_page(
             StatusCode::UNAUTHORIZED,
             "You are not signed in any more",
             "Nothing was changed. Sign in at /sign-in and try again.",
         ),
-    }
+    };
+    page.extensions_mut().insert(error.denial());
+    page
 }
 
 fn auth_error_page(error: AuthError) -> Response<Body> {
-    match error {
+    let mut page = match error {
         AuthError::InsufficientScope(_) => layout::error_page(
             StatusCode::FORBIDDEN,
             "This key lacks the scope admin",
             "These pages need a key with the scope admin. Sign in with another key at /sign-in.",
         ),
         AuthError::MissingKey | AuthError::UnknownKey | AuthError::CrossSite => auth::basic_challenge(error),
-    }
+    };
+    page.extensions_mut().insert(error.denial());
+    page
 }

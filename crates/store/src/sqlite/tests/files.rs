@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use rusqlite::Connection;
 
 use super::TestStore;
+use crate::sqlite::private_file::is_readable_for_others;
 use crate::sqlite::{SqliteStore, migrate};
 use crate::testing::fixtures::{accepted, at, claim_and_send, commit_counts, hourly, id, name, sms};
 use crate::{AcceptStore, CoordinationStore, MaintenanceStore, ProviderEndpoint, ReadStore, ReportStore};
@@ -23,6 +24,37 @@ fn stores_that_start_together_migrate_once() {
     let applied_names: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
     assert_eq!(applied_names.first().map(String::as_str), Some("0001_schema"));
     assert!(applied_names.is_sorted_by(|name, next_name| name < next_name), "each once: {applied_names:?}");
+}
+
+#[cfg(unix)]
+fn file_mode(file: &std::path::Path) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file).unwrap().permissions()) & 0o777
+}
+
+/// The mode does not depend on the umask of the process, which is 022 on most systems.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_database_its_log_and_its_backup_are_private_to_the_owner() {
+    let fixture = TestStore::new();
+    accepted(&fixture.store, sms(1)).await;
+    let backup_file = fixture.folder.path().join("copy.db");
+    fixture.store.backup(backup_file.clone(), Box::new(|_, _| {})).await.unwrap();
+    let with_suffix =
+        |suffix: &str| std::path::PathBuf::from(format!("{}{suffix}", fixture.file().display()));
+    for file in [fixture.file(), with_suffix("-wal"), with_suffix("-shm"), backup_file] {
+        assert_eq!(format!("{:o}", file_mode(&file)), "600", "{}", file.display());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_database_that_others_can_read_is_recognised() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fixture = TestStore::new();
+    for (mode, is_readable) in [(0o600, false), (0o640, true), (0o604, true), (0o622, true), (0o611, false)] {
+        std::fs::set_permissions(fixture.file(), std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(is_readable_for_others(&fixture.file()), is_readable, "{mode:o}");
+    }
 }
 
 #[test]

@@ -1,0 +1,183 @@
+//! Checks every request before the routes see it, and every response after them: the `Host` header, clients that guess API
+//! keys, ended sessions, denied requests, and headers that keep private answers out of caches.
+//!
+//! It wraps the routes without a layer of axum, because a layer costs each request an allocation.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONNECTION, COOKIE, HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use axum::response::IntoResponse as _;
+use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
+use tower::Service as _;
+
+use super::connection::{PanicCatchingRouter, ResponseBody};
+use super::denial::{Denial, DenialLog};
+use super::peer::client_address;
+use super::problem::Problem;
+use super::wrong_keys::WrongKeys;
+use super::{auth, session};
+use postrider_engine::gateway::Gateway;
+
+/// Paths that are answered on a connection beyond the maximum.
+const PROBE_PATHS: [&str; 2] = ["/healthz", "/readyz"];
+
+/// `Retry-After` when all connections are busy.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Maximum time for reading a session generation; then the last known one counts.
+const SESSION_READ_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The connection of a request.
+#[derive(Clone, Copy)]
+pub(super) struct RequestConnection {
+    /// Address of the other side.
+    pub(super) peer: IpAddr,
+    /// Set on a connection beyond the maximum: it gets one response, and only to a probe.
+    pub(super) is_probe_only: bool,
+}
+
+/// Checks of all requests to one listener, and what they remember.
+pub(super) struct RequestGuard {
+    gateway: Arc<Gateway>,
+    wrong_keys: WrongKeys,
+    denials: DenialLog,
+    /// The last session generation that was read, by name of the API key.
+    session_generations: Mutex<HashMap<String, i64>>,
+}
+
+impl RequestGuard {
+    pub(super) fn new(gateway: Arc<Gateway>) -> Self {
+        Self {
+            wrong_keys: WrongKeys::new(gateway.config.limits.wrong_keys_per_minute),
+            gateway,
+            denials: DenialLog::default(),
+            session_generations: Mutex::default(),
+        }
+    }
+
+    /// Returns the response of the routes, or of a failed check.
+    pub(super) async fn respond(
+        &self,
+        mut router: PanicCatchingRouter,
+        connection: RequestConnection,
+        mut request: Request<Body>,
+    ) -> Response<ResponseBody> {
+        let client = client_address(&self.gateway.config, connection.peer, request.headers());
+        let key_digest =
+            self.wrong_keys.is_counting().then(|| auth::presented_digest(request.headers())).flatten();
+        let refusal = refuse_host(&request)
+            .or_else(|| connection.is_probe_only.then(|| refuse_other_than_probe(&request)).flatten())
+            .or_else(|| self.refuse_guess(client, key_digest, &request));
+        let mut response = match refusal {
+            Some(problem) => problem.into_response().map(|body| ResponseBody::new(body.map_err(Into::into))),
+            None => {
+                self.drop_ended_session(&mut request).await;
+                match router.call(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                }
+            }
+        };
+        self.record(client, key_digest, &mut response);
+        add_private_headers(&mut response);
+        if connection.is_probe_only {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Returns the refusal of a client that sent too many wrong keys and now sends a key. The key is not compared, so that
+    /// the answer does not tell whether it is right.
+    fn refuse_guess(
+        &self,
+        client: IpAddr,
+        key_digest: Option<[u8; 32]>,
+        request: &Request<Body>,
+    ) -> Option<Problem> {
+        let is_sign_in = || request.method() == Method::POST && request.uri().path() == "/sign-in";
+        if !self.wrong_keys.is_counting() || (key_digest.is_none() && !is_sign_in()) {
+            return None;
+        }
+        let wait = self.wrong_keys.wait(client, key_digest, Instant::now())?;
+        let problem = Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-wrong-keys",
+            "Too many wrong API keys",
+            "this address sent too many wrong API keys; try again later with the right one",
+        );
+        Some(problem.retry_after(wait).denied(Denial::TooManyWrongKeys))
+    }
+
+    /// Removes the cookies of a request whose session was ended, so that it counts as not signed in. If the store cannot be
+    /// read, the last known generation counts; without one the session does not.
+    async fn drop_ended_session(&self, request: &mut Request<Body>) {
+        let Some((key, cookie_generation)) = session::signed_in(&self.gateway, request.headers()) else {
+            return;
+        };
+        let reading = self.gateway.store.session_generation(&key.name);
+        let generation = match tokio::time::timeout(SESSION_READ_TIMEOUT, reading).await {
+            Ok(Ok(generation)) => {
+                self.session_generations.lock().insert(key.name.clone(), generation);
+                Some(generation)
+            }
+            Ok(Err(_)) | Err(_) => self.session_generations.lock().get(&key.name).copied(),
+        };
+        if generation != Some(cookie_generation) {
+            request.headers_mut().remove(COOKIE);
+        }
+    }
+
+    /// Counts and logs a denied request, and whether its key was right.
+    fn record(&self, client: IpAddr, key_digest: Option<[u8; 32]>, response: &mut Response<ResponseBody>) {
+        if let Some(denial) = response.extensions_mut().remove::<Denial>() {
+            self.denials.record(&self.gateway.metrics, &denial, client);
+            if denial == Denial::UnknownKey {
+                self.wrong_keys.record_wrong(client, Instant::now());
+            }
+        } else if let Some(digest) = key_digest
+            && self.gateway.api_keys().iter().any(|key| key.sha256 == digest)
+        {
+            self.wrong_keys.record_right(client, digest);
+        }
+    }
+}
+
+/// Returns the refusal of a request that does not say exactly once for which host it is: proxies and this gateway could
+/// take different ones for true (RFC 9112, section 3.2).
+fn refuse_host(request: &Request<Body>) -> Option<Problem> {
+    let host_count = request.headers().get_all(HOST).iter().count();
+    let is_valid = host_count == 1 || (host_count == 0 && request.version() < Version::HTTP_11);
+    (!is_valid).then(|| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-host",
+            "The Host header is invalid",
+            format!("expected one Host header, found {host_count}"),
+        )
+    })
+}
+
+fn refuse_other_than_probe(request: &Request<Body>) -> Option<Problem> {
+    (!PROBE_PATHS.contains(&request.uri().path())).then(|| {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "All connections are busy",
+            "the maximum number of connections is in use; try again in a moment",
+        )
+        .retry_after(BUSY_RETRY_AFTER)
+    })
+}
+
+/// Forbids caches to keep a response and browsers to guess its type, unless a handler says otherwise.
+fn add_private_headers<B>(response: &mut Response<B>) {
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+}
