@@ -365,6 +365,11 @@ impl ProviderRuntime {
         }
     }
 
+    /// Closes the circuit breaker, because the provider accepted our account on a new connection.
+    pub fn record_account_accepted(&self) {
+        self.update_circuit(|circuit| circuit.breaker.reset());
+    }
+
     /// Counts a receipt "not delivered" as a failure of the provider.
     pub fn record_bounce(&self, now: Timestamp) {
         self.update_circuit(|circuit| circuit.breaker.record_failure(now));
