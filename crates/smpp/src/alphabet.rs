@@ -97,7 +97,14 @@ pub fn decode_text(data_coding: u8, octets: &[u8], default: DefaultAlphabet) -> 
         Encoding::Cyrillic => decode_octets(octets, cyrillic_code_point),
         Encoding::Hebrew => decode_octets(octets, hebrew_code_point),
         Encoding::IndicationUcs2 => match decode_plain(octets) {
-            Some(text) if text.is_ascii() && text.len() == octets.len() => text,
+            // The whole text is ASCII, apart from NULs at its end.
+            Some(text)
+                if text.is_ascii()
+                    && !text.is_empty()
+                    && octets[text.len()..].iter().all(|octet| *octet == 0) =>
+            {
+                text
+            }
             _ => decode_ucs2(octets),
         },
         Encoding::Ucs2 => decode_ucs2(octets),

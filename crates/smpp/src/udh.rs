@@ -80,7 +80,9 @@ pub fn find_concatenation(esm_class: u8, octets: &[u8]) -> Option<Concatenation>
 fn split_header(esm_class: u8, octets: &[u8]) -> (&[u8], &[u8]) {
     let is_unmarked_header = match octets {
         [5, ELEMENT_REFERENCE_8, 3, _, total, number, ..]
-        | [6, ELEMENT_REFERENCE_16, 4, _, _, total, number, ..] => *total > 1 && (1..=*total).contains(number),
+        | [6, ELEMENT_REFERENCE_16, 4, _, _, total, number, ..] => {
+            *total > 1 && (1..=*total).contains(number)
+        }
         _ => false,
     };
     match octets.split_first() {

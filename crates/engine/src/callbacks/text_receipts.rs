@@ -22,8 +22,7 @@ pub async fn is_from_recipient(
     let Some(sender) = spellings.iter().find_map(parse) else {
         return Ok(false);
     };
-    let query =
-        MessageQuery { to: Some(sender.clone()), limit: MESSAGES_MAX, ..MessageQuery::default() };
+    let query = MessageQuery { to: Some(sender.clone()), limit: MESSAGES_MAX, ..MessageQuery::default() };
     let sent = gateway.store.search(query).await?;
     let mut deliveries = sent.messages.iter().flat_map(|message| &message.deliveries);
     Ok(deliveries.any(|delivery| {

@@ -83,7 +83,9 @@ impl SmppAccount {
         let text = alphabet::decode_text(message.data_coding, message.text_octets(), self.default_alphabet);
         let (Some(body), false) = (text, sender.is_empty()) else {
             let data_coding = message.data_coding;
-            self.count_unreadable(UnreadableKind::InboundMessage, || format!("data_coding={data_coding:#04x}"));
+            self.count_unreadable(UnreadableKind::InboundMessage, || {
+                format!("data_coding={data_coding:#04x}")
+            });
             return false;
         };
         let inbound_message = InboundMessage {

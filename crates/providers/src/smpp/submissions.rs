@@ -95,7 +95,8 @@ impl Submissions {
     pub fn take_partial(&mut self, delivery: DeliveryId) -> Option<Submission> {
         let is_partial =
             |submission: &Submission| submission.delivery == delivery && submission.accepted_count() > 0;
-        let tag = self.entries.iter().rev().find(|(_, submission)| is_partial(submission)).map(|(tag, _)| *tag)?;
+        let tag =
+            self.entries.iter().rev().find(|(_, submission)| is_partial(submission)).map(|(tag, _)| *tag)?;
         self.entries.remove(&tag)
     }
 

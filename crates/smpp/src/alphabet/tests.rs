@@ -40,13 +40,18 @@ fn texts_of_the_trials_are_read() {
         }
     }
     // Every coding but UCS-2 reads plain ASCII.
-    for data_coding in (0..=0xFF).filter(|coding| !matches!(coding, 8 | 0x18..=0x1B | 0x48..=0x4B | 0x58..=0x5B)) {
+    for data_coding in
+        (0..=0xFF).filter(|coding| !matches!(coding, 8 | 0x18..=0x1B | 0x48..=0x4B | 0x58..=0x5B))
+    {
         for text in [&b"STOP"[..], b"STOP\x00"] {
             let decoded = decode_text(data_coding, text, DefaultAlphabet::Gsm);
             assert_eq!(decoded.as_deref(), Some("STOP"), "{data_coding:#x}");
         }
     }
-    assert_eq!(decode_text(8, b"\x00S\x00T\x00O\x00P\x00\x00", DefaultAlphabet::Gsm).as_deref(), Some("STOP"));
+    assert_eq!(
+        decode_text(8, b"\x00S\x00T\x00O\x00P\x00\x00", DefaultAlphabet::Gsm).as_deref(),
+        Some("STOP")
+    );
     assert_eq!(decode_text(6, b"\xc1\xe2\xde\xdf", DefaultAlphabet::Gsm).as_deref(), Some("Стоп"));
     assert_eq!(decode_text(7, b"\xf2\xf6\xe5\xf8", DefaultAlphabet::Gsm).as_deref(), Some("עצור"));
 }

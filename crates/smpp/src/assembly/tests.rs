@@ -70,7 +70,12 @@ fn a_reference_without_the_header_bit_is_a_header_too() {
 
 #[test]
 fn a_part_out_of_range_belongs_to_no_message() {
-    for octets in [&b"\x05\x00\x03\x07\x02\x03A"[..], b"\x05\x00\x03\x07\x02\x00A", b"\x05\x00\x03\x07\x01\x01A", b"\xff"] {
+    for octets in [
+        &b"\x05\x00\x03\x07\x02\x03A"[..],
+        b"\x05\x00\x03\x07\x02\x00A",
+        b"\x05\x00\x03\x07\x01\x01A",
+        b"\xff",
+    ] {
         assert_eq!(part(b"1", octets, 0).concatenation(), None, "{octets:?}");
     }
 }

@@ -66,8 +66,9 @@ impl ConnectionPool {
         if let Some(connection) = self.least_loaded() {
             return Ok(connection);
         }
-        let is_connecting =
-            |state: &ConnectionState| matches!(state, ConnectionState::Connecting | ConnectionState::Reconnecting);
+        let is_connecting = |state: &ConnectionState| {
+            matches!(state, ConnectionState::Connecting | ConnectionState::Reconnecting)
+        };
         let connections = self.connections();
         let connecting = connections.iter().find(|connection| is_connecting(&connection.state.borrow()));
         if let Some(connection) = connecting {

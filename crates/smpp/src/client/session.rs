@@ -337,8 +337,7 @@ impl SmppSession<'_> {
             status_action
         };
         self.window.part_refused(pdu.sequence, Refusal { status, is_nack }, action, Instant::now());
-        (status == ESME_RINVBNDSTS)
-            .then(|| lost("session not bound according to the SMSC (ESME_RINVBNDSTS)"))
+        (status == ESME_RINVBNDSTS).then(|| lost("session not bound according to the SMSC (ESME_RINVBNDSTS)"))
     }
 
     fn receive_message(&mut self, pdu: Pdu, message: &ShortMessage) {

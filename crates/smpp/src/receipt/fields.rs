@@ -76,7 +76,8 @@ fn complete_fields(fields: &mut ReceiptFields, text: &str) {
         states.filter_map(|index| value_of(text, &keys, index)).map(|state| state.to_ascii_uppercase())
     };
     let before_text = upper_states(0..text_start).find(known);
-    let bare_state = || find_bare_state(text, keys.get(text_start).map(|span| span.start), fields.id.as_deref());
+    let bare_state =
+        || find_bare_state(text, keys.get(text_start).map(|span| span.start), fields.id.as_deref());
     // The text of the message may hold words of its own, so the last state behind it is that of the receipt.
     let after_text = || upper_states(text_start..keys.len()).filter(known).last();
     let found_state = before_text.or_else(|| fields.state.is_none().then(bare_state)?).or_else(after_text);
@@ -106,7 +107,8 @@ fn first_value(text: &str, keys: &[KeySpan], wanted: Key) -> Option<String> {
 fn value_of(text: &str, keys: &[KeySpan], index: usize) -> Option<String> {
     let value_end = keys.get(index + 1).map_or(text.len(), |next| next.start);
     let value = text.get(keys[index].value_start..value_end)?;
-    let mut words = value.split(|character: char| character.is_whitespace() || matches!(character, ';' | ','));
+    let mut words =
+        value.split(|character: char| character.is_whitespace() || matches!(character, ';' | ','));
     let word = words.find(|word| !word.is_empty())?.trim_matches(is_quote_or_separator);
     (!word.is_empty()).then(|| word.to_owned())
 }

@@ -114,11 +114,8 @@ fn a_receipt_of_another_message_type_may_be_written_by_a_phone() {
         };
         assert_eq!(receipt.is_text, is_text, "{esm_class}");
     }
-    let message = ShortMessage {
-        receipted_message_id: Some(b"7"),
-        message_state: Some(2),
-        ..ShortMessage::default()
-    };
+    let message =
+        ShortMessage { receipted_message_id: Some(b"7"), message_state: Some(2), ..ShortMessage::default() };
     let ShortMessageKind::Receipt(receipt) = classify(&message, MessageIdFormat::Same) else {
         panic!("a receipt by its parameter");
     };
@@ -133,7 +130,11 @@ fn receipts_of_the_trials_are_read() {
             "DELIVRD",
             "000",
         ),
-        ("id:x1 sub:000 dlvrd:000 submit date:180903120815 done date:180903120816 UNDELIV err:007", "UNDELIV", "007"),
+        (
+            "id:x1 sub:000 dlvrd:000 submit date:180903120815 done date:180903120816 UNDELIV err:007",
+            "UNDELIV",
+            "007",
+        ),
         ("id:x1 stat:DELIVRD\0", "DELIVRD", ""),
         ("id:x1 stat:DELIVRD\0err:1", "DELIVRD", "1"),
         ("stat:DELIVRD id:x1\0", "DELIVRD", ""),
@@ -142,7 +143,11 @@ fn receipts_of_the_trials_are_read() {
         ("id:x1,stat:DELIVRD,err:000", "DELIVRD", "000"),
         ("id:\"x1\" stat:\"DELIVRD\"", "DELIVRD", ""),
         ("id : x1 stat : DELIVRD", "DELIVRD", ""),
-        ("id:x1sub:001dlvrd:001submit date:2607211403done date:2607211404stat:DELIVRDerr:000text:", "DELIVRD", "000"),
+        (
+            "id:x1sub:001dlvrd:001submit date:2607211403done date:2607211404stat:DELIVRDerr:000text:",
+            "DELIVRD",
+            "000",
+        ),
         ("id:x1 sub:001 text:Hello stat:us stat:DELIVRD err:000", "DELIVRD", "000"),
         ("id:x1 status:DELIVRD error:12", "DELIVRD", "12"),
         ("id:x1 stat:QUEUED err:000", "QUEUED", "000"),
@@ -176,8 +181,12 @@ fn a_receipt_may_be_mislabelled() {
     };
     assert_eq!(fields_of(classify(&ascii, MessageIdFormat::Same)), receipt("7", "DELIVRD", ""));
     let long_id = "a".repeat(70);
-    assert_eq!(fields_of(classify_text(4, &format!("id:{long_id} stat:DELIVRD"))), receipt(&long_id, "DELIVRD", ""));
-    let latin1 = ShortMessage { esm_class: 4, short_message: b"id:\xe9\xff7 stat:DELIVRD", ..ShortMessage::default() };
+    assert_eq!(
+        fields_of(classify_text(4, &format!("id:{long_id} stat:DELIVRD"))),
+        receipt(&long_id, "DELIVRD", "")
+    );
+    let latin1 =
+        ShortMessage { esm_class: 4, short_message: b"id:\xe9\xff7 stat:DELIVRD", ..ShortMessage::default() };
     let submitted = MessageIdFormat::Same.normalize_submitted(b"\xe9\xff7").unwrap();
     assert_eq!(fields_of(classify(&latin1, MessageIdFormat::Same)), receipt(&submitted, "DELIVRD", ""));
 }

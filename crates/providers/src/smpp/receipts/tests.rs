@@ -84,5 +84,7 @@ fn states_are_configured() {
     ] {
         assert_eq!(ReceiptUpdate::new(receipt(state, ""), &rules).status, status, "{state}");
     }
-    assert!(rules.is_unknown_state(&receipt("OTHER", "")) && !rules.is_unknown_state(&receipt("UNDELIV", "")));
+    assert!(
+        rules.is_unknown_state(&receipt("OTHER", "")) && !rules.is_unknown_state(&receipt("UNDELIV", ""))
+    );
 }
