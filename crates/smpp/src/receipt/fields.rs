@@ -79,8 +79,9 @@ fn complete_fields(fields: &mut ReceiptFields, text: &str) {
     let bare_state =
         || find_bare_state(text, keys.get(text_start).map(|span| span.start), fields.id.as_deref());
     // The text of the message may hold words of its own, so the last state behind it is that of the receipt.
-    let after_text = || upper_states(text_start..keys.len()).filter(known).last();
-    let found_state = before_text.or_else(|| fields.state.is_none().then(bare_state)?).or_else(after_text);
+    let after_text = || upper_states(text_start..keys.len()).rfind(known);
+    let other_state = || bare_state().or_else(after_text);
+    let found_state = before_text.or_else(|| fields.state.is_none().then(other_state)?);
     if let Some(state) = found_state {
         fields.state = Some(state);
     }

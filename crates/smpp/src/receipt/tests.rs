@@ -152,6 +152,7 @@ fn receipts_of_the_trials_are_read() {
         ("id:x1 status:DELIVRD error:12", "DELIVRD", "12"),
         ("id:x1 stat:QUEUED err:000", "QUEUED", "000"),
         ("id:x1 stat:NEWWORD err:000", "NEWWORD", "000"),
+        ("id:x1 stat:NEWWORD err:000 text:stat:DELIVRD", "NEWWORD", "000"),
         ("id:x1\r\nstat:DELIVRD\r\n", "DELIVRD", ""),
     ] {
         assert_eq!(fields_of(classify_text(4, text)), receipt("x1", state, error), "{text}");
