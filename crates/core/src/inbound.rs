@@ -20,6 +20,12 @@ pub enum CallbackItem {
     OptedOut(OptOutNotice),
     /// The provider accepted a message after its call had ended without an answer.
     LateAcceptance(LateAcceptance),
+    /// A text from a phone that reads like a receipt, which any phone can write.
+    TextReceipt(TextReceipt),
+    /// The provider sent something that could not be read.
+    Unreadable(UnreadableKind),
+    /// The provider accepted our account on a new connection.
+    AccountAccepted,
 }
 
 /// An answer "accepted" that came after the call had ended with the outcome `unknown`.
@@ -33,6 +39,24 @@ pub struct LateAcceptance {
     pub reference: Option<String>,
     /// The time of the answer.
     pub at: DateTime<Utc>,
+}
+
+/// A receipt that is believed only when it comes from the recipient of its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextReceipt {
+    /// The receipt.
+    pub receipt: Receipt,
+    /// The sender, written like [`InboundMessage::from`].
+    pub from: String,
+}
+
+/// The kind of an unreadable item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnreadableKind {
+    /// A receipt without an id or without a state.
+    Receipt,
+    /// A text that is binary, or that lacks a part.
+    InboundMessage,
 }
 
 impl From<Receipt> for CallbackItem {

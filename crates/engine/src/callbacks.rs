@@ -1,16 +1,22 @@
 //! Ingests the items of a provider callback: receipts, late answers, inbound messages and opt-outs.
 //!
-//! An inbound message without an opt-in or opt-out keyword is counted and not kept. Ingesting the same items again changes
+//! A text that reads like a receipt is one only when it comes from the recipient of its message. An inbound message without an opt-in or opt-out keyword is counted and not kept. Ingesting the same items again changes
 //! nothing.
 
 use crate::gateway::{Gateway, ProviderRuntime, Route};
 use crate::receipts;
-use postrider_core::inbound::{CallbackItem, InboundMessage, OptAction, OptChange};
-use postrider_core::{address::parse_address, clock::Timestamp, error::Result};
+use postrider_core::inbound::{CallbackItem, InboundMessage, OptAction, OptChange, UnreadableKind};
+use postrider_core::{address::parse_address, clock::Timestamp, error::Result, name::ConfigName};
+
+mod text_receipts;
+
+/// Result of an item that could not be read, in metrics.
+const UNREADABLE: &str = "unreadable";
 
 /// Applies all items of one callback.
 pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<CallbackItem>) -> Result<()> {
     let mut receipts = Vec::new();
+    let mut text_receipts = Vec::new();
     let mut opt_requests = Vec::new();
     for item in items {
         match item {
@@ -19,6 +25,12 @@ pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<Cal
                 Some(request) => opt_requests.push(request),
                 None => gateway.metrics.count_inbound_message("ignored"),
             },
+            CallbackItem::TextReceipt(receipt) => text_receipts.push(receipt),
+            CallbackItem::Unreadable(UnreadableKind::Receipt) => gateway.metrics.count_receipt(UNREADABLE),
+            CallbackItem::Unreadable(UnreadableKind::InboundMessage) => {
+                gateway.metrics.count_inbound_message(UNREADABLE);
+            }
+            CallbackItem::AccountAccepted => runtime.record_account_accepted(gateway.clock.now()),
             CallbackItem::OptedOut(opt_out) => opt_requests.push(ProviderOptRequest {
                 action: OptAction::OptOut,
                 address: opt_out.address,
@@ -31,10 +43,28 @@ pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<Cal
             }
         }
     }
+    for text_receipt in text_receipts {
+        if text_receipts::is_from_recipient(gateway, runtime, &text_receipt).await? {
+            receipts.push(text_receipt.receipt);
+        } else {
+            gateway.metrics.count_inbound_message("ignored");
+        }
+    }
     if !receipts.is_empty() {
-        receipts::apply_receipts(gateway, &runtime.name, receipts).await?;
+        receipts::apply_receipts_of(gateway, &providers_sharing_ids(gateway, runtime), receipts).await?;
     }
     apply_opt_requests(gateway, runtime, &opt_requests).await
+}
+
+/// Returns the provider and those at the same system, whose messages it may report: `shares_ids_with` of either.
+fn providers_sharing_ids(gateway: &Gateway, runtime: &ProviderRuntime) -> Vec<ConfigName> {
+    let adapter = runtime.adapter();
+    let shares = |other: &ProviderRuntime| {
+        adapter.shares_ids_with() == Some(other.name.as_str())
+            || other.adapter().shares_ids_with() == Some(runtime.name.as_str())
+    };
+    let others = gateway.providers().iter().filter(|other| other.name != runtime.name && shares(other));
+    std::iter::once(runtime.name.clone()).chain(others.map(|other| other.name.clone())).collect()
 }
 
 /// A request of a person to receive no more messages, or to receive them again.

@@ -288,13 +288,14 @@ impl Round<'_> {
             return None;
         };
         set_recipient(&mut self.message, to);
-        let permit = match acquire_within_lease(self.gateway, runtime, self.claim, &self.message, urgency).await {
-            Ok(permit) => permit,
-            Err(busy) => {
-                keep_soonest(&mut self.soonest_available, busy);
-                return None;
-            }
-        };
+        let permit =
+            match acquire_within_lease(self.gateway, runtime, self.claim, &self.message, urgency).await {
+                Ok(permit) => permit,
+                Err(busy) => {
+                    keep_soonest(&mut self.soonest_available, busy);
+                    return None;
+                }
+            };
         self.message.registered_at =
             registration_time(self.gateway, runtime, &self.claim.claimed, to.address).await;
         let mut attempt = runtime.call(permit, &self.message, &self.gateway.clock).await;

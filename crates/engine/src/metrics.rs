@@ -26,10 +26,10 @@ const DURATION_BOUNDS_SECONDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// Results of a receipt.
-const RECEIPT_RESULTS: [&str; 4] = ["applied", "unchanged", "unmatched", "dropped"];
+const RECEIPT_RESULTS: [&str; 5] = ["applied", "unchanged", "unmatched", "dropped", "unreadable"];
 
 /// Results of an inbound message.
-const INBOUND_MESSAGE_RESULTS: [&str; 4] = ["opted_out", "opted_in", "unchanged", "ignored"];
+const INBOUND_MESSAGE_RESULTS: [&str; 5] = ["opted_out", "opted_in", "unchanged", "ignored", "unreadable"];
 
 /// Reasons for which a request is denied.
 const DENIAL_REASONS: [&str; 8] = [

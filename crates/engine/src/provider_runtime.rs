@@ -426,6 +426,11 @@ impl ProviderRuntime {
         code.is_some_and(|code| self.adapter().concerns_destination(code))
     }
 
+    /// Closes the circuit breaker, because the provider accepted our account on a new connection.
+    pub fn record_account_accepted(&self, now: Timestamp) {
+        self.update_circuit(now, |circuit| circuit.breaker.reset());
+    }
+
     /// Changes the circuit and notifies the health sync if other processes must know.
     fn update_circuit(&self, now: Timestamp, change: impl FnOnce(&mut ProviderCircuit)) {
         if self.circuit().update(now, change) {

@@ -8,7 +8,9 @@ use self::soft_bounces::deactivate_after_soft_bounces;
 use crate::gateway::Gateway;
 use postrider_core::inbound::LateAcceptance;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_core::{delivery::DeliveryState, error::Result, id::DeliveryId, name::ConfigName, queue_entry::QueueEntry};
+use postrider_core::{
+    delivery::DeliveryState, error::Result, id::DeliveryId, name::ConfigName, queue_entry::QueueEntry,
+};
 use postrider_providers::CallbackMode;
 use postrider_store::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
 use std::time::Duration;
@@ -74,6 +76,51 @@ pub async fn apply_late_acceptance(
     Ok(())
 }
 
+/// Applies receipts that may concern deliveries of any of these providers, which share the ids of their messages. The first
+/// one sent the receipts.
+pub async fn apply_receipts_of(
+    gateway: &Gateway,
+    providers: &[ConfigName],
+    receipts: Vec<Receipt>,
+) -> Result<()> {
+    let [provider] = providers else {
+        return apply_shared_receipts(gateway, providers, receipts).await;
+    };
+    apply_receipts(gateway, provider, receipts).await.map(|_| ())
+}
+
+/// Tries one provider after the other. A receipt that matches none waits for the record of a send by each of them.
+async fn apply_shared_receipts(
+    gateway: &Gateway,
+    providers: &[ConfigName],
+    mut receipts: Vec<Receipt>,
+) -> Result<()> {
+    let received_at = gateway.clock.now();
+    for can_wait in [false, true] {
+        for provider in providers {
+            let received_from = |receipt: &Receipt| ReceivedReceipt {
+                provider: Some(provider.clone()),
+                receipt: receipt.clone(),
+                delivery: None,
+                received_at,
+                can_wait,
+            };
+            let received: Vec<_> = receipts.iter().map(received_from).collect();
+            let results = gateway.store.apply_receipts(received.clone()).await?;
+            let is_unmatched =
+                |result: &ReceiptResult| matches!(result, ReceiptResult::Unmatched | ReceiptResult::Dropped);
+            let (waiting, matched): (Vec<_>, Vec<_>) =
+                received.into_iter().zip(results).partition(|(_, result)| is_unmatched(result));
+            receipts = waiting.iter().map(|(received, _)| received.receipt.clone()).collect();
+            finish(gateway, &matched).await?;
+            if can_wait && provider == &providers[0] {
+                finish(gateway, &waiting).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Records that the recipient opened a delivery, which implies that the delivery arrived. Repeating it changes nothing.
 pub async fn mark_opened(gateway: &Gateway, delivery: DeliveryId) -> Result<Option<ReceiptResult>> {
     let now = gateway.clock.now();
@@ -89,7 +136,14 @@ pub async fn mark_opened(gateway: &Gateway, delivery: DeliveryId) -> Result<Opti
 
 async fn apply(gateway: &Gateway, received: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>> {
     let results = gateway.store.apply_receipts(received.clone()).await?;
-    for (received, result) in received.iter().zip(&results) {
+    let applied: Vec<_> = received.into_iter().zip(results).collect();
+    finish(gateway, &applied).await?;
+    Ok(applied.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Counts the results and does what follows from them.
+async fn finish(gateway: &Gateway, applied: &[(ReceivedReceipt, ReceiptResult)]) -> Result<()> {
+    for (received, result) in applied {
         gateway.metrics.count_receipt(metric_label(result));
         if let ReceiptResult::Applied(delivery) = result {
             follow_up(gateway, delivery);
@@ -98,9 +152,9 @@ async fn apply(gateway: &Gateway, received: Vec<ReceivedReceipt>) -> Result<Vec<
             }
         }
     }
-    let dropped = results.iter().filter(|result| **result == ReceiptResult::Dropped);
+    let dropped = applied.iter().filter(|(_, result)| *result == ReceiptResult::Dropped);
     log_dropped(gateway, dropped.count());
-    Ok(results)
+    Ok(())
 }
 
 /// Logs dropped receipts at most once a minute, because a caller can repeat them without limit.

@@ -117,6 +117,12 @@ pub trait Provider: Send + Sync {
         Vec::new()
     }
 
+    /// Returns the name of another provider whose messages this one may report in receipts, because both are accounts at
+    /// one system that numbers its messages itself.
+    fn shares_ids_with(&self) -> Option<&str> {
+        None
+    }
+
     /// Returns whether another adapter for the same provider can take over while the program runs: this one has no
     /// connection of its own and no pending receipts.
     fn is_replaceable(&self) -> bool {

@@ -1,13 +1,17 @@
 //! Sends text messages over SMPP 3.4 and receives their receipts and inbound messages.
 //!
 //! The protocol is in `postrider_smpp`; this module maps settings, statuses and receipts of one account to it. A message
-//! is submitted once; a failed submit is reported, not repeated.
+//! is submitted once; a failed submit is reported, not repeated. Of a long message that was accepted in part, only the
+//! missing parts are submitted when it is sent again.
 
 mod account;
 mod codes;
+mod id_diagnosis;
+mod inbound;
 mod multipart_receipts;
 mod receipts;
 mod settings;
+mod submissions;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +37,7 @@ use postrider_core::random::Random;
 
 use account::{ReceivedItem, SmppAccount};
 pub use settings::SmppSettings;
+use submissions::Submission;
 
 /// Maximum number of items that [`Provider::receive`] returns at once; they are stored in one transaction.
 const RECEIVE_BATCH_MAX: usize = 256;
@@ -44,6 +49,7 @@ pub struct Smpp {
     connections: ConnectionPool,
     /// Number of the next message in the concatenation headers of its parts.
     next_reference: AtomicU8,
+    shares_ids_with: Option<String>,
     inbound: Mutex<InboundQueue>,
     clock: Clock,
 }
@@ -67,6 +73,7 @@ impl Smpp {
             account,
             encoder: SubmitEncoder::new(settings.submit_options()?),
             next_reference: AtomicU8::new(reference),
+            shares_ids_with: settings.shares_ids_with.clone(),
             inbound: Mutex::new(InboundQueue { receiver, unacknowledged: Vec::new() }),
             clock: context.clock.clone(),
         })
@@ -77,7 +84,9 @@ impl Smpp {
 impl Provider for Smpp {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
         let deadline = Instant::now() + self.account.limits.call_timeout;
-        let reference = self.next_reference.fetch_add(1, Ordering::Relaxed);
+        let partial = self.account.take_partial(message);
+        let next_reference = || self.next_reference.fetch_add(1, Ordering::Relaxed);
+        let reference = partial.as_ref().map_or_else(next_reference, |partial| partial.reference);
         let (to, body, expires_at) = (&message.to, &message.body, message.expires_at);
         let pdu_bodies = match self.encoder.encode(to, body, expires_at, reference, self.clock.now()) {
             Ok(pdu_bodies) => pdu_bodies,
@@ -85,9 +94,20 @@ impl Provider for Smpp {
         };
         let parts_total = pdu_bodies.len();
         let has_part_receipts = self.encoder.wants_receipts() && parts_total > 1;
-        let register = || has_part_receipts.then(|| self.account.multipart().register(parts_total));
-        let submit_outcome = self.connections.submit(pdu_bodies, register, deadline).await;
-        self.account.send_result(submit_outcome)
+        let mut submission = match partial {
+            Some(partial) if partial.accepted.len() == parts_total => partial,
+            unusable => {
+                self.account.discard(unusable);
+                let group = has_part_receipts.then(|| self.account.multipart().register(parts_total, to));
+                Submission::new(message.delivery_id, to, reference, parts_total, group)
+            }
+        };
+        submission.round = message.round;
+        let (tag, missing) = self.account.begin(submission);
+        let is_missing = |(part, body): (usize, Vec<u8>)| missing.contains(&part).then_some(body);
+        let missing_bodies = pdu_bodies.into_iter().enumerate().filter_map(is_missing).collect();
+        let submit_outcome = self.connections.submit(missing_bodies, tag, deadline).await;
+        self.account.finish(tag, submit_outcome)
     }
 
     /// Acknowledges the items of the previous call, which the caller has stored by now, and returns the next ones.
@@ -111,7 +131,7 @@ impl Provider for Smpp {
                 let proven = "the bind was accepted; the sender can only be tested by sending";
                 return AccountCheck::Passed(proven.to_owned());
             }
-            Err(BindFailure::Refused { status: ESME_RALYBND }) => {
+            Err(BindFailure::Refused { status: ESME_RALYBND, .. }) => {
                 let reason = "its account is in use, perhaps by a gateway that is running";
                 return AccountCheck::Untested(reason.to_owned());
             }
@@ -131,6 +151,10 @@ impl Provider for Smpp {
 
     fn part_count(&self, message: &OutboundMessage) -> u32 {
         u32::try_from(self.encoder.part_count(&message.body)).unwrap_or(u32::MAX)
+    }
+
+    fn shares_ids_with(&self) -> Option<&str> {
+        self.shares_ids_with.as_deref()
     }
 
     fn is_replaceable(&self) -> bool {

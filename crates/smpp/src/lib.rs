@@ -6,6 +6,7 @@
 //! destination of receipts.
 
 pub mod alphabet;
+pub mod assembly;
 pub mod client;
 pub mod command_status;
 pub mod message_id;
@@ -13,7 +14,7 @@ pub mod pdu;
 pub mod receipt;
 pub mod source_address;
 pub mod submit;
-mod udh;
+pub mod udh;
 
 #[cfg(test)]
 mod testing;

@@ -3,13 +3,16 @@
 //! Letter case differs between the two, leading zeros get lost, and some SMSCs write hexadecimal in one place and decimal
 //! in the other. Nothing is guessed: the format of an SMSC is configured.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 #[cfg(test)]
 mod tests;
 
-/// Maximum length of a message id, in bytes. The specification allows 65 octets with the terminating zero.
-const MESSAGE_ID_BYTES_MAX: usize = 65;
+/// Maximum length of a message id, in bytes. The specification allows 65 octets with the terminating zero, and SMSCs exceed
+/// it.
+const MESSAGE_ID_BYTES_MAX: usize = 255;
 
 /// Number formats of message ids in `submit_sm_resp` and in receipts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -25,6 +28,18 @@ pub enum MessageIdFormat {
 }
 
 impl MessageIdFormat {
+    /// All formats.
+    pub const ALL: [Self; 3] = [Self::Same, Self::HexThenDecimal, Self::DecimalThenHex];
+
+    /// Returns the name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::HexThenDecimal => "hex_then_decimal",
+            Self::DecimalThenHex => "decimal_then_hex",
+        }
+    }
+
     /// Normalises an id from `submit_sm_resp`; `None` when it is not a valid id.
     pub fn normalize_submitted(self, text: &[u8]) -> Option<String> {
         normalize(text).map(|id| if self == Self::HexThenDecimal { hex_to_decimal(id) } else { id })
@@ -38,10 +53,17 @@ impl MessageIdFormat {
 
 /// Returns the id in lower case and without leading zeros.
 fn normalize(text: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(text).ok()?.trim();
+    let text = decode_id(text);
+    let text = text.trim();
     let is_valid = (1..=MESSAGE_ID_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control);
     let stripped = text.trim_start_matches('0');
     is_valid.then(|| if stripped.is_empty() { "0" } else { stripped }.to_ascii_lowercase())
+}
+
+/// Decodes an id as UTF-8, or else as Latin-1, so that every id can be matched.
+fn decode_id(octets: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(octets)
+        .map_or_else(|_| octets.iter().map(|octet| char::from(*octet)).collect(), Cow::Borrowed)
 }
 
 /// Returns a hexadecimal id in decimal. An id that is not hexadecimal stays unchanged.

@@ -6,7 +6,7 @@
 use data_encoding::HEXLOWER;
 use rusmpp_core::CommandId;
 
-use crate::udh;
+use crate::udh::{self, Concatenation, ReferenceKind};
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +40,9 @@ mod tag {
     pub const MESSAGE_STATE: u16 = 0x0427;
     pub const NETWORK_ERROR_CODE: u16 = 0x0423;
     pub const MESSAGE_PAYLOAD: u16 = 0x0424;
+    pub const SAR_MSG_REF_NUM: u16 = 0x020C;
+    pub const SAR_TOTAL_SEGMENTS: u16 = 0x020E;
+    pub const SAR_SEGMENT_SEQNUM: u16 = 0x020F;
 }
 
 /// A received PDU.
@@ -110,6 +113,9 @@ pub struct ShortMessage<'a> {
     pub receipted_message_id: Option<&'a [u8]>,
     pub message_state: Option<u8>,
     pub network_error_code: Option<[u8; 3]>,
+    pub sar_msg_ref_num: Option<u16>,
+    pub sar_total_segments: u8,
+    pub sar_segment_seqnum: u8,
 }
 
 impl<'a> ShortMessage<'a> {
@@ -146,6 +152,15 @@ impl<'a> ShortMessage<'a> {
         udh::strip_header(self.esm_class, self.short_message)
     }
 
+    /// Returns the place of this part within a longer message, stated by the user data header or by `sar_*` parameters.
+    pub fn concatenation(&self) -> Option<Concatenation> {
+        let from_parameters = || {
+            let (total, number) = (self.sar_total_segments, self.sar_segment_seqnum);
+            Concatenation::new(ReferenceKind::Sar, self.sar_msg_ref_num?, total, number)
+        };
+        udh::find_concatenation(self.esm_class, self.short_message).or_else(from_parameters)
+    }
+
     fn parse_addresses(reader: &mut PduReader<'a>) -> Self {
         reader.c_octet_string();
         let source_addr_ton = reader.octet();
@@ -166,7 +181,18 @@ impl<'a> ShortMessage<'a> {
                 }
                 tag::MESSAGE_STATE => self.message_state = value.first().copied(),
                 tag::NETWORK_ERROR_CODE => self.network_error_code = value.try_into().ok(),
-                tag::MESSAGE_PAYLOAD if self.short_message.is_empty() => self.short_message = value,
+                tag::MESSAGE_PAYLOAD if self.short_message.iter().all(|octet| *octet == 0) => {
+                    self.short_message = value;
+                }
+                tag::SAR_MSG_REF_NUM => {
+                    self.sar_msg_ref_num = value.try_into().ok().map(u16::from_be_bytes);
+                }
+                tag::SAR_TOTAL_SEGMENTS => {
+                    self.sar_total_segments = value.first().copied().unwrap_or_default();
+                }
+                tag::SAR_SEGMENT_SEQNUM => {
+                    self.sar_segment_seqnum = value.first().copied().unwrap_or_default();
+                }
                 _ => {}
             }
         }

@@ -1,18 +1,20 @@
 //! Parses delivery receipts out of `deliver_sm` and `data_sm`.
 //!
-//! SMSCs deviate from appendix B of SMPP 3.4: keys come in any order and letter case, with repeated blanks, or not at all.
-//! Optional parameters take precedence over the text. The message text that some SMSCs repeat in a receipt is dropped.
-//! The effect of a state on a message is not decided here.
+//! SMSCs deviate from appendix B of SMPP 3.4: keys come in any order and letter case, with repeated blanks, or not at all,
+//! in ASCII or in UCS-2. Optional parameters take precedence over the text. The message text that some SMSCs repeat in a
+//! receipt is dropped. The effect of a state on a message is not decided here.
 
+mod fields;
+mod states;
+
+use crate::alphabet::decode_ucs2;
 use crate::message_id::MessageIdFormat;
 use crate::pdu::ShortMessage;
+use fields::{ReceiptFields, parse_fields};
+pub use states::{StateMeaning, state_meaning};
 
 #[cfg(test)]
 mod tests;
-
-/// Keys of a receipt text, the two-word keys first because `date:` alone is not one.
-const RECEIPT_KEYS: [&str; 8] =
-    ["submit date:", "done date:", "id:", "sub:", "dlvrd:", "stat:", "err:", "text:"];
 
 /// Names of the `message_state` values 0 to 9, as receipt texts write them.
 const MESSAGE_STATES: [&str; 10] = [
@@ -29,20 +31,22 @@ const ESM_CLASS_RECEIPT: u8 = 0x04;
 /// Message type: intermediate notification.
 const ESM_CLASS_INTERMEDIATE: u8 = 0x20;
 
-/// Message type: short message from a phone.
-const ESM_CLASS_DEFAULT: u8 = 0x00;
-
 /// A parsed delivery receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryReceipt {
     /// Normalised message id.
     pub message_id: String,
-    /// Message state in upper case, such as `DELIVRD`; empty when the receipt has none.
+    /// Message id as the SMSC wrote it.
+    pub written_id: String,
+    /// Message state in upper case, such as `DELIVRD`; empty in an intermediate notification without one.
     pub state: String,
     /// Network error as the SMSC wrote it; empty when the receipt has none.
     pub error: String,
     /// Intermediate notification, which never reports a final state.
     pub is_intermediate: bool,
+    /// The message is a text from a phone by its type, so anybody can have written it. It is a receipt only when its
+    /// source address is the recipient of the message that it names.
+    pub is_text: bool,
 }
 
 /// Result of [`classify`].
@@ -52,42 +56,83 @@ pub enum ShortMessageKind {
     Receipt(DeliveryReceipt),
     /// A text that a phone sent.
     Text,
-    /// Neither, or a receipt without a valid message id.
-    Other,
-}
-
-/// The fields of a receipt text that are used.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct ReceiptFields<'a> {
-    id: Option<&'a str>,
-    stat: Option<&'a str>,
-    err: Option<&'a str>,
+    /// A receipt without a valid message id or without a state.
+    UnreadableReceipt,
 }
 
 /// Returns whether a message is a receipt or a text, and the parsed receipt.
+///
+/// The message type of `esm_class` decides. Some SMSCs send receipts without it; a message of another type is a receipt
+/// when it has the id as a parameter, or an id and a state in its text.
 pub fn classify(message: &ShortMessage, format: MessageIdFormat) -> ShortMessageKind {
     let message_type = message.esm_class & ESM_CLASS_TYPE_MASK;
-    let receipt_text = String::from_utf8_lossy(message.short_message);
-    let fields = parse_fields(&receipt_text);
-    let has_receipt_fields = fields.id.is_some() && fields.stat.is_some();
-    if message_type == ESM_CLASS_DEFAULT && message.receipted_message_id.is_none() && !has_receipt_fields {
+    let is_intermediate = message_type == ESM_CLASS_INTERMEDIATE;
+    let has_receipt_type = is_intermediate || message_type == ESM_CLASS_RECEIPT;
+    let fields = find_fields(message);
+    let has_receipt_fields = fields.id.is_some() && fields.state.is_some();
+    // A phone cannot add parameters.
+    let parameter_id = message.receipted_message_id.filter(|id| !id.is_empty());
+    if !has_receipt_type && parameter_id.is_none() && !has_receipt_fields {
         return ShortMessageKind::Text;
     }
-    if ![ESM_CLASS_DEFAULT, ESM_CLASS_RECEIPT, ESM_CLASS_INTERMEDIATE].contains(&message_type) {
-        return ShortMessageKind::Other;
-    }
-    let parameter_id = message.receipted_message_id.filter(|id| !id.is_empty());
-    let receipted_id = parameter_id.or(fields.id.map(str::as_bytes));
-    let Some(message_id) = receipted_id.and_then(|id| format.normalize_receipted(id)) else {
-        return ShortMessageKind::Other;
+    let state = message_state(message, &fields);
+    let written_id = parameter_id.or(fields.id.as_deref().map(str::as_bytes));
+    let message_id = written_id.and_then(|id| format.normalize_receipted(id));
+    let (Some(message_id), Some(written_id)) = (message_id, written_id) else {
+        return ShortMessageKind::UnreadableReceipt;
     };
-    let text_error = || fields.err.unwrap_or_default().to_owned();
+    if state.is_empty() && !is_intermediate {
+        return ShortMessageKind::UnreadableReceipt;
+    }
     ShortMessageKind::Receipt(DeliveryReceipt {
         message_id,
-        state: message_state(message, &fields),
-        error: message.network_error_code.map_or_else(text_error, format_network_error),
-        is_intermediate: message_type == ESM_CLASS_INTERMEDIATE,
+        written_id: String::from_utf8_lossy(written_id).into_owned(),
+        state,
+        error: message.network_error_code.map_or(fields.error.unwrap_or_default(), format_network_error),
+        is_intermediate,
+        is_text: !has_receipt_type && parameter_id.is_none(),
     })
+}
+
+/// Returns the text of a receipt for an operator: without the text of the message, each digit as `*`, one line.
+pub fn describe_receipt(message: &ShortMessage) -> String {
+    const CHARS_MAX: usize = 160;
+    let octets = message.short_message;
+    let is_ucs2 = octets.iter().filter(|octet| **octet == 0).count() * 3 > octets.len();
+    let text = if is_ucs2 { decode_ucs2(octets) } else { decode_octets(octets) };
+    let end = text.to_ascii_lowercase().find("text:").unwrap_or(text.len());
+    let mask = |character: char| match character {
+        digit if digit.is_numeric() => '*',
+        control if control.is_control() => ' ',
+        other => other,
+    };
+    text.get(..end).unwrap_or_default().chars().take(CHARS_MAX).map(mask).collect()
+}
+
+/// Returns the fields of the reading of the text that has the most: with and without a user data header, in ASCII and in
+/// UCS-2. SMSCs set the header bit and `data_coding` of receipts wrongly.
+fn find_fields(message: &ShortMessage) -> ReceiptFields {
+    let readings = [message.short_message, message.text_octets()]
+        .into_iter()
+        .flat_map(|octets| [decode_octets(octets), decode_ucs2(octets)]);
+    let field_count =
+        |fields: &ReceiptFields| usize::from(fields.id.is_some()) + usize::from(fields.state.is_some());
+    let mut best_fields = ReceiptFields::default();
+    for fields in readings.map(|text| parse_fields(&text)) {
+        if field_count(&fields) > field_count(&best_fields) {
+            best_fields = fields;
+        }
+        if field_count(&best_fields) == 2 {
+            break;
+        }
+    }
+    best_fields
+}
+
+/// Decodes UTF-8, or else Latin-1, so that an id reads as in its `submit_sm_resp`.
+fn decode_octets(octets: &[u8]) -> String {
+    std::str::from_utf8(octets)
+        .map_or_else(|_| octets.iter().map(|octet| char::from(*octet)).collect(), str::to_owned)
 }
 
 /// Returns a network error code in lower case and without leading zeros, so that `001` equals `1` and `0A` equals `a`.
@@ -102,7 +147,7 @@ pub fn normalize_error(error: &str) -> String {
 
 /// Returns the state of the optional parameter, else that of the text. The text wins over a parameter `UNKNOWN`.
 fn message_state(message: &ShortMessage, fields: &ReceiptFields) -> String {
-    let text_state = fields.stat.unwrap_or_default().to_ascii_uppercase();
+    let text_state = fields.state.clone().unwrap_or_default();
     let parameter_state = message.message_state.and_then(state_name);
     match parameter_state.filter(|state| *state != "UNKNOWN" || text_state.is_empty()) {
         Some(state) => state.to_owned(),
@@ -121,38 +166,4 @@ fn format_network_error(octets: [u8; 3]) -> String {
         Ok(digits) if octets[0].is_ascii_digit() => digits.to_owned(),
         _ => u16::from_be_bytes([octets[1], octets[2]]).to_string(),
     }
-}
-
-/// Parses the fields of a receipt text. `text:` ends the search, because anything may follow it.
-fn parse_fields(text: &str) -> ReceiptFields<'_> {
-    let keys = find_keys(text);
-    let find_value = |wanted_key: &str| {
-        let index = keys.iter().position(|(_, key)| *key == wanted_key)?;
-        let (key_start, key) = keys[index];
-        let value_end = keys.get(index + 1).map_or(text.len(), |(next_key_start, _)| *next_key_start);
-        // A value has no blanks: a second word belongs to an unknown key.
-        text.get(key_start + key.len()..value_end)?.split_whitespace().next()
-    };
-    ReceiptFields { id: find_value("id:"), stat: find_value("stat:"), err: find_value("err:") }
-}
-
-/// Returns the byte offset of each key in the order of the text.
-fn find_keys(text: &str) -> Vec<(usize, &'static str)> {
-    let lower = text.to_ascii_lowercase();
-    let mut key_offsets = Vec::new();
-    let mut at = 0;
-    while at < lower.len() {
-        let starts_word = at == 0 || !lower.as_bytes()[at - 1].is_ascii_alphanumeric();
-        let rest = lower.get(at..).filter(|_| starts_word).unwrap_or_default();
-        let Some(key) = RECEIPT_KEYS.into_iter().find(|key| rest.starts_with(key)) else {
-            at += 1;
-            continue;
-        };
-        key_offsets.push((at, key));
-        if key == "text:" {
-            break;
-        }
-        at += key.len();
-    }
-    key_offsets
 }

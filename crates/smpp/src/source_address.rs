@@ -14,7 +14,7 @@ pub struct SourceAddress {
     pub ton: u8,
     /// Numbering plan indicator.
     pub npi: u8,
-    /// The address, without a leading `+` and without the terminating zero.
+    /// The address, without a leading `+` or `00` and without the terminating zero.
     pub address: String,
 }
 
@@ -40,13 +40,14 @@ const DIGITS_MAX: usize = 20;
 const ALPHANUMERIC_CHARS_MAX: usize = 11;
 
 impl SourceAddress {
-    /// Parses an address; `ton` and `npi` replace the values that follow from its form.
+    /// Parses an address; `ton` and `npi` replace the values that follow from its form. A number may begin with `+` or `00`.
     ///
     /// # Errors
     /// Fails when the address is empty, too long or not printable ASCII.
     pub fn parse(text: &str, ton: Option<u8>, npi: Option<u8>) -> Result<Self, InvalidSourceAddress> {
         let text = text.trim();
-        let digits = text.strip_prefix('+').unwrap_or(text);
+        let without_00 = text.strip_prefix("00").filter(|rest| rest.len() >= INTERNATIONAL_DIGITS_MIN);
+        let digits = without_00.unwrap_or(text.strip_prefix('+').unwrap_or(text));
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         let (default_ton, default_npi) = if !is_number {
             (5, 0)

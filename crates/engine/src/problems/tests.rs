@@ -1,7 +1,7 @@
 use super::*;
-use postrider_core::attempt::Outcome;
 use crate::config::Config;
 use crate::testing::{GatewayBuilder, open_store, request_over};
+use postrider_core::attempt::Outcome;
 use postrider_core::clock::from_millis;
 
 const START_MS: i64 = 1_777_000_000_000;

@@ -15,7 +15,10 @@ const EXAMINED_MESSAGES_MAX: usize = 50;
 
 /// Makes an email address inactive when its last `limits.soft_bounces_max` reports were bounces without a delivery
 /// between them: such a mailbox is full or abandoned, and mail servers rate senders by their bounces.
-pub(super) async fn deactivate_after_soft_bounces(gateway: &Gateway, bounced: &MatchedDelivery) -> Result<()> {
+pub(super) async fn deactivate_after_soft_bounces(
+    gateway: &Gateway,
+    bounced: &MatchedDelivery,
+) -> Result<()> {
     let bounces_max = gateway.config.limits.soft_bounces_max;
     let address = parse_address(AddressKind::Email, &bounced.spelling, &gateway.config.phone);
     let Some(address) = address.ok().filter(|_| bounces_max > 0) else {

@@ -152,7 +152,7 @@ fn describe_items(items: &[CallbackItem]) -> Vec<String> {
         CallbackItem::Receipt(receipt) => format!("{} {}", receipt.reference, receipt.status.as_str()),
         CallbackItem::InboundMessage(text) => format!("{} wrote {}", text.from, text.body),
         CallbackItem::OptedOut(opted) => format!("{opted:?}"),
-        CallbackItem::LateAcceptance(late) => format!("{late:?}"),
+        other => format!("{other:?}"),
     };
     items.iter().map(describe).collect()
 }

@@ -1,50 +1,57 @@
-//! The state that the sessions of one account share; maps outcomes, receipts and inbound texts.
+//! The state that the sessions of one account share, and the send results of submits.
 //!
 //! A receipt may arrive over any session of the account. No lock is held across an await.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
-use postrider_smpp::alphabet::{self, DefaultAlphabet};
+use postrider_smpp::alphabet::DefaultAlphabet;
 use postrider_smpp::client::{
     BindFailure, ClientHandler, DeferredResponse, DeliverAction, PduTrace, StatusAction, SubmitOutcome,
 };
-use postrider_smpp::command_status::{ESME_ROK, ESME_RX_T_APPN, format_status};
+use postrider_smpp::command_status::format_status;
 use postrider_smpp::message_id::MessageIdFormat;
 use postrider_smpp::pdu::ShortMessage;
-use postrider_smpp::receipt::{self, ShortMessageKind};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::codes::StatusOutcomes;
+use super::id_diagnosis::IdFormatDiagnosis;
+use super::inbound::InboundState;
 use super::multipart_receipts::MultipartReceipts;
-use super::receipts::{InvalidErrors, ReceiptUpdate};
+use super::receipts::ReceiptRules;
 use super::settings::SmppSettings;
+use super::submissions::{Submission, Submissions};
 use crate::outcome_kind::OutcomeKind;
 use crate::{AdapterContext, CallLimits, Transcript};
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::{Error, Result};
-use postrider_core::inbound::{CallbackItem, InboundMessage};
+use postrider_core::inbound::{CallbackItem, LateAcceptance};
 use postrider_core::name::ConfigName;
-use postrider_core::receipt::Receipt;
 
 /// Maximum number of received items that wait to be stored; the SMSC is asked to deliver further items later.
 const UNSTORED_MAX: usize = 10_000;
 
-/// Type of number of an international number.
-const TON_INTERNATIONAL: u8 = 1;
+/// Number of messages in a row, none accepted between them, that statuses about one field refuse until a setting counts as
+/// wrong.
+const SETTINGS_REFUSALS_MAX: u32 = 5;
 
 /// State that the sessions of one account share.
 pub(super) struct SmppAccount {
-    name: ConfigName,
+    pub(super) name: ConfigName,
     pub limits: CallLimits,
     statuses: StatusOutcomes,
-    message_id_format: MessageIdFormat,
-    invalid_errors: InvalidErrors,
-    default_alphabet: DefaultAlphabet,
+    pub(super) message_id_format: MessageIdFormat,
+    pub(super) receipt_rules: ReceiptRules,
+    pub(super) default_alphabet: DefaultAlphabet,
     transcript: Option<Transcript>,
-    clock: Clock,
+    pub(super) clock: Clock,
     multipart: Mutex<MultipartReceipts>,
+    submissions: Mutex<Submissions>,
+    pub(super) inbound: Mutex<InboundState>,
+    pub(super) id_diagnosis: Mutex<IdFormatDiagnosis>,
+    /// Messages refused in a row by statuses about one field.
+    settings_refusals: AtomicU32,
     received: UnboundedSender<ReceivedItem>,
     unstored_count: AtomicUsize,
 }
@@ -68,11 +75,15 @@ impl SmppAccount {
             limits: context.limits.clone(),
             statuses: StatusOutcomes::parse(&settings.statuses).map_err(Error::usage)?,
             message_id_format: settings.message_id_format,
-            invalid_errors: InvalidErrors::new(&settings.invalid_errors),
+            receipt_rules: ReceiptRules::new(&settings.invalid_errors, &settings.receipt_states),
             default_alphabet: settings.default_alphabet,
             transcript: context.http_clients.transcript(),
             clock: context.clock.clone(),
             multipart: Mutex::default(),
+            submissions: Mutex::default(),
+            inbound: Mutex::default(),
+            id_diagnosis: Mutex::default(),
+            settings_refusals: AtomicU32::new(0),
             received,
             unstored_count: AtomicUsize::new(0),
         };
@@ -89,14 +100,119 @@ impl SmppAccount {
         self.unstored_count.fetch_sub(taken_count, Ordering::Relaxed);
     }
 
-    /// Returns the send result of a submit.
+    /// Returns whether too many items wait to be stored.
+    pub(super) fn is_inbound_full(&self) -> bool {
+        self.unstored_count.load(Ordering::Relaxed) >= UNSTORED_MAX
+    }
+
+    /// Takes the long message of a delivery of which some parts were accepted.
+    pub fn take_partial(&self, message: &crate::OutboundMessage) -> Option<Submission> {
+        self.submissions.lock().take_partial(message.delivery_id)
+    }
+
+    /// Adds a message that is about to be submitted. Returns its tag and the indexes of its missing parts.
+    pub fn begin(&self, submission: Submission) -> (u64, Vec<usize>) {
+        let (tag, missing, forgotten) = self.submissions.lock().begin(submission);
+        self.discard(forgotten);
+        (tag, missing)
+    }
+
+    /// Forgets a message that is not sent any more.
+    pub fn discard(&self, submission: Option<Submission>) {
+        if let Some(group) = submission.and_then(|submission| submission.group) {
+            self.multipart().discard(group);
+        }
+    }
+
+    /// Returns the send result of a submit, and keeps what is needed for a late answer or for the missing parts.
+    pub fn finish(&self, tag: u64, submit_outcome: SubmitOutcome) -> SendResult {
+        let (accepted, total) = self.submissions.lock().part_counts(tag);
+        match submit_outcome {
+            SubmitOutcome::Accepted { .. } => {
+                let submission = self.submissions.lock().take(tag);
+                self.accepted_outcome(submission.as_ref()).into()
+            }
+            SubmitOutcome::ResponseTimeout => {
+                let settled = self.submissions.lock().give_up(tag);
+                match settled {
+                    Some(submission) => self.accepted_outcome(Some(&submission)).into(),
+                    None => self.send_result(SubmitOutcome::ResponseTimeout),
+                }
+            }
+            outcome if accepted == 0 => {
+                let submission = self.submissions.lock().take(tag);
+                self.discard(submission);
+                self.send_result(outcome)
+            }
+            outcome => {
+                let result = self.partial_result(outcome, &format!("{accepted} of {total} parts accepted"));
+                if matches!(result.outcome, Outcome::Rejected { .. } | Outcome::InvalidRecipient { .. }) {
+                    let submission = self.submissions.lock().take(tag);
+                    self.discard(submission);
+                }
+                result
+            }
+        }
+    }
+
+    fn accepted_outcome(&self, submission: Option<&Submission>) -> Outcome {
+        self.settings_refusals.store(0, Ordering::Relaxed);
+        Outcome::Accepted { reference: submission.and_then(|submission| self.reference_of(submission)) }
+    }
+
+    /// Returns the id of the last part that has one.
+    fn reference_of(&self, submission: &Submission) -> Option<String> {
+        let reference = submission.ids().find_map(|id| self.message_id_format.normalize_submitted(id));
+        if reference.is_none() {
+            log::warn!(
+                "smpp: message accepted without a message id, no receipt can be matched; provider={}",
+                self.name
+            );
+        }
+        reference
+    }
+
+    /// Returns the result of a message of which some parts were accepted. Another provider would send these parts again,
+    /// so the message waits, and then its missing parts alone are submitted.
+    fn partial_result(&self, outcome: SubmitOutcome, progress: &str) -> SendResult {
+        let wait = |retry_after, status: Option<u32>| {
+            let reason = format!("{progress}; the missing parts are sent later");
+            let outcome = Outcome::Deferred { reason, retry_after };
+            SendResult { outcome, code: status.map(format_status) }
+        };
+        match outcome {
+            SubmitOutcome::PartlyAccepted { status, retry_after, .. } => wait(retry_after, status),
+            SubmitOutcome::Throttled { retry_after } => wait(retry_after, None),
+            SubmitOutcome::CommandRefused { status } => wait(None, Some(status)),
+            SubmitOutcome::NotBound(_) => wait(None, None),
+            SubmitOutcome::SessionLost { may_have_been_sent: true, reason } => {
+                Outcome::Unknown { reason: format!("{reason}; {progress}") }.into()
+            }
+            SubmitOutcome::SessionLost { .. } => wait(None, None),
+            SubmitOutcome::Refused { status } => match self.statuses.submit_outcome_kind(status) {
+                OutcomeKind::Rejected | OutcomeKind::InvalidRecipient => self.statuses.submit_result(status),
+                OutcomeKind::Accepted
+                | OutcomeKind::Deferred
+                | OutcomeKind::Unavailable
+                | OutcomeKind::Throttled
+                | OutcomeKind::Misconfigured
+                | OutcomeKind::Unknown => wait(None, Some(status)),
+            },
+            outcome @ (SubmitOutcome::Accepted { .. } | SubmitOutcome::ResponseTimeout) => {
+                self.send_result(outcome)
+            }
+        }
+    }
+
+    /// Returns the send result of a message of which no part was accepted before.
     pub fn send_result(&self, submit_outcome: SubmitOutcome) -> SendResult {
         let outcome = match submit_outcome {
             SubmitOutcome::Accepted { message_id } => {
                 Outcome::Accepted { reference: self.message_id_format.normalize_submitted(&message_id) }
             }
-            SubmitOutcome::Refused { status } => return self.statuses.submit_result(status),
-            SubmitOutcome::PartlyAccepted { status, parts_accepted, parts_total } => {
+            SubmitOutcome::Refused { status } => return self.refused_result(status),
+            SubmitOutcome::CommandRefused { status } => return self.statuses.nack_result(status),
+            SubmitOutcome::PartlyAccepted { status, parts_accepted, parts_total, .. } => {
                 let reason = format!("{parts_accepted} of {parts_total} parts accepted");
                 return SendResult { outcome: Outcome::Unknown { reason }, code: status.map(format_status) };
             }
@@ -113,58 +229,40 @@ impl SmppAccount {
         outcome.into()
     }
 
+    /// Returns the result of a refused submit. A status about one field rejects its message; several in a row with none
+    /// accepted are evidence of a wrong setting.
+    fn refused_result(&self, status: u32) -> SendResult {
+        let result = self.statuses.submit_result(status);
+        if !self.statuses.is_about_settings(status) {
+            return result;
+        }
+        let refusals = self.settings_refusals.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        if refusals < SETTINGS_REFUSALS_MAX {
+            return result;
+        }
+        let reason = format!(
+            "{SETTINGS_REFUSALS_MAX} messages in a row refused, the last with: {}; check from, to_ton, to_npi and \
+             service_type",
+            result.outcome.reason().unwrap_or_default()
+        );
+        SendResult { outcome: Outcome::Misconfigured { reason }, ..result }
+    }
+
     fn bind_failure_result(&self, bind_failure: BindFailure) -> SendResult {
         let reason = match bind_failure {
-            BindFailure::Refused { status } => return self.statuses.bind_result(status),
+            BindFailure::Refused { status, is_repeated } => {
+                return self.statuses.bind_result(status, is_repeated);
+            }
             BindFailure::Connecting => "not bound yet: connecting to the SMSC".to_owned(),
             BindFailure::Unreachable(reason) | BindFailure::SessionEnded(reason) => reason,
         };
         Outcome::Unavailable { reason }.into()
     }
 
-    /// Queues a receipt with a final status. Returns whether it was queued.
-    fn forward_receipt(&self, update: ReceiptUpdate, response: Option<DeferredResponse>) -> bool {
-        let Some(status) = update.status else {
-            return false;
-        };
-        let receipt = Receipt {
-            reference: update.message_id,
-            status,
-            // The time in a receipt has no time zone.
-            at: self.clock.now(),
-        };
-        self.enqueue(receipt.into(), response)
-    }
-
-    /// Queues a text from a phone. Returns whether it was queued; binary content is not.
-    fn forward_text(&self, message: &ShortMessage, response: DeferredResponse) -> bool {
-        let Some(inbound) = self.inbound_message(message) else {
-            return false;
-        };
-        self.enqueue(CallbackItem::InboundMessage(inbound), Some(response))
-    }
-
-    fn enqueue(&self, item: CallbackItem, response: Option<DeferredResponse>) -> bool {
+    /// Queues an item. Returns whether it was queued.
+    pub(super) fn enqueue(&self, item: CallbackItem, response: Option<DeferredResponse>) -> bool {
         self.unstored_count.fetch_add(1, Ordering::Relaxed);
         self.received.send(ReceivedItem { item, response }).is_ok()
-    }
-
-    fn inbound_message(&self, message: &ShortMessage) -> Option<InboundMessage> {
-        let address_text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-        let sender = address_text(message.source_addr);
-        if sender.is_empty() {
-            return None;
-        }
-        let is_international = message.source_addr_ton == TON_INTERNATIONAL
-            && sender.starts_with(|first: char| first.is_ascii_digit());
-        let body = alphabet::decode_text(message.data_coding, message.text_octets(), self.default_alphabet)?;
-        Some(InboundMessage {
-            reference: None,
-            from: if is_international { format!("+{sender}") } else { sender },
-            to: address_text(message.destination_addr),
-            body,
-            at: self.clock.now(),
-        })
     }
 }
 
@@ -182,38 +280,39 @@ impl ClientHandler for SmppAccount {
     }
 
     fn is_account_error(&self, status: u32) -> bool {
-        self.statuses.outcome_kind(status) == OutcomeKind::Misconfigured
+        self.statuses.is_account_error(status)
     }
 
-    fn part_accepted(&self, group: u64, message_id: &[u8], is_last: bool) {
-        let part_id = self.message_id_format.normalize_submitted(message_id);
-        let update = part_id.and_then(|part_id| self.multipart().part_accepted(group, &part_id, is_last));
-        if let Some(update) = update {
-            self.forward_receipt(update, None);
+    fn bound(&self) {
+        self.settings_refusals.store(0, Ordering::Relaxed);
+        self.enqueue(CallbackItem::AccountAccepted, None);
+    }
+
+    fn part_accepted(&self, tag: u64, part: usize, message_id: &[u8]) {
+        let Some(accepted) = self.submissions.lock().part_accepted(tag, part, message_id) else {
+            return;
+        };
+        self.id_diagnosis.lock().record_submitted(message_id);
+        if let Some(group) = accepted.group {
+            let part_id = self.message_id_format.normalize_submitted(message_id);
+            let update = self.multipart().part_accepted(group, accepted.part, part_id);
+            if let Some(update) = update {
+                self.forward_receipt(update, None, None);
+            }
         }
-    }
-
-    fn discard_group(&self, group: u64) {
-        self.multipart().discard(group);
+        if let Some(submission) = accepted.settled {
+            let late = LateAcceptance {
+                delivery: submission.delivery,
+                round: submission.round,
+                reference: self.reference_of(&submission),
+                at: self.clock.now(),
+            };
+            self.enqueue(CallbackItem::LateAcceptance(late), None);
+        }
     }
 
     fn deliver(&self, message: &ShortMessage, response: DeferredResponse) -> DeliverAction {
-        if self.unstored_count.load(Ordering::Relaxed) >= UNSTORED_MAX {
-            return DeliverAction::Respond(ESME_RX_T_APPN);
-        }
-        let is_queued = match receipt::classify(message, self.message_id_format) {
-            ShortMessageKind::Receipt(receipt) => {
-                let update = ReceiptUpdate::new(receipt, &self.invalid_errors);
-                let update = self.multipart().apply_receipt(update);
-                update.is_some_and(|update| self.forward_receipt(update, Some(response)))
-            }
-            ShortMessageKind::Text => self.forward_text(message, response),
-            ShortMessageKind::Other => {
-                log::debug!("smpp: ignored deliver_sm, neither a receipt nor a text provider={}", self.name);
-                false
-            }
-        };
-        if is_queued { DeliverAction::Later } else { DeliverAction::Respond(ESME_ROK) }
+        self.receive(message, response)
     }
 
     fn trace(&self) -> Option<&dyn PduTrace> {

@@ -4,9 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use postrider_smpp::command_status::{
-    ESME_RINVBNDSTS, ESME_ROK, VENDOR_STATUSES, describe_status, format_status,
-};
+use postrider_smpp::command_status::{ESME_ROK, VENDOR_STATUSES, describe_status, format_status};
 
 use crate::outcome_kind::OutcomeKind;
 use postrider_core::attempt::{Outcome, SendResult};
@@ -38,19 +36,19 @@ impl StatusOutcomes {
         Ok(Self { vendor_outcomes })
     }
 
-    /// Returns the outcome of a status other than 0.
-    pub fn outcome_kind(&self, status: u32) -> OutcomeKind {
+    /// Returns the outcome of a submit that was refused with a status other than 0.
+    ///
+    /// A status about the sender, the numbering or another field concerns one message: SMSCs check senders by country.
+    /// See [`Self::is_about_settings`] for repeated refusals.
+    pub fn submit_outcome_kind(&self, status: u32) -> OutcomeKind {
         if let Some(vendor_outcome) = self.vendor_outcomes.get(&status) {
             return *vendor_outcome;
         }
         match status {
-            // RINVBNDSTS, RINVREGDLVFLG, RINVSRCADR, RINVPASWD, RINVSYSID, RINVSERTYP, RINVSRCTON, RINVSRCNPI,
-            // RINVDSTTON, RINVDSTNPI, RINVSYSTYP
-            0x04 | 0x07 | 0x0A | 0x0E | 0x0F | 0x15 | 0x48 | 0x49 | 0x50 | 0x51 | 0x53 => {
-                OutcomeKind::Misconfigured
-            }
-            // RALYBND, RSYSERR, RBINDFAIL
-            0x05 | 0x08 | 0x0D => OutcomeKind::Unavailable,
+            // RINVPASWD, RINVSYSID, RINVSYSTYP
+            0x0E | 0x0F | 0x53 => OutcomeKind::Misconfigured,
+            // RINVBNDSTS, RALYBND, RSYSERR, RBINDFAIL: the session must be bound again, or the SMSC is not ready.
+            0x04 | 0x05 | 0x08 | 0x0D => OutcomeKind::Unavailable,
             // RINVDSTADR
             0x0B => OutcomeKind::InvalidRecipient,
             // RMSGQFUL, RTHROTTLED
@@ -62,11 +60,20 @@ impl StatusOutcomes {
         }
     }
 
-    /// Returns the outcome of a refused submit. A wrong session state only means that the session must be bound again.
-    pub fn submit_outcome_kind(&self, status: u32) -> OutcomeKind {
-        match (status, self.outcome_kind(status)) {
-            (ESME_RINVBNDSTS, OutcomeKind::Misconfigured) => OutcomeKind::Unavailable,
-            (_, outcome_kind) => outcome_kind,
+    /// Returns whether a status may mean that a setting is wrong, when it refuses one message after the other.
+    pub fn is_about_settings(&self, status: u32) -> bool {
+        // RINVREGDLVFLG, RINVSRCADR, RINVSERTYP, RINVSRCTON, RINVSRCNPI, RINVDSTTON, RINVDSTNPI
+        matches!(status, 0x07 | 0x0A | 0x15 | 0x48 | 0x49 | 0x50 | 0x51)
+            && !self.vendor_outcomes.contains_key(&status)
+    }
+
+    /// Returns whether a bind that is refused with this status twice in a row fails until the account or its settings are
+    /// corrected.
+    pub fn is_account_error(&self, status: u32) -> bool {
+        match self.vendor_outcomes.get(&status) {
+            Some(vendor_outcome) => *vendor_outcome == OutcomeKind::Misconfigured,
+            // RINVBNDSTS, RINVPASWD, RINVSYSID, RINVSYSTYP
+            None => matches!(status, 0x04 | 0x0E | 0x0F | 0x53),
         }
     }
 
@@ -81,13 +88,20 @@ impl StatusOutcomes {
         }
     }
 
-    /// Returns the result of a refused bind. It says nothing about the message: either the account is misconfigured or
-    /// the SMSC is not ready.
-    pub fn bind_result(&self, status: u32) -> SendResult {
+    /// Returns the result of a submit whose command was refused with `generic_nack`. That says nothing about the message.
+    pub fn nack_result(&self, status: u32) -> SendResult {
+        let reason = format!("generic_nack for submit_sm: {}", describe_status(status));
+        SendResult { outcome: Outcome::Unavailable { reason }, code: Some(format_status(status)) }
+    }
+
+    /// Returns the result of a refused bind. It says nothing about the message: either the account is misconfigured, for
+    /// which one refusal is no evidence, or the SMSC is not ready.
+    pub fn bind_result(&self, status: u32, is_repeated: bool) -> SendResult {
         let reason = format!("bind refused: SMSC status: {}", describe_status(status));
-        let outcome = match self.outcome_kind(status) {
-            OutcomeKind::Misconfigured => Outcome::Misconfigured { reason },
-            _ => Outcome::Unavailable { reason },
+        let outcome = if is_repeated && self.is_account_error(status) {
+            Outcome::Misconfigured { reason }
+        } else {
+            Outcome::Unavailable { reason }
         };
         SendResult { outcome, code: Some(format_status(status)) }
     }

@@ -27,19 +27,22 @@ pub(super) struct MultipartReceipts {
 #[derive(Debug, Default)]
 struct MultipartMessage {
     parts_total: usize,
-    /// Message ids of the accepted parts.
-    part_ids: Vec<String>,
+    /// The recipient, in digits.
+    recipient: String,
+    /// Number of accepted parts.
+    accepted_count: usize,
+    /// Message ids of the accepted parts. An SMSC may give no id to a part, or the same id to several.
+    part_ids: BTreeMap<usize, String>,
     delivered_ids: HashSet<String>,
     failed_status: Option<ReceiptStatus>,
-    /// Message id of the last part, once it was accepted.
-    reference: Option<String>,
 }
 
 impl MultipartReceipts {
     /// Registers a message that is about to be sent, and returns its number.
-    pub fn register(&mut self, parts_total: usize) -> u64 {
+    pub fn register(&mut self, parts_total: usize, recipient: &str) -> u64 {
         self.last_number += 1;
-        let message = MultipartMessage { parts_total, ..MultipartMessage::default() };
+        let recipient = recipient.trim_start_matches('+').to_owned();
+        let message = MultipartMessage { parts_total, recipient, ..MultipartMessage::default() };
         self.messages.insert(self.last_number, message);
         while self.message_of_part.len() + parts_total > PENDING_PARTS_MAX
             && let Some(oldest_number) = self.messages.keys().next().copied()
@@ -49,37 +52,42 @@ impl MultipartReceipts {
         self.last_number
     }
 
-    /// Records the id of an accepted part. Returns the receipt of the message if all receipts arrived before this.
+    /// Records an accepted part and its id, if it has one. Returns the receipt of the message if all receipts arrived before
+    /// this.
     pub fn part_accepted(
         &mut self,
         message_number: u64,
-        part_id: &str,
-        is_last: bool,
+        part: usize,
+        part_id: Option<String>,
     ) -> Option<ReceiptUpdate> {
         let message = self.messages.get_mut(&message_number)?;
-        message.part_ids.push(part_id.to_owned());
-        if is_last {
-            message.reference = Some(part_id.to_owned());
+        message.accepted_count += 1;
+        if let Some(part_id) = part_id {
+            self.message_of_part.insert(part_id.clone(), message_number);
+            message.part_ids.insert(part, part_id);
         }
-        self.message_of_part.insert(part_id.to_owned(), message_number);
         self.take_final_receipt(message_number)
     }
 
-    /// Drops a message that was not sent as a whole.
+    /// Drops a message that is not sent as a whole.
     pub fn discard(&mut self, message_number: u64) {
         let message = self.messages.remove(&message_number);
-        for part_id in message.iter().flat_map(|message| &message.part_ids) {
+        for part_id in message.iter().flat_map(|message| message.part_ids.values()) {
             self.message_of_part.remove(part_id);
         }
     }
 
     /// Applies the receipt of a part and returns the receipt of its message, if that receipt is final. A receipt of no
-    /// registered message is returned unchanged.
-    pub fn apply_receipt(&mut self, update: ReceiptUpdate) -> Option<ReceiptUpdate> {
+    /// registered message is returned unchanged. `sender` is the sender of a receipt that a phone may have written; it is
+    /// ignored unless the message went to that phone.
+    pub fn apply_receipt(&mut self, update: ReceiptUpdate, sender: Option<&str>) -> Option<ReceiptUpdate> {
         let Some(message_number) = self.message_of_part.get(&update.message_id).copied() else {
             return Some(update);
         };
         let message = self.messages.get_mut(&message_number)?;
+        if sender.is_some_and(|sender| sender.trim_start_matches('+') != message.recipient) {
+            return None;
+        }
         match update.status {
             None => return None,
             Some(ReceiptStatus::Delivered | ReceiptStatus::Opened) => {
@@ -93,11 +101,12 @@ impl MultipartReceipts {
     /// Removes a message whose receipts are complete and returns its receipt.
     fn take_final_receipt(&mut self, message_number: u64) -> Option<ReceiptUpdate> {
         let message = self.messages.get(&message_number)?;
-        let message_id = message.reference.clone()?;
-        if message.part_ids.len() < message.parts_total {
+        if message.accepted_count < message.parts_total {
             return None;
         }
-        let is_delivered = || message.part_ids.iter().all(|part_id| message.delivered_ids.contains(part_id));
+        let message_id = message.part_ids.values().next_back()?.clone();
+        let is_delivered =
+            || message.part_ids.values().all(|part_id| message.delivered_ids.contains(part_id));
         let delivered_status = || is_delivered().then_some(ReceiptStatus::Delivered);
         let final_status = message.failed_status.clone().or_else(delivered_status)?;
         self.discard(message_number);

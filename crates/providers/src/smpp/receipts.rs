@@ -2,7 +2,10 @@
 //!
 //! Only a configured network error makes an address invalid; any other failure is a bounce.
 
-use postrider_smpp::receipt::{DeliveryReceipt, normalize_error};
+use std::collections::BTreeMap;
+
+use postrider_smpp::receipt::{DeliveryReceipt, StateMeaning, normalize_error, state_meaning};
+use serde::Deserialize;
 
 use crate::provider_text::sanitize_text;
 use postrider_core::receipt::ReceiptStatus;
@@ -10,18 +13,50 @@ use postrider_core::receipt::ReceiptStatus;
 #[cfg(test)]
 mod tests;
 
-/// The network errors that mean that a number does not exist, at one SMSC.
-#[derive(Clone, Debug, Default)]
-pub(super) struct InvalidErrors(Vec<String>);
+/// The meaning of a state in receipts, as configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ReceiptStateKind {
+    Delivered,
+    Bounced,
+    Invalid,
+    Pending,
+}
 
-impl InvalidErrors {
-    /// Creates the set; letter case and leading zeros do not matter.
-    pub fn new(errors: &[String]) -> Self {
-        Self(errors.iter().map(|error| normalize_error(error)).collect())
+/// The meaning of states and network errors in the receipts of one SMSC.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ReceiptRules {
+    /// Network errors that mean that a number does not exist, normalised.
+    invalid_errors: Vec<String>,
+    /// Configured states in upper case.
+    states: BTreeMap<String, ReceiptStateKind>,
+}
+
+impl ReceiptRules {
+    /// Creates the rules; letter case does not matter, nor do leading zeros of network errors.
+    pub fn new(invalid_errors: &[String], states: &BTreeMap<String, ReceiptStateKind>) -> Self {
+        Self {
+            invalid_errors: invalid_errors.iter().map(|error| normalize_error(error)).collect(),
+            states: states.iter().map(|(state, kind)| (state.trim().to_ascii_uppercase(), *kind)).collect(),
+        }
     }
 
-    fn contains(&self, error: &str) -> bool {
-        self.0.contains(&normalize_error(error))
+    /// Returns the meaning of a state; `None` for an unknown word.
+    fn state_kind(&self, receipt: &DeliveryReceipt) -> Option<ReceiptStateKind> {
+        let configured = self.states.get(&receipt.state).copied();
+        configured.or_else(|| match state_meaning(&receipt.state)? {
+            StateMeaning::Delivered => Some(ReceiptStateKind::Delivered),
+            StateMeaning::NotFinal => Some(ReceiptStateKind::Pending),
+            StateMeaning::Failed if self.invalid_errors.contains(&normalize_error(&receipt.error)) => {
+                Some(ReceiptStateKind::Invalid)
+            }
+            StateMeaning::Failed => Some(ReceiptStateKind::Bounced),
+        })
+    }
+
+    /// Returns whether the state of a receipt is a word without a meaning.
+    pub fn is_unknown_state(&self, receipt: &DeliveryReceipt) -> bool {
+        !receipt.state.is_empty() && self.state_kind(receipt).is_none()
     }
 }
 
@@ -35,28 +70,23 @@ pub(super) struct ReceiptUpdate {
 }
 
 impl ReceiptUpdate {
-    /// Converts a receipt.
-    pub fn new(receipt: DeliveryReceipt, invalid_errors: &InvalidErrors) -> Self {
-        let status = if receipt.is_intermediate { None } else { final_status(&receipt, invalid_errors) };
+    /// Converts a receipt. An unknown state is not final, because a final one could not be corrected.
+    pub fn new(receipt: DeliveryReceipt, rules: &ReceiptRules) -> Self {
+        let status = if receipt.is_intermediate { None } else { final_status(&receipt, rules) };
         Self { message_id: receipt.message_id, status }
     }
 }
 
-fn final_status(receipt: &DeliveryReceipt, invalid_errors: &InvalidErrors) -> Option<ReceiptStatus> {
-    match receipt.state.as_str() {
-        "DELIVRD" | "DELIVERED" => return Some(ReceiptStatus::Delivered),
-        "" | "ENROUTE" | "ACCEPTD" | "ACCEPTED" | "ACKED" | "BUFFRED" | "BUFFERD" | "BUFFERED"
-        | "SCHEDLD" => return None,
-        _ => {}
-    }
+fn final_status(receipt: &DeliveryReceipt, rules: &ReceiptRules) -> Option<ReceiptStatus> {
     let state = sanitize_text(&receipt.state);
     let reason = match sanitize_text(&receipt.error).as_str() {
         "" => state,
         error => format!("{state}, error {error}"),
     };
-    Some(if invalid_errors.contains(&receipt.error) {
-        ReceiptStatus::Invalid { reason }
-    } else {
-        ReceiptStatus::Bounced { reason }
-    })
+    match rules.state_kind(receipt)? {
+        ReceiptStateKind::Delivered => Some(ReceiptStatus::Delivered),
+        ReceiptStateKind::Bounced => Some(ReceiptStatus::Bounced { reason }),
+        ReceiptStateKind::Invalid => Some(ReceiptStatus::Invalid { reason }),
+        ReceiptStateKind::Pending => None,
+    }
 }

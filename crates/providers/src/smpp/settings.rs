@@ -14,6 +14,7 @@ use postrider_smpp::submit::{SubmitOptions, ValidityFormat};
 use serde::Deserialize;
 
 use super::codes::StatusOutcomes;
+use super::receipts::ReceiptStateKind;
 use crate::AdapterContext;
 use crate::outcome_kind::OutcomeKind;
 use crate::settings_reader::{deserialize_duration, read_table};
@@ -77,6 +78,12 @@ pub struct SmppSettings {
     /// Network errors in receipts that mean that the number does not exist.
     #[serde(default)]
     pub(super) invalid_errors: Vec<String>,
+    /// Meanings of states in receipts: `"NOSUCH" = "invalid"`.
+    #[serde(default)]
+    pub(super) receipt_states: BTreeMap<String, ReceiptStateKind>,
+    /// Name of another provider that is an account at the same SMSC: the receipt of a message of one may arrive over the
+    /// connection of the other.
+    pub(super) shares_ids_with: Option<String>,
     /// Outcomes of vendor statuses: `"0x0411" = "rejected"`.
     #[serde(default)]
     pub(super) statuses: BTreeMap<String, OutcomeKind>,

@@ -107,7 +107,7 @@ async fn a_long_message_is_sent_in_parts_and_gets_one_receipt() {
     for id in ["4B2F10A9", "4B2F10A7", "4B2F10A8"] {
         peer.send_receipt(0, id, "DELIVRD").await;
     }
-    smsc_peer::expect_delivered(&smpp.receive().await, "4b2f10a9");
+    smsc_peer::expect_delivered(&smsc_peer::receive(&smpp).await, "4b2f10a9");
     for response in ["deliver_sm_resp", "deliver_sm_resp"] {
         assert_eq!(peer.next_event(response).await["status"], json!(0));
     }
@@ -119,7 +119,7 @@ async fn a_status_of_submit_sm_resp_becomes_its_outcome() {
     let smpp = provider(&peer, "[statuses]\n\"0x0411\" = \"rejected\"");
     for (status, outcome, code) in [
         (0x0B, "invalid_recipient", "0x0000000B RINVDSTADR"),
-        (0x0A, "misconfigured", "0x0000000A RINVSRCADR"),
+        (0x0A, "rejected", "0x0000000A RINVSRCADR"),
         (0x08, "unavailable", "0x00000008 RSYSERR"),
         (0x45, "deferred", "0x00000045 RSUBMITFAIL"),
         (0x66, "rejected", "0x00000066 RX_R_APPN"),
@@ -133,12 +133,40 @@ async fn a_status_of_submit_sm_resp_becomes_its_outcome() {
 }
 
 #[tokio::test]
-async fn a_refused_password_is_misconfigured_and_never_shown() {
+async fn a_status_about_the_sender_is_misconfigured_after_several_in_a_row() {
+    let mut peer = SmscPeer::start(json!({})).await;
+    let smpp = provider(&peer, "");
+    let mut outcomes = Vec::new();
+    for status in [0x0A, 0x0A, 0, 0x0A, 0x0A, 0x48, 0x0A, 0x0A] {
+        peer.plan_responses(json!([{ "status": status }])).await;
+        outcomes.push(smpp.send(&message("a")).await.outcome.as_str());
+    }
+    let expected =
+        ["rejected", "rejected", "accepted", "rejected", "rejected", "rejected", "rejected", "misconfigured"];
+    assert_eq!(outcomes, expected);
+}
+
+#[tokio::test]
+async fn a_password_that_is_refused_twice_is_misconfigured() {
+    let peer = SmscPeer::start(json!({ "password": "another" })).await;
+    let smpp = provider(&peer, "");
+    for _ in 0..1_000 {
+        match smpp.send(&message("a")).await.outcome {
+            Outcome::Misconfigured { .. } => return,
+            Outcome::Unavailable { .. } => postrider_core::clock::sleep(Duration::from_millis(20)).await,
+            other => panic!("unexpected outcome of a refused bind: {other:?}"),
+        }
+    }
+    panic!("the second refusal does not count");
+}
+
+#[tokio::test]
+async fn a_refused_password_is_never_shown() {
     let peer = SmscPeer::start(json!({ "password": "another" })).await;
     let transcript = Transcript::default();
     let smpp = provider_with_transcript(&peer, &transcript);
     let result = smpp.send(&message("a")).await;
-    assert_eq!(result.outcome.as_str(), "misconfigured");
+    assert_eq!(result.outcome.as_str(), "unavailable", "one refused bind is no evidence");
     assert_eq!(result.code.as_deref(), Some("0x0000000E RINVPASWD"));
     let check = smpp.check_account().await;
     let shown = format!("{result:?} {check:?} {:?}", transcript.lines());

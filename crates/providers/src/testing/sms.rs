@@ -106,6 +106,7 @@ pub fn describe_items(parsed: Result<Vec<CallbackItem>, CallbackError>) -> Vec<S
         CallbackItem::InboundMessage(message) => format!("{} writes {}", message.from, message.body),
         CallbackItem::LateAcceptance(late) => format!("late answer for {}", late.delivery),
         CallbackItem::OptedOut(notice) => format!("{} opted out: {}", notice.address, notice.reason),
+        other => format!("{other:?}"),
     };
     match parsed {
         Ok(items) => items.into_iter().map(describe).collect(),

@@ -18,12 +18,18 @@ const BIND_SEQUENCE: u32 = 1;
 
 const BIND_RESPONSE: u32 = command::BIND_TRANSCEIVER | pdu::RESPONSE_BIT;
 
-/// Sends the bind request and waits for the response. An `enquire_link` before it is answered; other PDUs are ignored.
+/// Maximum size of messages before the bind response that are kept, in bytes. The SMSC repeats the rest, because they are
+/// not acknowledged.
+const EARLY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Sends the bind request and waits for the response. Returns the `deliver_sm` and `data_sm` that arrived before it, for
+/// the session. An `enquire_link` before it is answered; other PDUs are ignored.
 pub async fn bind_transceiver(
     bind_body: &[u8],
     trace: Option<&dyn PduTrace>,
     stream: &mut dyn SmppStream,
-) -> Result<(), BindFailure> {
+) -> Result<Vec<u8>, BindFailure> {
+    let mut early_pdus = Vec::new();
     let mut request = Vec::new();
     pdu::encode_pdu(&mut request, command::BIND_TRANSCEIVER, ESME_ROK, BIND_SEQUENCE, bind_body);
     if let Some(trace) = trace {
@@ -40,11 +46,14 @@ pub async fn bind_transceiver(
             trace.record_received(&pdu::describe_pdu(pdu.command, pdu.status, pdu.sequence, pdu.body));
         }
         match (pdu.command, pdu.status) {
-            (BIND_RESPONSE, ESME_ROK) => return Ok(()),
-            (command::GENERIC_NACK, ESME_ROK) => {
-                return Err(BindFailure::Refused { status: ESME_RINVCMDID });
+            (BIND_RESPONSE, ESME_ROK) => return Ok(early_pdus),
+            (command::GENERIC_NACK, ESME_ROK) => return Err(refused(ESME_RINVCMDID)),
+            (BIND_RESPONSE | command::GENERIC_NACK, status) => return Err(refused(status)),
+            (command::DELIVER_SM | command::DATA_SM, _)
+                if early_pdus.len() + pdu_bytes.len() <= EARLY_BYTES_MAX =>
+            {
+                early_pdus.extend(&pdu_bytes);
             }
-            (BIND_RESPONSE | command::GENERIC_NACK, status) => return Err(BindFailure::Refused { status }),
             (command::ENQUIRE_LINK, _) => {
                 let mut link_response = Vec::new();
                 let response_id = pdu::response_id(command::ENQUIRE_LINK);
@@ -54,6 +63,10 @@ pub async fn bind_transceiver(
             _ => {}
         }
     }
+}
+
+fn refused(status: u32) -> BindFailure {
+    BindFailure::Refused { status, is_repeated: false }
 }
 
 /// Reads one PDU and no byte more.

@@ -1,11 +1,11 @@
 //! One connection to an SMSC, opened again whenever it is lost.
 //!
 //! A task owns the connection and runs its sessions one after the other. While there is no session, messages fail at once
-//! with the reason.
+//! with the reason; the pool decides whether they wait for the next session.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
@@ -18,13 +18,20 @@ use super::handler::{BindFailure, ClientHandler, SubmitOutcome};
 use super::session::{self, SessionEnd};
 use super::stream::{self, SmppStream};
 use super::window::SubmitJob;
+use crate::command_status::format_status;
 use postrider_core::clock::sleep;
+
+/// Maximum delay before a reconnect during which messages wait for the new session. A longer one is an outage, in which
+/// other providers are asked.
+const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// State of a connection.
 #[derive(Clone, Debug)]
 pub enum ConnectionState {
     /// The bind is under way.
     Connecting,
+    /// The session ended a moment ago, and the next bind follows within seconds.
+    Reconnecting,
     /// Messages can be submitted.
     Bound,
     /// There is no session for this reason; a reconnect follows.
@@ -75,10 +82,10 @@ impl SmppConnection {
     }
 
     /// Submits the parts of one message and returns its outcome, at the latest shortly after `deadline`.
-    pub async fn submit(&self, bodies: Vec<Vec<u8>>, group: Option<u64>, deadline: Instant) -> SubmitOutcome {
+    pub async fn submit(&self, bodies: Arc<[Vec<u8>]>, tag: u64, deadline: Instant) -> SubmitOutcome {
         let _in_flight = InFlightGuard::new(&self.in_flight);
         let (reply, outcome) = oneshot::channel();
-        if self.jobs.send(SubmitJob { bodies, group, deadline, reply }).is_err() {
+        if self.jobs.send(SubmitJob { bodies, tag, deadline, reply }).is_err() {
             return SubmitOutcome::NotBound(BindFailure::SessionEnded("connection task ended".to_owned()));
         }
         outcome.await.unwrap_or_else(|_| SubmitOutcome::SessionLost {
@@ -95,18 +102,21 @@ async fn run_connection(
     state: watch::Sender<ConnectionState>,
 ) {
     let mut backoff = ReconnectBackoff::new(config.reconnect_delay);
+    let mut is_refused_before = false;
     loop {
         state.send_replace(ConnectionState::Connecting);
         let opened = tokio::select! {
             opened = open_session(&config, &*handler) => opened,
-            () = reject_jobs(&mut jobs, &BindFailure::Connecting, &*handler) => return,
+            () = reject_jobs(&mut jobs, &BindFailure::Connecting) => return,
         };
-        let (failure, reconnect_delay) = match opened {
-            Ok(stream) => {
+        let (failure, reconnect_delay, is_session_end) = match opened {
+            Ok((stream, early_pdus)) => {
                 log::info!("smpp: bound provider={}", config.name);
+                is_refused_before = false;
+                handler.bound();
                 state.send_replace(ConnectionState::Bound);
                 let started = Instant::now();
-                let end = session::run_session(&config, &*handler, stream, &mut jobs).await;
+                let end = session::run_session(&config, &*handler, stream, early_pdus, &mut jobs).await;
                 let delay = backoff.after_session(&end, started.elapsed());
                 let reason = match end {
                     SessionEnd::Dropped => return,
@@ -114,57 +124,54 @@ async fn run_connection(
                     SessionEnd::Lost(reason) => reason,
                 };
                 log::warn!("smpp: session ended provider={} reason={reason}", config.name);
-                (BindFailure::SessionEnded(reason), delay)
+                (BindFailure::SessionEnded(reason), delay, true)
+            }
+            Err(BindFailure::Refused { status, .. }) => {
+                let is_repeated = std::mem::replace(&mut is_refused_before, true);
+                let status_text = format_status(status);
+                log::warn!("smpp: bind refused provider={} status={status_text}", config.name);
+                let delay = backoff.after_refusal(status, is_repeated && handler.is_account_error(status));
+                (BindFailure::Refused { status, is_repeated }, delay, false)
             }
             Err(failure) => {
                 if let BindFailure::Unreachable(reason) = &failure {
                     log::warn!("smpp: connection failed provider={} reason={reason}", config.name);
                 }
-                let delay = match failure {
-                    BindFailure::Refused { status } => {
-                        backoff.after_refusal(status, handler.is_account_error(status))
-                    }
-                    BindFailure::Connecting | BindFailure::Unreachable(_) | BindFailure::SessionEnded(_) => {
-                        backoff.after_loss()
-                    }
-                };
-                (failure, delay)
+                (failure, backoff.after_loss(), false)
             }
         };
-        state.send_replace(ConnectionState::Down(failure.clone()));
+        state.send_replace(if is_session_end && reconnect_delay <= RECONNECT_WAIT_MAX {
+            ConnectionState::Reconnecting
+        } else {
+            ConnectionState::Down(failure.clone())
+        });
         tokio::select! {
             () = sleep(reconnect_delay) => {}
-            () = reject_jobs(&mut jobs, &failure, &*handler) => return,
+            () = reject_jobs(&mut jobs, &failure) => return,
         }
     }
 }
 
 /// Fails every job that arrives. Returns when the connection handle was dropped.
-async fn reject_jobs(
-    jobs: &mut UnboundedReceiver<SubmitJob>,
-    failure: &BindFailure,
-    handler: &dyn ClientHandler,
-) {
+async fn reject_jobs(jobs: &mut UnboundedReceiver<SubmitJob>, failure: &BindFailure) {
     while let Some(job) = jobs.recv().await {
-        if let Some(group) = job.group {
-            handler.discard_group(group);
-        }
         let _ = job.reply.send(SubmitOutcome::NotBound(failure.clone()));
     }
 }
 
+/// Opens a connection and binds. Returns the connection and the messages that arrived before the bind response.
 async fn open_session(
     config: &ClientConfig,
     handler: &dyn ClientHandler,
-) -> Result<Box<dyn SmppStream>, BindFailure> {
+) -> Result<(Box<dyn SmppStream>, Vec<u8>), BindFailure> {
     let unreachable = |reason: &str| BindFailure::Unreachable(reason.to_owned());
     let mut stream = timeout(config.connect_timeout, stream::connect(config))
         .await
         .map_err(|_| unreachable("no connection within the time limit"))?
         .map_err(BindFailure::Unreachable)?;
     let bind = bind::bind_transceiver(&config.bind_body, handler.trace(), &mut *stream);
-    timeout(config.response_timeout, bind)
+    let early_pdus = timeout(config.response_timeout, bind)
         .await
         .map_err(|_| unreachable("no bind response within the time limit"))??;
-    Ok(stream)
+    Ok((stream, early_pdus))
 }

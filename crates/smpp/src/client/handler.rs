@@ -24,7 +24,7 @@ pub enum StatusAction {
 pub enum SubmitOutcome {
     /// The SMSC accepted every part.
     Accepted {
-        /// Message id of the last part as the SMSC wrote it.
+        /// Message id of the last part that has one, as the SMSC wrote it.
         message_id: Vec<u8>,
     },
     /// The SMSC refused the message and accepted no part of it.
@@ -32,10 +32,19 @@ pub enum SubmitOutcome {
         /// Status of the refusal.
         status: u32,
     },
-    /// Some parts were accepted or may have been, and the others were not.
+    /// The SMSC refused the command of a part with `generic_nack` and accepted no part. That concerns the command or the
+    /// session, not the message.
+    CommandRefused {
+        /// Status of the refusal.
+        status: u32,
+    },
+    /// Some parts were accepted, and the others were refused or not sent. [`ClientHandler::part_accepted`] was called for
+    /// the accepted ones, so that the others alone can be submitted later.
     PartlyAccepted {
-        /// Status of the part that was refused; `None` after a timeout.
+        /// Status of the part that was refused; `None` when the rest was not sent before the deadline.
         status: Option<u32>,
+        /// Rest of a pause that the SMSC asked for.
+        retry_after: Option<Duration>,
         /// Number of accepted parts.
         parts_accepted: usize,
         /// Number of parts of the message.
@@ -70,6 +79,8 @@ pub enum BindFailure {
     Refused {
         /// Status of the refusal.
         status: u32,
+        /// The previous bind was refused as well.
+        is_repeated: bool,
     },
     /// The session ended; the text is the reason.
     SessionEnded(String),
@@ -124,11 +135,13 @@ pub trait ClientHandler: Send + Sync {
     /// Returns whether a bind that was refused with `status` fails until the account or its settings are corrected.
     fn is_account_error(&self, status: u32) -> bool;
 
-    /// Called when the SMSC accepted a part of a message that was submitted with a `group`.
-    fn part_accepted(&self, group: u64, message_id: &[u8], is_last: bool);
+    /// Called when the SMSC accepted a bind.
+    fn bound(&self) {}
 
-    /// Called when a message that was submitted with a `group` ended before all its parts were accepted.
-    fn discard_group(&self, group: u64);
+    /// Called when the SMSC accepted a part, counted from 0 within the submitted bodies, of the message that was submitted
+    /// with this tag. The outcome of the message may have been `ResponseTimeout` already: a late answer is reported as
+    /// long as the session lasts.
+    fn part_accepted(&self, tag: u64, part: usize, message_id: &[u8]);
 
     /// Takes a receipt or a text and returns how to respond.
     fn deliver(&self, message: &ShortMessage, response: DeferredResponse) -> DeliverAction;

@@ -35,17 +35,22 @@ impl ConnectionPool {
 
     /// Submits the parts of one message over the connection with the fewest messages in flight.
     ///
-    /// Waits up to the connect timeout for a bind that is under way. `group` identifies the message to
-    /// [`ClientHandler::part_accepted`]; the closure is called only when there is a session.
-    pub async fn submit(
-        &self,
-        bodies: Vec<Vec<u8>>,
-        group: impl FnOnce() -> Option<u64> + Send,
-        deadline: Instant,
-    ) -> SubmitOutcome {
-        match self.bound_connection(self.config.connect_timeout).await {
-            Ok(connection) => connection.submit(bodies, group(), deadline).await,
-            Err(failure) => SubmitOutcome::NotBound(failure),
+    /// Waits up to the connect timeout for a bind that is under way, or that follows the end of a session within seconds.
+    /// A message that had not left when its session ended is submitted over the next one. `tag` identifies the message to
+    /// [`ClientHandler::part_accepted`].
+    pub async fn submit(&self, bodies: Vec<Vec<u8>>, tag: u64, deadline: Instant) -> SubmitOutcome {
+        let bodies: Arc<[Vec<u8>]> = bodies.into();
+        loop {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            let connection = match self.bound_connection(self.config.connect_timeout.min(remaining)).await {
+                Ok(connection) => connection,
+                Err(failure) => return SubmitOutcome::NotBound(failure),
+            };
+            match connection.submit(Arc::clone(&bodies), tag, deadline).await {
+                SubmitOutcome::NotBound(_) | SubmitOutcome::SessionLost { may_have_been_sent: false, .. }
+                    if Instant::now() < deadline => {}
+                outcome => return outcome,
+            }
         }
     }
 
@@ -61,7 +66,9 @@ impl ConnectionPool {
         if let Some(connection) = self.least_loaded() {
             return Ok(connection);
         }
-        let is_connecting = |state: &ConnectionState| matches!(state, ConnectionState::Connecting);
+        let is_connecting = |state: &ConnectionState| {
+            matches!(state, ConnectionState::Connecting | ConnectionState::Reconnecting)
+        };
         let connections = self.connections();
         let connecting = connections.iter().find(|connection| is_connecting(&connection.state.borrow()));
         if let Some(connection) = connecting {
@@ -74,7 +81,7 @@ impl ConnectionPool {
         }
         let failure = connections.iter().find_map(|connection| match &*connection.state.borrow() {
             ConnectionState::Down(failure) => Some(failure.clone()),
-            ConnectionState::Connecting | ConnectionState::Bound => None,
+            ConnectionState::Connecting | ConnectionState::Reconnecting | ConnectionState::Bound => None,
         });
         Err(failure.unwrap_or(BindFailure::Connecting))
     }

@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::config::ClientConfig;
-use super::handler::{ClientHandler, DeferredResponse, DeliverAction, DeliverRequest};
+use super::handler::{ClientHandler, DeferredResponse, DeliverAction, DeliverRequest, StatusAction};
 use super::stream::SmppStream;
-use super::window::{OutgoingPart, SubmitJob, SubmitWindow};
+use super::window::{OutgoingPart, Refusal, SubmitJob, SubmitWindow};
 use crate::command_status::{ESME_RINVBNDSTS, ESME_RINVCMDID, ESME_RINVCMDLEN, ESME_ROK};
 use crate::pdu::{self, Pdu, PduFrame, ShortMessage, command};
 use postrider_core::clock::sleep;
@@ -33,6 +33,8 @@ const UNBIND_TIMEOUT: Duration = Duration::from_secs(2);
 
 const SUBMIT_RESPONSE: u32 = command::SUBMIT_SM | pdu::RESPONSE_BIT;
 
+const ENQUIRE_LINK_RESPONSE: u32 = command::ENQUIRE_LINK | pdu::RESPONSE_BIT;
+
 type Reader = ReadHalf<Box<dyn SmppStream>>;
 type Writer = WriteHalf<Box<dyn SmppStream>>;
 
@@ -46,6 +48,16 @@ pub enum SessionEnd {
     Dropped,
 }
 
+struct EnquireLink {
+    sent_at: Instant,
+    sequence: u32,
+}
+
+struct UnbindRequest {
+    received_at: Instant,
+    sequence: u32,
+}
+
 struct SmppSession<'a> {
     config: &'a ClientConfig,
     handler: &'a dyn ClientHandler,
@@ -57,16 +69,26 @@ struct SmppSession<'a> {
     stream_offset: u64,
     /// Written bytes may still be in the TLS buffer.
     needs_flush: bool,
+    /// Time of the last complete PDU.
     last_received_at: Instant,
-    enquire_link_sent_at: Option<Instant>,
+    /// Time since which the rest of a PDU has been missing.
+    incomplete_since: Option<Instant>,
+    /// The unanswered `enquire_link`.
+    enquire_link: Option<EnquireLink>,
+    /// The unbind request of the SMSC, which is answered after the open responses have arrived.
+    unbind: Option<UnbindRequest>,
+    /// The SMSC sent bytes that are no PDU.
+    is_out_of_step: bool,
     response_sender: UnboundedSender<DeliverRequest>,
 }
 
-/// Runs a session until it ends. On return, every job in the window has been answered with an outcome.
+/// Runs a session until it ends. `early_pdus` were received before the bind response. On return, every job in the window
+/// has been answered with an outcome.
 pub async fn run_session(
     config: &ClientConfig,
     handler: &dyn ClientHandler,
     stream: Box<dyn SmppStream>,
+    early_pdus: Vec<u8>,
     jobs: &mut UnboundedReceiver<SubmitJob>,
 ) -> SessionEnd {
     let (mut reader, mut writer) = tokio::io::split(stream);
@@ -80,18 +102,23 @@ pub async fn run_session(
         stream_offset: 0,
         needs_flush: false,
         last_received_at: Instant::now(),
-        enquire_link_sent_at: None,
+        incomplete_since: None,
+        enquire_link: None,
+        unbind: None,
+        is_out_of_step: false,
         response_sender,
     };
-    let end = session.run_loop(&mut reader, &mut writer, jobs, &mut responses).await;
+    let end = session.run_loop(&mut reader, &mut writer, early_pdus, jobs, &mut responses).await;
+    if session.is_out_of_step {
+        session.flush_buffer(&mut writer).await;
+    }
     let reason = match &end {
         SessionEnd::Unbound => "unbound by the SMSC",
         SessionEnd::Lost(reason) => reason,
         SessionEnd::Dropped => "unbound by the gateway",
     };
     let bytes_written = session.stream_offset + byte_count(session.buffer_bytes_written);
-    let groups = session.window.session_lost(bytes_written, reason);
-    session.discard_groups(groups);
+    session.window.session_lost(bytes_written, reason);
     if !matches!(end, SessionEnd::Lost(_)) {
         session.send_unbind(&end, &mut writer).await;
     }
@@ -120,10 +147,14 @@ impl SmppSession<'_> {
         &mut self,
         reader: &mut Reader,
         writer: &mut Writer,
+        early_pdus: Vec<u8>,
         jobs: &mut UnboundedReceiver<SubmitJob>,
         responses: &mut UnboundedReceiver<DeliverRequest>,
     ) -> SessionEnd {
-        let mut received = Vec::new();
+        let mut received = early_pdus;
+        if let Some(end) = self.receive_pdus(&mut received) {
+            return end;
+        }
         let mut job_batch = Vec::new();
         let mut response_batch = Vec::new();
         let mut timeout_check = Box::pin(sleep(TIMEOUT_CHECK_INTERVAL));
@@ -165,14 +196,42 @@ impl SmppSession<'_> {
                     self.check_timeouts()
                 }
             };
-            if let Some(end) = end {
+            if let Some(end) = end.or_else(|| self.unbind_if_answered()) {
                 return end;
             }
         }
     }
 
+    /// Answers the unbind request of the SMSC when no message waits for its answer, or after a time limit.
+    fn unbind_if_answered(&mut self) -> Option<SessionEnd> {
+        let UnbindRequest { received_at, sequence } = *self.unbind.as_ref()?;
+        if self.window.has_awaited_parts() && received_at.elapsed() < UNBIND_TIMEOUT {
+            return None;
+        }
+        self.send_pdu(pdu::response_id(command::UNBIND), ESME_ROK, sequence, &[]);
+        Some(SessionEnd::Unbound)
+    }
+
+    /// Writes the buffer, for at most the time of an unbind.
+    async fn flush_buffer(&mut self, writer: &mut Writer) {
+        let write = async {
+            while self.buffer_bytes_written < self.write_buffer.len() {
+                match writer.write(&self.write_buffer[self.buffer_bytes_written..]).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => self.advance_written(count),
+                }
+            }
+            // The connection is closed in any case.
+            let _ = writer.shutdown().await;
+        };
+        let _ = tokio::time::timeout(UNBIND_TIMEOUT, write).await;
+    }
+
     /// Appends as many parts to the write buffer as the window has room for.
     fn fill_window(&mut self) {
+        if self.unbind.is_some() {
+            return;
+        }
         let now = Instant::now();
         loop {
             let pdu_offset = self.stream_offset + byte_count(self.write_buffer.len());
@@ -198,8 +257,7 @@ impl SmppSession<'_> {
 
     /// Handles every complete PDU and leaves the rest in the buffer.
     fn receive_pdus(&mut self, received: &mut Vec<u8>) -> Option<SessionEnd> {
-        self.last_received_at = Instant::now();
-        self.enquire_link_sent_at = None;
+        let now = Instant::now();
         let mut bytes_handled = 0;
         let mut end = None;
         while end.is_none() {
@@ -211,11 +269,19 @@ impl SmppSession<'_> {
                 PduFrame::Incomplete => break,
                 PduFrame::Invalid => {
                     self.send_pdu(command::GENERIC_NACK, ESME_RINVCMDLEN, 0, &[]);
+                    self.is_out_of_step = true;
                     end = Some(lost("invalid command_length from the SMSC"));
                 }
             }
         }
         received.drain(..bytes_handled);
+        if bytes_handled > 0 {
+            self.last_received_at = now;
+            self.incomplete_since = None;
+        }
+        if !received.is_empty() {
+            self.incomplete_since.get_or_insert(now);
+        }
         end
     }
 
@@ -225,22 +291,14 @@ impl SmppSession<'_> {
         }
         match pdu.command {
             SUBMIT_RESPONSE if pdu.status == ESME_ROK => self.record_accepted_part(pdu),
-            SUBMIT_RESPONSE => {
-                self.record_refused_part(pdu.sequence, pdu.status);
-                if pdu.status == ESME_RINVBNDSTS {
-                    return Some(lost("session not bound according to the SMSC (ESME_RINVBNDSTS)"));
-                }
-            }
-            command::GENERIC_NACK if pdu.status == ESME_ROK => {
-                self.record_refused_part(pdu.sequence, ESME_RINVCMDID);
-            }
-            command::GENERIC_NACK => self.record_refused_part(pdu.sequence, pdu.status),
+            SUBMIT_RESPONSE | command::GENERIC_NACK => return self.receive_refusal(pdu),
+            ENQUIRE_LINK_RESPONSE => self.enquire_link = None,
             command::DELIVER_SM => self.receive_message(pdu, &ShortMessage::parse_deliver_sm(pdu.body)),
             command::DATA_SM => self.receive_message(pdu, &ShortMessage::parse_data_sm(pdu.body)),
             command::ENQUIRE_LINK => self.send_response(pdu),
             command::UNBIND => {
-                self.send_response(pdu);
-                return Some(SessionEnd::Unbound);
+                let request = UnbindRequest { received_at: Instant::now(), sequence: pdu.sequence };
+                self.unbind.get_or_insert(request);
             }
             command::OUTBIND | command::ALERT_NOTIFICATION => {}
             response if response & pdu::RESPONSE_BIT != 0 => {}
@@ -258,18 +316,28 @@ impl SmppSession<'_> {
 
     fn record_accepted_part(&mut self, pdu: Pdu) {
         let message_id = pdu.first_c_octet_string();
-        let Some(accepted) = self.window.part_accepted(pdu.sequence, message_id) else {
-            return;
-        };
-        if let Some(group) = accepted.group {
-            self.handler.part_accepted(group, message_id, accepted.is_last);
+        if let Some(accepted) = self.window.part_accepted(pdu.sequence, message_id) {
+            self.handler.part_accepted(accepted.tag, accepted.part, message_id);
         }
     }
 
-    fn record_refused_part(&mut self, sequence: u32, status: u32) {
-        let action = self.handler.submit_status_action(status);
-        let group = self.window.part_refused(sequence, status, action, Instant::now());
-        self.discard_groups(group);
+    /// Handles a `submit_sm_resp` with an error, or a `generic_nack`, which may answer any request of ours.
+    fn receive_refusal(&mut self, pdu: Pdu) -> Option<SessionEnd> {
+        let is_nack = pdu.command == command::GENERIC_NACK;
+        let status = if pdu.status == ESME_ROK { ESME_RINVCMDID } else { pdu.status };
+        if is_nack && self.enquire_link.as_ref().is_some_and(|enquire| enquire.sequence == pdu.sequence) {
+            self.enquire_link = None;
+            return None;
+        }
+        let status_action = self.handler.submit_status_action(status);
+        // A generic_nack says that the command could not be read, so only its throttling statuses have their meaning.
+        let action = if is_nack && status_action != StatusAction::Throttle {
+            StatusAction::FailPart
+        } else {
+            status_action
+        };
+        self.window.part_refused(pdu.sequence, Refusal { status, is_nack }, action, Instant::now());
+        (status == ESME_RINVBNDSTS).then(|| lost("session not bound according to the SMSC (ESME_RINVBNDSTS)"))
     }
 
     fn receive_message(&mut self, pdu: Pdu, message: &ShortMessage) {
@@ -297,26 +365,25 @@ impl SmppSession<'_> {
         pdu::encode_pdu(&mut self.write_buffer, command, status, sequence, body);
     }
 
-    fn discard_groups(&self, groups: impl IntoIterator<Item = u64>) {
-        for group in groups {
-            self.handler.discard_group(group);
-        }
-    }
-
     /// Ends messages that are past their deadline, and sends `enquire_link` on an idle connection.
     fn check_timeouts(&mut self) -> Option<SessionEnd> {
         let now = Instant::now();
-        let groups = self.window.expire(now);
-        self.discard_groups(groups);
-        match self.enquire_link_sent_at {
-            Some(at) if now - at >= self.config.response_timeout => {
+        self.window.expire(now);
+        if self.window.is_stuck(now) {
+            return Some(lost("no answer to any submit_sm of a full window"));
+        }
+        if self.incomplete_since.is_some_and(|since| now - since >= self.config.response_timeout) {
+            return Some(lost("the rest of a PDU did not arrive within the time limit"));
+        }
+        match &self.enquire_link {
+            Some(enquire) if now - enquire.sent_at >= self.config.response_timeout => {
                 return Some(lost("no response to enquire_link"));
             }
             Some(_) => {}
             None if now - self.last_received_at >= self.config.enquire_link_interval => {
                 let sequence = self.window.next_sequence();
                 self.send_pdu(command::ENQUIRE_LINK, ESME_ROK, sequence, &[]);
-                self.enquire_link_sent_at = Some(now);
+                self.enquire_link = Some(EnquireLink { sent_at: now, sequence });
             }
             None => {}
         }

@@ -1,9 +1,11 @@
 //! The send window of one session: parts in flight, messages that wait for room, and throttle pauses.
 //!
 //! Parts leave in the order of their messages; a part refused as too fast returns to its place in that order. Every
-//! message gets an outcome. The current time is an argument.
+//! message gets an outcome. A part keeps its place in the window until it is answered, also when its message was given up,
+//! so that the SMSC never has more unanswered parts than agreed. The current time is an argument.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -23,24 +25,43 @@ const QUEUE_FULL_FACTOR: u32 = 5;
 /// Maximum sequence number; SMPP reserves the highest bit.
 const SEQUENCE_MAX: u32 = 0x7FFF_FFFF;
 
+/// Time without an answer after which a window full of messages that were given up is lost with its session. SMSCs answer
+/// within 60 s, or never.
+const UNANSWERED_MAX: Duration = Duration::from_secs(60);
+
 /// One message to submit.
 pub struct SubmitJob {
     /// `submit_sm` body of each part.
-    pub bodies: Vec<Vec<u8>>,
-    /// Identifies the message to the handler, if it tracks parts.
-    pub group: Option<u64>,
+    pub bodies: Arc<[Vec<u8>]>,
+    /// Identifies the message to the handler.
+    pub tag: u64,
     /// Time at which the caller stops waiting for the outcome.
     pub deadline: Instant,
     /// Receives the outcome.
     pub reply: oneshot::Sender<SubmitOutcome>,
 }
 
+/// A refused part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Status of the refusal.
+    pub status: u32,
+    /// Refused with `generic_nack`.
+    pub is_nack: bool,
+}
+
 struct WindowMessage {
-    job: SubmitJob,
+    bodies: Arc<[Vec<u8>]>,
+    tag: u64,
+    deadline: Instant,
+    /// `None` once the message has its outcome.
+    reply: Option<oneshot::Sender<SubmitOutcome>>,
     parts_in_flight: usize,
     parts_accepted: usize,
-    /// Message id of the last part, once it was accepted.
-    last_message_id: Vec<u8>,
+    /// Message id of the last part that has one, and the index of that part.
+    last_message_id: (usize, Vec<u8>),
+    /// A part was refused; no further part is sent.
+    refusal: Option<Refusal>,
 }
 
 struct InFlightPart {
@@ -61,6 +82,9 @@ pub struct SubmitWindow {
     ready: BTreeSet<(u64, usize)>,
     last_message: u64,
     last_sequence: u32,
+    /// Maximum number of parts in flight that were sent after the bind or the last pause: 1 at first, and one more for each
+    /// accepted part.
+    allowed: usize,
     current_pause: Duration,
     paused_until: Option<Instant>,
     /// Start of the last pause. Responses to parts that were sent before it say nothing about the rate after it.
@@ -78,10 +102,10 @@ pub struct OutgoingPart<'a> {
 /// A part that the SMSC accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AcceptedPart {
-    /// Group of its message.
-    pub group: Option<u64>,
-    /// It is the last part of its message.
-    pub is_last: bool,
+    /// Tag of its message.
+    pub tag: u64,
+    /// Index of the part.
+    pub part: usize,
 }
 
 impl SubmitWindow {
@@ -95,6 +119,7 @@ impl SubmitWindow {
             ready: BTreeSet::new(),
             last_message: 0,
             last_sequence: 0,
+            allowed: 1,
             current_pause: Duration::ZERO,
             paused_until: None,
             paused_at: None,
@@ -111,15 +136,23 @@ impl SubmitWindow {
     pub fn push(&mut self, job: SubmitJob) {
         self.last_message += 1;
         self.ready.extend((0..job.bodies.len()).map(|part| (self.last_message, part)));
-        let message =
-            WindowMessage { job, parts_in_flight: 0, parts_accepted: 0, last_message_id: Vec::new() };
+        let message = WindowMessage {
+            bodies: job.bodies,
+            tag: job.tag,
+            deadline: job.deadline,
+            reply: Some(job.reply),
+            parts_in_flight: 0,
+            parts_accepted: 0,
+            last_message_id: (0, Vec::new()),
+            refusal: None,
+        };
         self.messages.insert(self.last_message, message);
     }
 
     /// Returns the next part if one may be sent now. Its PDU begins at `stream_offset`.
     pub fn next_part(&mut self, now: Instant, stream_offset: u64) -> Option<OutgoingPart<'_>> {
         let is_paused = self.paused_until.is_some_and(|until| until > now);
-        if self.in_flight.len() >= self.size || is_paused {
+        if self.ready.is_empty() || is_paused || self.is_full() {
             return None;
         }
         let (message_number, part) = self.ready.pop_first()?;
@@ -128,8 +161,35 @@ impl SubmitWindow {
             .insert(sequence, InFlightPart { message: message_number, part, sent_at: now, stream_offset });
         let message = self.messages.get_mut(&message_number)?;
         message.parts_in_flight += 1;
-        let body = message.job.bodies.get(part)?;
+        let body = message.bodies.get(part)?;
         Some(OutgoingPart { sequence, body })
+    }
+
+    fn is_full(&self) -> bool {
+        if self.in_flight.len() >= self.size {
+            return true;
+        }
+        self.allowed < self.size && {
+            let is_after_pause = |part: &&InFlightPart| self.paused_at.is_none_or(|at| part.sent_at > at);
+            let recent_parts = self.in_flight.values().filter(is_after_pause);
+            recent_parts.filter(|part| self.is_awaited(part)).count() >= self.allowed
+        }
+    }
+
+    /// Returns whether the message of a part still waits for its outcome.
+    fn is_awaited(&self, part: &InFlightPart) -> bool {
+        self.messages.get(&part.message).is_some_and(|message| message.reply.is_some())
+    }
+
+    /// Returns whether a part is in flight whose message waits for its outcome.
+    pub fn has_awaited_parts(&self) -> bool {
+        self.in_flight.values().any(|part| self.is_awaited(part))
+    }
+
+    /// Returns whether the window is full of messages that were given up long ago.
+    pub fn is_stuck(&self, now: Instant) -> bool {
+        let is_lost = |part: &InFlightPart| !self.is_awaited(part) && now - part.sent_at >= UNANSWERED_MAX;
+        self.in_flight.len() >= self.size && self.in_flight.values().all(is_lost)
     }
 
     /// Records that a part was accepted; `None` when the sequence number is unknown.
@@ -137,61 +197,89 @@ impl SubmitWindow {
         let accepted = self.in_flight.remove(&sequence)?;
         if self.paused_at.is_none_or(|at| accepted.sent_at > at) {
             self.current_pause = Duration::ZERO;
+            self.allowed = (self.allowed + 1).min(self.size);
         }
         let message = self.messages.get_mut(&accepted.message)?;
         message.parts_in_flight -= 1;
         message.parts_accepted += 1;
-        let parts_total = message.job.bodies.len();
-        let is_last = accepted.part + 1 == parts_total;
-        if is_last {
-            message.last_message_id = message_id.to_owned();
+        let (last_part, last_id) = &message.last_message_id;
+        if !message_id.is_empty() && (accepted.part >= *last_part || last_id.is_empty()) {
+            message.last_message_id = (accepted.part, message_id.to_owned());
         }
-        let group = message.job.group;
-        if message.parts_accepted == parts_total {
-            let message_id = std::mem::take(&mut message.last_message_id);
-            self.finish_message(accepted.message, SubmitOutcome::Accepted { message_id });
-        }
-        Some(AcceptedPart { group, is_last })
+        let tag = message.tag;
+        self.finish_if_answered(accepted.message);
+        Some(AcceptedPart { tag, part: accepted.part })
     }
 
-    /// Records that a part was refused. Returns the group of the message if that ends it.
-    pub fn part_refused(
-        &mut self,
-        sequence: u32,
-        status: u32,
-        action: StatusAction,
-        now: Instant,
-    ) -> Option<u64> {
-        let refused = self.in_flight.remove(&sequence)?;
-        let message = self.messages.get_mut(&refused.message)?;
-        message.parts_in_flight -= 1;
-        let outcome = match action {
-            StatusAction::Throttle => {
-                self.ready.insert((refused.message, refused.part));
-                self.begin_pause(status, refused.sent_at, now);
-                return None;
-            }
-            // Other parts may have been accepted, and sending the message again would repeat them.
-            StatusAction::FailPart if message.parts_accepted + message.parts_in_flight > 0 => {
-                message.partly_accepted(Some(status))
-            }
-            StatusAction::FailPart | StatusAction::FailMessage => SubmitOutcome::Refused { status },
+    /// Records that a part was refused.
+    pub fn part_refused(&mut self, sequence: u32, refusal: Refusal, action: StatusAction, now: Instant) {
+        let Some(refused) = self.in_flight.remove(&sequence) else {
+            return;
         };
-        self.finish_message(refused.message, outcome)
+        if action == StatusAction::Throttle {
+            self.begin_pause(refusal.status, refused.sent_at, now);
+        }
+        let Some(message) = self.messages.get_mut(&refused.message) else {
+            return;
+        };
+        message.parts_in_flight -= 1;
+        match action {
+            StatusAction::Throttle if message.reply.is_some() && message.refusal.is_none() => {
+                self.ready.insert((refused.message, refused.part));
+            }
+            StatusAction::Throttle => self.finish_if_answered(refused.message),
+            StatusAction::FailMessage => {
+                self.end_message(refused.message, SubmitOutcome::Refused { status: refusal.status });
+            }
+            // The answers to the other parts decide whether a part of the message was accepted.
+            StatusAction::FailPart => {
+                message.refusal.get_or_insert(refusal);
+                self.drop_ready_parts(refused.message);
+                self.finish_if_answered(refused.message);
+            }
+        }
     }
 
-    /// Ends a message and drops its remaining parts. Returns its group.
-    fn finish_message(&mut self, message_number: u64, outcome: SubmitOutcome) -> Option<u64> {
-        let message = self.messages.remove(&message_number)?;
-        for part in 0..message.job.bodies.len() {
+    /// Ends a message if all its parts are answered, and forgets it if it has ended before.
+    fn finish_if_answered(&mut self, message_number: u64) {
+        let Some(message) = self.messages.get_mut(&message_number) else {
+            return;
+        };
+        let is_accepted = message.parts_accepted == message.bodies.len();
+        let outcome = match message.refusal {
+            _ if is_accepted => {
+                SubmitOutcome::Accepted { message_id: std::mem::take(&mut message.last_message_id.1) }
+            }
+            Some(refusal) if message.parts_in_flight == 0 => message.refused_outcome(refusal),
+            _ if message.reply.is_none() && message.parts_in_flight == 0 => {
+                self.messages.remove(&message_number);
+                return;
+            }
+            _ => return,
+        };
+        self.end_message(message_number, outcome);
+    }
+
+    /// Sends the outcome of a message, unless it has one. The message is kept while one of its parts is in flight.
+    fn end_message(&mut self, message_number: u64, outcome: SubmitOutcome) {
+        self.drop_ready_parts(message_number);
+        let Some(message) = self.messages.get_mut(&message_number) else {
+            return;
+        };
+        if let Some(reply) = message.reply.take() {
+            // The caller may have given up.
+            let _ = reply.send(outcome);
+        }
+        if message.parts_in_flight == 0 {
+            self.messages.remove(&message_number);
+        }
+    }
+
+    fn drop_ready_parts(&mut self, message_number: u64) {
+        let parts = self.messages.get(&message_number).map_or(0, |message| message.bodies.len());
+        for part in 0..parts {
             self.ready.remove(&(message_number, part));
         }
-        if message.parts_in_flight > 0 {
-            self.in_flight.retain(|_, part| part.message != message_number);
-        }
-        // The caller may have given up.
-        let _ = message.job.reply.send(outcome);
-        message.job.group
     }
 
     fn begin_pause(&mut self, status: u32, sent_at: Instant, now: Instant) {
@@ -201,13 +289,13 @@ impl SubmitWindow {
         let factor = if status == ESME_RMSGQFUL { QUEUE_FULL_FACTOR } else { 1 };
         let first_pause = self.throttle_delay * factor;
         self.current_pause = (self.current_pause * 2).clamp(first_pause, THROTTLE_PAUSE_MAX.max(first_pause));
+        self.allowed = 1;
         self.paused_at = Some(now);
         self.paused_until = Some(now + self.current_pause);
     }
 
     /// Ends messages whose deadline has passed, and unsent messages whose deadline is before the end of the pause.
-    /// Returns their groups.
-    pub fn expire(&mut self, now: Instant) -> Vec<u64> {
+    pub fn expire(&mut self, now: Instant) {
         let paused_until = self.paused_until.filter(|until| *until > now);
         let mut expired: Vec<(u64, SubmitOutcome)> = self
             .messages
@@ -215,51 +303,59 @@ impl SubmitWindow {
             .filter_map(|(number, message)| Some((*number, message.expired_outcome(now, paused_until)?)))
             .collect();
         expired.sort_unstable_by_key(|(number, _)| *number);
-        expired.into_iter().filter_map(|(number, outcome)| self.finish_message(number, outcome)).collect()
+        for (number, outcome) in expired {
+            self.end_message(number, outcome);
+        }
     }
 
     /// Ends all messages, because the session ended after `bytes_written` bytes. A part that begins after these bytes was
-    /// not sent. Returns the groups of the messages.
-    pub fn session_lost(&mut self, bytes_written: u64, reason: &str) -> Vec<u64> {
+    /// not sent.
+    pub fn session_lost(&mut self, bytes_written: u64, reason: &str) {
         let written_parts = self.in_flight.values().filter(|part| part.stream_offset < bytes_written);
         let sent_messages: BTreeSet<u64> = written_parts.map(|part| part.message).collect();
         self.in_flight.clear();
         self.ready.clear();
-        let mut groups = Vec::new();
         for (number, message) in self.messages.drain() {
-            groups.extend(message.job.group);
             let may_have_been_sent = sent_messages.contains(&number) || message.parts_accepted > 0;
             let outcome = SubmitOutcome::SessionLost { reason: reason.to_owned(), may_have_been_sent };
-            let _ = message.job.reply.send(outcome);
+            let _ = message.reply.map(|reply| reply.send(outcome));
         }
-        groups
     }
 }
 
 impl WindowMessage {
-    fn partly_accepted(&self, status: Option<u32>) -> SubmitOutcome {
+    fn refused_outcome(&self, refusal: Refusal) -> SubmitOutcome {
+        match refusal {
+            Refusal { status, .. } if self.parts_accepted > 0 => self.partly_accepted(Some(status), None),
+            Refusal { status, is_nack: true } => SubmitOutcome::CommandRefused { status },
+            Refusal { status, is_nack: false } => SubmitOutcome::Refused { status },
+        }
+    }
+
+    fn partly_accepted(&self, status: Option<u32>, retry_after: Option<Duration>) -> SubmitOutcome {
         SubmitOutcome::PartlyAccepted {
             status,
+            retry_after,
             parts_accepted: self.parts_accepted,
-            parts_total: self.job.bodies.len(),
+            parts_total: self.bodies.len(),
         }
     }
 
     /// Returns the outcome of a message that must not wait longer.
     fn expired_outcome(&self, now: Instant, paused_until: Option<Instant>) -> Option<SubmitOutcome> {
-        let is_late = self.job.deadline <= now;
-        let is_unsent = self.parts_in_flight + self.parts_accepted == 0;
-        if is_unsent && (is_late || paused_until.is_some_and(|until| until > self.job.deadline)) {
-            let retry_after = paused_until.map(|until| until - now);
-            return Some(SubmitOutcome::Throttled { retry_after });
+        self.reply.as_ref()?;
+        let is_late = self.deadline <= now;
+        let retry_after = paused_until.map(|until| until - now);
+        if self.parts_in_flight > 0 {
+            return is_late.then_some(SubmitOutcome::ResponseTimeout);
         }
-        if !is_late {
+        if !is_late && paused_until.is_none_or(|until| until <= self.deadline) {
             return None;
         }
-        Some(if self.parts_in_flight > 0 {
-            SubmitOutcome::ResponseTimeout
+        Some(if self.parts_accepted > 0 {
+            self.partly_accepted(None, retry_after)
         } else {
-            self.partly_accepted(None)
+            SubmitOutcome::Throttled { retry_after }
         })
     }
 }

@@ -29,3 +29,10 @@ fn an_empty_unprintable_or_too_long_address_is_rejected() {
         assert_eq!(SourceAddress::parse(text, None, None), Err(InvalidSourceAddress), "{text:?}");
     }
 }
+
+#[test]
+fn a_number_with_00_is_international() {
+    let address = SourceAddress::parse("0098300012345", None, None).unwrap();
+    assert_eq!((address.ton, address.npi, address.address.as_str()), (1, 1, "98300012345"));
+    assert_eq!(SourceAddress::parse("00123", None, None).unwrap().ton, 0, "a short code");
+}

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::receipts::apply_receipts;
-use postrider_core::receipt::{Receipt, ReceiptStatus};
 use crate::accept::{self, AcceptRequest};
 use crate::config::Config;
 use crate::deliver::{DeliverStep, step};
+use crate::receipts::apply_receipts;
 use crate::testing::{FixedOutcomeProvider, GatewayBuilder, open_store, request_over};
 use postrider_core::attempt::Outcome;
 use postrider_core::channel::Addressing;
+use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_providers::Provider;
 
 const ADDRESS: &str = "user@example.com";

@@ -94,7 +94,7 @@ async fn a_lost_connection_makes_unanswered_messages_unknown_and_is_opened_again
     let smpp = bound_provider(&peer, "window = 2", &conformance::sample_limits()).await;
     peer.plan_responses(json!([{ "silent": true }, { "drop": true }])).await;
     let results = send_all(&smpp, 4).await;
-    assert_eq!(outcome_words(&results), ["unknown", "unknown", "unavailable", "unavailable"]);
+    assert_eq!(outcome_words(&results), ["unknown", "unknown", "accepted", "accepted"]);
     expect_reconnect(&smpp).await;
     assert_eq!(peer.next_event("bind").await["session"], json!(0));
     assert_eq!(peer.next_event("bind").await["session"], json!(1));
@@ -157,21 +157,57 @@ async fn an_unreachable_smsc_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_refused_part_ends_its_message() {
+async fn a_part_refused_for_good_ends_its_message() {
     let mut peer = SmscPeer::start(json!({})).await;
     let smpp = bound_provider(&peer, "window = 1", &conformance::sample_limits()).await;
     peer.next_event("submit").await;
     let long = "a".repeat(400);
     peer.plan_responses(json!([{}, { "status": 0x66 }])).await;
     assert_eq!(smpp.send(&message(&long)).await.outcome.as_str(), "rejected");
-    peer.plan_responses(json!([{}, { "status": 0x08 }])).await;
-    assert_eq!(smpp.send(&message(&long)).await.outcome.as_str(), "unknown");
     peer.plan_responses(json!([{ "status": 0x08 }])).await;
     assert_eq!(smpp.send(&message(&long)).await.outcome.as_str(), "unavailable");
-    for _ in 0..5 {
+    for _ in 0..3 {
         peer.next_event("submit").await;
     }
     assert_eq!(peer.pending_count("submit"), 0, "no part is sent after a refused one");
+}
+
+#[tokio::test]
+async fn only_the_missing_parts_are_sent_again() {
+    let mut peer = SmscPeer::start(json!({})).await;
+    let smpp = bound_provider(&peer, "window = 1", &conformance::sample_limits()).await;
+    peer.next_event("submit").await;
+    let long = "a".repeat(400);
+    peer.plan_responses(json!([{ "id": "A" }, { "status": 0x08 }, { "id": "B" }, { "id": "C" }])).await;
+    let result = smpp.send(&message(&long)).await;
+    assert_eq!(result.outcome.as_str(), "deferred", "{result:?}");
+    assert_eq!(smpp.send(&message(&long)).await, accepted_result("c"));
+    let mut headers = Vec::new();
+    for _ in 0..4 {
+        headers.push(peer.next_event("submit").await["udh"].as_str().unwrap().to_owned());
+    }
+    let numbers: Vec<&str> = headers.iter().map(|header| &header[header.len() - 2..]).collect();
+    assert_eq!(numbers, ["01", "02", "02", "03"]);
+    let references: std::collections::BTreeSet<&str> =
+        headers.iter().map(|header| &header[header.len() - 6..header.len() - 4]).collect();
+    assert_eq!(references.len(), 1, "the phone joins the parts by their reference: {headers:?}");
+    for id in ["A", "B", "C"] {
+        peer.send_receipt(0, id, "DELIVRD").await;
+    }
+    smsc_peer::expect_delivered(&smsc_peer::receive(&smpp).await, "c");
+}
+
+#[tokio::test]
+async fn a_late_answer_settles_its_message() {
+    let mut peer = SmscPeer::start(json!({})).await;
+    let smpp = bound_provider(&peer, "", &limits_with_call_timeout(1_000)).await;
+    peer.plan_responses(json!([{ "after": 2_000, "id": "late1" }])).await;
+    assert_eq!(smpp.send(&message("a")).await.outcome.as_str(), "unknown");
+    let items = smsc_peer::receive(&smpp).await;
+    let [CallbackItem::LateAcceptance(late)] = &items[..] else {
+        panic!("expected a late acceptance: {items:?}");
+    };
+    assert_eq!((late.delivery, late.reference.as_deref()), (message("a").delivery_id, Some("late1")));
 }
 
 #[tokio::test]
@@ -214,5 +250,5 @@ async fn a_connection_is_encrypted_and_its_certificate_verified() {
     let smpp = bound_provider(&peer, &format!("ca = '''{pem}'''"), &conformance::sample_limits()).await;
     assert_eq!(outcome_words(&send_all(&smpp, 20).await), ["accepted"; 20]);
     peer.send_receipt(0, "4B2F10A7", "DELIVRD").await;
-    smsc_peer::expect_delivered(&smpp.receive().await, "4b2f10a7");
+    smsc_peer::expect_delivered(&smsc_peer::receive(&smpp).await, "4b2f10a7");
 }

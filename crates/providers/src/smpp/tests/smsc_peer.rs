@@ -122,9 +122,22 @@ impl SmscPeer {
     }
 }
 
+/// Returns the next receipts and texts.
+pub(super) async fn receive(smpp: &super::Smpp) -> Vec<CallbackItem> {
+    loop {
+        let mut items = crate::Provider::receive(smpp).await;
+        items.retain(|item| !matches!(item, CallbackItem::AccountAccepted | CallbackItem::Unreadable(_)));
+        if !items.is_empty() {
+            return items;
+        }
+    }
+}
+
 pub(super) fn expect_delivered(items: &[CallbackItem], reference: &str) {
-    let [CallbackItem::Receipt(receipt)] = items else {
-        panic!("expected one receipt: {items:?}");
+    let receipt = match items {
+        [CallbackItem::Receipt(receipt)] => receipt,
+        [CallbackItem::TextReceipt(text_receipt)] => &text_receipt.receipt,
+        _ => panic!("expected one receipt: {items:?}"),
     };
     assert_eq!((receipt.reference.as_str(), &receipt.status), (reference, &ReceiptStatus::Delivered));
 }
