@@ -109,7 +109,7 @@ fn unavailable(problem: impl Into<String>) -> Error {
 }
 
 /// Puts the causes of an error into its message.
-fn with_causes(error: Error) -> Error {
+fn with_causes(error: &Error) -> Error {
     Error::new(error.kind(), error.chain())
 }
 
@@ -160,7 +160,7 @@ async fn check_replica(url: &str) -> CheckFinding {
 }
 
 async fn check_queue(url: &str, window: usize) -> CheckFinding {
-    let queue = postrider_queue::open(url, window).await.map_err(with_causes)?;
+    let queue = postrider_queue::open(url, window).await.map_err(|error| with_causes(&error))?;
     if let Some(problem) = queue.problem().await {
         return Err(unavailable(problem));
     }
@@ -173,7 +173,7 @@ async fn check_queue(url: &str, window: usize) -> CheckFinding {
 }
 
 async fn check_cache(url: &str) -> CheckFinding {
-    let cache = postrider_cache::open(url).map_err(with_causes)?;
+    let cache = postrider_cache::open(url).map_err(|error| with_causes(&error))?;
     let written = b"checked";
     cache.set(CACHE_CHECK_KEY, written, CACHE_CHECK_TTL).await;
     match cache.get(CACHE_CHECK_KEY).await {
@@ -204,7 +204,8 @@ async fn check_providers(config: &Config, problems: &mut Problems) -> Result<()>
 
 /// Reads the settings and checks the account as far as possible without sending a message.
 async fn check_provider(config: &ProviderConfig, public_url: &str, clients: &HttpClientPool) -> CheckFinding {
-    let provider = gateway::build_provider(config, public_url, "", clients).map_err(with_causes)?;
+    let provider =
+        gateway::build_provider(config, public_url, "", clients).map_err(|error| with_causes(&error))?;
     let (host, port) = provider.endpoint();
     if provider.is_mock() {
         return Ok("mock provider".to_owned());

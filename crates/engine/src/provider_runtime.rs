@@ -410,7 +410,7 @@ impl ProviderRuntime {
             }
             Outcome::Throttled { retry_after } => {
                 self.update_circuit(now, |circuit| {
-                    circuit.record_throttled(*retry_after, self.cooldown_max, now)
+                    circuit.record_throttled(*retry_after, self.cooldown_max, now);
                 });
             }
             Outcome::Misconfigured { reason } => {

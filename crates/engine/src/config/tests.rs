@@ -163,7 +163,7 @@ fn copies_after_silence_are_bounded_by_channel_and_provider() {
     assert_eq!(of_providers.collect::<Vec<_>>(), [None, Some(0)]);
     assert_eq!(config("").unwrap().channels[0].unknown_retries, 1);
     assert_eq!(config("unknown = \"hold\"\nunknown_retries = 0").unwrap().channels[0].unknown_retries, 0);
-    let error = config("unknown = \"hold\"\nunknown_retries = 2").unwrap_err().to_string();
+    let error = config("unknown = \"hold\"\nunknown_retries = 2").unwrap_err();
     assert!(error.contains("must be 0 with unknown"), "{error}");
 }
 
