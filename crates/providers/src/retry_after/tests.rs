@@ -26,5 +26,5 @@ fn the_delay_is_read_in_seconds_or_as_a_date() {
 fn a_missing_or_malformed_header_requests_no_delay_and_a_long_one_is_cut() {
     assert_eq!(delay_seconds(&[]), None);
     assert_eq!(delay_seconds(&[("retry-after", "soon")]), None);
-    assert_eq!(delay_seconds(&[("retry-after", "999999999")]), Some(3_600));
+    assert_eq!(delay_seconds(&[("retry-after", "999999999")]), Some(86_400));
 }

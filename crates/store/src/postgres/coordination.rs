@@ -204,7 +204,7 @@ async fn save_provider_control(
     if control.action == ControlAction::Pause {
         return Ok(());
     }
-    let values = bind![control.provider.as_str(), control.at.timestamp_millis()];
+    let values = bind![control.at.timestamp_millis(), control.provider.as_str()];
     transaction.execute(END_RATE_COOLDOWN, values).await?;
     let health = read_health(transaction, &control.provider).await?;
     match health.and_then(|health| health.resumed(control.at)) {

@@ -226,7 +226,7 @@ fn save_provider_control(
     if control.action == ControlAction::Pause {
         return Ok(());
     }
-    transaction.execute(END_RATE_COOLDOWN, params![provider, requested_at])?;
+    transaction.execute(END_RATE_COOLDOWN, params![requested_at, provider])?;
     let health = load_health(transaction, provider)?;
     match health.and_then(|health| health.resumed(control.at)) {
         Some(resumed_health) => save_health(transaction, &resumed_health),

@@ -168,7 +168,7 @@ pub async fn a_receipt_that_came_before_its_late_answer_is_applied(open: OpenSto
         panic!("not applied");
     };
     assert_eq!(matched_delivery.previous_kind, DeliveryStateKind::Waiting);
-    assert_eq!(matched_delivery.state, DeliveryState::Delivered { at: at(15) });
+    assert_eq!(matched_delivery.state, DeliveryState::Delivered { at: at(20) }, "not before it was accepted");
 }
 
 pub async fn a_late_answer_waits_for_the_record_of_its_round(open: OpenStore<'_>) {

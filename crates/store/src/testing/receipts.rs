@@ -79,7 +79,7 @@ pub async fn an_early_receipt_is_applied_when_the_round_is_recorded(open: OpenSt
     let moved_result = RecordResult::MovedByReceipt(delivery::DeliveryStateKind::Delivered);
     assert_eq!(record(&*store, round).await, moved_result, "the record returns the later state");
     let found_delivery = first_delivery(&*store, 1).await;
-    assert_eq!(found_delivery.state, DeliveryState::Delivered { at: at(0) });
+    assert_eq!(found_delivery.state, DeliveryState::Delivered { at: at(1) }, "not before it was sent");
     assert_eq!(found_delivery.opened_at, Some(at(2)));
 }
 

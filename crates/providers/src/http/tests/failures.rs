@@ -85,7 +85,7 @@ async fn retry_after_sets_the_delay() {
         (429, "retry-after: 7\r\n", Some(7)),
         (503, "retry-after: 7\r\n", Some(7)),
         (429, date, Some(60)),
-        (429, "retry-after: 999999999\r\n", Some(3_600)),
+        (429, "retry-after: 999999999\r\n", Some(86_400)),
         (429, "retry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\n", Some(0)),
         (429, "retry-after: soon\r\n", None),
         (429, "", None),

@@ -32,7 +32,7 @@ pub async fn expect_first_rounds(checker: &PlanChecker) {
         checker,
         BATCH,
         "claim/record_round",
-        bind![ids, ones, sent, none, none, never, nows, repeated(&"blue"), none, ones]
+        bind![ids, ones, sent, none, none, never, nows, repeated(&"blue"), none, ones, nows]
     );
 }
 
@@ -65,11 +65,23 @@ async fn expect_accept(checker: &PlanChecker) {
     let new = new.collect::<Vec<_>>();
     let names = new.iter().map(|number| uuid_bytes(*number)).collect::<Vec<_>>();
     let none = repeated(&None::<&str>);
+    let (zeros, never) = (repeated(&0_i64), repeated(&None::<i64>));
     expect_plan!(
         checker,
         BATCH,
         "accept/insert_message",
-        bind![new, names, texts(BATCH, "body"), none, repeated(&NOW), none, none, repeated(&"shop")]
+        bind![
+            new,
+            names,
+            texts(BATCH, "body"),
+            none,
+            repeated(&NOW),
+            none,
+            none,
+            repeated(&"shop"),
+            zeros,
+            never
+        ]
     );
     let (requests, nows) = (repeated(&vec![7_u8; 32]), repeated(&NOW));
     expect_plan!(
@@ -172,7 +184,7 @@ async fn expect_receipts(checker: &PlanChecker) {
         checker,
         BATCH,
         "receipts/apply_receipt",
-        bind![ids, failed, bounced, bounced, never, nows, indexes, none, never]
+        bind![ids, failed, bounced, bounced, never, nows, indexes, none, never, repeated(&"blue"), none]
     );
     let new = texts(BATCH, "early-new");
     expect_plan!(

@@ -50,7 +50,7 @@ pub async fn expect_reads(checker: &PlanChecker) {
     let owned = bind![first, newest, since, page, Some("sent"), "shop"];
     expect_plan!(checker, BATCH, "read/search_owner_by_state", owned);
     expect_plan!(checker, BATCH, "read/select_failed", bind![first, since, none, page]);
-    expect_plan!(checker, waiting, "read/select_waiting", bind![first, since, none, page]);
+    expect_plan!(checker, waiting, "read/select_waiting", bind![first, since, none, page, NOW, "waiting"]);
     expect_plan!(checker, 1, "read/find_first_number", bind![472_300_i64]);
     expect_plan!(checker, waiting, "read/count_backlog", bind![NOW]);
 }
