@@ -14,7 +14,7 @@ use postrider_loadgen::sandbox_server::{
 pub(super) const AFTER_HELP: &str = "Examples:\n  \
     console sandbox | tee console.toml      then, in the same folder: console serve\n  \
     console sandbox --failure-rate 0 --receipts delivered=1 --receipt-delay 0\n  \
-    curl -X PUT http://127.0.0.1:8090/faults -d '{\"fault\":\"throttle\",\"seconds\":30,\"retry_after\":7}'\n\n\
+    curl -X PUT http://127.0.0.1:8090/faults -H 'Content-Type: application/json' -d '{\"fault\":\"throttle\",\"seconds\":30,\"retry_after\":7}'\n\n\
     Test numbers, on every API:\n  \
     +12025550100 accepts, receipt delivered\n  \
     +12025550101 rejects the number as invalid\n  \

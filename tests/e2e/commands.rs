@@ -13,6 +13,7 @@ fn gateway_with(stub: &StubProvider) -> TestGateway {
 #[test]
 fn cron_commands_exit_with_success_when_there_is_nothing_to_do() {
     let gateway = gateway_with(&StubProvider::new(StubBehavior::Accept));
+    gateway.run_ok(&["migrate"]);
     for command in [["resend:msg"], ["resend"], ["sync:report"], ["sync-report"]] {
         let line = gateway.run_ok(&command);
         assert_eq!(line.trim().lines().count(), 1, "{command:?}: {line}");

@@ -165,7 +165,7 @@ fn the_five_minute_tour() {
     let seen = shell.run_block(gateway, &[serve]);
     assert!(raw_http::get(serve, "/operate").is_some_and(|page| page.status == 200));
     assert!(raw_http::get(serve, "/broadcasts").is_some_and(|page| page.body.contains("Storm tonight")));
-    assert!(seen.last().unwrap().contains("postrider_accepted_total"), "{seen:?}");
+    assert!(seen.last().unwrap().contains("postrider_waiting"), "{seen:?}");
 
     shell.processes.clear();
     let seen = shell.run_block(faults, &[sandbox, second]);

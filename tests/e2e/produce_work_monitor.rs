@@ -108,6 +108,7 @@ fn the_monitor_waits_for_a_store_whose_folder_does_not_exist_yet() {
         std::fs::read_to_string(&monitor_errors).unwrap().contains("later does not exist yet")
     });
     std::fs::create_dir(gateway.folder.path().join("later")).unwrap();
+    gateway.run_ok(&["migrate"]);
     wait_until("the monitor prints zero counts", || {
         parse_monitor_output(&std::fs::read_to_string(&monitor_file).unwrap()) == Some((0, 0, 0.0))
     });
@@ -123,6 +124,7 @@ fn the_monitor_waits_for_a_store_whose_folder_does_not_exist_yet() {
 #[test]
 fn separate_processes_lose_nothing_when_killed_and_the_monitor_counts_everything() {
     let gateway = TestGateway::new(MOCK_CONFIG);
+    gateway.run_ok(&["migrate"]);
     let mut command = gateway.command(&["monitor", "--interval", "200ms"]);
     let monitor_file = gateway.folder.path().join("monitor.txt");
     let monitor = command.stdout(std::fs::File::create(&monitor_file).unwrap()).stderr(Stdio::null()).spawn();

@@ -199,6 +199,7 @@ async fn expect_receipts(checker: &PlanChecker) {
         "recipients/deactivate_recipient",
         bind![ids, new, repeated(&"blue"), nows, repeated(&None::<&str>)]
     );
+    expect_plan!(checker, 1, "receipts/save_late_reference", bind!["late-1", ids[0], 1_i64, "blue"]);
 }
 
 async fn expect_recipients(checker: &PlanChecker) {
