@@ -114,6 +114,7 @@ impl FaultyStore {
             assert!(!(is_written && is_changed), "{id} was changed by the repeated round {}", round.round);
             assert_eq!(recorded == RecordResult::Superseded, !is_written && !is_settled && !is_changed);
             if is_changed {
+                model.delivery(id).is_settled_while_waiting = true;
                 let written = rounded_to_millis(&round.state);
                 model.check_state(StoreOperation::Record, &Delivery { state: written, ..after.clone() });
                 model.check_state(StoreOperation::ApplyReceipt, &after);

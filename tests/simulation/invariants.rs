@@ -106,7 +106,11 @@ fn check_duplicate_sends(history: &DeliveryHistory, delivery: &Delivery) {
     let unknown_rounds = count_attempts(delivery, |attempt| attempt.provider.is_none());
     let unrecorded = delivery.round - history.rounds_recorded;
     // A delivery that was given up shows only the first unrecorded round.
-    let shown = if is_held || history.is_given_up { unrecorded.min(1) } else { unrecorded };
+    let shown = match () {
+        () if history.is_settled_while_waiting => 0,
+        () if is_held || history.is_given_up => unrecorded.min(1),
+        () => unrecorded,
+    };
     assert!(
         unknown_rounds >= shown,
         "{id}: {unrecorded} rounds without a recorded end, shown as unknown: {unknown_rounds}"

@@ -50,6 +50,9 @@ pub struct DeliveryHistory {
     pub allowed_resends: u32,
     /// It had no tries left, or no copies after silence, at some time.
     pub is_given_up: bool,
+    /// A receipt or a late answer for an earlier copy settled it while a later round had no recorded end. That round stays
+    /// without an attempt, because no further round records it.
+    pub is_settled_while_waiting: bool,
     /// Outcomes of the attempts of each recorded round.
     pub attempts: BTreeMap<u32, Vec<&'static str>>,
 }
@@ -82,6 +85,7 @@ impl ReferenceModel {
                 sends: 0,
                 allowed_resends: 0,
                 is_given_up: false,
+                is_settled_while_waiting: false,
                 attempts: BTreeMap::new(),
             };
             assert!(
@@ -171,6 +175,8 @@ impl ReferenceModel {
         if is_waiting_again && had_ended {
             history.allowed_resends += 1;
         }
+        history.is_settled_while_waiting |=
+            operation == StoreOperation::ApplyReceipt && !had_ended && !is_waiting_again;
         history.is_given_up |= matches!(
             delivery.state,
             DeliveryState::Failed { failure: Failure::Exhausted | Failure::Unknown, .. }
@@ -201,7 +207,10 @@ fn is_allowed_transition(operation: StoreOperation, from: &DeliveryState, to: &D
         ) => true,
         (
             StoreOperation::ApplyReceipt,
-            DeliveryState::Sent { .. } | DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. },
+            DeliveryState::Sent { .. }
+            | DeliveryState::Waiting { .. }
+            | DeliveryState::Delivered { .. }
+            | DeliveryState::Failed { .. },
             DeliveryState::Failed { failure, .. },
         ) => matches!(failure, Failure::Bounced | Failure::InvalidRecipient),
         (StoreOperation::Cancel, DeliveryState::Waiting { .. }, DeliveryState::Failed { failure, .. }) => {
@@ -211,6 +220,10 @@ fn is_allowed_transition(operation: StoreOperation, from: &DeliveryState, to: &D
             !matches!(failure, Failure::Cancelled | Failure::Suppressed)
         }
         (StoreOperation::Requeue, DeliveryState::Waiting { .. }, DeliveryState::Waiting { .. }) => true,
+        // One call applies several receipts: a failure and a newer delivery, or the reverse.
+        (StoreOperation::ApplyReceipt, DeliveryState::Delivered { .. }, DeliveryState::Delivered { .. }) => {
+            true
+        }
         _ => false,
     }
 }

@@ -181,7 +181,7 @@ impl DeliveryState {
                 let requested = is_requested_by_provider.then_some(retry_after);
                 Self::wait(retry_after, requested, reason, rules, now)
             }
-            RoundEnd::Expired => end_without_try(Failure::Expired, expiry::expired_reason(rules.tries)),
+            RoundEnd::Expired => end_without_try(Failure::Expired, expired_reason(rules.tries)),
             RoundEnd::NoUsableAddress { reason } => end_without_try(Failure::InvalidRecipient, reason),
             RoundEnd::ClaimLost => after_unknown("the worker stopped during the call".to_owned()),
             RoundEnd::Decided { provider, outcome } => match outcome {
@@ -280,6 +280,14 @@ impl DeliveryState {
             }
             Self::Failed { failure, reason, .. } => format!("none: {} ({reason})", failure.description()),
         }
+    }
+}
+
+/// Returns the reason of a delivery that has expired after this number of tries.
+fn expired_reason(tries: u32) -> String {
+    match tries {
+        0 => "expired before it could be sent".to_owned(),
+        tries => format!("expired, failed tries: {tries}"),
     }
 }
 

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use strum::{EnumString, IntoStaticStr};
 
-/// What a provider reports about a message after the call has ended.
+/// The status that a provider reports about a message after the call has ended.
 #[derive(Clone, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ReceiptStatus {

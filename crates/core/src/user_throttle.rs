@@ -19,7 +19,7 @@ pub struct UserThrottle {
     pub limit: u32,
     /// Time for which a message counts, at most [`UserThrottle::WINDOW_MAX`].
     pub window: Duration,
-    /// What is counted.
+    /// The counted unit and its windows.
     pub counting: ThrottleCounting,
 }
 
@@ -27,7 +27,7 @@ pub struct UserThrottle {
 /// misconfigured; after a clock was set back by more, the limit must not refuse messages until the old time is reached.
 const CLOCK_DIFFERENCE_MAX: TimeDelta = TimeDelta::minutes(10);
 
-/// What a throttle counts, and in which windows.
+/// The unit that a throttle counts, and its windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThrottleCounting {
     /// Each message once, in every window of the length.

@@ -63,7 +63,7 @@ pub struct Gateway {
     pub secret: StoreSecret,
     /// Metrics of this process.
     pub metrics: Metrics,
-    /// What the requests to this process use at once.
+    /// Resources that the requests to this process use at once.
     pub request_load: RequestLoad,
     /// Name of this process for other processes on the store and for operators.
     pub process_name: String,

@@ -109,6 +109,13 @@ fn register_seconds<M: Metric + Clone>(registry: &mut Registry, name: &str, help
     metric
 }
 
+/// Registers a gauge in bytes: its name gets the suffix `_bytes`.
+fn register_bytes(registry: &mut Registry, name: &str, help: &str) -> Gauge {
+    let gauge = Gauge::default();
+    registry.register_with_unit(name, help, Unit::Bytes, gauge.clone());
+    gauge
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut new_registry = Registry::with_prefix("postrider");
@@ -144,11 +151,7 @@ impl Default for Metrics {
             ),
             store_errors: register(registry, "store_errors", "Store operations that failed"),
             rate_limited: register(registry, "rate_limited", "Calls postponed by the provider rate limiter"),
-            wal_bytes: {
-                let gauge = Gauge::default();
-                registry.register_with_unit("wal", wal_help, Unit::Bytes, gauge.clone());
-                gauge
-            },
+            wal_bytes: register_bytes(registry, "wal", wal_help),
             clock_offset_seconds: register_seconds(
                 registry,
                 "clock_offset",

@@ -1,4 +1,4 @@
-//! What requests use at once: bytes of request bodies in memory, and the seat for expensive store queries.
+//! Resources that requests use at once: bytes of request bodies in memory, and the seat for expensive store queries.
 //!
 //! Both are limited for the process as a whole, because limits of one request or one connection multiply with the number
 //! of connections.
@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// Maximum time that an expensive query waits for the seat.
 const SEAT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Whether a request body comes from a caller whose credentials were checked before the body is read.
+/// The sender of a request body: with credentials that were checked before the body is read, or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodySender {
     /// The caller sent a valid API key or session, or none is needed.

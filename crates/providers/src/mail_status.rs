@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What a refusal or a bounce concerns.
+/// The subject of a refusal or a bounce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MailVerdict {
     /// This recipient cannot be reached now.

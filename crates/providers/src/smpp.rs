@@ -8,6 +8,7 @@ mod account;
 mod codes;
 mod id_diagnosis;
 mod inbound;
+mod inbound_state;
 mod multipart_receipts;
 mod receipts;
 mod settings;

@@ -110,7 +110,7 @@ impl IntoResponse for AuthError {
 
 /// The authorized sender of a request, and what it may read and change.
 ///
-/// What a key accepts belongs to its owner: the key itself, or all keys with `shared = true` together. A key with the scope
+/// The owner of what a key accepts: the key itself, or all keys with `shared = true` together. A key with the scope
 /// `admin`, and every request when no keys are configured, may read and change everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Caller {

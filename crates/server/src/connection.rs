@@ -21,13 +21,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tower_http::body::UnsyncBoxBody;
 use tower_http::catch_panic::CatchPanic;
 
 use super::connection_slots::ConnectionSlot;
 use super::connection_timer::{ConnectionPhase, ConnectionTimer};
 use super::problem;
-use super::request_guard::{RequestConnection, RequestGuard};
+use super::request_guard::{PanicCatchingRouter, RequestConnection, RequestGuard, ResponseBody};
 use super::request_id::REQUEST_ID;
 use postrider_core::clock;
 use postrider_engine::config::LimitsConfig;
@@ -52,12 +51,6 @@ const UNLAYERED_PATH: &str = "/sms/send";
 /// Response to a request head that takes too long.
 const REQUEST_TIMEOUT_RESPONSE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-
-/// A router in which a panic ends only its own request.
-pub(super) type PanicCatchingRouter = CatchPanic<Router, fn(Box<dyn std::any::Any + Send>) -> Response<Body>>;
-
-/// Response body of a [`PanicCatchingRouter`].
-pub(super) type ResponseBody = UnsyncBoxBody<Bytes, tower_http::BoxError>;
 
 /// Wraps a router so that a panic ends only its own request.
 pub(super) fn catch_panics(router: Router) -> PanicCatchingRouter {

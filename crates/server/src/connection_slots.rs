@@ -24,7 +24,7 @@ const PROBE_CONNECTIONS_MAX: usize = 8;
 /// them for each new one.
 const EVICTED_SHARE: usize = 100;
 
-/// What a new connection may do.
+/// The permission of a new connection.
 pub(super) enum Admission {
     /// Any number of requests.
     Full(ConnectionSlot),

@@ -12,7 +12,7 @@ pub(super) struct ConnectionTimer {
     phase: AtomicU64,
 }
 
-/// What a connection is doing.
+/// The phase of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionPhase {
     /// Between two requests or two frames of a response.

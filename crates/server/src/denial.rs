@@ -40,7 +40,7 @@ pub(super) enum Denial {
     CallbackUnverified {
         /// Name of the provider.
         provider: String,
-        /// What cannot be read.
+        /// The unreadable part.
         detail: String,
     },
 }

@@ -8,21 +8,29 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
+use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONNECTION, COOKIE, HOST, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use axum::response::IntoResponse as _;
 use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 use tower::Service as _;
+use tower_http::body::UnsyncBoxBody;
+use tower_http::catch_panic::CatchPanic;
 
-use super::connection::{PanicCatchingRouter, ResponseBody};
 use super::denial::{Denial, DenialLog};
 use super::peer::client_address;
 use super::problem::Problem;
 use super::wrong_keys::WrongKeys;
 use super::{auth, session};
 use postrider_engine::gateway::Gateway;
+
+/// A router in which a panic ends only its own request.
+pub(super) type PanicCatchingRouter = CatchPanic<Router, fn(Box<dyn std::any::Any + Send>) -> Response<Body>>;
+
+/// Response body of a [`PanicCatchingRouter`].
+pub(super) type ResponseBody = UnsyncBoxBody<Bytes, tower_http::BoxError>;
 
 /// Paths that are answered on a connection beyond the maximum.
 const PROBE_PATHS: [&str; 2] = ["/healthz", "/readyz"];

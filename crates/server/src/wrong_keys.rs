@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::peer::peer_network;
 
-/// Number of wrong keys that an address may send at once, which a person who types a key does not reach.
+/// Number of wrong keys that an address may send at once. A person typing a key does not reach it.
 const BURST: f64 = 20.0;
 
 /// Maximum number of remembered addresses, about 1 MB.

@@ -24,7 +24,7 @@ const BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Maximum time between the first and the last part of a message: a phone that loses its network goes on within minutes.
 const ASSEMBLY_TIME_MAX: TimeDelta = TimeDelta::minutes(10);
 
-/// What the parts of one message have in common.
+/// The fields that the parts of one message have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct MessageKey {
     from: Vec<u8>,

@@ -44,7 +44,7 @@ pub struct DeliveryReceipt {
     pub error: String,
     /// Intermediate notification, which never reports a final state.
     pub is_intermediate: bool,
-    /// The message is a text from a phone by its type, so anybody can have written it. It is a receipt only when its
+    /// The message is a text from a phone by its type, so any phone can have written it. It is a receipt only when its
     /// source address is the recipient of the message that it names.
     pub is_text: bool,
 }

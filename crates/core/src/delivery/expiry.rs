@@ -69,11 +69,3 @@ fn last_try_at(now: DateTime<Utc>, expires_at: DateTime<Utc>) -> Option<DateTime
 pub fn is_near_expiry(now: DateTime<Utc>, expires_at: DateTime<Utc>) -> bool {
     expires_at <= saturating_add(now, LAST_TRY_LEAD_MAX)
 }
-
-/// Returns the reason of a delivery that has expired after this number of tries.
-pub(super) fn expired_reason(tries: u32) -> String {
-    match tries {
-        0 => "expired before it could be sent".to_owned(),
-        tries => format!("expired, failed tries: {tries}"),
-    }
-}

@@ -1,4 +1,4 @@
-//! What a receipt does to a delivery.
+//! The effect of a receipt on the state of a delivery.
 //!
 //! A receipt belongs to one attempt, found by its reference. `delivered` is a fact whatever the state is; a failure counts
 //! only for the copy that the state is about. A receipt that corrects another one must not be older, so that a repeated

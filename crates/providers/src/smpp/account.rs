@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::codes::StatusOutcomes;
 use super::id_diagnosis::IdFormatDiagnosis;
-use super::inbound::InboundState;
+use super::inbound_state::InboundState;
 use super::multipart_receipts::MultipartReceipts;
 use super::receipts::ReceiptRules;
 use super::settings::SmppSettings;

@@ -1,13 +1,10 @@
-//! What an account makes of the receipts and texts that its sessions receive.
+//! Turns the receipts and texts that the sessions of an account receive into items for the engine.
 //!
 //! A text from a phone is judged as a whole, after its parts were joined. What cannot be read is counted and logged at most
 //! once a minute, without digits and without the text of a message.
 
-use std::collections::BTreeSet;
-
 use chrono::TimeDelta;
 use postrider_smpp::alphabet;
-use postrider_smpp::assembly::PartAssembler;
 use postrider_smpp::client::{DeferredResponse, DeliverAction};
 use postrider_smpp::command_status::{ESME_ROK, ESME_RX_T_APPN};
 use postrider_smpp::pdu::ShortMessage;
@@ -17,7 +14,6 @@ use postrider_smpp::udh::ESM_CLASS_UDHI;
 use super::account::SmppAccount;
 use super::receipts::ReceiptUpdate;
 use crate::provider_text::sanitize_text;
-use postrider_core::clock::Timestamp;
 use postrider_core::inbound::{CallbackItem, InboundMessage, TextReceipt, UnreadableKind};
 use postrider_core::receipt::Receipt;
 
@@ -29,15 +25,6 @@ const UNKNOWN_STATES_MAX: usize = 100;
 
 /// Type of number of an international number.
 const TON_INTERNATIONAL: u8 = 1;
-
-/// What was received so far and matters for the next messages.
-#[derive(Default)]
-pub(super) struct InboundState {
-    parts: PartAssembler,
-    /// Unknown states that were logged.
-    unknown_states: BTreeSet<String>,
-    logged_at: Option<Timestamp>,
-}
 
 impl SmppAccount {
     /// Takes a message of a session.

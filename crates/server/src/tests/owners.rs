@@ -1,4 +1,4 @@
-//! What one API key accepted is out of reach of the other keys: they get the same response as for what does not exist.
+//! Messages, users and broadcasts of one API key are out of reach of the other keys: they get the same response as for what does not exist.
 
 use axum::body::Body;
 use axum::http::Request;

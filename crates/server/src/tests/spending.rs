@@ -1,4 +1,4 @@
-//! What a key may spend: text parts per minute and per day, countries, and premium-rate numbers.
+//! Spending limits of a key: text parts per minute and per day, countries, and premium-rate numbers.
 
 use axum::body::Body;
 use axum::http::Request;
