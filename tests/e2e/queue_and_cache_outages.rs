@@ -103,7 +103,7 @@ fn the_page_is_correct_whatever_happens_to_memcached() {
 fn without_problems(page: &str) -> String {
     match page.split_once("<aside class=\"banner problems\"") {
         Some((before, rest)) => {
-            let after = rest.split_once("</aside>\n").map_or("", |(_, after)| after);
+            let after = rest.split_once("</aside>\n\n").map_or("", |(_, after)| after);
             format!("{before}{after}")
         }
         None => page.to_owned(),

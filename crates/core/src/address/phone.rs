@@ -83,6 +83,15 @@ impl PhoneRules {
     /// # Errors
     /// The text is not a phone number, or not one that [`PhoneStrictness`] allows.
     pub fn parse_phone(&self, text: &str) -> Result<String, AddressError> {
+        let normal_form = self.parse_once(text)?;
+        // A number that would change when it is parsed again would be two recipients.
+        match self.parse_once(&normal_form) {
+            Ok(again) if again == normal_form => Ok(normal_form),
+            _ => Err(AddressError::InvalidFormat),
+        }
+    }
+
+    fn parse_once(&self, text: &str) -> Result<String, AddressError> {
         let digits = normalize_digits(text)?;
         let parsed = PHONE_NUMBER_UTIL.parse(&*digits, Some(self.region.0)).ok().filter(is_possible);
         let number = match (parsed, self.strictness) {
