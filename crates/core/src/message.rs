@@ -10,6 +10,7 @@ use crate::event::EventTarget;
 use crate::id::{DeliveryId, MessageId};
 use crate::name::ConfigName;
 use crate::priority::Priority;
+use crate::recipient::RecipientStatus;
 use crate::user_throttle::UserThrottle;
 
 /// A validated message, ready to be stored. Only the engine's `accept` creates one.
@@ -93,8 +94,8 @@ pub enum Acceptance {
     KeyReused,
     /// Only a replay was requested, and the key is unknown; nothing was stored.
     NothingToReplay,
-    /// Every recipient is inactive or has opted out; nothing was stored.
-    Suppressed,
+    /// No recipient is active, and nothing was stored: `OptedOut` if at least one has opted out, else `Inactive`.
+    Suppressed(RecipientStatus),
     /// A user has received as many messages as the throttle allows; nothing was stored.
     Throttled {
         /// The time after which one more message is accepted.

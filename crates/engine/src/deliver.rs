@@ -2,6 +2,7 @@
 //!
 //! Each step may be repeated: only one claim of a delivery succeeds, and only the newest claim can record a round.
 
+use postrider_core::address::{PhoneRules, outgoing_address};
 use postrider_core::attempt::{Attempt, Outcome};
 use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::delivery::{DeliveryRules, DeliveryState, DeliveryTransition, RoundEnd};
@@ -196,7 +197,7 @@ async fn try_providers(
                 continue;
             }
         };
-        set_recipient(&mut message, to);
+        set_recipient(&mut message, to, &gateway.config.phone);
         let mut attempt = runtime.call(permit, &message, &gateway.clock).await;
         attempt.address = addresses.has_contacts().then(|| to.address.to_owned());
         let outcome = attempt.outcome.clone();
@@ -302,8 +303,8 @@ fn lost_attempt(now: Timestamp) -> Attempt {
     }
 }
 
-fn set_recipient(message: &mut OutboundMessage, to: ChosenAddress<'_>) {
-    to.address.clone_into(&mut message.to);
+fn set_recipient(message: &mut OutboundMessage, to: ChosenAddress<'_>, rules: &PhoneRules) {
+    message.to = outgoing_address(to.kind, to.address, to.spelling, rules).into_owned();
     to.spelling.clone_into(&mut message.spelling);
 }
 

@@ -28,7 +28,7 @@ const DURATION_BOUNDS_SECONDS: [f64; 12] =
 const RECEIPT_RESULTS: [&str; 4] = ["applied", "unchanged", "unmatched", "dropped"];
 
 /// Results of an inbound message.
-const INBOUND_MESSAGE_RESULTS: [&str; 4] = ["opted_out", "opted_in", "unchanged", "ignored"];
+const INBOUND_MESSAGE_RESULTS: [&str; 5] = ["opted_out", "opted_in", "unchanged", "help", "ignored"];
 
 /// States of an event after an attempt.
 const EVENT_ATTEMPT_RESULTS: [&str; 3] = ["waiting", "delivered", "dead"];

@@ -234,6 +234,8 @@ fn accept_error_problem(error: &AcceptError) -> Problem {
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
         | AcceptError::BodyTooLong(_)
+        | AcceptError::TooManyParts { .. }
+        | AcceptError::PushTooLong { .. }
         | AcceptError::InvalidSubject(_)
         | AcceptError::ExpiresTooEarly => "message",
         AcceptError::NoRecipient
@@ -241,7 +243,7 @@ fn accept_error_problem(error: &AcceptError) -> Problem {
         | AcceptError::InvalidAddress { .. }
         | AcceptError::InvalidContact { .. }
         | AcceptError::NoUsableContact { .. } => "userId",
-        AcceptError::Suppressed
+        AcceptError::Suppressed(_)
         | AcceptError::Throttled { .. }
         | AcceptError::IdempotencyKeyReused
         | AcceptError::Store(_) => return problem::accept_error(error),

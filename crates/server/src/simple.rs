@@ -188,7 +188,7 @@ fn accept_error_response(error: &AcceptError) -> Response<Body> {
         AcceptError::InvalidAddress { .. }
         | AcceptError::InvalidContact { .. }
         | AcceptError::NoUsableContact { .. } => (StatusCode::BAD_REQUEST, "number should be 11".into()),
-        AcceptError::Suppressed => (StatusCode::BAD_REQUEST, "number is inactive".into()),
+        AcceptError::Suppressed(_) => (StatusCode::BAD_REQUEST, "number is inactive".into()),
         AcceptError::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, default_message()),
         AcceptError::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, default_message()),
         AcceptError::UnknownChannel(_) => {
@@ -198,6 +198,8 @@ fn accept_error_response(error: &AcceptError) -> Response<Body> {
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
         | AcceptError::BodyTooLong(_)
+        | AcceptError::TooManyParts { .. }
+        | AcceptError::PushTooLong { .. }
         | AcceptError::InvalidSubject(_)
         | AcceptError::ExpiresTooEarly => (StatusCode::BAD_REQUEST, default_message()),
     };

@@ -6,7 +6,7 @@ SELECT
     count(*) FILTER (WHERE state = 'failed') AS failed, count(opened_at) AS opened, sum(parts)::BIGINT AS parts,
     sum(tries)::BIGINT AS tries
 FROM (
-    SELECT m."user", m.created_at / 86400000 AS day, d.*
+    SELECT m."user", (m.created_at + $7) / 86400000 AS day, d.*
     FROM messages AS m
     CROSS JOIN LATERAL (
         SELECT channel, state, opened_at, parts, tries FROM deliveries

@@ -180,7 +180,7 @@ fn is_separator(c: char) -> bool {
 }
 
 /// Returns the Latin digit of a Persian, Arabic or full-width one.
-fn latin_digit(c: char) -> Option<char> {
+pub(crate) fn latin_digit(c: char) -> Option<char> {
     let zero = match c {
         '\u{6F0}'..='\u{6F9}' => 0x6F0,
         '\u{660}'..='\u{669}' => 0x660,

@@ -3,7 +3,7 @@
 use postrider_core::address::{AddressKind, PhoneRules};
 use postrider_core::channel::{Addressing, Channel};
 use postrider_core::retry::{RetryPolicy, UnknownPolicy};
-use postrider_core::{priority::Priority, routing::RoutingStrategy};
+use postrider_core::{keywords::KeywordRules, priority::Priority, routing::RoutingStrategy};
 use std::net::SocketAddr;
 
 use toml::Value;
@@ -78,6 +78,7 @@ impl Config {
             has_used_channels: false,
             channels,
             providers,
+            keywords: KeywordRules::default(),
             keys: Vec::new(),
             is_test_mode: true,
         }

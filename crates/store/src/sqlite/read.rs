@@ -162,11 +162,12 @@ fn count_usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<
     let decode = |row: &rusqlite::Row<'_>| decode_usage_row(row);
     let rows = match &query.user {
         Some(user) => {
-            let usage_filter = params![first, end, since, until, deliveries_max, rows_max, user];
+            let usage_filter =
+                params![first, end, since, until, deliveries_max, rows_max, query.day_offset_ms, user];
             query_all(connection, USER_USAGE_TOTALS, usage_filter, decode)?
         }
         None => {
-            let usage_filter = [first, end, since, until, deliveries_max, rows_max];
+            let usage_filter = [first, end, since, until, deliveries_max, rows_max, query.day_offset_ms];
             query_all(connection, USAGE_TOTALS, usage_filter, decode)?
         }
     };

@@ -29,9 +29,10 @@ pub async fn expect_reads(checker: &PlanChecker) {
     expect_plan!(checker, BATCH, "read/list_usage", bind![first, newest, from, to, page]);
     let values = bind![first, newest, from, to, page, "user 9"];
     expect_plan!(checker, BATCH, "read/list_user_usage", values);
-    let counted = bind![first, newest, from, to, page, page];
+    let offset = 0_i64;
+    let counted = bind![first, newest, from, to, page, page, offset];
     expect_plan!(checker, BATCH, "read/count_usage", counted);
-    let counted = bind![first, newest, from, to, page, page, "user 9"];
+    let counted = bind![first, newest, from, to, page, page, offset, "user 9"];
     expect_plan!(checker, BATCH, "read/count_user_usage", counted);
     expect_plan!(checker, BATCH, "read/select_failed", bind![first, since, none, page]);
     expect_plan!(checker, waiting, "read/select_waiting", bind![first, since, none, page]);
