@@ -29,8 +29,8 @@ pub async fn run(cli: &Cli, arguments: &UsageArgs) -> Result<()> {
         limit: PAGE_MESSAGES,
         day_offset_ms: 0,
     };
-    if query.since.zip(query.until).is_some_and(|(since, until)| until < since) {
-        return Err(Error::usage("--until is before --since"));
+    if query.since.zip(query.until).is_some_and(|(since, until)| until <= since) {
+        return Err(Error::usage("--until must be after --since"));
     }
     match (arguments.output, arguments.totals) {
         (OutputFormat::Text, only_totals) => {

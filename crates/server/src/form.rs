@@ -102,11 +102,11 @@ pub(super) fn read_params(
     if violations.is_empty() { Ok(()) } else { Err(violations) }
 }
 
-/// Returns a violation if a time range ends before it begins.
+/// Returns a violation if a time range does not end after it begins.
 pub(super) fn check_order(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(), Vec<Violation>> {
     match (since, until) {
-        (Some(since), Some(until)) if until < since => {
-            Err(vec![Violation::new("until", "must not be before since")])
+        (Some(since), Some(until)) if until <= since => {
+            Err(vec![Violation::new("until", "must be after since")])
         }
         _ => Ok(()),
     }
