@@ -16,5 +16,5 @@ pub use invisible::is_invisible;
 pub use kind::AddressKind;
 pub use mask::mask_address;
 pub use parse::{guess_address_kind, outgoing_address, parse_address, parse_address_of_kinds};
-pub use phone::{PhoneRegion, PhoneRules, PhoneStrictness, preload_phone_metadata};
 pub(crate) use phone::latin_digit;
+pub use phone::{PhoneRegion, PhoneRules, PhoneStrictness, preload_phone_metadata};

@@ -206,7 +206,8 @@ pub fn normalize_sender(sender: &str) -> String {
 
 /// Returns the first line of a text that is not blank, without blanks and invisible characters around it.
 pub fn first_line(text: &str) -> &str {
-    let is_line_end = |c: char| matches!(c, '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let is_line_end =
+        |c: char| matches!(c, '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let is_margin = |c: char| c.is_whitespace() || c.is_control() || is_invisible(c);
     let mut lines = text.split(is_line_end).map(|line| line.trim_matches(is_margin));
     lines.find(|line| !line.is_empty()).unwrap_or_default()

@@ -103,8 +103,7 @@ async fn read_json<T: DeserializeOwned>(
 
 /// Returns the problem of a body that is empty, malformed or another kind of JSON than `expected`.
 fn json_problem(body: &[u8], error: &serde_json::Error, expected: &str) -> Problem {
-    let problem =
-        |slug, title, detail: String| Problem::new(StatusCode::BAD_REQUEST, slug, title, detail);
+    let problem = |slug, title, detail: String| Problem::new(StatusCode::BAD_REQUEST, slug, title, detail);
     if body.trim_ascii().is_empty() {
         return problem("empty-body", "The body is empty", format!("the body is empty; send {expected}"));
     }

@@ -60,7 +60,9 @@ impl fmt::Display for AddressError {
                 out.write_str("invalid phone number: no country has the code behind the +")
             }
             Self::UnassignedNumber => out.write_str("phone number is not assigned"),
-            Self::NoAtSign => out.write_str("invalid e-mail address: expected one @ between a name and a domain"),
+            Self::NoAtSign => {
+                out.write_str("invalid e-mail address: expected one @ between a name and a domain")
+            }
             Self::NameTooLong => {
                 out.write_str("invalid e-mail address: the name before the @ has more than 64 bytes")
             }

@@ -8,11 +8,52 @@ fn words(words: &[&str]) -> Vec<String> {
 fn an_opt_out_is_heard_in_every_writing() {
     let keywords = Keywords::default();
     for text in [
-        "STOP", " stop\r\n", "StopAll", "unsubscribe", "Cancel", "end", "quit", "OPTOUT", "Opt out", "opt-out", "REVOKE",
-        "ARRET", "Arrêt", "ARRE\u{302}T", "Stop.", "STOP!", "\"STOP\"", "'stop'", "«STOP»", "“Stop”", "STOP ALL",
-        "stop  all", "STOP 🙏", "🛑STOP", "STOP🙏🏽", "\u{200F}STOP", "STOP\u{200E}", "\u{FEFF}STOP", "ST\u{200B}OP",
-        "STOP\0", "ＳＴＯＰ", "𝐒𝐓𝐎𝐏", "\n\nSTOP", "STOP\nSent from my phone", "stop\u{2028}x", "¡STOP!", "STOP،",
-        "لغو", "لغو.", "لغو\u{200C}", "لَغو", "لغو ۱۱", "لغو۱۱", "خاموش", "«خاموش»", "توقف",
+        "STOP",
+        " stop\r\n",
+        "StopAll",
+        "unsubscribe",
+        "Cancel",
+        "end",
+        "quit",
+        "OPTOUT",
+        "Opt out",
+        "opt-out",
+        "REVOKE",
+        "ARRET",
+        "Arrêt",
+        "ARRE\u{302}T",
+        "Stop.",
+        "STOP!",
+        "\"STOP\"",
+        "'stop'",
+        "«STOP»",
+        "“Stop”",
+        "STOP ALL",
+        "stop  all",
+        "STOP 🙏",
+        "🛑STOP",
+        "STOP🙏🏽",
+        "\u{200F}STOP",
+        "STOP\u{200E}",
+        "\u{FEFF}STOP",
+        "ST\u{200B}OP",
+        "STOP\0",
+        "ＳＴＯＰ",
+        "𝐒𝐓𝐎𝐏",
+        "\n\nSTOP",
+        "STOP\nSent from my phone",
+        "stop\u{2028}x",
+        "¡STOP!",
+        "STOP،",
+        "لغو",
+        "لغو.",
+        "لغو\u{200C}",
+        "لَغو",
+        "لغو ۱۱",
+        "لغو۱۱",
+        "خاموش",
+        "«خاموش»",
+        "توقف",
     ] {
         assert_eq!(keywords.action_of(text), Some(KeywordAction::OptOut), "{text:?}");
     }
@@ -34,8 +75,18 @@ fn a_keyword_within_a_sentence_means_nothing() {
     let keywords = Keywords::default();
     let long = format!("STOP{}", "!".repeat(200));
     for text in [
-        "", "\u{200B}", "!!", "please stop", "stop it", "non-stop", "yes please", "STΟP", "ends", "hello\nSTOP",
-        "لغو نکنید", &long,
+        "",
+        "\u{200B}",
+        "!!",
+        "please stop",
+        "stop it",
+        "non-stop",
+        "yes please",
+        "STΟP",
+        "ends",
+        "hello\nSTOP",
+        "لغو نکنید",
+        &long,
     ] {
         assert_eq!(keywords.action_of(text), None, "{text:?}");
     }
@@ -49,8 +100,12 @@ fn words_can_be_taken_off_and_replaced_by_channel_sender_and_language() {
     own.replace(KeywordAction::OptOut, &words(&["Nein", "لغو"])).unwrap();
     let sms: ConfigName = "sms".parse().unwrap();
     let rules = KeywordRules::new(vec![
-        KeywordRule { channel: Some(sms.clone()), sender: Some(normalize_sender("+98 3000 1")), keywords: own },
-        KeywordRule { channel: Some(sms.clone()), sender: None, keywords: without_cancel },
+        KeywordRule {
+            channel: Some(sms.clone()),
+            sender: Some(normalize_sender("+98 3000 1")),
+            keywords: own,
+        },
+        KeywordRule { channel: Some(sms), sender: None, keywords: without_cancel },
     ]);
     for (channel, sender, text, action) in [
         ("sms", "0098 30001", "nein!", Some(KeywordAction::OptOut)),

@@ -122,7 +122,13 @@ impl ResolvedAddress {
             }
             _ => "missing address for this channel".to_owned(),
         };
-        Self { kind: AddressKind::Any, address: String::new(), spelling, contacts: Vec::new(), rejection_reason: Some(reason) }
+        Self {
+            kind: AddressKind::Any,
+            address: String::new(),
+            spelling,
+            contacts: Vec::new(),
+            rejection_reason: Some(reason),
+        }
     }
 
     /// Uses the first contact as the address; keeps all contacts if the channel mixes kinds.

@@ -2,7 +2,8 @@
 
 use postrider_core::address::{AddressError, AddressKind};
 use postrider_core::{
-    clock::Timestamp, error::Error, id::MessageId, name::ConfigName, priority::Priority, recipient::RecipientStatus,
+    clock::Timestamp, error::Error, id::MessageId, name::ConfigName, priority::Priority,
+    recipient::RecipientStatus,
 };
 use std::time::Duration;
 

@@ -9,8 +9,8 @@ use super::*;
 use crate::config::Config;
 use crate::testing::{FixedOutcomeProvider, GatewayBuilder, open_store};
 use postrider_core::keywords::{KeywordRule, KeywordRules, Keywords};
-use postrider_core::recipient::RecipientStatus;
 use postrider_core::name::ConfigName;
+use postrider_core::recipient::RecipientStatus;
 use postrider_providers::Provider;
 use postrider_store::MessageQuery;
 
@@ -28,7 +28,8 @@ impl KeywordHarness {
         config.keywords = keywords;
         let provider_count = config.providers.len();
         let providers = (0..provider_count).map(|_| {
-            let adapter = FixedOutcomeProvider::accepting().with_address_kind(postrider_core::address::AddressKind::Phone);
+            let adapter = FixedOutcomeProvider::accepting()
+                .with_address_kind(postrider_core::address::AddressKind::Phone);
             Arc::new(adapter) as Arc<dyn Provider>
         });
         let builder = GatewayBuilder::new(config).providers(providers.collect());

@@ -41,7 +41,9 @@ fn read_rule_keywords(table: &TableReader<'_>) -> Result<Keywords> {
     let mut keywords = match table.get::<Vec<String>>("languages")? {
         None => Keywords::default(),
         Some(languages) => {
-            if let Some(unknown) = languages.iter().find(|name| keyword_languages().all(|known| known != **name)) {
+            if let Some(unknown) =
+                languages.iter().find(|name| keyword_languages().all(|known| known != **name))
+            {
                 let known = keyword_languages().collect::<Vec<_>>().join(", ");
                 let problem = format!("has no built-in keywords for {unknown}; known are {known}");
                 return Err(table.error_at("languages", &problem));

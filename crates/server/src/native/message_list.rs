@@ -104,9 +104,10 @@ fn set_param(
         }
         "since" => {
             let since = usage_params::parse_time(value, offset, Days::new(0));
-            filter.since = Some(since.ok_or(
-                "must be a time such as \"2030-01-31T08:30:00Z\", or a day such as \"2030-01-31\"",
-            )?);
+            filter.since =
+                Some(since.ok_or(
+                    "must be a time such as \"2030-01-31T08:30:00Z\", or a day such as \"2030-01-31\"",
+                )?);
         }
         "tz" if usage_params::parse_offset(value).is_none() => {
             return Err("must be an offset from UTC such as +03:30, or Z".into());

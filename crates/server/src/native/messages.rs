@@ -15,13 +15,13 @@ use utoipa::ToSchema;
 use super::extract::{JsonResult, PathParams, accepted_response};
 use super::message_view::MessageView;
 use super::submission::{self, MessageSubmission};
+use crate::auth;
 use crate::body::RepeatableRequest;
 use crate::error_responses::{
     AcceptErrorResponses, AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses,
     StoreErrorResponses,
 };
 use crate::problem::{self, PROBLEM_JSON, Problem, ProblemView, StoreResult as _, Violation};
-use crate::auth;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::name::ConfigName;

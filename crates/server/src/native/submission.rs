@@ -3,9 +3,9 @@
 //! Recipients and channels are parsed in `recipients`; `postrider_engine::accept` validates the addresses.
 
 mod recipients;
-mod violations;
 #[cfg(test)]
 mod tests;
+mod violations;
 
 use std::time::Duration;
 

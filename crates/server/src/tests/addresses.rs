@@ -31,7 +31,8 @@ async fn set_status(server: &TestServer, channel: &str, address: &str, status: &
     let address: String = form_urlencoded::byte_serialize(address.as_bytes()).collect();
     let path = format!("/v1/recipients/{channel}/{}", address.replace('+', "%20"));
     let request = Request::put(path).header("content-type", "application/json");
-    let response = server.request(request.body(Body::from(json!({"status": status}).to_string())).unwrap()).await;
+    let response =
+        server.request(request.body(Body::from(json!({"status": status}).to_string())).unwrap()).await;
     assert_eq!(response.status, 200, "{}", response.text());
 }
 
@@ -87,7 +88,8 @@ async fn opted_out_and_inactive_are_told_apart() {
 #[tokio::test]
 async fn real_addresses_are_accepted() {
     let server = server().await;
-    for address in ["user@उदाहरण.परीक्षा", "user@نامه\u{200C}ای.com", "a..b@docomo.example", "root@localhost"] {
+    for address in ["user@उदाहरण.परीक्षा", "user@نامه\u{200C}ای.com", "a..b@docomo.example", "root@localhost"]
+    {
         let response = submit(&server, &json!({"to": address, "body": "hi"})).await;
         assert_eq!(response.status, 201, "{address}: {}", response.text());
         assert_eq!(response.json()["deliveries"].as_array().unwrap().len(), 1, "{address}");

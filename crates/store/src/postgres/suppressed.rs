@@ -59,8 +59,7 @@ impl SuppressedAddresses {
         if delivery.contacts.is_empty() {
             return self.find(&delivery.channel, &delivery.address);
         }
-        let statuses =
-            delivery.contacts.iter().map(|contact| self.find(&delivery.channel, &contact.address));
+        let statuses = delivery.contacts.iter().map(|contact| self.find(&delivery.channel, &contact.address));
         statuses.reduce(|all, status| Some(all?.or_opted_out(status?))).flatten()
     }
 

@@ -44,8 +44,7 @@ pub async fn totals(transaction: &PgTransaction, query: &UsageQuery) -> Result<U
     let rows_max = limit_to_sql(TOTALS_ROWS_MAX + 1);
     let user = query.user.as_deref().map(escape_text);
     let day_offset_ms = query.day_offset_ms;
-    let values =
-        bind![first_number, end_number, since, until, deliveries_max, rows_max, day_offset_ms, user];
+    let values = bind![first_number, end_number, since, until, deliveries_max, rows_max, day_offset_ms, user];
     let without_user = &values[..values.len() - 1];
     let (statement, values) = if user.is_some() { (COUNT_USER, &values[..]) } else { (COUNT, without_user) };
     let usage_rows = transaction.query_all(statement, values, decode_usage_row).await?;

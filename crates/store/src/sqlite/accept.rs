@@ -59,7 +59,9 @@ fn accept_message(
         return Ok(Acceptance::Throttled { retry_after });
     }
     let number = insert_message(transaction, message)?;
-    for (position, (delivery, refusing_status)) in message.deliveries.iter().zip(refusing_statuses).enumerate() {
+    for (position, (delivery, refusing_status)) in
+        message.deliveries.iter().zip(refusing_statuses).enumerate()
+    {
         let id = DeliveryId::from_position(number, position);
         let failure = match &delivery.rejection_reason {
             Some(reason) => Some((Failure::InvalidRecipient, reason.as_str())),

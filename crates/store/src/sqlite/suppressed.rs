@@ -2,9 +2,7 @@
 
 use super::write_transaction::WriteTransaction;
 use crate::rows::SqlRow;
-use postrider_core::{
-    contact::Contact, message::NewDelivery, name::ConfigName, recipient::RecipientStatus,
-};
+use postrider_core::{contact::Contact, message::NewDelivery, name::ConfigName, recipient::RecipientStatus};
 
 static FIND_SUPPRESSED: &str = sql!("sqlite/accept/find_suppressed_recipients");
 
@@ -22,7 +20,8 @@ pub fn find_refusing_status(
         match find_status(transaction, channel, &contact.address)? {
             None => return Ok(None),
             Some(status) => {
-                status_of_all = Some(status_of_all.map_or(status, |other: RecipientStatus| other.or_opted_out(status)));
+                status_of_all =
+                    Some(status_of_all.map_or(status, |other: RecipientStatus| other.or_opted_out(status)));
             }
         }
     }

@@ -58,7 +58,11 @@ fn a_provider_gets_the_spelling_of_the_client() {
         let rules = PhoneRules::default();
         let address = parse_address(kind, spelling, &rules).unwrap();
         assert_eq!(outgoing_address(kind, &address, spelling, &rules), outgoing);
-        assert_eq!(outgoing_address(kind, &address, "other", &rules), address, "not the spelling of the address");
+        assert_eq!(
+            outgoing_address(kind, &address, "other", &rules),
+            address,
+            "not the spelling of the address"
+        );
     }
 }
 

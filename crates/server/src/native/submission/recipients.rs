@@ -58,7 +58,8 @@ fn request_for_address(gateway: &Gateway, address: &str, channels: Option<Vec<St
     let takes = |channel: &String, kind: AddressKind| {
         gateway.route(channel).is_some_and(|route| route.address_kinds().contains(&kind))
     };
-    let has_strict_kind = STRICT_KINDS.iter().any(|kind| channels.iter().any(|channel| takes(channel, *kind)));
+    let has_strict_kind =
+        STRICT_KINDS.iter().any(|kind| channels.iter().any(|channel| takes(channel, *kind)));
     if is_named || !has_strict_kind {
         let addresses = channels.into_iter().map(|channel| (channel, address.to_owned()));
         return AcceptRequest { addresses: addresses.collect(), ..AcceptRequest::default() };

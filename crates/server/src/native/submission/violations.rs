@@ -29,7 +29,8 @@ pub(in crate::native) fn is_recipient_error(error: &AcceptError) -> bool {
     }
 }
 
-/// Adds every error of the recipients to the violations of other fields; fields that have one already get no second.
+/// Adds every error of the recipients to the violations of other fields. A field that has one already gets no second, and
+/// `to` gets none beside one of its members.
 pub(in crate::native) fn add_recipient_violations(
     gateway: &Gateway,
     request: &AcceptRequest,
@@ -39,7 +40,10 @@ pub(in crate::native) fn add_recipient_violations(
     let errors = accept::find_recipient_errors(gateway, request);
     let recipient_errors = errors.iter().filter(|error| is_recipient_error(error));
     for violation in recipient_errors.filter_map(|error| violation(error, object)) {
-        if violations.iter().all(|earlier| earlier.field != violation.field) {
+        let is_said = |earlier: &Violation| {
+            earlier.field == violation.field || (violation.field == "to" && earlier.field.starts_with("to."))
+        };
+        if !violations.iter().any(is_said) {
             violations.push(violation);
         }
     }
