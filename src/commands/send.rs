@@ -98,8 +98,15 @@ fn accept_error_message(error: AcceptError, gateway: &Gateway) -> Error {
         AcceptError::ExpiresTooEarly => {
             Error::usage("the message would expire before it may be sent; give it more time")
         }
-        AcceptError::Suppressed => {
-            Error::new(ErrorKind::Conflict, "the recipient is inactive or has opted out; nothing was stored")
+        AcceptError::TooManyParts { parts, parts_max } => Error::usage(format!(
+            "the text has {parts} parts, more than {parts_max}; shorten it, or raise limits.message_parts_max"
+        )),
+        AcceptError::PushTooLong { bytes, bytes_max } => Error::usage(format!(
+            "the notification has {bytes} bytes, and push services accept {bytes_max}; shorten it"
+        )),
+        AcceptError::Suppressed(status) => {
+            let reason = format!("{}; nothing was stored", status.refusal_reason());
+            Error::new(ErrorKind::Conflict, reason)
         }
         AcceptError::Throttled { retry_after } => {
             let retry_at = gateway.clock.now() + retry_after;

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{load_config, print_line};
 use crate::cli::{Cli, SendArgs};
-use postrider_core::address::{AddressKind, parse_address_of_kinds};
+use postrider_core::address::{AddressKind, outgoing_address, parse_address_of_kinds};
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, Timestamp, saturating_add};
 use postrider_core::error::{Error, ErrorKind, Result};
@@ -62,8 +62,9 @@ fn build_outbound_message(
 ) -> Result<OutboundMessage> {
     let kind = provider.address_kind();
     let kinds = if kind == AddressKind::Any { &ADDRESS_KINDS[..] } else { &[kind] };
-    let (_, to) = parse_address_of_kinds(kinds, &arguments.to, &config.phone)
+    let (kind, address) = parse_address_of_kinds(kinds, &arguments.to, &config.phone)
         .map_err(|cause| Error::usage(format!("not a {}: {cause}", kind.description())))?;
+    let to = outgoing_address(kind, &address, &arguments.to, &config.phone).into_owned();
     if arguments.subject.as_ref().is_some_and(|subject| subject.contains(char::is_control)) {
         return Err(Error::usage("the subject must be one line"));
     }

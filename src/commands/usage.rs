@@ -31,7 +31,11 @@ pub async fn run(cli: &Cli, arguments: &UsageArgs) -> Result<()> {
         until: arguments.until.map(|until| until.resolve(now)),
         before: None,
         limit: PAGE_MESSAGES,
+        day_offset_ms: 0,
     };
+    if query.since.zip(query.until).is_some_and(|(since, until)| until <= since) {
+        return Err(Error::usage("--until must be after --since"));
+    }
     match (arguments.output, arguments.totals) {
         (OutputFormat::Text, only_totals) => {
             print_human_readable(&gateway, query, arguments, only_totals).await

@@ -289,7 +289,7 @@ impl FaultScenario {
                 let body = request_number(number).body;
                 self.context.model().accepted_bodies.insert(accepted.id, body);
             }
-            Err(AcceptError::Suppressed) => {}
+            Err(AcceptError::Suppressed(_)) => {}
             Err(AcceptError::Store(_)) => self.unanswered_requests.push(number),
             Err(other) => panic!("message {number} was rejected: {other:?}"),
         }

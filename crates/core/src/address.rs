@@ -4,7 +4,9 @@
 //! provider.
 
 mod destination;
+mod email;
 mod error;
+mod invisible;
 mod kind;
 mod mask;
 mod parse;
@@ -12,7 +14,9 @@ mod phone;
 
 pub use destination::DestinationRules;
 pub use error::AddressError;
+pub use invisible::is_invisible;
 pub use kind::AddressKind;
 pub use mask::mask_address;
-pub use parse::{guess_address_kind, parse_address, parse_address_of_kinds};
+pub use parse::{guess_address_kind, outgoing_address, parse_address, parse_address_of_kinds};
+pub(crate) use phone::latin_digit;
 pub use phone::{PhoneRegion, PhoneRules, PhoneStrictness, preload_phone_metadata};

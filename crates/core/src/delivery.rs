@@ -16,6 +16,7 @@ use strum::{EnumDiscriminants, EnumString, IntoStaticStr, VariantArray};
 
 use crate::attempt::{Outcome, THROTTLED_REASON};
 use crate::name::ConfigName;
+use crate::recipient::RecipientStatus;
 use crate::retry::RetryPolicy;
 use crate::text_enum::text_enum;
 
@@ -224,9 +225,9 @@ impl DeliveryState {
         self.fail_if_waiting(Failure::Cancelled, "cancelled before it was sent", now)
     }
 
-    /// Returns the state after the recipient became inactive or opted out; none if the message was sent already.
-    pub fn suppress(&self, now: DateTime<Utc>) -> Option<Self> {
-        self.fail_if_waiting(Failure::Suppressed, "the recipient became inactive or opted out", now)
+    /// Returns the state after the recipient got a status other than active; none if the message was sent already.
+    pub fn suppress(&self, status: RecipientStatus, now: DateTime<Utc>) -> Option<Self> {
+        self.fail_if_waiting(Failure::Suppressed, status.refusal_reason(), now)
     }
 
     fn fail_if_waiting(&self, failure: Failure, reason: &str, now: DateTime<Utc>) -> Option<Self> {

@@ -1,7 +1,7 @@
 //! Items of provider callbacks: receipts, inbound messages and opt-outs.
 //!
-//! Adapters create these values from callbacks. Of an inbound message only the opt-out and opt-in keywords matter; its
-//! text is not stored.
+//! Adapters create these values from callbacks. Of an inbound message only the keywords matter
+//! ([`crate::keywords`]); its text is not stored.
 
 use chrono::{DateTime, Utc};
 
@@ -101,22 +101,6 @@ pub enum OptAction {
     OptIn,
 }
 
-/// The opt-out and opt-in keywords that are common in the field.
-const OPT_OUT_KEYWORDS: [&str; 6] = ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"];
-const OPT_IN_KEYWORDS: [&str; 3] = ["START", "YES", "UNSTOP"];
-
-impl InboundMessage {
-    /// Returns the action if the whole text is a keyword. A keyword within a sentence means nothing.
-    pub fn opt_action(&self) -> Option<OptAction> {
-        let is_body = |keyword: &&str| self.body.trim().eq_ignore_ascii_case(keyword);
-        if OPT_OUT_KEYWORDS.iter().any(&is_body) {
-            Some(OptAction::OptOut)
-        } else {
-            OPT_IN_KEYWORDS.iter().any(is_body).then_some(OptAction::OptIn)
-        }
-    }
-}
-
 /// An opt-out or opt-in of one address, ready to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptChange {
@@ -135,6 +119,3 @@ pub struct OptChange {
     /// The time of the report.
     pub at: DateTime<Utc>,
 }
-
-#[cfg(test)]
-mod tests;

@@ -19,6 +19,7 @@ pub mod gsm7;
 pub mod id;
 pub mod inbound;
 pub mod job;
+pub mod keywords;
 pub mod message;
 pub mod name;
 pub mod printable;

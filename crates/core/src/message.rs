@@ -8,6 +8,7 @@ use crate::event::EventTarget;
 use crate::id::{DeliveryId, MessageId};
 use crate::name::ConfigName;
 use crate::priority::Priority;
+use crate::recipient::RecipientStatus;
 use crate::user_throttle::{ThrottleWait, UserThrottle};
 
 /// A validated message, ready to be stored. Only the engine's `accept` creates one.
@@ -97,8 +98,8 @@ pub enum Acceptance {
     KeyReused,
     /// Only a replay was requested, and the key is unknown; nothing was stored.
     NothingToReplay,
-    /// Every recipient is inactive or has opted out; nothing was stored.
-    Suppressed,
+    /// No recipient is active, and nothing was stored: `OptedOut` if at least one has opted out, else `Inactive`.
+    Suppressed(RecipientStatus),
     /// A throttle of the message is used up; nothing was stored.
     Throttled(ThrottleWait),
 }

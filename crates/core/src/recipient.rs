@@ -21,6 +21,23 @@ pub enum RecipientStatus {
 
 text_enum!(RecipientStatus);
 
+impl RecipientStatus {
+    /// Returns why no message is sent to a recipient with this status.
+    pub fn refusal_reason(self) -> &'static str {
+        match self {
+            Self::Active => "the recipient is active",
+            Self::Inactive => "the recipient is inactive",
+            Self::OptedOut => "the recipient has opted out",
+        }
+    }
+
+    /// Returns the status that explains why none of several recipients is sent to: an opt-out, if there is one.
+    #[must_use]
+    pub fn or_opted_out(self, other: Self) -> Self {
+        if other == Self::OptedOut { other } else { self }
+    }
+}
+
 /// An address on a channel with its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {

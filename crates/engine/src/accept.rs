@@ -5,6 +5,7 @@
 
 mod addressing;
 mod batch;
+mod limits;
 mod request;
 mod throttles;
 mod validate;
@@ -15,6 +16,7 @@ pub(crate) use throttles::spending_limits;
 pub(crate) use validate::{hash_idempotency_key, validate_body};
 
 use crate::gateway::Gateway;
+use postrider_core::text_parts;
 use validate::validate;
 
 /// Accepts a message. Repeating a request with an idempotency key is safe; without a key a repetition is
@@ -40,6 +42,12 @@ pub async fn accept(gateway: &Gateway, request: AcceptRequest) -> Result<Accepte
         }
     }
     accepted
+}
+
+/// Returns every error in the recipients of a request; the length of the text is checked for each kind of address.
+pub fn find_recipient_errors(gateway: &Gateway, request: &AcceptRequest) -> Vec<AcceptError> {
+    let parts = text_parts::count_parts(&request.body).count;
+    addressing::find_recipient_errors(gateway, request, parts, gateway.clock.now())
 }
 
 async fn validate_and_store(gateway: &Gateway, request: AcceptRequest) -> Result<Accepted, AcceptError> {

@@ -1,11 +1,15 @@
 //! Ingests the items of a provider callback: receipts, late answers, inbound messages and opt-outs.
 //!
-//! A text that reads like a receipt is one only when it comes from the recipient of its message. An inbound message without an opt-in or opt-out keyword is counted and not kept. Ingesting the same items again changes
-//! nothing.
+//! A text that reads like a receipt is one only when it comes from the recipient of its message. An inbound message without
+//! a keyword is counted and not kept. Ingesting the same items again changes nothing and answers nothing twice.
 
+use crate::accept::{self, AcceptError, AcceptRequest, RequestIdempotencyKey};
 use crate::gateway::{Gateway, ProviderRuntime, Route};
 use crate::receipts;
-use postrider_core::inbound::{CallbackItem, InboundMessage, OptAction, OptChange, UnreadableKind};
+use postrider_core::inbound::{
+    CallbackItem, InboundMessage, OptAction, OptChange, OptOutNotice, UnreadableKind,
+};
+use postrider_core::keywords::{KeywordAction, first_line};
 use postrider_core::{address::parse_address, clock::Timestamp, error::Result, name::ConfigName};
 
 mod text_receipts;
@@ -17,27 +21,29 @@ const UNREADABLE: &str = "unreadable";
 pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<CallbackItem>) -> Result<()> {
     let mut receipts = Vec::new();
     let mut text_receipts = Vec::new();
-    let mut opt_requests = Vec::new();
+    let mut changes = Vec::new();
+    let mut help_requests = Vec::new();
     for item in items {
         match item {
             CallbackItem::Receipt(receipt) => receipts.push(receipt),
-            CallbackItem::InboundMessage(message) => match ProviderOptRequest::from_inbound(message) {
-                Some(request) => opt_requests.push(request),
-                None => gateway.metrics.count_inbound_message("ignored"),
-            },
+            CallbackItem::InboundMessage(message) => {
+                match apply_keywords(gateway, runtime, &message, &mut changes) {
+                    InboundResult::Ignored => gateway.metrics.count_inbound_message("ignored"),
+                    InboundResult::Help { channel, reply } => help_requests.push((channel, reply, message)),
+                    InboundResult::StatusChange => {}
+                }
+            }
+            CallbackItem::OptedOut(notice) => {
+                let request = ProviderOptRequest::from_notice(notice);
+                let routes = gateway.routes_of_provider(&runtime.name);
+                changes.extend(routes.flat_map(|route| opt_changes(gateway, runtime, route, &request)));
+            }
             CallbackItem::TextReceipt(receipt) => text_receipts.push(receipt),
             CallbackItem::Unreadable(UnreadableKind::Receipt) => gateway.metrics.count_receipt(UNREADABLE),
             CallbackItem::Unreadable(UnreadableKind::InboundMessage) => {
                 gateway.metrics.count_inbound_message(UNREADABLE);
             }
             CallbackItem::AccountAccepted => runtime.record_account_accepted(gateway.clock.now()),
-            CallbackItem::OptedOut(opt_out) => opt_requests.push(ProviderOptRequest {
-                action: OptAction::OptOut,
-                address: opt_out.address,
-                reason: opt_out.reason,
-                reference: None,
-                at: opt_out.at,
-            }),
             CallbackItem::LateAcceptance(acceptance) => {
                 receipts::apply_late_acceptance(gateway, &runtime.name, acceptance).await?;
             }
@@ -53,7 +59,83 @@ pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<Cal
     if !receipts.is_empty() {
         receipts::apply_receipts_of(gateway, &providers_sharing_ids(gateway, runtime), receipts).await?;
     }
-    apply_opt_requests(gateway, runtime, &opt_requests).await
+    apply_opt_changes(gateway, changes).await?;
+    for (channel, reply, message) in help_requests {
+        gateway.metrics.count_inbound_message("help");
+        if let Some(reply) = reply {
+            send_help_reply(gateway, runtime, channel, reply, message).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What an inbound message means.
+enum InboundResult {
+    /// No keyword of any channel.
+    Ignored,
+    /// A help keyword, with the channel and the text of the answer.
+    Help { channel: String, reply: Option<String> },
+    /// An opt-out or opt-in keyword of at least one channel.
+    StatusChange,
+}
+
+/// Looks for a keyword on every channel that uses the provider, and adds the changes of status.
+fn apply_keywords(
+    gateway: &Gateway,
+    runtime: &ProviderRuntime,
+    message: &InboundMessage,
+    changes: &mut Vec<OptChange>,
+) -> InboundResult {
+    let mut result = InboundResult::Ignored;
+    for route in gateway.routes_of_provider(&runtime.name) {
+        let channel = &route.channel.name;
+        let keywords = gateway.config.keywords.find(channel, &message.to);
+        let action = match keywords.action_of(&message.body) {
+            Some(KeywordAction::OptOut) => OptAction::OptOut,
+            Some(KeywordAction::OptIn) => OptAction::OptIn,
+            Some(KeywordAction::Help) => {
+                // The person gets one answer, over the first channel that has one.
+                if matches!(result, InboundResult::Ignored | InboundResult::Help { reply: None, .. }) {
+                    let reply = keywords.help_reply.clone();
+                    result = InboundResult::Help { channel: channel.to_string(), reply };
+                }
+                continue;
+            }
+            None => continue,
+        };
+        let request = ProviderOptRequest::from_inbound(message, action);
+        changes.extend(opt_changes(gateway, runtime, route, &request));
+        result = InboundResult::StatusChange;
+    }
+    result
+}
+
+/// Accepts the answer to a help keyword. A repeated callback with the provider's reference answers once.
+async fn send_help_reply(
+    gateway: &Gateway,
+    runtime: &ProviderRuntime,
+    channel: String,
+    reply: String,
+    message: InboundMessage,
+) -> Result<()> {
+    let idempotency_key = message.reference.map(|key| RequestIdempotencyKey {
+        scope: format!("help/{}", runtime.name),
+        key,
+        fingerprint: String::new(),
+    });
+    let request = AcceptRequest {
+        body: reply,
+        addresses: vec![(channel, message.from)],
+        // Counts for the throttle of the user, so that two programs that answer each other stop.
+        expects_reply: Some(true),
+        idempotency_key,
+        ..AcceptRequest::default()
+    };
+    match accept::accept(gateway, request).await {
+        Err(AcceptError::Store(error)) => Err(error),
+        // The reasons are the person's: a short code without a number, an opt-out, the throttle.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Returns the provider and those at the same system, whose messages it may report: `shares_ids_with` of either.
@@ -77,28 +159,28 @@ struct ProviderOptRequest {
 }
 
 impl ProviderOptRequest {
-    fn from_inbound(message: InboundMessage) -> Option<Self> {
-        Some(Self {
-            action: message.opt_action()?,
-            reason: format!("sent \"{}\"", message.body.trim()),
-            address: message.from,
-            reference: message.reference,
+    fn from_inbound(message: &InboundMessage, action: OptAction) -> Self {
+        Self {
+            action,
+            reason: format!("sent \"{}\"", first_line(&message.body)),
+            address: message.from.clone(),
+            reference: message.reference.clone(),
             at: message.at,
-        })
+        }
+    }
+
+    fn from_notice(notice: OptOutNotice) -> Self {
+        Self {
+            action: OptAction::OptOut,
+            address: notice.address,
+            reason: notice.reason,
+            reference: None,
+            at: notice.at,
+        }
     }
 }
 
-/// Applies the requests on every channel that uses the provider.
-async fn apply_opt_requests(
-    gateway: &Gateway,
-    runtime: &ProviderRuntime,
-    opt_requests: &[ProviderOptRequest],
-) -> Result<()> {
-    let changes_of = |request| {
-        let routes = gateway.routes_of_provider(&runtime.name);
-        routes.flat_map(move |route| opt_changes(gateway, runtime, route, request))
-    };
-    let changes = opt_requests.iter().flat_map(changes_of).collect::<Vec<_>>();
+async fn apply_opt_changes(gateway: &Gateway, changes: Vec<OptChange>) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
@@ -138,3 +220,6 @@ fn opt_changes(
     };
     addresses.into_iter().map(opt_change_of).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ mod check;
 mod environment;
 mod events;
 pub mod keys;
+mod keywords;
 mod legacy_environment;
 mod load;
 mod provider_aliases;

@@ -2,6 +2,7 @@
 //!
 //! Each step may be repeated: only one claim of a delivery succeeds, and only the newest claim can record a round.
 
+use postrider_core::address::{PhoneRules, outgoing_address};
 use postrider_core::attempt::{Attempt, Outcome};
 use postrider_core::circuit_breaker::ProbeUrgency;
 use postrider_core::clock::{Timestamp, saturating_add};
@@ -287,7 +288,7 @@ impl Round<'_> {
             self.skip_reasons.push(addresses::skip_reason(runtime));
             return None;
         };
-        set_recipient(&mut self.message, to);
+        set_recipient(&mut self.message, to, &self.gateway.config.phone);
         let permit =
             match acquire_within_lease(self.gateway, runtime, self.claim, &self.message, urgency).await {
                 Ok(permit) => permit,
@@ -443,8 +444,8 @@ fn lost_attempt(now: Timestamp) -> Attempt {
     }
 }
 
-fn set_recipient(message: &mut OutboundMessage, to: ChosenAddress<'_>) {
-    to.address.clone_into(&mut message.to);
+fn set_recipient(message: &mut OutboundMessage, to: ChosenAddress<'_>, rules: &PhoneRules) {
+    message.to = outgoing_address(to.kind, to.address, to.spelling, rules).into_owned();
     to.spelling.clone_into(&mut message.spelling);
 }
 

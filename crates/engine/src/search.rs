@@ -144,6 +144,7 @@ async fn read_page(
         until: None,
         before: query.before,
         limit: query.limit,
+        day_offset_ms: 0,
     };
     gateway.store.usage(user_query).await
 }

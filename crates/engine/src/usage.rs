@@ -68,7 +68,7 @@ pub struct UsageTotalsView {
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = UsageTotal)]
 pub struct UsageTotalRow {
-    /// The day in UTC on which the messages were accepted.
+    /// The day in the requested time zone, otherwise in UTC, on which the messages were accepted.
     #[schema(format = Date)]
     pub day: String,
     /// User id, assigned by the client.

@@ -141,8 +141,8 @@ impl RepeatableRequest {
     }
 
     /// Returns the idempotency key of the request to `api`. Requests with equal bodies are the same request.
-    pub(super) fn idempotency_key(self, api: &str) -> Result<Option<RequestIdempotencyKey>, Problem> {
-        let fingerprint = || Value::Object(self.object).to_string();
+    pub(super) fn idempotency_key(&self, api: &str) -> Result<Option<RequestIdempotencyKey>, Problem> {
+        let fingerprint = || Value::Object(self.object.clone()).to_string();
         errors::read_idempotency_key(&self.headers, api, &self.api_key_name, fingerprint)
             .map_err(problem::invalid_idempotency_key)
     }
@@ -169,15 +169,37 @@ async fn read_json<T: DeserializeOwned>(
     }
     let json =
         read(gateway, headers, content, BodySender::Authenticated).await.map_err(BodyError::problem)?;
-    serde_json::from_slice(&json).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "malformed-json",
-            "The JSON is malformed",
-            format!("the body is not {expected} in UTF-8: error at line {line}, column {column}"),
-        )
-    })
+    serde_json::from_slice(&json).map_err(|error| json_problem(&json, &error, expected))
+}
+
+/// Returns the problem of a body that is empty, malformed or another kind of JSON than `expected`.
+fn json_problem(body: &[u8], error: &serde_json::Error, expected: &str) -> Problem {
+    let problem = |slug, title, detail: String| Problem::new(StatusCode::BAD_REQUEST, slug, title, detail);
+    if body.trim_ascii().is_empty() {
+        return problem("empty-body", "The body is empty", format!("the body is empty; send {expected}"));
+    }
+    // A duplicate member or a wrong kind of value is found in valid JSON too.
+    if let Ok(value) = serde_json::from_slice::<Value>(body) {
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "true or false",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "an array",
+            Value::Object(_) => "an object with a wrong member",
+        };
+        return problem(
+            "unexpected-json",
+            "The JSON is of the wrong kind",
+            format!("the body is {kind}; send {expected}"),
+        );
+    }
+    let (line, column) = (error.line(), error.column());
+    problem(
+        "malformed-json",
+        "The JSON is malformed",
+        format!("the body is not {expected} in UTF-8: error at line {line}, column {column}"),
+    )
 }
 
 /// Returns the media type of `Content-Type` in lower case, without parameters; empty without the header.

@@ -62,7 +62,14 @@ pub(super) fn accept_error_message(error: &AcceptError) -> String {
             format!("the subject must be one line of at most {chars_max} characters")
         }
         AcceptError::ExpiresTooEarly => "the message would expire before its send time".to_owned(),
-        AcceptError::Suppressed => "the recipient is inactive".to_owned(),
+        AcceptError::TooManyParts { parts, parts_max } => format!(
+            "the text has {parts} parts; a message to a phone number may have {parts_max} (limits.message_parts_max)"
+        ),
+        AcceptError::PushTooLong { bytes, bytes_max } => format!(
+            "the notification has {bytes} bytes with its title; push services accept {} bytes",
+            group_thousands(*bytes_max)
+        ),
+        AcceptError::Suppressed(status) => status.refusal_reason().to_owned(),
         AcceptError::Throttled { retry_after } => format!(
             "the hourly message limit of this user is reached; try again in {}",
             format_duration(round_up_to_seconds(*retry_after))
@@ -78,6 +85,14 @@ pub(super) fn accept_error_message(error: &AcceptError) -> String {
             STORE_UNAVAILABLE.to_owned()
         }
         AcceptError::Store(_) => INTERNAL_ERROR.to_owned(),
+    }
+}
+
+/// Returns a number with a comma between thousands: `4,096`.
+fn group_thousands(number: usize) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", group_thousands(number / 1_000), number % 1_000),
     }
 }
 

@@ -9,9 +9,11 @@ mod tests;
 use std::borrow::Cow;
 use std::fmt;
 
+use chrono::DateTime;
 use percent_encoding::percent_decode;
 
 use crate::problem::Violation;
+use postrider_core::clock::Timestamp;
 
 /// Reason why a query or form cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +100,22 @@ pub(super) fn read_params(
         .filter_map(|(name, value)| Some(Violation::new(&*name, set_param(&name, &value).err()?)))
         .collect();
     if violations.is_empty() { Ok(()) } else { Err(violations) }
+}
+
+/// Returns a violation if a time range does not end after it begins.
+pub(super) fn check_order(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(), Vec<Violation>> {
+    match (since, until) {
+        (Some(since), Some(until)) if until <= since => {
+            Err(vec![Violation::new("until", "must be after since")])
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Parses a time in RFC 3339. The plus of its offset may have been decoded as a blank.
+pub(super) fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+    let time = DateTime::parse_from_rfc3339(text);
+    time.or_else(|_| DateTime::parse_from_rfc3339(&text.replace(' ', "+"))).ok().map(|time| time.to_utc())
 }
 
 /// Decodes a name or a value; borrows if nothing is encoded.

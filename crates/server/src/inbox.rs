@@ -235,6 +235,8 @@ fn accept_error_problem(error: &AcceptError) -> Problem {
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
         | AcceptError::BodyTooLong(_)
+        | AcceptError::TooManyParts { .. }
+        | AcceptError::PushTooLong { .. }
         | AcceptError::InvalidSubject(_)
         | AcceptError::ExpiresTooEarly => "message",
         AcceptError::NoRecipient
@@ -242,7 +244,7 @@ fn accept_error_problem(error: &AcceptError) -> Problem {
         | AcceptError::InvalidAddress { .. }
         | AcceptError::InvalidContact { .. }
         | AcceptError::NoUsableContact { .. } => "userId",
-        AcceptError::Suppressed
+        AcceptError::Suppressed(_)
         | AcceptError::Throttled { .. }
         | AcceptError::SpendingLimit { .. }
         | AcceptError::IdempotencyKeyReused

@@ -89,6 +89,11 @@ impl<'a> ObjectReader<'a> {
         self.read(name, "must be true or false", Value::as_bool)
     }
 
+    /// Returns all violations.
+    pub(crate) fn into_violations(self) -> Vec<Violation> {
+        self.violations
+    }
+
     /// Returns the value that was read, unless there is a violation.
     pub(crate) fn finish<T>(self, value: T) -> Result<T, Vec<Violation>> {
         if self.violations.is_empty() { Ok(value) } else { Err(self.violations) }

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::denial::Denial;
 use super::errors::{self, STORE_RETRY_AFTER_SECONDS};
 use postrider_core::error::{Error, ErrorKind};
+use postrider_core::recipient::RecipientStatus;
 use postrider_core::request_origin::OriginRefusal;
 use postrider_engine::accept::AcceptError;
 use postrider_engine::gateway::Gateway;
@@ -248,12 +249,17 @@ pub(super) fn accept_error(error: &AcceptError) -> Problem {
             "idempotency-key-reused",
             "The Idempotency-Key was used for a different request",
         ),
-        AcceptError::Suppressed => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "suppressed", "The recipient is inactive")
+        AcceptError::Suppressed(RecipientStatus::OptedOut) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "opted-out", "The recipient has opted out")
+        }
+        AcceptError::Suppressed(RecipientStatus::Inactive | RecipientStatus::Active) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "inactive", "The recipient is inactive")
         }
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
         | AcceptError::BodyTooLong(_)
+        | AcceptError::TooManyParts { .. }
+        | AcceptError::PushTooLong { .. }
         | AcceptError::NoRecipient
         | AcceptError::UnknownChannel(_)
         | AcceptError::InvalidAddress { .. }

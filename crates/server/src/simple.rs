@@ -190,7 +190,7 @@ fn accept_error_response(error: &AcceptError) -> Response<Body> {
         AcceptError::InvalidAddress { .. }
         | AcceptError::InvalidContact { .. }
         | AcceptError::NoUsableContact { .. } => (StatusCode::BAD_REQUEST, "number should be 11".into()),
-        AcceptError::Suppressed => (StatusCode::BAD_REQUEST, "number is inactive".into()),
+        AcceptError::Suppressed(_) => (StatusCode::BAD_REQUEST, "number is inactive".into()),
         AcceptError::Throttled { .. } | AcceptError::SpendingLimit { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, default_message())
         }
@@ -202,6 +202,8 @@ fn accept_error_response(error: &AcceptError) -> Response<Body> {
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
         | AcceptError::BodyTooLong(_)
+        | AcceptError::TooManyParts { .. }
+        | AcceptError::PushTooLong { .. }
         | AcceptError::InvalidSubject(_)
         | AcceptError::ExpiresTooEarly => (StatusCode::BAD_REQUEST, default_message()),
     };

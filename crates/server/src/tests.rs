@@ -2,6 +2,7 @@
 //!
 //! The providers are fakes that accept every message; their receipts are authenticated by a secret.
 
+mod addresses;
 mod auth;
 mod broadcasts;
 mod connection;

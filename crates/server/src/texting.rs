@@ -216,7 +216,7 @@ fn parse_status(status: &str) -> Option<ReceiptStatus> {
 fn accept_error_response(error: &AcceptError) -> TextingErrorResponse {
     let message = errors::accept_error_message(error);
     match error {
-        AcceptError::Suppressed => ok_status_error("Phone number is inactive"),
+        AcceptError::Suppressed(_) => ok_status_error("Phone number is inactive"),
         AcceptError::NoRecipient
         | AcceptError::InvalidAddress { .. }
         | AcceptError::InvalidContact { .. }
@@ -235,6 +235,8 @@ fn accept_error_response(error: &AcceptError) -> TextingErrorResponse {
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
         | AcceptError::BodyTooLong(_)
+        | AcceptError::TooManyParts { .. }
+        | AcceptError::PushTooLong { .. }
         | AcceptError::InvalidSubject(_)
         | AcceptError::ExpiresTooEarly
         | AcceptError::IdempotencyKeyReused => ok_status_error(&capitalize(&message)),

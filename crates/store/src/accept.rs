@@ -6,9 +6,7 @@ use crate::rows::limit_to_sql;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewMessage};
-
-/// Failure reason of a delivery to a recipient that was not active when the message was accepted.
-pub(crate) const SUPPRESSED_REASON: &str = "the recipient is inactive or has opted out";
+use postrider_core::recipient::RecipientStatus;
 
 /// Stores new messages.
 #[async_trait]
@@ -30,4 +28,9 @@ pub(crate) fn check_delivery_counts(messages: &[NewMessage]) -> Result<()> {
         return Err(Error::new(ErrorKind::Internal, "cannot store a message with more than 64 deliveries"));
     }
     Ok(())
+}
+
+/// Returns why no delivery of a message can be sent; none if one can.
+pub(crate) fn status_of_all(refusing_statuses: &[Option<RecipientStatus>]) -> Option<RecipientStatus> {
+    refusing_statuses.iter().copied().reduce(|all, status| Some(all?.or_opted_out(status?))).flatten()
 }

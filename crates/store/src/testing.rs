@@ -164,6 +164,7 @@ macro_rules! conformance_tests {
         );
         $crate::conformance_tests!(@tests $fresh, usage:
             usage_lists_the_messages_of_a_user_newest_first
+            usage_totals_are_grouped_by_the_days_of_a_time_zone
             usage_is_limited_to_a_time_range
             usage_is_paged
             usage_totals_are_by_day_user_and_channel

@@ -28,6 +28,8 @@ pub struct UsageQuery {
     pub before: Option<i64>,
     /// Maximum number of messages.
     pub limit: usize,
+    /// Offset from UTC of the time zone by whose days totals are grouped, in milliseconds.
+    pub day_offset_ms: i64,
 }
 
 /// Counts by day, user and channel.

@@ -6,14 +6,14 @@ SELECT
     count(*) FILTER (WHERE state = 'failed') AS failed, count(opened_at) AS opened, sum(parts)::BIGINT AS parts,
     sum(tries)::BIGINT AS tries
 FROM (
-    SELECT m."user", m.created_at / 86400000 AS day, d.*
+    SELECT m."user", (m.created_at + $7) / 86400000 AS day, d.*
     FROM messages AS m
     CROSS JOIN LATERAL (
         SELECT channel, state, opened_at, parts, tries FROM deliveries
         WHERE id BETWEEN m.number << 6 AND m.number << 6 | 63
         LIMIT 64
     ) AS d
-    WHERE m.owner = $7 AND m.owner <> '' AND m.number >= $1 AND m.number < $2
+    WHERE m.owner = $8 AND m.owner <> '' AND m.number >= $1 AND m.number < $2
         AND m.created_at >= $3 AND m.created_at < $4
     ORDER BY m.number DESC
     LIMIT $5

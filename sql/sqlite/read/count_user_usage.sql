@@ -5,12 +5,12 @@ SELECT
     sum(parts) AS parts, sum(tries) AS tries
 FROM (
     SELECT
-        m.user AS user, d.channel AS channel, m.created_at / 86400000 AS day, d.state AS state,
+        m.user AS user, d.channel AS channel, (m.created_at + ?7) / 86400000 AS day, d.state AS state,
         d.opened_at IS NOT NULL AS is_opened, d.parts AS parts, d.tries AS tries
     FROM messages AS m INDEXED BY messages_user
     CROSS JOIN deliveries AS d ON d.id BETWEEN m.number << 6 AND m.number << 6 | 63
-    WHERE m.user = ?7 AND m.number >= ?1 AND m.number < ?2 AND m.created_at >= ?3 AND m.created_at < ?4
-        AND (?8 IS NULL OR m.owner = ?8)
+    WHERE m.user = ?8 AND m.number >= ?1 AND m.number < ?2 AND m.created_at >= ?3 AND m.created_at < ?4
+        AND (?9 IS NULL OR m.owner = ?9)
     ORDER BY m.number DESC
     LIMIT ?5
 )

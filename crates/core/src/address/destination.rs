@@ -26,7 +26,7 @@ impl DestinationRules<'_> {
         if self.allows_premium && self.countries.iter().all(|regions| regions.is_empty()) {
             return Ok(());
         }
-        let number = PHONE_NUMBER_UTIL.parse(number, None).map_err(|_| AddressError::InvalidFormat)?;
+        let number = PHONE_NUMBER_UTIL.parse(number, None).map_err(|_| AddressError::UnusableKind)?;
         let region = number
             .get_region_code()
             .or_else(|| PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code));

@@ -1,18 +1,24 @@
 //! Parsing of phone numbers into E.164.
 //!
 //! The `rlibphonenumber` library knows the numbering plans of all regions. Separators and digits are normalised here, and
-//! the digits of a number that the library cannot parse are kept if their count is possible in the region.
+//! the digits of a number that the library cannot parse are kept if their count is possible in the region and the first is
+//! not 0. The normal form of a number is its own normal form.
 
 use std::borrow::Cow;
 
 use rlibphonenumber::{
-    NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region,
+    NumberLengthType, PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region,
 };
 
 use super::error::AddressError;
 
 /// Longest spelling of a phone number, in characters.
 const PHONE_CHARS_MAX: usize = 50;
+/// Digits of the shortest and of the longest international number, country code included (E.164).
+const E164_DIGITS_MIN: usize = 7;
+const E164_DIGITS_MAX: usize = 15;
+/// Digits of a number whose leading 0 is more likely the reason of an error than its length.
+const LEADING_ZERO_DIGITS_MIN: usize = 8;
 /// Types of numbers that can receive messages: no short codes and no numbers that work only inside a country.
 const MESSAGING_NUMBER_TYPES: [PhoneNumberType; 8] = [
     PhoneNumberType::Mobile,
@@ -93,31 +99,54 @@ impl PhoneRules {
 
     fn parse_once(&self, text: &str) -> Result<String, AddressError> {
         let digits = normalize_digits(text)?;
-        let parsed = PHONE_NUMBER_UTIL.parse(&*digits, Some(self.region.0)).ok().filter(is_possible);
-        let number = match (parsed, self.strictness) {
-            (Some(number), PhoneStrictness::Valid) if !number.is_valid() => {
-                return Err(AddressError::UnassignedNumber);
-            }
-            (Some(number), _) => number,
-            (None, PhoneStrictness::Possible) => {
-                self.unchanged_digits(&digits).ok_or(AddressError::InvalidFormat)?
-            }
-            (None, PhoneStrictness::Valid) => return Err(AddressError::InvalidFormat),
-        };
-        Ok(number.format_as(PhoneNumberFormat::E164).into_owned())
+        let number = self.parse_digits(&digits)?;
+        if self.strictness == PhoneStrictness::Valid && !number.is_valid() {
+            return Err(AddressError::UnassignedNumber);
+        }
+        let normal = number.format_as(PhoneNumberFormat::E164).into_owned();
+        // A number that a second parse would change is none: its status could not be found again.
+        match self.parse_digits(&normal) {
+            Ok(again) if again.format_as(PhoneNumberFormat::E164) == normal => Ok(normal),
+            _ => Err(wrong_digit_count(&digits)),
+        }
     }
 
-    /// Returns the digits, leading zeros included, as a number of the region if their count is possible.
-    fn unchanged_digits(&self, digits: &str) -> Option<PhoneNumber> {
-        let leading_zeros = digits.bytes().take(digits.len() - 1).take_while(|digit| *digit == b'0').count();
-        let number = PhoneNumber {
-            country_code: PHONE_NUMBER_UTIL.get_country_code_for_region(self.region.0)?,
-            national_number: digits.parse().ok().filter(|_| !digits.starts_with('+'))?,
-            italian_leading_zero: Some(leading_zeros > 0),
-            number_of_leading_zeros: i32::try_from(leading_zeros).ok(),
-            ..PhoneNumber::default()
+    /// Parses a number of a possible length.
+    fn parse_digits(&self, digits: &str) -> Result<PhoneNumber, AddressError> {
+        match PHONE_NUMBER_UTIL.parse(digits, Some(self.region.0)) {
+            // Few countries have numbers that begin with 0, and those are in the numbering plan.
+            Ok(number) if is_possible(&number) && (!number.italian_leading_zero() || number.is_valid()) => {
+                Ok(number)
+            }
+            Err(ParseError::InvalidCountryCode) => Err(AddressError::UnknownCountryCode),
+            _ if self.strictness == PhoneStrictness::Valid => Err(wrong_digit_count(digits)),
+            _ => self.unchanged_digits(digits),
+        }
+    }
+
+    /// Returns the digits as a number of the region if their count is possible and the first is not 0.
+    fn unchanged_digits(&self, digits: &str) -> Result<PhoneNumber, AddressError> {
+        let is_international = digits.starts_with('+');
+        let national_number = digits.parse().ok().filter(|_| !is_international);
+        let country_code = PHONE_NUMBER_UTIL.get_country_code_for_region(self.region.0);
+        let (Some(national_number), Some(country_code)) = (national_number, country_code) else {
+            return Err(wrong_digit_count(digits));
         };
-        Some(number).filter(is_possible)
+        let number = PhoneNumber { country_code, national_number, ..PhoneNumber::default() };
+        match (is_possible(&number), digits.starts_with('0')) {
+            (true, false) => Ok(number),
+            (_, true) if digits.len() > LEADING_ZERO_DIGITS_MIN => Err(AddressError::LeadingZero),
+            _ => Err(wrong_digit_count(digits)),
+        }
+    }
+}
+
+/// Returns why no number has this many digits.
+fn wrong_digit_count(digits: &str) -> AddressError {
+    match digits.bytes().filter(u8::is_ascii_digit).count() {
+        count @ ..E164_DIGITS_MIN => AddressError::TooFewDigits(count),
+        count @ E164_DIGITS_MIN..=E164_DIGITS_MAX => AddressError::WrongDigitCount(count),
+        count => AddressError::TooManyDigits(count),
     }
 }
 
@@ -137,7 +166,7 @@ fn normalize_digits(text: &str) -> Result<Cow<'_, str>, AddressError> {
         return Ok(Cow::Borrowed(text));
     }
     if text.chars().nth(PHONE_CHARS_MAX).is_some() {
-        return Err(AddressError::TooLong);
+        return Err(AddressError::TooLong(PHONE_CHARS_MAX));
     }
     let mut plain = String::with_capacity(text.len());
     for c in text.trim().chars() {
@@ -145,7 +174,7 @@ fn normalize_digits(text: &str) -> Result<Cow<'_, str>, AddressError> {
             '0'..='9' => plain.push(c),
             '+' | '\u{FF0B}' if plain.is_empty() => plain.push('+'),
             _ if is_separator(c) => {}
-            _ => plain.push(latin_digit(c).ok_or(AddressError::InvalidCharacter)?),
+            _ => plain.push(latin_digit(c).ok_or(AddressError::InvalidCharacter(c))?),
         }
     }
     if plain.is_empty() {
@@ -165,7 +194,7 @@ fn is_separator(c: char) -> bool {
 }
 
 /// Returns the Latin digit of a Persian, Arabic or full-width one.
-fn latin_digit(c: char) -> Option<char> {
+pub(crate) fn latin_digit(c: char) -> Option<char> {
     let zero = match c {
         '\u{6F0}'..='\u{6F9}' => 0x6F0,
         '\u{660}'..='\u{669}' => 0x660,

@@ -3,6 +3,7 @@
 //! A channel of one address kind takes one address; a channel that mixes kinds takes every address that its
 //! providers can use. This module stores nothing and does not check whether an address exists.
 
+use super::limits::check_length;
 use super::request::{AcceptError, AcceptRequest, MissingAddressPolicy};
 use crate::gateway::{Gateway, Route};
 use postrider_core::address::{self, AddressError, AddressKind, DestinationRules, PhoneRules};
@@ -20,25 +21,56 @@ const ANY_ADDRESS_PREFERENCE: [AddressKind; 6] = [
     AddressKind::Phone,
 ];
 
-/// Returns the requested deliveries, in order.
+/// Returns the requested deliveries, in order, or the first error.
 pub(super) fn build_deliveries(
     gateway: &Gateway,
     request: &AcceptRequest,
     parts: u32,
     now: Timestamp,
 ) -> Result<Vec<NewDelivery>, AcceptError> {
+    let mut errors = Vec::new();
+    let deliveries = build_with_errors(gateway, request, parts, now, &mut errors);
+    match errors.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(deliveries),
+    }
+}
+
+/// Returns every error in the recipients of a request, so that a client sees them all at once.
+pub(super) fn find_recipient_errors(
+    gateway: &Gateway,
+    request: &AcceptRequest,
+    parts: u32,
+    now: Timestamp,
+) -> Vec<AcceptError> {
+    let mut errors = Vec::new();
+    build_with_errors(gateway, request, parts, now, &mut errors);
+    errors
+}
+
+fn build_with_errors(
+    gateway: &Gateway,
+    request: &AcceptRequest,
+    parts: u32,
+    now: Timestamp,
+    errors: &mut Vec<AcceptError>,
+) -> Vec<NewDelivery> {
     let delivery_counts = 1..=usize::try_from(DeliveryId::PER_MESSAGE).unwrap_or(1);
     if !delivery_counts.contains(&(request.addresses.len() + request.channels.len())) {
-        return Err(AcceptError::NoRecipient);
+        errors.push(AcceptError::NoRecipient);
+        return Vec::new();
     }
     let api_key = gateway.api_key(&request.api_key_name);
     let key_countries = api_key.as_ref().map_or(&[][..], |key| &key.limits.countries);
     let explicit = request.addresses.iter().map(|(channel, address)| (channel, Some(address)));
     let by_contacts = request.channels.iter().map(|channel| (channel, None));
     let mut deliveries = Vec::with_capacity(request.addresses.len() + request.channels.len());
-    let mut skipped_error = None;
+    let mut skipped_errors = Vec::new();
     for (channel, written_address) in explicit.chain(by_contacts) {
-        let route = gateway.route(channel).ok_or_else(|| AcceptError::UnknownChannel(channel.clone()))?;
+        let Some(route) = gateway.route(channel) else {
+            errors.push(AcceptError::UnknownChannel(channel.clone()));
+            continue;
+        };
         let rules = AddressRules {
             phone: &gateway.config.phone,
             destination: DestinationRules {
@@ -50,6 +82,11 @@ pub(super) fn build_deliveries(
             Some(address) => parse_address(route, address, rules),
             None => select_contacts(route, request, rules),
         };
+        let address = address.and_then(|address| {
+            let title = request.subject.as_deref().or(route.channel.subject.as_deref());
+            let parts_max = gateway.config.limits.message_parts_max;
+            check_length(address.kind, title, &request.body, parts, parts_max).map(|()| address)
+        });
         match (address, request.on_missing_address) {
             (Ok(address), _) => deliveries.push(build_delivery(&route.channel, address, request, parts, now)),
             (Err(error), MissingAddressPolicy::FailDelivery) => {
@@ -57,17 +94,17 @@ pub(super) fn build_deliveries(
                 let address = ResolvedAddress::unusable(&error, spelling.unwrap_or_default());
                 deliveries.push(build_delivery(&route.channel, address, request, parts, now));
             }
-            (Err(error @ AcceptError::InvalidContact { .. }), _)
-            | (Err(error), MissingAddressPolicy::RejectMessage) => return Err(error),
-            (Err(error), MissingAddressPolicy::SkipChannel) => {
-                skipped_error.get_or_insert(error);
-            }
+            (
+                Err(error @ (AcceptError::InvalidAddress { .. } | AcceptError::NoUsableContact { .. })),
+                MissingAddressPolicy::SkipChannel,
+            ) => skipped_errors.push(error),
+            (Err(error), _) => errors.push(error),
         }
     }
-    match skipped_error {
-        Some(error) if deliveries.is_empty() => Err(error),
-        _ => Ok(deliveries),
+    if deliveries.is_empty() && errors.is_empty() {
+        errors.extend(skipped_errors);
     }
+    deliveries
 }
 
 /// Rules for the addresses of one channel.
@@ -93,6 +130,8 @@ impl AddressRules<'_> {
 
 /// The address of a delivery, or the reason why the delivery has no address.
 struct ResolvedAddress {
+    /// Kind of the first address.
+    kind: AddressKind,
     address: String,
     spelling: String,
     contacts: Vec<Contact>,
@@ -105,19 +144,32 @@ impl ResolvedAddress {
             AcceptError::InvalidAddress { cause, .. } | AcceptError::InvalidContact { cause, .. } => {
                 cause.to_string()
             }
+            AcceptError::TooManyParts { parts, parts_max } => {
+                format!("the text has {parts} parts, more than {parts_max}")
+            }
+            AcceptError::PushTooLong { bytes, bytes_max } => {
+                format!("the notification has {bytes} bytes, more than {bytes_max}")
+            }
             _ => "missing address for this channel".to_owned(),
         };
-        Self { address: String::new(), spelling, contacts: Vec::new(), rejection_reason: Some(reason) }
+        Self {
+            kind: AddressKind::Any,
+            address: String::new(),
+            spelling,
+            contacts: Vec::new(),
+            rejection_reason: Some(reason),
+        }
     }
 
     /// Uses the first contact as the address; keeps all contacts if the channel mixes kinds.
     fn from_contacts(mut contacts: Vec<Contact>, route: &Route) -> Option<Self> {
         let first_contact = contacts.first()?;
-        let (address, spelling) = (first_contact.address.clone(), first_contact.spelling.clone());
+        let (kind, address) = (first_contact.kind, first_contact.address.clone());
+        let spelling = first_contact.spelling.clone();
         if !route.is_mixed() {
             contacts.clear();
         }
-        Some(Self { address, spelling, contacts, rejection_reason: None })
+        Some(Self { kind, address, spelling, contacts, rejection_reason: None })
     }
 }
 

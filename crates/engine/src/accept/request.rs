@@ -1,7 +1,10 @@
 //! Types of a request to send a message and of its result.
 
 use postrider_core::address::{AddressError, AddressKind};
-use postrider_core::{clock::Timestamp, error::Error, id::MessageId, name::ConfigName, priority::Priority};
+use postrider_core::{
+    clock::Timestamp, error::Error, id::MessageId, name::ConfigName, priority::Priority,
+    recipient::RecipientStatus,
+};
 use std::time::Duration;
 
 /// A request to send one message, as an API has parsed it.
@@ -110,8 +113,22 @@ pub enum AcceptError {
     InvalidSubject(usize),
     /// The message expires in the past, or before its `send_at`.
     ExpiresTooEarly,
-    /// Every recipient is inactive or opted out.
-    Suppressed,
+    /// The text has more parts than a message to a phone number may have.
+    TooManyParts {
+        /// Parts of this text.
+        parts: u32,
+        /// `limits.message_parts_max`.
+        parts_max: u32,
+    },
+    /// Title and text are longer than a push notification may be.
+    PushTooLong {
+        /// Bytes of this notification, with its frame.
+        bytes: usize,
+        /// Bytes that push services accept.
+        bytes_max: usize,
+    },
+    /// No recipient is active: `OptedOut` if at least one has opted out, else `Inactive`.
+    Suppressed(RecipientStatus),
     /// The user throttle is exhausted.
     Throttled {
         /// Time until the next message is accepted.
@@ -132,14 +149,20 @@ impl AcceptError {
     /// Returns the value of the metric label `reason`.
     pub(super) fn metric_label(&self) -> &'static str {
         match self {
-            Self::EmptyBody | Self::InvalidBody | Self::BodyTooLong(_) | Self::InvalidSubject(_) => "body",
+            Self::EmptyBody
+            | Self::InvalidBody
+            | Self::BodyTooLong(_)
+            | Self::TooManyParts { .. }
+            | Self::PushTooLong { .. }
+            | Self::InvalidSubject(_) => "body",
             Self::NoRecipient
             | Self::InvalidAddress { .. }
             | Self::InvalidContact { .. }
             | Self::NoUsableContact { .. } => "address",
             Self::UnknownChannel(_) => "channel",
             Self::ExpiresTooEarly => "time",
-            Self::Suppressed => "suppressed",
+            Self::Suppressed(RecipientStatus::OptedOut) => "opted_out",
+            Self::Suppressed(_) => "suppressed",
             Self::Throttled { .. } => "throttled",
             Self::SpendingLimit { .. } => "spending_limit",
             Self::IdempotencyKeyReused => "key_reused",

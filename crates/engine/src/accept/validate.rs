@@ -83,7 +83,7 @@ impl PendingAcceptance {
             Some(Acceptance::Replayed { id, number }) => Ok((accepted(*id, *number, true), Vec::new())),
             Some(Acceptance::KeyReused) => Err(AcceptError::IdempotencyKeyReused),
             Some(Acceptance::NothingToReplay) => Err(AcceptError::ExpiresTooEarly),
-            Some(Acceptance::Suppressed) => Err(AcceptError::Suppressed),
+            Some(Acceptance::Suppressed(status)) => Err(AcceptError::Suppressed(*status)),
             Some(Acceptance::Throttled(ThrottleWait { retry_after, is_spending_limit: true })) => {
                 Err(AcceptError::SpendingLimit { retry_after: *retry_after })
             }

@@ -8,6 +8,7 @@ use std::{net::SocketAddr, path::Path};
 
 use super::channels::{read_channels, read_used_channels};
 use super::check::{check_relations, collect_warnings};
+use super::keywords::read_keywords;
 use super::types::{Config, ScheduleConfig};
 use super::{
     api_keys::read_api_keys, environment::Environment, events::read_events,
@@ -51,6 +52,7 @@ impl Config {
             is_test_mode,
             ..Self::test_mode()
         };
+        config.keywords = read_keywords(&top, &config.channels)?;
         config.used_channels = read_used_channels(&top, &config.channels)?;
         config.has_used_channels = !top.list("used_channels")?.is_empty();
         config.read_top(&top)?;

@@ -3,7 +3,7 @@
 use postrider_core::address::{AddressKind, PhoneRules};
 use postrider_core::channel::{Addressing, Channel};
 use postrider_core::retry::{RetryPolicy, UNKNOWN_RETRIES_DEFAULT};
-use postrider_core::{priority::Priority, routing::RoutingStrategy};
+use postrider_core::{keywords::KeywordRules, priority::Priority, routing::RoutingStrategy};
 use std::net::SocketAddr;
 
 use toml::Value;
@@ -81,6 +81,7 @@ impl Config {
             has_used_channels: false,
             channels,
             providers,
+            keywords: KeywordRules::default(),
             keys: Vec::new(),
             is_test_mode: true,
         }

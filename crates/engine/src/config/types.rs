@@ -1,7 +1,7 @@
 //! Types of the configuration. Their `Debug` output never contains a secret.
 
 use postrider_core::address::{PhoneRegion, PhoneRules};
-use postrider_core::{channel::Channel, name::ConfigName};
+use postrider_core::{channel::Channel, keywords::KeywordRules, name::ConfigName};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -67,6 +67,8 @@ pub struct Config {
     pub has_used_channels: bool,
     /// Enabled providers, ordered by name.
     pub providers: Vec<ProviderConfig>,
+    /// Opt-out, opt-in and help keywords of inbound messages.
+    pub keywords: KeywordRules,
     /// API keys. If empty, requests need no key. A running gateway uses `Gateway::api_keys`, because a reload
     /// replaces them.
     pub keys: Vec<ApiKey>,
@@ -146,9 +148,11 @@ pub struct LimitsConfig {
     pub body_timeout: Duration,
     /// Time that a connection may be idle between two requests.
     pub idle_timeout: Duration,
-    /// Maximum length of a message body, in characters. Large SMS providers take the default in one call: ten parts of
-    /// plain text and a little more.
+    /// Maximum length of a message body, in characters. Large SMS providers take the default in one call.
     pub message_chars_max: usize,
+    /// Maximum number of text parts of a message to a phone number. The default fits 1,000 characters of
+    /// any alphabet of the BMP; a phone shows no more than 255 parts as one message.
+    pub message_parts_max: u32,
     /// Maximum number of items on one page of a list.
     pub page_limit_max: usize,
     /// Number of bounces without a delivery after which an email address becomes inactive; 0 means never.
@@ -373,6 +377,7 @@ impl Default for LimitsConfig {
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             message_chars_max: 1_600,
+            message_parts_max: 15,
             page_limit_max: 100,
             // Mailing lists commonly remove an address after three to seven bounces.
             soft_bounces_max: 5,
@@ -407,6 +412,7 @@ impl fmt::Debug for Config {
             .field("used_channels", &self.used_channels)
             .field("has_used_channels", &self.has_used_channels)
             .field("providers", &self.providers)
+            .field("keywords", &self.keywords)
             .field("keys", &self.keys)
             .field("is_test_mode", &self.is_test_mode)
             .finish()

@@ -22,6 +22,8 @@ pub(super) struct ChosenAddress<'c> {
     pub address: &'c str,
     /// Address as the client wrote it.
     pub spelling: &'c str,
+    /// Kind of the address.
+    pub kind: AddressKind,
 }
 
 impl<'c> DeliveryAddresses<'c> {
@@ -49,10 +51,11 @@ impl<'c> DeliveryAddresses<'c> {
         };
         let Some(contacts) = &self.claimed.contacts else {
             let ClaimedDelivery { address, spelling, .. } = self.claimed;
-            return is_usable(address, self.address_kind).then_some(ChosenAddress { address, spelling });
+            let kind = self.address_kind;
+            return is_usable(address, kind).then_some(ChosenAddress { address, spelling, kind });
         };
         let contact = contacts.iter().find(|contact| is_usable(&contact.address, contact.kind))?;
-        Some(ChosenAddress { address: &contact.address, spelling: &contact.spelling })
+        Some(ChosenAddress { address: &contact.address, spelling: &contact.spelling, kind: contact.kind })
     }
 
     /// Returns whether any provider of the channel can use an address.

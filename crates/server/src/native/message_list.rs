@@ -1,4 +1,4 @@
-//! `GET /v1/messages?to=&state=&since=&cursor=&limit=`: messages, newest first, a page at a time.
+//! `GET /v1/messages?to=&state=&since=&tz=&cursor=&limit=`: messages, newest first, a page at a time.
 //!
 //! `to` is normalized like the addresses of accepted messages. All invalid parameters are reported at once.
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
-use chrono::DateTime;
+use chrono::{Days, FixedOffset, Offset, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,7 +16,7 @@ use super::extract::JsonResult;
 use super::message_view::MessageView;
 use crate::error_responses::{AuthErrorResponses, BadRequestResponses, StoreErrorResponses};
 use crate::problem::{Problem, StoreResult as _, Violation};
-use crate::{auth, cursor, form};
+use crate::{auth, cursor, form, usage_params};
 use postrider_core::address::{AddressKind, parse_address};
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_engine::config::Scope;
@@ -43,7 +43,8 @@ pub(super) struct MessagePageView {
         ("to" = Option<String>, Query, description = "Only messages to this address."),
         ("state" = Option<String>, Query, pattern = "^(waiting|sent|delivered|failed)?$",
             description = "Only messages with a delivery in this state: `waiting`, `sent`, `delivered` or `failed`."),
-        ("since" = Option<String>, Query, format = DateTime, description = "Only messages accepted at or after this time."),
+        ("since" = Option<String>, Query, format = DateTime, description = "Only messages accepted at or after this time, or since the beginning of this day."),
+        ("tz" = Option<String>, Query, description = "Offset from UTC of the time zone of days, such as `+03:30`; default UTC."),
         ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$", description = "The `next_cursor` of the previous page."),
         ("limit" = Option<u32>, Query, minimum = 1, description = "Maximum number of messages."),
     ),
@@ -73,12 +74,14 @@ fn parse_query(gateway: &Gateway, query: &str) -> Result<MessageQuery, Vec<Viola
         limit: cursor::PAGE_LIMIT_DEFAULT.min(gateway.config.limits.page_limit_max),
         ..MessageQuery::default()
     };
+    let time_zone = form::field(query.as_bytes(), "tz").unwrap_or_default();
+    let offset = usage_params::parse_offset(&time_zone).unwrap_or(Utc.fix());
     form::read_params(query, |name, value| match name {
         "to" => {
             let phone_number = form::phone_number(query.as_bytes(), "to");
-            set_param(gateway, &mut filter, name, phone_number.as_deref().unwrap_or(value))
+            set_param(gateway, &mut filter, offset, name, phone_number.as_deref().unwrap_or(value))
         }
-        _ => set_param(gateway, &mut filter, name, value),
+        _ => set_param(gateway, &mut filter, offset, name, value),
     })?;
     Ok(filter)
 }
@@ -86,6 +89,7 @@ fn parse_query(gateway: &Gateway, query: &str) -> Result<MessageQuery, Vec<Viola
 fn set_param(
     gateway: &Gateway,
     filter: &mut MessageQuery,
+    offset: FixedOffset,
     name: &str,
     value: &str,
 ) -> Result<(), Cow<'static, str>> {
@@ -100,13 +104,19 @@ fn set_param(
             filter.state = Some(state.ok_or("must be waiting, sent, delivered or failed")?);
         }
         "since" => {
-            let since = DateTime::parse_from_rfc3339(value);
-            let since = since.map_err(|_| "must be a time such as \"2030-01-31T08:30:00Z\"")?;
-            filter.since = Some(since.to_utc());
+            let since = usage_params::parse_time(value, offset, Days::new(0));
+            filter.since =
+                Some(since.ok_or(
+                    "must be a time such as \"2030-01-31T08:30:00Z\", or a day such as \"2030-01-31\"",
+                )?);
         }
+        "tz" if usage_params::parse_offset(value).is_none() => {
+            return Err("must be an offset from UTC such as +03:30, or Z".into());
+        }
+        "tz" => {}
         "cursor" => filter.before = Some(cursor::parse(value)?),
         "limit" => filter.limit = cursor::parse_limit(value, limit_max)?,
-        _ => return Err("unknown parameter; known are to, state, since, cursor, limit".into()),
+        _ => return Err("unknown parameter; known are to, state, since, tz, cursor, limit".into()),
     }
     Ok(())
 }

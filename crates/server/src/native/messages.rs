@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Request, Response, StatusCode};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::extract::{JsonResult, PathParams, accepted_response};
@@ -91,16 +92,20 @@ pub(super) async fn submit(
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
     let request = RepeatableRequest::read(&gateway, request).await?;
-    let mut accept_request = submission::parse_submission(&gateway, &request.object)?;
+    let (mut accept_request, mut violations) = submission::parse_submission(&gateway, &request.object);
     if accept_request.callback_url.is_some() && !events::can_sign(&gateway, &request.api_key_name) {
         let detail = "cannot be used: no secrets for signing are configured under [events]";
-        return Err(Violation::new("callback_url", detail).into());
+        violations.push(Violation::new("callback_url", detail));
+    }
+    if !violations.is_empty() {
+        submission::add_recipient_violations(&gateway, &accept_request, &request.object, &mut violations);
+        return Err(violations.into());
     }
     request.api_key_name.clone_into(&mut accept_request.api_key_name);
     accept_request.idempotency_key = request.idempotency_key("native")?;
     match accept::accept(&gateway, accept_request).await {
         Ok(accepted) => Ok(created_response(&accepted)),
-        Err(error) => Err(accept_error_problem(&error)),
+        Err(error) => Err(accept_error_problem(&gateway, &error, &request.object)),
     }
 }
 
@@ -189,20 +194,16 @@ fn created_response(accepted: &Accepted) -> Response<Body> {
     accepted_response(StatusCode::CREATED, &location, accepted_view, accepted.is_replay)
 }
 
-fn accept_error_problem(error: &AcceptError) -> Problem {
-    let field = match error {
-        AcceptError::EmptyBody | AcceptError::InvalidBody | AcceptError::BodyTooLong(_) => "body".to_owned(),
-        AcceptError::NoRecipient | AcceptError::NoUsableContact { .. } => "to".to_owned(),
-        AcceptError::InvalidContact { kind, .. } => format!("to.{}", kind.as_str()),
-        AcceptError::InvalidSubject(_) => "subject".to_owned(),
-        AcceptError::UnknownChannel(_) => "channels".to_owned(),
-        AcceptError::InvalidAddress { channel, .. } => format!("to.{channel}"),
-        AcceptError::ExpiresTooEarly => "expires_at".to_owned(),
-        AcceptError::Suppressed
-        | AcceptError::Throttled { .. }
-        | AcceptError::SpendingLimit { .. }
-        | AcceptError::IdempotencyKeyReused
-        | AcceptError::Store(_) => return problem::accept_error(error),
-    };
-    Violation::new(field, errors::accept_error_message(error)).into()
+fn accept_error_problem(gateway: &Gateway, error: &AcceptError, object: &Map<String, Value>) -> Problem {
+    if submission::is_recipient_error(error) {
+        let (request, mut violations) = submission::parse_submission(gateway, object);
+        submission::add_recipient_violations(gateway, &request, object, &mut violations);
+        if !violations.is_empty() {
+            return violations.into();
+        }
+    }
+    match submission::violation(error, object) {
+        Some(violation) => violation.into(),
+        None => problem::accept_error(error),
+    }
 }

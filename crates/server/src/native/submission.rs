@@ -5,6 +5,7 @@
 mod recipients;
 #[cfg(test)]
 mod tests;
+mod violations;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 use utoipa::openapi::schema::{AnyOfBuilder, Object, ObjectBuilder, Schema, Type};
 
 use self::recipients::{read_recipients, recipients_schema};
+pub(super) use self::violations::{add_recipient_violations, is_recipient_error, violation};
 use crate::json_fields::{ObjectReader, json_body};
 use crate::problem::Violation;
 use postrider_core::clock::Timestamp;
@@ -76,11 +78,11 @@ fn ttl_schema() -> Schema {
         .into()
 }
 
-/// Parses the request without its idempotency key, or returns all invalid fields.
+/// Parses the request without its idempotency key, and returns it with all invalid fields.
 pub(super) fn parse_submission(
     gateway: &Gateway,
     object: &Map<String, Value>,
-) -> Result<AcceptRequest, Vec<Violation>> {
+) -> (AcceptRequest, Vec<Violation>) {
     let mut fields = ObjectReader::new(object, "").refuse_unknown(MessageSubmission::FIELDS);
     let send_at = read_time(&mut fields, "send_at");
     let request = AcceptRequest {
@@ -95,7 +97,7 @@ pub(super) fn parse_submission(
         send_at,
         ..read_recipients(&mut fields, gateway)
     };
-    fields.finish(request)
+    (request, fields.into_violations())
 }
 
 fn read_body(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<String> {

@@ -47,6 +47,7 @@ pub(super) struct UsageView {
         ("user_id" = Option<String>, Query, max_length = 255, description = "Only messages to this user."),
         ("since" = Option<String>, Query, format = DateTime, description = "Only messages accepted at or after this time, or since the beginning of this day."),
         ("until" = Option<String>, Query, format = DateTime, description = "Only messages accepted before this time, or until the end of this day."),
+        ("tz" = Option<String>, Query, description = "Offset from UTC of the time zone of days, such as `+03:30`; default UTC."),
         ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$", description = "The `next_cursor` of the previous page."),
         ("limit" = Option<u32>, Query, minimum = 1, description = "Maximum number of messages."),
         ("format" = Option<String>, Query, pattern = "^(json|csv)?$", description = "`json` or `csv`."),
@@ -92,6 +93,7 @@ pub(super) async fn list(
         ("user_id" = Option<String>, Query, max_length = 255, description = "Only messages to this user."),
         ("since" = Option<String>, Query, format = DateTime, description = "Only messages accepted at or after this time, or since the beginning of this day."),
         ("until" = Option<String>, Query, format = DateTime, description = "Only messages accepted before this time, or until the end of this day."),
+        ("tz" = Option<String>, Query, description = "Offset from UTC of the time zone of days, such as `+03:30`; default UTC."),
         ("format" = Option<String>, Query, pattern = "^(json|csv)?$", description = "`json` or `csv`."),
     ),
     responses(

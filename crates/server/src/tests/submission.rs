@@ -58,7 +58,7 @@ async fn a_message_goes_over_the_used_channels_that_can_use_its_addresses() {
         (
             json!({"to": {"phone": phone, "email": "ada"}, "body": "hi"}),
             "to.email",
-            "invalid address format for this channel",
+            "invalid e-mail address: expected one @ between a name and a domain",
         ),
     ] {
         let response = submit(&server, &body).await;
@@ -100,7 +100,8 @@ async fn all_invalid_fields_are_listed_at_once() {
 async fn an_error_of_the_engine_is_a_violation_of_its_field() {
     let server = TestServer::new().await;
     for (body, field) in [
-        (json!({"to": "123", "body": "hi"}), "to.sms"),
+        (json!({"to": "123", "body": "hi"}), "to"),
+        (json!({"to": {"sms": "123"}, "body": "hi"}), "to.sms"),
         (json!({"to": {"email": "a@b.c"}, "body": "hi"}), "to"),
         (json!({"to": {"phone": "123"}, "body": "hi"}), "to.phone"),
         (json!({"to": {"fax": "0912"}, "body": "hi"}), "to.fax"),
@@ -125,7 +126,7 @@ async fn malformed_json_and_other_content_types_are_problems() {
     let server = TestServer::new().await;
     for (content_type, body, status, kind) in [
         ("application/json", &b"{"[..], 400, "/problems/malformed-json"),
-        ("application/json", b"[]", 400, "/problems/malformed-json"),
+        ("application/json", b"[]", 400, "/problems/unexpected-json"),
         ("application/json", b"{\"body\":\"\xff\"}", 400, "/problems/malformed-json"),
         ("text/plain", b"{}", 415, "/problems/unsupported-media-type"),
         ("application/json", &[b' '; 100_000], 413, "/problems/content-too-large"),

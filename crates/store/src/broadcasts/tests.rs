@@ -2,6 +2,7 @@
 
 use super::*;
 use postrider_core::clock::from_millis;
+use postrider_core::recipient::RecipientStatus;
 
 fn new(id: &str, name: Option<&str>) -> NewUser {
     NewUser {
@@ -30,7 +31,8 @@ fn a_user_twice_in_one_batch_is_added_once() {
 #[test]
 fn numbers_without_a_gap_are_one_range() {
     let stored = |number| Acceptance::Stored { number };
-    let accepted = [stored(4), stored(5), Acceptance::Suppressed, stored(6), stored(9)];
+    let accepted =
+        [stored(4), stored(5), Acceptance::Suppressed(RecipientStatus::OptedOut), stored(6), stored(9)];
     assert_eq!(number_ranges(&accepted), (vec![(4, 6), (9, 9)], 1));
     assert_eq!(number_ranges(&[]), (vec![], 0));
 }

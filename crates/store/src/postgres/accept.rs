@@ -12,7 +12,7 @@ use super::{
     suppressed::SuppressedAddresses, user_throttle,
 };
 use crate::rows::{SqlRow, limit_to_sql, priority_rank};
-use crate::{accept::SUPPRESSED_REASON, events::NewEvent, rollups::HOUR_MS, rows::deliveries::StateColumns};
+use crate::{accept::status_of_all, events::NewEvent, rollups::HOUR_MS, rows::deliveries::StateColumns};
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::message::{Acceptance, NewDelivery, NewMessage};
 use postrider_core::user_throttle::ThrottleWait;
@@ -84,8 +84,9 @@ pub async fn accept(
             acceptances[index] = Some(Acceptance::NothingToReplay);
             continue;
         }
-        if message.deliveries.iter().all(|delivery| suppressed.contains_all_of(delivery)) {
-            acceptances[index] = Some(Acceptance::Suppressed);
+        let statuses = column(&message.deliveries, |delivery| suppressed.status_of(delivery));
+        if let Some(status) = status_of_all(&statuses) {
+            acceptances[index] = Some(Acceptance::Suppressed(status));
             continue;
         }
         first_with_key.extend(key.map(|key| (key, index)));
@@ -304,8 +305,8 @@ fn initial_state(delivery: &NewDelivery, now: Timestamp, suppressed: &Suppressed
     if let Some(reason) = &delivery.rejection_reason {
         return DeliveryState::failed(Failure::InvalidRecipient, reason.clone(), now);
     }
-    if suppressed.contains_all_of(delivery) {
-        return DeliveryState::failed(Failure::Suppressed, SUPPRESSED_REASON, now);
+    if let Some(status) = suppressed.status_of(delivery) {
+        return DeliveryState::failed(Failure::Suppressed, status.refusal_reason(), now);
     }
     DeliveryState::Waiting { due_at: delivery.due_at, reason: None }
 }

@@ -18,6 +18,7 @@ use crate::rows::deliveries::{StateColumns, decode_unclaimed_delivery};
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
 use crate::{AdminStore, Cancelled, DeliverySelection, SelectableStatus};
 use postrider_core::id::{DeliveryId, MessageId};
+use postrider_core::recipient::RecipientStatus;
 use postrider_core::{
     clock::Timestamp, delivery::DeliveryState, error::Result, name::ConfigName, queue_entry::QueueEntry,
 };
@@ -124,11 +125,12 @@ pub async fn suppress_waiting(
     transaction: &PgTransaction,
     channel: &ConfigName,
     address: &str,
+    status: RecipientStatus,
     now: Timestamp,
 ) -> Result<(), PgError> {
     let values = bind![escape_text(address), channel.as_str()];
     let ids: Vec<i64> = transaction.query_all(WAITING_FOR_ADDRESS, values, |row| row.integer("id")).await?;
-    let changes = plan_changes(transaction, &ids, |delivery| delivery.state.suppress(now)).await?;
+    let changes = plan_changes(transaction, &ids, |delivery| delivery.state.suppress(status, now)).await?;
     save_changes(transaction, &changes, now, now).await
 }
 

@@ -52,7 +52,14 @@ async fn set_recipient(transaction: &PgTransaction, recipient: &Recipient) -> Re
     match recipient.status {
         RecipientStatus::Active => Ok(()),
         RecipientStatus::Inactive | RecipientStatus::OptedOut => {
-            suppress_waiting(transaction, &recipient.channel, &recipient.address, recipient.changed_at).await
+            suppress_waiting(
+                transaction,
+                &recipient.channel,
+                &recipient.address,
+                recipient.status,
+                recipient.changed_at,
+            )
+            .await
         }
     }
 }
@@ -85,7 +92,8 @@ async fn apply_opt_change(transaction: &PgTransaction, change: &OptChange) -> Re
     ];
     let changed_rows = transaction.execute_and_count(statement, values).await?;
     if change.action == OptAction::OptOut {
-        suppress_waiting(transaction, &change.channel, &change.address, change.at).await?;
+        suppress_waiting(transaction, &change.channel, &change.address, RecipientStatus::OptedOut, change.at)
+            .await?;
     }
     Ok(changed_rows > 0)
 }

@@ -3,7 +3,7 @@
 //! A recipient without a row is active. The status is read when a message is accepted, when a delivery is claimed, and
 //! when a receipt calls an address invalid.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use tokio_postgres::Row;
 
@@ -11,15 +11,16 @@ use super::pool::{PgTransaction, bind, column};
 use super::{errors::PgError, escape::escape_text};
 use crate::rows::SqlRow;
 use postrider_core::{
-    contact::Contact, id::DeliveryId, message::NewDelivery, name::ConfigName, round::InvalidatedAddress,
+    contact::Contact, id::DeliveryId, message::NewDelivery, name::ConfigName, recipient::RecipientStatus,
+    round::InvalidatedAddress,
 };
 
 static FIND_SUPPRESSED: &str = sql!("postgres/accept/find_suppressed_recipients");
 static DEACTIVATE: &str = sql!("postgres/recipients/deactivate_recipient");
 
-/// The recipients, as channel and address, that are not active.
+/// The recipients, as channel and address, that are not active, with their status.
 #[derive(Default)]
-pub struct SuppressedAddresses(HashSet<(String, String)>);
+pub struct SuppressedAddresses(HashMap<(String, String), RecipientStatus>);
 
 impl SuppressedAddresses {
     /// Reads the status of these recipients.
@@ -28,7 +29,10 @@ impl SuppressedAddresses {
             return Ok(Self::default());
         }
         let (channels, addresses): (Vec<_>, Vec<_>) = recipients.into_iter().unzip();
-        let decode = |row: &Row| Ok((row.word("channel")?.to_owned(), row.word("address")?.to_owned()));
+        let decode = |row: &Row| {
+            let recipient = (row.word("channel")?.to_owned(), row.word("address")?.to_owned());
+            Ok((recipient, row.parsed("status", RecipientStatus::parse)?))
+        };
         transaction.query_all(FIND_SUPPRESSED, bind![channels, addresses], decode).await.map(Self)
     }
 
@@ -47,19 +51,21 @@ impl SuppressedAddresses {
         Self::load(transaction, recipients).await
     }
 
-    /// Returns whether no address of the delivery is active.
-    pub fn contains_all_of(&self, delivery: &NewDelivery) -> bool {
-        if delivery.contacts.is_empty() {
-            return self.contains(&delivery.channel, &delivery.address);
+    /// Returns why no address of the delivery is active; none if one is, or if the delivery is rejected anyway.
+    pub fn status_of(&self, delivery: &NewDelivery) -> Option<RecipientStatus> {
+        if self.0.is_empty() || delivery.rejection_reason.is_some() {
+            return None;
         }
-        let mut contacts = delivery.contacts.iter();
-        contacts.all(|contact| self.contains(&delivery.channel, &contact.address))
+        if delivery.contacts.is_empty() {
+            return self.find(&delivery.channel, &delivery.address);
+        }
+        let statuses = delivery.contacts.iter().map(|contact| self.find(&delivery.channel, &contact.address));
+        statuses.reduce(|all, status| Some(all?.or_opted_out(status?))).flatten()
     }
 
-    /// Returns whether this address is not active.
-    pub fn contains(&self, channel: &ConfigName, address: &str) -> bool {
-        let recipient = || (channel.as_str().to_owned(), address.to_owned());
-        !self.0.is_empty() && self.0.contains(&recipient())
+    /// Returns the status of an address that is not active.
+    fn find(&self, channel: &ConfigName, address: &str) -> Option<RecipientStatus> {
+        self.0.get(&(channel.as_str().to_owned(), address.to_owned())).copied()
     }
 }
 
@@ -71,7 +77,7 @@ pub async fn active_contacts(
 ) -> Result<Vec<Contact>, PgError> {
     let recipients = contacts.iter().map(|contact| (channel.as_str(), contact.address.as_str()));
     let suppressed = SuppressedAddresses::load(transaction, recipients.collect()).await?;
-    let active = contacts.into_iter().filter(|contact| !suppressed.contains(channel, &contact.address));
+    let active = contacts.into_iter().filter(|contact| suppressed.find(channel, &contact.address).is_none());
     Ok(active.collect())
 }
 

@@ -4,15 +4,17 @@ use async_trait::async_trait;
 use rusqlite::params;
 
 use super::{
-    events, store::SqliteStore, suppressed::has_no_active_address, user_throttle,
+    events, store::SqliteStore, suppressed::find_refusing_status, user_throttle,
     write_transaction::WriteTransaction,
 };
-use crate::accept::{AcceptStore, SUPPRESSED_REASON, check_delivery_counts};
+use crate::accept::{AcceptStore, check_delivery_counts, status_of_all};
 use crate::{events::NewEvent, rows::deliveries::decode_replay, rows::priority_rank};
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
-use postrider_core::{clock::Timestamp, contact, error::Result, event::EventTarget};
+use postrider_core::{
+    clock::Timestamp, contact, error::Result, event::EventTarget, recipient::RecipientStatus,
+};
 
 static FIND_KEY: &str = sql!("sqlite/accept/find_idempotency_key");
 static INSERT_KEY: &str = sql!("sqlite/accept/insert_idempotency_key");
@@ -49,20 +51,21 @@ fn accept_message(
     if message.replay_only {
         return Ok(Acceptance::NothingToReplay);
     }
-    let suppressed_positions = find_suppressed_positions(transaction, &message.deliveries)?;
-    if suppressed_positions.count_ones() as usize == message.deliveries.len() {
-        return Ok(Acceptance::Suppressed);
+    let refusing_statuses = find_refusing_statuses(transaction, &message.deliveries)?;
+    if let Some(status) = status_of_all(&refusing_statuses) {
+        return Ok(Acceptance::Suppressed(status));
     }
     if let Some(wait) = user_throttle::check_throttles(transaction, &message.throttles, now)? {
         return Ok(Acceptance::Throttled(wait));
     }
     let number = insert_message(transaction, message)?;
-    for (position, delivery) in message.deliveries.iter().enumerate() {
+    for (position, (delivery, refusing_status)) in
+        message.deliveries.iter().zip(refusing_statuses).enumerate()
+    {
         let id = DeliveryId::from_position(number, position);
-        let is_suppressed = suppressed_positions & (1 << position) != 0;
         let failure = match &delivery.rejection_reason {
             Some(reason) => Some((Failure::InvalidRecipient, reason.as_str())),
-            None => is_suppressed.then_some((Failure::Suppressed, SUPPRESSED_REASON)),
+            None => refusing_status.map(|status| (Failure::Suppressed, status.refusal_reason())),
         };
         insert_delivery(transaction, id, delivery, failure, now)?;
         if let (Some(event_target), Some((failure, reason))) = (&message.event_target, failure) {
@@ -76,18 +79,16 @@ fn accept_message(
     Ok(Acceptance::Stored { number })
 }
 
-/// Returns the positions of suppressed deliveries as a bit set.
-fn find_suppressed_positions(
+/// Returns why each delivery is suppressed; none for one that is not.
+fn find_refusing_statuses(
     transaction: &mut WriteTransaction<'_>,
     deliveries: &[NewDelivery],
-) -> rusqlite::Result<u64> {
-    let mut suppressed_positions = 0;
-    for (position, delivery) in deliveries.iter().enumerate() {
-        if delivery.rejection_reason.is_none() && has_no_active_address(transaction, delivery)? {
-            suppressed_positions |= 1 << position;
-        }
-    }
-    Ok(suppressed_positions)
+) -> rusqlite::Result<Vec<Option<RecipientStatus>>> {
+    let status_of = |delivery: &NewDelivery| match delivery.rejection_reason {
+        None => find_refusing_status(transaction, delivery),
+        Some(_) => Ok(None),
+    };
+    deliveries.iter().map(status_of).collect()
 }
 
 fn insert_message(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> rusqlite::Result<i64> {

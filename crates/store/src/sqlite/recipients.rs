@@ -64,7 +64,13 @@ pub fn set_recipient(transaction: &mut WriteTransaction<'_>, recipient: &Recipie
     if recipient.status == RecipientStatus::Active {
         return Ok(());
     }
-    suppress_waiting(transaction, &recipient.channel, &recipient.address, recipient.changed_at)
+    suppress_waiting(
+        transaction,
+        &recipient.channel,
+        &recipient.address,
+        recipient.status,
+        recipient.changed_at,
+    )
 }
 
 fn apply_opt_change(transaction: &mut WriteTransaction<'_>, change: &OptChange) -> rusqlite::Result<bool> {
@@ -81,7 +87,13 @@ fn apply_opt_change(transaction: &mut WriteTransaction<'_>, change: &OptChange) 
     let changed_rows = transaction.execute(sql, change_values)?;
     transaction.mark_has_recipients();
     if change.action == OptAction::OptOut {
-        suppress_waiting(transaction, &change.channel, &change.address, change.at)?;
+        suppress_waiting(
+            transaction,
+            &change.channel,
+            &change.address,
+            RecipientStatus::OptedOut,
+            change.at,
+        )?;
     }
     Ok(changed_rows > 0)
 }

@@ -2,25 +2,30 @@
 
 use super::write_transaction::WriteTransaction;
 use crate::rows::SqlRow;
-use postrider_core::{contact::Contact, message::NewDelivery, name::ConfigName};
+use postrider_core::{contact::Contact, message::NewDelivery, name::ConfigName, recipient::RecipientStatus};
 
-static IS_SUPPRESSED: &str = sql!("sqlite/accept/find_suppressed_recipients");
+static FIND_SUPPRESSED: &str = sql!("sqlite/accept/find_suppressed_recipients");
 
-/// Returns whether no address of a delivery is active.
-pub fn has_no_active_address(
+/// Returns why no address of a delivery is active; none if one is.
+pub fn find_refusing_status(
     transaction: &mut WriteTransaction<'_>,
     delivery: &NewDelivery,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Option<RecipientStatus>> {
     let channel = &delivery.channel;
     if delivery.contacts.is_empty() {
-        return is_suppressed(transaction, channel, &delivery.address);
+        return find_status(transaction, channel, &delivery.address);
     }
+    let mut status_of_all = None;
     for contact in &delivery.contacts {
-        if !is_suppressed(transaction, channel, &contact.address)? {
-            return Ok(false);
+        match find_status(transaction, channel, &contact.address)? {
+            None => return Ok(None),
+            Some(status) => {
+                status_of_all =
+                    Some(status_of_all.map_or(status, |other: RecipientStatus| other.or_opted_out(status)));
+            }
         }
     }
-    Ok(true)
+    Ok(status_of_all)
 }
 
 /// Returns the active contacts.
@@ -31,23 +36,24 @@ pub fn active_contacts(
 ) -> rusqlite::Result<Vec<Contact>> {
     let mut active_contacts = Vec::with_capacity(contacts.len());
     for contact in contacts {
-        if !is_suppressed(transaction, channel, &contact.address)? {
+        if find_status(transaction, channel, &contact.address)?.is_none() {
             active_contacts.push(contact);
         }
     }
     Ok(active_contacts)
 }
 
-fn is_suppressed(
+/// Returns the status of a recipient that is not active.
+fn find_status(
     transaction: &mut WriteTransaction<'_>,
     channel: &ConfigName,
     address: &str,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Option<RecipientStatus>> {
     if !transaction.has_recipients()? {
-        return Ok(false);
+        return Ok(None);
     }
     let channel_and_address = [channel.as_str(), address];
-    let is_suppressed =
-        transaction.query_optional(IS_SUPPRESSED, channel_and_address, |row| row.bool("is_suppressed"))?;
-    Ok(is_suppressed.unwrap_or(false))
+    transaction.query_optional(FIND_SUPPRESSED, channel_and_address, |row| {
+        row.parsed("status", RecipientStatus::parse)
+    })
 }

@@ -5,7 +5,9 @@ use rusqlite::params;
 use super::{events, write_transaction::WriteTransaction};
 use crate::rows::deliveries::{StateColumns, decode_unclaimed_delivery};
 use crate::{admin::UnclaimedDelivery, rows::SqlRow};
-use postrider_core::{clock::Timestamp, delivery::DeliveryState, name::ConfigName};
+use postrider_core::{
+    clock::Timestamp, delivery::DeliveryState, name::ConfigName, recipient::RecipientStatus,
+};
 
 static LOAD_UNCLAIMED: &str = sql!("sqlite/claim/load_for_change");
 static SAVE_STATE: &str = sql!("sqlite/claim/apply_change");
@@ -54,12 +56,13 @@ pub fn suppress_waiting(
     transaction: &mut WriteTransaction<'_>,
     channel: &ConfigName,
     address: &str,
+    status: RecipientStatus,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let address_and_channel = [address, channel.as_str()];
     for id in transaction.query_all(WAITING_FOR_ADDRESS, address_and_channel, |row| row.integer("id"))? {
         for delivery in load_unclaimed(transaction, id, id)? {
-            if let Some(suppressed_state) = delivery.state.suppress(now) {
+            if let Some(suppressed_state) = delivery.state.suppress(status, now) {
                 save_state(transaction, &delivery, &suppressed_state, now, now)?;
             }
         }

@@ -164,8 +164,19 @@ pub async fn a_message_with_only_suppressed_recipients_is_not_stored(open: OpenS
     let mut new_message = sms(1);
     new_message.idempotency = idempotency_key(1, 1);
     let results = store.accept(vec![new_message.clone()]).await.unwrap();
-    assert_eq!(results, [Acceptance::Suppressed]);
+    assert_eq!(results, [Acceptance::Suppressed(RecipientStatus::OptedOut)]);
     assert_eq!(store.find_message(id(1)).await.unwrap(), None);
+    // An opt-out and an invalid address are told apart; of both, the opt-out is reported.
+    let mut two_recipients = sms(2);
+    two_recipients.deliveries.push(new_delivery("email", "ada@example.org"));
+    store.set_recipient(recipient("sms", "+989121111111", RecipientStatus::Inactive)).await.unwrap();
+    store.set_recipient(recipient("email", "ada@example.org", RecipientStatus::Inactive)).await.unwrap();
+    let results = store.accept(vec![two_recipients.clone(), new_message.clone()]).await.unwrap();
+    let inactive = Acceptance::Suppressed(RecipientStatus::Inactive);
+    assert_eq!(results, [inactive.clone(), inactive]);
+    store.set_recipient(recipient("email", "ada@example.org", RecipientStatus::OptedOut)).await.unwrap();
+    let results = store.accept(vec![two_recipients]).await.unwrap();
+    assert_eq!(results, [Acceptance::Suppressed(RecipientStatus::OptedOut)]);
     // Its key is not stored either: the same request succeeds once the recipient is active again.
     store.set_recipient(recipient("sms", "+989121111111", RecipientStatus::Active)).await.unwrap();
     accepted(&*store, new_message).await;

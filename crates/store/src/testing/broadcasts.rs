@@ -260,7 +260,7 @@ pub async fn suppressed_users_of_a_broadcast_count_as_refused(open: OpenStore<'_
     store.create_broadcast(broadcast_to(1, BroadcastAudience::All)).await.unwrap();
     let broadcast = unfinished_broadcast(&*store).await;
     let acceptances = fan_out_step(&*store, &broadcast, 9, 1).await.unwrap();
-    assert_eq!(acceptances[0], Acceptance::Suppressed);
+    assert_eq!(acceptances[0], Acceptance::Suppressed(RecipientStatus::OptedOut));
     let (broadcast, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
     assert_eq!((broadcast.messages, broadcast.refused), (1, 1));
     assert_eq!(counts.messages, 1);

@@ -85,7 +85,7 @@ pub async fn a_message_without_active_contacts_is_not_stored(open: OpenStore<'_>
     deactivate(&*store, PUSH).await;
     deactivate(&*store, EMAIL).await;
     let results = store.accept(vec![to_both(1)]).await.unwrap();
-    assert_eq!(results, [Acceptance::Suppressed]);
+    assert_eq!(results, [Acceptance::Suppressed(RecipientStatus::Inactive)]);
 }
 
 pub async fn only_the_invalid_contact_becomes_inactive(open: OpenStore<'_>) {

@@ -47,6 +47,23 @@ pub async fn usage_lists_the_messages_of_a_user_newest_first(open: OpenStore<'_>
     assert_eq!(message_list.messages[0].deliveries.len(), 1);
 }
 
+pub async fn usage_totals_are_grouped_by_the_days_of_a_time_zone(open: OpenStore<'_>) {
+    let store = open();
+    // 19:00 and 21:00 in UTC, which are two days in Tehran, at +03:30.
+    for (number, hour) in [(1, -3), (2, -1)] {
+        accepted(&*store, message_to(Some("ann"), number, at(hour * 3_600))).await;
+    }
+    for (day_offset_ms, query, days) in [
+        (0, usage_of("ann"), 1),
+        (12_600_000, usage_of("ann"), 2),
+        (12_600_000, usage_of_all(), 2),
+        (-72_000_000, usage_of_all(), 2),
+    ] {
+        let totals = store.usage_totals(UsageQuery { day_offset_ms, ..query }).await.unwrap();
+        assert_eq!(totals.rows.len(), days, "{totals:?}");
+    }
+}
+
 pub async fn usage_is_limited_to_a_time_range(open: OpenStore<'_>) {
     let store = open();
     // Every half hour, so that hours begin and end between them.

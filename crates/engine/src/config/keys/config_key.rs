@@ -25,7 +25,9 @@ impl ConfigKey {
         if self.path == USED_CHANNELS {
             return Some("USED_CHANNELS".to_owned());
         }
-        let is_in_named_table = self.path.contains("NAME") || self.path.starts_with("keys.");
+        let is_in_named_table = self.path.contains("NAME")
+            || self.path.starts_with("keys.")
+            || self.path.starts_with("keywords.");
         (!is_in_named_table).then(|| format!("POSTRIDER_{}", self.path.to_uppercase().replace('.', "_")))
     }
 }

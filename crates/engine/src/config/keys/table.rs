@@ -79,7 +79,9 @@ config_keys! {
     "limits.body_timeout", Duration, "10s", "time that a client has to send a body";
     "limits.idle_timeout", Duration, "60s", "time that a connection may be idle between requests";
     "limits.message_chars_max", POSITIVE, "1600",
-        "maximum length of a message, in characters; ten text parts and a little more";
+        "maximum length of a message, in characters";
+    "limits.message_parts_max", Count(1, 255), "15",
+        "maximum number of text parts of a message to a phone number, each of 153 characters, or 67 in an alphabet other than the Latin one";
     "limits.page_limit_max", Count(1, 1_000), "100", "maximum number of items on one page of a list";
     "limits.soft_bounces_max", Count(0, 50), "5",
         "number of bounces without a delivery between them after which an email address becomes inactive; 0 is never";
@@ -149,6 +151,17 @@ config_keys! {
         "how long its circuit breaker stays open the first time";
     "providers.NAME.cooldown_max", Duration, "15m",
         "longest cooldown that it can ask for (`Retry-After`), at most `24h`";
+    "keywords.channel", Text, "",
+        "channel whose inbound messages the table is for; default: all channels. The first table that fits counts";
+    "keywords.sender", Text, "",
+        "our number or name to which people write and for which the table is; default: every one";
+    "keywords.languages", List, "",
+        "languages of the built-in keywords: `en`, `fr`, `es`, `fa`; default: all";
+    "keywords.opt_out", List, "", "opt-out keywords instead of the built-in ones";
+    "keywords.opt_in", List, "", "opt-in keywords instead of the built-in ones";
+    "keywords.help", List, "", "help keywords instead of the built-in ones";
+    "keywords.without", List, "", "keywords that mean nothing, such as `CANCEL` and `END`";
+    "keywords.help_reply", Text, "", "text that a help keyword is answered with; default: no answer";
     "keys.name", Text, "", "name of the caller, for the log";
     "keys.sha256", Text, "", "SHA-256 of the key in hexadecimal (`printf %s KEY \\| sha256sum`)";
     "keys.key", Text, "", "instead of `sha256`: where the key is, `${env:NAME}` or `${file:PATH}`";

@@ -202,7 +202,7 @@ async fn a_delivery_fails_when_all_addresses_are_invalid() {
         assert_eq!(harness.recipient_status(address).await, RecipientStatus::Inactive);
     }
     let error = accept::accept(&harness.gateway, request_to(&all_contacts())).await.unwrap_err();
-    assert!(matches!(error, AcceptError::Suppressed), "{error:?}");
+    assert!(matches!(error, AcceptError::Suppressed(_)), "{error:?}");
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use postrider_core::inbound::{OptAction, UnreadableKind};
+use postrider_core::inbound::UnreadableKind;
+use postrider_core::keywords::{KeywordAction, Keywords};
 
 /// Returns a provider that has sent one message with the id `4B2F10A7`.
 async fn provider_after_send(more: &str) -> (SmscPeer, Smpp) {
@@ -99,7 +100,7 @@ async fn a_text_from_a_phone_is_an_inbound_message() {
         panic!("expected one text: {items:?}");
     };
     assert_eq!((text.from.as_str(), text.to.as_str()), ("+989121234567", "30001"));
-    assert_eq!(text.opt_action(), Some(OptAction::OptOut));
+    assert_eq!(Keywords::default().action_of(&text.body), Some(KeywordAction::OptOut));
     let persian = json!({ "source_addr": "09121234567", "data_coding": 8, "short_message": "سلام" });
     peer.send_deliver_sm(0, persian).await;
     let items = smsc_peer::receive(&smpp).await;

@@ -50,14 +50,42 @@ pub(super) fn read_recipients(fields: &mut ObjectReader<'_>, gateway: &Gateway) 
     AcceptRequest::default()
 }
 
+/// Gives the address to the named channels, or else to those default channels that take its kind: a phone number is no push
+/// token unless the client names the channel.
 fn request_for_address(gateway: &Gateway, address: &str, channels: Option<Vec<String>>) -> AcceptRequest {
-    let on_missing_address = match channels {
-        Some(_) => MissingAddressPolicy::RejectMessage,
-        None => MissingAddressPolicy::SkipChannel,
-    };
+    let is_named = channels.is_some();
     let channels = channels.unwrap_or_else(|| default_channels(gateway));
-    let addresses = channels.into_iter().map(|channel| (channel, address.to_owned()));
-    AcceptRequest { addresses: addresses.collect(), on_missing_address, ..AcceptRequest::default() }
+    let takes = |channel: &String, kind: AddressKind| {
+        gateway.route(channel).is_some_and(|route| route.address_kinds().contains(&kind))
+    };
+    let has_strict_kind =
+        STRICT_KINDS.iter().any(|kind| channels.iter().any(|channel| takes(channel, *kind)));
+    if is_named || !has_strict_kind {
+        let addresses = channels.into_iter().map(|channel| (channel, address.to_owned()));
+        return AcceptRequest { addresses: addresses.collect(), ..AcceptRequest::default() };
+    }
+    let kind = strict_kind(address);
+    let (of_kind, others): (Vec<_>, Vec<_>) = channels.into_iter().partition(|channel| takes(channel, kind));
+    AcceptRequest {
+        channels: if of_kind.is_empty() { others } else { of_kind },
+        contacts: vec![(kind, address.to_owned())],
+        on_missing_address: MissingAddressPolicy::SkipChannel,
+        ..AcceptRequest::default()
+    }
+}
+
+/// Kinds whose form tells them apart from any text.
+const STRICT_KINDS: [AddressKind; 3] = [AddressKind::Url, AddressKind::Email, AddressKind::Phone];
+
+/// Returns the kind of which the text is an address, right or wrong.
+fn strict_kind(address: &str) -> AddressKind {
+    if address.contains("://") {
+        AddressKind::Url
+    } else if address.contains('@') {
+        AddressKind::Email
+    } else {
+        AddressKind::Phone
+    }
 }
 
 /// Gives each channel the address under its own name, else the address of a kind that it can use.

@@ -194,5 +194,8 @@ async fn a_recipient_status_applies_to_the_rest_of_the_transaction() {
         Ok(acceptances)
     };
     let acceptances = fixture.store.write("accept around an opt-out", accept_around_opt_out).await;
-    assert!(matches!(acceptances.unwrap()[..], [Acceptance::Stored { .. }, Acceptance::Suppressed]));
+    assert!(matches!(
+        acceptances.unwrap()[..],
+        [Acceptance::Stored { .. }, Acceptance::Suppressed(RecipientStatus::OptedOut)]
+    ));
 }

@@ -39,13 +39,14 @@ pub async fn expect_reads(checker: &PlanChecker) {
     expect_plan!(checker, BATCH, "read/list_usage", bind![first, newest, from, to, none, page]);
     let values = bind![first, newest, from, to, page, "user 9", none];
     expect_plan!(checker, BATCH, "read/list_user_usage", values);
-    let counted = bind![first, newest, from, to, page, page, none];
+    let offset = 0_i64;
+    let counted = bind![first, newest, from, to, page, page, offset, none];
     expect_plan!(checker, BATCH, "read/count_usage", counted);
-    let counted = bind![first, newest, from, to, page, page, "user 9", none];
+    let counted = bind![first, newest, from, to, page, page, offset, "user 9", none];
     expect_plan!(checker, BATCH, "read/count_user_usage", counted);
     let owned = bind![first, newest, from, to, "shop", page];
     expect_plan!(checker, BATCH, "read/list_owner_usage", owned);
-    let owned = bind![first, newest, from, to, page, page, "shop"];
+    let owned = bind![first, newest, from, to, page, page, offset, "shop"];
     expect_plan!(checker, BATCH, "read/count_owner_usage", owned);
     let owned = bind![first, newest, since, page, Some("sent"), "shop"];
     expect_plan!(checker, BATCH, "read/search_owner_by_state", owned);
