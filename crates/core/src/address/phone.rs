@@ -89,15 +89,6 @@ impl PhoneRules {
     /// # Errors
     /// The text is not a phone number, or not one that [`PhoneStrictness`] allows.
     pub fn parse_phone(&self, text: &str) -> Result<String, AddressError> {
-        let normal_form = self.parse_once(text)?;
-        // A number that would change when it is parsed again would be two recipients.
-        match self.parse_once(&normal_form) {
-            Ok(again) if again == normal_form => Ok(normal_form),
-            _ => Err(AddressError::InvalidFormat),
-        }
-    }
-
-    fn parse_once(&self, text: &str) -> Result<String, AddressError> {
         let digits = normalize_digits(text)?;
         let number = self.parse_digits(&digits)?;
         if self.strictness == PhoneStrictness::Valid && !number.is_valid() {

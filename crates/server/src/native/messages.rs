@@ -21,7 +21,6 @@ use crate::error_responses::{
     AcceptErrorResponses, AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses,
     StoreErrorResponses,
 };
-use crate::errors;
 use crate::problem::{self, PROBLEM_JSON, Problem, ProblemView, StoreResult as _, Violation};
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::{DeliveryId, MessageId};

@@ -55,11 +55,22 @@ pub async fn totals(transaction: &PgTransaction, query: &UsageQuery) -> Result<U
     let day_offset_ms = query.day_offset_ms;
     let owner = query.owner.as_deref().map(escape_text);
     let usage_rows = if user.is_some() {
-        let values = bind![first_number, end_number, since, until, deliveries_max, rows_max, day_offset_ms, user, owner];
+        let values = bind![
+            first_number,
+            end_number,
+            since,
+            until,
+            deliveries_max,
+            rows_max,
+            day_offset_ms,
+            user,
+            owner
+        ];
         transaction.query_all(COUNT_USER, values, decode_usage_row).await?
     } else {
         let statement = if indexed_owner(query.owner.as_deref()).is_some() { COUNT_OWNER } else { COUNT };
-        let values = bind![first_number, end_number, since, until, deliveries_max, rows_max, day_offset_ms, owner];
+        let values =
+            bind![first_number, end_number, since, until, deliveries_max, rows_max, day_offset_ms, owner];
         transaction.query_all(statement, values, decode_usage_row).await?
     };
     Ok(UsageTotals::from_rows(usage_rows))

@@ -179,12 +179,14 @@ fn count_usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<
     let owner = query.owner.as_deref();
     let rows = match &query.user {
         Some(user) => {
-            let usage_filter = params![first, end, since, until, deliveries_max, rows_max, query.day_offset_ms, user, owner];
+            let usage_filter =
+                params![first, end, since, until, deliveries_max, rows_max, query.day_offset_ms, user, owner];
             query_all(connection, USER_USAGE_TOTALS, usage_filter, decode)?
         }
         None => {
             let sql = if indexed_owner(owner).is_some() { OWNER_USAGE_TOTALS } else { USAGE_TOTALS };
-            let usage_filter = params![first, end, since, until, deliveries_max, rows_max, query.day_offset_ms, owner];
+            let usage_filter =
+                params![first, end, since, until, deliveries_max, rows_max, query.day_offset_ms, owner];
             query_all(connection, sql, usage_filter, decode)?
         }
     };

@@ -125,7 +125,8 @@ async fn opt_outs_of_the_trials_arrive() {
         let [CallbackItem::InboundMessage(text)] = &items[..] else {
             panic!("expected one text: {items:?}");
         };
-        assert_eq!((text.from.as_str(), text.opt_action()), ("+15005550103", Some(OptAction::OptOut)));
+        let action = Keywords::default().action_of(&text.body);
+        assert_eq!((text.from.as_str(), action), ("+15005550103", Some(KeywordAction::OptOut)));
     }
 }
 

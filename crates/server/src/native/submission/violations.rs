@@ -24,6 +24,7 @@ pub(in crate::native) fn is_recipient_error(error: &AcceptError) -> bool {
         | AcceptError::ExpiresTooEarly
         | AcceptError::Suppressed(_)
         | AcceptError::Throttled { .. }
+        | AcceptError::SpendingLimit { .. }
         | AcceptError::IdempotencyKeyReused
         | AcceptError::Store(_) => false,
     }
@@ -69,6 +70,7 @@ pub(in crate::native) fn violation(error: &AcceptError, object: &Map<String, Val
         AcceptError::ExpiresTooEarly => "expires_at".to_owned(),
         AcceptError::Suppressed(_)
         | AcceptError::Throttled { .. }
+        | AcceptError::SpendingLimit { .. }
         | AcceptError::IdempotencyKeyReused
         | AcceptError::Store(_) => return None,
     };
