@@ -114,6 +114,6 @@ async fn numbers_of_other_countries_and_premium_numbers_are_refused() {
     let refused = send_to(&server, "bank", "+989122222222").await;
     assert_eq!(
         super::broadcasts::violation(&refused),
-        "to.sms: phone numbers of this country are not allowed"
+        "to: phone numbers of this country are not allowed"
     );
 }
