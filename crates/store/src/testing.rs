@@ -92,7 +92,7 @@ macro_rules! conformance_tests {
             a_message_to_be_sent_at_most_once_is_not_requeued_after_silence
         );
         $crate::conformance_tests!(@tests $fresh, contacts:
-            a_claim_has_contacts_and_subject
+            a_claim_has_contacts_subject_and_sender
             a_claim_with_one_address_has_no_contacts
             a_claim_leaves_out_inactive_contacts
             a_message_without_active_contacts_is_not_stored

@@ -7,6 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use super::keys::CONFIG_KEYS;
 use super::*;
 
+mod accounts;
 mod channels;
 mod legacy_environment;
 mod limits_of_keys;
@@ -99,6 +100,10 @@ fn the_example_file_is_valid_with_every_key_uncommented() {
         ("OPERATOR_KEY", "0123456789abcdef"),
         ("EVENTS_SECRET", secret),
         ("SHOP_EVENTS_SECRET", secret),
+        ("SHOP_PASSWORD", "pass1234"),
+        ("SHOP_TWILIO_TOKEN", "token"),
+        ("SHOP_VONAGE_SECRET", "secret"),
+        ("SHOP_SMPP_PASSWORD", "pass1234"),
     ]);
     let (config, warnings) = load_with(&uncommented_example(), &environment).unwrap();
     assert_eq!(warnings, Vec::<String>::new());

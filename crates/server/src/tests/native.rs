@@ -57,7 +57,7 @@ async fn a_message_is_shown_with_all_fields() {
         "opened_at": null, "parts": 1, "next_step": null, "attempts": [attempt]});
     assert_eq!(
         message,
-        json!({"id": id, "subject": null, "body": "hi", "created_at": null, "deliveries": [delivery]})
+        json!({"id": id, "subject": null, "from": null, "body": "hi", "created_at": null, "deliveries": [delivery]})
     );
 }
 

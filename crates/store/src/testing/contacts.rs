@@ -23,6 +23,7 @@ fn contacts() -> Vec<Contact> {
 fn to_both(number: u64) -> NewMessage {
     let mut new_message = sms_to(number, PUSH);
     new_message.subject = Some(format!("subject {number}"));
+    new_message.sender = Some("Acme".to_owned());
     new_message.deliveries[0].channel = name("mix");
     new_message.deliveries[0].contacts = contacts();
     new_message
@@ -53,20 +54,22 @@ async fn deactivate(store: &dyn Store, address: &str) {
     store.set_recipient(recipient).await.unwrap();
 }
 
-pub async fn a_claim_has_contacts_and_subject(open: OpenStore<'_>) {
+pub async fn a_claim_has_contacts_subject_and_sender(open: OpenStore<'_>) {
     let store = open();
     let delivery_id = accepted(&*store, to_both(1)).await;
     let claim = claimed(&*store, delivery_id, at(1)).await;
     assert_eq!(claim.contacts, Some(contacts()));
     assert_eq!((claim.address.as_str(), claim.subject.as_deref()), (PUSH, Some("subject 1")));
-    assert_eq!(find_message(&*store, 1).await.subject.as_deref(), Some("subject 1"));
+    let message = find_message(&*store, 1).await;
+    assert_eq!((message.subject.as_deref(), message.sender.as_deref()), (Some("subject 1"), Some("Acme")));
+    assert_eq!(claim.sender.as_deref(), Some("Acme"));
 }
 
 pub async fn a_claim_with_one_address_has_no_contacts(open: OpenStore<'_>) {
     let store = open();
     let delivery_id = accepted(&*store, sms(1)).await;
     let claim = claimed(&*store, delivery_id, at(1)).await;
-    assert_eq!((claim.contacts, claim.subject), (None, None));
+    assert_eq!((claim.contacts, claim.subject, claim.sender), (None, None, None));
 }
 
 pub async fn a_claim_leaves_out_inactive_contacts(open: OpenStore<'_>) {

@@ -1,3 +1,4 @@
+use crate::OutboundMessage;
 use proptest::prelude::*;
 
 use super::*;
@@ -12,7 +13,8 @@ fn constants() -> TemplateConstants {
 }
 
 fn rendered(text: &str) -> String {
-    Template::parse_document(text, TemplateEscape::None, &constants()).unwrap().render(&sample_message())
+    let message = OutboundMessage { sender: Some("Acme".to_owned()), ..sample_message() };
+    Template::parse_document(text, TemplateEscape::None, &constants()).unwrap().render(&message)
 }
 
 #[test]
@@ -22,8 +24,8 @@ fn every_variable_is_rendered() {
         assert!(text.len() > 2 && !text.contains('{'), "{name}: {text}");
     }
     assert_eq!(
-        rendered("{to}|{to_digits}|{spelling}|{delivery_id}|{key}|{parts}"),
-        "+989122222222|989122222222|0912 222 2222|449|449-2|1"
+        rendered("{to}|{to_digits}|{spelling}|{from}|{delivery_id}|{key}|{parts}"),
+        "+989122222222|989122222222|0912 222 2222|Acme|449|449-2|1"
     );
     assert_eq!(
         rendered("{callback_url} {delivery_status_url}"),

@@ -80,7 +80,8 @@ async fn expect_accept(checker: &PlanChecker) {
             none,
             repeated(&"shop"),
             zeros,
-            never
+            never,
+            none
         ]
     );
     let (requests, nows) = (repeated(&vec![7_u8; 32]), repeated(&NOW));
