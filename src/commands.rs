@@ -15,6 +15,7 @@ pub mod migrate;
 pub mod monitor;
 pub mod move_store;
 pub mod produce;
+pub mod progress;
 mod provider_health;
 pub mod prune;
 pub mod recipient;
@@ -35,8 +36,6 @@ use std::io::Write;
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Cli;
 use crate::logging;
@@ -145,19 +144,6 @@ async fn flush_queue(gateway: &Gateway) -> Result<()> {
     let problem = gateway.queue.problem().await;
     let problem = problem.as_deref().unwrap_or("cannot reach the queue");
     print_line(format_args!("{problem}; nothing is lost, workers find these messages in the store"))
-}
-
-/// Returns a progress bar on stderr, which is drawn on a terminal only. A bar without length shows a counter.
-fn progress_bar(length: Option<u64>, label: &'static str) -> ProgressBar {
-    let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
-    let template = match length {
-        Some(_) => "{msg} {wide_bar} {human_pos}/{human_len}",
-        None => "{spinner} {msg} {human_pos}",
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.with_message(label)
 }
 
 /// Formats a percentage with one decimal, or a dash if it cannot be computed.

@@ -12,6 +12,10 @@ use postrider::cli::{Cli, Command};
 use postrider::{commands, logging};
 use postrider_core::error::{Error, ErrorKind, Result};
 
+/// Allocations of many short requests: intake is 15 % faster than with the allocator of glibc (decision 0012).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Maximum time at exit for blocking threads, which may wait for a network.
 const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 

@@ -31,6 +31,10 @@ use std::pin::Pin;
 
 use row::BenchRow;
 
+/// The allocator of the program, so that the bare server differs only in its work.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type BenchFn = fn() -> Pin<Box<dyn Future<Output = Vec<BenchRow>>>>;
 
 /// All benchmarks by name.

@@ -2,7 +2,8 @@
 //!
 //! Never overwrites a file, because a cron job without a date in the file name would overwrite its previous backup.
 
-use super::{open_gateway, print_line, progress_bar};
+use super::progress::ProgressLine;
+use super::{open_gateway, print_line};
 use crate::cli::{BackupArgs, Cli};
 use postrider_core::error::{Error, Result};
 
@@ -14,14 +15,13 @@ pub async fn run(cli: &Cli, arguments: &BackupArgs) -> Result<()> {
         return Err(Error::usage(format!("{file_name} already exists: remove it, or name another file")));
     }
     let gateway = open_gateway(cli).await?;
-    let bar = progress_bar(Some(0), "pages copied");
-    let drawn_bar = bar.clone();
+    let progress = ProgressLine::new(Some(0), "pages copied");
+    let drawn_line = progress.clone();
     let on_progress = move |copied_pages, total_pages| {
-        drawn_bar.set_length(total_pages);
-        drawn_bar.set_position(copied_pages);
+        drawn_line.set_position_of(copied_pages, total_pages);
     };
     gateway.store.backup(backup_file.clone(), Box::new(on_progress)).await?;
-    bar.finish_and_clear();
+    progress.clear();
     let bytes = std::fs::metadata(backup_file).map_or(0, |metadata| metadata.len());
     print_line(format_args!("copied the store to {file_name} ({bytes} bytes)"))?;
     print_line(

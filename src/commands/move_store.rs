@@ -6,9 +6,8 @@
 use std::cell::Cell;
 use std::io::{BufRead, IsTerminal};
 
-use indicatif::ProgressBar;
-
-use super::{format_count, load_config, print_line, progress_bar};
+use super::progress::ProgressLine;
+use super::{format_count, load_config, print_line};
 use crate::cli::{Cli, MoveArgs};
 use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
@@ -49,12 +48,12 @@ pub async fn run(cli: &Cli, arguments: &MoveArgs) -> Result<()> {
 
 async fn copy_rows(store_move: &mut StoreMove) -> Result<()> {
     let [total, already_copied] = store_move.row_counts().await?;
-    let bar = progress_bar(Some(total), "rows copied");
+    let progress = ProgressLine::new(Some(total), "rows copied");
     let copied = Cell::new(0);
-    let on_copied = |rows| advance_progress(&bar, already_copied, &copied, rows);
+    let on_copied = |rows| advance_progress(&progress, already_copied, &copied, rows);
     store_move.copy(on_copied).await?;
     store_move.catch_up().await?;
-    bar.finish_and_clear();
+    progress.clear();
     print_line(format_args!(
         "copied {} and {} made during the copy",
         format_count(copied.get(), "row"),
@@ -62,15 +61,10 @@ async fn copy_rows(store_move: &mut StoreMove) -> Result<()> {
     ))
 }
 
-/// Adds copied rows to the counter and the progress bar.
-fn advance_progress(bar: &ProgressBar, already_copied: u64, copied: &Cell<u64>, rows: u64) {
+/// Adds copied rows to the counter and the progress line.
+fn advance_progress(progress: &ProgressLine, already_copied: u64, copied: &Cell<u64>, rows: u64) {
     copied.set(copied.get() + rows);
-    let position = already_copied + copied.get();
-    // The gateway may store more rows during the copy.
-    if bar.length().is_some_and(|length| length < position) {
-        bar.set_length(position);
-    }
-    bar.set_position(position);
+    progress.set_position(already_copied + copied.get());
 }
 
 fn confirm_switch(arguments: &MoveArgs) -> Result<bool> {
@@ -91,11 +85,11 @@ fn confirm_switch(arguments: &MoveArgs) -> Result<bool> {
 }
 
 async fn close_old_store(store_move: &mut StoreMove, arguments: &MoveArgs) -> Result<()> {
-    let bar = progress_bar(None, "calls in flight:");
+    let progress = ProgressLine::new(None, "calls in flight:");
     let target_url = mask_url(&arguments.to);
-    let closing = store_move.close(&target_url, arguments.wait, |calls| bar.set_position(calls));
+    let closing = store_move.close(&target_url, arguments.wait, |calls| progress.set_position(calls));
     let in_flight = closing.await?;
-    bar.finish_and_clear();
+    progress.clear();
     if in_flight > 0 {
         print_line(format_args!(
             "{} still in flight after {}: the new store will show them as unknown",
@@ -107,9 +101,9 @@ async fn close_old_store(store_move: &mut StoreMove, arguments: &MoveArgs) -> Re
 }
 
 async fn compare_and_switch(store_move: &mut StoreMove, target_url: &str) -> Result<()> {
-    let bar = progress_bar(None, "rows compared:");
-    let comparisons = store_move.compare(|rows| bar.inc(rows)).await?;
-    bar.finish_and_clear();
+    let progress = ProgressLine::new(None, "rows compared:");
+    let comparisons = store_move.compare(|rows| progress.add(rows)).await?;
+    progress.clear();
     print_comparison(&comparisons)?;
     if let Some(different) = comparisons.iter().find(|comparison| !comparison.is_same()) {
         return Err(Error::new(

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::progress::ProgressLine;
 use super::signals::TerminationSignals;
-use super::{flush_queue, format_count, load_config, print_line, progress_bar};
+use super::{flush_queue, format_count, load_config, print_line};
 use crate::cli::{Cli, ProduceArgs};
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::config::Environment;
@@ -21,12 +22,12 @@ pub async fn run(cli: &Cli, arguments: &ProduceArgs) -> Result<()> {
     let from_environment = message_count_from_environment(&Environment::from_process())?;
     let message_count = arguments.messages.or(from_environment).unwrap_or(DEFAULT_MESSAGE_COUNT);
     let gateway = Arc::new(Gateway::open(load_config(cli, &[])?).await?);
-    let bar = progress_bar(Some(message_count.into()), "messages");
-    let on_stored = |stored| bar.inc(stored);
+    let progress = ProgressLine::new(Some(message_count.into()), "messages");
+    let on_stored = |stored| progress.add(stored);
     let producing =
         produce(&gateway, &arguments.channel, message_count, arguments.seed, &interrupts, on_stored);
     let produced = producing.await?;
-    bar.finish_and_clear();
+    progress.clear();
     let messages = format_count(produced.stored, "message");
     print_line(format_rate("produced", &messages, produced.stored, produced.elapsed.as_secs_f64()))?;
     flush_queue(&gateway).await?;

@@ -2,7 +2,8 @@
 //!
 //! Messages with a waiting delivery are never deleted, and the counters of the report do not change.
 
-use super::{format_count, format_time, open_gateway, print_line, progress_bar, run_job, to_u64};
+use super::progress::ProgressLine;
+use super::{format_count, format_time, open_gateway, print_line, run_job, to_u64};
 use crate::cli::{Cli, PruneArgs};
 use postrider_core::error::Result;
 use postrider_core::job::ScheduledJob;
@@ -12,13 +13,13 @@ use postrider_engine::prune::{PruneOptions, prune};
 pub async fn run(cli: &Cli, arguments: &PruneArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let accepted_before = gateway.clock.now() - arguments.older_than;
-    let bar = progress_bar(None, "messages deleted:");
+    let progress = ProgressLine::new(None, "messages deleted:");
     let options = PruneOptions { older_than: arguments.older_than, is_by_month: arguments.whole_months };
-    let work = prune(&gateway, options, |deleted| bar.inc(to_u64(deleted)));
+    let work = prune(&gateway, options, |deleted| progress.add(to_u64(deleted)));
     let Some(deleted) = run_job(&gateway, ScheduledJob::Prune, work).await? else {
         return Ok(());
     };
-    bar.finish_and_clear();
+    progress.clear();
     let messages = format_count(to_u64(deleted), "message");
     print_line(format_args!("deleted {messages} accepted before {}", format_time(accepted_before)))
 }

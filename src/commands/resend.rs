@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use super::{flush_queue, format_count, open_gateway, print_line, progress_bar, run_job, to_u64};
+use super::progress::ProgressLine;
+use super::{flush_queue, format_count, open_gateway, print_line, run_job, to_u64};
 use crate::cli::{Cli, ResendArgs};
 use postrider_core::capacity::Capacity;
 use postrider_core::clock::Timestamp;
@@ -97,10 +98,10 @@ async fn requeue(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
         let deliveries = format_count(to_u64(ids.len()), "delivery");
         return print_line(format_args!("would requeue {deliveries}, due at once{left}"));
     }
-    let bar = progress_bar(Some(to_u64(ids.len())), "requeueing");
-    let on_requeued = |requeued| bar.inc(to_u64(requeued));
+    let progress = ProgressLine::new(Some(to_u64(ids.len())), "requeueing");
+    let on_requeued = |requeued| progress.add(to_u64(requeued));
     let requeued = resend::requeue(gateway, &ids, now + resend::age_max(gateway), on_requeued).await?;
-    bar.finish_and_clear();
+    progress.clear();
     left.refused = ids.len().saturating_sub(requeued);
     let deliveries = format_count(to_u64(requeued), "delivery");
     print_line(format_args!("requeued {deliveries}, due at once{left}"))?;

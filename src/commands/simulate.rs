@@ -1,7 +1,8 @@
 //! `console simulate`: runs a simulation, draws its progress and prints its result.
 
+use super::progress::ProgressLine;
 use super::signals::TerminationSignals;
-use super::{load_config, print_text, progress_bar};
+use super::{load_config, print_text};
 use crate::cli::{Cli, SimulateArgs};
 use postrider_core::error::{Error, Result};
 use postrider_loadgen::simulate::{SimulateOptions, SimulationProgress, simulate};
@@ -11,13 +12,12 @@ pub async fn run(cli: &Cli, arguments: &SimulateArgs) -> Result<()> {
     let config = load_config(cli, &[])?;
     let options = simulate_options(arguments)?;
     let interrupts = TerminationSignals::new()?.into_interrupts();
-    let bar = progress_bar(Some(options.message_count().into()), "starting");
+    let line = ProgressLine::new(Some(options.message_count().into()), "starting");
     let on_progress = |progress: &SimulationProgress| {
-        bar.set_position(progress.finished);
-        bar.set_message(progress.status.clone());
+        line.set_label(&progress.status, progress.finished);
     };
     let outcome = simulate(config, &options, &interrupts, &on_progress).await?;
-    bar.finish_and_clear();
+    line.clear();
     print_text(&outcome.text)?;
     outcome.check()
 }

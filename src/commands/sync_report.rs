@@ -2,7 +2,8 @@
 //!
 //! If another process updates the report, the command waits for it and then applies the remaining changes.
 
-use super::{format_count, format_time, open_gateway, print_line, progress_bar, to_u64};
+use super::progress::ProgressLine;
+use super::{format_count, format_time, open_gateway, print_line, to_u64};
 use crate::cli::{Cli, SyncReportArgs};
 use postrider_core::error::Result;
 use postrider_core::job::JobLockOwner;
@@ -11,8 +12,8 @@ use postrider_engine::sync_report::{SyncResult, SyncScope, sync_with_lock};
 /// Applies changes, or with `--full` rebuilds all counters, and prints how many.
 pub async fn run(cli: &Cli, options: &SyncReportArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
-    let bar = progress_bar(None, "changes counted:");
-    let on_applied = |changes| bar.inc(to_u64(changes));
+    let progress = ProgressLine::new(None, "changes counted:");
+    let on_applied = |changes| progress.add(to_u64(changes));
     let on_wait = |owner: &JobLockOwner| {
         log::info!(
             "waiting for the report lock since={} holder={}",
@@ -22,7 +23,7 @@ pub async fn run(cli: &Cli, options: &SyncReportArgs) -> Result<()> {
     };
     let scope = if options.full { SyncScope::Rebuild } else { SyncScope::Changes };
     let synced = sync_with_lock(&gateway, scope, on_wait, on_applied).await?;
-    bar.finish_and_clear();
+    progress.clear();
     print_line(format_sync_result(&synced))
 }
 

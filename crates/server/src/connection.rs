@@ -21,12 +21,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tower_http::catch_panic::CatchPanic;
 
 use super::connection_slots::ConnectionSlot;
 use super::connection_timer::{ConnectionPhase, ConnectionTimer};
-use super::problem;
-use super::request_guard::{PanicCatchingRouter, RequestConnection, RequestGuard, ResponseBody};
+use super::request_guard::{RequestConnection, RequestGuard};
 use super::request_id::REQUEST_ID;
 use postrider_core::clock;
 use postrider_engine::config::LimitsConfig;
@@ -52,11 +50,6 @@ const UNLAYERED_PATH: &str = "/sms/send";
 const REQUEST_TIMEOUT_RESPONSE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// Wraps a router so that a panic ends only its own request.
-pub(super) fn catch_panics(router: Router) -> PanicCatchingRouter {
-    CatchPanic::custom(router, problem::panic_response)
-}
-
 /// Waits for the stop signal. Also returns when the stop sender was dropped.
 pub(super) async fn wait_for_stop(stop: &mut StopSignal) {
     let _ = stop.wait_for(|stop| *stop).await;
@@ -65,7 +58,7 @@ pub(super) async fn wait_for_stop(stop: &mut StopSignal) {
 /// Router, checks and limits, shared by all connections.
 pub(super) struct ConnectionContext {
     /// The routes.
-    pub(super) router: PanicCatchingRouter,
+    pub(super) router: Router,
     /// Checks of every request.
     pub(super) guard: RequestGuard,
     /// Limits for clients.
@@ -163,7 +156,7 @@ fn is_unlayered(path: &str) -> bool {
 
 /// A response body that restarts the idle timer with every frame that the client has room for.
 struct TimedBody {
-    body: ResponseBody,
+    body: Body,
     timer: Arc<ConnectionTimer>,
 }
 
@@ -179,7 +172,7 @@ impl hyper::body::Body for TimedBody {
         if polled.is_ready() {
             self.timer.set_phase(ConnectionPhase::Idle);
         }
-        polled
+        polled.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -218,7 +211,7 @@ impl AsyncRead for TimedStream {
         if buffer.filled().len() > filled_before {
             self.timer.bytes_received();
         }
-        polled
+        polled.map_err(Into::into)
     }
 }
 

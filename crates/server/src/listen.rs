@@ -11,7 +11,7 @@ use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::connection::{self, ConnectionContext, catch_panics, wait_for_stop};
+use super::connection::{self, ConnectionContext, wait_for_stop};
 use super::connection_slots::{Admission, ConnectionSlots};
 use super::request_guard::{RequestConnection, RequestGuard};
 use super::routes::{monitoring_routes, routes};
@@ -99,7 +99,7 @@ impl Acceptor {
         Self {
             slots: Arc::new(ConnectionSlots::new(limits.connections_max, limits.connections_per_peer_max)),
             context: Arc::new(ConnectionContext {
-                router: catch_panics(router),
+                router,
                 guard: RequestGuard::new(Arc::clone(gateway)),
                 limits,
             }),

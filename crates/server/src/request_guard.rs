@@ -5,32 +5,25 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONNECTION, COOKIE, HOST, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use axum::response::IntoResponse as _;
-use http_body_util::BodyExt as _;
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tower::Service as _;
-use tower_http::body::UnsyncBoxBody;
-use tower_http::catch_panic::CatchPanic;
 
 use super::denial::{Denial, DenialLog};
 use super::peer::client_address;
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::wrong_keys::WrongKeys;
 use super::{auth, session};
 use postrider_engine::gateway::Gateway;
-
-/// A router in which a panic ends only its own request.
-pub(super) type PanicCatchingRouter = CatchPanic<Router, fn(Box<dyn std::any::Any + Send>) -> Response<Body>>;
-
-/// Response body of a [`PanicCatchingRouter`].
-pub(super) type ResponseBody = UnsyncBoxBody<Bytes, tower_http::BoxError>;
 
 /// Paths that are answered on a connection beyond the maximum.
 const PROBE_PATHS: [&str; 2] = ["/healthz", "/readyz"];
@@ -72,10 +65,10 @@ impl RequestGuard {
     /// Returns the response of the routes, or of a failed check.
     pub(super) async fn respond(
         &self,
-        mut router: PanicCatchingRouter,
+        router: Router,
         connection: RequestConnection,
         mut request: Request<Body>,
-    ) -> Response<ResponseBody> {
+    ) -> Response<Body> {
         let client = client_address(&self.gateway.config, connection.peer, request.headers());
         let key_digest = self.needs_digest().then(|| auth::presented_digest(request.headers())).flatten();
         let refusal = refuse_host(&request)
@@ -83,13 +76,10 @@ impl RequestGuard {
             .or_else(|| connection.is_probe_only.then(|| refuse_other_than_probe(&request)).flatten())
             .or_else(|| self.refuse_guess(client, key_digest, &request));
         let mut response = match refusal {
-            Some(problem) => problem.into_response().map(|body| ResponseBody::new(body.map_err(Into::into))),
+            Some(problem) => problem.into_response(),
             None => {
                 self.drop_ended_session(&mut request).await;
-                match router.call(request).await {
-                    Ok(response) => response,
-                    Err(never) => match never {},
-                }
+                call_router(router, request).await
             }
         };
         self.record(client, key_digest, &mut response);
@@ -156,7 +146,7 @@ impl RequestGuard {
     }
 
     /// Counts and logs a denied request, and whether its key was right.
-    fn record(&self, client: IpAddr, key_digest: Option<[u8; 32]>, response: &mut Response<ResponseBody>) {
+    fn record(&self, client: IpAddr, key_digest: Option<[u8; 32]>, response: &mut Response<Body>) {
         if let Some(denial) = response.extensions_mut().remove::<Denial>() {
             self.denials.record(&self.gateway.metrics, &denial, client);
             if denial == Denial::UnknownKey {
@@ -167,6 +157,16 @@ impl RequestGuard {
         {
             self.wrong_keys.record_right(client, digest);
         }
+    }
+}
+
+/// Returns the response of the routes. A panic ends only its own request: the connection stays usable.
+pub(super) async fn call_router(mut router: Router, request: Request<Body>) -> Response<Body> {
+    let responding = AssertUnwindSafe(async { router.call(request).await });
+    match responding.catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(panic) => problem::panic_response(panic),
     }
 }
 

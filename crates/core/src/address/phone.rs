@@ -95,6 +95,9 @@ impl PhoneRules {
             return Err(AddressError::UnassignedNumber);
         }
         let normal = number.format_as(PhoneNumberFormat::E164).into_owned();
+        if normal == digits {
+            return Ok(normal);
+        }
         // A number that a second parse would change is none: its status could not be found again.
         match self.parse_digits(&normal) {
             Ok(again) if again.format_as(PhoneNumberFormat::E164) == normal => Ok(normal),

@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use pem::{EncodeConfig, LineEnding, Pem};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, PublicKeyData,
     SerialNumber, SignatureAlgorithm, SigningKey,
@@ -35,12 +36,16 @@ pub fn new_p256_key_pem() -> String {
 
 /// Returns the public key of a P-256 key, both in PEM.
 pub fn p256_public_key_pem(private_key_pem: &str) -> String {
-    let pkcs8 = pem::parse(private_key_pem).unwrap().into_contents();
-    encode_pem("PUBLIC KEY", P256Key::from_pkcs8(pkcs8).subject_public_key_info())
+    let base64: String = private_key_pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let pkcs8 = STANDARD.decode(base64).unwrap();
+    encode_pem("PUBLIC KEY", &P256Key::from_pkcs8(pkcs8).subject_public_key_info())
 }
 
-fn encode_pem(label: &str, der: Vec<u8>) -> String {
-    pem::encode_config(&Pem::new(label, der), EncodeConfig::new().set_line_ending(LineEnding::LF))
+/// Encodes DER as PEM, which has 64 characters on a line.
+fn encode_pem(label: &str, der: &[u8]) -> String {
+    let base64 = STANDARD.encode(der);
+    let lines = base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap());
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.collect::<Vec<_>>().join("\n"))
 }
 
 struct P256Key {
@@ -61,7 +66,7 @@ impl P256Key {
     }
 
     fn private_key_pem(&self) -> String {
-        encode_pem("PRIVATE KEY", self.pkcs8.clone())
+        encode_pem("PRIVATE KEY", &self.pkcs8)
     }
 }
 
@@ -127,7 +132,7 @@ impl TestCertificate {
         let directory = tempfile::tempdir().unwrap();
         let key_pem = key.private_key_pem();
         let certificate = Self { directory, issuer: Issuer::new(params, key) };
-        let certificate_pem = encode_pem("CERTIFICATE", certificate_der.to_vec());
+        let certificate_pem = encode_pem("CERTIFICATE", &certificate_der);
         std::fs::write(certificate.certificate_path(), certificate_pem).unwrap();
         std::fs::write(certificate.key_path(), key_pem).unwrap();
         certificate

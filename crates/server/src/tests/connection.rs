@@ -240,11 +240,9 @@ async fn after_the_stop_signal_a_request_may_take_only_the_grace_period() {
 
 #[tokio::test]
 async fn a_panic_ends_only_its_request() {
-    use tower::Service;
     let broken = axum::Router::new().route("/", axum::routing::get(|| async { panicking_handler() }));
-    let mut router = crate::connection::catch_panics(broken);
     let request = axum::http::Request::get("/").body(axum::body::Body::empty()).unwrap();
-    let response = router.call(request).await.unwrap();
+    let response = crate::request_guard::call_router(broken, request).await;
     assert_eq!(response.status(), 500);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
 }
