@@ -12,7 +12,7 @@ use postrider::cli::{Cli, Command};
 use postrider::{commands, logging};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// Allocations of many short requests: intake is 15 % faster than with the allocator of glibc (decision 0012).
+/// Costs 6 % less processor time for each accepted message than the allocator of glibc.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

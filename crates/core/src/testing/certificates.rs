@@ -132,7 +132,7 @@ impl TestCertificate {
         let directory = tempfile::tempdir().unwrap();
         let key_pem = key.private_key_pem();
         let certificate = Self { directory, issuer: Issuer::new(params, key) };
-        let certificate_pem = encode_pem("CERTIFICATE", &certificate_der);
+        let certificate_pem = encode_pem("CERTIFICATE", certificate_der);
         std::fs::write(certificate.certificate_path(), certificate_pem).unwrap();
         std::fs::write(certificate.key_path(), key_pem).unwrap();
         certificate
