@@ -44,6 +44,8 @@ struct DeliveryFacts {
     reference: Option<String>,
     /// The time of acceptance.
     accepted_at: Option<Timestamp>,
+    /// The sender of the message; none leaves it to the provider.
+    sender: Option<String>,
 }
 
 /// Why no request is made.
@@ -64,10 +66,12 @@ pub async fn tell(
 ) -> CallVerdict {
     let facts = load_facts(gateway, event).await;
     let built = match callback.format {
-        CallbackFormat::Twilio => twilio::build(event, callback, twilio_token(gateway, callback).as_deref()),
+        CallbackFormat::Twilio => {
+            twilio::build(event, callback, twilio_token(gateway, callback).as_deref(), &facts)
+        }
         CallbackFormat::Kannel { mask } => kannel::build(event, callback, mask, &facts),
         CallbackFormat::Jasmin { level, method } => jasmin::build(event, callback, level, method, &facts),
-        CallbackFormat::Vonage => vonage::build(event, callback),
+        CallbackFormat::Vonage => vonage::build(event, callback, &facts),
         CallbackFormat::Webhook => Err(NoCall::Impossible("a webhook has no other form".to_owned())),
     };
     let request = match built.and_then(|call| call.into_request(client)) {
@@ -86,8 +90,9 @@ pub async fn tell(
 }
 
 /// Returns the auth token that signs Twilio's callbacks of an account.
-fn twilio_token(_gateway: &Gateway, _callback: &Callback) -> Option<String> {
-    None
+fn twilio_token(gateway: &Gateway, callback: &Callback) -> Option<String> {
+    let key = gateway.api_key(&callback.api_key)?;
+    key.account.twilio.as_ref().map(|login| login.token.clone())
 }
 
 impl CallbackCall {
@@ -122,7 +127,7 @@ async fn load_facts(gateway: &Gateway, event: &Event) -> DeliveryFacts {
         let from_attempts = delivery.attempts.iter().rev().find_map(|attempt| attempt.reference.clone());
         delivery.reference.clone().or(from_attempts)
     });
-    DeliveryFacts { reference: last_reference, accepted_at: Some(message.created_at) }
+    DeliveryFacts { reference: last_reference, accepted_at: Some(message.created_at), sender: message.sender }
 }
 
 /// Returns a UUID that is the same in every attempt to tell an event.

@@ -15,21 +15,13 @@ const HEBREW: u8 = 0x07;
 
 /// The characters of windows-1252 from 0x80 to 0x9F; U+FFFD where none is assigned.
 const WINDOWS_1252: [char; 32] = [
-    '€', '\u{FFFD}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{FFFD}', 'Ž', '\u{FFFD}', '\u{FFFD}', '‘', '’', '“',
-    '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{FFFD}', 'ž', 'Ÿ',
+    '€', '\u{FFFD}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{FFFD}', 'Ž', '\u{FFFD}',
+    '\u{FFFD}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{FFFD}', 'ž', 'Ÿ',
 ];
 
 /// The characters in which ISO 8859-15 differs from ISO 8859-1.
-const LATIN9: [(u8, char); 8] = [
-    (0xA4, '€'),
-    (0xA6, 'Š'),
-    (0xA8, 'š'),
-    (0xB4, 'Ž'),
-    (0xB8, 'ž'),
-    (0xBC, 'Œ'),
-    (0xBD, 'œ'),
-    (0xBE, 'Ÿ'),
-];
+const LATIN9: [(u8, char); 8] =
+    [(0xA4, '€'), (0xA6, 'Š'), (0xA8, 'š'), (0xB4, 'Ž'), (0xB8, 'ž'), (0xBC, 'Œ'), (0xBD, 'œ'), (0xBE, 'Ÿ')];
 
 /// Decodes text of the named character set; `None` for an unknown set and for octets that the set does not have.
 pub(super) fn decode(charset: &str, octets: &[u8]) -> Option<String> {
@@ -43,7 +35,9 @@ pub(super) fn decode(charset: &str, octets: &[u8]) -> Option<String> {
         "iso-8859-1" | "iso8859-1" | "latin1" | "latin-1" => {
             Some(octets.iter().map(|octet| char::from(*octet)).collect())
         }
-        "iso-8859-15" | "iso8859-15" | "latin9" | "latin-9" => Some(octets.iter().map(|octet| latin9(*octet)).collect()),
+        "iso-8859-15" | "iso8859-15" | "latin9" | "latin-9" => {
+            Some(octets.iter().map(|octet| latin9(*octet)).collect())
+        }
         "windows-1252" | "cp1252" => octets.iter().map(|octet| windows_1252(*octet)).collect(),
         "iso-8859-5" => decode_text(CYRILLIC, octets, DefaultAlphabet::Gsm),
         "iso-8859-8" => decode_text(HEBREW, octets, DefaultAlphabet::Gsm),

@@ -59,13 +59,15 @@ pub(crate) fn decode(encoded: &[u8]) -> Vec<u8> {
         rest = after_byte;
         match byte {
             b'+' => decoded.push(b' '),
-            b'%' => match after_byte.split_at_checked(2).and_then(|(hex, tail)| Some((parse_hex(hex)?, tail))) {
-                Some((octet, tail)) => {
-                    decoded.push(octet);
-                    rest = tail;
+            b'%' => {
+                match after_byte.split_at_checked(2).and_then(|(hex, tail)| Some((parse_hex(hex)?, tail))) {
+                    Some((octet, tail)) => {
+                        decoded.push(octet);
+                        rest = tail;
+                    }
+                    None => decoded.push(b'%'),
                 }
-                None => decoded.push(b'%'),
-            },
+            }
             byte => decoded.push(*byte),
         }
     }
@@ -73,7 +75,9 @@ pub(crate) fn decode(encoded: &[u8]) -> Vec<u8> {
 }
 
 fn parse_hex(digits: &[u8]) -> Option<u8> {
-    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+    let digits = std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
     u8::from_str_radix(digits, 16).ok()
 }
 
@@ -87,7 +91,11 @@ pub(crate) fn leading_integer(value: &[u8]) -> Option<i64> {
         _ => (1, text),
     };
     let end = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
-    let number: i64 = std::str::from_utf8(&digits[..end]).ok().filter(|digits| !digits.is_empty())?.parse().unwrap_or(i64::MAX);
+    let number: i64 = std::str::from_utf8(&digits[..end])
+        .ok()
+        .filter(|digits| !digits.is_empty())?
+        .parse()
+        .unwrap_or(i64::MAX);
     Some(sign * number)
 }
 

@@ -30,6 +30,7 @@ pub fn build(
         dlr_value,
         text: &report_text(event, dlr_value, facts),
         reference: facts.reference.as_deref().unwrap_or_default(),
+        sender: callback.field("P").or(facts.sender.as_deref()).unwrap_or_default(),
         uuid: &event_uuid(event),
     };
     Ok(CallbackCall {

@@ -21,6 +21,8 @@ pub struct PatternValues<'a> {
     pub text: &'a str,
     /// The provider's id of the message.
     pub reference: &'a str,
+    /// Our sender; empty if the provider has chosen it.
+    pub sender: &'a str,
     /// A UUID for the event.
     pub uuid: &'a str,
 }
@@ -84,9 +86,9 @@ fn expand_letter(
         '%' => "%".to_owned(),
         'd' => values.dlr_value.to_string(),
         'p' => encode(&event.spelling),
-        'P' => encode(field(values, "P")),
+        'P' => encode(values.sender),
         'q' => encode_number(&event.spelling),
-        'Q' => encode_number(field(values, "P")),
+        'Q' => encode_number(values.sender),
         't' => event.at.format("%Y-%m-%d+%H:%M:%S").to_string(),
         'T' => event.at.timestamp().to_string(),
         'i' => encode(event.provider.as_ref().map_or("", |provider| provider.as_str())),

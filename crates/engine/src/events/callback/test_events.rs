@@ -50,5 +50,6 @@ pub fn facts() -> DeliveryFacts {
     DeliveryFacts {
         reference: Some("00abc001".to_owned()),
         accepted_at: Some(from_millis(1_796_059_320_000)),
+        sender: None,
     }
 }

@@ -8,12 +8,17 @@ use postrider_providers::sign_twilio_form;
 use reqwest::{Method, Url};
 
 use super::receipt_words::receipt_time;
-use super::{CallbackCall, NoCall, event_uuid};
+use super::{CallbackCall, DeliveryFacts, NoCall, event_uuid};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Builds the request for an event. `auth_token` is the token of the account, with which receivers verify the signature.
-pub fn build(event: &Event, callback: &Callback, auth_token: Option<&str>) -> Result<CallbackCall, NoCall> {
+pub fn build(
+    event: &Event,
+    callback: &Callback,
+    auth_token: Option<&str>,
+    facts: &DeliveryFacts,
+) -> Result<CallbackCall, NoCall> {
     let Some((status, error_code)) = message_status(event) else {
         return Err(NoCall::NotAskedFor);
     };
@@ -25,7 +30,7 @@ pub fn build(event: &Event, callback: &Callback, auth_token: Option<&str>) -> Re
         Ok(url) => url.to_string(),
         Err(cause) => return Err(NoCall::Impossible(format!("is not a URL ({cause})"))),
     };
-    let pairs = form_pairs(event, callback, status, error_code);
+    let pairs = form_pairs(event, callback, status, error_code, facts);
     let Some(signature) = sign_twilio_form(auth_token, &url, &pairs) else {
         return Err(NoCall::Impossible("the Twilio auth token cannot sign".to_owned()));
     };
@@ -67,9 +72,11 @@ fn form_pairs(
     callback: &Callback,
     status: &str,
     error_code: Option<&str>,
+    facts: &DeliveryFacts,
 ) -> Vec<(String, String)> {
     let sid = event.message.to_twilio_sid();
     let field = |name| callback.field(name).unwrap_or_default().to_owned();
+    let from = callback.field("From").or(facts.sender.as_deref()).unwrap_or_default().to_owned();
     let to = callback.field("To").unwrap_or(&event.spelling).to_owned();
     let mut pairs =
         vec![("SmsSid", sid.clone()), ("SmsStatus", status.to_owned()), ("MessageStatus", status.to_owned())];
@@ -77,7 +84,7 @@ fn form_pairs(
     if let Some(service) = callback.field("MessagingServiceSid") {
         pairs.push(("MessagingServiceSid", service.to_owned()));
     }
-    pairs.extend([("MessageSid", sid), ("AccountSid", field("AccountSid")), ("From", field("From"))]);
+    pairs.extend([("MessageSid", sid), ("AccountSid", field("AccountSid")), ("From", from)]);
     pairs.push(("ApiVersion", "2010-04-01".to_owned()));
     pairs.extend(error_code.map(|code| ("ErrorCode", code.to_owned())));
     let is_from_carrier = event.event_type == EventType::Delivered || event.failure == Some(Failure::Bounced);

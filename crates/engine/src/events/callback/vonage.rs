@@ -7,17 +7,17 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 
 use super::receipt_words::receipt_time;
-use super::{CallbackCall, NoCall};
+use super::{CallbackCall, DeliveryFacts, NoCall};
 
 /// Builds the request for a final state.
-pub fn build(event: &Event, callback: &Callback) -> Result<CallbackCall, NoCall> {
+pub fn build(event: &Event, callback: &Callback, facts: &DeliveryFacts) -> Result<CallbackCall, NoCall> {
     let (status, error_code) = status_and_error(event).ok_or(NoCall::NotAskedFor)?;
     let field = |name| callback.field(name).unwrap_or_default().to_owned();
     let recipient = event.spelling.trim_start_matches('+').to_owned();
     let mut receipt = Map::new();
     for (name, text) in [
         ("msisdn", recipient),
-        ("to", field("to")),
+        ("to", callback.field("to").or(facts.sender.as_deref()).unwrap_or_default().to_owned()),
         ("network-code", field("network-code")),
         (
             "messageId",

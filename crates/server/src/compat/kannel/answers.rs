@@ -4,8 +4,8 @@ use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use axum::http::{HeaderValue, Response, StatusCode};
 
-use postrider_engine::accept::AcceptError;
 use crate::compat::refusal::is_day_limit;
+use postrider_engine::accept::AcceptError;
 
 /// An answer: the HTTP status and the body, without a line end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +22,16 @@ const fn bad_request(body: &'static str) -> Answer {
 
 impl Answer {
     pub(super) const ACCEPTED: Self = Self { status: StatusCode::ACCEPTED, body: "0: Accepted for delivery" };
-    pub(super) const QUEUED: Self = Self { status: StatusCode::ACCEPTED, body: "3: Queued for later delivery" };
+    pub(super) const QUEUED: Self =
+        Self { status: StatusCode::ACCEPTED, body: "3: Queued for later delivery" };
     pub(super) const UNAUTHORIZED: Self =
         Self { status: StatusCode::FORBIDDEN, body: "Authorization failed for sendsms" };
     pub(super) const NOT_ROUTABLE: Self =
         Self { status: StatusCode::FORBIDDEN, body: "Not routable. Do not try again." };
     pub(super) const TRY_LATER: Self =
         Self { status: StatusCode::SERVICE_UNAVAILABLE, body: "Temporal failure, try again later." };
-    pub(super) const FAILED: Self = Self { status: StatusCode::INTERNAL_SERVER_ERROR, body: "Sending failed." };
+    pub(super) const FAILED: Self =
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, body: "Sending failed." };
     pub(super) const UNKNOWN_PATH: Self = Self { status: StatusCode::NOT_FOUND, body: "Unknown request." };
     pub(super) const UNSUPPORTED_CONTENT: Self =
         Self { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, body: "Unsupported content-type, rejected" };
@@ -70,6 +72,7 @@ impl Answer {
             | AcceptError::InvalidContact { .. }
             | AcceptError::NoUsableContact { .. }
             | AcceptError::Suppressed(_) => Self::NUMBER_DENIED,
+            AcceptError::InvalidSender | AcceptError::SenderNotAllowed => Self::SENDER_MISSING,
             AcceptError::UnknownChannel(_) => Self::NOT_ROUTABLE,
             AcceptError::ExpiresTooEarly => Self::VALIDITY_MISFORMED,
             AcceptError::Throttled { .. } | AcceptError::Store(_) => Self::TRY_LATER,

@@ -72,7 +72,8 @@ pub(super) fn check(fields: &LenientFields) -> Result<Parameters, Answer> {
     integer(fields, &["rpi"], -1..=2, Answer::RPI_MISFORMED)?;
     integer(fields, &["alt-dcs"], -1..=1, Answer::ALT_DCS_MISFORMED)?;
     integer(fields, &["mwi"], -1..=7, Answer::MWI_MISFORMED)?;
-    let coding = integer(fields, &["coding"], -1..=2, Answer::CODING_MISFORMED)?.filter(|coding| *coding >= 0);
+    let coding =
+        integer(fields, &["coding"], -1..=2, Answer::CODING_MISFORMED)?.filter(|coding| *coding >= 0);
     integer(fields, &["compress"], -1..=1, Answer::COMPRESS_MISFORMED)?;
     let validity_minutes = minutes(fields, "validity", Answer::VALIDITY_MISFORMED)?;
     let deferred_minutes = minutes(fields, "deferred", Answer::DEFERRED_MISFORMED)?;

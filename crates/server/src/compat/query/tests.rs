@@ -53,9 +53,14 @@ fn numbers_are_read_as_c_reads_them() {
 
 #[test]
 fn a_blank_before_a_number_is_a_lost_plus() {
-    for (written, expected) in
-        [(" 1500", "+1500"), ("  1500", "+1500"), ("1500", "1500"), ("+1500", "+1500"), (" +1500", "+1500"), ("", "")]
-    {
+    for (written, expected) in [
+        (" 1500", "+1500"),
+        ("  1500", "+1500"),
+        ("1500", "1500"),
+        ("+1500", "+1500"),
+        (" +1500", "+1500"),
+        ("", ""),
+    ] {
         assert_eq!(restore_plus(written), expected, "{written:?}");
     }
 }

@@ -13,6 +13,7 @@ fn expanded_with(pattern: &str, fields: &[(&str, &str)], text: &str) -> String {
         dlr_value: 1,
         text,
         reference: "ab/1",
+        sender: callback.field("P").unwrap_or_default(),
         uuid: "00000000-0000-4000-8000-000000000001",
     };
     expand(pattern, &values)

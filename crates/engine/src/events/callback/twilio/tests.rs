@@ -1,5 +1,5 @@
 use super::*;
-use crate::events::callback::test_events::{callback, delivered, event, failed, sent};
+use crate::events::callback::test_events::{callback, delivered, event, facts, failed, sent};
 use postrider_core::callback::CallbackFormat;
 
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
@@ -7,7 +7,12 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 fn built(event: &Event) -> Result<CallbackCall, NoCall> {
     let fields = [("AccountSid", ACCOUNT), ("From", "+15005550006")];
-    build(event, &callback(CallbackFormat::Twilio, "https://gw.example.org/cb?m=1", &fields), Some(TOKEN))
+    build(
+        event,
+        &callback(CallbackFormat::Twilio, "https://gw.example.org/cb?m=1", &fields),
+        Some(TOKEN),
+        &facts(),
+    )
 }
 
 #[test]
@@ -67,8 +72,12 @@ fn statuses_and_codes_are_those_of_the_table() {
 #[test]
 fn the_service_and_another_spelling_of_the_number_are_repeated() {
     let fields = [("To", "+15005550009"), ("MessagingServiceSid", "MG1"), ("AccountSid", ACCOUNT)];
-    let call =
-        build(&sent(), &callback(CallbackFormat::Twilio, "https://gw.example.org", &fields), Some(TOKEN));
+    let call = build(
+        &sent(),
+        &callback(CallbackFormat::Twilio, "https://gw.example.org", &fields),
+        Some(TOKEN),
+        &facts(),
+    );
     let call = call.unwrap();
     assert_eq!(call.url, "https://gw.example.org/");
     assert!(call.body.contains("&To=%2B15005550009&MessagingServiceSid=MG1&MessageSid=SM"), "{}", call.body);
@@ -78,6 +87,6 @@ fn the_service_and_another_spelling_of_the_number_are_repeated() {
 fn a_callback_without_a_token_is_not_sent() {
     let callback = callback(CallbackFormat::Twilio, "https://gw.example.org/", &[]);
     for token in [None, Some("")] {
-        assert!(matches!(build(&sent(), &callback, token), Err(NoCall::Impossible(_))));
+        assert!(matches!(build(&sent(), &callback, token, &facts()), Err(NoCall::Impossible(_))));
     }
 }

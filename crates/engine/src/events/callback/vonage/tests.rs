@@ -1,5 +1,5 @@
 use super::*;
-use crate::events::callback::test_events::{callback, delivered, event, failed, sent};
+use crate::events::callback::test_events::{callback, delivered, event, facts, failed, sent};
 use postrider_core::callback::CallbackFormat;
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 fn a_receipt_has_the_fields_of_the_reference() {
     let fields = [("to", "AcmeInc"), ("api-key", "abcd1234"), ("client-ref", "01J9ZC5T")];
     let callback = callback(CallbackFormat::Vonage, "https://gw.example.org/dlr", &fields);
-    let call = build(&delivered(), &callback).unwrap();
+    let call = build(&delivered(), &callback, &facts()).unwrap();
     let expected = json!({
         "msisdn": "15005550001", "to": "AcmeInc", "network-code": "", "messageId": "AB".repeat(16),
         "price": "0.00000000", "status": "delivered", "scts": "2611301724", "err-code": "0",
@@ -22,7 +22,7 @@ fn a_receipt_has_the_fields_of_the_reference() {
 fn only_final_states_are_told() {
     let callback = callback(CallbackFormat::Vonage, "https://gw.example.org/dlr", &[]);
     for event in [sent(), event(EventType::Waiting, None, 2), event(EventType::Opened, None, 3)] {
-        assert_eq!(build(&event, &callback), Err(NoCall::NotAskedFor), "{event:?}");
+        assert_eq!(build(&event, &callback, &facts()), Err(NoCall::NotAskedFor), "{event:?}");
     }
     for (failure, expected) in [
         (Failure::Bounced, ("failed", "1")),
