@@ -414,6 +414,7 @@ impl fmt::Debug for Config {
             .field("limits", &self.limits)
             .field("user_per_hour", &self.user_per_hour)
             .field("events", &self.events)
+            .field("compat", &self.compat)
             .field("channels", &self.channels)
             .field("used_channels", &self.used_channels)
             .field("has_used_channels", &self.has_used_channels)

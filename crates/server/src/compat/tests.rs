@@ -1,5 +1,6 @@
 //! Tests of the compatible APIs through the route table: each answer of the references, and that the message is on disk.
 
+mod callbacks;
 mod jasmin;
 mod kannel;
 
