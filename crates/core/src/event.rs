@@ -9,6 +9,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use strum::{EnumDiscriminants, EnumString, IntoStaticStr, VariantArray};
 
+use crate::callback::Callback;
 use crate::delivery::{DeliveryState, Failure};
 use crate::id::{DeliveryId, MessageId};
 use crate::name::ConfigName;
@@ -26,6 +27,9 @@ pub enum EventTarget {
     },
     /// The URL that is configured for this API key at the time of sending.
     ApiKey(String),
+    /// The URL that came with the message, called in the form of another gateway. Events are sent in order: an event of a
+    /// delivery waits until the earlier ones were confirmed or given up.
+    Callback(Callback),
 }
 
 impl EventTarget {
@@ -34,11 +38,15 @@ impl EventTarget {
         match self {
             Self::Url { url, api_key } => format!("{url} {api_key}"),
             Self::ApiKey(api_key) => format!(" {api_key}"),
+            Self::Callback(callback) => callback.encode(),
         }
     }
 
     /// Decodes what [`EventTarget::encode`] wrote.
     pub fn decode(text: &str) -> Option<Self> {
+        if text.starts_with('~') {
+            return Callback::decode(text).map(Self::Callback);
+        }
         let (url, api_key) = text.split_once(' ')?;
         let api_key = api_key.to_owned();
         Some(match url {
@@ -51,7 +59,7 @@ impl EventTarget {
     /// the events of its own queue.
     pub fn queue_name(&self) -> String {
         match self {
-            Self::Url { url, .. } => {
+            Self::Url { url, .. } | Self::Callback(Callback { url, .. }) => {
                 let after_scheme = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
                 after_scheme.split(['/', '?', '#']).next().unwrap_or(after_scheme).to_lowercase()
             }

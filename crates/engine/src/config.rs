@@ -9,6 +9,7 @@ mod accounts;
 mod api_keys;
 mod channels;
 mod check;
+mod compat;
 mod environment;
 mod events;
 pub mod keys;
@@ -27,6 +28,7 @@ mod types;
 
 pub use account::{Account, PasswordDigest, SmppLogin, TwilioLogin, UserLogin, VonageLogin};
 pub use check::{LEASE_MARGIN, check_listen_address};
+pub use compat::CompatConfig;
 pub use environment::Environment;
 pub use secret::mask::mask_url;
 pub use types::{

@@ -5,6 +5,7 @@
 
 mod auth;
 mod body;
+mod compat;
 mod connection;
 mod connection_slots;
 mod connection_timer;

@@ -43,6 +43,10 @@ pub(super) struct RequestConnection {
     pub(super) is_probe_only: bool,
 }
 
+/// The address of the client, an extension of requests while a compatible API is enabled: accounts may have networks.
+#[derive(Clone, Copy)]
+pub(super) struct ClientAddress(pub(super) IpAddr);
+
 /// Checks of all requests to one listener, and what they remember.
 pub(super) struct RequestGuard {
     gateway: Arc<Gateway>,
@@ -78,6 +82,9 @@ impl RequestGuard {
         let mut response = match refusal {
             Some(problem) => problem.into_response(),
             None => {
+                if self.gateway.config.compat.is_enabled() {
+                    request.extensions_mut().insert(ClientAddress(client));
+                }
                 self.drop_ended_session(&mut request).await;
                 call_router(router, request).await
             }

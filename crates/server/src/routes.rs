@@ -14,7 +14,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::IntoResponse as _;
 use tower_http::compression::CompressionLayer;
 
-use crate::{auth, inbox, monitoring, native, openapi, pages, problem, simple, texting};
+use crate::{auth, compat, inbox, monitoring, native, openapi, pages, problem, simple, texting};
 use postrider_core::request_origin;
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
@@ -37,6 +37,7 @@ pub(crate) fn routes(gateway: &Arc<Gateway>, stop: &StopSignal) -> Router {
         .merge(texting::routes())
         .merge(inbox::routes())
         .merge(native::routes(gateway))
+        .merge(compat::routes(gateway))
         .merge(monitoring::routes(gateway))
         .merge(openapi::routes())
         .merge(pages)

@@ -8,6 +8,7 @@ use std::{net::SocketAddr, path::Path};
 
 use super::channels::{read_channels, read_used_channels};
 use super::check::{check_relations, collect_warnings};
+use super::compat::read_compat;
 use super::keywords::read_keywords;
 use super::types::{Config, ScheduleConfig};
 use super::{
@@ -60,6 +61,7 @@ impl Config {
         config.work = top.section("work")?.read()?;
         config.schedule = read_schedule(&top.section("schedule")?, &config.schedule)?;
         config.limits = top.section("limits")?.read()?;
+        config.compat = read_compat(&top.section("compat")?)?;
         let throttle = top.section("throttle")?;
         throttle.reject_unknown_keys()?;
         config.user_per_hour = throttle.get("user_per_hour")?.unwrap_or(config.user_per_hour);

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use toml::Value;
 
+use super::compat::CompatConfig;
 use super::types::{
     Config, EventsConfig, LimitsConfig, LogConfig, ProviderConfig, ScheduleConfig, WorkConfig,
 };
@@ -77,6 +78,7 @@ impl Config {
             limits: LimitsConfig::default(),
             user_per_hour: 300,
             events: EventsConfig::default(),
+            compat: CompatConfig::default(),
             used_channels: channels.iter().map(|channel| channel.name.clone()).collect(),
             has_used_channels: false,
             channels,

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use strum::{EnumString, IntoStaticStr};
 
 use super::account::Account;
+use super::compat::CompatConfig;
 use super::secret::collect::collect_secrets;
 use super::secret::mask::{collect_literal_secrets, mask_table, mask_url};
 use postrider_providers::EgressPolicy;
@@ -59,6 +60,8 @@ pub struct Config {
     pub user_per_hour: u32,
     /// Webhook events.
     pub events: EventsConfig,
+    /// APIs with the wire of other gateways.
+    pub compat: CompatConfig,
     /// Channels, ordered by name.
     pub channels: Vec<Channel>,
     /// Channels of messages that name no channel; empty only if no channel is configured.
@@ -411,6 +414,7 @@ impl fmt::Debug for Config {
             .field("limits", &self.limits)
             .field("user_per_hour", &self.user_per_hour)
             .field("events", &self.events)
+            .field("compat", &self.compat)
             .field("channels", &self.channels)
             .field("used_channels", &self.used_channels)
             .field("has_used_channels", &self.has_used_channels)

@@ -118,7 +118,8 @@ impl WebhookClient {
         self.call(request).await
     }
 
-    async fn call(&self, request: Request) -> WebhookResult {
+    /// Makes a request once, under the same policy as [`WebhookClient::post`] and without its signature.
+    pub async fn call(&self, request: Request) -> WebhookResult {
         if let Err(reason) = self.egress_policy.check_url(request.url()) {
             return WebhookResult::Forbidden(reason);
         }

@@ -101,6 +101,9 @@ config_keys! {
         "delay after each failed delivery attempt; after the last one the event is a dead letter";
     "events.max_age", Duration, "96h",
         "age at which an event becomes a dead letter, whatever the number of attempts";
+    "compat.kannel.enabled", Flag, "false", "serve the API of Kannel, `/cgi-bin/sendsms`, for the accounts with `user`";
+    "compat.jasmin.enabled", Flag, "false",
+        "serve the APIs of Jasmin, `/send`, `/rate`, `/balance`, `/ping` and `/secure/*`, for the accounts with `user`";
     "retry.base", Duration, "30s", "delay after the first failed round";
     "retry.factor", Number, "2", "factor by which each delay is longer than the one before";
     "retry.cap", Duration, "1h", "maximum delay";

@@ -1,0 +1,66 @@
+//! The account of a request with user and password, and the channel of its messages.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::http::Extensions;
+
+use crate::auth::account::authorize_account;
+use crate::auth::{AuthError, Caller};
+use crate::errors;
+use crate::request_guard::ClientAddress;
+use postrider_core::address::{AddressKind, parse_address};
+use postrider_engine::accounts::Credential;
+use postrider_engine::config::{ApiKey, Scope};
+use postrider_engine::gateway::Gateway;
+
+/// The sender of a request.
+pub(super) struct CompatCaller {
+    /// The account; none when no keys are configured.
+    key: Option<Arc<ApiKey>>,
+    /// Name of the API key; empty when no keys are configured.
+    pub(super) api_key_name: String,
+}
+
+/// Authorizes a request with this user and password. Without configured keys every request is authorized, like those of the
+/// other APIs.
+pub(super) fn authorize(
+    gateway: &Gateway,
+    extensions: &Extensions,
+    user: &str,
+    password: &str,
+    scope: Scope,
+) -> Result<CompatCaller, AuthError> {
+    if gateway.api_keys().is_empty() {
+        return Ok(CompatCaller { key: None, api_key_name: Caller::without_keys().api_key_name });
+    }
+    // Every request of a listener has an address; one without is refused.
+    let ClientAddress(client) = extensions.get().copied().ok_or(AuthError::NetworkNotAllowed)?;
+    let credential = Credential::Password { user, password };
+    let (key, caller) = authorize_account(gateway, credential, client, scope)?;
+    Ok(CompatCaller { key: Some(key), api_key_name: caller.api_key_name })
+}
+
+impl CompatCaller {
+    /// Returns the channel of a message: that of the account, else the channel that the client names if it exists, else the
+    /// default channel.
+    pub(super) fn channel(&self, gateway: &Gateway, wanted: Option<&str>) -> String {
+        let of_account = self.key.as_ref().and_then(|key| key.account.channel.clone());
+        let existing = || wanted.filter(|name| gateway.route(name).is_some()).map(str::to_owned);
+        of_account.or_else(existing).unwrap_or_else(|| errors::default_channel(gateway).to_owned())
+    }
+}
+
+/// Returns a number in international form: the clients of these APIs leave out the plus. Digits that are no number of the
+/// configured region are read with a plus in front.
+pub(super) fn international_number<'a>(gateway: &Gateway, number: &'a str) -> Cow<'a, str> {
+    let is_plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = |text: &str| parse_address(AddressKind::Phone, text, &gateway.config.phone).is_ok();
+    if is_plain && !number.starts_with('0') && !is_number(number) {
+        let with_plus = format!("+{number}");
+        if is_number(&with_plus) {
+            return Cow::Owned(with_plus);
+        }
+    }
+    Cow::Borrowed(number)
+}
