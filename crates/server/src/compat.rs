@@ -1,4 +1,5 @@
-//! APIs with the wire of other gateways, for clients that are not changed: Kannel and Jasmin. Each is off by default.
+//! APIs with the wire of other gateways, for clients that are not changed: Kannel, Jasmin, Twilio and
+//! Vonage. Each is off by default.
 //!
 //! Every API answers a success only after `engine::accept` returned `Ok`, when the message is on disk.
 
@@ -8,6 +9,8 @@ mod jasmin;
 mod kannel;
 mod query;
 mod refusal;
+mod twilio;
+mod vonage;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +30,12 @@ pub(super) fn routes(gateway: &Gateway) -> Router<Arc<Gateway>> {
     }
     if compat.jasmin {
         router = router.merge(jasmin::routes());
+    }
+    if compat.twilio {
+        router = router.merge(twilio::routes());
+    }
+    if compat.vonage {
+        router = router.merge(vonage::routes());
     }
     router
 }

@@ -11,12 +11,16 @@ pub struct CompatConfig {
     pub kannel: bool,
     /// True if the APIs of Jasmin are served.
     pub jasmin: bool,
+    /// True if the API of Twilio is served.
+    pub twilio: bool,
+    /// True if the API of Vonage is served.
+    pub vonage: bool,
 }
 
 impl CompatConfig {
     /// Returns whether any of the APIs is served.
     pub fn is_enabled(&self) -> bool {
-        self.kannel || self.jasmin
+        self.kannel || self.jasmin || self.twilio || self.vonage
     }
 }
 
@@ -28,5 +32,10 @@ pub(super) fn read_compat(section: &TableReader<'_>) -> Result<CompatConfig> {
         api.reject_unknown_keys()?;
         Ok(api.get("enabled")?.unwrap_or(false))
     };
-    Ok(CompatConfig { kannel: is_enabled("kannel")?, jasmin: is_enabled("jasmin")? })
+    Ok(CompatConfig {
+        kannel: is_enabled("kannel")?,
+        jasmin: is_enabled("jasmin")?,
+        twilio: is_enabled("twilio")?,
+        vonage: is_enabled("vonage")?,
+    })
 }

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::http::Extensions;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{Extensions, HeaderMap};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::auth::account::authorize_account;
 use crate::auth::{AuthError, Caller};
@@ -18,6 +21,8 @@ use postrider_engine::gateway::Gateway;
 pub(super) struct CompatCaller {
     /// The account; none when no keys are configured.
     key: Option<Arc<ApiKey>>,
+    /// What the account may read and change.
+    caller: Caller,
     /// Name of the API key; empty when no keys are configured.
     pub(super) api_key_name: String,
 }
@@ -31,17 +36,45 @@ pub(super) fn authorize(
     password: &str,
     scope: Scope,
 ) -> Result<CompatCaller, AuthError> {
+    authorize_credential(gateway, extensions, Credential::Password { user, password }, scope)
+}
+
+/// Authorizes a request with this credential, like [`authorize`].
+pub(super) fn authorize_credential(
+    gateway: &Gateway,
+    extensions: &Extensions,
+    credential: Credential<'_>,
+    scope: Scope,
+) -> Result<CompatCaller, AuthError> {
     if gateway.api_keys().is_empty() {
-        return Ok(CompatCaller { key: None, api_key_name: Caller::without_keys().api_key_name });
+        return Ok(CompatCaller { key: None, caller: Caller::without_keys(), api_key_name: String::new() });
     }
     // Every request of a listener has an address; one without is refused.
     let ClientAddress(client) = extensions.get().copied().ok_or(AuthError::NetworkNotAllowed)?;
-    let credential = Credential::Password { user, password };
     let (key, caller) = authorize_account(gateway, credential, client, scope)?;
-    Ok(CompatCaller { key: Some(key), api_key_name: caller.api_key_name })
+    Ok(CompatCaller { key: Some(key), api_key_name: caller.api_key_name.clone(), caller })
+}
+
+/// Returns user and password of Basic credentials.
+pub(super) fn basic_credentials(headers: &HeaderMap) -> Option<(String, String)> {
+    let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let decoded = STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let text = String::from_utf8(decoded).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
 }
 
 impl CompatCaller {
+    /// Returns whether the account may read and change what this owner has.
+    pub(super) fn can_access(&self, owner: &str) -> bool {
+        self.caller.can_access(owner)
+    }
+
+    /// Returns the owner to which reads are restricted; none for an account that may read everything.
+    pub(super) fn owner_filter(&self) -> Option<String> {
+        self.caller.owner_filter().map(str::to_owned)
+    }
+
     /// Returns the channel of a message: that of the account, else the channel that the client names if it exists, else the
     /// default channel.
     pub(super) fn channel(&self, gateway: &Gateway, wanted: Option<&str>) -> String {

@@ -3,6 +3,8 @@
 mod callbacks;
 mod jasmin;
 mod kannel;
+mod twilio;
+mod vonage;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -13,20 +15,30 @@ use crate::tests::{TestResponse, TestServer, api_key};
 use postrider_core::address::AddressKind;
 use postrider_core::channel::Addressing;
 use postrider_core::message::Message;
-use postrider_engine::config::{Account, ApiKey, CompatConfig, Config, PasswordDigest, Scope, UserLogin};
+use postrider_engine::config::{
+    Account, ApiKey, CompatConfig, Config, PasswordDigest, Scope, TwilioLogin, UserLogin, VonageLogin,
+};
+
+/// Account SID of the tests.
+const TWILIO_SID: &str = "AC0123456789abcdef0123456789abcdef";
 use postrider_providers::EgressPolicy;
 
 /// Returns the account of user `u` with the password `p`.
 fn account(scope: Scope) -> ApiKey {
     let login = UserLogin { user: "u".to_owned(), password: PasswordDigest(Sha256::digest("p").into()) };
-    let account = Account { user: Some(login), ..Account::default() };
+    let account = Account {
+        user: Some(login),
+        twilio: Some(TwilioLogin { sid: TWILIO_SID.to_owned(), token: "token".to_owned() }),
+        vonage: Some(VonageLogin { key: "vkey".to_owned(), secret: "vsecret".to_owned() }),
+        ..Account::default()
+    };
     ApiKey { account, ..api_key("shop", "secret-of-the-shop", scope) }
 }
 
 /// Returns a server of both APIs with the account; its channels take phone numbers.
 async fn server_with(change: impl FnOnce(&mut Config)) -> TestServer {
     TestServer::with(|config| {
-        config.compat = CompatConfig { kannel: true, jasmin: true };
+        config.compat = CompatConfig { kannel: true, jasmin: true, twilio: true, vonage: true };
         config.keys = vec![account(Scope::Send)];
         config.events.egress_policy = EgressPolicy::parse(&["127.0.0.1"], &[443]).unwrap();
         for channel in &mut config.channels {
@@ -58,7 +70,16 @@ async fn stored(server: &TestServer, id: &str) -> Message {
 #[tokio::test]
 async fn the_apis_are_off_by_default() {
     let server = TestServer::new().await;
-    for path in ["/cgi-bin/sendsms?to=1", "/send?to=1", "/rate", "/balance", "/ping", "/secure/balance"] {
+    for path in [
+        "/cgi-bin/sendsms?to=1",
+        "/send?to=1",
+        "/rate",
+        "/balance",
+        "/ping",
+        "/secure/balance",
+        "/sms/json",
+        "/2010-04-01/Accounts/AC1.json",
+    ] {
         assert_eq!(server.get(path).await.status, 404, "{path}");
     }
 }

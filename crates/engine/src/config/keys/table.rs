@@ -104,6 +104,10 @@ config_keys! {
     "compat.kannel.enabled", Flag, "false", "serve the API of Kannel, `/cgi-bin/sendsms`, for the accounts with `user`";
     "compat.jasmin.enabled", Flag, "false",
         "serve the APIs of Jasmin, `/send`, `/rate`, `/balance`, `/ping` and `/secure/*`, for the accounts with `user`";
+    "compat.twilio.enabled", Flag, "false",
+        "serve the Messages API of Twilio, `/2010-04-01/Accounts/…`, for the accounts with `twilio_sid`";
+    "compat.vonage.enabled", Flag, "false",
+        "serve the SMS API of Vonage, `/sms/json`, for the accounts with `vonage_key`";
     "retry.base", Duration, "30s", "delay after the first failed round";
     "retry.factor", Number, "2", "factor by which each delay is longer than the one before";
     "retry.cap", Duration, "1h", "maximum delay";
