@@ -63,7 +63,7 @@ pub(super) async fn list(
         &request.path,
         filter.page_size,
         filter.page,
-        next_uri,
+        next_uri.as_deref(),
     );
     Ok((StatusCode::OK, document))
 }
@@ -115,7 +115,7 @@ pub(super) fn page_document(
     path: &str,
     page_size: usize,
     page: u64,
-    next_page_uri: Option<String>,
+    next_page_uri: Option<&str>,
 ) -> Value {
     let start = page.saturating_mul(page_size as u64);
     let end = start + (records.len() as u64).saturating_sub(1);
