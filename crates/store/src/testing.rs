@@ -90,6 +90,9 @@ macro_rules! conformance_tests {
             a_late_answer_waits_for_the_record_of_its_round
             a_claim_tells_how_often_the_message_may_have_been_sent
             a_message_to_be_sent_at_most_once_is_not_requeued_after_silence
+            rounds_lost_before_a_receipt_settled_the_delivery_are_named
+            a_round_of_a_live_worker_is_not_closed
+            a_late_record_of_a_closed_round_adds_its_attempts
         );
         $crate::conformance_tests!(@tests $fresh, contacts:
             a_claim_has_contacts_and_subject

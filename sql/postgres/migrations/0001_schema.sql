@@ -88,7 +88,8 @@ CREATE TABLE deliveries (
     reference        TEXT,
     -- A provider that bounced the delivery: later rounds skip it, unless the channel has no other.
     avoid            TEXT,
-    -- When the delivery is due, unless its lease in `leases` expires later. Set only in state 'waiting'.
+    -- When the delivery is due, unless its lease in `leases` expires later. In other states it is set only in rows that
+    -- `console move` copied from SQLite, while a round is not recorded whose lease it ends.
     due_at           BIGINT,
     expires_at       BIGINT NOT NULL,
     -- When it was sent, delivered or failed.
@@ -106,7 +107,7 @@ CREATE TABLE deliveries (
     -- All addresses of the recipient on a channel that mixes kinds of addresses: one line each, with kind, address and
     -- spelling separated by tabs. NULL when there is one address only.
     contacts         TEXT,
-    CHECK ((state = 'waiting') = (due_at IS NOT NULL)),
+    CHECK (state <> 'waiting' OR due_at IS NOT NULL),
     CHECK ((state = 'waiting') = (ended_at IS NULL)),
     CHECK ((state = 'failed') = (failure IS NOT NULL)),
     CHECK (state <> 'failed' OR reason IS NOT NULL),
@@ -119,6 +120,8 @@ CREATE TABLE deliveries (
 -- Due deliveries are read channel by channel, so that a channel without capacity costs nothing.
 -- The id is included, so that the oldest delivery is found while counting, from the index alone.
 CREATE INDEX deliveries_due ON deliveries (channel, priority, due_at) INCLUDE (id) WHERE state = 'waiting';
+-- Settled deliveries with a round that was never recorded: almost none.
+CREATE INDEX deliveries_unrecorded ON deliveries (due_at) WHERE due_at IS NOT NULL AND state <> 'waiting';
 -- Search by state, in the order of the ids.
 CREATE INDEX deliveries_ended ON deliveries (state, id) WHERE state <> 'waiting';
 CREATE INDEX deliveries_address ON deliveries (address, id);

@@ -83,7 +83,8 @@ CREATE TABLE deliveries (
     reference        TEXT,
     -- A provider that bounced the delivery: later rounds skip it, unless the channel has no other.
     avoid            TEXT,
-    -- When the delivery is due; during a claim, when the lease expires. Set only in state 'waiting'.
+    -- When the delivery is due; during a claim, when the lease expires. In other states it is set only while a round is
+    -- not recorded whose lease it ends.
     due_at           INTEGER,
     expires_at       INTEGER NOT NULL,
     -- When it was sent, delivered or failed.
@@ -101,7 +102,7 @@ CREATE TABLE deliveries (
     -- All addresses of the recipient on a channel that mixes kinds of addresses: one line each, with kind, address and
     -- spelling separated by tabs. NULL when there is one address only.
     contacts         TEXT,
-    CHECK ((state = 'waiting') = (due_at IS NOT NULL)),
+    CHECK (state <> 'waiting' OR due_at IS NOT NULL),
     CHECK ((state = 'waiting') = (ended_at IS NULL)),
     CHECK ((state = 'failed') = (failure IS NOT NULL)),
     CHECK (state <> 'failed' OR reason IS NOT NULL),
@@ -113,6 +114,8 @@ CREATE TABLE deliveries (
 
 -- Due deliveries are read channel by channel, so that a channel without capacity costs nothing.
 CREATE INDEX deliveries_due ON deliveries (channel, priority, due_at) WHERE state = 'waiting';
+-- Settled deliveries with a round that was never recorded: almost none.
+CREATE INDEX deliveries_unrecorded ON deliveries (due_at) WHERE due_at IS NOT NULL AND state <> 'waiting';
 -- Search by state. SQLite appends the id to every index entry, so results come in the order of the ids.
 CREATE INDEX deliveries_ended ON deliveries (state) WHERE state <> 'waiting';
 CREATE INDEX deliveries_address ON deliveries (address);

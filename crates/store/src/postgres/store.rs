@@ -11,8 +11,15 @@ use async_trait::async_trait;
 use super::claims::{self, ClaimOperation};
 use super::receipts::{self, ReceiptOperation};
 use super::{
-    accept::AcceptOperation, connection_config::ServerRole, durability, group_commit::GroupCommitQueue,
-    migrate, move_state::refuse_moved, pool::PgPool, rate_permits::RateOperation, record::RecordOperation,
+    accept::AcceptOperation,
+    connection_config::ServerRole,
+    durability,
+    group_commit::GroupCommitQueue,
+    migrate,
+    move_state::refuse_moved,
+    pool::PgPool,
+    rate_permits::RateOperation,
+    record::{self, RecordOperation},
     replica::Replica,
 };
 use crate::accept::check_delivery_counts;
@@ -118,6 +125,12 @@ impl WorkStore for PostgresStore {
     ) -> Result<ReceiptResult> {
         run_transaction!(self.begin_write, "cannot apply a late answer", |transaction| {
             receipts::apply_late_acceptance(transaction, &provider, &acceptance, received_at).await
+        })
+    }
+
+    async fn close_lost_rounds(&self, now: Timestamp, limit: usize) -> Result<Vec<DeliveryId>> {
+        run_transaction!(self.begin_write, "cannot close lost rounds", |transaction| {
+            record::close_lost_rounds(transaction, now, limit).await
         })
     }
 }

@@ -162,6 +162,12 @@ async fn expect_rounds(checker: &PlanChecker) {
     expect_plan!(checker, BATCH, "claim/mark_superseded_round", bind![ids]);
     expect_plan!(checker, BATCH, "claim/check_recorded_round", bind![ids, rounds]);
     expect_plan!(checker, BATCH, "claim/finish_settled_round", bind![ids, rounds, rounds]);
+    expect_plan!(
+        checker,
+        2 * BATCH + 200,
+        "claim/close_lost_rounds",
+        bind![NOW, BATCH, "the worker stopped during the call"]
+    );
     let (references, blue) = (texts(BATCH, "early-"), repeated(&"blue"));
     expect_plan!(checker, BATCH, "receipts/select_unmatched_receipts", bind![ids, references, blue]);
     expect_plan!(checker, BATCH, "receipts/delete_unmatched_receipts", bind![references, blue]);
