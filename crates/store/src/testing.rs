@@ -70,6 +70,8 @@ macro_rules! conformance_tests {
             an_unmatched_receipt_that_cannot_wait_is_dropped
             the_number_of_unmatched_receipts_is_limited
             an_early_receipt_without_provider_matches_any_provider
+            a_receipt_of_a_phone_concerns_only_messages_to_it
+            an_early_receipt_of_a_phone_concerns_only_messages_to_it
             a_bounce_without_resends_left_fails
             a_bounce_with_a_resend_left_waits_for_another_provider
             an_address_that_a_receipt_calls_invalid_becomes_inactive

@@ -165,13 +165,15 @@ CREATE TABLE unmatched_receipts (
     reference   TEXT NOT NULL,
     -- Empty when the receipt does not say which provider it comes from; it then matches any provider.
     provider    TEXT NOT NULL,
+    -- The only recipient whose messages it may concern, if a phone may have written it; otherwise empty.
+    sender      TEXT NOT NULL,
     status      TEXT NOT NULL CHECK (status IN ('delivered', 'bounced', 'invalid', 'opened')),
     reason      TEXT,
     -- The time of the change according to the provider, and the time at which the receipt arrived.
     at          INTEGER NOT NULL,
     received_at INTEGER NOT NULL,
     -- A provider that repeats a receipt adds no row.
-    PRIMARY KEY (reference, provider, status)
+    PRIMARY KEY (reference, provider, sender, status)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX unmatched_receipts_received_at ON unmatched_receipts (received_at);

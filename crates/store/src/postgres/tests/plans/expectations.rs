@@ -169,7 +169,7 @@ async fn expect_rounds(checker: &PlanChecker) {
         bind![NOW, BATCH, "the worker stopped during the call"]
     );
     let (references, blue) = (texts(BATCH, "early-"), repeated(&"blue"));
-    expect_plan!(checker, BATCH, "receipts/select_unmatched_receipts", bind![ids, references, blue]);
+    expect_plan!(checker, BATCH, "receipts/select_unmatched_receipts", bind![ids, references, blue, none]);
     expect_plan!(checker, BATCH, "receipts/delete_unmatched_receipts", bind![references, blue]);
     expect_plan!(checker, BATCH, "claim/block_claims", bind![ids]);
     expect_plan!(checker, BATCH, "claim/unblock_claims", bind![ids]);
@@ -182,8 +182,13 @@ async fn expect_receipts(checker: &PlanChecker) {
     let (indexes, ids, nows) = (repeated(&0_i64), ids(), repeated(&NOW));
     let references = numbers().iter().map(|number| format!("ref-{number}")).collect::<Vec<_>>();
     let (blue, none, never) = (repeated(&Some("blue")), repeated(&None::<&str>), repeated(&None::<i64>));
-    expect_plan!(checker, BATCH, "receipts/find_by_reference", bind![indexes, references, blue]);
-    expect_plan!(checker, BATCH, "receipts/find_by_reference", bind![indexes, texts(BATCH, "unknown"), none]);
+    expect_plan!(checker, BATCH, "receipts/find_by_reference", bind![indexes, references, blue, none]);
+    expect_plan!(
+        checker,
+        BATCH,
+        "receipts/find_by_reference",
+        bind![indexes, texts(BATCH, "unknown"), none, none]
+    );
     expect_plan!(checker, BATCH, "receipts/load_delivery", bind![ids]);
     let (failed, bounced, delivered) = (repeated(&"failed"), repeated(&"bounced"), repeated(&"delivered"));
     expect_plan!(
@@ -197,7 +202,7 @@ async fn expect_receipts(checker: &PlanChecker) {
         checker,
         BATCH,
         "receipts/insert_unmatched_receipt",
-        bind![new, repeated(&"blue"), delivered, none, nows, nows]
+        bind![new, repeated(&"blue"), delivered, none, nows, nows, repeated(&"")]
     );
     expect_plan!(
         checker,
