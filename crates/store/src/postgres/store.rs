@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::claims::{self, ClaimOperation};
+use super::due_search::DueSearch;
 use super::receipts::{self, ReceiptOperation};
 use super::{
     accept::AcceptOperation,
@@ -43,6 +44,7 @@ pub struct PostgresStore {
     accepts: GroupCommitQueue<AcceptOperation>,
     claims: GroupCommitQueue<ClaimOperation>,
     records: GroupCommitQueue<RecordOperation>,
+    due_search: DueSearch,
     pub(super) rate_requests: GroupCommitQueue<RateOperation>,
     receipts: GroupCommitQueue<ReceiptOperation>,
 }
@@ -70,6 +72,7 @@ impl PostgresStore {
             records: GroupCommitQueue::new(pool.clone(), Arc::clone(&stats)),
             rate_requests: GroupCommitQueue::new(pool.clone(), Arc::clone(&stats)),
             receipts: GroupCommitQueue::new(pool.clone(), Arc::clone(&stats)),
+            due_search: DueSearch::default(),
             pool,
             replica,
             stats,
@@ -89,7 +92,7 @@ impl AcceptStore for PostgresStore {
 impl WorkStore for PostgresStore {
     async fn due(&self, now: Timestamp, capacity: &Capacity) -> Result<Vec<QueueEntry>> {
         run_transaction!(self.begin_read, "cannot read due deliveries", |transaction| {
-            claims::due(transaction, now, capacity).await
+            claims::due(transaction, &self.due_search, now, capacity).await
         })
     }
 

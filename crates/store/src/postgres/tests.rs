@@ -2,6 +2,7 @@
 
 mod due;
 mod failover;
+mod held_snapshot;
 mod leases;
 mod locks;
 mod lost_replies;

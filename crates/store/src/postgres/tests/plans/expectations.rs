@@ -128,7 +128,7 @@ async fn expect_rounds(checker: &PlanChecker) {
     let (channels, capacities) = (texts(3, "channel"), vec![BATCH; 4]);
     let channels = [channels, vec!["sms".to_owned()]].concat();
     // Deliveries with a lease are skipped and read as well.
-    expect_plan!(checker, 2 * BATCH + 200, "claim/select_due", bind![NOW, channels, capacities]);
+    expect_plan!(checker, 2 * BATCH + 200, "claim/select_due", bind![NOW, channels, capacities, i64::MIN]);
     expect_plan!(checker, 2, "claim/list_waiting_channels", &[]);
     expect_plan!(checker, BATCH, "copy/count_open_rounds", &[]);
     let (ids, numbers, nows) = (ids(), numbers(), repeated(&NOW));
