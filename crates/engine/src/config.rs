@@ -17,6 +17,7 @@ mod provider_aliases;
 mod providers;
 mod retry;
 mod secret;
+mod setting_origins;
 mod source;
 mod table_reader;
 mod test_mode;
@@ -26,6 +27,7 @@ mod types;
 pub use check::{LEASE_MARGIN, check_listen_address};
 pub use environment::Environment;
 pub use secret::mask::mask_url;
+pub use setting_origins::SettingOrigins;
 pub use types::{
     ApiKey, ApiKeyEvents, ApiKeyLimits, Config, EventsConfig, LimitsConfig, LogConfig, LogFormat,
     ProviderConfig, ScheduleConfig, Scope, WorkConfig,

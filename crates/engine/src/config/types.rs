@@ -12,6 +12,7 @@ use strum::{EnumString, IntoStaticStr};
 
 use super::secret::collect::collect_secrets;
 use super::secret::mask::{collect_literal_secrets, mask_table, mask_url};
+use super::setting_origins::SettingOrigins;
 use postrider_providers::EgressPolicy;
 use postrider_providers::webhook::SigningSecrets;
 
@@ -193,6 +194,8 @@ pub struct ProviderConfig {
     pub(super) masked_settings: toml::Table,
     /// Values of the placeholders in the settings.
     pub(super) placeholder_values: Vec<String>,
+    /// Lines of the settings in the configuration file.
+    pub setting_origins: SettingOrigins,
 }
 
 impl ProviderConfig {
@@ -217,6 +220,7 @@ impl ProviderConfig {
             settings,
             masked_settings,
             placeholder_values: Vec::new(),
+            setting_origins: SettingOrigins::default(),
         }
     }
 
