@@ -170,3 +170,6 @@ fn format_usage_row(row: &UsageDeliveryRow, config: &Config) -> String {
         row.message_id
     )
 }
+
+#[cfg(test)]
+mod tests;

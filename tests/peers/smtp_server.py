@@ -5,6 +5,7 @@ The local part of a recipient decides the reply:
   mail.550.5.1.1@…    this reply to the end of the email
   drop.data@…         the connection is closed after the email, without a reply
   hang.data@…         no reply after the email
+  slow.data@…         the reply to the email comes after two seconds
 Every other email is accepted.
 """
 
@@ -60,6 +61,8 @@ class Handler:
             await asyncio.sleep(3600)
         if recipient.startswith("hang.data@"):
             await asyncio.sleep(3600)
+        if recipient.startswith("slow.data@"):
+            await asyncio.sleep(2)
         return configured_reply(recipient, "mail") or "250 2.0.0 OK: queued as 4WXyz1AbC"
 
 
@@ -73,6 +76,7 @@ async def main():
     arguments.add_argument("--certificate")
     arguments.add_argument("--key")
     arguments.add_argument("--user")
+    arguments.add_argument("--no-smtputf8", action="store_true")
     arguments.add_argument("--password")
     arguments.add_argument("--refuse-login-until-tls", action="store_true")
     arguments = arguments.parse_args()
@@ -90,7 +94,7 @@ async def main():
         return Server(
             Handler(arguments),
             hostname="mx.example.org",
-            enable_SMTPUTF8=True,
+            enable_SMTPUTF8=not arguments.no_smtputf8,
             tls_context=context if arguments.tls == "starttls" else None,
             require_starttls=arguments.tls == "starttls",
             authenticator=authenticate if arguments.user else None,

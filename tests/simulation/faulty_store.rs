@@ -114,7 +114,6 @@ impl FaultyStore {
             assert!(!(is_written && is_changed), "{id} was changed by the repeated round {}", round.round);
             assert_eq!(recorded == RecordResult::Superseded, !is_written && !is_settled && !is_changed);
             if is_changed {
-                model.delivery(id).is_settled_while_waiting = true;
                 let written = rounded_to_millis(&round.state);
                 model.check_state(StoreOperation::Record, &Delivery { state: written, ..after.clone() });
                 model.check_state(StoreOperation::ApplyReceipt, &after);
@@ -237,6 +236,17 @@ impl WorkStore for FaultyStore {
     ) -> Result<ReceiptResult> {
         let work = self.store.apply_late_acceptance(provider, acceptance, received_at);
         self.call("apply_late_acceptance", work).await
+    }
+
+    async fn close_lost_rounds(&self, now: Timestamp, limit: usize) -> Result<Vec<DeliveryId>> {
+        let work = async {
+            let closed = self.store.close_lost_rounds(now, limit).await?;
+            for id in &closed {
+                self.context.model().close_lost_rounds(*id);
+            }
+            Ok(closed)
+        };
+        self.call("close_lost_rounds", work).await
     }
 }
 

@@ -48,11 +48,6 @@ pub struct DeliveryHistory {
     pub sends: u32,
     /// Number of allowed further sends: after bounces and by operators.
     pub allowed_resends: u32,
-    /// It had no tries left, or no copies after silence, at some time.
-    pub is_given_up: bool,
-    /// A receipt or a late answer for an earlier copy settled it while a later round had no recorded end. That round stays
-    /// without an attempt, because no further round records it.
-    pub is_settled_while_waiting: bool,
     /// Outcomes of the attempts of each recorded round.
     pub attempts: BTreeMap<u32, Vec<&'static str>>,
 }
@@ -84,8 +79,6 @@ impl ReferenceModel {
                 rounds_recorded: 0,
                 sends: 0,
                 allowed_resends: 0,
-                is_given_up: false,
-                is_settled_while_waiting: false,
                 attempts: BTreeMap::new(),
             };
             assert!(
@@ -150,6 +143,18 @@ impl ReferenceModel {
         history.attempts.entry(round).or_insert(outcomes);
     }
 
+    /// Adds the round that names the unrecorded rounds of a settled delivery.
+    pub fn close_lost_rounds(&mut self, id: DeliveryId) {
+        let history = self.delivery(id);
+        assert!(!matches!(history.state, DeliveryState::Waiting { .. }), "{id} waits");
+        let lost_rounds = history.round - history.recorded_round;
+        assert!(lost_rounds > 0, "{id} has no unrecorded round");
+        history.round += 1;
+        history.recorded_round = history.round;
+        history.rounds_recorded += 1;
+        history.attempts.insert(history.round, vec!["unknown"; lost_rounds as usize]);
+    }
+
     /// Removes a deleted message. Checks that it was old and had no waiting delivery.
     pub fn prune(&mut self, message: Message, before: Timestamp) {
         let is_old = message.created_at < before;
@@ -175,12 +180,6 @@ impl ReferenceModel {
         if is_waiting_again && had_ended {
             history.allowed_resends += 1;
         }
-        history.is_settled_while_waiting |=
-            operation == StoreOperation::ApplyReceipt && !had_ended && !is_waiting_again;
-        history.is_given_up |= matches!(
-            delivery.state,
-            DeliveryState::Failed { failure: Failure::Exhausted | Failure::Unknown, .. }
-        );
         history.state = delivery.state.clone();
         assert_eq!(delivery.round, history.round, "round of {id} after {operation:?}");
     }

@@ -17,7 +17,7 @@ use postrider_store::{DeliverySelection, SelectableStatus, Store};
 
 use super::context::{SimulatedTask, SimulationContext, StepLog};
 use super::faulty_store::StoreFaultMode;
-use super::host::{HOLDING_CHANNEL, PROVIDERS, RESENDING_CHANNEL, SimulatedHost};
+use super::host::{CLAIM_LEASE, HOLDING_CHANNEL, PROVIDERS, RESENDING_CHANNEL, SimulatedHost};
 use super::unreliable_queue::UnreliableQueue;
 
 /// Maximum number of running hosts.
@@ -118,6 +118,7 @@ impl FaultScenario {
             }
             let waiting = self.store.backlog(self.context.now()).await.unwrap().waiting;
             if waiting == 0 && self.unanswered_requests.is_empty() {
+                self.close_lost_rounds().await;
                 return true;
             }
             self.advance_time(SETTLE_STEP);
@@ -127,6 +128,18 @@ impl FaultScenario {
             self.resubmit_unanswered();
         }
         false
+    }
+
+    /// Names the copies of workers that crashed, when their leases have expired on every clock.
+    async fn close_lost_rounds(&mut self) {
+        self.advance_time(10 * CLAIM_LEASE);
+        self.spawn_task(0, "resend", |gateway| async move {
+            resend::enqueue_due(&gateway).await.unwrap();
+            TaskResult::Finished
+        });
+        while !self.tasks.is_empty() {
+            self.run_one_task().await;
+        }
     }
 
     fn advance_time(&self, by: Duration) {

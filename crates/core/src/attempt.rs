@@ -59,6 +59,9 @@ pub enum Outcome {
     },
 }
 
+/// Reason of an attempt that stands for a round without a recorded end.
+pub const LOST_ROUND_REASON: &str = "the worker stopped during the call";
+
 impl Outcome {
     /// The names in stores, APIs and metrics, in the order of the enum.
     pub const NAMES: [&'static str; Self::VARIANTS.len()] = to_array(Self::VARIANTS);

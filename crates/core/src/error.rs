@@ -58,6 +58,13 @@ impl Error {
         self
     }
 
+    /// Adds a further problem of the same kind, separated by a semicolon.
+    #[must_use]
+    pub fn with_more(mut self, problem: String) -> Self {
+        self.message = format!("{}; {problem}", self.message);
+        self
+    }
+
     /// Returns the kind, which decides the HTTP status and the exit code.
     pub fn kind(&self) -> ErrorKind {
         self.kind

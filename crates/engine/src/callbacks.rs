@@ -1,6 +1,6 @@
 //! Ingests the items of a provider callback: receipts, late answers, inbound messages and opt-outs.
 //!
-//! A text that reads like a receipt is one only when it comes from the recipient of its message. An inbound message without
+//! A text that reads like a receipt counts only for a message to its sender. An inbound message without
 //! a keyword is counted and not kept. Ingesting the same items again changes nothing and answers nothing twice.
 
 use crate::accept::{self, AcceptError, AcceptRequest, RequestIdempotencyKey};
@@ -49,15 +49,21 @@ pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<Cal
             }
         }
     }
+    let providers = providers_sharing_ids(gateway, runtime);
     for text_receipt in text_receipts {
-        if text_receipts::is_from_recipient(gateway, runtime, &text_receipt).await? {
-            receipts.push(text_receipt.receipt);
-        } else {
+        let sender = text_receipts::find_sender(gateway, runtime, &text_receipt).await?;
+        let is_taken = match sender {
+            Some(sender) => {
+                receipts::apply_receipt_of_phone(gateway, &providers, &sender, text_receipt.receipt).await?
+            }
+            None => false,
+        };
+        if !is_taken {
             gateway.metrics.count_inbound_message("ignored");
         }
     }
     if !receipts.is_empty() {
-        receipts::apply_receipts_of(gateway, &providers_sharing_ids(gateway, runtime), receipts).await?;
+        receipts::apply_receipts_of(gateway, &providers, receipts).await?;
     }
     apply_opt_changes(gateway, changes).await?;
     for (channel, reply, message) in help_requests {

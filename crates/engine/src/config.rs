@@ -20,6 +20,7 @@ mod provider_aliases;
 mod providers;
 mod retry;
 mod secret;
+mod setting_origins;
 mod source;
 mod table_reader;
 mod test_mode;
@@ -31,6 +32,7 @@ pub use check::{LEASE_MARGIN, check_listen_address};
 pub use compat::CompatConfig;
 pub use environment::Environment;
 pub use secret::mask::mask_url;
+pub use setting_origins::SettingOrigins;
 pub use types::{
     ApiKey, ApiKeyEvents, ApiKeyLimits, Config, EventsConfig, LimitsConfig, LogConfig, LogFormat,
     ProviderConfig, ScheduleConfig, Scope, WorkConfig,

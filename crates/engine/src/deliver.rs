@@ -3,7 +3,7 @@
 //! Each step may be repeated: only one claim of a delivery succeeds, and only the newest claim can record a round.
 
 use postrider_core::address::{PhoneRules, outgoing_address};
-use postrider_core::attempt::{Attempt, Outcome};
+use postrider_core::attempt::{Attempt, LOST_ROUND_REASON, Outcome};
 use postrider_core::circuit_breaker::ProbeUrgency;
 use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::delivery::{DeliveryRules, DeliveryState, DeliveryTransition, RoundEnd, is_near_expiry};
@@ -147,17 +147,20 @@ async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Att
             is_requested_by_provider: false,
         };
         let rules = delivery_rules(claimed, &DEFAULT_RETRY, UNKNOWN_RETRIES_DEFAULT);
-        return (Vec::new(), DeliveryState::after(round_end, &rules, now, 1.0));
+        let attempts = (0..claimed.unrecorded_claims).map(|_| lost_attempt(now)).collect();
+        return (attempts, DeliveryState::after(round_end, &rules, now, 1.0));
     };
     let mut rules = delivery_rules(claimed, &route.channel.retry, route.unknown_retries(None));
     let mut attempts = Vec::new();
-    for _ in 0..claimed.unrecorded_claims {
+    for earlier_rounds in 1..=claimed.unrecorded_claims {
         attempts.push(lost_attempt(now));
-        log_unknown(route, claimed, None, "the worker stopped during the call", now);
+        log_unknown(route, claimed, None, LOST_ROUND_REASON, now);
         let transition = DeliveryState::after(RoundEnd::ClaimLost, &rules, now, gateway.random.fraction());
         rules.tries = transition.tries;
         rules.unknown_attempts += 1;
         if matches!(transition.state, DeliveryState::Failed { .. }) {
+            // Every round that may have sent a copy is shown, also those after the one that ends the delivery.
+            attempts.extend((earlier_rounds..claimed.unrecorded_claims).map(|_| lost_attempt(now)));
             return (attempts, transition);
         }
     }
@@ -436,7 +439,7 @@ fn describe_failure(runtime: &ProviderRuntime, outcome: &Outcome) -> String {
 fn lost_attempt(now: Timestamp) -> Attempt {
     Attempt {
         provider: None,
-        outcome: Outcome::Unknown { reason: "the worker stopped during the call".to_owned() },
+        outcome: Outcome::Unknown { reason: LOST_ROUND_REASON.to_owned() },
         code: None,
         at: now,
         duration: Duration::ZERO,

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::accounts::AccountRates;
 use crate::config::{ApiKey, Config, ProviderConfig};
 use crate::metrics::Metrics;
+use crate::provider_settings::locate_errors;
 use crate::request_load::RequestLoad;
 use postrider_cache::{Cache, SignedCache, StoreSecret};
 use postrider_providers::{
@@ -317,7 +318,8 @@ pub fn callback_token(secret: &StoreSecret, provider: &ConfigName) -> String {
     BASE64URL_NOPAD.encode(&secret.sign(CALLBACK_PURPOSE, provider.as_str().as_bytes()))
 }
 
-/// Builds the adapter of a provider and validates its settings; an error names the table. Opens no
+/// Builds the adapter of a provider and validates its settings; an error names the table and, if it is in the
+/// configuration file, the line, with all missing and unknown keys. Opens no
 /// connection. [`callback_token`] returns the token; without a running gateway any text will do.
 pub fn build_provider(
     config: &ProviderConfig,
@@ -340,7 +342,7 @@ pub fn build_provider(
     };
     ProviderSettings::read(&config.kind, config.settings.clone())
         .and_then(|settings| settings.build(&context))
-        .map_err(|error| error.with_context(&format!("[providers.{}]", config.name)))
+        .map_err(|error| locate_errors(config, error))
 }
 
 #[cfg(test)]

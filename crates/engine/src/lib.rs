@@ -21,6 +21,7 @@ pub mod metrics;
 mod open;
 pub mod problems;
 pub mod provider_runtime;
+mod provider_settings;
 pub mod prune;
 pub mod receipts;
 pub mod recipient;

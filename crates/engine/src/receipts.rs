@@ -44,6 +44,7 @@ pub async fn apply_receipts(
             delivery: None,
             received_at,
             can_wait,
+            sender: None,
         })
         .collect();
     apply(gateway, received).await
@@ -84,19 +85,42 @@ pub async fn apply_receipts_of(
     receipts: Vec<Receipt>,
 ) -> Result<()> {
     let [provider] = providers else {
-        return apply_shared_receipts(gateway, providers, receipts).await;
+        return apply_shared_receipts(gateway, providers, None, receipts).await.map(drop);
     };
     apply_receipts(gateway, provider, receipts).await.map(|_| ())
 }
 
-/// Tries one provider after the other. A receipt that matches none waits for the record of a send by each of them.
+/// Applies a receipt that a phone may have written, to a message to this `sender` only. Returns whether the receipt was
+/// applied, or waits for the record of a send.
+pub async fn apply_receipt_of_phone(
+    gateway: &Gateway,
+    providers: &[ConfigName],
+    sender: &PhoneSender,
+    receipt: Receipt,
+) -> Result<bool> {
+    let is_matched = apply_shared_receipts(gateway, providers, Some(sender), vec![receipt]).await?;
+    Ok(is_matched || sender.has_waiting_delivery)
+}
+
+/// The phone that may have written a receipt.
+pub struct PhoneSender {
+    /// The normalised address.
+    pub address: String,
+    /// True if a message to it may be in the middle of a call, so that the receipt may be early.
+    pub has_waiting_delivery: bool,
+}
+
+/// Tries one provider after the other. A receipt that matches none waits for the record of a send by each of them, except
+/// that of a phone without a waiting delivery. Returns whether all receipts matched.
 async fn apply_shared_receipts(
     gateway: &Gateway,
     providers: &[ConfigName],
+    sender: Option<&PhoneSender>,
     mut receipts: Vec<Receipt>,
-) -> Result<()> {
+) -> Result<bool> {
     let received_at = gateway.clock.now();
-    for can_wait in [false, true] {
+    let may_wait = sender.is_none_or(|sender| sender.has_waiting_delivery);
+    for can_wait in [false, true].into_iter().filter(|can_wait| may_wait || !can_wait) {
         for provider in providers {
             let received_from = |receipt: &Receipt| ReceivedReceipt {
                 provider: Some(provider.clone()),
@@ -104,6 +128,7 @@ async fn apply_shared_receipts(
                 delivery: None,
                 received_at,
                 can_wait,
+                sender: sender.map(|sender| sender.address.clone()),
             };
             let received: Vec<_> = receipts.iter().map(received_from).collect();
             let results = gateway.store.apply_receipts(received.clone()).await?;
@@ -118,7 +143,7 @@ async fn apply_shared_receipts(
             }
         }
     }
-    Ok(())
+    Ok(receipts.is_empty())
 }
 
 /// Records that the recipient opened a delivery, which implies that the delivery arrived. Repeating it changes nothing.
@@ -130,6 +155,7 @@ pub async fn mark_opened(gateway: &Gateway, delivery: DeliveryId) -> Result<Opti
         delivery: Some(delivery),
         received_at: now,
         can_wait: false,
+        sender: None,
     };
     Ok(apply(gateway, vec![received]).await?.into_iter().next())
 }

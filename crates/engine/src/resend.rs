@@ -35,15 +35,33 @@ pub struct ResendResult {
 /// Pushes all due deliveries to the queue. A second run is harmless: a delivery is in the queue at most once, and only one
 /// worker can claim the delivery.
 pub async fn enqueue_due(gateway: &Gateway) -> Result<ResendResult> {
+    close_lost_rounds(gateway).await?;
     let now = gateway.clock.now();
     let due_entries = gateway.store.due(now, &Capacity::total(entries_pushed_max(gateway))).await?;
     gateway.queue.push(&due_entries);
     Ok(ResendResult { enqueued: due_entries.len(), backlog: gateway.store.backlog(now).await? })
 }
 
+/// Adds an attempt `unknown` for each round that a stopped worker never recorded, of deliveries that were settled in the
+/// meantime: no worker claims them again. Writes nothing if there are none.
+async fn close_lost_rounds(gateway: &Gateway) -> Result<()> {
+    loop {
+        let closed = gateway.store.close_lost_rounds(gateway.clock.now(), DELIVERIES_PER_TRANSACTION).await?;
+        for id in &closed {
+            log::warn!(
+                "resend: a worker stopped during a call, the message may have arrived twice; delivery={id}"
+            );
+        }
+        if closed.len() < DELIVERIES_PER_TRANSACTION {
+            return Ok(());
+        }
+    }
+}
+
 /// Runs [`enqueue_due`] for the built-in schedule. Returns `None` if nothing is due, or if another process runs this job or
 /// has run the job within half an interval. Writes nothing while nothing is due.
 pub async fn enqueue_if_due(gateway: &Gateway, interval: Duration) -> Result<Option<ResendResult>> {
+    close_lost_rounds(gateway).await?;
     if gateway.store.due(gateway.clock.now(), &Capacity::total(1)).await?.is_empty() {
         return Ok(None);
     }

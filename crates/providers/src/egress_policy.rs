@@ -12,7 +12,8 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// The reason for a forbidden address. It does not reveal the address that a name resolved to.
-pub(crate) const FORBIDDEN_ADDRESS: &str = "the address is not public and not in an allowed network";
+pub(crate) const FORBIDDEN_ADDRESS: &str =
+    "the address is not public and not in an allowed network (key networks)";
 
 /// The addresses that the names of this machine resolve to.
 const LOOPBACK_V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

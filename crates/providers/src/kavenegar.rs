@@ -157,6 +157,10 @@ impl Provider for Kavenegar {
         self.with_backoff(result)
     }
 
+    fn concerns_destination(&self, code: &str) -> bool {
+        codes::DESTINATION_CODES.contains(&code)
+    }
+
     async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         let token = self.settings.receipts_token.as_deref().ok_or(CallbackError::NotSupported)?;
         if !has_valid_token(request, token) {

@@ -90,6 +90,10 @@ impl Provider for Plivo {
         }
     }
 
+    fn concerns_destination(&self, code: &str) -> bool {
+        codes::DESTINATION_CODES.contains(&code)
+    }
+
     async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         let token = self.settings.receipts_token.as_deref();
         if token.is_some_and(|token| !has_valid_token(request, token))

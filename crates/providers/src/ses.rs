@@ -136,6 +136,11 @@ impl Provider for Ses {
         AddressKind::Email
     }
 
+    /// SES takes international domains in ASCII form, but no other characters before the `@`.
+    fn can_send_to(&self, address: &str) -> bool {
+        address.rsplit_once('@').is_some_and(|(name, _)| name.is_ascii())
+    }
+
     fn endpoint(&self) -> (String, u16) {
         self.base_url.endpoint()
     }

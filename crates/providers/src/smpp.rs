@@ -38,6 +38,7 @@ use postrider_core::inbound::CallbackItem;
 use postrider_core::random::Random;
 
 use account::{ReceivedItem, SmppAccount};
+use codes::StatusOutcomes;
 pub use settings::SmppSettings;
 use submissions::Submission;
 
@@ -156,6 +157,10 @@ impl Provider for Smpp {
 
     fn part_count(&self, message: &OutboundMessage) -> u32 {
         u32::try_from(self.encoder.part_count(&message.body)).unwrap_or(u32::MAX)
+    }
+
+    fn concerns_destination(&self, code: &str) -> bool {
+        StatusOutcomes::is_about_destination(code)
     }
 
     fn shares_ids_with(&self) -> Option<&str> {

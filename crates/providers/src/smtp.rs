@@ -131,11 +131,18 @@ impl Smtp {
     }
 }
 
+/// Code of a message to a non-ASCII address through a server without SMTPUTF8.
+const NON_ASCII_ADDRESS_CODE: &str = "SMTPUTF8";
+
 fn send_result_of_error(error: SmtpError) -> SendResult {
     match error {
         SmtpError::NotSent(reason) => Outcome::Unavailable { reason }.into(),
         SmtpError::Misconfigured(reason) => Outcome::Misconfigured { reason }.into(),
-        SmtpError::Unsupported(reason) => Outcome::Rejected { reason }.into(),
+        // Another mail server may support the address; this one works for all others.
+        SmtpError::Unsupported(reason) => SendResult {
+            outcome: Outcome::Unavailable { reason },
+            code: Some(NON_ASCII_ADDRESS_CODE.to_owned()),
+        },
         SmtpError::NoReply(reason) => Outcome::Unknown { reason }.into(),
         SmtpError::Refused(stage, reply) => codes::send_result(stage, &reply),
     }
@@ -170,6 +177,10 @@ impl Provider for Smtp {
 
     fn repeats_unknown(&self) -> bool {
         false
+    }
+
+    fn concerns_destination(&self, code: &str) -> bool {
+        code == NON_ASCII_ADDRESS_CODE
     }
 
     fn endpoint(&self) -> (String, u16) {

@@ -17,6 +17,7 @@ mod connector;
 mod coordination;
 mod copy;
 mod drop_partition;
+mod due_search;
 mod durability;
 mod errors;
 mod escape;

@@ -35,6 +35,9 @@ pub struct ReceivedReceipt {
     /// True if the receipt is kept while its reference is unknown. False for a receipt of an unauthenticated caller,
     /// which could otherwise fill the store with receipts for made-up references.
     pub can_wait: bool,
+    /// The normalised address of the sender, if a phone may have written the receipt: it then concerns only messages to this
+    /// address. None for a receipt of the provider itself.
+    pub sender: Option<String>,
 }
 
 /// Result of applying a receipt.

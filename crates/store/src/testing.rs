@@ -71,6 +71,8 @@ macro_rules! conformance_tests {
             an_unmatched_receipt_that_cannot_wait_is_dropped
             the_number_of_unmatched_receipts_is_limited
             an_early_receipt_without_provider_matches_any_provider
+            a_receipt_of_a_phone_concerns_only_messages_to_it
+            an_early_receipt_of_a_phone_concerns_only_messages_to_it
             a_bounce_without_resends_left_fails
             a_bounce_with_a_resend_left_waits_for_another_provider
             an_address_that_a_receipt_calls_invalid_becomes_inactive
@@ -91,6 +93,9 @@ macro_rules! conformance_tests {
             a_late_answer_waits_for_the_record_of_its_round
             a_claim_tells_how_often_the_message_may_have_been_sent
             a_message_to_be_sent_at_most_once_is_not_requeued_after_silence
+            rounds_lost_before_a_receipt_settled_the_delivery_are_named
+            a_round_of_a_live_worker_is_not_closed
+            a_late_record_of_a_closed_round_adds_its_attempts
         );
         $crate::conformance_tests!(@tests $fresh, contacts:
             a_claim_has_contacts_subject_and_sender

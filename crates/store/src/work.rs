@@ -56,4 +56,11 @@ pub trait WorkStore: Send + Sync {
         acceptance: LateAcceptance,
         received_at: Timestamp,
     ) -> Result<ReceiptResult>;
+
+    /// Adds an attempt `unknown` for each round that was never recorded, of at most `limit` deliveries that a receipt or a
+    /// late answer has settled and whose lease has expired at `now`; returns these deliveries.
+    ///
+    /// The next claim does this for a delivery that waits; a settled one is never claimed again, although the worker that
+    /// stopped may have sent a copy.
+    async fn close_lost_rounds(&self, now: Timestamp, limit: usize) -> Result<Vec<DeliveryId>>;
 }

@@ -1,5 +1,5 @@
 -- Selects due deliveries: up to `capacity` per channel and priority, in index order and in one round trip. Claimed
--- deliveries are skipped; there are few.
+-- deliveries are skipped; there are few. $4 is the time from which deliveries are searched (due_search.rs).
 SELECT d.id, d.due_at, requested.channel, priorities.priority
 FROM unnest($2::TEXT[], $3::BIGINT[]) AS requested (channel, capacity)
 CROSS JOIN (VALUES (0::BIGINT), (1::BIGINT)) AS priorities (priority)
@@ -7,6 +7,7 @@ CROSS JOIN LATERAL (
     SELECT w.id, greatest(w.due_at, (SELECT l.lease_expires_at FROM leases AS l WHERE l.id = w.id)) AS due_at
     FROM deliveries AS w
     WHERE w.state = 'waiting' AND w.channel = requested.channel AND w.priority = priorities.priority AND w.due_at <= $1
+        AND w.due_at >= $4
         AND coalesce((SELECT l.lease_expires_at FROM leases AS l WHERE l.id = w.id), 0) <= $1
     ORDER BY w.due_at
     LIMIT requested.capacity

@@ -90,7 +90,8 @@ CREATE TABLE deliveries (
     reference        TEXT,
     -- A provider that bounced the delivery: later rounds skip it, unless the channel has no other.
     avoid            TEXT,
-    -- When the delivery is due, unless its lease in `leases` expires later. Set only in state 'waiting'.
+    -- When the delivery is due, unless its lease in `leases` expires later. In other states it is set only in rows that
+    -- `console move` copied from SQLite, while a round is not recorded whose lease it ends.
     due_at           BIGINT,
     expires_at       BIGINT NOT NULL,
     -- When it was sent, delivered or failed.
@@ -108,7 +109,7 @@ CREATE TABLE deliveries (
     -- All addresses of the recipient on a channel that mixes kinds of addresses: one line each, with kind, address and
     -- spelling separated by tabs. NULL when there is one address only.
     contacts         TEXT,
-    CHECK ((state = 'waiting') = (due_at IS NOT NULL)),
+    CHECK (state <> 'waiting' OR due_at IS NOT NULL),
     CHECK ((state = 'waiting') = (ended_at IS NULL)),
     CHECK ((state = 'failed') = (failure IS NOT NULL)),
     CHECK (state <> 'failed' OR reason IS NOT NULL),
@@ -121,6 +122,8 @@ CREATE TABLE deliveries (
 -- Due deliveries are read channel by channel, so that a channel without capacity costs nothing.
 -- The id is included, so that the oldest delivery is found while counting, from the index alone.
 CREATE INDEX deliveries_due ON deliveries (channel, priority, due_at) INCLUDE (id) WHERE state = 'waiting';
+-- Settled deliveries with a round that was never recorded: almost none.
+CREATE INDEX deliveries_unrecorded ON deliveries (due_at) WHERE due_at IS NOT NULL AND state <> 'waiting';
 -- Search by state, in the order of the ids.
 CREATE INDEX deliveries_ended ON deliveries (state, id) WHERE state <> 'waiting';
 CREATE INDEX deliveries_address ON deliveries (address, id);
@@ -210,13 +213,15 @@ CREATE TABLE unmatched_receipts (
     reference   TEXT NOT NULL,
     -- Empty when the receipt does not say which provider it comes from; it then matches any provider.
     provider    TEXT NOT NULL,
+    -- The only recipient whose messages it may concern, if a phone may have written it; otherwise empty.
+    sender      TEXT NOT NULL,
     status      TEXT NOT NULL CHECK (status IN ('delivered', 'bounced', 'invalid', 'opened')),
     reason      TEXT,
     -- The time of the change according to the provider, and the time at which the receipt arrived.
     at          BIGINT NOT NULL,
     received_at BIGINT NOT NULL,
     -- A provider that repeats a receipt adds no row.
-    PRIMARY KEY (reference, provider, status)
+    PRIMARY KEY (reference, provider, sender, status)
 );
 
 CREATE INDEX unmatched_receipts_received_at ON unmatched_receipts (received_at);

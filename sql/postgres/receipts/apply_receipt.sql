@@ -1,6 +1,12 @@
--- Writes the states of deliveries that receipts have changed.
+-- Writes the states of deliveries that receipts have changed. While a round is not recorded that `console move` copied
+-- from SQLite, `due_at` stays the end of its lease, also when the delivery is settled.
 UPDATE deliveries AS d SET
-    state = r.state, failure = r.failure, reason = r.reason, due_at = r.due_at, ended_at = r.ended_at,
+    state = r.state, failure = r.failure, reason = r.reason, ended_at = r.ended_at,
+    due_at = CASE
+        WHEN d.recorded = d.round THEN r.due_at
+        WHEN r.state = 'waiting' THEN greatest(r.due_at, d.due_at)
+        ELSE d.due_at
+    END,
     resends_left = r.resends_left, avoid = coalesce(r.avoid, d.avoid), opened_at = r.opened_at,
     provider = r.provider, reference = r.reference, rollup_pending = TRUE
 FROM unnest(

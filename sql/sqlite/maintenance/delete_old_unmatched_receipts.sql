@@ -1,3 +1,3 @@
-DELETE FROM unmatched_receipts WHERE (reference, provider, status) IN (
-    SELECT reference, provider, status FROM unmatched_receipts WHERE received_at < ?1 ORDER BY received_at LIMIT ?2
+DELETE FROM unmatched_receipts WHERE (reference, provider, sender, status) IN (
+    SELECT reference, provider, sender, status FROM unmatched_receipts WHERE received_at < ?1 ORDER BY received_at LIMIT ?2
 )

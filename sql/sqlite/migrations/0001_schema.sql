@@ -85,7 +85,8 @@ CREATE TABLE deliveries (
     reference        TEXT,
     -- A provider that bounced the delivery: later rounds skip it, unless the channel has no other.
     avoid            TEXT,
-    -- When the delivery is due; during a claim, when the lease expires. Set only in state 'waiting'.
+    -- When the delivery is due; during a claim, when the lease expires. In other states it is set only while a round is
+    -- not recorded whose lease it ends.
     due_at           INTEGER,
     expires_at       INTEGER NOT NULL,
     -- When it was sent, delivered or failed.
@@ -103,7 +104,7 @@ CREATE TABLE deliveries (
     -- All addresses of the recipient on a channel that mixes kinds of addresses: one line each, with kind, address and
     -- spelling separated by tabs. NULL when there is one address only.
     contacts         TEXT,
-    CHECK ((state = 'waiting') = (due_at IS NOT NULL)),
+    CHECK (state <> 'waiting' OR due_at IS NOT NULL),
     CHECK ((state = 'waiting') = (ended_at IS NULL)),
     CHECK ((state = 'failed') = (failure IS NOT NULL)),
     CHECK (state <> 'failed' OR reason IS NOT NULL),
@@ -115,6 +116,8 @@ CREATE TABLE deliveries (
 
 -- Due deliveries are read channel by channel, so that a channel without capacity costs nothing.
 CREATE INDEX deliveries_due ON deliveries (channel, priority, due_at) WHERE state = 'waiting';
+-- Settled deliveries with a round that was never recorded: almost none.
+CREATE INDEX deliveries_unrecorded ON deliveries (due_at) WHERE due_at IS NOT NULL AND state <> 'waiting';
 -- Search by state. SQLite appends the id to every index entry, so results come in the order of the ids.
 CREATE INDEX deliveries_ended ON deliveries (state) WHERE state <> 'waiting';
 CREATE INDEX deliveries_address ON deliveries (address);
@@ -164,13 +167,15 @@ CREATE TABLE unmatched_receipts (
     reference   TEXT NOT NULL,
     -- Empty when the receipt does not say which provider it comes from; it then matches any provider.
     provider    TEXT NOT NULL,
+    -- The only recipient whose messages it may concern, if a phone may have written it; otherwise empty.
+    sender      TEXT NOT NULL,
     status      TEXT NOT NULL CHECK (status IN ('delivered', 'bounced', 'invalid', 'opened')),
     reason      TEXT,
     -- The time of the change according to the provider, and the time at which the receipt arrived.
     at          INTEGER NOT NULL,
     received_at INTEGER NOT NULL,
     -- A provider that repeats a receipt adds no row.
-    PRIMARY KEY (reference, provider, status)
+    PRIMARY KEY (reference, provider, sender, status)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX unmatched_receipts_received_at ON unmatched_receipts (received_at);

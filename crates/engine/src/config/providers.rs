@@ -73,6 +73,7 @@ fn read_provider(
         unknown_retries: provider_table.get("unknown_retries")?,
         masked_settings: mask_table(&written_settings),
         placeholder_values: resolver.resolved_values,
+        setting_origins: provider_table.setting_origins(),
         ..defaults
     })
 }

@@ -89,6 +89,11 @@ impl ConfigSource {
         Ok(())
     }
 
+    /// Returns the origin of each value, by path.
+    pub fn origins(&self) -> &BTreeMap<String, String> {
+        &self.origins
+    }
+
     /// Records the origin of the value at that path.
     pub fn set_origin(&mut self, path: String, origin: &str) {
         self.origins.insert(path, origin.to_owned());

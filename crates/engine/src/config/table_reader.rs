@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use toml::Value;
 
 use super::keys::{ConfigKey, NEVER, find_config_key, key_names_under};
-use super::{source::ConfigSource, text::did_you_mean};
+use super::{setting_origins::SettingOrigins, source::ConfigSource, text::did_you_mean};
 
 /// Reader of one table, with the path of the table.
 pub(super) struct TableReader<'a> {
@@ -101,6 +101,11 @@ impl<'a> TableReader<'a> {
     /// Returns an error about the value `name`.
     pub fn error_at(&self, name: &str, problem: &str) -> Error {
         self.source.error_at(&format!("{}{name}", self.path), problem)
+    }
+
+    /// Returns the origins of this table and of its values.
+    pub fn setting_origins(&self) -> SettingOrigins {
+        SettingOrigins::below(self.path.trim_end_matches('.'), self.source.origins())
     }
 
     /// Returns an error about this table as a whole.

@@ -14,6 +14,7 @@ use super::account::Account;
 use super::compat::CompatConfig;
 use super::secret::collect::collect_secrets;
 use super::secret::mask::{collect_literal_secrets, mask_table, mask_url};
+use super::setting_origins::SettingOrigins;
 use postrider_providers::EgressPolicy;
 use postrider_providers::webhook::SigningSecrets;
 
@@ -197,6 +198,8 @@ pub struct ProviderConfig {
     pub(super) masked_settings: toml::Table,
     /// Values of the placeholders in the settings.
     pub(super) placeholder_values: Vec<String>,
+    /// Lines of the settings in the configuration file.
+    pub setting_origins: SettingOrigins,
 }
 
 impl ProviderConfig {
@@ -221,6 +224,7 @@ impl ProviderConfig {
             settings,
             masked_settings,
             placeholder_values: Vec::new(),
+            setting_origins: SettingOrigins::default(),
         }
     }
 

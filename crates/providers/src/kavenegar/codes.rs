@@ -15,6 +15,9 @@ pub(super) const DELIVERED_STATUS: &str = "10";
 /// The status of an inbound message.
 pub(super) const RECEIVED_STATUS: &str = "50";
 
+/// Statuses about the carrier of the number that a message goes to: other destinations work.
+pub(super) const DESTINATION_CODES: [&str; 1] = ["6"];
+
 /// Results of calls, by `return.status`.
 #[rustfmt::skip]
 const CALL_CODES: &[OutcomeCode] = &[

@@ -12,6 +12,12 @@ use crate::provider_text::{contains_word, parse_reference};
 /// The code of a callback whose recipient opted out.
 pub(super) const OPT_OUT_CODE: &str = "200";
 
+/// The code of a destination country that is blocked; also given to a send response that refuses a country.
+pub(super) const BLOCKED_COUNTRY_CODE: &str = "450";
+
+/// Codes about the country that a message goes to: other destinations work.
+pub(super) const DESTINATION_CODES: [&str; 3] = ["90", "201", BLOCKED_COUNTRY_CODE];
+
 /// HTTP statuses of send responses whose outcome differs from the shared table.
 #[rustfmt::skip]
 const SEND_STATUSES: &[OutcomeCode] = &[
@@ -37,7 +43,7 @@ const RECEIPT_CODES: &[OutcomeCode] = &[
     outcome_code("201", OutcomeKind::Unavailable, "toll-free numbers cannot send to Canada"),
     outcome_code("300", OutcomeKind::Unavailable, "the message could not be dispatched"),
     outcome_code("420", OutcomeKind::Rejected, "the message has expired"),
-    outcome_code("450", OutcomeKind::Unavailable, "the destination country is blocked"),
+    outcome_code(BLOCKED_COUNTRY_CODE, OutcomeKind::Unavailable, "the destination country is blocked"),
     outcome_code("900", OutcomeKind::Misconfigured, "not enough credit"),
     outcome_code("910", OutcomeKind::Misconfigured, "the account is disabled"),
     outcome_code("1000", OutcomeKind::Unavailable, "unknown"),
@@ -55,6 +61,10 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     }
     let body_reason = response.body_reason();
     let error_text = response.json["error"].as_str().unwrap_or(&body_reason);
+    if matches!(response.status, 400 | 403) && refuses_country(error_text) {
+        let code_line = receipt_code(BLOCKED_COUNTRY_CODE);
+        return code_line.send_result(BLOCKED_COUNTRY_CODE.to_owned(), Some(error_text), None);
+    }
     let code_line = match response.status {
         400 if calls_recipient_invalid(error_text) => outcome_code("", OutcomeKind::InvalidRecipient, ""),
         status => {
@@ -62,6 +72,14 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
         }
     };
     code_line.send_result(response.http_status_text(), Some(error_text), response.retry_after())
+}
+
+/// Returns whether a text refuses the country that the message goes to, which says nothing about the account elsewhere.
+fn refuses_country(error_text: &str) -> bool {
+    let text = error_text.to_ascii_lowercase();
+    let names_country =
+        ["country", "countries", "region", "geo"].iter().any(|word| contains_word(&text, word));
+    names_country && !contains_word(&text, "src")
 }
 
 /// Returns whether a text calls the recipient's number (`dst`) invalid. A text that names the number for another reason,

@@ -41,6 +41,13 @@ fn message() -> OutboundMessage {
 }
 
 #[tokio::test]
+async fn a_name_with_non_ascii_characters_is_left_to_other_providers() {
+    let (ses, _stub) = stub_provider(StubAction::RespondAndClose(Vec::new())).await;
+    assert!(ses.can_send_to("user@xn--bcher-kva.example"));
+    assert!(!ses.can_send_to("üser@example.org"));
+}
+
+#[tokio::test]
 async fn a_mail_and_its_signature_are_accepted_by_moto() {
     let mut peer = PeerProcess::start("aws_server.py", &[]).await;
     let result = moto_provider(&peer, "").send(&message()).await;

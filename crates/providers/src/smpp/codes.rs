@@ -77,6 +77,14 @@ impl StatusOutcomes {
         }
     }
 
+    /// Returns whether a status, as [`format_status`] writes it, may concern one destination: vendors use their own statuses
+    /// for missing routes and countries, and the session is sound.
+    pub fn is_about_destination(code: &str) -> bool {
+        let digits = code.strip_prefix("0x").and_then(|digits| digits.get(..8));
+        let status = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        status.is_some_and(|status| VENDOR_STATUSES.contains(&status))
+    }
+
     /// Returns the result of a refused submit.
     pub fn submit_result(&self, status: u32) -> SendResult {
         let outcome_kind = self.submit_outcome_kind(status);
@@ -91,7 +99,8 @@ impl StatusOutcomes {
     /// Returns the result of a submit whose command was refused with `generic_nack`. That says nothing about the message.
     pub fn nack_result(&self, status: u32) -> SendResult {
         let reason = format!("generic_nack for submit_sm: {}", describe_status(status));
-        SendResult { outcome: Outcome::Unavailable { reason }, code: Some(format_status(status)) }
+        let code = Some(format!("generic_nack {}", format_status(status)));
+        SendResult { outcome: Outcome::Unavailable { reason }, code }
     }
 
     /// Returns the result of a refused bind. It says nothing about the message: either the account is misconfigured, for
@@ -103,6 +112,6 @@ impl StatusOutcomes {
         } else {
             Outcome::Unavailable { reason }
         };
-        SendResult { outcome, code: Some(format_status(status)) }
+        SendResult { outcome, code: Some(format!("bind {}", format_status(status))) }
     }
 }

@@ -167,7 +167,7 @@ async fn a_refused_password_is_never_shown() {
     let smpp = provider_with_transcript(&peer, &transcript);
     let result = smpp.send(&message("a")).await;
     assert_eq!(result.outcome.as_str(), "unavailable", "one refused bind is no evidence");
-    assert_eq!(result.code.as_deref(), Some("0x0000000E RINVPASWD"));
+    assert_eq!(result.code.as_deref(), Some("bind 0x0000000E RINVPASWD"));
     let check = smpp.check_account().await;
     let shown = format!("{result:?} {check:?} {:?}", transcript.lines());
     assert!(shown.contains("RINVPASWD"), "{shown}");

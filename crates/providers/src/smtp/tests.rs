@@ -105,6 +105,32 @@ async fn the_reply_to_the_final_dot_may_take_longer_than_the_call_timeout() {
 }
 
 #[tokio::test]
+async fn a_late_reply_to_the_final_dot_is_accepted_and_the_mail_sent_once() {
+    let mut peer = start_peer(&[]).await;
+    let mut smtp = smtp(peer.port(), "");
+    smtp.call_timeout = Duration::from_secs(1);
+    let result = smtp.send(&message_to("slow.data@example.com")).await;
+    assert_eq!(result.outcome.as_str(), "accepted", "{result:?}");
+    peer.next_message().await;
+    smtp.send(&message_to("next@example.com")).await;
+    assert_eq!(peer.next_message().await["to"], serde_json::json!(["next@example.com"]));
+}
+
+#[tokio::test]
+async fn a_non_ascii_address_needs_a_server_that_supports_it() {
+    let mut peer = start_peer(&[]).await;
+    let result = smtp(peer.port(), "").send(&message_to("üser@example.com")).await;
+    assert_eq!(result.outcome.as_str(), "accepted", "{result:?}");
+    assert_eq!(peer.next_message().await["to"], serde_json::json!(["üser@example.com"]));
+    let ascii_only = start_peer(&["--no-smtputf8"]).await;
+    let smtp = smtp(ascii_only.port(), "");
+    let result = smtp.send(&message_to("üser@example.com")).await;
+    assert_eq!(result.outcome.as_str(), "unavailable", "the next provider is asked: {result:?}");
+    assert!(smtp.concerns_destination(result.code.as_deref().unwrap()), "{result:?}");
+    assert_eq!(smtp.send(&message_to("user@bücher.example")).await.outcome.as_str(), "accepted");
+}
+
+#[tokio::test]
 async fn a_connection_is_reused_and_replaced_when_it_is_lost() {
     let mut peer = start_peer(&[]).await;
     let smtp = smtp(peer.port(), "mails_per_connection = 2");

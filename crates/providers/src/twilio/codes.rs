@@ -14,11 +14,11 @@ use crate::provider_text::parse_reference;
 /// The code of a recipient that opted out.
 pub(super) const OPT_OUT_CODE: &str = "21610";
 
-/// Error codes of send responses and of status callbacks.
-#[rustfmt::skip]
 /// Codes about the country or the number that a message goes to: other destinations work.
 pub(super) const DESTINATION_CODES: [&str; 5] = ["21408", "21606", "21612", "21703", "30450"];
 
+/// Error codes of send responses and of status callbacks.
+#[rustfmt::skip]
 const TWILIO_CODES: &[OutcomeCode] = &[
     outcome_code("14107", OutcomeKind::Throttled, "too many messages between two numbers"),
     outcome_code("20003", OutcomeKind::Misconfigured, "wrong account SID, auth token or API key"),

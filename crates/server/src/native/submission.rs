@@ -142,7 +142,7 @@ fn read_callback_url(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option
 }
 
 fn read_time(fields: &mut ObjectReader<'_>, name: &str) -> Option<Timestamp> {
-    fields.read(name, "must be a time such as \"2030-01-31T08:30:00Z\"", |json| {
+    fields.read(name, "must be a time with an offset from UTC such as \"2030-01-31T08:30:00Z\" or \"2030-01-31T12:00:00+03:30\"", |json| {
         DateTime::parse_from_rfc3339(json.as_str()?).ok().map(|time| time.to_utc())
     })
 }

@@ -1,13 +1,18 @@
 //! Broadcasts and user inboxes in the native API, and the broadcast pages.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
 use super::{TestResponse, TestServer};
 use postrider_core::broadcast::{BroadcastAudience, NewBroadcast};
+use postrider_core::capacity::Capacity;
+use postrider_core::delivery::DeliveryState;
 use postrider_core::id::MessageId;
 use postrider_core::priority::Priority;
+use postrider_core::round::CompletedRound;
 use postrider_engine::fan_out;
 
 async fn register(server: &TestServer, ids: &[&str]) {
@@ -238,6 +243,26 @@ async fn an_inbox_is_read_page_by_page() {
     assert_eq!(server.get("/v1/users/zoe/inbox").await.status, 404);
 }
 
+/// Records a round of the only due delivery, which is tried again in an hour.
+async fn postpone(server: &TestServer, reason: &str) {
+    let (store, now) = (&server.gateway.store, server.gateway.clock.now());
+    let due = store.due(now, &Capacity::total(1)).await.unwrap();
+    let claim = store.claim(vec![due[0].id], now, Duration::from_secs(60)).await.unwrap().remove(0);
+    let state =
+        DeliveryState::Waiting { due_at: now + Duration::from_secs(3_600), reason: Some(reason.to_owned()) };
+    let round = CompletedRound {
+        id: claim.id,
+        round: claim.round,
+        attempts: Vec::new(),
+        state,
+        tries: 0,
+        expires_at: claim.expires_at,
+        at: now,
+        event_target: None,
+    };
+    store.record(vec![round]).await.unwrap();
+}
+
 #[tokio::test]
 async fn pages_show_a_broadcast_and_escape_its_body() {
     let server = TestServer::with_manual_clock(|_| {}).await;
@@ -251,6 +276,12 @@ async fn pages_show_a_broadcast_and_escape_its_body() {
     fan_out_all(&server).await;
     let page = server.get(&format!("/broadcasts/{id}")).await.text();
     assert!(page.contains("finished") && !page.contains("<script>alert"), "{page}");
+    assert!(page.contains("not sent yet; next try 2023-11-14 22:13:20 UTC"), "{page}");
+    postpone(&server, "daily quota used up").await;
+    let page = server.get(&format!("/broadcasts/{id}")).await.text();
+    let meaning =
+        "not sent yet; next try 2023-11-14 23:13:20 UTC; wait because, for example: daily quota used up";
+    assert!(page.contains(meaning), "{page}");
     for path in ["/broadcasts/nothing", "/broadcasts/%ff", "/broadcasts/0190b2a0-0000-7000-8000-000000000000"]
     {
         assert_eq!(server.get(path).await.status, 404, "{path}");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 
+use super::due_search::{DueSearch, DueSearchStart};
 use super::pool::{PgTransaction, bind, column};
 use super::{errors::PgError, group_commit::BatchOperation, suppressed::active_contacts};
 use crate::rows::deliveries::decode_claimed_delivery;
@@ -28,19 +29,23 @@ static RELEASE_LEASES: &str = sql!("postgres/claim/release_lease");
 /// Returns due deliveries, as many as the capacity allows.
 pub async fn due(
     transaction: &PgTransaction,
+    search: &DueSearch,
     now: Timestamp,
     capacity: &Capacity,
 ) -> Result<Vec<QueueEntry>, PgError> {
-    let (mut channels, mut limits) = (Vec::new(), Vec::new());
-    for row in &transaction.query(WAITING_CHANNELS, &[]).await? {
-        let channel = row.name("channel")?;
-        let limit = capacity.for_channel(channel.as_str());
-        if limit > 0 {
-            channels.push(channel.to_string());
-            limits.push(limit_to_sql(limit));
-        }
-    }
-    let values = bind![now.timestamp_millis(), channels, limits];
+    let started_at = Instant::now();
+    let DueSearchStart { channels: known_channels, due_from } = search.start(started_at);
+    let is_full = known_channels.is_none();
+    let waiting_channels = match known_channels {
+        Some(channels) => channels,
+        None => transaction.query_all(WAITING_CHANNELS, &[], |row: &Row| row.name("channel")).await?,
+    };
+    let limit_of = |channel: &ConfigName| limit_to_sql(capacity.for_channel(channel.as_str()));
+    let with_capacity = || waiting_channels.iter().filter(|channel| limit_of(channel) > 0);
+    let channels = with_capacity().map(ConfigName::as_str).collect::<Vec<_>>();
+    let limits = with_capacity().map(limit_of).collect::<Vec<_>>();
+    let is_every_channel = channels.len() == waiting_channels.len();
+    let values = bind![now.timestamp_millis(), channels, limits, due_from];
     let decode_queue_entry = |row: &Row| {
         Ok(QueueEntry {
             id: row.delivery_id("id")?,
@@ -49,7 +54,15 @@ pub async fn due(
             priority: row.priority("priority")?,
         })
     };
-    let due_entries = transaction.query_all(DUE, values, decode_queue_entry).await?;
+    let due_entries: Vec<QueueEntry> = transaction.query_all(DUE, values, decode_queue_entry).await?;
+    let found = due_entries.iter().map(|entry| entry.due_at).min().unwrap_or(now).min(now);
+    // Deliveries of a channel that was not searched may be older.
+    let oldest = is_every_channel.then_some(found.timestamp_millis());
+    if is_full {
+        search.finish_full(started_at, Instant::now(), waiting_channels, oldest.unwrap_or(i64::MIN));
+    } else if let Some(oldest) = oldest {
+        search.finish_partial(oldest);
+    }
     let (due_entries, _) = capacity.split(interleave_channels(due_entries), |entry| &entry.channel);
     Ok(due_entries)
 }

@@ -106,6 +106,7 @@ async fn find_copies(
         column(&by_reference, |(index, _)| limit_to_sql(*index)),
         column(&by_reference, |(_, received)| escape_text(&received.receipt.reference)),
         column(&by_reference, |(_, received)| provider_name(received)),
+        column(&by_reference, |(_, received)| received.sender.as_deref()),
     ];
     let decode =
         |row: &Row| Ok((row.count("input_index")?, (row.delivery_id("id")?, decode_sent_copy(row)?)));

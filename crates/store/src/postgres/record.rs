@@ -14,8 +14,11 @@ use super::{
     errors::PgError, escape::escape_text, event_outbox::insert_events, group_commit::BatchOperation,
     suppressed::deactivate_addresses,
 };
+use crate::events::NewEvent;
 use crate::receipts::{ReceiptResult, SentCopy};
-use crate::{events::NewEvent, rows::SqlRow, rows::deliveries::StateColumns};
+use crate::rows::{SqlRow, deliveries::StateColumns, limit_to_sql};
+use postrider_core::attempt::LOST_ROUND_REASON;
+use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::DeliveryId;
 use postrider_core::round::{CompletedRound, RecordResult};
@@ -23,6 +26,7 @@ use postrider_core::round::{CompletedRound, RecordResult};
 static RECORD_ROUNDS: &str = sql!("postgres/claim/record_round");
 static FIND_RECORDED: &str = sql!("postgres/claim/check_recorded_round");
 static FINISH_SETTLED: &str = sql!("postgres/claim/finish_settled_round");
+static CLOSE_LOST: &str = sql!("postgres/claim/close_lost_rounds");
 static MARK_SUPERSEDED: &str = sql!("postgres/claim/mark_superseded_round");
 static INSERT_FIRST_ATTEMPTS: &str = sql!("postgres/claim/insert_first_attempt");
 static INSERT_ATTEMPTS: &str = sql!("postgres/claim/insert_attempt");
@@ -177,6 +181,17 @@ async fn finish_settled(transaction: &PgTransaction, rounds: &[&CompletedRound])
         column(rounds, |round| i64::from(round.tries)),
     ];
     transaction.execute(FINISH_SETTLED, values).await.map(drop)
+}
+
+/// Names the rounds of settled deliveries that were never recorded; see
+/// [`WorkStore::close_lost_rounds`](crate::WorkStore::close_lost_rounds).
+pub async fn close_lost_rounds(
+    transaction: &PgTransaction,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<DeliveryId>, PgError> {
+    let values = bind![now.timestamp_millis(), limit_to_sql(limit), LOST_ROUND_REASON];
+    transaction.query_all(CLOSE_LOST, values, |row: &Row| row.delivery_id("id")).await
 }
 
 /// Stores events, deactivates invalid addresses, and applies unmatched receipts to the deliveries in `with_receipts`.

@@ -9,10 +9,18 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::claims::{self, ClaimOperation};
+use super::due_search::DueSearch;
 use super::receipts::{self, ReceiptOperation};
 use super::{
-    accept::AcceptOperation, connection_config::ServerRole, durability, group_commit::GroupCommitQueue,
-    migrate, move_state::refuse_moved, pool::PgPool, rate_permits::RateOperation, record::RecordOperation,
+    accept::AcceptOperation,
+    connection_config::ServerRole,
+    durability,
+    group_commit::GroupCommitQueue,
+    migrate,
+    move_state::refuse_moved,
+    pool::PgPool,
+    rate_permits::RateOperation,
+    record::{self, RecordOperation},
     replica::Replica,
 };
 use crate::accept::check_delivery_counts;
@@ -36,6 +44,7 @@ pub struct PostgresStore {
     accepts: GroupCommitQueue<AcceptOperation>,
     claims: GroupCommitQueue<ClaimOperation>,
     records: GroupCommitQueue<RecordOperation>,
+    due_search: DueSearch,
     pub(super) rate_requests: GroupCommitQueue<RateOperation>,
     receipts: GroupCommitQueue<ReceiptOperation>,
 }
@@ -63,6 +72,7 @@ impl PostgresStore {
             records: GroupCommitQueue::new(pool.clone(), Arc::clone(&stats)),
             rate_requests: GroupCommitQueue::new(pool.clone(), Arc::clone(&stats)),
             receipts: GroupCommitQueue::new(pool.clone(), Arc::clone(&stats)),
+            due_search: DueSearch::default(),
             pool,
             replica,
             stats,
@@ -82,7 +92,7 @@ impl AcceptStore for PostgresStore {
 impl WorkStore for PostgresStore {
     async fn due(&self, now: Timestamp, capacity: &Capacity) -> Result<Vec<QueueEntry>> {
         run_transaction!(self.begin_read, "cannot read due deliveries", |transaction| {
-            claims::due(transaction, now, capacity).await
+            claims::due(transaction, &self.due_search, now, capacity).await
         })
     }
 
@@ -118,6 +128,12 @@ impl WorkStore for PostgresStore {
     ) -> Result<ReceiptResult> {
         run_transaction!(self.begin_write, "cannot apply a late answer", |transaction| {
             receipts::apply_late_acceptance(transaction, &provider, &acceptance, received_at).await
+        })
+    }
+
+    async fn close_lost_rounds(&self, now: Timestamp, limit: usize) -> Result<Vec<DeliveryId>> {
+        run_transaction!(self.begin_write, "cannot close lost rounds", |transaction| {
+            record::close_lost_rounds(transaction, now, limit).await
         })
     }
 }

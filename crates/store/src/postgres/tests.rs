@@ -2,6 +2,7 @@
 
 mod due;
 mod failover;
+mod held_snapshot;
 mod leases;
 mod locks;
 mod lost_replies;
@@ -127,7 +128,8 @@ async fn an_unusable_url_is_refused_with_the_reason() {
         (format!("{url}?sslmode=require"), ErrorKind::Usage, "sslmode in the store's URL requires"),
         ("postgres://host:port/none".to_owned(), ErrorKind::Usage, "not a valid PostgreSQL URL"),
         (format!("{url}_not"), ErrorKind::Usage, "the database does not exist"),
-        (nowhere, ErrorKind::Unavailable, "cannot be reached"),
+        (nowhere.clone(), ErrorKind::Unavailable, "cannot be reached; server=127.0.0.1:"),
+        (nowhere, ErrorKind::Unavailable, "cause=error connecting to server"),
     ] {
         let refused = super::migrate(&url, TIMEOUT).unwrap_err();
         assert_eq!(refused.kind(), kind, "{}", refused.chain());

@@ -61,6 +61,7 @@ pub async fn save_unmatched(
         column(stored_receipts, |(_, received)| received.receipt.status.reason().map(escape_text)),
         column(stored_receipts, |(_, received)| received.receipt.at.timestamp_millis()),
         column(stored_receipts, |(_, received)| received.received_at.timestamp_millis()),
+        column(stored_receipts, |(_, received)| received.sender.as_deref().unwrap_or_default()),
     ];
     transaction.execute(INSERT, values).await?;
     Ok(stored_receipts.iter().map(|(index, _)| *index).collect())
@@ -130,7 +131,8 @@ async fn take_kept(
     let providers = column(&with_reference, |(_, copy)| copy.provider.as_str());
     let references = column(&with_reference, |(_, copy)| copy.reference.as_deref().map(escape_text));
     let decode = |row: &Row| Ok((row.delivery_id("id")?, decode_unmatched_receipt(row)?));
-    let values = bind![ids, references, providers];
+    let addresses = column(&with_reference, |(_, copy)| copy.address.as_deref());
+    let values = bind![ids, references, providers, addresses];
     let receipts: Vec<_> = transaction.query_all(SELECT_FOR_SENT, values, decode).await?;
     if !receipts.is_empty() {
         transaction.execute(DELETE_FOR_SENT, bind![references, providers]).await?;

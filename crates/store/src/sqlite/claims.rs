@@ -15,6 +15,7 @@ use crate::receipts::{ReceiptResult, ReceivedReceipt, SentCopy};
 use crate::rows::deliveries::{StateColumns, decode_claimed_delivery};
 use crate::rows::{SqlRow, limit_to_sql, priority_rank};
 use crate::{events::NewEvent, work::WorkStore};
+use postrider_core::attempt::{LOST_ROUND_REASON, Outcome};
 use postrider_core::capacity::{Capacity, round_robin};
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
@@ -31,6 +32,8 @@ static SAVE_LEASE: &str = sql!("sqlite/claim/acquire_lease");
 static RECORD_ROUND: &str = sql!("sqlite/claim/record_round");
 static FIND_RECORDED: &str = sql!("sqlite/claim/check_recorded_round");
 static FINISH_SETTLED: &str = sql!("sqlite/claim/finish_settled_round");
+static SELECT_LOST: &str = sql!("sqlite/claim/select_lost_rounds");
+static CLOSE_LOST: &str = sql!("sqlite/claim/close_lost_rounds");
 static MARK_SUPERSEDED: &str = sql!("sqlite/claim/mark_superseded_round");
 static INSERT_ATTEMPT: &str = sql!("sqlite/claim/insert_attempt");
 
@@ -89,6 +92,19 @@ impl WorkStore for SqliteStore {
             receipts::apply_late_acceptance(transaction, &provider, &acceptance, received_at)
         })
         .await
+    }
+
+    async fn close_lost_rounds(&self, now: Timestamp, limit: usize) -> Result<Vec<DeliveryId>> {
+        let context = "cannot close lost rounds";
+        // Reads first: without a lost round, which is almost always, nothing is written.
+        let expired = [now.timestamp_millis(), limit_to_sql(limit)];
+        let found = self.read(context, move |connection| {
+            query_all(connection, SELECT_LOST, expired, |row| row.delivery_id("id"))
+        });
+        if found.await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(context, move |transaction| close_lost_rounds(transaction, expired)).await
     }
 }
 
@@ -222,6 +238,37 @@ fn record_late(
         }
     }
     Ok(if is_settled { RecordResult::AlreadySettled } else { RecordResult::Superseded })
+}
+
+/// Ends the unrecorded rounds of settled deliveries; `expired` is the current time and the maximum number of deliveries.
+fn close_lost_rounds(
+    transaction: &mut WriteTransaction<'_>,
+    expired: [i64; 2],
+) -> rusqlite::Result<Vec<DeliveryId>> {
+    let rollup_position = transaction.rollup_position()?;
+    let lost = transaction.query_all(SELECT_LOST, expired, |row| {
+        Ok((row.delivery_id("id")?, row.integer("round")?, row.integer("lost_rounds")?))
+    })?;
+    for (id, round, lost_rounds) in &lost {
+        transaction.execute(CLOSE_LOST, [id.0, *round, rollup_position])?;
+        for _ in 0..*lost_rounds {
+            let (none, outcome) = (None::<&str>, Outcome::Unknown { reason: LOST_ROUND_REASON.to_owned() });
+            let attempt_values = params![
+                id.0,
+                round,
+                none,
+                outcome.as_str(),
+                none,
+                outcome.reason(),
+                expired[0],
+                0,
+                none,
+                none
+            ];
+            transaction.execute(INSERT_ATTEMPT, attempt_values)?;
+        }
+    }
+    Ok(lost.into_iter().map(|(id, ..)| id).collect())
 }
 
 fn insert_attempts(transaction: &mut WriteTransaction<'_>, round: &CompletedRound) -> rusqlite::Result<()> {

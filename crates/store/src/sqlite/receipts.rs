@@ -85,7 +85,8 @@ fn find_copy(
         return transaction.query_optional(FIND_BY_ID, [id.0], decode);
     }
     let provider = received.provider.as_ref().map(ConfigName::as_str);
-    transaction.query_optional(FIND_BY_REFERENCE, params![received.receipt.reference, provider], decode)
+    let filter = params![received.receipt.reference, provider, received.sender];
+    transaction.query_optional(FIND_BY_REFERENCE, filter, decode)
 }
 
 fn load_delivery(transaction: &mut WriteTransaction<'_>, id: DeliveryId) -> rusqlite::Result<LoadedDelivery> {
@@ -190,6 +191,7 @@ fn save_unmatched(
         receipt.status.reason(),
         receipt.at.timestamp_millis(),
         received_at,
+        received.sender.as_deref().unwrap_or_default(),
     ];
     capacity.subtract(transaction.execute(INSERT_UNMATCHED, receipt_values)?);
     Ok(ReceiptResult::Unmatched)
@@ -205,8 +207,8 @@ pub fn apply_unmatched(
     let Some(reference) = &copy.reference else {
         return Ok(None);
     };
-    let reference_and_provider = [reference.as_str(), copy.provider.as_str()];
-    let has_kept = transaction.query_optional(FIND_UNMATCHED, reference_and_provider, |_| Ok(()))?.is_some();
+    let sent_copy = params![reference, copy.provider.as_str(), id.0, copy.address];
+    let has_kept = transaction.query_optional(FIND_UNMATCHED, sent_copy, |_| Ok(()))?.is_some();
     if !has_kept {
         return Ok(None);
     }
@@ -225,9 +227,9 @@ fn apply_kept(
     let Some(reference) = &copy.reference else {
         return Ok(false);
     };
-    let reference_and_provider = [reference.as_str(), copy.provider.as_str()];
+    let sent_copy = params![reference, copy.provider.as_str(), delivery.id.0, copy.address];
     let mut receipts =
-        transaction.query_all(FIND_UNMATCHED, reference_and_provider, |row| decode_unmatched_receipt(row))?;
+        transaction.query_all(FIND_UNMATCHED, sent_copy, |row| decode_unmatched_receipt(row))?;
     if receipts.is_empty() {
         return Ok(false);
     }
@@ -236,6 +238,6 @@ fn apply_kept(
     for receipt in receipts {
         is_changed |= delivery.apply_status(&receipt.status, copy, receipt.at, receipt.received_at);
     }
-    transaction.execute(DELETE_UNMATCHED, reference_and_provider)?;
+    transaction.execute(DELETE_UNMATCHED, [reference.as_str(), copy.provider.as_str()])?;
     Ok(is_changed)
 }

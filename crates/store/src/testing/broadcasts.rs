@@ -222,6 +222,8 @@ pub async fn the_deliveries_of_a_broadcast_are_counted(open: OpenStore<'_>) {
         ref other => panic!("{other:?}"),
     };
     claim_and_send(&*store, delivery_of(0), "blue", "a", at(1)).await;
+    let claim = claimed(&*store, delivery_of(4), at(1)).await;
+    record(&*store, finished_round(&claim, vec![], waiting_state(at(900), "quota used up"), at(1))).await;
     claim_and_send(&*store, delivery_of(1), "blue", "b", at(1)).await;
     claim_and_send(&*store, delivery_of(2), "blue", "c", at(1)).await;
     claim_and_fail(&*store, delivery_of(3), Failure::Rejected, at(1)).await;
@@ -236,8 +238,8 @@ pub async fn the_deliveries_of_a_broadcast_are_counted(open: OpenStore<'_>) {
         received: 2,
         failed: 1,
         opened: 1,
-        waiting_reason: None,
-        next_try_at: Some(at(0)),
+        waiting_reason: Some("quota used up".to_owned()),
+        next_try_at: Some(at(900)),
         failed_reason: Some("no".to_owned()),
     };
     assert_eq!(counts, expected_counts);

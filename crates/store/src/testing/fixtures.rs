@@ -204,6 +204,7 @@ pub fn received_receipt(
         delivery: None,
         received_at: now + Duration::from_secs(1),
         can_wait: true,
+        sender: None,
     }
 }
 

@@ -6,7 +6,7 @@ use postrider_core::attempt::Outcome;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
 use postrider_core::inbound::LateAcceptance;
 use postrider_core::recipient::RecipientStatus;
-use postrider_core::round::{CompletedRound, RecordResult};
+use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::{id::DeliveryId, receipt::ReceiptStatus};
 
 fn unknown_outcome() -> Outcome {
@@ -211,4 +211,64 @@ pub async fn a_message_to_be_sent_at_most_once_is_not_requeued_after_silence(ope
         let entries = store.requeue(vec![delivery_id], at(5), at(99_999)).await.unwrap();
         assert_eq!(entries.len(), requeued, "{failure:?}");
     }
+}
+
+/// Claims the second copy and settles the delivery with a receipt for the first one, twice if `claims` is 2, while no
+/// worker records the rounds. The leases end at `at(1_000)` at the latest.
+async fn settled_with_lost_rounds(store: &dyn Store, claims: i64) -> (DeliveryId, Vec<ClaimedDelivery>) {
+    let delivery_id = bounced_once(store).await;
+    let mut claimed_rounds = Vec::new();
+    for number in 0..claims {
+        claimed_rounds.push(claimed(store, delivery_id, at(10 + 100 * number)).await);
+    }
+    apply_receipt(store, delivered("b-1", 220)).await;
+    (delivery_id, claimed_rounds)
+}
+
+pub async fn rounds_lost_before_a_receipt_settled_the_delivery_are_named(open: OpenStore<'_>) {
+    let store = open();
+    let (delivery_id, _) = settled_with_lost_rounds(&*store, 2).await;
+    assert_eq!(store.close_lost_rounds(at(9_000), 10).await.unwrap(), [delivery_id]);
+    assert_eq!(store.close_lost_rounds(at(9_000), 10).await.unwrap(), [], "repeated");
+    let found_delivery = first_delivery(&*store, 1).await;
+    assert_eq!(found_delivery.state, DeliveryState::Delivered { at: at(220) });
+    let outcomes = found_delivery.attempts.iter().map(|attempt| attempt.outcome.as_str());
+    assert_eq!(outcomes.collect::<Vec<_>>(), ["accepted", "unknown", "unknown"]);
+    assert_eq!(found_delivery.attempts[1].provider, None);
+    // Nothing holds the delivery any more: after a bounce it can be sent again, and the copies count.
+    apply_receipt(&*store, received_receipt(Some("blue"), "b-1", bounced_status(), at(230))).await;
+    assert_eq!(store.requeue(vec![delivery_id], at(9_000), at(9_999)).await.unwrap().len(), 1);
+    let claim = claimed(&*store, delivery_id, at(9_000)).await;
+    assert_eq!((claim.unknown_attempts, claim.unrecorded_claims), (2, 0));
+}
+
+pub async fn a_round_of_a_live_worker_is_not_closed(open: OpenStore<'_>) {
+    let store = open();
+    let (_, claims) = settled_with_lost_rounds(&*store, 1).await;
+    assert_eq!(store.close_lost_rounds(at(12), 10).await.unwrap(), [], "its lease lasts");
+    let attempts = vec![attempt("red", accepted_outcome("r-1"), at(11))];
+    let round = finished_round(&claims[0], attempts, sent_state("red", "r-1", at(13)), at(13));
+    assert_eq!(record(&*store, round).await, RecordResult::AlreadySettled);
+    assert_eq!(store.close_lost_rounds(at(9_000), 10).await.unwrap(), []);
+    assert_eq!(first_delivery(&*store, 1).await.attempts.len(), 2);
+    // A delivery that waits is left to the next claim.
+    let waiting_id = accepted(&*store, sms(2)).await;
+    claimed(&*store, waiting_id, at(10)).await;
+    assert_eq!(store.close_lost_rounds(at(9_000), 10).await.unwrap(), []);
+}
+
+pub async fn a_late_record_of_a_closed_round_adds_its_attempts(open: OpenStore<'_>) {
+    let store = open();
+    let (_, claims) = settled_with_lost_rounds(&*store, 1).await;
+    assert_eq!(store.close_lost_rounds(at(9_000), 10).await.unwrap().len(), 1);
+    let round = || {
+        let attempts = vec![attempt("red", accepted_outcome("r-1"), at(11))];
+        finished_round(&claims[0], attempts, sent_state("red", "r-1", at(13)), at(13))
+    };
+    assert_eq!(record(&*store, round()).await, RecordResult::Superseded);
+    assert_eq!(record(&*store, round()).await, RecordResult::Superseded, "repeated");
+    let found_delivery = first_delivery(&*store, 1).await;
+    assert_eq!(found_delivery.state, DeliveryState::Delivered { at: at(220) });
+    let outcomes = found_delivery.attempts.iter().map(|attempt| attempt.outcome.as_str());
+    assert_eq!(outcomes.collect::<Vec<_>>(), ["accepted", "accepted", "unknown"], "by time");
 }

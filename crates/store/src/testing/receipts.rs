@@ -209,6 +209,7 @@ pub async fn an_opened_receipt_makes_the_delivery_delivered(open: OpenStore<'_>)
         delivery: Some(receipt_delivery),
         received_at: at(seconds),
         can_wait: false,
+        sender: None,
     };
     let delivery_id = accepted(&*store, sms(1)).await;
     assert_eq!(apply_receipt(&*store, opened_receipt(delivery_id, 1)).await, ReceiptResult::Unmatched);
@@ -222,4 +223,37 @@ pub async fn an_opened_receipt_makes_the_delivery_delivered(open: OpenStore<'_>)
     let found_delivery = first_delivery(&*store, 1).await;
     assert_eq!(found_delivery.opened_at, Some(at(3)));
     assert_eq!(found_delivery.state, DeliveryState::Delivered { at: at(3) });
+}
+
+/// Returns a receipt that a phone may have written.
+fn receipt_of_phone(sender: &str, status: ReceiptStatus, seconds: i64) -> ReceivedReceipt {
+    let sender = Some(sender.to_owned());
+    ReceivedReceipt { sender, ..received_receipt(Some("blue"), "b-1", status, at(seconds)) }
+}
+
+pub async fn a_receipt_of_a_phone_concerns_only_messages_to_it(open: OpenStore<'_>) {
+    let store = open();
+    let delivery_id = accepted(&*store, sms(1)).await;
+    claim_and_send(&*store, delivery_id, "blue", "b-1", at(1)).await;
+    let invalid = ReceiptStatus::Invalid { reason: "forged".to_owned() };
+    let forged = apply_receipt(&*store, receipt_of_phone("+15005559999", invalid, 2)).await;
+    assert_eq!(forged, ReceiptResult::Unmatched);
+    assert_eq!(first_delivery(&*store, 1).await.state, sent_state("blue", "b-1", at(1)));
+    let own = receipt_of_phone("+989121111111", ReceiptStatus::Delivered, 9);
+    assert!(matches!(apply_receipt(&*store, own).await, ReceiptResult::Applied(_)));
+    assert_eq!(first_delivery(&*store, 1).await.state, DeliveryState::Delivered { at: at(9) });
+}
+
+pub async fn an_early_receipt_of_a_phone_concerns_only_messages_to_it(open: OpenStore<'_>) {
+    let store = open();
+    let delivery_id = accepted(&*store, sms(1)).await;
+    let invalid = ReceiptStatus::Invalid { reason: "forged".to_owned() };
+    let forged = receipt_of_phone("+15005559999", invalid, 2);
+    let own = receipt_of_phone("+989121111111", ReceiptStatus::Delivered, 3);
+    for early in [forged.clone(), own, forged] {
+        assert_eq!(apply_receipt(&*store, early).await, ReceiptResult::Unmatched);
+    }
+    claim_and_send(&*store, delivery_id, "blue", "b-1", at(5)).await;
+    assert_eq!(first_delivery(&*store, 1).await.state, DeliveryState::Delivered { at: at(5) });
+    assert_eq!(store.recipient(&name("sms"), "+989121111111").await.unwrap(), None);
 }

@@ -91,6 +91,7 @@ forward! {
         acceptance: LateAcceptance,
         received_at: Timestamp
     ) -> ReceiptResult;
+    close_lost_rounds(now: Timestamp, limit: usize) -> Vec<DeliveryId>;
 }
 
 forward! {

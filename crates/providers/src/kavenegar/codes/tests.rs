@@ -67,3 +67,10 @@ fn an_unlisted_status_has_the_default_outcome_and_reason() {
     let message = message_code("77");
     assert_eq!((message.outcome, message.description), (Accepted, ""));
 }
+
+#[test]
+fn codes_about_a_destination_are_unavailable() {
+    for code in DESTINATION_CODES {
+        assert_eq!(message_code(code).outcome, Unavailable, "{code}");
+    }
+}

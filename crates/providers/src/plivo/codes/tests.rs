@@ -54,3 +54,10 @@ fn only_a_text_that_calls_the_number_invalid_makes_the_recipient_invalid() {
         assert_eq!(calls_recipient_invalid(text), is_invalid, "{text}");
     }
 }
+
+#[test]
+fn codes_about_a_destination_are_unavailable() {
+    for code in DESTINATION_CODES {
+        assert_eq!(receipt_code(code).outcome, Unavailable, "{code}");
+    }
+}

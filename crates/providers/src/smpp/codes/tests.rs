@@ -71,3 +71,17 @@ fn statuses_about_one_field_may_come_from_a_wrong_setting() {
         assert!(!statuses.is_about_settings(status), "{status:x}");
     }
 }
+
+#[test]
+fn a_status_of_the_vendor_may_concern_one_destination() {
+    let table = BTreeMap::from([("0x0411".to_owned(), OutcomeKind::Unavailable)]);
+    let statuses = StatusOutcomes::parse(&table).unwrap();
+    let is_about_destination =
+        |result: SendResult| StatusOutcomes::is_about_destination(result.code.as_deref().unwrap());
+    assert!(is_about_destination(statuses.submit_result(0x411)));
+    for status in [0x04, 0x08, 0x0D, 0x14] {
+        assert!(!is_about_destination(statuses.submit_result(status)), "{status:x}");
+    }
+    assert!(!is_about_destination(statuses.bind_result(0x411, false)), "a refused bind stops every message");
+    assert!(!is_about_destination(statuses.nack_result(0x411)));
+}

@@ -44,8 +44,8 @@ SELECT id, 0, 1, 'blue', 'accepted', 1700000000000, 40 FROM deliveries;
 INSERT INTO recipients (channel, address, status, reason, changed_by, changed_at)
 SELECT 'sms', '+98' || n, 'inactive', 'test', 'blue', 0 FROM generate_series(1, {rows} / 20) AS n;
 
-INSERT INTO unmatched_receipts (reference, provider, status, at, received_at)
-SELECT 'early-' || n, 'blue', 'delivered', n, n FROM generate_series(1, {rows} / 20) AS n;
+INSERT INTO unmatched_receipts (reference, provider, sender, status, at, received_at)
+SELECT 'early-' || n, 'blue', '', 'delivered', n, n FROM generate_series(1, {rows} / 20) AS n;
 
 INSERT INTO idempotency_keys (key, request, number, message, expires_at)
 SELECT sha256(n::TEXT::BYTEA), sha256('r'), n, decode(lpad(to_hex(n), 32, '0'), 'hex'), n

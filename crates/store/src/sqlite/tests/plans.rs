@@ -36,9 +36,10 @@ const EXEMPT_PREFIXES: [&str; 8] = [
 
 /// Indexes of waiting or changed rows or of frequent addresses, which statements may scan. The last one is the index of a
 /// primary key, of which a statement reads a page.
-const SMALL_INDEXES: [&str; 6] = [
+const SMALL_INDEXES: [&str; 7] = [
     "INDEX deliveries_due",
     "INDEX deliveries_rollup_pending",
+    "INDEX deliveries_unrecorded",
     "INDEX address_counts_count",
     "INDEX events_due",
     "INDEX events_dead",

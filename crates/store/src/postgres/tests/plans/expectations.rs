@@ -129,7 +129,7 @@ async fn expect_rounds(checker: &PlanChecker) {
     let (channels, capacities) = (texts(3, "channel"), vec![BATCH; 4]);
     let channels = [channels, vec!["sms".to_owned()]].concat();
     // Deliveries with a lease are skipped and read as well.
-    expect_plan!(checker, 2 * BATCH + 200, "claim/select_due", bind![NOW, channels, capacities]);
+    expect_plan!(checker, 2 * BATCH + 200, "claim/select_due", bind![NOW, channels, capacities, i64::MIN]);
     expect_plan!(checker, 2, "claim/list_waiting_channels", &[]);
     expect_plan!(checker, BATCH, "copy/count_open_rounds", &[]);
     let (ids, numbers, nows) = (ids(), numbers(), repeated(&NOW));
@@ -163,8 +163,14 @@ async fn expect_rounds(checker: &PlanChecker) {
     expect_plan!(checker, BATCH, "claim/mark_superseded_round", bind![ids]);
     expect_plan!(checker, BATCH, "claim/check_recorded_round", bind![ids, rounds]);
     expect_plan!(checker, BATCH, "claim/finish_settled_round", bind![ids, rounds, rounds]);
+    expect_plan!(
+        checker,
+        2 * BATCH + 200,
+        "claim/close_lost_rounds",
+        bind![NOW, BATCH, "the worker stopped during the call"]
+    );
     let (references, blue) = (texts(BATCH, "early-"), repeated(&"blue"));
-    expect_plan!(checker, BATCH, "receipts/select_unmatched_receipts", bind![ids, references, blue]);
+    expect_plan!(checker, BATCH, "receipts/select_unmatched_receipts", bind![ids, references, blue, none]);
     expect_plan!(checker, BATCH, "receipts/delete_unmatched_receipts", bind![references, blue]);
     expect_plan!(checker, BATCH, "claim/block_claims", bind![ids]);
     expect_plan!(checker, BATCH, "claim/unblock_claims", bind![ids]);
@@ -177,8 +183,13 @@ async fn expect_receipts(checker: &PlanChecker) {
     let (indexes, ids, nows) = (repeated(&0_i64), ids(), repeated(&NOW));
     let references = numbers().iter().map(|number| format!("ref-{number}")).collect::<Vec<_>>();
     let (blue, none, never) = (repeated(&Some("blue")), repeated(&None::<&str>), repeated(&None::<i64>));
-    expect_plan!(checker, BATCH, "receipts/find_by_reference", bind![indexes, references, blue]);
-    expect_plan!(checker, BATCH, "receipts/find_by_reference", bind![indexes, texts(BATCH, "unknown"), none]);
+    expect_plan!(checker, BATCH, "receipts/find_by_reference", bind![indexes, references, blue, none]);
+    expect_plan!(
+        checker,
+        BATCH,
+        "receipts/find_by_reference",
+        bind![indexes, texts(BATCH, "unknown"), none, none]
+    );
     expect_plan!(checker, BATCH, "receipts/load_delivery", bind![ids]);
     let (failed, bounced, delivered) = (repeated(&"failed"), repeated(&"bounced"), repeated(&"delivered"));
     expect_plan!(
@@ -192,7 +203,7 @@ async fn expect_receipts(checker: &PlanChecker) {
         checker,
         BATCH,
         "receipts/insert_unmatched_receipt",
-        bind![new, repeated(&"blue"), delivered, none, nows, nows]
+        bind![new, repeated(&"blue"), delivered, none, nows, nows, repeated(&"")]
     );
     expect_plan!(
         checker,
