@@ -1,7 +1,7 @@
 //! Items of provider callbacks: receipts, inbound messages and opt-outs.
 //!
-//! Adapters create these values from callbacks. Of an inbound message only the keywords matter
-//! ([`crate::keywords`]); its text is not stored.
+//! Adapters create these values from callbacks. An inbound message is searched for keywords ([`crate::keywords`]) and
+//! stored ([`crate::inbound_record`]).
 
 use chrono::{DateTime, Utc};
 

@@ -25,6 +25,7 @@ mod events;
 mod group_commit;
 mod horizon;
 mod idempotency;
+mod inbound;
 mod loaded_deliveries;
 mod maintenance;
 mod message_hours;
