@@ -54,6 +54,7 @@ async fn show_event(gateway: &Gateway, arguments: &EventsShowArgs) -> Result<()>
     let endpoint = match &event.target {
         EventTarget::Url { url, .. } => postrider_engine::config::mask_url(url),
         EventTarget::ApiKey(key) => format!("events_url of API key {key}"),
+        EventTarget::InboundRoute(name) => format!("target of inbound route {name}"),
     };
     print_line(format_args!("event     {}", event.id()))?;
     print_line(format_args!("endpoint  {endpoint}"))?;

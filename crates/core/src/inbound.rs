@@ -79,6 +79,8 @@ pub struct InboundMessage {
     pub body: String,
     /// The time that the provider states; otherwise the time of the callback.
     pub at: DateTime<Utc>,
+    /// True if the text lacks parts that did not arrive in time.
+    pub is_incomplete: bool,
 }
 
 /// A provider's report that it does not send to a person for us any more.

@@ -12,19 +12,21 @@ use crate::inbound::OptChange;
 use crate::name::ConfigName;
 use crate::text_enum::text_enum;
 
-/// What an inbound message asked for with a keyword.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+/// What an inbound message asked for with a keyword. When channels understand a text differently, the greatest counts.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, EnumString, IntoStaticStr, VariantArray,
+)]
 #[strum(serialize_all = "snake_case")]
 pub enum InboundAction {
     /// No keyword.
     #[default]
     None,
-    /// No more messages.
-    OptOut,
-    /// Messages again.
-    OptIn,
     /// An explanation.
     Help,
+    /// Messages again.
+    OptIn,
+    /// No more messages.
+    OptOut,
 }
 
 /// The kind of target that the route of an inbound message hands it over to.
@@ -63,6 +65,8 @@ pub struct InboundRecord {
     pub to: String,
     /// The text.
     pub body: String,
+    /// True if the text lacks parts that did not arrive in time.
+    pub is_incomplete: bool,
     /// The time that the provider states.
     pub sent_at: DateTime<Utc>,
     /// The time at which this gateway received it.

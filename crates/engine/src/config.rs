@@ -9,6 +9,7 @@ mod channels;
 mod check;
 mod environment;
 mod events;
+mod inbound;
 pub mod keys;
 mod keywords;
 mod legacy_environment;
@@ -25,6 +26,7 @@ mod types;
 
 pub use check::{LEASE_MARGIN, check_listen_address};
 pub use environment::Environment;
+pub use inbound::{InboundPattern, InboundRoute, InboundRouteTarget};
 pub use secret::mask::mask_url;
 pub use types::{
     ApiKey, ApiKeyEvents, ApiKeyLimits, Config, EventsConfig, LimitsConfig, LogConfig, LogFormat,

@@ -1,7 +1,7 @@
 -- Lists the inbound messages of one API key that a kind of target has not confirmed, oldest first.
 SELECT
-    id, provider, reference, channel, sender, receiver, body, sent_at, received_at, action, in_reply_to, owner, route,
-    target, handed_over_at
+    id, provider, reference, channel, sender, receiver, body, is_incomplete, sent_at, received_at, action, in_reply_to,
+    owner, route, target, handed_over_at
 FROM inbound_messages
 WHERE target = $1 AND owner = $2 AND handed_over_at IS NULL
 ORDER BY id

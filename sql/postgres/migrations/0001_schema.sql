@@ -346,6 +346,8 @@ CREATE TABLE inbound_messages (
     sender             TEXT NOT NULL,
     receiver           TEXT NOT NULL,
     body               TEXT NOT NULL,
+    -- 1: the text lacks parts that did not arrive in time.
+    is_incomplete      BIGINT NOT NULL CHECK (is_incomplete IN (0, 1)),
     -- The time that the provider states, and the time of arrival.
     sent_at            BIGINT NOT NULL,
     received_at        BIGINT NOT NULL,

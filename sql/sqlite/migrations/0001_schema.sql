@@ -300,6 +300,8 @@ CREATE TABLE inbound_messages (
     sender             TEXT NOT NULL,
     receiver           TEXT NOT NULL,
     body               TEXT NOT NULL,
+    -- 1: the text lacks parts that did not arrive in time.
+    is_incomplete      INTEGER NOT NULL CHECK (is_incomplete IN (0, 1)),
     -- The time that the provider states, and the time of arrival.
     sent_at            INTEGER NOT NULL,
     received_at        INTEGER NOT NULL,

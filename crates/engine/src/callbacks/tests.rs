@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::Config;
 use crate::testing::{FixedOutcomeProvider, GatewayBuilder, open_store};
+use postrider_core::inbound::InboundMessage;
 use postrider_core::keywords::{KeywordRule, KeywordRules, Keywords};
 use postrider_core::name::ConfigName;
 use postrider_core::recipient::RecipientStatus;
@@ -44,6 +45,7 @@ impl KeywordHarness {
             to: to.to_owned(),
             body: body.to_owned(),
             at: DateTime::UNIX_EPOCH,
+            is_incomplete: false,
         };
         let runtime = self.gateway.provider(&"mock-red".parse().unwrap()).unwrap();
         ingest(&self.gateway, runtime, vec![CallbackItem::InboundMessage(message)]).await.unwrap();

@@ -67,6 +67,7 @@ fn resolve_endpoint(
 ) -> Result<(Url, SigningSecrets), String> {
     let (url, api_key) = match &event.target {
         EventTarget::Url { url, api_key } => (url.clone(), gateway.api_key(api_key)),
+        EventTarget::InboundRoute(_) => return Err("an inbound route has its own form".to_owned()),
         EventTarget::ApiKey(name) => {
             let api_key = gateway.api_key(name).ok_or_else(|| format!("API key {name} is not configured"))?;
             let events_url = api_key.events.url.clone();

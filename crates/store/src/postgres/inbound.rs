@@ -111,6 +111,7 @@ async fn insert_record(transaction: &PgTransaction, record: &InboundRecord) -> R
         escape_text(&record.from),
         escape_text(&record.to),
         escape_text(&record.body),
+        i64::from(record.is_incomplete),
         record.sent_at.timestamp_millis(),
         record.received_at.timestamp_millis(),
         record.action.as_str(),

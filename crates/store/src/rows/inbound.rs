@@ -18,6 +18,7 @@ pub fn decode_inbound<R: SqlRow>(row: &R) -> Result<InboundRecord, R::Error> {
         from: row.text("sender")?,
         to: row.text("receiver")?,
         body: row.text("body")?,
+        is_incomplete: row.bool("is_incomplete")?,
         sent_at: row.time("sent_at")?,
         received_at: row.time("received_at")?,
         action: row.parsed("action", InboundAction::parse)?,

@@ -104,6 +104,7 @@ fn insert_record(transaction: &mut WriteTransaction<'_>, record: &InboundRecord)
         record.from,
         record.to,
         record.body,
+        record.is_incomplete,
         record.sent_at.timestamp_millis(),
         record.received_at.timestamp_millis(),
         record.action.as_str(),

@@ -26,6 +26,7 @@ fn record(number: u8) -> InboundRecord {
         from: PERSON.to_owned(),
         to: "983000".to_owned(),
         body: format!("text {number} \u{1F600}\0<&>"),
+        is_incomplete: number % 2 == 0,
         sent_at: at(i64::from(number) - 1),
         received_at: at(i64::from(number)),
         action: InboundAction::None,

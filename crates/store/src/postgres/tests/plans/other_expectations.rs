@@ -117,6 +117,7 @@ pub async fn expect_inbound(checker: &PlanChecker) {
             person,
             "983000",
             "text",
+            0_i64,
             NOW,
             NOW,
             "none",
