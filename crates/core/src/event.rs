@@ -9,6 +9,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use strum::{EnumDiscriminants, EnumString, IntoStaticStr, VariantArray};
 
+use crate::callback::Callback;
 use crate::delivery::{DeliveryState, Failure};
 use crate::id::{DeliveryId, MessageId};
 use crate::name::ConfigName;
@@ -28,6 +29,9 @@ pub enum EventTarget {
     ApiKey(String),
     /// The target of the inbound route with this name at the time of sending.
     InboundRoute(String),
+    /// The URL that came with the message, called in the form of another gateway. Events are sent in order: an event of a
+    /// delivery waits until the earlier ones were confirmed or given up.
+    Callback(Callback),
 }
 
 /// Stands for the URL in an encoded [`EventTarget::InboundRoute`]; a URL has a colon.
@@ -40,11 +44,15 @@ impl EventTarget {
             Self::Url { url, api_key } => format!("{url} {api_key}"),
             Self::ApiKey(api_key) => format!(" {api_key}"),
             Self::InboundRoute(name) => format!("{INBOUND_ROUTE} {name}"),
+            Self::Callback(callback) => callback.encode(),
         }
     }
 
     /// Decodes what [`EventTarget::encode`] wrote.
     pub fn decode(text: &str) -> Option<Self> {
+        if text.starts_with('~') {
+            return Callback::decode(text).map(Self::Callback);
+        }
         let (url, api_key) = text.split_once(' ')?;
         let api_key = api_key.to_owned();
         Some(match url {
@@ -58,7 +66,7 @@ impl EventTarget {
     /// the events of its own queue.
     pub fn queue_name(&self) -> String {
         match self {
-            Self::Url { url, .. } => {
+            Self::Url { url, .. } | Self::Callback(Callback { url, .. }) => {
                 let after_scheme = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
                 after_scheme.split(['/', '?', '#']).next().unwrap_or(after_scheme).to_lowercase()
             }

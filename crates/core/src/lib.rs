@@ -6,6 +6,7 @@
 pub mod address;
 pub mod attempt;
 pub mod broadcast;
+pub mod callback;
 pub mod capacity;
 pub mod channel;
 pub mod circuit_breaker;

@@ -3,6 +3,7 @@
 //! An event is sent at least once, always with the same id. A slow or failing endpoint has few slots and is
 //! backed off; other endpoints do not wait for it. This module never changes a message.
 
+use postrider_core::callback::CallbackFormat;
 use postrider_core::event::{ClaimedEvent, EventAttemptResult};
 use postrider_core::{clock::saturating_add, error::Error};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,13 +17,17 @@ use crate::gateway::{Gateway, STORE_RETRY_DELAY};
 use crate::stop::StopSignal;
 use attempt::EventAttempt;
 use endpoints::{EndpointResult, EndpointTable};
-use postrider_providers::webhook::{self, WebhookClient};
+use postrider_providers::webhook::WebhookClient;
 use postrider_store::DeadLetterRequest;
 
 mod attempt;
+mod callback;
 mod endpoints;
+mod hand_over;
+mod outcome;
 
 pub use attempt::render_payload;
+pub use callback::validate_url as validate_callback;
 
 /// Interval at which the store is polled without a notification.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -90,9 +95,7 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
 ///
 /// Returns a text that says why the URL is not allowed.
 pub fn validate_callback_url(gateway: &Gateway, text: &str) -> Result<String, String> {
-    let mut url = webhook::parse_url(&gateway.config.events.egress_policy, text)?;
-    url.set_fragment(None);
-    Ok(url.to_string())
+    callback::validate_url(gateway, CallbackFormat::Webhook, text)
 }
 
 /// Returns whether events of messages with this API key can be signed.

@@ -56,3 +56,4 @@ pub use http_client::HttpClientPool;
 pub use provider::{AccountCheck, CallLimits, OutboundMessage, Provider};
 pub use registry::ProviderSettings;
 pub use transcript::Transcript;
+pub use twilio::sign_form as sign_twilio_form;

@@ -24,6 +24,7 @@ use crate::provider::{OutboundMessage, Provider};
 use crate::sms::{self, CallbackFields, OptOutNotices, SmsApi};
 use codes::{OPT_OUT_CODE, twilio_code};
 pub use settings::TwilioSettings;
+pub use signature::sign_form;
 
 /// Maximum `ValidityPeriod` in seconds. Twilio stores a message without `ValidityPeriod` for this time as well.
 const VALIDITY_PERIOD_SECONDS_MAX: i64 = 36_000;

@@ -8,6 +8,7 @@
 pub mod accept;
 pub mod admin;
 pub mod broadcasts;
+pub mod callback_order;
 pub mod claims;
 pub mod contacts;
 pub mod coordination;
@@ -222,6 +223,11 @@ macro_rules! conformance_tests {
             events_are_listed_newest_first_by_state_and_time
             dead_letters_can_be_replayed
             old_events_are_deleted_unless_they_wait
+        );
+        $crate::conformance_tests!(@tests $fresh, callback_order:
+            callbacks_of_a_delivery_are_claimed_in_order
+            later_callbacks_wait_as_long_as_a_failed_one
+            webhooks_of_a_delivery_do_not_wait_for_each_other
         );
         $crate::conformance_tests!(@tests $fresh, coordination:
             the_time_of_the_store_advances

@@ -1,4 +1,5 @@
 use super::*;
+use crate::callback::CallbackFormat;
 
 fn callback_target(url: &str) -> EventTarget {
     let url = url.to_owned();
@@ -10,7 +11,17 @@ fn an_encoded_target_decodes_to_the_same_target() {
     for target in [callback_target("https://a.example/x?y=1"), EventTarget::ApiKey("shop one".to_owned())] {
         assert_eq!(EventTarget::decode(&target.encode()), Some(target));
     }
+    let callback = Callback {
+        format: CallbackFormat::Kannel { mask: 31 },
+        url: "http://A.example:81/x?d=%d".to_owned(),
+        api_key: "shop one".to_owned(),
+        fields: vec![("P".to_owned(), "Acme".to_owned())],
+    };
+    let target = EventTarget::Callback(callback);
+    assert_eq!(target.queue_name(), "a.example:81");
+    assert_eq!(EventTarget::decode(&target.encode()), Some(target));
     assert_eq!(EventTarget::decode("https://a.example/"), None);
+    assert_eq!(EventTarget::decode("~other  https://a.example/ shop"), None);
 }
 
 #[test]
@@ -35,7 +46,8 @@ fn an_event_id_parses_to_itself_and_has_no_dot() {
 
 #[test]
 fn names_parse_to_their_values() {
-    assert_eq!(EventType::ALL.map(EventType::as_str), ["waiting", "sent", "delivered", "failed", "opened"]);
+    let names = ["waiting", "sent", "delivered", "failed", "opened", "received"];
+    assert_eq!(EventType::ALL.map(EventType::as_str), names);
     assert_eq!(EventStatusKind::ALL.map(EventStatusKind::as_str), ["waiting", "delivered", "dead"]);
     assert!(EventType::ALL.into_iter().all(|kind| EventType::parse(kind.as_str()) == Some(kind)));
     assert!(EventStatusKind::ALL.into_iter().all(|kind| EventStatusKind::parse(kind.as_str()) == Some(kind)));

@@ -1,6 +1,7 @@
 //! Types of a request to send a message and of its result.
 
 use postrider_core::address::{AddressError, AddressKind};
+use postrider_core::callback::CallbackFormat;
 use postrider_core::{
     clock::Timestamp, error::Error, id::MessageId, name::ConfigName, priority::Priority,
     recipient::RecipientStatus,
@@ -42,6 +43,12 @@ pub struct AcceptRequest {
     pub ignores_opt_out: bool,
     /// Webhook URL for the events of this message; validated by the API that parsed it.
     pub callback_url: Option<String>,
+    /// Form of the events that are told to `callback_url`.
+    pub callback_format: CallbackFormat,
+    /// Fields of the request that a callback in another form repeats, see [`Callback::fields`].
+    ///
+    /// [`Callback::fields`]: postrider_core::callback::Callback::fields
+    pub callback_fields: Vec<(String, String)>,
     /// Name of the API key of the request; empty if no API keys are configured.
     pub api_key_name: String,
     /// Idempotency key of the request.
@@ -149,7 +156,7 @@ pub enum AcceptError {
 
 impl AcceptError {
     /// Returns the value of the metric label `reason`.
-    pub(super) fn metric_label(&self) -> &'static str {
+    pub(crate) fn metric_label(&self) -> &'static str {
         match self {
             Self::EmptyBody
             | Self::InvalidBody

@@ -1,5 +1,6 @@
 //! Validates a request and builds the message and queue entries from it. Stores nothing.
 
+use postrider_core::callback::{Callback, CallbackFormat};
 use postrider_core::error::{Error, ErrorKind};
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
@@ -101,7 +102,12 @@ impl PendingAcceptance {
 /// Returns the event target: the callback URL of the request, otherwise the `events_url` of its API key.
 fn find_event_target(gateway: &Gateway, request: &mut AcceptRequest) -> Option<EventTarget> {
     if let Some(url) = request.callback_url.take() {
-        return Some(EventTarget::Url { url, api_key: request.api_key_name.clone() });
+        let api_key = request.api_key_name.clone();
+        let fields = std::mem::take(&mut request.callback_fields);
+        return Some(match request.callback_format {
+            CallbackFormat::Webhook => EventTarget::Url { url, api_key },
+            format => EventTarget::Callback(Callback { format, url, api_key, fields }),
+        });
     }
     let api_key = gateway.api_key(&request.api_key_name)?;
     api_key.events.url.as_ref()?;

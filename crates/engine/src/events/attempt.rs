@@ -5,15 +5,17 @@
 use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::delivery::Failure;
 use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventStatus, EventTarget};
-use std::time::Duration;
 
 use reqwest::Url;
 use serde_json::json;
 
+use super::callback;
 use super::endpoints::EndpointResult;
+use super::hand_over::hand_over;
+use super::outcome::{CallVerdict, EventOutcome};
 use crate::config::{ApiKey, EventsConfig};
 use crate::{gateway::Gateway, usage::rfc3339};
-use postrider_providers::webhook::{SigningSecrets, WebhookClient, WebhookRequest, WebhookResult};
+use postrider_providers::webhook::{SigningSecrets, WebhookClient, WebhookRequest};
 
 /// Result of an attempt.
 pub struct EventAttempt {
@@ -25,29 +27,13 @@ pub struct EventAttempt {
     pub is_gone: bool,
 }
 
-/// Consequence of a response for the event.
-#[derive(Clone, Copy)]
-enum EventOutcome {
-    Delivered,
-    Retry(Option<Duration>),
-    Dead,
-}
-
 /// Sends a claimed event once.
 pub async fn send_event(gateway: &Gateway, client: &WebhookClient, claimed: &ClaimedEvent) -> EventAttempt {
     let event = &claimed.event;
-    let (outcome, description, is_gone) = match resolve_endpoint(gateway, client, event) {
-        Err(reason) => (EventOutcome::Dead, reason, false),
-        Ok((url, secrets)) => {
-            let request = WebhookRequest {
-                url: &url,
-                secrets: &secrets,
-                id: &event.id().to_string(),
-                body: render_payload(event).into_bytes(),
-                now: gateway.clock.now(),
-            };
-            classify_response(client.post(request).await)
-        }
+    let CallVerdict { outcome, description, is_gone } = match &event.target {
+        EventTarget::Callback(callback) => callback::tell(gateway, client, event, callback).await,
+        EventTarget::InboundRoute(name) => hand_over(gateway, client, event, name).await,
+        EventTarget::Url { .. } | EventTarget::ApiKey(_) => post_webhook(gateway, client, event).await,
     };
     let endpoint_result = match outcome {
         EventOutcome::Retry(retry_after) => EndpointResult::Failure(retry_after),
@@ -59,6 +45,21 @@ pub async fn send_event(gateway: &Gateway, client: &WebhookClient, claimed: &Cla
     EventAttempt { result, endpoint_result, is_gone }
 }
 
+async fn post_webhook(gateway: &Gateway, client: &WebhookClient, event: &Event) -> CallVerdict {
+    let (url, secrets) = match resolve_endpoint(gateway, client, event) {
+        Ok(endpoint) => endpoint,
+        Err(reason) => return CallVerdict::dead(reason),
+    };
+    let request = WebhookRequest {
+        url: &url,
+        secrets: &secrets,
+        id: &event.id().to_string(),
+        body: render_payload(event).into_bytes(),
+        now: gateway.clock.now(),
+    };
+    CallVerdict::from_result(client.post(request).await)
+}
+
 /// Returns the URL and the signing secrets of an event, according to the current configuration.
 fn resolve_endpoint(
     gateway: &Gateway,
@@ -68,6 +69,7 @@ fn resolve_endpoint(
     let (url, api_key) = match &event.target {
         EventTarget::Url { url, api_key } => (url.clone(), gateway.api_key(api_key)),
         EventTarget::InboundRoute(_) => return Err("an inbound route has its own form".to_owned()),
+        EventTarget::Callback(_) => return Err("a callback has its own form".to_owned()),
         EventTarget::ApiKey(name) => {
             let api_key = gateway.api_key(name).ok_or_else(|| format!("API key {name} is not configured"))?;
             let events_url = api_key.events.url.clone();
@@ -86,29 +88,6 @@ pub fn signing_secrets<'c>(
 ) -> Option<&'c SigningSecrets> {
     let key_secrets = api_key.map(|key| &key.events.secrets);
     key_secrets.into_iter().chain([&events.secrets]).find(|secrets| !secrets.is_empty())
-}
-
-/// Classifies a response: 2xx is delivered, 410 is final, every other status is retried. Returns the outcome, its
-/// description, and whether the endpoint answered 410 Gone.
-fn classify_response(response: WebhookResult) -> (EventOutcome, String, bool) {
-    match response {
-        WebhookResult::Response { status, retry_after, body_excerpt } => {
-            let description = if body_excerpt.is_empty() {
-                format!("HTTP {status}")
-            } else {
-                format!("HTTP {status}: {body_excerpt}")
-            };
-            match status {
-                200..=299 => (EventOutcome::Delivered, format!("HTTP {status}"), false),
-                410 => (EventOutcome::Dead, description, true),
-                _ => (EventOutcome::Retry(retry_after), description, false),
-            }
-        }
-        WebhookResult::Forbidden(reason) => (EventOutcome::Dead, reason, false),
-        WebhookResult::UntrustedCertificate(reason) | WebhookResult::Failed(reason) => {
-            (EventOutcome::Retry(None), reason, false)
-        }
-    }
 }
 
 /// Returns the next state of an event. After the last delay or at the maximum age the event is a dead letter.

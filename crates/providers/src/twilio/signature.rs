@@ -1,4 +1,4 @@
-//! Verifies Twilio's signature: HMAC-SHA1 with the auth token over the URL and the sorted fields of the form.
+//! Makes and verifies Twilio's signature: HMAC-SHA1 with the auth token over the URL and the sorted fields of the form.
 //!
 //! Twilio has signed URLs with and without the default port, so both are tried. A JSON body is bound to the signed URL by
 //! its hash. The signature has no time stamp: a replayed callback changes nothing, because states never move backwards.
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use url::{Position, Url};
 
 use crate::callback::CallbackRequest;
-use crate::signing::{encode_hex, is_valid_hmac};
+use crate::signing::{encode_hex, hmac_digest, is_valid_hmac};
 use crate::sms::CallbackFields;
 
 /// Returns whether the header `X-Twilio-Signature` is valid for this callback.
@@ -42,10 +42,21 @@ fn signed_fields(request: &CallbackRequest) -> Option<String> {
     if request.body.is_empty() {
         return Some(String::new());
     }
-    let mut pairs = CallbackFields::from_form(&request.body).ok()?.pairs().to_vec();
+    Some(join_sorted(CallbackFields::from_form(&request.body).ok()?.pairs().to_vec()))
+}
+
+/// Returns names and values in the order in which they are signed. Equal pairs are signed once.
+fn join_sorted(mut pairs: Vec<(String, String)>) -> String {
     pairs.sort();
     pairs.dedup();
-    Some(pairs.into_iter().map(|(name, value)| name + &value).collect())
+    pairs.into_iter().map(|(name, value)| name + &value).collect()
+}
+
+/// Returns the header `X-Twilio-Signature` of a form that is posted to `url`.
+pub fn sign_form(auth_token: &str, url: &str, pairs: &[(String, String)]) -> Option<String> {
+    let fields = join_sorted(pairs.to_vec());
+    let signed_parts = [url.as_bytes(), fields.as_bytes()];
+    hmac_digest::<Hmac<Sha1>>(auth_token.as_bytes(), &signed_parts).map(|digest| BASE64.encode(digest))
 }
 
 /// Returns the URL as it is, with the default port added, and with the port removed.

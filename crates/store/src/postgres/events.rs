@@ -10,13 +10,14 @@ use crate::events::{DeadLetterRequest, EventQuery, EventStore, WaitingEndpoint};
 use crate::rows::events::{decode_claimed_event, decode_event, decode_waiting_endpoint, event_key_range};
 use crate::rows::limit_to_sql;
 use postrider_core::event::{
-    ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatusKind, EventTarget,
+    ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatus, EventStatusKind, EventTarget,
 };
 use postrider_core::{clock::Timestamp, error::Result};
 
 static WAITING_ENDPOINTS: &str = sql!("postgres/events/list_waiting_endpoints");
 static CLAIM: &str = sql!("postgres/events/claim_events");
 static RECORD: &str = sql!("postgres/events/record_result");
+static POSTPONE_LATER: &str = sql!("postgres/events/postpone_later_events");
 static MARK_DEAD: &str = sql!("postgres/events/mark_dead");
 static REPLAY: &str = sql!("postgres/events/replay_event");
 static LIST: &str = sql!("postgres/events/list_events");
@@ -52,6 +53,8 @@ impl EventStore for PostgresStore {
     async fn record_events(&self, mut results: Vec<EventAttemptResult>) -> Result<()> {
         // Sorted by key, so that two processes do not deadlock.
         results.sort_by_key(|result| result.key);
+        let is_failed = |result: &&EventAttemptResult| matches!(result.status, EventStatus::Waiting { .. });
+        let failed_results: Vec<_> = results.iter().filter(is_failed).collect();
         run_transaction!(self.begin_write, "cannot record event results", |transaction| {
             let values = bind![
                 column(&results, |result| result.key.delivery.0),
@@ -62,7 +65,16 @@ impl EventStore for PostgresStore {
                 column(&results, |result| i64::from(result.tries)),
                 column(&results, |result| escape_text(&result.result)),
             ];
-            transaction.execute(RECORD, values).await
+            transaction.execute(RECORD, values).await?;
+            if failed_results.is_empty() {
+                return Ok(());
+            }
+            let values = bind![
+                column(&failed_results, |result| result.key.delivery.0),
+                column(&failed_results, |result| i64::from(result.key.sequence)),
+                column(&failed_results, |result| result.status.time().timestamp_millis()),
+            ];
+            transaction.execute(POSTPONE_LATER, values).await
         })
     }
 

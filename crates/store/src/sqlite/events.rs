@@ -14,7 +14,7 @@ use crate::events::{DeadLetterRequest, EndpointCapacity, EventQuery, EventStore,
 use crate::rows::events::{decode_claimed_event, decode_event, decode_waiting_endpoint, event_key_range};
 use crate::rows::limit_to_sql;
 use postrider_core::event::{
-    ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatusKind, EventTarget,
+    ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatus, EventStatusKind, EventTarget,
 };
 use postrider_core::{clock::Timestamp, delivery::Failure, error::Result, name::ConfigName};
 
@@ -23,6 +23,7 @@ static WAITING_ENDPOINTS: &str = sql!("sqlite/events/list_waiting_endpoints");
 static DUE_EVENTS: &str = sql!("sqlite/events/select_due_events");
 static CLAIM_EVENT: &str = sql!("sqlite/events/claim_events");
 static RECORD_RESULT: &str = sql!("sqlite/events/record_result");
+static POSTPONE_LATER: &str = sql!("sqlite/events/postpone_later_events");
 static MARK_DEAD: &str = sql!("sqlite/events/mark_dead");
 static REPLAY_EVENT: &str = sql!("sqlite/events/replay_event");
 static EVENTS: &str = sql!("sqlite/events/list_events");
@@ -130,7 +131,12 @@ fn record_result(
         result.tries,
         result.result,
     ];
-    transaction.execute(RECORD_RESULT, result_values).map(drop)
+    transaction.execute(RECORD_RESULT, result_values)?;
+    if let EventStatus::Waiting { due_at } = result.status {
+        let due_at = due_at.timestamp_millis();
+        transaction.execute(POSTPONE_LATER, params![result.key.delivery.0, result.key.sequence, due_at])?;
+    }
+    Ok(())
 }
 
 fn mark_dead(transaction: &mut WriteTransaction<'_>, request: &DeadLetterRequest) -> rusqlite::Result<usize> {

@@ -4,6 +4,8 @@ use super::*;
 use postrider_core::clock::from_millis;
 use postrider_core::event::{EventKey, EventType};
 use postrider_core::id::{DeliveryId, MessageId};
+use postrider_providers::webhook::WebhookResult;
+use std::time::Duration;
 
 fn at(seconds: i64) -> Timestamp {
     from_millis(1_784_642_589_120 + seconds * 1_000)
@@ -37,7 +39,7 @@ fn http_response(status: u16, retry_after: Option<u64>) -> WebhookResult {
 }
 
 fn state_after(response: WebhookResult, tries: u32, now: Timestamp) -> EventStatus {
-    let (outcome, description, _) = classify_response(response);
+    let CallVerdict { outcome, description, .. } = CallVerdict::from_result(response);
     next_event_state(&EventsConfig::default(), &claimed_event(tries), outcome, description, now, 0.5).status
 }
 

@@ -37,6 +37,23 @@ fn the_examples_of_the_reference_are_valid() {
 }
 
 #[test]
+fn a_signed_form_has_the_signature_of_the_reference() {
+    let form = |text: &str| CallbackFields::from_form(text.as_bytes()).unwrap().pairs().to_vec();
+    let signed = |url, text| sign_form(TOKEN, url, &form(text)).unwrap();
+    for (url, signature) in [
+        ("https://mycompany.com/myapp.php?foo=1&bar=2", "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
+        ("https://mycompany.com:443/myapp.php?foo=1&bar=2", "kvajT1Ptam85bY51eRf/AJRuM3w="),
+        ("http://mycompany.com:1234/myapp.php?foo=1&bar=2", "Zmvh+3yNM1Phv2jhDCwEM3q5ebU="),
+        ("http://mycompany.com:80/myapp.php?foo=1&bar=2", "0ZXoZLH/DfblKGATFgpif+LLRf4="),
+    ] {
+        assert_eq!(signed(url, FORM), signature, "{url}");
+    }
+    let url = "https://mycompany.com/myapp.php?foo=1&bar=2";
+    let duplicate = "Sid=CA123&SidAccount=AC123&Digits=5678&Digits=1234";
+    assert_eq!(signed(url, duplicate), "IK+Dwps556ElfBT0I3Rgjkr1wJU=");
+}
+
+#[test]
 fn the_default_port_may_be_written_or_left_out() {
     let plain = "https://mycompany.com/myapp.php?foo=1&bar=2";
     assert!(is_valid_with(twilio_callback(plain, FORM), "kvajT1Ptam85bY51eRf/AJRuM3w="));

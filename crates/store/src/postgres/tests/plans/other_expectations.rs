@@ -92,6 +92,7 @@ pub async fn expect_events(checker: &PlanChecker) {
         "events/record_result",
         bind![ids, ones, ones, delivered, nows, ones, texts(BATCH, "200")]
     );
+    expect_plan!(checker, BATCH, "events/postpone_later_events", bind![ids, ones, nows]);
     expect_plan!(checker, BATCH, "events/mark_dead", bind!["host-5", None::<&str>, NOW, NOW, "gone", BATCH]);
     expect_plan!(checker, BATCH, "events/replay_event", bind![ids, ones, NOW]);
     let (first, any) = (ids[0], None::<&str>);
