@@ -95,6 +95,9 @@ fn accept_error_message(error: AcceptError, gateway: &Gateway) -> Error {
         AcceptError::InvalidSubject(chars_max) => {
             Error::usage(format!("the subject must be one line of at most {chars_max} characters"))
         }
+        AcceptError::InvalidSender | AcceptError::SenderNotAllowed => Error::usage(
+            "the sender must be a number, a name of at most 11 letters and digits, or an e-mail address",
+        ),
         AcceptError::ExpiresTooEarly => {
             Error::usage("the message would expire before it may be sent; give it more time")
         }

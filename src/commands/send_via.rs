@@ -77,6 +77,7 @@ fn build_outbound_message(
         spelling: arguments.to.clone(),
         registered_at: None,
         subject: arguments.subject.clone().filter(|subject| !subject.is_empty()),
+        sender: None,
         body: arguments.body.clone(),
         parts: text_parts::count_parts(&arguments.body).count,
         expires_at: saturating_add(now, std::time::Duration::from_secs(60 * 60)),

@@ -18,6 +18,8 @@ pub struct NewMessage {
     pub id: MessageId,
     /// The subject, for providers that send subjects.
     pub subject: Option<String>,
+    /// The sender that the client named, or the default sender of its account; `None` leaves it to the provider.
+    pub sender: Option<String>,
     /// The body.
     pub body: String,
     /// The client's id of the user.
@@ -116,6 +118,8 @@ pub struct Message {
     pub number: i64,
     /// The subject.
     pub subject: Option<String>,
+    /// The sender that the client named, or the default sender of its account; `None` leaves it to the provider.
+    pub sender: Option<String>,
     /// The body.
     pub body: String,
     /// The client's id of the user.

@@ -27,6 +27,8 @@ pub struct ClaimedDelivery {
     pub contacts: Option<Vec<Contact>>,
     /// The subject of the message.
     pub subject: Option<String>,
+    /// The sender that the client named, or the default sender of its account; `None` leaves it to the provider.
+    pub sender: Option<String>,
     /// The body of the message.
     pub body: String,
     /// Number of text parts.

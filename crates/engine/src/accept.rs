@@ -7,6 +7,7 @@ mod addressing;
 mod batch;
 mod limits;
 mod request;
+mod sender;
 mod throttles;
 mod validate;
 

@@ -4,6 +4,8 @@
 //! origin and the remedy. Only this module reads the environment. It never prints a secret and never opens a
 //! store, queue, cache or provider.
 
+mod account;
+mod accounts;
 mod api_keys;
 mod channels;
 mod check;
@@ -24,6 +26,7 @@ mod test_mode;
 mod text;
 mod types;
 
+pub use account::{Account, PasswordDigest, SmppLogin, TwilioLogin, UserLogin, VonageLogin};
 pub use check::{LEASE_MARGIN, check_listen_address};
 pub use environment::Environment;
 pub use inbound::{InboundPattern, InboundRoute, InboundRouteTarget};

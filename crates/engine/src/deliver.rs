@@ -473,6 +473,7 @@ fn build_outbound_message(claimed: &ClaimedDelivery, route: &Route) -> OutboundM
         to: String::new(),
         spelling: String::new(),
         registered_at: None,
+        sender: claimed.sender.clone(),
         subject: claimed.subject.clone().or_else(|| route.channel.subject.clone()),
         body: claimed.body.clone(),
         parts: claimed.parts,

@@ -13,6 +13,7 @@ use data_encoding::BASE64URL_NOPAD;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
+use crate::accounts::AccountRates;
 use crate::config::{ApiKey, Config, ProviderConfig};
 use crate::metrics::Metrics;
 use crate::request_load::RequestLoad;
@@ -63,6 +64,8 @@ pub struct Gateway {
     pub secret: StoreSecret,
     /// Metrics of this process.
     pub metrics: Metrics,
+    /// Rates of the accounts in this process.
+    pub account_rates: AccountRates,
     /// Resources that the requests to this process use at once.
     pub request_load: RequestLoad,
     /// Name of this process for other processes on the store and for operators.
@@ -128,6 +131,7 @@ impl Gateway {
             .collect();
         Self {
             api_keys: RwLock::new(share_keys(config.keys.clone())),
+            account_rates: AccountRates::default(),
             request_load: RequestLoad::new(config.limits.body_bytes_in_flight_max),
             process_name: describe_process(random.bytes()),
             config,

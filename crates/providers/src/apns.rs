@@ -157,6 +157,7 @@ impl Provider for Apns {
             spelling: String::new(),
             registered_at: None,
             subject: None,
+            sender: None,
             body: "dry run".to_owned(),
             parts: 1,
             expires_at: from_millis(0),

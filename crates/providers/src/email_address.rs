@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::provider::OutboundMessage;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lettre::Address;
@@ -134,6 +135,12 @@ fn fold<'a>(words: impl Iterator<Item = &'a str>) -> String {
         line_bytes += word.len();
     }
     folded
+}
+
+/// Returns the sender of a mail: the message's own, or else that of the settings.
+pub(super) fn from_mailbox(message: &OutboundMessage, default: &Mailbox) -> Mailbox {
+    let own_address = message.email_sender().and_then(parse_recipient);
+    own_address.map_or_else(|| default.clone(), |address| Mailbox::new(None, address))
 }
 
 /// Encodes a name and an address for a header.

@@ -70,7 +70,7 @@ impl Kavenegar {
     fn request(&self, message: &OutboundMessage, local_id: u64) -> Result<String, String> {
         match &self.settings.template {
             Some(template) => template_request(template, message),
-            None => text_request(self.settings.sender.as_deref(), message, local_id),
+            None => text_request(message.phone_sender(self.settings.sender.as_deref()), message, local_id),
         }
     }
 

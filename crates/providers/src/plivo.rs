@@ -63,7 +63,7 @@ impl Plivo {
             "text": message.body,
             "type": "sms",
         });
-        if let Some(from) = &self.settings.from {
+        if let Some(from) = message.phone_sender(self.settings.from.as_deref()) {
             document["src"] = json!(sms::without_plus(from));
         }
         if let Some(pool) = &self.settings.powerpack_uuid {

@@ -171,12 +171,28 @@ pub struct OutboundMessage {
     /// The subject of a mail or the title of a push, of the message or else of the channel, without line breaks. None
     /// means the adapter's own default.
     pub subject: Option<String>,
+    /// The sender that the client named, or the default sender of its account. `None` means the sender of the adapter's
+    /// settings.
+    pub sender: Option<String>,
     /// The text.
     pub body: String,
     /// The number of text message parts in the alphabets of GSM.
     pub parts: u32,
     /// The end of the message's validity, for providers that store what they cannot deliver at once.
     pub expires_at: Timestamp,
+}
+
+impl OutboundMessage {
+    /// Returns the sender for a text message: the message's own, or else that of the settings. A sender with `@` is one of a
+    /// mail.
+    pub fn phone_sender<'a>(&'a self, from: Option<&'a str>) -> Option<&'a str> {
+        self.sender.as_deref().filter(|sender| !sender.contains('@')).or(from)
+    }
+
+    /// Returns the sender of a mail that the client named.
+    pub fn email_sender(&self) -> Option<&str> {
+        self.sender.as_deref().filter(|sender| sender.contains('@'))
+    }
 }
 
 /// The limits of one provider call.

@@ -26,7 +26,7 @@ use postrider_core::inbound::CallbackItem;
 use crate::adapter_context::AdapterContext;
 use crate::base_url::BaseUrl;
 use crate::callback::{CallbackError, CallbackMode, CallbackRequest};
-use crate::email_address::{encode_mailbox, parse_recipient, subject_or};
+use crate::email_address::{encode_mailbox, from_mailbox, parse_recipient, subject_or};
 use crate::http_client::HttpClient;
 use crate::json_api::{JSON_CONTENT_TYPE, into_json_response};
 use crate::provider::{AccountCheck, OutboundMessage, Provider};
@@ -63,7 +63,7 @@ impl Ses {
         let subject = subject_or(message.subject.as_deref(), &self.settings.subject);
         let utf8_text = |text: &str| json!({ "Data": text, "Charset": "UTF-8" });
         let mut document = json!({
-            "FromEmailAddress": encode_mailbox(&self.settings.from),
+            "FromEmailAddress": encode_mailbox(&from_mailbox(message, &self.settings.from)),
             "Destination": { "ToAddresses": [to] },
             "Content": { "Simple": {
                 "Subject": utf8_text(&subject),

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use postrider_smpp::client::{BindFailure, ConnectionPool, SubmitOutcome};
 use postrider_smpp::command_status::ESME_RALYBND;
+use postrider_smpp::source_address::SourceAddress;
 use postrider_smpp::submit::SubmitEncoder;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -92,7 +93,10 @@ impl Provider for Smpp {
         let next_reference = || self.next_reference.fetch_add(1, Ordering::Relaxed);
         let reference = partial.as_ref().map_or_else(next_reference, |partial| partial.reference);
         let (to, body, expires_at) = (&message.to, &message.body, message.expires_at);
-        let pdu_bodies = match self.encoder.encode(to, body, expires_at, reference, self.clock.now()) {
+        // A sender that no SMSC can take is replaced by that of the settings.
+        let source = message.phone_sender(None).and_then(|from| SourceAddress::parse(from, None, None).ok());
+        let now = self.clock.now();
+        let pdu_bodies = match self.encoder.encode(to, body, expires_at, reference, now, source.as_ref()) {
             Ok(pdu_bodies) => pdu_bodies,
             Err(error) => return Outcome::Rejected { reason: error.to_string() }.into(),
         };

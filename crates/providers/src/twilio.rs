@@ -60,12 +60,12 @@ impl Twilio {
         let validity = validity.map(|seconds| seconds.to_string());
         let mut form = form_urlencoded::Serializer::new(String::new());
         for (name, value) in [
-            ("To", Some(&message.to)),
-            ("From", self.settings.from.as_ref()),
-            ("MessagingServiceSid", self.settings.messaging_service_sid.as_ref()),
-            ("Body", Some(&message.body)),
-            ("StatusCallback", self.callback_url.as_ref()),
-            ("ValidityPeriod", validity.as_ref()),
+            ("To", Some(message.to.as_str())),
+            ("From", message.phone_sender(self.settings.from.as_deref())),
+            ("MessagingServiceSid", self.settings.messaging_service_sid.as_deref()),
+            ("Body", Some(message.body.as_str())),
+            ("StatusCallback", self.callback_url.as_deref()),
+            ("ValidityPeriod", validity.as_deref()),
         ] {
             if let Some(value) = value {
                 form.append_pair(name, value);

@@ -64,10 +64,11 @@ impl Vonage {
             Alphabet::Gsm7 => "text",
             Alphabet::Ucs2 => "unicode",
         };
+        let from = message.phone_sender(None).unwrap_or(&self.settings.from);
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("api_key", &self.settings.api_key)
             .append_pair("api_secret", &self.settings.api_secret)
-            .append_pair("from", &self.settings.from)
+            .append_pair("from", sms::without_plus(from))
             .append_pair("to", sms::without_plus(&message.to))
             .append_pair("type", text_type)
             .append_pair("text", &message.body)

@@ -4,6 +4,7 @@
 //! Only the digests of the keys are stored; a presented key is compared with every one of them in constant time. Without
 //! configured keys every request is authorized; the configuration then restricts the listener to this machine.
 
+pub(crate) mod account;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,8 @@ pub enum AuthError {
     InsufficientScope(Scope),
     /// Basic credentials on a change that a page of another site requests.
     CrossSite,
+    /// The key must not be used from this address.
+    NetworkNotAllowed,
 }
 
 impl AuthError {
@@ -49,7 +52,7 @@ impl AuthError {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::MissingKey | Self::UnknownKey => StatusCode::UNAUTHORIZED,
-            Self::InsufficientScope(_) | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::InsufficientScope(_) | Self::CrossSite | Self::NetworkNotAllowed => StatusCode::FORBIDDEN,
         }
     }
 
@@ -63,6 +66,7 @@ impl AuthError {
             Self::InsufficientScope(scope) => {
                 format!("this API key lacks the scope \"{}\"", scope.as_str())
             }
+            Self::NetworkNotAllowed => "this account must not be used from this network".to_owned(),
             Self::CrossSite => {
                 "Basic credentials do not authorize changes that a page of another site requests: \
                  send the API key as \"Authorization: Bearer KEY\" or \"X-Api-Key: KEY\""
@@ -78,6 +82,7 @@ impl AuthError {
             Self::UnknownKey => Denial::UnknownKey,
             Self::InsufficientScope(_) => Denial::InsufficientScope,
             Self::CrossSite => Denial::CrossSite,
+            Self::NetworkNotAllowed => Denial::NetworkNotAllowed,
         }
     }
 
@@ -97,6 +102,9 @@ impl From<AuthError> for Problem {
             AuthError::MissingKey | AuthError::UnknownKey => ("unauthorized", "A valid API key is required"),
             AuthError::InsufficientScope(_) => ("insufficient-scope", "The API key lacks the required scope"),
             AuthError::CrossSite => ("cross-site", "Requests from other sites are refused"),
+            AuthError::NetworkNotAllowed => {
+                ("network-not-allowed", "The account may not be used from this network")
+            }
         };
         Self::new(error.status(), slug, title, error.message()).denied(error.denial())
     }
@@ -281,8 +289,8 @@ fn find_matching_key(keys: &[Arc<ApiKey>], secret: &[u8]) -> Option<Arc<ApiKey>>
     let digest: [u8; 32] = Sha256::digest(secret).into();
     let mut matching_key = None;
     for key in keys {
-        let is_match: Choice = key.sha256.ct_eq(&digest);
-        if bool::from(is_match) {
+        let is_match: Choice = key.sha256.unwrap_or_default().ct_eq(&digest);
+        if bool::from(is_match) && key.sha256.is_some() {
             matching_key = Some(Arc::clone(key));
         }
     }

@@ -27,6 +27,8 @@ pub(super) enum Denial {
     InsufficientScope,
     /// A page of another site may have caused the request.
     CrossSite,
+    /// The account may not be used from this network.
+    NetworkNotAllowed,
     /// The `Host` header does not name this server.
     ForeignHost,
     /// The address sent too many wrong keys before.
@@ -53,6 +55,7 @@ impl Denial {
             Self::UnknownKey => "unknown_key",
             Self::InsufficientScope => "insufficient_scope",
             Self::CrossSite => "cross_site",
+            Self::NetworkNotAllowed => "network_not_allowed",
             Self::ForeignHost => "foreign_host",
             Self::TooManyWrongKeys => "too_many_wrong_keys",
             Self::CallbackUnauthenticated { .. } => "callback_unauthenticated",

@@ -62,6 +62,11 @@ pub(super) fn accept_error_message(error: &AcceptError) -> String {
             format!("the subject must be one line of at most {chars_max} characters")
         }
         AcceptError::ExpiresTooEarly => "the message would expire before its send time".to_owned(),
+        AcceptError::InvalidSender => {
+            "the sender must be a number, a name of at most 11 letters and digits, or an e-mail address"
+                .to_owned()
+        }
+        AcceptError::SenderNotAllowed => "this account may not use this sender".to_owned(),
         AcceptError::TooManyParts { parts, parts_max } => format!(
             "the text has {parts} parts; a message to a phone number may have {parts_max} (limits.message_parts_max)"
         ),

@@ -238,6 +238,8 @@ fn accept_error_problem(error: &AcceptError) -> Problem {
         | AcceptError::TooManyParts { .. }
         | AcceptError::PushTooLong { .. }
         | AcceptError::InvalidSubject(_)
+        | AcceptError::InvalidSender
+        | AcceptError::SenderNotAllowed
         | AcceptError::ExpiresTooEarly => "message",
         AcceptError::NoRecipient
         | AcceptError::UnknownChannel(_)

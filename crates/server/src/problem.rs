@@ -266,6 +266,8 @@ pub(super) fn accept_error(error: &AcceptError) -> Problem {
         | AcceptError::InvalidContact { .. }
         | AcceptError::NoUsableContact { .. }
         | AcceptError::InvalidSubject(_)
+        | AcceptError::InvalidSender
+        | AcceptError::SenderNotAllowed
         | AcceptError::ExpiresTooEarly => {
             (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request is not valid")
         }

@@ -77,9 +77,9 @@ impl RequestGuard {
         mut request: Request<Body>,
     ) -> Response<ResponseBody> {
         let client = client_address(&self.gateway.config, connection.peer, request.headers());
-        let key_digest =
-            self.wrong_keys.is_counting().then(|| auth::presented_digest(request.headers())).flatten();
+        let key_digest = self.needs_digest().then(|| auth::presented_digest(request.headers())).flatten();
         let refusal = refuse_host(&request)
+            .or_else(|| self.refuse_network(client, key_digest))
             .or_else(|| connection.is_probe_only.then(|| refuse_other_than_probe(&request)).flatten())
             .or_else(|| self.refuse_guess(client, key_digest, &request));
         let mut response = match refusal {
@@ -98,6 +98,12 @@ impl RequestGuard {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// Returns whether checks need the digest of the presented key, which costs a hash.
+    fn needs_digest(&self) -> bool {
+        self.wrong_keys.is_counting()
+            || self.gateway.api_keys().iter().any(|key| !key.account.networks.is_empty())
     }
 
     /// Returns the refusal of a client that sent too many wrong keys and now sends a key. The key is not compared, so that
@@ -120,6 +126,14 @@ impl RequestGuard {
             "this address sent too many wrong API keys; try again later with the right one",
         );
         Some(problem.retry_after(wait).denied(Denial::TooManyWrongKeys))
+    }
+
+    /// Returns the refusal of an API key that must not be used from the client's network.
+    fn refuse_network(&self, client: IpAddr, key_digest: Option<[u8; 32]>) -> Option<Problem> {
+        let digest = key_digest?;
+        let keys = self.gateway.api_keys();
+        let key = keys.iter().find(|key| key.sha256 == Some(digest))?;
+        (!key.account.allows_network(client)).then(|| auth::AuthError::NetworkNotAllowed.into())
     }
 
     /// Removes the cookies of a request whose session was ended, so that it counts as not signed in. If the store cannot be
@@ -149,7 +163,7 @@ impl RequestGuard {
                 self.wrong_keys.record_wrong(client, Instant::now());
             }
         } else if let Some(digest) = key_digest
-            && self.gateway.api_keys().iter().any(|key| key.sha256 == digest)
+            && self.gateway.api_keys().iter().any(|key| key.sha256 == Some(digest))
         {
             self.wrong_keys.record_right(client, digest);
         }

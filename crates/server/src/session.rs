@@ -84,7 +84,7 @@ fn session_cookie_value<'a>(gateway: &Gateway, headers: &'a HeaderMap) -> Option
 fn session_payload(key: &ApiKey, expires_at: i64, generation: i64) -> Vec<u8> {
     let mut payload = expires_at.to_be_bytes().to_vec();
     payload.extend_from_slice(&generation.to_be_bytes());
-    payload.extend_from_slice(&key.sha256);
+    payload.extend_from_slice(&key.sha256.unwrap_or_default());
     payload
 }
 

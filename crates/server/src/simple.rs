@@ -205,6 +205,8 @@ fn accept_error_response(error: &AcceptError) -> Response<Body> {
         | AcceptError::TooManyParts { .. }
         | AcceptError::PushTooLong { .. }
         | AcceptError::InvalidSubject(_)
+        | AcceptError::InvalidSender
+        | AcceptError::SenderNotAllowed
         | AcceptError::ExpiresTooEarly => (StatusCode::BAD_REQUEST, default_message()),
     };
     let mut response = error_response(status, &message);

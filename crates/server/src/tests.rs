@@ -92,11 +92,12 @@ pub(super) fn accepting_provider(callbacks: CallbackMode) -> Arc<dyn Provider> {
 pub(crate) fn api_key(name: &str, secret: &str, scope: Scope) -> ApiKey {
     ApiKey {
         name: name.to_owned(),
-        sha256: Sha256::digest(secret).into(),
+        sha256: Some(Sha256::digest(secret).into()),
         scopes: vec![scope],
         user_per_hour: None,
         limits: ApiKeyLimits::default(),
         is_shared: true,
+        account: Default::default(),
         events: ApiKeyEvents::default(),
     }
 }

@@ -239,6 +239,8 @@ fn accept_error_response(error: &AcceptError) -> TextingErrorResponse {
         | AcceptError::PushTooLong { .. }
         | AcceptError::InvalidSubject(_)
         | AcceptError::ExpiresTooEarly
+        | AcceptError::InvalidSender
+        | AcceptError::SenderNotAllowed
         | AcceptError::IdempotencyKeyReused => ok_status_error(&capitalize(&message)),
     }
 }

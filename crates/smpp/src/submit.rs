@@ -3,6 +3,8 @@
 //! A text is split where [`postrider_core::text_parts`] counts its parts, except on an SMSC whose default alphabet is
 //! Latin-1. Sessions, sequence numbers and the window are left to [`client`](crate::client).
 
+use std::borrow::Cow;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -114,7 +116,11 @@ struct EncodedText {
 }
 
 /// The fields of a `submit_sm` that all parts of a message share.
-struct MessageFields {
+struct MessageFields<'a> {
+    /// The sender, with its terminating zero.
+    source_addr: Cow<'a, [u8]>,
+    source_ton: u8,
+    source_npi: u8,
     destination_addr: Vec<u8>,
     validity_period: Vec<u8>,
     data_coding: u8,
@@ -140,7 +146,8 @@ impl SubmitEncoder {
         self.encode_text(body).parts.len()
     }
 
-    /// Returns the body of each part, in order. Parts of one message carry the same `reference`.
+    /// Returns the body of each part, in order. Parts of one message carry the same `reference`. `source` replaces the source
+    /// address of the options.
     ///
     /// # Errors
     /// Fails when the message can never be sent as it is.
@@ -151,6 +158,7 @@ impl SubmitEncoder {
         expires_at: Timestamp,
         reference: u8,
         now: Timestamp,
+        source: Option<&SourceAddress>,
     ) -> Result<Vec<Vec<u8>>, EncodeError> {
         let digits = to.strip_prefix('+').unwrap_or(to);
         let is_number = (1..=DESTINATION_DIGITS_MAX).contains(&digits.len())
@@ -163,6 +171,12 @@ impl SubmitEncoder {
             return Err(EncodeError::TooManyParts(parts.len()));
         };
         let fields = MessageFields {
+            source_addr: match source {
+                Some(source) => Cow::Owned(c_octet_string(&source.address)),
+                None => Cow::Borrowed(&self.source_addr),
+            },
+            source_ton: source.unwrap_or(&self.options.source).ton,
+            source_npi: source.unwrap_or(&self.options.source).npi,
             destination_addr: c_octet_string(digits),
             validity_period: self.validity_period(expires_at, now),
             data_coding,
@@ -192,13 +206,13 @@ impl SubmitEncoder {
         }
     }
 
-    fn encode_submit_sm(&self, fields: &MessageFields, esm_class: u8, octets: &[u8]) -> Option<Vec<u8>> {
+    fn encode_submit_sm(&self, fields: &MessageFields<'_>, esm_class: u8, octets: &[u8]) -> Option<Vec<u8>> {
         let registered_delivery = if self.options.wants_receipts { REGISTERED_DELIVERY_RECEIPT } else { 0 };
         let pdu: SubmitSm<'_, 0> = SubmitSm::new(
             ServiceType::new(COctetString::new(&self.service_type).ok()?),
-            Ton::from(self.options.source.ton),
-            Npi::from(self.options.source.npi),
-            COctetString::new(&self.source_addr).ok()?,
+            Ton::from(fields.source_ton),
+            Npi::from(fields.source_npi),
+            COctetString::new(&fields.source_addr).ok()?,
             Ton::from(self.options.dest_ton),
             Npi::from(self.options.dest_npi),
             COctetString::new(&fields.destination_addr).ok()?,

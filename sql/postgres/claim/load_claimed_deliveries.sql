@@ -4,7 +4,7 @@
 -- matching rows. `state` is not a condition: the planner would scan the index of all waiting deliveries when it does
 -- not know their number.
 SELECT
-    d.id, m.id AS message, d.channel, d.address, d.spelling, d.contacts, m.subject, m.body, d.parts,
+    d.id, m.id AS message, d.channel, d.address, d.spelling, d.contacts, m.subject, m.body, m.sender, d.parts,
     d.round + acquired.claims AS round, d.tries, d.round + acquired.claims - 1 - d.recorded AS unrecorded_claims,
     CASE WHEN d.recorded > 0 THEN (
         SELECT count(*) FROM attempts AS a WHERE a.delivery = d.id AND a.outcome = 'unknown'

@@ -1,2 +1,2 @@
 -- Loads messages.
-SELECT id, body, "user", created_at, number, subject, owner FROM messages WHERE number = ANY ($1)
+SELECT id, body, "user", created_at, number, subject, owner, sender FROM messages WHERE number = ANY ($1)

@@ -7,7 +7,8 @@ SELECT
     CASE WHEN d.recorded > 0 THEN (
         SELECT count(*) FROM attempts AS a WHERE a.delivery = d.id AND a.outcome = 'unknown'
     ) ELSE 0 END AS unknown_attempts,
-    m.id AS message, m.body, m.subject, m.event_target, m.at_most_once, m.expires_at AS client_expires_at
+    m.id AS message, m.body, m.subject, m.sender, m.event_target, m.at_most_once,
+    m.expires_at AS client_expires_at
 FROM deliveries AS d NOT INDEXED
 CROSS JOIN messages AS m ON m.number = d.id >> 6
 WHERE d.id = ?1 AND d.state = 'waiting' AND d.due_at <= ?2

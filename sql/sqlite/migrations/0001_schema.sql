@@ -32,7 +32,9 @@ CREATE TABLE messages (
     at_most_once INTEGER NOT NULL DEFAULT 0 CHECK (at_most_once IN (0, 1)),
     -- The expiry that the client asked for, or NULL. deliveries.expires_at also has the age limit of the channel, which
     -- moves while a provider asks to wait.
-    expires_at   INTEGER
+    expires_at   INTEGER,
+    -- The sender that the client named, or the default sender of its account. NULL: the sender of the provider.
+    sender       TEXT
 ) STRICT;
 
 -- Messages of one user, for the inbox and for usage. Messages without a user are not indexed.

@@ -16,6 +16,7 @@ fn message(body: &str) -> Message {
         id: MessageId::from_str("019aa5f2-5c1e-7b5e-8f0a-3f1d2c4b5a69").unwrap(),
         number: 1,
         subject: None,
+        sender: None,
         body: body.to_owned(),
         owner: String::new(),
         user: None,

@@ -12,6 +12,8 @@ pub struct DestinationRules<'a> {
     pub countries: [&'a [PhoneRegion]; 2],
     /// True if premium-rate and shared-cost numbers may be sent to: their owner earns money with each message.
     pub allows_premium: bool,
+    /// The allowed beginnings of numbers in E.164, such as `+98912`; an empty list allows all.
+    pub prefixes: &'a [String],
 }
 
 impl DestinationRules<'_> {
@@ -21,8 +23,11 @@ impl DestinationRules<'_> {
     /// countries also refuses numbers that the tables do not know yet.
     ///
     /// # Errors
-    /// The number is a premium-rate or shared-cost number, or its region is not allowed.
+    /// The number is a premium-rate or shared-cost number, or its beginning or region is not allowed.
     pub fn check_phone(&self, number: &str) -> Result<(), AddressError> {
+        if !self.prefixes.is_empty() && !self.prefixes.iter().any(|prefix| number.starts_with(prefix)) {
+            return Err(AddressError::PrefixNotAllowed);
+        }
         if self.allows_premium && self.countries.iter().all(|regions| regions.is_empty()) {
             return Ok(());
         }

@@ -37,6 +37,8 @@ pub enum AddressError {
     PremiumNumber,
     /// The configuration does not allow numbers of this country.
     CountryNotAllowed,
+    /// The account does not send to numbers that begin like this one.
+    PrefixNotAllowed,
 }
 
 impl fmt::Display for AddressError {
@@ -77,6 +79,7 @@ impl fmt::Display for AddressError {
                 out.write_str("premium-rate and shared-cost phone numbers are not allowed")
             }
             Self::CountryNotAllowed => out.write_str("phone numbers of this country are not allowed"),
+            Self::PrefixNotAllowed => out.write_str("phone numbers with this beginning are not allowed"),
         }
     }
 }

@@ -76,6 +76,7 @@ fn build_with_errors(
             destination: DestinationRules {
                 countries: [&route.channel.countries, key_countries],
                 allows_premium: gateway.config.allow_premium_numbers,
+                prefixes: api_key.as_ref().map_or(&[][..], |key| &key.account.prefixes),
             },
         };
         let address = match written_address {

@@ -26,6 +26,8 @@ pub struct AcceptRequest {
     pub can_use_user_as_address: bool,
     /// Subject of the message, for providers that support subjects.
     pub subject: Option<String>,
+    /// Sender that the client named; `None` uses the default sender of the account.
+    pub sender: Option<String>,
     /// The client's own id of the recipient.
     pub user: Option<String>,
     /// Priority of the message; `None` uses the priority of the channel.
@@ -120,6 +122,10 @@ pub enum AcceptError {
     },
     /// The subject is longer than this number of characters or contains a control character.
     InvalidSubject(usize),
+    /// The sender is neither a number, nor a name of at most 11 characters, nor an e-mail address.
+    InvalidSender,
+    /// The account may not use this sender.
+    SenderNotAllowed,
     /// The message expires in the past, or before its `send_at`.
     ExpiresTooEarly,
     /// The text has more parts than a message to a phone number may have.
@@ -169,6 +175,7 @@ impl AcceptError {
             | Self::InvalidContact { .. }
             | Self::NoUsableContact { .. } => "address",
             Self::UnknownChannel(_) => "channel",
+            Self::InvalidSender | Self::SenderNotAllowed => "sender",
             Self::ExpiresTooEarly => "time",
             Self::Suppressed(RecipientStatus::OptedOut) => "opted_out",
             Self::Suppressed(_) => "suppressed",

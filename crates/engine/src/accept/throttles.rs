@@ -4,12 +4,12 @@
 //! separately. The store counts the messages.
 
 use postrider_core::user_throttle::{ThrottleCounting, UserThrottle};
-use postrider_core::{channel::Channel, message::NewDelivery};
+use postrider_core::{channel::Channel, clock::Timestamp, message::NewDelivery};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::request::AcceptRequest;
+use super::request::{AcceptError, AcceptRequest};
 use crate::config::ApiKey;
 use crate::gateway::Gateway;
 
@@ -31,11 +31,34 @@ pub(super) fn throttles_of(
     if let Some(key) = api_key
         && request.broadcast_owner.is_none()
     {
-        let sent_deliveries = deliveries.iter().filter(|delivery| delivery.rejection_reason.is_none());
-        let parts = sent_deliveries.map(|delivery| delivery.parts).fold(0, u32::saturating_add);
-        throttles.extend(spending_limits(&key, parts));
+        throttles.extend(spending_limits(&key, sent_parts(deliveries)));
     }
     throttles
+}
+
+/// Counts the text parts of a message for the rate of its account in this process.
+///
+/// # Errors
+/// The rate is reached.
+pub(super) fn check_rate(
+    gateway: &Gateway,
+    request: &AcceptRequest,
+    deliveries: &[NewDelivery],
+    now: Timestamp,
+) -> Result<(), AcceptError> {
+    match gateway.api_key(&request.api_key_name) {
+        Some(key) if key.account.rate.is_some() && request.broadcast_owner.is_none() => gateway
+            .account_rates
+            .try_acquire(&key, sent_parts(deliveries), now)
+            .map_err(|retry_after| AcceptError::SpendingLimit { retry_after }),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the number of text parts that all deliveries together send.
+fn sent_parts(deliveries: &[NewDelivery]) -> u32 {
+    let sent_deliveries = deliveries.iter().filter(|delivery| delivery.rejection_reason.is_none());
+    sent_deliveries.map(|delivery| delivery.parts).fold(0, u32::saturating_add)
 }
 
 /// Returns the spending limits of an API key for a request of `parts` text parts.

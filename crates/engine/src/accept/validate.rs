@@ -9,7 +9,7 @@ use postrider_core::{clock::Timestamp, event::EventTarget, name::ConfigName, que
 use sha2::{Digest, Sha256};
 
 use super::request::{AcceptError, AcceptRequest, Accepted, RequestIdempotencyKey};
-use super::{addressing, throttles};
+use super::{addressing, sender, throttles};
 use crate::gateway::Gateway;
 use postrider_core::text_parts;
 use postrider_core::user_throttle::ThrottleWait;
@@ -34,12 +34,14 @@ pub(super) fn validate(
     let now = gateway.clock.now();
     let parts = validate_body(gateway, &request.body)?;
     validate_subject(request.subject.as_deref())?;
+    let sender = sender::choose_sender(gateway, &request)?;
     let deliveries = addressing::build_deliveries(gateway, &request, parts, now)?;
     let channels = deliveries.iter().map(|delivery| delivery.channel.clone()).collect();
     let expires_too_early = deliveries.iter().any(|delivery| delivery.expires_at <= delivery.due_at);
     if expires_too_early && request.idempotency_key.is_none() {
         return Err(AcceptError::ExpiresTooEarly);
     }
+    throttles::check_rate(gateway, &request, &deliveries, now)?;
     let event_target = find_event_target(gateway, &mut request);
     let message = NewMessage {
         id: MessageId::new(now, gateway.random.bytes()),
@@ -55,6 +57,7 @@ pub(super) fn validate(
         },
         idempotency: request.idempotency_key.as_ref().map(|key| hash_idempotency_key(gateway, key, now)),
         subject: request.subject,
+        sender,
         body: request.body,
         user: request.user,
         created_at: now,

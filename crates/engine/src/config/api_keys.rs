@@ -4,6 +4,8 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use postrider_core::error::Result;
 use sha2::{Digest, Sha256};
 
+use super::account::Account;
+use super::accounts::{check_unique, read_account};
 use super::environment::Environment;
 use super::events::read_api_key_events;
 use super::secret::SecretResolver;
@@ -31,13 +33,15 @@ pub(super) fn read_api_keys(
         if name.is_empty() {
             return Err(key_table.error_at("name", "is missing; set the name of the caller"));
         }
-        let sha256 = read_key_digest(&key_table, environment)?;
-        if is_published(&sha256) {
+        let account = read_account(&key_table, environment)?;
+        check_unique(&key_table, &keys, &account)?;
+        let sha256 = read_key_digest(&key_table, environment, &account)?;
+        if sha256.is_some_and(|digest| is_published(&digest)) {
             let origin = if key_table.get::<String>("key")?.is_some() { "key" } else { "sha256" };
             let problem = "belongs to a published example key, which everyone knows; create a key with: openssl rand -hex 32";
             return Err(key_table.error_at(origin, problem));
         }
-        if keys.iter().any(|key| key.name == name || key.sha256 == sha256) {
+        if keys.iter().any(|key| key.name == name || (key.sha256.is_some() && key.sha256 == sha256)) {
             let problem = "or its key is a duplicate; every API key needs its own name and key";
             return Err(key_table.error_at("name", problem));
         }
@@ -53,6 +57,7 @@ pub(super) fn read_api_keys(
             },
             is_shared: key_table.get("shared")?.unwrap_or(false),
             events: read_api_key_events(&key_table, events, environment)?,
+            account,
         });
     }
     Ok(keys)
@@ -74,13 +79,17 @@ fn read_scopes(key_table: &TableReader<'_>) -> Result<Vec<Scope>> {
     }
 }
 
-/// Returns the digest of the key, from `key` or from `sha256`.
-fn read_key_digest(key_table: &TableReader<'_>, environment: &Environment) -> Result<[u8; 32]> {
+/// Returns the digest of the key, from `key` or from `sha256`. An account with other credentials needs none.
+fn read_key_digest(
+    key_table: &TableReader<'_>,
+    environment: &Environment,
+    account: &Account,
+) -> Result<Option<[u8; 32]>> {
     let error = |name, problem| Err(key_table.error_at(name, problem));
     match (key_table.get::<String>("sha256")?, key_table.get::<String>("key")?) {
         (Some(hex_digest), None) => {
             match HEXLOWER_PERMISSIVE.decode(hex_digest.as_bytes()).map(<[u8; 32]>::try_from) {
-                Ok(Ok(digest)) => Ok(digest),
+                Ok(Ok(digest)) => Ok(Some(digest)),
                 _ => error(
                     "sha256",
                     "must be 64 hexadecimal digits; create them with: printf %s KEY | sha256sum",
@@ -92,9 +101,10 @@ fn read_key_digest(key_table: &TableReader<'_>, environment: &Environment) -> Re
             if api_key.len() < KEY_BYTES_MIN {
                 return error("key", "is shorter than 16 characters; create one with: openssl rand -hex 32");
             }
-            Ok(Sha256::digest(api_key.as_bytes()).into())
+            Ok(Some(Sha256::digest(api_key.as_bytes()).into()))
         }
         (Some(_), Some(_)) => error("key", "and sha256 are both set; keep one of them"),
+        (None, None) if !account.login_names().is_empty() => Ok(None),
         (None, None) => error("sha256", "is missing; set sha256, or key = \"${env:NAME}\""),
     }
 }

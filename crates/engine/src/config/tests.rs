@@ -458,11 +458,12 @@ fn a_listen_address_other_than_loopback_needs_keys_or_insecure() {
 fn the_admin_scope_includes_all_others() {
     let key = |scopes: &[Scope]| ApiKey {
         name: "shop".to_owned(),
-        sha256: [0; 32],
+        sha256: Some([0; 32]),
         scopes: scopes.to_vec(),
         user_per_hour: None,
         limits: Default::default(),
         is_shared: false,
+        account: Default::default(),
         events: Default::default(),
     };
     assert!([Scope::Send, Scope::Read, Scope::Admin].iter().all(|scope| key(&[Scope::Admin]).allows(*scope)));

@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use strum::{EnumString, IntoStaticStr};
 
+use super::account::Account;
 use super::inbound::InboundRoute;
-
 use super::secret::collect::collect_secrets;
 use super::secret::mask::{collect_literal_secrets, mask_table, mask_url};
 use postrider_providers::EgressPolicy;
@@ -297,8 +297,8 @@ pub struct ApiKeyEvents {
 pub struct ApiKey {
     /// Name of the caller, for the log.
     pub name: String,
-    /// SHA-256 of the key; the key itself is not stored.
-    pub sha256: [u8; 32],
+    /// SHA-256 of the key; the key itself is not stored. `None` for an account that has only other credentials.
+    pub sha256: Option<[u8; 32]>,
     /// Scopes of the key.
     pub scopes: Vec<Scope>,
     /// Maximum number of messages with this key to one user in a rolling hour that expect an answer; 0 means
@@ -310,6 +310,8 @@ pub struct ApiKey {
     pub is_shared: bool,
     /// Webhook events of messages with this key.
     pub events: ApiKeyEvents,
+    /// Credentials for compatible APIs and the SMPP server, and rules for what it sends.
+    pub account: Account,
 }
 
 /// Limits of what an API key can spend.
@@ -452,6 +454,7 @@ impl fmt::Debug for ApiKey {
             .field("limits", &self.limits)
             .field("is_shared", &self.is_shared)
             .field("events", &self.events)
+            .field("account", &self.account)
             .finish_non_exhaustive()
     }
 }

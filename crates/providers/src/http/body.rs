@@ -27,6 +27,7 @@ pub(super) fn probe_message() -> OutboundMessage {
         spelling: sample_text(),
         registered_at: None,
         subject: Some(sample_text()),
+        sender: Some(sample_text()),
         body: sample_text(),
         parts: 1,
         expires_at: postrider_core::clock::from_millis(0),

@@ -64,6 +64,8 @@ fn write_xml(character: char, out: &mut String) {
 enum TemplateVariable {
     To,
     ToDigits,
+    /// The sender that the client named; empty if it named none.
+    From,
     Spelling,
     Subject,
     Body,
@@ -96,10 +98,11 @@ impl TemplateConstants {
 }
 
 /// The variables whose value depends on the message, by name. docs/src/providers/http.md describes every variable.
-const MESSAGE_VARIABLES: [(&str, TemplateVariable); 9] = [
+const MESSAGE_VARIABLES: [(&str, TemplateVariable); 10] = [
     ("to", TemplateVariable::To),
     ("to_digits", TemplateVariable::ToDigits),
     ("spelling", TemplateVariable::Spelling),
+    ("from", TemplateVariable::From),
     ("subject", TemplateVariable::Subject),
     ("body", TemplateVariable::Body),
     ("message_id", TemplateVariable::MessageId),
@@ -225,6 +228,9 @@ impl Template {
                 return self.escape.write(digits, out);
             }
             TemplateVariable::Spelling => return self.escape.write(&message.spelling, out),
+            TemplateVariable::From => {
+                return self.escape.write(message.sender.as_deref().unwrap_or_default(), out);
+            }
             TemplateVariable::Subject => {
                 let subject = message.subject.as_deref().unwrap_or_default();
                 return self.escape.write(subject, out);

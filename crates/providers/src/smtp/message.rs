@@ -13,7 +13,7 @@ use lettre::message::{Body, Mailbox, Message};
 
 use super::settings::SmtpSettings;
 use crate::OutboundMessage;
-use crate::email_address::{encode_header_text, parse_recipient, subject_or};
+use crate::email_address::{encode_header_text, from_mailbox, parse_recipient, subject_or};
 use postrider_core::attempt::Outcome;
 use postrider_core::clock::Timestamp;
 
@@ -43,7 +43,7 @@ pub(super) fn compose(
     let id = format!("{}.{}@{}", message.message_id, message.delivery_id, settings.from.email.domain());
     let subject = subject_or(message.subject.as_deref(), &settings.subject);
     let mut email = Message::builder()
-        .from(settings.from.clone())
+        .from(from_mailbox(message, &settings.from))
         .to(Mailbox::new(None, to.clone()))
         .date(SystemTime::from(now))
         .message_id(Some(format!("<{id}>")))

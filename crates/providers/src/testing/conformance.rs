@@ -119,6 +119,7 @@ pub fn sample_message() -> OutboundMessage {
         spelling: "0912 222 2222".to_owned(),
         registered_at: None,
         subject: Some("Grüße & 50%".to_owned()),
+        sender: None,
         body: "Hello, wörld & 100% \"سلام\"".to_owned(),
         parts: 1,
         expires_at: from_millis(1_700_000_000_000 + 86_400_000),
@@ -191,6 +192,7 @@ async fn check_unusual_messages(provider: &dyn Provider) {
             provider,
             &OutboundMessage {
                 subject: Some(body.replace(['\r', '\n'], " ")),
+                sender: None,
                 body: body.to_owned(),
                 ..sample_message()
             },
@@ -204,6 +206,7 @@ async fn check_unusual_messages(provider: &dyn Provider) {
                 to: to.to_owned(),
                 spelling: to.to_owned(),
                 subject: None,
+                sender: None,
                 ..sample_message()
             },
         )

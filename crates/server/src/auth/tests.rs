@@ -4,11 +4,12 @@ fn keys() -> Vec<Arc<ApiKey>> {
     let key = |name: &str, secret: &str, scopes: &[Scope]| {
         Arc::new(ApiKey {
             name: name.to_owned(),
-            sha256: Sha256::digest(secret).into(),
+            sha256: Some(Sha256::digest(secret).into()),
             scopes: scopes.to_vec(),
             user_per_hour: None,
             limits: Default::default(),
             is_shared: false,
+            account: Default::default(),
             events: Default::default(),
         })
     };

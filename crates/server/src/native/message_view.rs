@@ -18,6 +18,8 @@ pub(super) struct MessageView {
     id: String,
     /// Subject of the message.
     subject: Option<String>,
+    /// Sender that the client named, or the default sender of its account.
+    from: Option<String>,
     /// Text of the message.
     body: String,
     /// Time of acceptance.
@@ -89,6 +91,7 @@ impl MessageView {
         Self {
             id: message.id.to_string(),
             subject: message.subject,
+            from: message.sender,
             body: message.body,
             created_at: rfc3339(message.created_at),
             deliveries: message

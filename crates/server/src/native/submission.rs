@@ -41,6 +41,9 @@ json_body! {
         /// Subject line, for providers that support one.
         #[schema(max_length = 255)]
         subject: Option<String>,
+        /// Sender: a number, a name of at most 11 characters, or an e-mail address. Default: that of the account or provider.
+        #[schema(min_length = 1, max_length = 254)]
+        from: Option<String>,
         /// The message text. The configuration limits its length.
         #[schema(min_length = 1)]
         body: String,
@@ -87,6 +90,7 @@ pub(super) fn parse_submission(
     let send_at = read_time(&mut fields, "send_at");
     let request = AcceptRequest {
         subject: fields.string("subject"),
+        sender: fields.string("from"),
         body: read_body(&mut fields, gateway).unwrap_or_default(),
         user: fields.read("user_id", "must be a string of 1 to 255 characters", parse_user_id),
         priority: fields.read("priority", "must be \"high\" or \"normal\"", parse_priority),

@@ -102,6 +102,7 @@ pub(super) fn hostile_message() -> Message {
         id: MessageId::from_bytes([7; 16]),
         number: 1,
         subject: Some(HOSTILE_TEXT.to_owned()),
+        sender: None,
         body: format!("{HOSTILE_TEXT}\nsecond line"),
         owner: String::new(),
         user: Some(HOSTILE_TEXT.to_owned()),

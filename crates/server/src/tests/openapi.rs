@@ -149,11 +149,12 @@ async fn the_description_has_three_formats_and_needs_no_key() {
     let server = TestServer::with(|config| {
         config.keys = vec![postrider_engine::config::ApiKey {
             name: "shop".to_owned(),
-            sha256: [7; 32],
+            sha256: Some([7; 32]),
             scopes: vec![],
             user_per_hour: None,
             limits: postrider_engine::config::ApiKeyLimits::default(),
             is_shared: false,
+            account: Default::default(),
             events: postrider_engine::config::ApiKeyEvents::default(),
         }];
     })

@@ -18,6 +18,7 @@ async fn server_of_parties() -> TestServer {
         let key = |name: &str, scopes: &[Scope], is_shared| ApiKey {
             scopes: scopes.to_vec(),
             is_shared,
+            account: Default::default(),
             ..api_key(name, name, Scope::Send)
         };
         let both = [Scope::Send, Scope::Read];

@@ -28,7 +28,7 @@ fn options_without_validity() -> SubmitOptions {
 
 fn encode(options: SubmitOptions, body: &str, minutes: i64) -> Vec<Vec<u8>> {
     let expires_at = from_millis(NOW_MS + minutes * MINUTE_MS);
-    SubmitEncoder::new(options).encode(PHONE, body, expires_at, 0xA7, from_millis(NOW_MS)).unwrap()
+    SubmitEncoder::new(options).encode(PHONE, body, expires_at, 0xA7, from_millis(NOW_MS), None).unwrap()
 }
 
 #[test]
@@ -101,9 +101,9 @@ fn an_invalid_destination_or_too_many_parts_are_rejected() {
     let encoder = SubmitEncoder::new(options());
     let now = from_millis(NOW_MS);
     for to in ["", "+", "anna@example.org", "+98 912", "+123456789012345678901"] {
-        assert_eq!(encoder.encode(to, "a", now, 1, now), Err(EncodeError::InvalidDestination), "{to}");
+        assert_eq!(encoder.encode(to, "a", now, 1, now, None), Err(EncodeError::InvalidDestination), "{to}");
     }
-    let error = encoder.encode(PHONE, &"a".repeat(153 * 256), now, 1, now);
+    let error = encoder.encode(PHONE, &"a".repeat(153 * 256), now, 1, now, None);
     assert!(error.unwrap_err().to_string().contains("256 parts"));
 }
 

@@ -218,6 +218,7 @@ async fn insert_messages(
         column(&messages, |message| escape_text(&message.owner)),
         column(&messages, |message| i64::from(message.at_most_once)),
         column(&messages, |message| message.client_expires_at.map(|at| at.timestamp_millis())),
+        column(&messages, |message| message.sender.as_deref().map(escape_text)),
     ];
     // The two statements are pipelined. The first error is the cause: later ones say that the transaction is aborted.
     let (messages_inserted, deliveries_inserted) = tokio::join!(

@@ -106,6 +106,7 @@ fn insert_message(transaction: &mut WriteTransaction<'_>, message: &NewMessage) 
         message.owner,
         message.at_most_once,
         message.client_expires_at.map(|at| at.timestamp_millis()),
+        message.sender,
     ];
     transaction.execute(INSERT_MESSAGE, message_values)?;
     Ok(number)

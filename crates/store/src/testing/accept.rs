@@ -36,6 +36,7 @@ pub async fn a_message_is_found_as_it_was_accepted(open: OpenStore<'_>) {
         id: id(1),
         number: first_delivery_id.message_number(),
         subject: new_message.subject.clone(),
+        sender: None,
         body: new_message.body.clone(),
         user: new_message.user.clone(),
         owner: String::new(),

@@ -51,6 +51,7 @@ pub fn sms_to(number: u64, address: &str) -> NewMessage {
     NewMessage {
         id: id(number),
         subject: None,
+        sender: None,
         body: format!("body {number} \u{1F600} <&>"),
         user: None,
         owner: String::new(),

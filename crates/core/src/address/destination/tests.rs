@@ -6,7 +6,7 @@ fn regions(codes: &[&str]) -> Vec<PhoneRegion> {
 
 fn check(number: &str, lists: [&[&str]; 2], allows_premium: bool) -> Result<(), AddressError> {
     let lists = lists.map(regions);
-    DestinationRules { countries: [&lists[0], &lists[1]], allows_premium }.check_phone(number)
+    DestinationRules { countries: [&lists[0], &lists[1]], allows_premium, prefixes: &[] }.check_phone(number)
 }
 
 #[test]
@@ -51,5 +51,19 @@ fn a_number_is_in_a_country_of_every_list() {
         ("+881612345678", [&["IR", "US"], &[]], Err(CountryNotAllowed)),
     ] {
         assert_eq!(check(number, lists, false), expected, "{number} {lists:?}");
+    }
+}
+
+#[test]
+fn only_numbers_with_an_allowed_beginning_pass() {
+    let prefixes = ["+98912".to_owned(), "+49".to_owned()];
+    let rules = DestinationRules { countries: [&[], &[]], allows_premium: false, prefixes: &prefixes };
+    for (number, result) in [
+        ("+989122222222", Ok(())),
+        ("+491711234567", Ok(())),
+        ("+989352222222", Err(AddressError::PrefixNotAllowed)),
+        ("+13125550101", Err(AddressError::PrefixNotAllowed)),
+    ] {
+        assert_eq!(rules.check_phone(number), result, "{number}");
     }
 }

@@ -110,11 +110,12 @@ fn the_secrets_of_an_api_key_precede_those_of_the_events_section() {
     );
     let key = |secrets: &SigningSecrets| ApiKey {
         name: "shop".to_owned(),
-        sha256: [0; 32],
+        sha256: Some([0; 32]),
         scopes: Vec::new(),
         user_per_hour: None,
         limits: Default::default(),
         is_shared: false,
+        account: Default::default(),
         events: crate::config::ApiKeyEvents { url: None, secrets: secrets.clone() },
     };
     let none = SigningSecrets::default();

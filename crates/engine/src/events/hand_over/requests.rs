@@ -104,32 +104,26 @@ pub fn twilio_call(
     let mut url = Url::parse(url).map_err(|cause| format!("is not a URL ({cause})"))?;
     url.set_fragment(None);
     let url = url.to_string();
-    let pairs = twilio_pairs(gateway, message);
+    let account = gateway.api_key(&message.route.account);
+    let login = account.as_ref().and_then(|key| key.account.twilio.as_ref());
+    let account_sid = login.map(|login| login.sid.clone()).unwrap_or_default();
+    let pairs = twilio_pairs(message, account_sid);
     let mut headers = vec![
         ("content-type", FORM.to_owned()),
         ("accept", "*/*".to_owned()),
         ("user-agent", "TwilioProxy/1.1".to_owned()),
         ("i-twilio-idempotency-token", message.record.id.to_string()),
     ];
-    if let Some(token) = twilio_token(gateway, message) {
-        let signature = sign_twilio_form(&token, &url, &pairs);
+    // Without a token the form is not signed.
+    if let Some(login) = login {
+        let signature = sign_twilio_form(&login.token, &url, &pairs);
         headers.push(("x-twilio-signature", signature.ok_or("the Twilio auth token cannot sign")?));
     }
     let body = Serializer::new(String::new()).extend_pairs(&pairs).finish();
     Ok(CallbackCall { method: Method::POST, url, headers, body })
 }
 
-/// Returns the auth token that signs forms of Twilio to the account.
-fn twilio_token(_gateway: &Gateway, _message: &RoutedMessage<'_>) -> Option<String> {
-    None
-}
-
-/// Returns the account SID in forms of Twilio to the account; empty without one.
-fn twilio_sid(_gateway: &Gateway, _message: &RoutedMessage<'_>) -> String {
-    String::new()
-}
-
-fn twilio_pairs(gateway: &Gateway, message: &RoutedMessage<'_>) -> Vec<(String, String)> {
+fn twilio_pairs(message: &RoutedMessage<'_>, account_sid: String) -> Vec<(String, String)> {
     let record = message.record;
     let sid = record.id.to_twilio_sid();
     let segments = text_parts::count_parts(&record.body).count.max(1);
@@ -137,7 +131,7 @@ fn twilio_pairs(gateway: &Gateway, message: &RoutedMessage<'_>) -> Vec<(String, 
         ("MessageSid", sid.clone()),
         ("SmsSid", sid.clone()),
         ("SmsMessageSid", sid),
-        ("AccountSid", twilio_sid(gateway, message)),
+        ("AccountSid", account_sid),
         ("From", record.from.clone()),
         ("To", record.to.clone()),
         ("Body", record.body.clone()),

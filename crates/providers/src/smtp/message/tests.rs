@@ -23,6 +23,7 @@ fn message_to(address: &str) -> OutboundMessage {
 fn a_mail_has_all_headers() {
     let text = composed_text(&OutboundMessage {
         subject: Some("Your code".to_owned()),
+        sender: None,
         body: "4711".to_owned(),
         ..message_to("user@example.com")
     });
@@ -48,6 +49,7 @@ fn a_mail_has_all_headers() {
 fn a_message_cannot_add_a_header_or_a_recipient() {
     let text = composed_text(&OutboundMessage {
         subject: Some("a\r\nBcc: x@example.org\r\n\r\nb\0".to_owned()),
+        sender: None,
         body: "c".to_owned(),
         ..message_to("user@example.com")
     });

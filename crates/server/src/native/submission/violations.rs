@@ -22,6 +22,8 @@ pub(in crate::native) fn is_recipient_error(error: &AcceptError) -> bool {
         | AcceptError::UnknownChannel(_)
         | AcceptError::InvalidSubject(_)
         | AcceptError::ExpiresTooEarly
+        | AcceptError::InvalidSender
+        | AcceptError::SenderNotAllowed
         | AcceptError::Suppressed(_)
         | AcceptError::Throttled { .. }
         | AcceptError::SpendingLimit { .. }
@@ -68,6 +70,7 @@ pub(in crate::native) fn violation(error: &AcceptError, object: &Map<String, Val
         AcceptError::UnknownChannel(_) => "channels".to_owned(),
         AcceptError::InvalidAddress { channel, .. } => to_field(channel.as_str()),
         AcceptError::ExpiresTooEarly => "expires_at".to_owned(),
+        AcceptError::InvalidSender | AcceptError::SenderNotAllowed => "from".to_owned(),
         AcceptError::Suppressed(_)
         | AcceptError::Throttled { .. }
         | AcceptError::SpendingLimit { .. }

@@ -74,7 +74,9 @@ impl FromRequest<Arc<Gateway>> for OperatorForm {
 /// Returns the page for a form without a valid session.
 fn form_error_page(error: AuthError) -> Response<Body> {
     let mut page = match error {
-        AuthError::InsufficientScope(_) | AuthError::CrossSite => auth_error_page(error),
+        AuthError::InsufficientScope(_) | AuthError::CrossSite | AuthError::NetworkNotAllowed => {
+            auth_error_page(error)
+        }
         AuthError::MissingKey | AuthError::UnknownKey => layout::error_page(
             StatusCode::UNAUTHORIZED,
             "You are not signed in any more",
@@ -92,7 +94,10 @@ fn auth_error_page(error: AuthError) -> Response<Body> {
             "This key lacks the scope admin",
             "These pages need a key with the scope admin. Sign in with another key at /sign-in.",
         ),
-        AuthError::MissingKey | AuthError::UnknownKey | AuthError::CrossSite => auth::basic_challenge(error),
+        AuthError::MissingKey
+        | AuthError::UnknownKey
+        | AuthError::CrossSite
+        | AuthError::NetworkNotAllowed => auth::basic_challenge(error),
     };
     page.extensions_mut().insert(error.denial());
     page

@@ -1,0 +1,137 @@
+//! Accounts: finds the API key that belongs to a credential of a compatible API or of the SMPP server, and limits the
+//! rate of each account in this process.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::config::ApiKey;
+use crate::gateway::Gateway;
+use postrider_core::clock::Timestamp;
+
+/// Smallest burst, in parts: the parts of one long message. A limiter that refuses the second part of a single message is
+/// useless for its client.
+const BURST_PARTS_MIN: u32 = 10;
+
+/// A name and its secret, as a client presents them.
+#[derive(Clone, Copy)]
+pub enum Credential<'a> {
+    /// User and password of the Kannel and Jasmin APIs.
+    Password {
+        /// The user.
+        user: &'a str,
+        /// The password.
+        password: &'a str,
+    },
+    /// Account SID and auth token of the Twilio API.
+    Twilio {
+        /// The SID.
+        sid: &'a str,
+        /// The token.
+        token: &'a str,
+    },
+    /// Key and secret of the Vonage API.
+    Vonage {
+        /// The key.
+        key: &'a str,
+        /// The secret.
+        secret: &'a str,
+    },
+    /// System id and password of an SMPP client.
+    Smpp {
+        /// The system id.
+        system_id: &'a str,
+        /// The password.
+        password: &'a str,
+    },
+}
+
+impl Credential<'_> {
+    /// Returns whether an account has this name with this secret.
+    fn matches(&self, key: &ApiKey) -> bool {
+        let account = &key.account;
+        match self {
+            Self::Password { user, password } => account.user.as_ref().is_some_and(|login| {
+                are_equal(&login.user, user) & is_digest_of(&login.password.0, password)
+            }),
+            Self::Twilio { sid, token } => account
+                .twilio
+                .as_ref()
+                .is_some_and(|login| are_equal(&login.sid, sid) & are_equal(&login.token, token)),
+            Self::Vonage { key, secret } => account
+                .vonage
+                .as_ref()
+                .is_some_and(|login| are_equal(&login.key, key) & are_equal(&login.secret, secret)),
+            Self::Smpp { system_id, password } => account.smpp.as_ref().is_some_and(|login| {
+                are_equal(&login.system_id, system_id) & is_digest_of(&login.password.0, password)
+            }),
+        }
+    }
+}
+
+/// Returns the API key whose account has this credential. Compares with every account, so that the duration does not
+/// depend on which one matches.
+pub fn find_account(gateway: &Gateway, credential: Credential<'_>) -> Option<Arc<ApiKey>> {
+    let mut matching_key = None;
+    for key in gateway.api_keys().iter() {
+        if credential.matches(key) {
+            matching_key = Some(Arc::clone(key));
+        }
+    }
+    matching_key
+}
+
+fn are_equal(expected: &str, presented: &str) -> bool {
+    let digests = [expected, presented].map(|text| Sha256::digest(text.as_bytes()));
+    bool::from(digests[0].as_slice().ct_eq(digests[1].as_slice()))
+}
+
+fn is_digest_of(digest: &[u8; 32], presented: &str) -> bool {
+    let presented_digest: [u8; 32] = Sha256::digest(presented.as_bytes()).into();
+    let is_equal: Choice = digest.ct_eq(&presented_digest);
+    bool::from(is_equal)
+}
+
+/// The token buckets of the accounts, by name of the API key. Only accounts with `rate` have one, so the configuration
+/// bounds their number.
+#[derive(Default)]
+pub struct AccountRates(Mutex<HashMap<String, TokenBucket>>);
+
+/// Text parts that an account may send at once.
+#[derive(Clone, Copy)]
+struct TokenBucket {
+    parts: f64,
+    counted_at: Timestamp,
+}
+
+impl AccountRates {
+    /// Counts the text parts of a message, or returns the time after which it would be accepted. A message with more parts
+    /// than the burst needs a full bucket, and the following messages wait for it.
+    ///
+    /// # Errors
+    /// The rate of the account is reached.
+    pub fn try_acquire(&self, key: &ApiKey, parts: u32, now: Timestamp) -> Result<(), Duration> {
+        let Some(rate) = key.account.rate else {
+            return Ok(());
+        };
+        let burst = f64::from(rate.max(BURST_PARTS_MIN));
+        let mut buckets = self.0.lock();
+        let bucket = buckets.entry(key.name.clone()).or_insert(TokenBucket { parts: burst, counted_at: now });
+        let elapsed = (now - bucket.counted_at).to_std().unwrap_or_default();
+        bucket.parts = (bucket.parts + elapsed.as_secs_f64() * f64::from(rate)).min(burst);
+        bucket.counted_at = now;
+        let missing = f64::from(parts).min(burst) - bucket.parts;
+        if missing > 0.0 {
+            return Err(Duration::from_secs_f64(missing / f64::from(rate)));
+        }
+        bucket.parts -= f64::from(parts);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! Authorizes requests of the compatible APIs, whose credentials are those of an account.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{AuthError, Caller, caller_with_scope};
+use postrider_engine::accounts::{Credential, find_account};
+use postrider_engine::config::{ApiKey, Scope};
+use postrider_engine::gateway::Gateway;
+
+/// Authorizes a credential from this client address. Returns the account's key for its rules, and the caller.
+///
+/// # Errors
+/// No account has the credential, may be used from the address, or has the scope. The API marks its response with
+/// [`AuthError::denial`], so that the attempt is counted, logged and slowed down like a wrong API key.
+pub(crate) fn authorize_account(
+    gateway: &Gateway,
+    credential: Credential<'_>,
+    client: IpAddr,
+    scope: Scope,
+) -> Result<(Arc<ApiKey>, Caller), AuthError> {
+    let key = find_account(gateway, credential).ok_or(AuthError::UnknownKey)?;
+    if !key.account.allows_network(client) {
+        return Err(AuthError::NetworkNotAllowed);
+    }
+    let caller = caller_with_scope(&key, scope)?;
+    Ok((key, caller))
+}

@@ -1,0 +1,38 @@
+//! Inbound messages through the faulty connection.
+
+use async_trait::async_trait;
+use postrider_core::clock::Timestamp;
+use postrider_core::error::Result;
+use postrider_core::id::MessageId;
+use postrider_core::inbound_record::{InboundRecord, InboundTarget, NewInbound, StoredInbound};
+use postrider_store::{InboundQuery, InboundStore};
+
+use super::FaultyStore;
+
+#[async_trait]
+impl InboundStore for FaultyStore {
+    async fn store_inbound(&self, messages: Vec<NewInbound>) -> Result<Vec<StoredInbound>> {
+        self.call("store_inbound", self.store.store_inbound(messages)).await
+    }
+
+    async fn find_inbound(&self, id: MessageId) -> Result<Option<InboundRecord>> {
+        self.call("find_inbound", self.store.find_inbound(id)).await
+    }
+
+    async fn inbound_messages(&self, query: InboundQuery) -> Result<Vec<InboundRecord>> {
+        self.call("inbound_messages", self.store.inbound_messages(query)).await
+    }
+
+    async fn waiting_inbound(
+        &self,
+        target: InboundTarget,
+        owner: &str,
+        limit: usize,
+    ) -> Result<Vec<InboundRecord>> {
+        self.call("waiting_inbound", self.store.waiting_inbound(target, owner, limit)).await
+    }
+
+    async fn mark_handed_over(&self, ids: Vec<MessageId>, at: Timestamp) -> Result<()> {
+        self.call("mark_handed_over", self.store.mark_handed_over(ids, at)).await
+    }
+}
