@@ -84,7 +84,7 @@ async fn a_word_that_is_taken_off_for_a_sender_means_nothing_there() {
         ("+983000", "end.", RecipientStatus::Active),
         ("+983001", "Cancel", RecipientStatus::OptedOut),
     ] {
-        harness.receive(to, body, body).await;
+        harness.receive(to, body, &format!("{to}/{body}")).await;
         assert_eq!(harness.status().await, status, "{body} to {to}");
     }
 }
