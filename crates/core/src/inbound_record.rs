@@ -1,6 +1,6 @@
 //! Inbound messages as the store keeps them: the text with its provider, the message that it answers, and its route.
 //!
-//! The engine makes the record; the store adds nothing to it. The progress of the hand-over to a webhook, a URL or an
+//! The engine makes the record; the store adds nothing to it. The progress of forwarding it to a webhook, a URL or an
 //! e-mail address is an event ([`crate::event`]) with the key that [`inbound_event_key`] returns.
 
 use chrono::{DateTime, Utc};
@@ -12,7 +12,7 @@ use crate::inbound::OptChange;
 use crate::name::ConfigName;
 use crate::text_enum::text_enum;
 
-/// What an inbound message asked for with a keyword. When channels understand a text differently, the greatest counts.
+/// The request that an inbound message makes with a keyword. When channels understand a text differently, the greatest counts.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, EnumString, IntoStaticStr, VariantArray,
 )]
@@ -29,7 +29,7 @@ pub enum InboundAction {
     OptOut,
 }
 
-/// The kind of target that the route of an inbound message hands it over to.
+/// The kind of target that the route of an inbound message forwards it to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum InboundTarget {
@@ -71,7 +71,7 @@ pub struct InboundRecord {
     pub sent_at: DateTime<Utc>,
     /// The time at which this gateway received it.
     pub received_at: DateTime<Utc>,
-    /// What the text asked for with a keyword.
+    /// The request that the text makes with a keyword.
     pub action: InboundAction,
     /// The last message to the sender over the provider's channels.
     pub in_reply_to: Option<MessageId>,
@@ -82,16 +82,16 @@ pub struct InboundRecord {
     /// The target of the route; none if the message is only kept.
     pub target: Option<InboundTarget>,
     /// The time at which the target confirmed it.
-    pub handed_over_at: Option<DateTime<Utc>>,
+    pub forwarded_at: Option<DateTime<Utc>>,
 }
 
 impl InboundRecord {
-    /// Returns the state of the hand-over: `kept` without a target, `waiting`, or `handed_over`.
+    /// Returns the state of the forwarding: `kept` without a target, `waiting`, or `forwarded`.
     pub fn state(&self) -> &'static str {
-        match (self.target, self.handed_over_at) {
+        match (self.target, self.forwarded_at) {
             (None, _) => "kept",
             (Some(_), None) => "waiting",
-            (Some(_), Some(_)) => "handed_over",
+            (Some(_), Some(_)) => "forwarded",
         }
     }
 }

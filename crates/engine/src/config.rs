@@ -12,6 +12,7 @@ mod check;
 mod environment;
 mod events;
 mod inbound;
+mod inbound_route;
 pub mod keys;
 mod keywords;
 mod legacy_environment;
@@ -29,7 +30,7 @@ mod types;
 pub use account::{Account, PasswordDigest, SmppLogin, TwilioLogin, UserLogin, VonageLogin};
 pub use check::{LEASE_MARGIN, check_listen_address};
 pub use environment::Environment;
-pub use inbound::{InboundPattern, InboundRoute, InboundRouteTarget};
+pub use inbound_route::{InboundPattern, InboundRoute, InboundRouteTarget};
 pub use secret::mask::mask_url;
 pub use types::{
     ApiKey, ApiKeyEvents, ApiKeyLimits, Config, EventsConfig, LimitsConfig, LogConfig, LogFormat,

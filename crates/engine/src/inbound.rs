@@ -1,7 +1,7 @@
 //! Stores inbound messages: their keywords, the route that they take, the message that they answer, and keyword replies.
 //!
 //! When [`store`] returns `Ok`, the messages are on disk with the opt-outs and opt-ins that they ask for, and with the
-//! events that hand them over. Storing the same messages again stores nothing and replies nothing twice, if the provider
+//! events that forward them. Storing the same messages again stores nothing and replies nothing twice, if the provider
 //! names them.
 
 use postrider_core::address::parse_address;
@@ -115,7 +115,7 @@ async fn prepare(
         owner: route.map(|route| owner_of_route(gateway, route)).unwrap_or_default(),
         route: route.map(|route| route.name.clone()),
         target: target.map(|target| target.kind()),
-        handed_over_at: None,
+        forwarded_at: None,
     };
     let message = NewInbound { record, changes: keyword.changes, event_target };
     Ok(PendingInbound { message, reply: keyword.reply })
@@ -272,7 +272,7 @@ pub fn reply_key(id: MessageId, name: &str) -> RequestIdempotencyKey {
 
 /// A request of a person to receive no more messages, or to receive them again.
 pub struct ProviderOptRequest {
-    /// What the person asks for.
+    /// The change of status.
     pub action: OptAction,
     /// The address, as the provider writes it.
     pub address: String,

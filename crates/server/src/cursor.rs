@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use postrider_core::id::MessageId;
 
-/// What is valid as the parameter `cursor`.
+/// The error for an invalid parameter `cursor`.
 const INVALID_CURSOR: &str = "must be the \"next_cursor\" of the previous page, unchanged";
 
 /// Messages on a page if `limit` is not given.

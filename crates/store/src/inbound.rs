@@ -32,7 +32,7 @@ pub trait InboundStore: Send + Sync {
     ) -> Result<Vec<InboundRecord>>;
 
     /// Records that the targets of these messages have confirmed them. The first time is kept.
-    async fn mark_handed_over(&self, ids: Vec<MessageId>, at: Timestamp) -> Result<()>;
+    async fn mark_forwarded(&self, ids: Vec<MessageId>, at: Timestamp) -> Result<()>;
 }
 
 /// A query for inbound messages; every condition that is set must hold.

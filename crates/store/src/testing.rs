@@ -140,7 +140,7 @@ macro_rules! conformance_tests {
             an_opt_out_and_its_inbound_message_are_stored_together
             a_routed_inbound_message_has_an_event
             inbound_messages_are_listed_newest_first
-            an_inbound_message_waits_until_it_is_handed_over
+            an_inbound_message_waits_until_it_is_forwarded
             old_inbound_messages_are_deleted
             the_confirmation_of_an_opt_out_is_stored
         );

@@ -364,9 +364,9 @@ CREATE TABLE inbound_messages (
     route              TEXT,
     target             TEXT CHECK (target IN ('webhook', 'get_url', 'twilio_url', 'email', 'smpp')),
     -- When the target confirmed the message.
-    handed_over_at     BIGINT,
+    forwarded_at     BIGINT,
     CHECK (target IS NULL OR route IS NOT NULL),
-    CHECK (handed_over_at IS NULL OR target IS NOT NULL)
+    CHECK (forwarded_at IS NULL OR target IS NOT NULL)
 );
 
 -- A provider that repeats a text adds no row.
@@ -376,7 +376,7 @@ CREATE INDEX inbound_messages_sender ON inbound_messages (sender, id);
 CREATE INDEX inbound_messages_owner ON inbound_messages (owner, id) WHERE owner <> '';
 -- Messages that their target has not confirmed.
 CREATE INDEX inbound_messages_waiting ON inbound_messages (target, owner, id)
-    WHERE target IS NOT NULL AND handed_over_at IS NULL;
+    WHERE target IS NOT NULL AND forwarded_at IS NULL;
 
 -- Events ------------------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ impl InboundStore for FaultyStore {
         self.call("waiting_inbound", self.store.waiting_inbound(target, owner, limit)).await
     }
 
-    async fn mark_handed_over(&self, ids: Vec<MessageId>, at: Timestamp) -> Result<()> {
-        self.call("mark_handed_over", self.store.mark_handed_over(ids, at)).await
+    async fn mark_forwarded(&self, ids: Vec<MessageId>, at: Timestamp) -> Result<()> {
+        self.call("mark_forwarded", self.store.mark_forwarded(ids, at)).await
     }
 }

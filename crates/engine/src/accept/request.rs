@@ -41,7 +41,7 @@ pub struct AcceptRequest {
     /// True if the message expects an answer and therefore counts for the user throttle; `None` uses the
     /// channel's setting.
     pub expects_reply: Option<bool>,
-    /// True for the confirmation of an opt-out, which goes to a person who has just opted out.
+    /// True for the confirmation of an opt-out, which is sent although its recipient has opted out.
     pub ignores_opt_out: bool,
     /// Webhook URL for the events of this message; validated by the API that parsed it.
     pub callback_url: Option<String>,

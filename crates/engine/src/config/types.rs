@@ -11,7 +11,7 @@ use serde::Deserialize;
 use strum::{EnumString, IntoStaticStr};
 
 use super::account::Account;
-use super::inbound::InboundRoute;
+use super::inbound_route::InboundRoute;
 use super::secret::collect::collect_secrets;
 use super::secret::mask::{collect_literal_secrets, mask_table, mask_url};
 use postrider_providers::EgressPolicy;

@@ -27,7 +27,7 @@ pub struct InboundView {
     pub to: String,
     /// The text.
     pub body: String,
-    /// Whether parts of the text did not arrive in time.
+    /// True if parts of the text did not arrive in time.
     pub incomplete: bool,
     /// The time that the provider states.
     #[schema(format = DateTime)]
@@ -35,7 +35,7 @@ pub struct InboundView {
     /// The time at which this gateway received it.
     #[schema(format = DateTime)]
     pub received_at: String,
-    /// What it asked for with a keyword: `opt_out`, `opt_in`, `help` or `none`.
+    /// The request that it makes with a keyword: `opt_out`, `opt_in`, `help` or `none`.
     pub action: &'static str,
     /// The id of the last message to the sender.
     #[schema(format = "uuid")]
@@ -46,11 +46,11 @@ pub struct InboundView {
     pub route: Option<String>,
     /// The kind of target of the route.
     pub target: Option<&'static str>,
-    /// `kept` without a target, else `waiting` or `handed_over`.
+    /// `kept` without a target, else `waiting` or `forwarded`.
     pub state: &'static str,
     /// The time at which the target confirmed it.
     #[schema(format = DateTime)]
-    pub handed_over_at: Option<String>,
+    pub forwarded_at: Option<String>,
 }
 
 impl From<InboundRecord> for InboundView {
@@ -72,7 +72,7 @@ impl From<InboundRecord> for InboundView {
             account: record.owner,
             route: record.route,
             target: record.target.map(InboundTarget::as_str),
-            handed_over_at: record.handed_over_at.map(rfc3339),
+            forwarded_at: record.forwarded_at.map(rfc3339),
         }
     }
 }

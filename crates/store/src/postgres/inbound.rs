@@ -17,7 +17,7 @@ use postrider_core::{clock::Timestamp, error::Result, name::ConfigName};
 static INSERT: &str = sql!("common/inbound/insert_message");
 static FIND_REPEATED: &str = sql!("common/inbound/find_repeated");
 static MARK_CHANGED_STATUS: &str = sql!("common/inbound/mark_changed_status");
-static MARK_HANDED_OVER: &str = sql!("common/inbound/mark_handed_over");
+static MARK_HANDED_OVER: &str = sql!("common/inbound/mark_forwarded");
 static INSERT_EVENT: &str = sql!("common/inbound/insert_event");
 static FIND: &str = sql!("common/inbound/find_message");
 static LIST: &str = sql!("common/inbound/list_messages");
@@ -57,10 +57,10 @@ impl InboundStore for PostgresStore {
         })
     }
 
-    async fn mark_handed_over(&self, mut ids: Vec<MessageId>, at: Timestamp) -> Result<()> {
+    async fn mark_forwarded(&self, mut ids: Vec<MessageId>, at: Timestamp) -> Result<()> {
         // Sorted, so that two processes do not deadlock.
         ids.sort();
-        run_transaction!(self.begin_write, "cannot record a hand-over", |transaction| {
+        run_transaction!(self.begin_write, "cannot mark inbound messages as forwarded", |transaction| {
             for id in &ids {
                 let values = bind![at.timestamp_millis(), id.bytes().to_vec()];
                 transaction.execute(MARK_HANDED_OVER, values).await?;

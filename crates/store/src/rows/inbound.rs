@@ -26,7 +26,7 @@ pub fn decode_inbound<R: SqlRow>(row: &R) -> Result<InboundRecord, R::Error> {
         owner: row.text("owner")?,
         route: row.optional_text("route")?,
         target: row.optional_parsed("target", InboundTarget::parse)?,
-        handed_over_at: row.optional_time("handed_over_at")?,
+        forwarded_at: row.optional_time("forwarded_at")?,
     })
 }
 

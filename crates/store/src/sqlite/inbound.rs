@@ -18,7 +18,7 @@ use postrider_core::{clock::Timestamp, error::Result, name::ConfigName};
 static INSERT: &str = sql!("common/inbound/insert_message");
 static FIND_REPEATED: &str = sql!("common/inbound/find_repeated");
 static MARK_CHANGED_STATUS: &str = sql!("common/inbound/mark_changed_status");
-static MARK_HANDED_OVER: &str = sql!("common/inbound/mark_handed_over");
+static MARK_HANDED_OVER: &str = sql!("common/inbound/mark_forwarded");
 static INSERT_EVENT: &str = sql!("common/inbound/insert_event");
 static FIND: &str = sql!("common/inbound/find_message");
 static LIST: &str = sql!("common/inbound/list_messages");
@@ -60,8 +60,8 @@ impl InboundStore for SqliteStore {
         .await
     }
 
-    async fn mark_handed_over(&self, ids: Vec<MessageId>, at: Timestamp) -> Result<()> {
-        self.write("cannot record a hand-over", move |transaction| {
+    async fn mark_forwarded(&self, ids: Vec<MessageId>, at: Timestamp) -> Result<()> {
+        self.write("cannot mark inbound messages as forwarded", move |transaction| {
             ids.iter().try_for_each(|id| {
                 transaction.execute(MARK_HANDED_OVER, params![at.timestamp_millis(), id.bytes()]).map(drop)
             })

@@ -1,4 +1,4 @@
-//! Conformance tests of inbound messages: stored once with the changes they ask for, listed, and handed over.
+//! Conformance tests of inbound messages: stored once with the changes they ask for, listed, and forwarded.
 
 use super::fixtures::*;
 use crate::{EventQuery, InboundQuery, Store};
@@ -34,7 +34,7 @@ fn record(number: u8) -> InboundRecord {
         owner: "shop".to_owned(),
         route: Some("orders".to_owned()),
         target: Some(InboundTarget::Webhook),
-        handed_over_at: None,
+        forwarded_at: None,
     }
 }
 
@@ -167,7 +167,7 @@ pub async fn inbound_messages_are_listed_newest_first(open: OpenStore<'_>) {
     }
 }
 
-pub async fn an_inbound_message_waits_until_it_is_handed_over(open: OpenStore<'_>) {
+pub async fn an_inbound_message_waits_until_it_is_forwarded(open: OpenStore<'_>) {
     let store = open();
     let smpp = |number| InboundRecord { target: Some(InboundTarget::Smpp), ..record(number) };
     let without_target = InboundRecord { target: None, ..record(4) };
@@ -181,11 +181,11 @@ pub async fn an_inbound_message_waits_until_it_is_handed_over(open: OpenStore<'_
     assert_eq!(waiting("shop").await, [1, 2].map(inbound_id));
     assert_eq!(waiting("news").await, []);
     for now in [at(20), at(30)] {
-        store.mark_handed_over(vec![inbound_id(1), inbound_id(4)], now).await.unwrap();
+        store.mark_forwarded(vec![inbound_id(1), inbound_id(4)], now).await.unwrap();
     }
     assert_eq!(waiting("shop").await, [inbound_id(2)]);
-    let handed_over = store.find_inbound(inbound_id(1)).await.unwrap().unwrap();
-    assert_eq!((handed_over.handed_over_at, handed_over.state()), (Some(at(20)), "handed_over"));
+    let forwarded = store.find_inbound(inbound_id(1)).await.unwrap().unwrap();
+    assert_eq!((forwarded.forwarded_at, forwarded.state()), (Some(at(20)), "forwarded"));
     assert_eq!(store.find_inbound(inbound_id(4)).await.unwrap().unwrap().state(), "kept");
 }
 

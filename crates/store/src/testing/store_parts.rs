@@ -163,7 +163,7 @@ forward! {
     find_inbound(id: MessageId) -> Option<InboundRecord>;
     inbound_messages(query: InboundQuery) -> Vec<InboundRecord>;
     waiting_inbound(target: InboundTarget, owner: &str, limit: usize) -> Vec<InboundRecord>;
-    mark_handed_over(ids: Vec<MessageId>, at: Timestamp) -> ();
+    mark_forwarded(ids: Vec<MessageId>, at: Timestamp) -> ();
 }
 
 forward! {

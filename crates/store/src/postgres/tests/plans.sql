@@ -46,7 +46,7 @@ SELECT 'sms', '+98' || n, 'inactive', 'test', 'blue', 0 FROM generate_series(1, 
 
 INSERT INTO inbound_messages (
     id, provider, reference, sender, receiver, body, is_incomplete, sent_at, received_at, action, owner, route, target,
-    handed_over_at
+    forwarded_at
 )
 SELECT
     decode(lpad(to_hex(n), 32, '0'), 'hex'), 'blue', 'mo-' || n, '+98' || n % 1000, '983000', 'text', 0, n, n, 'none',

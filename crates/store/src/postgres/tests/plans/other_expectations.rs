@@ -130,7 +130,7 @@ pub async fn expect_inbound(checker: &PlanChecker) {
     );
     expect_plan!(checker, 1, "inbound/find_repeated", bind!["blue", "mo-7"]);
     expect_plan!(checker, 1, "inbound/mark_changed_status", bind![id(7)]);
-    expect_plan!(checker, 1, "inbound/mark_handed_over", bind![NOW, id(7)]);
+    expect_plan!(checker, 1, "inbound/mark_forwarded", bind![NOW, id(7)]);
     let key = -64_i64;
     expect_plan!(
         checker,

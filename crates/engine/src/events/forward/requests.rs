@@ -10,11 +10,12 @@ use postrider_providers::webhook::{WebhookAnswer, WebhookClient, WebhookRequest}
 use reqwest::{Method, Url};
 use serde_json::json;
 
-use super::super::attempt::signing_secrets;
 use super::super::callback::CallbackCall;
 use super::super::callback::kannel_pattern::{PatternValues, expand};
 use super::super::outcome::CallVerdict;
-use super::{Reply, RoutedMessage, time_of, twiml};
+use super::super::signing::signing_secrets;
+use super::routed_message::{Reply, RoutedMessage};
+use super::twiml;
 use crate::gateway::Gateway;
 use crate::inbound::InboundView;
 use crate::usage::rfc3339;
@@ -42,7 +43,7 @@ pub async fn post_webhook(
     };
     let payload = json!({
         "type": "message.received",
-        "timestamp": rfc3339(time_of(message.record)),
+        "timestamp": rfc3339(message.record.received_at),
         "data": InboundView::from(message.record.clone()),
     });
     let request = WebhookRequest {

@@ -1,4 +1,4 @@
-//! Tests of handing inbound messages over to real local receivers.
+//! Tests of forwarding inbound messages to real local receivers.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use chrono::DateTime;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::Config;
+use crate::config::{Account, ApiKey, ApiKeyEvents, ApiKeyLimits, Config, InboundRoute, Scope, TwilioLogin};
 use crate::inbound;
 use crate::testing::{FixedOutcomeProvider, GatewayBuilder, open_store};
 use postrider_core::inbound::InboundMessage;
@@ -17,21 +17,28 @@ use postrider_store::{EventQuery, InboundQuery, MessageQuery};
 
 const PHONE: &str = "+989122222222";
 
-struct HandOverHarness {
+struct ForwardHarness {
     gateway: Gateway,
     client: WebhookClient,
     _folder: TempDir,
 }
 
-impl HandOverHarness {
+impl ForwardHarness {
     async fn new(target: InboundRouteTarget) -> Self {
+        Self::with_keys(target, Vec::new()).await
+    }
+
+    /// Starts a gateway whose only route belongs to the first key, if there is one.
+    async fn with_keys(target: InboundRouteTarget, keys: Vec<ApiKey>) -> Self {
         let folder = TempDir::new().unwrap();
         let mut config = Config::test_mode();
         let secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz".to_owned();
         config.events.secrets = SigningSecrets::parse(&[secret]).unwrap();
         let route =
             InboundRoute { name: "orders".to_owned(), target: Some(target), ..InboundRoute::default() };
-        config.inbound_routes = vec![route];
+        let account = keys.first().map(|key| key.name.clone()).unwrap_or_default();
+        config.inbound_routes = vec![InboundRoute { account, ..route }];
+        config.keys = keys;
         let provider_count = config.providers.len();
         let providers = (0..provider_count).map(|_| {
             let adapter = FixedOutcomeProvider::accepting()
@@ -62,8 +69,8 @@ impl HandOverHarness {
         self.gateway.store.events(query).await.unwrap().remove(0)
     }
 
-    async fn hand_over(&self, event: &Event) -> CallVerdict {
-        hand_over(&self.gateway, &self.client, event, "orders").await
+    async fn forward(&self, event: &Event) -> CallVerdict {
+        forward(&self.gateway, &self.client, event, "orders").await
     }
 
     async fn state(&self) -> &'static str {
@@ -82,12 +89,12 @@ impl HandOverHarness {
 async fn a_webhook_gets_the_signed_event_with_the_text() {
     let stub = HttpStub::start(vec![response(500, "", ""), response(204, "", "")]).await;
     let url = format!("http://{}/in", stub.address);
-    let harness = HandOverHarness::new(InboundRouteTarget::Webhook(url)).await;
+    let harness = ForwardHarness::new(InboundRouteTarget::Webhook(url)).await;
     let event = harness.receive("Order 17").await;
-    assert_eq!(harness.hand_over(&event).await.outcome, EventOutcome::Retry(None));
+    assert_eq!(harness.forward(&event).await.outcome, EventOutcome::Retry(None));
     assert_eq!(harness.state().await, "waiting");
-    assert_eq!(harness.hand_over(&event).await.outcome, EventOutcome::Delivered);
-    assert_eq!(harness.state().await, "handed_over");
+    assert_eq!(harness.forward(&event).await.outcome, EventOutcome::Delivered);
+    assert_eq!(harness.state().await, "forwarded");
     let requests = stub.requests();
     for text in ["\"type\":\"message.received\"", "\"body\":\"Order 17\"", "\"from\":\"+989122222222\""] {
         assert!(requests[0].contains(text), "{}", requests[0]);
@@ -101,10 +108,10 @@ async fn the_answer_of_a_kannel_url_is_the_reply() {
     let plain = "content-type: text/plain; charset=utf-8\r\n";
     let stub = HttpStub::start(vec![response(200, plain, " Thanks for 17.\n")]).await;
     let pattern = format!("http://{}/in?f=%p&t=%P&k=%k&r=%r&n=%n&i=%i&c=%c", stub.address);
-    let harness = HandOverHarness::new(InboundRouteTarget::GetUrl(pattern)).await;
+    let harness = ForwardHarness::new(InboundRouteTarget::GetUrl(pattern)).await;
     let event = harness.receive("Order 17 & more").await;
     for _ in 0..2 {
-        assert_eq!(harness.hand_over(&event).await.outcome, EventOutcome::Delivered);
+        assert_eq!(harness.forward(&event).await.outcome, EventOutcome::Delivered);
     }
     let line =
         "GET /in?f=%2B989122222222&t=983000&k=Order&r=17+%26+more&n=orders&i=mock-red&c=0 HTTP/1.1\r\n";
@@ -117,9 +124,9 @@ async fn twiml_in_the_answer_to_a_twilio_form_is_the_reply() {
     let twiml = "<Response><Message>Thanks</Message><Message to=\"+989120000000\">other</Message></Response>";
     let stub = HttpStub::start(vec![response(200, "content-type: text/xml\r\n", twiml)]).await;
     let url = format!("http://{}/in#rc=2", stub.address);
-    let harness = HandOverHarness::new(InboundRouteTarget::TwilioUrl(url)).await;
+    let harness = ForwardHarness::new(InboundRouteTarget::TwilioUrl(url)).await;
     let event = harness.receive("help").await;
-    let verdict = harness.hand_over(&event).await;
+    let verdict = harness.forward(&event).await;
     assert_eq!(verdict.outcome, EventOutcome::Delivered);
     assert_eq!(verdict.description, "HTTP 200; reply refused: address");
     let request = &stub.requests()[0];
@@ -134,6 +141,36 @@ async fn twiml_in_the_answer_to_a_twilio_form_is_the_reply() {
 }
 
 #[tokio::test]
+async fn a_twilio_form_is_signed_with_the_token_of_the_account() {
+    let sid = format!("AC{}", "0".repeat(32));
+    let login = TwilioLogin { sid: sid.clone(), token: "token of the shop".to_owned() };
+    let key = ApiKey {
+        name: "shop".to_owned(),
+        sha256: None,
+        scopes: vec![Scope::Send],
+        user_per_hour: None,
+        limits: ApiKeyLimits::default(),
+        is_shared: false,
+        events: ApiKeyEvents::default(),
+        account: Account { twilio: Some(login), ..Account::default() },
+    };
+    let stub = HttpStub::start(vec![response(200, "content-type: text/plain\r\n", "Thanks")]).await;
+    let url = format!("http://{}/in?a=1", stub.address);
+    let harness = ForwardHarness::with_keys(InboundRouteTarget::TwilioUrl(url.clone()), vec![key]).await;
+    let event = harness.receive("hello").await;
+    assert_eq!(harness.forward(&event).await.outcome, EventOutcome::Delivered);
+    let request = &stub.requests()[0];
+    assert!(request.contains(&format!("&AccountSid={sid}&From=")), "{request}");
+    let form = request.split_once("\r\n\r\n").unwrap().1;
+    let pairs = form_urlencoded::parse(form.as_bytes()).into_owned().collect::<Vec<_>>();
+    let signature = postrider_providers::sign_twilio_form("token of the shop", &url, &pairs).unwrap();
+    assert!(request.contains(&format!("x-twilio-signature: {signature}\r\n")), "{request}");
+    let query = MessageQuery { owner: Some("shop".to_owned()), limit: 10, ..MessageQuery::default() };
+    let replies = harness.gateway.store.search(query).await.unwrap().messages;
+    assert_eq!(replies.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["Thanks"]);
+}
+
+#[tokio::test]
 async fn an_answer_without_a_text_is_no_reply() {
     for (target, answer) in [
         (InboundRouteTarget::GetUrl as fn(String) -> _, response(200, "content-type: image/png\r\n", "x")),
@@ -143,9 +180,9 @@ async fn an_answer_without_a_text_is_no_reply() {
         (InboundRouteTarget::TwilioUrl, response(200, "content-type: text/html\r\n", "<p>hi</p>")),
     ] {
         let stub = HttpStub::start(vec![answer]).await;
-        let harness = HandOverHarness::new(target(format!("http://{}/in", stub.address))).await;
+        let harness = ForwardHarness::new(target(format!("http://{}/in", stub.address))).await;
         let event = harness.receive("hello").await;
-        assert_eq!(harness.hand_over(&event).await.outcome, EventOutcome::Delivered);
+        assert_eq!(harness.forward(&event).await.outcome, EventOutcome::Delivered);
         assert!(harness.sent_bodies().await.is_empty());
     }
 }
@@ -154,24 +191,24 @@ async fn an_answer_without_a_text_is_no_reply() {
 async fn a_text_is_forwarded_over_a_channel_once() {
     let email =
         InboundRouteTarget::Email { channel: "sms".parse().unwrap(), address: "+989123333333".to_owned() };
-    let harness = HandOverHarness::new(email).await;
+    let harness = ForwardHarness::new(email).await;
     let event = harness.receive("hello").await;
     for _ in 0..2 {
-        assert_eq!(harness.hand_over(&event).await.outcome, EventOutcome::Delivered);
+        assert_eq!(harness.forward(&event).await.outcome, EventOutcome::Delivered);
     }
     assert_eq!(harness.sent_bodies().await, ["hello"]);
-    assert_eq!(harness.state().await, "handed_over");
+    assert_eq!(harness.state().await, "forwarded");
 }
 
 #[tokio::test]
-async fn a_hand_over_that_cannot_be_made_is_dead() {
+async fn what_cannot_be_forwarded_is_dead() {
     let url = InboundRouteTarget::Webhook("http://10.0.0.1/in".to_owned());
-    let harness = HandOverHarness::new(url).await;
+    let harness = ForwardHarness::new(url).await;
     let event = harness.receive("hello").await;
-    assert_eq!(harness.hand_over(&event).await.outcome, EventOutcome::Dead);
-    let verdict = hand_over(&harness.gateway, &harness.client, &event, "gone").await;
+    assert_eq!(harness.forward(&event).await.outcome, EventOutcome::Dead);
+    let verdict = forward(&harness.gateway, &harness.client, &event, "gone").await;
     assert_eq!(verdict.description, "inbound route gone is not configured");
     harness.gateway.store.delete_expired(DateTime::<chrono::Utc>::MAX_UTC, event.at, 10).await.unwrap();
-    let verdict = harness.hand_over(&event).await;
+    let verdict = harness.forward(&event).await;
     assert_eq!((verdict.outcome, harness.sent_bodies().await.len()), (EventOutcome::Dead, 0));
 }

@@ -4,7 +4,7 @@
 //! skipped. `quick-xml` was considered: the answer has at most 64 KiB, two element names matter, and HTML pages, whose
 //! tags are removed with the same code, are not well-formed.
 
-use super::Reply;
+use super::routed_message::Reply;
 
 /// A piece of a document.
 #[derive(Debug, PartialEq, Eq)]

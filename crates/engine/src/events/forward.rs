@@ -1,15 +1,14 @@
-//! Hands an inbound message over to the target of its route, and accepts the replies in the answer.
+//! Forwards an inbound message to the target of its route, and accepts the replies in the answer.
 //!
 //! The event of the message holds the retries; the text is read from the store for each call, so that it exists once. A
 //! repeated call replies once, because the id of the inbound message is the idempotency key of its replies.
 
 mod requests;
+mod routed_message;
 mod twiml;
 
-use postrider_core::clock::Timestamp;
 use postrider_core::error::Error;
 use postrider_core::event::Event;
-use postrider_core::inbound_record::InboundRecord;
 use postrider_core::name::ConfigName;
 use postrider_providers::webhook::{WebhookAnswer, WebhookClient, WebhookResult};
 use std::time::Duration;
@@ -17,9 +16,10 @@ use std::time::Duration;
 use super::callback::CallbackCall;
 use super::outcome::{CallVerdict, EventOutcome};
 use crate::accept::{self, AcceptError, AcceptRequest};
-use crate::config::{InboundRoute, InboundRouteTarget};
+use crate::config::InboundRouteTarget;
 use crate::gateway::Gateway;
 use crate::inbound::reply_key;
+use routed_message::{Reply, RoutedMessage};
 
 /// Maximum number of replies to one inbound message.
 const REPLIES_MAX: usize = 5;
@@ -27,8 +27,8 @@ const REPLIES_MAX: usize = 5;
 /// The text of an e-mail about an inbound message without a text, such as one with a picture only.
 const NO_TEXT: &str = "(no text)";
 
-/// Hands over the inbound message of a claimed event once and returns what follows for the event.
-pub async fn hand_over(
+/// Forwards the inbound message of a claimed event once and returns what follows for the event.
+pub async fn forward(
     gateway: &Gateway,
     client: &WebhookClient,
     event: &Event,
@@ -67,29 +67,14 @@ pub async fn hand_over(
     if verdict.outcome != EventOutcome::Delivered {
         return verdict;
     }
-    match gateway.store.mark_handed_over(vec![record.id], gateway.clock.now()).await {
+    match gateway.store.mark_forwarded(vec![record.id], gateway.clock.now()).await {
         Ok(()) => verdict,
         Err(error) => store_failed(gateway, &error),
     }
 }
 
-/// An inbound message with its route and its event.
-struct RoutedMessage<'a> {
-    route: &'a InboundRoute,
-    record: &'a InboundRecord,
-    event: &'a Event,
-}
-
-/// A reply in an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Reply {
-    /// The recipient; none means the sender of the inbound message.
-    to: Option<String>,
-    body: String,
-}
-
 fn store_failed(gateway: &Gateway, error: &Error) -> CallVerdict {
-    gateway.record_store_error("events: store error at the hand-over of an inbound message", error);
+    gateway.record_store_error("events: store error while an inbound message was forwarded", error);
     let description = "the store is not available".to_owned();
     CallVerdict { outcome: EventOutcome::Retry(None), description, is_gone: false }
 }
@@ -221,11 +206,6 @@ async fn forward_by_email(
 /// Returns a text without control characters, for a subject.
 fn one_line(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(100).collect()
-}
-
-/// Returns the time that a call states for a message.
-fn time_of(record: &InboundRecord) -> Timestamp {
-    record.received_at
 }
 
 #[cfg(test)]
