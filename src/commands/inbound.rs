@@ -23,7 +23,7 @@ pub async fn run(cli: &Cli, arguments: &InboundArgs) -> Result<()> {
         from: arguments.from.as_ref().map(normalize),
         to: arguments.to.clone(),
         provider: arguments.provider.clone(),
-        owner: None,
+        account: None,
         since: arguments.since.map(|since| since.resolve(now)),
         until: arguments.until.map(|until| until.resolve(now)),
         before: None,

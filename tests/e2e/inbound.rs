@@ -15,7 +15,7 @@ fn start_stub() -> HttpStub {
         if first_line.starts_with("GET /in?") {
             // The first call fails, so that the event is tried again.
             return response(
-                if number % 2 == 0 { 500 } else { 200 },
+                if number.is_multiple_of(2) { 500 } else { 200 },
                 "content-type: text/plain\r\n",
                 "Thanks for 17",
             );

@@ -75,8 +75,8 @@ pub struct InboundRecord {
     pub action: InboundAction,
     /// The last message to the sender over the provider's channels.
     pub in_reply_to: Option<MessageId>,
-    /// The owner: the account of its route; empty if it belongs to no single API key.
-    pub owner: String,
+    /// The name of the API key that its route belongs to; empty for none.
+    pub account: String,
     /// The name of its route.
     pub route: Option<String>,
     /// The target of the route; none if the message is only kept.

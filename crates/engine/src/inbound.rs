@@ -112,7 +112,7 @@ async fn prepare(
         received_at,
         action: keyword.action,
         in_reply_to,
-        owner: route.map(|route| owner_of_route(gateway, route)).unwrap_or_default(),
+        account: route.map(|route| route.account.clone()).unwrap_or_default(),
         route: route.map(|route| route.name.clone()),
         target: target.map(|target| target.kind()),
         forwarded_at: None,
@@ -123,11 +123,6 @@ async fn prepare(
 
 fn event_target_of(route: &InboundRoute) -> EventTarget {
     EventTarget::InboundRoute(route.name.clone())
-}
-
-/// Returns the owner of the messages of a route; empty without an account and for an account that shares.
-fn owner_of_route(gateway: &Gateway, route: &InboundRoute) -> String {
-    if route.account.is_empty() { String::new() } else { gateway.owner_of_key(&route.account) }
 }
 
 /// Looks for a keyword on every channel that uses the provider.

@@ -23,11 +23,11 @@ pub trait InboundStore: Send + Sync {
     /// Returns inbound messages, newest first.
     async fn inbound_messages(&self, query: InboundQuery) -> Result<Vec<InboundRecord>>;
 
-    /// Returns at most `limit` messages of an owner that a target of this kind has not confirmed, oldest first.
+    /// Returns at most `limit` messages of an account that a target of this kind has not confirmed, oldest first.
     async fn waiting_inbound(
         &self,
         target: InboundTarget,
-        owner: &str,
+        account: &str,
         limit: usize,
     ) -> Result<Vec<InboundRecord>>;
 
@@ -44,8 +44,8 @@ pub struct InboundQuery {
     pub to: Option<String>,
     /// Messages of this provider.
     pub provider: Option<ConfigName>,
-    /// Messages of this owner.
-    pub owner: Option<String>,
+    /// Messages of this account.
+    pub account: Option<String>,
     /// Messages received at or after this time.
     pub since: Option<Timestamp>,
     /// Messages received before this time.

@@ -358,8 +358,8 @@ CREATE TABLE inbound_messages (
     has_changed_status BIGINT NOT NULL DEFAULT 0 CHECK (has_changed_status IN (0, 1)),
     -- messages.id of the last message to the sender.
     in_reply_to        BYTEA CHECK (length(in_reply_to) = 16),
-    -- The name of the API key that the route belongs to. Empty for none, and for keys that share.
-    owner              TEXT NOT NULL DEFAULT '',
+    -- The name of the API key that the route belongs to; empty for none.
+    account            TEXT NOT NULL DEFAULT '',
     -- The name of the route and the kind of its target; NULL without one.
     route              TEXT,
     target             TEXT CHECK (target IN ('webhook', 'get_url', 'twilio_url', 'email', 'smpp')),
@@ -372,10 +372,10 @@ CREATE TABLE inbound_messages (
 -- A provider that repeats a text adds no row.
 CREATE UNIQUE INDEX inbound_messages_reference ON inbound_messages (provider, reference) WHERE reference IS NOT NULL;
 CREATE INDEX inbound_messages_sender ON inbound_messages (sender, id);
--- Messages of one API key. Messages that belong to no single key are not indexed.
-CREATE INDEX inbound_messages_owner ON inbound_messages (owner, id) WHERE owner <> '';
+-- Messages of one API key. Messages that belong to none are not indexed.
+CREATE INDEX inbound_messages_account ON inbound_messages (account, id) WHERE account <> '';
 -- Messages that their target has not confirmed.
-CREATE INDEX inbound_messages_waiting ON inbound_messages (target, owner, id)
+CREATE INDEX inbound_messages_waiting ON inbound_messages (target, account, id)
     WHERE target IS NOT NULL AND forwarded_at IS NULL;
 
 -- Events ------------------------------------------------------------------------------------------

@@ -26,10 +26,10 @@ impl InboundStore for FaultyStore {
     async fn waiting_inbound(
         &self,
         target: InboundTarget,
-        owner: &str,
+        account: &str,
         limit: usize,
     ) -> Result<Vec<InboundRecord>> {
-        self.call("waiting_inbound", self.store.waiting_inbound(target, owner, limit)).await
+        self.call("waiting_inbound", self.store.waiting_inbound(target, account, limit)).await
     }
 
     async fn mark_forwarded(&self, ids: Vec<MessageId>, at: Timestamp) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Tests of stored inbound messages: routes, owners, answered messages and keyword replies.
+//! Tests of stored inbound messages: routes, accounts, answered messages and keyword replies.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ async fn a_text_is_stored_once_with_its_normalised_sender() {
     let harness = InboundHarness::new(|_| ()).await;
     let record = harness.receive("Hello", "mo-1").await;
     assert_eq!((record.from.as_str(), record.to.as_str(), record.body.as_str()), (PHONE, "+983000", "Hello"));
-    assert_eq!((record.action, record.state(), record.owner.as_str()), (InboundAction::None, "kept", ""));
+    assert_eq!((record.action, record.state(), record.account.as_str()), (InboundAction::None, "kept", ""));
     assert_eq!(record.channel.map(|name| name.to_string()).as_deref(), Some("sms"));
     harness.receive("Hello", "mo-1").await;
     assert_eq!(harness.stored().await.len(), 1);
@@ -98,7 +98,7 @@ async fn the_first_route_that_fits_owns_the_text_and_makes_an_event() {
     })
     .await;
     let routed = harness.receive("Order 17", "1").await;
-    assert_eq!((routed.route.as_deref(), routed.owner.as_str()), (Some("orders"), "shop"));
+    assert_eq!((routed.route.as_deref(), routed.account.as_str()), (Some("orders"), "shop"));
     assert_eq!((routed.target, routed.state()), (Some(InboundTarget::Webhook), "waiting"));
     let kept = harness.receive("hi", "2").await;
     assert_eq!((kept.route.as_deref(), kept.state()), (Some("rest"), "kept"));

@@ -69,7 +69,7 @@ impl From<InboundRecord> for InboundView {
             received_at: rfc3339(record.received_at),
             action: record.action.as_str(),
             in_reply_to: record.in_reply_to.map(|id| id.to_string()),
-            account: record.owner,
+            account: record.account,
             route: record.route,
             target: record.target.map(InboundTarget::as_str),
             forwarded_at: record.forwarded_at.map(rfc3339),

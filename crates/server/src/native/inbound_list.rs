@@ -58,7 +58,7 @@ pub(super) async fn list(
     let caller = auth::authorize(&gateway, &headers, Scope::Read)?;
     let mut filter = parse_query(&gateway, &query.unwrap_or_default())
         .map_err(|violations| Problem::invalid_query(&violations))?;
-    filter.owner = caller.owner_filter().map(str::to_owned);
+    filter.account = caller.account_filter().map(str::to_owned);
     let limit = filter.limit;
     // One more message than asked for shows whether there is another page.
     filter.limit += 1;

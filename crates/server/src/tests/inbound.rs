@@ -18,6 +18,7 @@ fn add_keys_and_routes(config: &mut Config) {
         key("shop", Scope::Read),
         key("bank", Scope::Read),
         key("sender", Scope::Send),
+        api_key("shared", "shared", Scope::Read),
         key("operator", Scope::Admin),
     ];
     let route = |account: &str| InboundRoute {
@@ -71,6 +72,8 @@ async fn a_key_sees_the_texts_of_its_own_routes() {
     assert_eq!(bodies(&server, "bank", "").await, ["bank 2"]);
     assert_eq!(bodies(&server, "shop", "?from=%2B989123333333").await, Vec::<String>::new());
     assert_eq!(bodies(&server, "operator", "").await, ["hello", "bank 2", "shop 1"]);
+    assert_eq!(bodies(&server, "shared", "").await, Vec::<String>::new());
+    assert_eq!(bodies(&server, "shared", "?from=%2B989123333333").await, Vec::<String>::new());
     assert_eq!(get(&server, "sender", "/v1/inbound").await.status, 403);
     assert_eq!(server.get("/v1/inbound").await.status, 401);
 }

@@ -21,7 +21,7 @@ static MARK_HANDED_OVER: &str = sql!("common/inbound/mark_forwarded");
 static INSERT_EVENT: &str = sql!("common/inbound/insert_event");
 static FIND: &str = sql!("common/inbound/find_message");
 static LIST: &str = sql!("common/inbound/list_messages");
-static LIST_OF_OWNER: &str = sql!("common/inbound/list_of_owner");
+static LIST_OF_ACCOUNT: &str = sql!("common/inbound/list_of_account");
 static LIST_OF_SENDER: &str = sql!("common/inbound/list_of_sender");
 static LIST_WAITING: &str = sql!("common/inbound/list_waiting");
 
@@ -48,11 +48,11 @@ impl InboundStore for PostgresStore {
     async fn waiting_inbound(
         &self,
         target: InboundTarget,
-        owner: &str,
+        account: &str,
         limit: usize,
     ) -> Result<Vec<InboundRecord>> {
         run_transaction!(self.begin_read, "cannot read waiting inbound messages", |transaction| {
-            let values = bind![target.as_str(), escape_text(owner), limit_to_sql(limit)];
+            let values = bind![target.as_str(), escape_text(account), limit_to_sql(limit)];
             transaction.query_all(LIST_WAITING, values, decode_inbound).await
         })
     }
@@ -116,7 +116,7 @@ async fn insert_record(transaction: &PgTransaction, record: &InboundRecord) -> R
         record.received_at.timestamp_millis(),
         record.action.as_str(),
         record.in_reply_to.map(|id| id.bytes().to_vec()),
-        escape_text(&record.owner),
+        escape_text(&record.account),
         record.route.as_deref().map(escape_text),
         record.target.map(InboundTarget::as_str),
     ];
@@ -149,16 +149,16 @@ async fn list_messages(
     let (first_id, end_id) = query.id_range();
     let provider = query.provider.as_ref().map(ConfigName::as_str);
     let receiver = query.to.as_deref().map(escape_text);
-    let owner = query.owner.as_deref().map(escape_text);
+    let account = query.account.as_deref().map(escape_text);
     let limit = limit_to_sql(query.limit);
-    match (&query.from, owner) {
-        (Some(from), owner) => {
-            let values = bind![escape_text(from), first_id, end_id, receiver, provider, owner, limit];
+    match (&query.from, account) {
+        (Some(from), account) => {
+            let values = bind![escape_text(from), first_id, end_id, receiver, provider, account, limit];
             transaction.query_all(LIST_OF_SENDER, values, decode_inbound).await
         }
-        (None, Some(owner)) => {
-            let values = bind![owner, first_id, end_id, receiver, provider, limit];
-            transaction.query_all(LIST_OF_OWNER, values, decode_inbound).await
+        (None, Some(account)) => {
+            let values = bind![account, first_id, end_id, receiver, provider, limit];
+            transaction.query_all(LIST_OF_ACCOUNT, values, decode_inbound).await
         }
         (None, None) => {
             let values = bind![first_id, end_id, receiver, provider, limit];

@@ -23,7 +23,7 @@ pub fn decode_inbound<R: SqlRow>(row: &R) -> Result<InboundRecord, R::Error> {
         received_at: row.time("received_at")?,
         action: row.parsed("action", InboundAction::parse)?,
         in_reply_to,
-        owner: row.text("owner")?,
+        account: row.text("account")?,
         route: row.optional_text("route")?,
         target: row.optional_parsed("target", InboundTarget::parse)?,
         forwarded_at: row.optional_time("forwarded_at")?,

@@ -22,7 +22,7 @@ static MARK_HANDED_OVER: &str = sql!("common/inbound/mark_forwarded");
 static INSERT_EVENT: &str = sql!("common/inbound/insert_event");
 static FIND: &str = sql!("common/inbound/find_message");
 static LIST: &str = sql!("common/inbound/list_messages");
-static LIST_OF_OWNER: &str = sql!("common/inbound/list_of_owner");
+static LIST_OF_ACCOUNT: &str = sql!("common/inbound/list_of_account");
 static LIST_OF_SENDER: &str = sql!("common/inbound/list_of_sender");
 static LIST_WAITING: &str = sql!("common/inbound/list_waiting");
 
@@ -49,12 +49,12 @@ impl InboundStore for SqliteStore {
     async fn waiting_inbound(
         &self,
         target: InboundTarget,
-        owner: &str,
+        account: &str,
         limit: usize,
     ) -> Result<Vec<InboundRecord>> {
-        let owner = owner.to_owned();
+        let account = account.to_owned();
         self.read("cannot read waiting inbound messages", move |connection| {
-            let values = params![target.as_str(), owner, limit_to_sql(limit)];
+            let values = params![target.as_str(), account, limit_to_sql(limit)];
             query_all(connection, LIST_WAITING, values, |row| decode_inbound(row))
         })
         .await
@@ -109,7 +109,7 @@ fn insert_record(transaction: &mut WriteTransaction<'_>, record: &InboundRecord)
         record.received_at.timestamp_millis(),
         record.action.as_str(),
         record.in_reply_to.map(|id| id.bytes()),
-        record.owner,
+        record.account,
         record.route,
         record.target.map(InboundTarget::as_str),
     ];
@@ -139,14 +139,14 @@ fn list_messages(connection: &Connection, query: &InboundQuery) -> rusqlite::Res
     let provider = query.provider.as_ref().map(ConfigName::as_str);
     let limit = limit_to_sql(query.limit);
     let decode = |row: &rusqlite::Row<'_>| decode_inbound(row);
-    match (&query.from, &query.owner) {
-        (Some(from), owner) => {
-            let values = params![from, first_id, end_id, query.to, provider, owner, limit];
+    match (&query.from, &query.account) {
+        (Some(from), account) => {
+            let values = params![from, first_id, end_id, query.to, provider, account, limit];
             query_all(connection, LIST_OF_SENDER, values, decode)
         }
-        (None, Some(owner)) => {
-            let values = params![owner, first_id, end_id, query.to, provider, limit];
-            query_all(connection, LIST_OF_OWNER, values, decode)
+        (None, Some(account)) => {
+            let values = params![account, first_id, end_id, query.to, provider, limit];
+            query_all(connection, LIST_OF_ACCOUNT, values, decode)
         }
         (None, None) => {
             query_all(connection, LIST, params![first_id, end_id, query.to, provider, limit], decode)

@@ -26,12 +26,12 @@ fn record(number: u8) -> InboundRecord {
         from: PERSON.to_owned(),
         to: "983000".to_owned(),
         body: format!("text {number} \u{1F600}\0<&>"),
-        is_incomplete: number % 2 == 0,
+        is_incomplete: number.is_multiple_of(2),
         sent_at: at(i64::from(number) - 1),
         received_at: at(i64::from(number)),
         action: InboundAction::None,
         in_reply_to: Some(id(7)),
-        owner: "shop".to_owned(),
+        account: "shop".to_owned(),
         route: Some("orders".to_owned()),
         target: Some(InboundTarget::Webhook),
         forwarded_at: None,
@@ -76,7 +76,7 @@ pub async fn an_inbound_message_is_found_as_it_was_stored(open: OpenStore<'_>) {
         reference: None,
         channel: None,
         in_reply_to: None,
-        owner: String::new(),
+        account: String::new(),
         route: None,
         target: None,
         ..record(2)
@@ -142,14 +142,14 @@ pub async fn a_routed_inbound_message_has_an_event(open: OpenStore<'_>) {
 pub async fn inbound_messages_are_listed_newest_first(open: OpenStore<'_>) {
     let store = open();
     let other_sender = InboundRecord { from: "+989120000000".to_owned(), ..record(2) };
-    let other_owner = InboundRecord { owner: "news".to_owned(), ..record(3) };
+    let other_account = InboundRecord { account: "news".to_owned(), ..record(3) };
     let other_receiver = InboundRecord { to: "Acme".to_owned(), provider: name("red"), ..record(4) };
-    for record in [record(1), other_sender, other_owner, other_receiver] {
+    for record in [record(1), other_sender, other_account, other_receiver] {
         stored(&*store, plain(record)).await;
     }
     let all = InboundQuery::default();
     let from = InboundQuery { from: Some(PERSON.to_owned()), ..all.clone() };
-    let owner = InboundQuery { owner: Some("shop".to_owned()), ..all.clone() };
+    let account = InboundQuery { account: Some("shop".to_owned()), ..all.clone() };
     for (query, numbers) in [
         (all.clone(), vec![4, 3, 2, 1]),
         (InboundQuery { before: Some(inbound_id(3)), ..all.clone() }, vec![2, 1]),
@@ -157,10 +157,10 @@ pub async fn inbound_messages_are_listed_newest_first(open: OpenStore<'_>) {
         (InboundQuery { to: Some("Acme".to_owned()), ..all.clone() }, vec![4]),
         (InboundQuery { provider: Some(name("red")), ..all.clone() }, vec![4]),
         (from.clone(), vec![4, 3, 1]),
-        (InboundQuery { owner: Some("news".to_owned()), ..from.clone() }, vec![3]),
+        (InboundQuery { account: Some("news".to_owned()), ..from.clone() }, vec![3]),
         (InboundQuery { since: Some(at(2)), ..from }, vec![4, 3]),
-        (owner.clone(), vec![4, 2, 1]),
-        (InboundQuery { before: Some(inbound_id(2)), ..owner }, vec![1]),
+        (account.clone(), vec![4, 2, 1]),
+        (InboundQuery { before: Some(inbound_id(2)), ..account }, vec![1]),
     ] {
         let ids = numbers.into_iter().map(inbound_id).collect::<Vec<_>>();
         assert_eq!(list(&*store, query.clone()).await, ids, "{query:?}");
@@ -174,8 +174,8 @@ pub async fn an_inbound_message_waits_until_it_is_forwarded(open: OpenStore<'_>)
     for record in [smpp(1), smpp(2), record(3), without_target] {
         stored(&*store, plain(record)).await;
     }
-    let waiting = async |owner: &str| {
-        let records = store.waiting_inbound(InboundTarget::Smpp, owner, 9).await.unwrap();
+    let waiting = async |account: &str| {
+        let records = store.waiting_inbound(InboundTarget::Smpp, account, 9).await.unwrap();
         records.into_iter().map(|record| record.id).collect::<Vec<_>>()
     };
     assert_eq!(waiting("shop").await, [1, 2].map(inbound_id));

@@ -162,7 +162,7 @@ forward! {
     store_inbound(messages: Vec<NewInbound>) -> Vec<StoredInbound>;
     find_inbound(id: MessageId) -> Option<InboundRecord>;
     inbound_messages(query: InboundQuery) -> Vec<InboundRecord>;
-    waiting_inbound(target: InboundTarget, owner: &str, limit: usize) -> Vec<InboundRecord>;
+    waiting_inbound(target: InboundTarget, account: &str, limit: usize) -> Vec<InboundRecord>;
     mark_forwarded(ids: Vec<MessageId>, at: Timestamp) -> ();
 }
 

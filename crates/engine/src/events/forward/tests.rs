@@ -55,8 +55,12 @@ impl ForwardHarness {
 
     /// Stores a text and returns its event.
     async fn receive(&self, body: &str) -> Event {
+        self.receive_again(body, "mo-1").await
+    }
+
+    async fn receive_again(&self, body: &str, reference: &str) -> Event {
         let message = InboundMessage {
-            reference: Some("mo-1".to_owned()),
+            reference: Some(reference.to_owned()),
             from: PHONE.to_owned(),
             to: "983000".to_owned(),
             body: body.to_owned(),
@@ -65,7 +69,11 @@ impl ForwardHarness {
         };
         let runtime = self.gateway.provider(&"mock-red".parse().unwrap()).unwrap();
         inbound::store(&self.gateway, runtime, vec![message]).await.unwrap();
-        let query = EventQuery { limit: 1, ..EventQuery::default() };
+        let query = InboundQuery { limit: 10, ..InboundQuery::default() };
+        let stored = self.gateway.store.inbound_messages(query).await.unwrap().into_iter();
+        let mut stored = stored.filter(|record| record.reference.as_deref() == Some(reference));
+        let query =
+            EventQuery { message: stored.next().map(|record| record.id), limit: 1, ..EventQuery::default() };
         self.gateway.store.events(query).await.unwrap().remove(0)
     }
 
@@ -168,6 +176,20 @@ async fn a_twilio_form_is_signed_with_the_token_of_the_account() {
     let query = MessageQuery { owner: Some("shop".to_owned()), limit: 10, ..MessageQuery::default() };
     let replies = harness.gateway.store.search(query).await.unwrap().messages;
     assert_eq!(replies.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["Thanks"]);
+}
+
+#[tokio::test]
+async fn the_user_throttle_ends_a_conversation_of_two_programs() {
+    let stub = HttpStub::start(vec![response(200, "content-type: text/plain\r\n", "Thanks")]).await;
+    let mut harness =
+        ForwardHarness::new(InboundRouteTarget::GetUrl(format!("http://{}/in", stub.address))).await;
+    harness.gateway.config.user_per_hour = 1;
+    let mut descriptions = Vec::new();
+    for reference in ["mo-1", "mo-2"] {
+        let event = harness.receive_again("hello", reference).await;
+        descriptions.push(harness.forward(&event).await.description);
+    }
+    assert_eq!(descriptions, ["HTTP 200", "HTTP 200; reply refused: throttled"]);
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ INSERT INTO recipients (channel, address, status, reason, changed_by, changed_at
 SELECT 'sms', '+98' || n, 'inactive', 'test', 'blue', 0 FROM generate_series(1, {rows} / 20) AS n;
 
 INSERT INTO inbound_messages (
-    id, provider, reference, sender, receiver, body, is_incomplete, sent_at, received_at, action, owner, route, target,
+    id, provider, reference, sender, receiver, body, is_incomplete, sent_at, received_at, action, account, route, target,
     forwarded_at
 )
 SELECT

@@ -140,7 +140,7 @@ pub async fn expect_inbound(checker: &PlanChecker) {
     );
     expect_plan!(checker, 1, "inbound/find_message", bind![id(7)]);
     expect_plan!(checker, BATCH, "inbound/list_messages", bind![first, end, any, any, BATCH]);
-    expect_plan!(checker, BATCH, "inbound/list_of_owner", bind!["shop", first, end, any, any, BATCH]);
+    expect_plan!(checker, BATCH, "inbound/list_of_account", bind!["shop", first, end, any, any, BATCH]);
     expect_plan!(checker, BATCH, "inbound/list_of_sender", bind![person, first, end, any, any, any, BATCH]);
     expect_plan!(checker, BATCH, "inbound/list_waiting", bind!["smpp", "shop", BATCH]);
     expect_plan!(checker, BATCH, "maintenance/delete_old_inbound_messages", bind![end, BATCH]);
