@@ -19,12 +19,14 @@ use postrider_core::recipient::RecipientStatus;
 use postrider_loadgen::options::{parse_failure_rate, parse_mean_time};
 
 mod events;
+mod inbound;
 mod loadgen;
 mod sandbox;
 mod store;
 mod values;
 
 pub use events::{EventsArgs, EventsCommand, EventsListArgs, EventsReplayArgs, EventsShowArgs};
+pub use inbound::{InboundArgs, InboundFormat};
 pub use loadgen::{MonitorArgs, ProduceArgs, SimulateArgs};
 pub use sandbox::SandboxArgs;
 pub use store::{BackupArgs, MoveArgs, PruneArgs};
@@ -163,6 +165,12 @@ pub enum Command {
         console usage --user 5689c3cf --since 2026-05-01 --until 2026-06-01\n  \
         console usage --since 30d --totals --output csv > totals.csv")]
     Usage(UsageArgs),
+
+    /// Show the texts that people sent to our numbers
+    #[command(after_help = "Examples:\n  \
+        console inbound --since 2h\n  \
+        console inbound --from 09122222222 -o json")]
+    Inbound(InboundArgs),
 
     /// Show or change the status of a recipient
     #[command(after_help = "Examples:\n  \

@@ -8,6 +8,7 @@ pub mod completions;
 pub mod config;
 pub mod events;
 mod http_server;
+pub mod inbound;
 mod lifecycle;
 pub mod man;
 pub mod message;

@@ -56,6 +56,7 @@ async fn dispatch(cli: &Cli) -> Result<()> {
         Command::Send(arguments) => commands::send::run(cli, arguments).await,
         Command::Status => commands::status::run(cli).await,
         Command::Message(arguments) => commands::message::run(cli, arguments).await,
+        Command::Inbound(arguments) => commands::inbound::run(cli, arguments).await,
         Command::Usage(arguments) => commands::usage::run(cli, arguments).await,
         Command::Recipient(arguments) => commands::recipient::run(cli, arguments).await,
         Command::Events(arguments) => commands::events::run(cli, &arguments.command).await,

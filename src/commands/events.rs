@@ -9,7 +9,7 @@ use super::{format_count, format_time, open_gateway, print_line, to_u64};
 use crate::cli::{Cli, EventsCommand, EventsListArgs, EventsReplayArgs, EventsShowArgs};
 use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, Result};
-use postrider_core::event::{Event, EventId, EventStatus, EventStatusKind, EventTarget};
+use postrider_core::event::{Event, EventId, EventStatus, EventStatusKind, EventTarget, EventType};
 use postrider_core::random::Random;
 use postrider_engine::events::render_payload;
 use postrider_engine::gateway::Gateway;
@@ -54,6 +54,7 @@ async fn show_event(gateway: &Gateway, arguments: &EventsShowArgs) -> Result<()>
     let endpoint = match &event.target {
         EventTarget::Url { url, .. } => postrider_engine::config::mask_url(url),
         EventTarget::ApiKey(key) => format!("events_url of API key {key}"),
+        EventTarget::InboundRoute(name) => format!("target of inbound route {name}"),
         EventTarget::Callback(callback) => {
             format!("{} as {}", postrider_engine::config::mask_url(&callback.url), callback.format)
         }
@@ -64,6 +65,12 @@ async fn show_event(gateway: &Gateway, arguments: &EventsShowArgs) -> Result<()>
     print_line(format_args!("failures  {}", event.tries))?;
     if let Some(response) = &event.last_result {
         print_line(format_args!("response  {response}"))?;
+    }
+    if event.event_type == EventType::Received {
+        return print_line(format_args!(
+            "body      the inbound message {}; see console inbound",
+            event.message
+        ));
     }
     print_line(format_args!("body      {}", render_payload(&event)))
 }

@@ -15,6 +15,7 @@ mod crash;
 mod disk;
 mod docs_walkthrough;
 mod http_robustness;
+mod inbound;
 mod inbox;
 mod job_locks;
 mod metrics;

@@ -6,6 +6,7 @@
 mod broadcasts;
 mod coordination;
 mod events;
+mod inbound;
 mod read;
 
 use std::path::PathBuf;

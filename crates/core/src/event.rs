@@ -27,10 +27,15 @@ pub enum EventTarget {
     },
     /// The URL that is configured for this API key at the time of sending.
     ApiKey(String),
+    /// The target of the inbound route with this name at the time of sending.
+    InboundRoute(String),
     /// The URL that came with the message, called in the form of another gateway. Events are sent in order: an event of a
     /// delivery waits until the earlier ones were confirmed or given up.
     Callback(Callback),
 }
+
+/// Stands for the URL in an encoded [`EventTarget::InboundRoute`]; a URL has a colon.
+const INBOUND_ROUTE: &str = "inbound";
 
 impl EventTarget {
     /// Encodes the target for the store: the URL, which has no blanks, a blank, and the key.
@@ -38,6 +43,7 @@ impl EventTarget {
         match self {
             Self::Url { url, api_key } => format!("{url} {api_key}"),
             Self::ApiKey(api_key) => format!(" {api_key}"),
+            Self::InboundRoute(name) => format!("{INBOUND_ROUTE} {name}"),
             Self::Callback(callback) => callback.encode(),
         }
     }
@@ -51,11 +57,12 @@ impl EventTarget {
         let api_key = api_key.to_owned();
         Some(match url {
             "" => Self::ApiKey(api_key),
+            INBOUND_ROUTE => Self::InboundRoute(api_key),
             url => Self::Url { url: url.to_owned(), api_key },
         })
     }
 
-    /// Returns the name of the target's queue of events: a host with its port, or an API key. A slow endpoint delays only
+    /// Returns the name of the target's queue of events: a host with its port, an API key, or an inbound route. A slow endpoint delays only
     /// the events of its own queue.
     pub fn queue_name(&self) -> String {
         match self {
@@ -64,6 +71,7 @@ impl EventTarget {
                 after_scheme.split(['/', '?', '#']).next().unwrap_or(after_scheme).to_lowercase()
             }
             Self::ApiKey(api_key) => format!("key {api_key}"),
+            Self::InboundRoute(name) => format!("{INBOUND_ROUTE} {name}"),
         }
     }
 }
@@ -82,6 +90,8 @@ pub enum EventType {
     Failed,
     /// The person opened the message.
     Opened,
+    /// A person sent a text to one of our numbers. The event belongs to an inbound message, not to a delivery.
+    Received,
 }
 
 text_enum!(EventType, EventStatusKind);

@@ -1,7 +1,7 @@
 //! Items of provider callbacks: receipts, inbound messages and opt-outs.
 //!
-//! Adapters create these values from callbacks. Of an inbound message only the keywords matter
-//! ([`crate::keywords`]); its text is not stored.
+//! Adapters create these values from callbacks. An inbound message is searched for keywords ([`crate::keywords`]) and
+//! stored ([`crate::inbound_record`]).
 
 use chrono::{DateTime, Utc};
 
@@ -79,6 +79,8 @@ pub struct InboundMessage {
     pub body: String,
     /// The time that the provider states; otherwise the time of the callback.
     pub at: DateTime<Utc>,
+    /// True if the text lacks parts that did not arrive in time.
+    pub is_incomplete: bool,
 }
 
 /// A provider's report that it does not send to a person for us any more.

@@ -86,6 +86,10 @@ pub struct Keywords {
     help: Vec<String>,
     /// The answer to a help keyword; none sends no answer.
     pub help_reply: Option<String>,
+    /// The confirmation of an opt-out; none sends none.
+    pub opt_out_reply: Option<String>,
+    /// The confirmation of an opt-in; none sends none.
+    pub opt_in_reply: Option<String>,
 }
 
 impl Default for Keywords {
@@ -97,6 +101,8 @@ impl Default for Keywords {
             opt_in: Self::built_in(KeywordAction::OptIn, &languages),
             help: Self::built_in(KeywordAction::Help, &languages),
             help_reply: None,
+            opt_out_reply: None,
+            opt_in_reply: None,
         }
     }
 }
@@ -121,6 +127,8 @@ impl Keywords {
             opt_in: Self::built_in(KeywordAction::OptIn, languages),
             help: Self::built_in(KeywordAction::Help, languages),
             help_reply: None,
+            opt_out_reply: None,
+            opt_in_reply: None,
         }
     }
 
@@ -217,9 +225,15 @@ fn normalize_all(words: &[String]) -> Result<Vec<String>, String> {
     words.iter().map(|word| normalize_keyword(word).ok_or_else(|| word.clone())).collect()
 }
 
+/// Returns the first word of a text in the form in which keywords are compared; none if the first line has neither a letter
+/// nor a digit.
+pub fn first_word(text: &str) -> Option<String> {
+    first_line(text).split_whitespace().find_map(normalize_keyword)
+}
+
 /// Returns the letters and digits of a line in the form in which keywords are compared, with single blanks between words;
 /// none if it has no letter and no digit or is too long.
-fn normalize_keyword(line: &str) -> Option<String> {
+pub fn normalize_keyword(line: &str) -> Option<String> {
     if line.chars().nth(KEYWORD_CHARS_MAX).is_some() {
         return None;
     }

@@ -19,6 +19,7 @@ pub mod event;
 pub mod gsm7;
 pub mod id;
 pub mod inbound;
+pub mod inbound_record;
 pub mod job;
 pub mod keywords;
 pub mod message;

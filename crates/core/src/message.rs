@@ -56,6 +56,9 @@ pub struct NewDelivery {
     /// On a channel with several kinds of addresses: all addresses of the person that its providers can use, including
     /// the one above; otherwise empty.
     pub contacts: Vec<Contact>,
+    /// True for the confirmation of an opt-out, which is sent although its recipient has opted out. It is not sent to an
+    /// inactive recipient.
+    pub ignores_opt_out: bool,
     /// Why the delivery starts as failed; the other deliveries of the message are sent.
     pub rejection_reason: Option<String>,
     /// Number of text parts.

@@ -12,6 +12,8 @@ mod check;
 mod compat;
 mod environment;
 mod events;
+mod inbound;
+mod inbound_route;
 pub mod keys;
 mod keywords;
 mod legacy_environment;
@@ -31,6 +33,7 @@ pub use account::{Account, PasswordDigest, SmppLogin, TwilioLogin, UserLogin, Vo
 pub use check::{LEASE_MARGIN, check_listen_address};
 pub use compat::CompatConfig;
 pub use environment::Environment;
+pub use inbound_route::{InboundPattern, InboundRoute, InboundRouteTarget};
 pub use secret::mask::mask_url;
 pub use setting_origins::SettingOrigins;
 pub use types::{

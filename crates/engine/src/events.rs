@@ -23,7 +23,9 @@ use postrider_store::DeadLetterRequest;
 mod attempt;
 mod callback;
 mod endpoints;
+mod forward;
 mod outcome;
+mod signing;
 
 pub use attempt::render_payload;
 pub use callback::validate_url as validate_callback;
@@ -99,7 +101,7 @@ pub fn validate_callback_url(gateway: &Gateway, text: &str) -> Result<String, St
 
 /// Returns whether events of messages with this API key can be signed.
 pub fn can_sign(gateway: &Gateway, api_key_name: &str) -> bool {
-    attempt::signing_secrets(&gateway.config.events, gateway.api_key(api_key_name).as_deref()).is_some()
+    signing::signing_secrets(&gateway.config.events, gateway.api_key(api_key_name).as_deref()).is_some()
 }
 
 /// Polls the endpoints with waiting events; never returns.

@@ -16,6 +16,7 @@ pub mod due;
 pub mod events;
 pub mod fan_out;
 pub mod gateway;
+pub mod inbound;
 pub mod job_lock;
 pub mod metrics;
 mod open;

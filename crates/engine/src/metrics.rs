@@ -29,8 +29,18 @@ const DURATION_BOUNDS_SECONDS: [f64; 12] =
 const RECEIPT_RESULTS: [&str; 5] = ["applied", "unchanged", "unmatched", "dropped", "unreadable"];
 
 /// Results of an inbound message.
-const INBOUND_MESSAGE_RESULTS: [&str; 6] =
-    ["opted_out", "opted_in", "unchanged", "help", "ignored", "unreadable"];
+const INBOUND_MESSAGE_RESULTS: [&str; 10] = [
+    "opted_out",
+    "opted_in",
+    "unchanged",
+    "help",
+    "routed",
+    "kept",
+    "repeated",
+    "incomplete",
+    "ignored",
+    "unreadable",
+];
 
 /// Reasons for which a request is denied.
 const DENIAL_REASONS: [&str; 8] = [

@@ -19,7 +19,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use postrider_smpp::client::{BindFailure, ConnectionPool, SubmitOutcome};
@@ -41,6 +41,9 @@ use account::{ReceivedItem, SmppAccount};
 use codes::StatusOutcomes;
 pub use settings::SmppSettings;
 use submissions::Submission;
+
+/// Interval at which texts with missing parts are looked for. They wait ten minutes anyway.
+const INCOMPLETE_CHECK_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Maximum number of items that [`Provider::receive`] returns at once; they are stored in one transaction.
 const RECEIVE_BATCH_MAX: usize = 256;
@@ -124,7 +127,12 @@ impl Provider for Smpp {
         let stored_items = inbound.unacknowledged.drain(..);
         stored_items.filter_map(|received| received.response).for_each(|response| response.send());
         let InboundQueue { receiver, unacknowledged } = &mut *inbound;
-        let taken_count = receiver.recv_many(unacknowledged, RECEIVE_BATCH_MAX).await;
+        let taken_count = loop {
+            tokio::select! {
+                taken_count = receiver.recv_many(unacknowledged, RECEIVE_BATCH_MAX) => break taken_count,
+                () = self.account.clock.sleep(INCOMPLETE_CHECK_INTERVAL) => self.account.give_up_incomplete(),
+            }
+        };
         self.account.mark_taken(taken_count);
         unacknowledged.iter().map(|received| received.item.clone()).collect()
     }

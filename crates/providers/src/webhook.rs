@@ -25,7 +25,7 @@ use postrider_core::id::DeliveryId;
 use crate::adapter_context::AdapterContext;
 use crate::http_client::host_and_port;
 use crate::provider::{OutboundMessage, Provider};
-pub use client::{WebhookClient, WebhookRequest, WebhookResult, parse_url};
+pub use client::{WebhookAnswer, WebhookClient, WebhookRequest, WebhookResult, parse_url};
 use outcomes::{EndpointOwner, send_result};
 pub use settings::WebhookSettings;
 pub use signature::SigningSecrets;

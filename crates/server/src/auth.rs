@@ -145,6 +145,12 @@ impl Caller {
     pub(super) fn owner_filter(&self) -> Option<&str> {
         (!self.can_access_all).then_some(self.owner.as_str())
     }
+
+    /// Returns the account to which reads of inbound messages are restricted, also for keys that share; `None` for a caller
+    /// that may read everything.
+    pub(super) fn account_filter(&self) -> Option<&str> {
+        (!self.can_access_all).then_some(self.api_key_name.as_str())
+    }
 }
 
 impl From<&ApiKey> for Caller {

@@ -1,12 +1,18 @@
 //! Paging of lists: opaque cursors and page limits.
 //!
-//! A cursor names the page below a message number and stays valid while messages are added.
+//! A cursor names the page below a message number or the id of an inbound message, and stays valid while messages are
+//! added.
 
 #[cfg(test)]
 mod tests;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use postrider_core::id::MessageId;
+
+/// The error for an invalid parameter `cursor`.
+const INVALID_CURSOR: &str = "must be the \"next_cursor\" of the previous page, unchanged";
 
 /// Messages on a page if `limit` is not given.
 pub(super) const PAGE_LIMIT_DEFAULT: usize = 50;
@@ -18,7 +24,18 @@ pub(super) fn encode(before: i64) -> String {
 
 /// Parses the parameter `cursor`; the error says what is valid.
 pub(super) fn parse(value: &str) -> Result<i64, &'static str> {
-    decode(value).ok_or("must be the \"next_cursor\" of the previous page, unchanged")
+    decode(value).ok_or(INVALID_CURSOR)
+}
+
+/// Encodes the cursor of the page that begins below this inbound message.
+pub(super) fn encode_id(before: MessageId) -> String {
+    URL_SAFE_NO_PAD.encode(before.bytes())
+}
+
+/// Parses a cursor of inbound messages; the error says what is valid.
+pub(super) fn parse_id(value: &str) -> Result<MessageId, &'static str> {
+    let bytes = URL_SAFE_NO_PAD.decode(value).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(MessageId::from_bytes).ok_or(INVALID_CURSOR)
 }
 
 /// Parses the parameter `limit`; the error says what is valid.

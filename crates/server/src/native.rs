@@ -4,6 +4,7 @@
 
 mod broadcasts;
 mod extract;
+mod inbound_list;
 mod message_list;
 mod message_view;
 mod messages;
@@ -38,6 +39,7 @@ use postrider_engine::gateway::Gateway;
     messages::show,
     messages::cancel,
     message_list::list,
+    inbound_list::list,
     receipts::receive,
     recipients::show,
     recipients::change,
@@ -62,6 +64,7 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
     Router::new()
         .route("/v1/messages", post(messages::submit).get(message_list::list))
         .route("/v1/messages/{id}", get(messages::show).delete(messages::cancel))
+        .route("/v1/inbound", get(inbound_list::list))
         .route("/v1/receipts/{provider}", post(receipts::receive).get(receipts::receive))
         .route("/v1/recipients/{channel}/{*address}", get(recipients::show).put(recipients::change))
         .route("/v1/providers", get(providers::list))

@@ -6,6 +6,7 @@ mod addresses;
 mod auth;
 mod broadcasts;
 mod connection;
+mod inbound;
 mod inbox;
 mod load;
 mod monitoring;

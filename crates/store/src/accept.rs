@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::rows::limit_to_sql;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{Acceptance, NewMessage};
+use postrider_core::message::{Acceptance, NewDelivery, NewMessage};
 use postrider_core::recipient::RecipientStatus;
 
 /// Stores new messages.
@@ -28,6 +28,11 @@ pub(crate) fn check_delivery_counts(messages: &[NewMessage]) -> Result<()> {
         return Err(Error::new(ErrorKind::Internal, "cannot store a message with more than 64 deliveries"));
     }
     Ok(())
+}
+
+/// Returns whether a delivery is not sent to a recipient with this status.
+pub(crate) fn refuses(status: RecipientStatus, delivery: &NewDelivery) -> bool {
+    !(delivery.ignores_opt_out && status == RecipientStatus::OptedOut)
 }
 
 /// Returns why no delivery of a message can be sent; none if one can.

@@ -15,6 +15,7 @@ mod commit_stats;
 mod coordination;
 mod copy;
 mod events;
+mod inbound;
 mod maintenance;
 mod migration;
 mod options;
@@ -40,6 +41,7 @@ pub use self::commit_stats::CommitStats;
 pub use self::coordination::{CoordinationStore, ProbeDecision, RatePermit};
 pub use self::copy::{MoveOptions, MoveStage, StoreMove, TableComparison};
 pub use self::events::{DeadLetterRequest, EventQuery, EventStore, WaitingEndpoint};
+pub use self::inbound::{InboundQuery, InboundStore};
 pub use self::maintenance::{MaintenanceStore, Progress, ProviderEndpoint};
 pub use self::options::{DEFAULT_CONNECTIONS_MAX, DEFAULT_LOCK_TIMEOUT, MIGRATION_TIMEOUT, StoreOptions};
 pub use self::read::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore};
@@ -62,6 +64,7 @@ pub trait Store:
     + CoordinationStore
     + ReportStore
     + EventStore
+    + InboundStore
     + BroadcastStore
     + MaintenanceStore
 {

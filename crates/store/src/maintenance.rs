@@ -21,8 +21,8 @@ pub trait MaintenanceStore: Send + Sync {
     async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Deletes expired rows beside messages, at most `limit` of each kind, and returns the number of deleted rows:
-    /// idempotency keys, user throttles without recent messages, unmatched receipts received before `before`, and
-    /// broadcasts created before `before` that are fanned out and have no messages left.
+    /// idempotency keys, user throttles without recent messages, unmatched receipts and inbound messages received before
+    /// `before`, and broadcasts created before `before` that are fanned out and have no messages left.
     async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Stores the hosts and ports of providers for the `notifications` view.

@@ -26,6 +26,7 @@ mod events;
 mod group_commit;
 mod horizon;
 mod idempotency;
+mod inbound;
 mod loaded_deliveries;
 mod maintenance;
 mod message_hours;

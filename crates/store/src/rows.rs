@@ -7,6 +7,7 @@ pub mod broadcasts;
 pub mod coordination;
 pub mod deliveries;
 pub mod events;
+pub mod inbound;
 pub mod report;
 
 use postrider_core::clock::{Timestamp, from_millis};

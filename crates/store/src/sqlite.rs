@@ -14,6 +14,7 @@ mod coordination;
 mod copy;
 mod errors;
 mod events;
+mod inbound;
 mod maintenance;
 mod messages;
 mod migrate;

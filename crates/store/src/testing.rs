@@ -14,6 +14,7 @@ pub mod contacts;
 pub mod coordination;
 pub mod events;
 pub mod fixtures;
+pub mod inbound;
 pub mod late_receipts;
 pub mod owners;
 pub mod prune;
@@ -137,6 +138,16 @@ macro_rules! conformance_tests {
             a_redelivered_inbound_message_changes_nothing
             an_opt_in_older_than_the_opt_out_changes_nothing
             an_opt_out_cancels_waiting_deliveries
+        );
+        $crate::conformance_tests!(@tests $fresh, inbound:
+            an_inbound_message_is_found_as_it_was_stored
+            a_repeated_inbound_message_is_stored_once
+            an_opt_out_and_its_inbound_message_are_stored_together
+            a_routed_inbound_message_has_an_event
+            inbound_messages_are_listed_newest_first
+            an_inbound_message_waits_until_it_is_forwarded
+            old_inbound_messages_are_deleted
+            the_confirmation_of_an_opt_out_is_stored
         );
         $crate::conformance_tests!(@tests $fresh, report:
             an_empty_store_reports_nothing

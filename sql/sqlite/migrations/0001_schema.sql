@@ -292,6 +292,51 @@ CREATE TABLE broadcast_messages (
 
 CREATE INDEX broadcast_messages_broadcast ON broadcast_messages (broadcast);
 
+-- Inbound messages ---------------------------------------------------------------------------------
+
+-- Texts that people sent to our numbers, stored before the provider's callback is answered.
+CREATE TABLE inbound_messages (
+    -- The public identifier, a UUID of version 7: its order is the order of arrival.
+    id                 BLOB PRIMARY KEY CHECK (length(id) = 16),
+    provider           TEXT NOT NULL,
+    -- The provider's own id of the text, or NULL.
+    reference          TEXT,
+    -- The channel over which a reply goes, or NULL.
+    channel            TEXT,
+    -- The normalised address of the person, and our number or name as the provider writes it.
+    sender             TEXT NOT NULL,
+    receiver           TEXT NOT NULL,
+    body               TEXT NOT NULL,
+    -- 1: the text lacks parts that did not arrive in time.
+    is_incomplete      INTEGER NOT NULL CHECK (is_incomplete IN (0, 1)),
+    -- The time that the provider states, and the time of arrival.
+    sent_at            INTEGER NOT NULL,
+    received_at        INTEGER NOT NULL,
+    -- What the text asked for with a keyword, and 1 if it changed the status of its sender.
+    action             TEXT NOT NULL CHECK (action IN ('none', 'opt_out', 'opt_in', 'help')),
+    has_changed_status INTEGER NOT NULL DEFAULT 0 CHECK (has_changed_status IN (0, 1)),
+    -- messages.id of the last message to the sender.
+    in_reply_to        BLOB CHECK (length(in_reply_to) = 16),
+    -- The name of the API key that the route belongs to; empty for none.
+    account            TEXT NOT NULL DEFAULT '',
+    -- The name of the route and the kind of its target; NULL without one.
+    route              TEXT,
+    target             TEXT CHECK (target IN ('webhook', 'get_url', 'twilio_url', 'email', 'smpp')),
+    -- When the target confirmed the message.
+    forwarded_at     INTEGER,
+    CHECK (target IS NULL OR route IS NOT NULL),
+    CHECK (forwarded_at IS NULL OR target IS NOT NULL)
+) STRICT, WITHOUT ROWID;
+
+-- A provider that repeats a text adds no row.
+CREATE UNIQUE INDEX inbound_messages_reference ON inbound_messages (provider, reference) WHERE reference IS NOT NULL;
+CREATE INDEX inbound_messages_sender ON inbound_messages (sender, id);
+-- Messages of one API key. Messages that belong to none are not indexed.
+CREATE INDEX inbound_messages_account ON inbound_messages (account, id) WHERE account <> '';
+-- Messages that their target has not confirmed.
+CREATE INDEX inbound_messages_waiting ON inbound_messages (target, account, id)
+    WHERE target IS NOT NULL AND forwarded_at IS NULL;
+
 -- Events ------------------------------------------------------------------------------------------
 
 -- The outbox of webhook events. A row is written in the transaction that changes the delivery.
@@ -308,8 +353,10 @@ CREATE TABLE events (
     endpoint        TEXT NOT NULL,
     channel         TEXT NOT NULL,
     spelling        TEXT NOT NULL,
-    -- The type of the event.
-    event_type      TEXT NOT NULL CHECK (event_type IN ('waiting', 'sent', 'delivered', 'failed', 'opened')),
+    -- The type of the event. 'received' is about an inbound message: `message` is inbound_messages.id, and `delivery` a
+    -- negative number made of it.
+    event_type      TEXT NOT NULL
+        CHECK (event_type IN ('waiting', 'sent', 'delivered', 'failed', 'opened', 'received')),
     failure         TEXT,
     reason          TEXT,
     provider        TEXT,

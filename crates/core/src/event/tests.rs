@@ -46,7 +46,8 @@ fn an_event_id_parses_to_itself_and_has_no_dot() {
 
 #[test]
 fn names_parse_to_their_values() {
-    assert_eq!(EventType::ALL.map(EventType::as_str), ["waiting", "sent", "delivered", "failed", "opened"]);
+    let names = ["waiting", "sent", "delivered", "failed", "opened", "received"];
+    assert_eq!(EventType::ALL.map(EventType::as_str), names);
     assert_eq!(EventStatusKind::ALL.map(EventStatusKind::as_str), ["waiting", "delivered", "dead"]);
     assert!(EventType::ALL.into_iter().all(|kind| EventType::parse(kind.as_str()) == Some(kind)));
     assert!(EventStatusKind::ALL.into_iter().all(|kind| EventStatusKind::parse(kind.as_str()) == Some(kind)));

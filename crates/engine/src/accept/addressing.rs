@@ -268,7 +268,9 @@ fn build_delivery(
         channel: channel.name.clone(),
         address: address.address,
         spelling: address.spelling,
-        contacts: address.contacts,
+        // The claim would leave out the only contact, because its person has opted out.
+        contacts: if request.ignores_opt_out { Vec::new() } else { address.contacts },
+        ignores_opt_out: request.ignores_opt_out,
         rejection_reason: address.rejection_reason,
         parts,
         priority: request.priority.unwrap_or(channel.priority),

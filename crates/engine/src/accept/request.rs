@@ -41,6 +41,8 @@ pub struct AcceptRequest {
     /// True if the message expects an answer and therefore counts for the user throttle; `None` uses the
     /// channel's setting.
     pub expects_reply: Option<bool>,
+    /// True for the confirmation of an opt-out, which is sent although its recipient has opted out.
+    pub ignores_opt_out: bool,
     /// Webhook URL for the events of this message; validated by the API that parsed it.
     pub callback_url: Option<String>,
     /// Form of the events that are told to `callback_url`.
@@ -160,7 +162,7 @@ pub enum AcceptError {
 
 impl AcceptError {
     /// Returns the value of the metric label `reason`.
-    pub(super) fn metric_label(&self) -> &'static str {
+    pub(crate) fn metric_label(&self) -> &'static str {
         match self {
             Self::EmptyBody
             | Self::InvalidBody

@@ -9,13 +9,14 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::Config;
+use crate::accept::{self, AcceptRequest};
 use crate::deliver::{self, DeliverStep};
 use crate::testing::{FixedOutcomeProvider, GatewayBuilder, open_store, request_over};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::channel::Addressing;
 use postrider_core::id::MessageId;
-use postrider_core::inbound::TextReceipt;
+use postrider_core::inbound::{InboundMessage, TextReceipt};
 use postrider_core::keywords::{KeywordRule, KeywordRules, Keywords};
 use postrider_core::name::ConfigName;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
@@ -53,6 +54,7 @@ impl KeywordHarness {
             to: to.to_owned(),
             body: body.to_owned(),
             at: DateTime::UNIX_EPOCH,
+            is_incomplete: false,
         };
         let runtime = self.gateway.provider(&"mock-red".parse().unwrap()).unwrap();
         ingest(&self.gateway, runtime, vec![CallbackItem::InboundMessage(message)]).await.unwrap();
@@ -91,7 +93,7 @@ async fn a_word_that_is_taken_off_for_a_sender_means_nothing_there() {
         ("+983000", "end.", RecipientStatus::Active),
         ("+983001", "Cancel", RecipientStatus::OptedOut),
     ] {
-        harness.receive(to, body, body).await;
+        harness.receive(to, body, &format!("{to}/{body}")).await;
         assert_eq!(harness.status().await, status, "{body} to {to}");
     }
 }

@@ -9,8 +9,8 @@ use postrider_core::keywords::{
 use super::table_reader::TableReader;
 use super::text::did_you_mean;
 
-/// Longest answer to a help keyword, in characters: two text parts in any alphabet.
-const HELP_REPLY_CHARS_MAX: usize = 134;
+/// Longest answer to a keyword, in characters: two text parts in any alphabet.
+const REPLY_CHARS_MAX: usize = 134;
 
 /// Reads `[[keywords]]`; without any, the built-in keywords of all languages count everywhere.
 pub(super) fn read_keywords(top: &TableReader<'_>, channels: &[Channel]) -> Result<KeywordRules> {
@@ -60,13 +60,18 @@ fn read_rule_keywords(table: &TableReader<'_>) -> Result<Keywords> {
     }
     let removed_words = table.list("without")?;
     keywords.remove(&removed_words).map_err(|word| no_keyword_error(table, "without", &word))?;
-    let help_reply = table.get::<String>("help_reply")?.filter(|reply| !reply.is_empty());
-    if help_reply.as_ref().is_some_and(|reply| reply.chars().count() > HELP_REPLY_CHARS_MAX) {
-        let problem = format!("is longer than {HELP_REPLY_CHARS_MAX} characters");
-        return Err(table.error_at("help_reply", &problem));
-    }
-    keywords.help_reply = help_reply;
+    keywords.help_reply = read_reply(table, "help_reply")?;
+    keywords.opt_out_reply = read_reply(table, "opt_out_reply")?;
+    keywords.opt_in_reply = read_reply(table, "opt_in_reply")?;
     Ok(keywords)
+}
+
+fn read_reply(table: &TableReader<'_>, name: &str) -> Result<Option<String>> {
+    let reply = table.get::<String>(name)?.filter(|reply| !reply.is_empty());
+    if reply.as_ref().is_some_and(|reply| reply.chars().count() > REPLY_CHARS_MAX) {
+        return Err(table.error_at(name, &format!("is longer than {REPLY_CHARS_MAX} characters")));
+    }
+    Ok(reply)
 }
 
 fn no_keyword_error(table: &TableReader<'_>, name: &str, word: &str) -> Error {

@@ -9,6 +9,7 @@ use std::{net::SocketAddr, path::Path};
 use super::channels::{read_channels, read_used_channels};
 use super::check::{check_relations, collect_warnings};
 use super::compat::read_compat;
+use super::inbound::{RouteContext, read_inbound_routes};
 use super::keywords::read_keywords;
 use super::types::{Config, ScheduleConfig};
 use super::{
@@ -54,6 +55,13 @@ impl Config {
             ..Self::test_mode()
         };
         config.keywords = read_keywords(&top, &config.channels)?;
+        let context = RouteContext {
+            channels: &config.channels,
+            providers: &config.providers,
+            keys: &config.keys,
+            events: &config.events,
+        };
+        config.inbound_routes = read_inbound_routes(&top, &context)?;
         config.used_channels = read_used_channels(&top, &config.channels)?;
         config.has_used_channels = !top.list("used_channels")?.is_empty();
         config.read_top(&top)?;

@@ -84,6 +84,7 @@ impl Config {
             channels,
             providers,
             keywords: KeywordRules::default(),
+            inbound_routes: Vec::new(),
             keys: Vec::new(),
             is_test_mode: true,
         }

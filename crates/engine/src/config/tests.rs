@@ -9,6 +9,7 @@ use super::*;
 
 mod accounts;
 mod channels;
+mod inbound;
 mod legacy_environment;
 mod limits_of_keys;
 mod trust;

@@ -12,6 +12,7 @@ use strum::{EnumString, IntoStaticStr};
 
 use super::account::Account;
 use super::compat::CompatConfig;
+use super::inbound_route::InboundRoute;
 use super::secret::collect::collect_secrets;
 use super::secret::mask::{collect_literal_secrets, mask_table, mask_url};
 use super::setting_origins::SettingOrigins;
@@ -74,6 +75,8 @@ pub struct Config {
     pub providers: Vec<ProviderConfig>,
     /// Opt-out, opt-in and help keywords of inbound messages.
     pub keywords: KeywordRules,
+    /// Routes of inbound messages.
+    pub inbound_routes: Vec<InboundRoute>,
     /// API keys. If empty, requests need no key. A running gateway uses `Gateway::api_keys`, because a reload
     /// replaces them.
     pub keys: Vec<ApiKey>,
@@ -424,6 +427,7 @@ impl fmt::Debug for Config {
             .field("has_used_channels", &self.has_used_channels)
             .field("providers", &self.providers)
             .field("keywords", &self.keywords)
+            .field("inbound_routes", &self.inbound_routes)
             .field("keys", &self.keys)
             .field("is_test_mode", &self.is_test_mode)
             .finish()

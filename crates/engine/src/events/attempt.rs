@@ -11,8 +11,10 @@ use serde_json::json;
 
 use super::callback;
 use super::endpoints::EndpointResult;
+use super::forward::forward;
 use super::outcome::{CallVerdict, EventOutcome};
-use crate::config::{ApiKey, EventsConfig};
+use super::signing::signing_secrets;
+use crate::config::EventsConfig;
 use crate::{gateway::Gateway, usage::rfc3339};
 use postrider_providers::webhook::{SigningSecrets, WebhookClient, WebhookRequest};
 
@@ -31,6 +33,7 @@ pub async fn send_event(gateway: &Gateway, client: &WebhookClient, claimed: &Cla
     let event = &claimed.event;
     let CallVerdict { outcome, description, is_gone } = match &event.target {
         EventTarget::Callback(callback) => callback::tell(gateway, client, event, callback).await,
+        EventTarget::InboundRoute(name) => forward(gateway, client, event, name).await,
         EventTarget::Url { .. } | EventTarget::ApiKey(_) => post_webhook(gateway, client, event).await,
     };
     let endpoint_result = match outcome {
@@ -66,6 +69,7 @@ fn resolve_endpoint(
 ) -> Result<(Url, SigningSecrets), String> {
     let (url, api_key) = match &event.target {
         EventTarget::Url { url, api_key } => (url.clone(), gateway.api_key(api_key)),
+        EventTarget::InboundRoute(_) => return Err("an inbound route has its own form".to_owned()),
         EventTarget::Callback(_) => return Err("a callback has its own form".to_owned()),
         EventTarget::ApiKey(name) => {
             let api_key = gateway.api_key(name).ok_or_else(|| format!("API key {name} is not configured"))?;
@@ -76,15 +80,6 @@ fn resolve_endpoint(
     let secrets = signing_secrets(&gateway.config.events, api_key.as_deref())
         .ok_or("no signing secrets for events are configured")?;
     Ok((client.parse_url(&url)?, secrets.clone()))
-}
-
-/// Returns the secrets of the API key, otherwise those of `[events]`.
-pub fn signing_secrets<'c>(
-    events: &'c EventsConfig,
-    api_key: Option<&'c ApiKey>,
-) -> Option<&'c SigningSecrets> {
-    let key_secrets = api_key.map(|key| &key.events.secrets);
-    key_secrets.into_iter().chain([&events.secrets]).find(|secrets| !secrets.is_empty())
 }
 
 /// Returns the next state of an event. After the last delay or at the maximum age the event is a dead letter.

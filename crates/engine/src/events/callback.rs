@@ -5,7 +5,7 @@
 
 mod jasmin;
 mod kannel;
-mod kannel_pattern;
+pub(super) mod kannel_pattern;
 mod receipt_words;
 mod twilio;
 mod vonage;
@@ -30,11 +30,11 @@ use kannel_pattern::validate_pattern;
 
 /// A request to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct CallbackCall {
-    method: Method,
-    url: String,
-    headers: Vec<(&'static str, String)>,
-    body: String,
+pub(super) struct CallbackCall {
+    pub method: Method,
+    pub url: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
 }
 
 /// Facts about a delivery that its events do not contain.
@@ -50,7 +50,7 @@ struct DeliveryFacts {
 
 /// Why no request is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum NoCall {
+pub(super) enum NoCall {
     /// The client did not ask for this event.
     NotAskedFor,
     /// The event cannot be told; the text says why.
@@ -95,8 +95,19 @@ fn twilio_token(gateway: &Gateway, callback: &Callback) -> Option<String> {
     key.account.twilio.as_ref().map(|login| login.token.clone())
 }
 
+impl NoCall {
+    /// Returns the reason, for people.
+    pub(super) fn reason(self) -> String {
+        match self {
+            Self::NotAskedFor => "the client did not ask for this event".to_owned(),
+            Self::Impossible(reason) => reason,
+        }
+    }
+}
+
 impl CallbackCall {
-    fn into_request(self, client: &WebhookClient) -> Result<Request, NoCall> {
+    /// Returns the request, whose URL may be called.
+    pub(super) fn into_request(self, client: &WebhookClient) -> Result<Request, NoCall> {
         let url = client.parse_url(&self.url).map_err(NoCall::Impossible)?;
         let mut request = Request::new(self.method, url);
         for (name, text) in self.headers {

@@ -27,6 +27,7 @@ pub(super) fn parse_callback(
             to: to.unwrap_or_default().to_owned(),
             body: fields.require("message")?.to_owned(),
             at: request.received_at,
+            is_incomplete: false,
         })]);
     }
     if !status.bytes().all(|byte| byte.is_ascii_digit()) {

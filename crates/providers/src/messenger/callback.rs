@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use postrider_core::clock::from_millis;
-use postrider_core::inbound::{CallbackItem, InboundMessage};
+use postrider_core::inbound::{CallbackItem, InboundMessage, UnreadableKind};
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 
 use super::sent_messages::SentMessages;
@@ -106,7 +106,12 @@ fn parse_event(event: &Value, sent_messages: &SentMessages, request: &CallbackRe
                 to: event["recipient"]["id"].as_str().unwrap_or_default().to_owned(),
                 body: body.to_owned(),
                 at,
+                is_incomplete: false,
             })]
+        }
+        // An attachment without a text.
+        None if message.is_object() && message.get("is_echo").is_none() => {
+            vec![CallbackItem::Unreadable(UnreadableKind::InboundMessage)]
         }
         _ => Vec::new(),
     }

@@ -173,6 +173,7 @@ async fn deliveries_reads_and_inbound_messages_are_parsed() {
         (json!({"read": {"watermark": before}}), vec![]),
         (json!({"message": {"mid": "m_1", "text": "STOP"}}), vec!["7263 wrote STOP"]),
         (json!({"message": {"mid": "m_1", "text": "hello", "is_echo": true}}), vec![]),
+        (json!({"message": {"mid": "m_1", "attachments": []}}), vec!["Unreadable(InboundMessage)"]),
         (json!({"postback": {"payload": "x"}}), vec![]),
     ] {
         let items = messenger.parse_callback(&signed_callback(&event_json(&fields))).await.unwrap();

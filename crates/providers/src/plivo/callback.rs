@@ -24,8 +24,10 @@ pub(super) fn parse_callback(
             reference: Some(uuid),
             from: sms::with_plus(fields.require("From")?),
             to: fields.get("To").unwrap_or_default().to_owned(),
-            body: fields.require("Text")?.to_owned(),
+            // A message with media only has no text.
+            body: fields.get("Text").unwrap_or_default().to_owned(),
             at,
+            is_incomplete: false,
         })]);
     };
     let error_code = fields.get("ErrorCode").unwrap_or_default();

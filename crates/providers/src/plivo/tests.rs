@@ -147,6 +147,9 @@ async fn an_inbound_message_is_parsed() {
         (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("+989122222222", "14155550100", "Stop")
     );
+    let picture =
+        "From=989122222222&To=14155550100&MessageUUID=u&Type=mms&Media0=https%3A%2F%2Fa.example%2Fx";
+    assert_eq!(only_inbound_message(blue.parse_callback(&plivo_callback("8", picture)).await).body, "");
     assert_eq!(blue.callback_response(&conformance::sample_callback()).unwrap().body, "");
 }
 

@@ -32,10 +32,7 @@ impl SmppAccount {
         if self.is_inbound_full() {
             return DeliverAction::Respond(ESME_RX_T_APPN);
         }
-        let dropped_count = self.inbound.lock().parts.drop_incomplete(self.clock.now());
-        for _ in 0..dropped_count {
-            self.count_unreadable(UnreadableKind::InboundMessage, || "a part is missing".to_owned());
-        }
+        self.give_up_incomplete();
         let is_queued = match receipt::classify(message, self.message_id_format) {
             ShortMessageKind::UnreadableReceipt => {
                 self.count_unreadable(UnreadableKind::Receipt, || receipt::describe_receipt(message));
@@ -62,11 +59,38 @@ impl SmppAccount {
         })
     }
 
+    /// Queues what has arrived of the texts whose other parts did not arrive in time.
+    pub(super) fn give_up_incomplete(&self) {
+        let given_up = self.inbound.lock().parts.take_incomplete(self.clock.now());
+        for partial in &given_up {
+            let message = ShortMessage {
+                source_addr_ton: partial.source_addr_ton,
+                source_addr: &partial.source_addr,
+                destination_addr: &partial.destination_addr,
+                data_coding: partial.data_coding,
+                short_message: &partial.octets,
+                ..ShortMessage::default()
+            };
+            self.enqueue_text(&message, sender_of(&message), true, None);
+        }
+    }
+
     fn receive_whole_text(&self, message: &ShortMessage, response: DeferredResponse) -> bool {
         let sender = sender_of(message);
         if let ShortMessageKind::Receipt(receipt) = receipt::classify(message, self.message_id_format) {
             return self.receive_receipt(receipt, Some(sender), response);
         }
+        self.enqueue_text(message, sender, false, Some(response))
+    }
+
+    /// Queues a text. Returns whether it was queued; a text that cannot be read is counted.
+    fn enqueue_text(
+        &self,
+        message: &ShortMessage,
+        sender: String,
+        is_incomplete: bool,
+        response: Option<DeferredResponse>,
+    ) -> bool {
         let text = alphabet::decode_text(message.data_coding, message.text_octets(), self.default_alphabet);
         let (Some(body), false) = (text, sender.is_empty()) else {
             let data_coding = message.data_coding;
@@ -81,8 +105,9 @@ impl SmppAccount {
             to: address_text(message.destination_addr),
             body,
             at: self.clock.now(),
+            is_incomplete,
         };
-        self.enqueue(CallbackItem::InboundMessage(inbound_message), Some(response))
+        self.enqueue(CallbackItem::InboundMessage(inbound_message), response)
     }
 
     /// Takes a receipt; `sender` is the sender of a receipt that a phone may have written. Returns whether it was queued.

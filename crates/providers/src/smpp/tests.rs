@@ -1,6 +1,7 @@
 //! Tests of the adapter over real sockets, against node-smpp.
 
 mod connections;
+mod incomplete_texts;
 mod receipts;
 mod smsc_peer;
 

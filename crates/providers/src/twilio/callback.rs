@@ -26,6 +26,7 @@ pub(super) fn parse_callback(
             to: fields.get("To").unwrap_or_default().to_owned(),
             body: fields.get("Body").unwrap_or_default().to_owned(),
             at: request.received_at,
+            is_incomplete: false,
         })]);
     }
     let error_code = fields.get("ErrorCode").unwrap_or_default();

@@ -5,7 +5,7 @@
 use chrono::NaiveDateTime;
 
 use postrider_core::clock::Timestamp;
-use postrider_core::inbound::{CallbackItem, InboundMessage};
+use postrider_core::inbound::{CallbackItem, InboundMessage, UnreadableKind};
 use postrider_core::receipt::ReceiptStatus;
 
 use super::codes::{OPT_OUT_CODE, receipt_code};
@@ -26,12 +26,18 @@ pub(super) fn parse_callback(
     let at = fields.get("message-timestamp").and_then(parse_timestamp);
     let at = at.unwrap_or(request.received_at).min(request.received_at);
     let Some(status) = fields.get("status") else {
+        let Some(body) = fields.get("text") else {
+            // A binary message has `data` and `udh` instead.
+            fields.require("msisdn")?;
+            return Ok(vec![CallbackItem::Unreadable(UnreadableKind::InboundMessage)]);
+        };
         return Ok(vec![CallbackItem::InboundMessage(InboundMessage {
             reference: Some(segment_id),
             from: sms::with_plus(fields.require("msisdn")?),
             to: fields.get("to").unwrap_or_default().to_owned(),
-            body: fields.require("text")?.to_owned(),
+            body: body.to_owned(),
             at,
+            is_incomplete: false,
         })]);
     };
     let error_code = fields.get("err-code").unwrap_or_default();

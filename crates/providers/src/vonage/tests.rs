@@ -6,6 +6,7 @@ use crate::testing::sms::{
     sms_provider_at,
 };
 use crate::{CallbackMode, OutboundMessage};
+use postrider_core::inbound::{CallbackItem, UnreadableKind};
 
 const ACCOUNT: &str = "api_key = \"abcd1234\"
 api_secret = \"abcdef0123456789\"
@@ -211,6 +212,9 @@ async fn an_inbound_message_is_parsed() {
         (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("+14843472194", "13239877404", "STOP")
     );
+    let binary = "msisdn=14843472194&to=13239877404&messageId=03&data=0102&udh=06050415811581&type=binary";
+    let items = blue.parse_callback(&form_callback(TOKEN_QUERY, &[], binary)).await.unwrap();
+    assert_eq!(items, [CallbackItem::Unreadable(UnreadableKind::InboundMessage)]);
     assert_eq!(blue.callback_response(&conformance::sample_callback()).unwrap().body, "");
 }
 

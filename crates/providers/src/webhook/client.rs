@@ -16,7 +16,7 @@ use postrider_core::error::Result;
 use super::signature::SigningSecrets;
 use crate::egress_policy::{EgressPolicy, FORBIDDEN_ADDRESS, PolicyResolver};
 use crate::http_client::{HttpClient, client_builder, install_tls_provider, prepare_client};
-use crate::http_response::HttpCallResult;
+use crate::http_response::{HttpCallResult, HttpResponse};
 use crate::json_api::JSON_CONTENT_TYPE;
 use crate::provider::CallLimits;
 use crate::provider_text::sanitize_text;
@@ -59,6 +59,30 @@ pub enum WebhookResult {
     UntrustedCertificate(String),
     /// There was no connection or no response.
     Failed(String),
+}
+
+/// The body of a response.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebhookAnswer {
+    /// The header `Content-Type`; empty without it.
+    pub content_type: String,
+    /// The body, at most 64 KiB; octets that are not UTF-8 are replaced.
+    pub body: String,
+}
+
+impl WebhookAnswer {
+    fn of(response: &HttpResponse) -> Self {
+        let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Self {
+            content_type: content_type.unwrap_or_default().to_ascii_lowercase(),
+            body: String::from_utf8_lossy(&response.body).into_owned(),
+        }
+    }
+
+    /// Returns the content type without parameters, in lower case.
+    pub fn media_type(&self) -> &str {
+        self.content_type.split(';').next().unwrap_or_default().trim()
+    }
 }
 
 /// A webhook to post.
@@ -120,20 +144,29 @@ impl WebhookClient {
 
     /// Makes a request once, under the same policy as [`WebhookClient::post`] and without its signature.
     pub async fn call(&self, request: Request) -> WebhookResult {
+        self.call_for_answer(request).await.0
+    }
+
+    /// Makes a request like [`WebhookClient::call`] and also returns the answer, which is empty without a response.
+    pub async fn call_for_answer(&self, request: Request) -> (WebhookResult, WebhookAnswer) {
         if let Err(reason) = self.egress_policy.check_url(request.url()) {
-            return WebhookResult::Forbidden(reason);
+            return (WebhookResult::Forbidden(reason), WebhookAnswer::default());
         }
         let client = if self.egress_policy.is_https_on_allowed_port(request.url()) {
             &self.public_client
         } else {
             &self.allowed_networks_client
         };
-        match client.call(request).await {
-            HttpCallResult::Response(response) => WebhookResult::Response {
-                status: response.status,
-                retry_after: response.retry_after(),
-                body_excerpt: sanitize_text(&String::from_utf8_lossy(&response.body)),
-            },
+        let result = match client.call(request).await {
+            HttpCallResult::Response(response) => {
+                let answer = WebhookAnswer::of(&response);
+                let result = WebhookResult::Response {
+                    status: response.status,
+                    retry_after: response.retry_after(),
+                    body_excerpt: sanitize_text(&answer.body),
+                };
+                return (result, answer);
+            }
             HttpCallResult::NotSent(reason) if reason == FORBIDDEN_ADDRESS => {
                 WebhookResult::Forbidden(reason)
             }
@@ -143,7 +176,8 @@ impl WebhookClient {
             HttpCallResult::NotSent(reason)
             | HttpCallResult::NoResponse(reason)
             | HttpCallResult::InvalidRequest(reason) => WebhookResult::Failed(reason),
-        }
+        };
+        (result, WebhookAnswer::default())
     }
 }
 

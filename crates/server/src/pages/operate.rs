@@ -7,6 +7,7 @@ mod actions;
 mod confirm;
 mod delivery_list;
 mod delivery_row;
+mod inbound_list;
 mod live_updates;
 mod notice;
 mod operator;
@@ -30,6 +31,7 @@ pub(crate) fn routes(report_cache: &Arc<ReportCache>, stop: &StopSignal) -> Rout
     Router::new()
         .route("/operate", get(overview::overview_page))
         .route("/operate/messages", get(delivery_list::delivery_list_page))
+        .route("/operate/inbound", get(inbound_list::inbound_list_page))
         .route("/operate/events", get(live_updates::event_stream))
         .route("/operate/confirm", post(confirm::confirm_page))
         .route("/operate/apply", post(actions::apply_action))

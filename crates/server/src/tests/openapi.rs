@@ -11,7 +11,7 @@ use super::TestServer;
 
 /// Routes outside the description: pages for people, the description itself, alternative spellings of described paths,
 /// and fallbacks for unknown paths.
-const UNDOCUMENTED_ROUTES: [&str; 22] = [
+const UNDOCUMENTED_ROUTES: [&str; 23] = [
     "/",
     "/usage",
     "/broadcasts",
@@ -21,6 +21,7 @@ const UNDOCUMENTED_ROUTES: [&str; 22] = [
     "/operate",
     "/operate.js",
     "/operate/messages",
+    "/operate/inbound",
     "/operate/events",
     "/operate/confirm",
     "/operate/apply",

@@ -85,11 +85,49 @@ fn incomplete_messages_are_limited_in_time_and_number() {
     let mut assembler = PartAssembler::default();
     let octets = b"\x05\x00\x03\x07\x02\x01ST";
     add(&mut assembler, &part(b"1", octets, 0), now());
-    assert_eq!(assembler.drop_incomplete(now() + ASSEMBLY_TIME_MAX), 0);
-    assert_eq!(assembler.drop_incomplete(now() + ASSEMBLY_TIME_MAX + TimeDelta::seconds(1)), 1);
+    assert_eq!(assembler.take_incomplete(now() + ASSEMBLY_TIME_MAX), []);
+    assert_eq!(assembler.take_incomplete(now() + ASSEMBLY_TIME_MAX + TimeDelta::seconds(1)).len(), 1);
     for sender in 0..=MESSAGES_MAX {
         add(&mut assembler, &part(sender.to_string().as_bytes(), octets, 0), now());
     }
-    assert_eq!(assembler.drop_incomplete(now()), 1);
+    assert_eq!(assembler.take_incomplete(now()).len(), 1);
     assert_eq!(assembler.bytes, MESSAGES_MAX * 2);
+}
+
+#[test]
+fn an_incomplete_message_is_given_up_with_what_is_there() {
+    let mut assembler = PartAssembler::default();
+    for octets in [&b"\x05\x00\x03\x07\x03\x03 end"[..], b"\x05\x00\x03\x07\x03\x01begin"] {
+        assert_eq!(add(&mut assembler, &part(b"15005550103", octets, 0), now()), None);
+    }
+    let expected = PartialMessage {
+        source_addr_ton: 0,
+        source_addr: b"15005550103".to_vec(),
+        destination_addr: b"30001".to_vec(),
+        data_coding: 0,
+        octets: b"begin end".to_vec(),
+    };
+    assert_eq!(assembler.take_incomplete(now() + TimeDelta::minutes(11)), [expected]);
+    assert_eq!(assembler.take_incomplete(now() + TimeDelta::minutes(30)), []);
+}
+
+#[test]
+fn a_part_repeated_after_the_whole_message_begins_no_other() {
+    let mut assembler = PartAssembler::default();
+    let (first, last) = (b"\x05\x00\x03\x07\x02\x01ST", b"\x05\x00\x03\x07\x02\x02OP");
+    let other_last = b"\x05\x00\x03\x07\x02\x02ART";
+    for (octets, whole) in [
+        (&first[..], None),
+        (last, Some("STOP")),
+        (last, None),
+        (first, None),
+        // Another message of the same person that uses the reference again.
+        (other_last, None),
+    ] {
+        assert_eq!(add(&mut assembler, &part(b"1", octets, 0), now()).as_deref(), whole);
+    }
+    let given_up = assembler.take_incomplete(now() + TimeDelta::minutes(11));
+    assert_eq!(given_up.into_iter().map(|message| message.octets).collect::<Vec<_>>(), [b"ART"]);
+    assert_eq!(add(&mut assembler, &part(b"1", last, 0), now() + TimeDelta::minutes(12)), None);
+    assert_eq!(assembler.take_incomplete(now() + TimeDelta::minutes(30)).len(), 1, "forgotten by then");
 }

@@ -14,6 +14,9 @@ use super::{
 use crate::testing::fixtures::*;
 use crate::{ProviderEndpoint, ReportSnapshot, Store, open};
 use postrider_core::delivery::{DeliveryState, Failure};
+use postrider_core::event::EventTarget;
+use postrider_core::id::MessageId;
+use postrider_core::inbound_record::{InboundAction, InboundRecord, InboundTarget, NewInbound};
 use postrider_core::recipient::{Recipient, RecipientStatus};
 use postrider_core::{
     clock::Clock, error::ErrorKind, priority::Priority, receipt::ReceiptStatus, round::RecordResult,
@@ -62,6 +65,30 @@ fn store_pairs() -> Vec<StorePair> {
 }
 
 /// Writes rows into every table.
+/// Returns an inbound message with an event, whose number is negative.
+fn inbound_message() -> NewInbound {
+    let record = InboundRecord {
+        id: MessageId::new(at(7), [7; 10]),
+        provider: name("red"),
+        reference: Some("mo-1".to_owned()),
+        channel: None,
+        from: "+989121110000".to_owned(),
+        to: "983000".to_owned(),
+        body: "a\0b\u{1A}0".to_owned(),
+        is_incomplete: true,
+        sent_at: at(6),
+        received_at: at(7),
+        action: InboundAction::Help,
+        in_reply_to: Some(id(3)),
+        account: "shop".to_owned(),
+        route: Some("orders".to_owned()),
+        target: Some(InboundTarget::GetUrl),
+        forwarded_at: None,
+    };
+    let event_target = Some(EventTarget::InboundRoute("orders".to_owned()));
+    NewInbound { record, changes: vec![], event_target }
+}
+
 async fn fill_store(store: &dyn Store) {
     for number in 0..20 {
         let mut message = sms_to(number, &format!("+98912111{number:04}"));
@@ -91,6 +118,7 @@ async fn fill_store(store: &dyn Store) {
     store.set_recipient(recipient).await.unwrap();
     let endpoint = ProviderEndpoint { name: name("red"), host: "red.example".to_owned(), port: 80 };
     store.save_provider_endpoints(vec![endpoint]).await.unwrap();
+    store.store_inbound(vec![inbound_message()]).await.unwrap();
     apply_all_changes(store).await;
     let snapshot = ReportSnapshot { generation: 3, as_of: at(300), content: vec![0, 1, 255] };
     store.save_snapshot(snapshot).await.unwrap();

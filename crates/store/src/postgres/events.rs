@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::pool::{PgTransaction, bind, column};
 use super::{errors::PgError, escape::escape_text, read::message_number, store::PostgresStore};
 use crate::events::{DeadLetterRequest, EventQuery, EventStore, WaitingEndpoint};
-use crate::rows::events::{decode_claimed_event, decode_event, decode_waiting_endpoint};
-use crate::rows::{delivery_id_range, limit_to_sql};
+use crate::rows::events::{decode_claimed_event, decode_event, decode_waiting_endpoint, event_key_range};
+use crate::rows::limit_to_sql;
 use postrider_core::event::{
     ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatus, EventStatusKind, EventTarget,
 };
@@ -118,10 +118,8 @@ async fn list_events(transaction: &PgTransaction, query: &EventQuery) -> Result<
     let state = query.state.map(EventStatusKind::as_str);
     let limit = limit_to_sql(query.limit);
     if let Some(message_id) = query.message {
-        let Some(number) = message_number(transaction, message_id).await? else {
-            return Ok(Vec::new());
-        };
-        let (first_id, last_id) = delivery_id_range(number);
+        let number = message_number(transaction, message_id).await?;
+        let (first_id, last_id) = event_key_range(message_id, number);
         let values = bind![first_id, last_id, since, state, limit];
         return transaction.query_all(LIST_OF_MESSAGE, values, decode_event).await;
     }

@@ -67,6 +67,7 @@ sql_types! {
     SqlText<'_> => TEXT;
     Option<SqlText<'_>> => TEXT;
     Vec<u8> => BYTEA;
+    Option<Vec<u8>> => BYTEA;
     Vec<i64> => INT8_ARRAY;
     Vec<Option<i64>> => INT8_ARRAY;
     Vec<&str> => TEXT_ARRAY;

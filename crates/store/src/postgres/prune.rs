@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use super::pool::{PgTransaction, bind, column};
 use super::rollups::{self, AttemptsByDelivery, lock_rollup_position};
 use super::{errors::PgError, message_hours::find_first_number_of_hour, partitions};
+use crate::inbound::first_id_at;
 use crate::rollups::{HOUR_MS, ReportedDelivery, RollupChanges};
 use crate::rows::report::decode_reported_delivery;
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
@@ -27,6 +28,7 @@ static DELETE_KEYS: &str = sql!("postgres/maintenance/delete_expired_idempotency
 static DELETE_THROTTLES: &str = sql!("postgres/maintenance/delete_expired_user_throttles");
 static DELETE_OPT_MESSAGES: &str = sql!("common/maintenance/delete_old_opt_messages");
 static DELETE_EVENTS: &str = sql!("common/maintenance/delete_old_events");
+static DELETE_INBOUND: &str = sql!("common/maintenance/delete_old_inbound_messages");
 static DELETE_RECEIPTS: &str = sql!("postgres/maintenance/delete_old_unmatched_receipts");
 static SELECT_OLD_BROADCASTS: &str = sql!("common/maintenance/select_old_broadcasts");
 static DELETE_BROADCAST_USERS: &str = sql!("postgres/maintenance/delete_broadcast_users");
@@ -152,8 +154,9 @@ pub async fn delete_expired(
     now: Timestamp,
     limit: usize,
 ) -> Result<usize, PgError> {
+    let inbound_bounds = bind![first_id_at(before), limit_to_sql(limit)];
+    let mut deleted = transaction.execute_and_count(DELETE_INBOUND, inbound_bounds).await?;
     let (now, before) = (now.timestamp_millis(), before.timestamp_millis());
-    let mut deleted = 0;
     for (statement, expiry) in [
         (DELETE_KEYS, now),
         (DELETE_THROTTLES, now.div_euclid(HOUR_MS)),

@@ -64,7 +64,11 @@ async fn set_recipient(transaction: &PgTransaction, recipient: &Recipient) -> Re
     }
 }
 
-async fn apply_opt_changes(transaction: &PgTransaction, changes: &[OptChange]) -> Result<Vec<bool>, PgError> {
+/// Applies opt-outs and opt-ins and returns for each whether it changed the status of the recipient.
+pub async fn apply_opt_changes(
+    transaction: &PgTransaction,
+    changes: &[OptChange],
+) -> Result<Vec<bool>, PgError> {
     let mut has_changed = vec![false; changes.len()];
     // Sorted by address, so that two processes do not deadlock. The sort keeps the order of changes to one address.
     let mut sorted = changes.iter().zip(&mut has_changed).collect::<Vec<_>>();

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 
 use super::pool::{PgTransaction, bind, column};
 use super::{errors::PgError, escape::escape_text};
-use crate::rows::SqlRow;
+use crate::{accept::refuses, rows::SqlRow};
 use postrider_core::{
     contact::Contact, id::DeliveryId, message::NewDelivery, name::ConfigName, recipient::RecipientStatus,
     round::InvalidatedAddress,
@@ -56,6 +56,10 @@ impl SuppressedAddresses {
         if self.0.is_empty() || delivery.rejection_reason.is_some() {
             return None;
         }
+        self.status_of_addresses(delivery).filter(|status| refuses(*status, delivery))
+    }
+
+    fn status_of_addresses(&self, delivery: &NewDelivery) -> Option<RecipientStatus> {
         if delivery.contacts.is_empty() {
             return self.find(&delivery.channel, &delivery.address);
         }

@@ -1,11 +1,25 @@
 //! Rows of events.
 
-use super::SqlRow;
+use super::{SqlRow, delivery_id_range};
 use crate::events::WaitingEndpoint;
 use postrider_core::delivery::Failure;
 use postrider_core::event::{
     ClaimedEvent, Event, EventKey, EventStatus, EventStatusKind, EventTarget, EventType,
 };
+use postrider_core::id::MessageId;
+use postrider_core::inbound_record::inbound_event_key;
+
+/// Returns the first and the last delivery id of the events of a message with this number, or of the inbound message with
+/// this id if no message has it.
+pub fn event_key_range(id: MessageId, message_number: Option<i64>) -> (i64, i64) {
+    message_number.map_or_else(
+        || {
+            let key = inbound_event_key(id).0;
+            (key, key)
+        },
+        delivery_id_range,
+    )
+}
 
 /// Decodes a row of `events`.
 pub fn decode_event<R: SqlRow>(row: &R) -> Result<Event, R::Error> {

@@ -7,7 +7,7 @@ use super::{
     events, store::SqliteStore, suppressed::find_refusing_status, user_throttle,
     write_transaction::WriteTransaction,
 };
-use crate::accept::{AcceptStore, check_delivery_counts, status_of_all};
+use crate::accept::{AcceptStore, check_delivery_counts, refuses, status_of_all};
 use crate::{events::NewEvent, rows::deliveries::decode_replay, rows::priority_rank};
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::id::{DeliveryId, MessageId};
@@ -85,7 +85,7 @@ fn find_refusing_statuses(
     deliveries: &[NewDelivery],
 ) -> rusqlite::Result<Vec<Option<RecipientStatus>>> {
     let status_of = |delivery: &NewDelivery| match delivery.rejection_reason {
-        None => find_refusing_status(transaction, delivery),
+        None => Ok(find_refusing_status(transaction, delivery)?.filter(|status| refuses(*status, delivery))),
         Some(_) => Ok(None),
     };
     deliveries.iter().map(status_of).collect()

@@ -11,8 +11,8 @@ use super::{
     messages::find_message_number, query::query_all, store::SqliteStore, write_transaction::WriteTransaction,
 };
 use crate::events::{DeadLetterRequest, EndpointCapacity, EventQuery, EventStore, NewEvent, WaitingEndpoint};
-use crate::rows::events::{decode_claimed_event, decode_event, decode_waiting_endpoint};
-use crate::rows::{delivery_id_range, limit_to_sql};
+use crate::rows::events::{decode_claimed_event, decode_event, decode_waiting_endpoint, event_key_range};
+use crate::rows::limit_to_sql;
 use postrider_core::event::{
     ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatus, EventStatusKind, EventTarget,
 };
@@ -157,10 +157,8 @@ fn select_events(connection: &Connection, query: &EventQuery) -> rusqlite::Resul
     let limit = limit_to_sql(query.limit);
     let decode = |row: &rusqlite::Row<'_>| decode_event(row);
     if let Some(message) = query.message {
-        let Some(number) = find_message_number(connection, message)? else {
-            return Ok(Vec::new());
-        };
-        let (first_id, last_id) = delivery_id_range(number);
+        let number = find_message_number(connection, message)?;
+        let (first_id, last_id) = event_key_range(message, number);
         query_all(connection, MESSAGE_EVENTS, params![first_id, last_id, since, state, limit], decode)
     } else if query.state == Some(EventStatusKind::Dead) {
         query_all(connection, DEAD_EVENTS, [since, limit], decode)

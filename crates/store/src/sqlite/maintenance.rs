@@ -10,6 +10,7 @@ use rusqlite::params;
 
 use super::report::{load_counted_attempts, save_rollup_changes};
 use super::{backup, store::SqliteStore, write_transaction::WriteTransaction};
+use crate::inbound::first_id_at;
 use crate::maintenance::{MaintenanceStore, Progress, ProviderEndpoint};
 use crate::rollups::{HOUR_MS, ReportedDelivery, RollupChanges};
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
@@ -30,6 +31,7 @@ static DELETE_KEYS: &str = sql!("sqlite/maintenance/delete_expired_idempotency_k
 static DELETE_THROTTLES: &str = sql!("sqlite/maintenance/delete_expired_user_throttles");
 static DELETE_OPT_MESSAGES: &str = sql!("common/maintenance/delete_old_opt_messages");
 static DELETE_EVENTS: &str = sql!("common/maintenance/delete_old_events");
+static DELETE_INBOUND: &str = sql!("common/maintenance/delete_old_inbound_messages");
 static EXPIRED_BROADCASTS: &str = sql!("common/maintenance/select_old_broadcasts");
 static DELETE_BROADCAST_USERS: &str = sql!("sqlite/maintenance/delete_broadcast_users");
 static DELETE_BROADCAST_MESSAGES: &str = sql!("sqlite/maintenance/delete_broadcast_messages");
@@ -166,8 +168,9 @@ fn delete_expired(
     now: Timestamp,
     limit: usize,
 ) -> rusqlite::Result<usize> {
+    let inbound_bounds = params![first_id_at(before), limit_to_sql(limit)];
+    let mut deleted_rows = transaction.execute(DELETE_INBOUND, inbound_bounds)?;
     let (now, before) = (now.timestamp_millis(), before.timestamp_millis());
-    let mut deleted_rows = 0;
     for (sql, bound) in [
         (DELETE_KEYS, now),
         (DELETE_THROTTLES, now.div_euclid(HOUR_MS)),

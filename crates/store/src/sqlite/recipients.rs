@@ -73,7 +73,11 @@ pub fn set_recipient(transaction: &mut WriteTransaction<'_>, recipient: &Recipie
     )
 }
 
-fn apply_opt_change(transaction: &mut WriteTransaction<'_>, change: &OptChange) -> rusqlite::Result<bool> {
+/// Applies an opt-out or opt-in and returns whether it changed the status of the recipient.
+pub fn apply_opt_change(
+    transaction: &mut WriteTransaction<'_>,
+    change: &OptChange,
+) -> rusqlite::Result<bool> {
     if is_repeated(transaction, change)? {
         return Ok(false);
     }

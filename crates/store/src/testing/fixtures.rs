@@ -79,6 +79,7 @@ pub fn new_delivery(channel: &str, address: &str) -> NewDelivery {
         address: address.to_owned(),
         spelling: format!("as written {address}"),
         contacts: vec![],
+        ignores_opt_out: false,
         rejection_reason: None,
         parts: 2,
         priority: Priority::Normal,

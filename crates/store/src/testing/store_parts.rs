@@ -9,10 +9,10 @@ use async_trait::async_trait;
 
 use crate::{
     AcceptStore, AdminStore, Backlog, BroadcastStore, Cancelled, CommitStats, CoordinationStore,
-    DeadLetterRequest, DeliverySelection, EventQuery, EventStore, LastAttempt, MaintenanceStore, MessageList,
-    MessageQuery, ProbeDecision, Progress, ProviderEndpoint, RatePermit, ReadStore, ReceiptResult,
-    ReceivedReceipt, RecipientStore, ReportSnapshot, ReportStore, Store, UsageQuery, UsageTotals,
-    WaitingEndpoint, WorkStore,
+    DeadLetterRequest, DeliverySelection, EventQuery, EventStore, InboundQuery, InboundStore, LastAttempt,
+    MaintenanceStore, MessageList, MessageQuery, ProbeDecision, Progress, ProviderEndpoint, RatePermit,
+    ReadStore, ReceiptResult, ReceivedReceipt, RecipientStore, ReportSnapshot, ReportStore, Store,
+    UsageQuery, UsageTotals, WaitingEndpoint, WorkStore,
 };
 use postrider_core::broadcast::{
     Broadcast, BroadcastAcceptance, BroadcastCounts, BroadcastId, FanOutStep, NewBroadcast, NewUser, User,
@@ -22,6 +22,7 @@ use postrider_core::circuit_breaker::ProbeUrgency;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventKey};
 use postrider_core::id::{DeliveryId, MessageId};
+use postrider_core::inbound_record::{InboundRecord, InboundTarget, NewInbound, StoredInbound};
 use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::message::{Acceptance, Message, NewMessage};
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
@@ -43,6 +44,7 @@ pub struct StoreParts {
     pub coordination: Option<Arc<dyn CoordinationStore>>,
     pub report: Option<Arc<dyn ReportStore>>,
     pub events: Option<Arc<dyn EventStore>>,
+    pub inbound: Option<Arc<dyn InboundStore>>,
     pub broadcasts: Option<Arc<dyn BroadcastStore>>,
     pub maintenance: Option<Arc<dyn MaintenanceStore>>,
 }
@@ -154,6 +156,15 @@ forward! {
     dead_letter_events(request: DeadLetterRequest) -> usize;
     events(query: EventQuery) -> Vec<Event>;
     replay_events(keys: Vec<EventKey>, now: Timestamp) -> usize;
+}
+
+forward! {
+    InboundStore by inbound:
+    store_inbound(messages: Vec<NewInbound>) -> Vec<StoredInbound>;
+    find_inbound(id: MessageId) -> Option<InboundRecord>;
+    inbound_messages(query: InboundQuery) -> Vec<InboundRecord>;
+    waiting_inbound(target: InboundTarget, account: &str, limit: usize) -> Vec<InboundRecord>;
+    mark_forwarded(ids: Vec<MessageId>, at: Timestamp) -> ();
 }
 
 forward! {

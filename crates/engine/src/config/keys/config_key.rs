@@ -27,7 +27,8 @@ impl ConfigKey {
         }
         let is_in_named_table = self.path.contains("NAME")
             || self.path.starts_with("keys.")
-            || self.path.starts_with("keywords.");
+            || self.path.starts_with("keywords.")
+            || self.path.starts_with("inbound.");
         (!is_in_named_table).then(|| format!("POSTRIDER_{}", self.path.to_uppercase().replace('.', "_")))
     }
 }

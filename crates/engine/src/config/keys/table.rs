@@ -169,6 +169,23 @@ config_keys! {
     "keywords.help", List, "", "help keywords instead of the built-in ones";
     "keywords.without", List, "", "keywords that mean nothing, such as `CANCEL` and `END`";
     "keywords.help_reply", Text, "", "text that a help keyword is answered with; default: no answer";
+    "keywords.opt_out_reply", Text, "",
+        "text that confirms an opt-out, sent once although the person has opted out; default: none";
+    "keywords.opt_in_reply", Text, "", "text that confirms an opt-in, sent once; default: none";
+    "inbound.name", Text, "", "name of the route of inbound messages. The first route that fits counts";
+    "inbound.to", List, "", "our numbers or names to which people write; default: every one";
+    "inbound.keyword", List, "", "first words of the texts; default: every text";
+    "inbound.pattern", Text, "", "regular expression that a text has to match, such as `(?i)^order \\d+`";
+    "inbound.provider", Text, "", "provider that delivers the texts; default: every one";
+    "inbound.account", Text, "",
+        "name in `[[keys]]` of the caller that reads the messages and sends the replies; default: only the scope `admin` reads them";
+    "inbound.webhook", Text, "",
+        "URL that gets the signed event `message.received`; `account`: `events_url` of the account";
+    "inbound.get_url", Text, "",
+        "URL with `%` escapes that is called as Kannel does; a text in the answer is the reply";
+    "inbound.twilio_url", Text, "", "URL that gets the form of Twilio; TwiML in the answer is the reply";
+    "inbound.email", Text, "", "e-mail address that the texts are forwarded to";
+    "inbound.email_channel", Text, "", "channel of these e-mails; needed with `email`";
     "keys.name", Text, "", "name of the caller, for the log";
     "keys.sha256", Text, "", "SHA-256 of the key in hexadecimal (`printf %s KEY \\| sha256sum`)";
     "keys.key", Text, "", "instead of `sha256`: where the key is, `${env:NAME}` or `${file:PATH}`";

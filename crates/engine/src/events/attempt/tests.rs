@@ -1,6 +1,7 @@
 //! Tests of attempts: next state and payload.
 
 use super::*;
+use crate::config::ApiKey;
 use postrider_core::clock::from_millis;
 use postrider_core::event::{EventKey, EventType};
 use postrider_core::id::{DeliveryId, MessageId};

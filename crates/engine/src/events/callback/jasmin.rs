@@ -51,7 +51,7 @@ pub fn level_and_status(event: &Event, level: JasminLevel) -> Option<(&'static s
     let asks_for_answer = level != JasminLevel::Terminal;
     let asks_for_final = level != JasminLevel::Provider;
     match event.event_type {
-        EventType::Waiting | EventType::Opened => None,
+        EventType::Waiting | EventType::Opened | EventType::Received => None,
         EventType::Sent => asks_for_answer.then_some(("1", "ESME_ROK")),
         EventType::Delivered => asks_for_final.then_some(("2", stat(event))),
         EventType::Failed => {

@@ -44,7 +44,7 @@ pub fn build(
 /// Returns the value of `%d`; none for an event that Kannel does not know.
 pub fn dlr_value(event: &Event) -> Option<u8> {
     match event.event_type {
-        EventType::Opened => None,
+        EventType::Opened | EventType::Received => None,
         EventType::Waiting => Some(BUFFERED),
         EventType::Sent => Some(ACCEPTED),
         EventType::Delivered => Some(DELIVERED),

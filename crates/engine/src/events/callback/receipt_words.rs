@@ -9,7 +9,7 @@ pub fn stat(event: &Event) -> &'static str {
     match (event.event_type, event.failure) {
         (EventType::Waiting, _) => "ENROUTE",
         (EventType::Sent, _) => "ACCEPTD",
-        (EventType::Delivered | EventType::Opened, _) => "DELIVRD",
+        (EventType::Delivered | EventType::Opened | EventType::Received, _) => "DELIVRD",
         (EventType::Failed, None) => "UNDELIV",
         (EventType::Failed, Some(failure)) => match failure {
             Failure::Bounced | Failure::Exhausted | Failure::InvalidRecipient => "UNDELIV",

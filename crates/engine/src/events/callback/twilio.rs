@@ -48,7 +48,7 @@ pub fn build(
 /// Returns `MessageStatus` and `ErrorCode` of an event; none for an event that Twilio does not tell.
 pub fn message_status(event: &Event) -> Option<(&'static str, Option<&'static str>)> {
     match event.event_type {
-        EventType::Waiting | EventType::Opened => None,
+        EventType::Waiting | EventType::Opened | EventType::Received => None,
         EventType::Sent => Some(("sent", None)),
         EventType::Delivered => Some(("delivered", None)),
         EventType::Failed => Some(failed_status(event.failure)),

@@ -43,7 +43,7 @@ pub fn build(event: &Event, callback: &Callback, facts: &DeliveryFacts) -> Resul
 /// Returns `status` and `err-code`; none for a state that is not final.
 pub fn status_and_error(event: &Event) -> Option<(&'static str, &'static str)> {
     match event.event_type {
-        EventType::Waiting | EventType::Sent | EventType::Opened => None,
+        EventType::Waiting | EventType::Sent | EventType::Opened | EventType::Received => None,
         EventType::Delivered => Some(("delivered", "0")),
         EventType::Failed => Some(match event.failure {
             Some(Failure::InvalidRecipient) => ("failed", "3"),

@@ -44,6 +44,15 @@ SELECT id, 0, 1, 'blue', 'accepted', 1700000000000, 40 FROM deliveries;
 INSERT INTO recipients (channel, address, status, reason, changed_by, changed_at)
 SELECT 'sms', '+98' || n, 'inactive', 'test', 'blue', 0 FROM generate_series(1, {rows} / 20) AS n;
 
+INSERT INTO inbound_messages (
+    id, provider, reference, sender, receiver, body, is_incomplete, sent_at, received_at, action, account, route, target,
+    forwarded_at
+)
+SELECT
+    decode(lpad(to_hex(n), 32, '0'), 'hex'), 'blue', 'mo-' || n, '+98' || n % 1000, '983000', 'text', 0, n, n, 'none',
+    CASE n % 100 WHEN 7 THEN 'shop' ELSE '' END, 'orders', 'smpp', CASE WHEN n % 1000 <> 7 THEN n END
+FROM generate_series(1, {rows} / 2) AS n;
+
 INSERT INTO unmatched_receipts (reference, provider, sender, status, at, received_at)
 SELECT 'early-' || n, 'blue', '', 'delivered', n, n FROM generate_series(1, {rows} / 20) AS n;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 
 /// Tables that grow with every message or user.
-const GROWING_TABLES: [&str; 11] = [
+const GROWING_TABLES: [&str; 12] = [
     "messages",
     "deliveries",
     "attempts",
@@ -14,6 +14,7 @@ const GROWING_TABLES: [&str; 11] = [
     "recipients",
     "address_counts",
     "events",
+    "inbound_messages",
     "users",
     "broadcast_users",
     "broadcast_messages",

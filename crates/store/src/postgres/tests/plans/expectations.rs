@@ -1,7 +1,7 @@
 //! The statements with their parameters and the number of rows that they are about.
 
 use super::other_expectations::{
-    expect_broadcasts, expect_events, expect_prune, expect_reads, expect_report,
+    expect_broadcasts, expect_events, expect_inbound, expect_prune, expect_reads, expect_report,
 };
 use super::{BATCH, NOW, PlanChecker, expect_plan, message_count};
 use crate::postgres::pool::bind;
@@ -16,6 +16,7 @@ pub async fn expect_all(checker: &PlanChecker) {
     expect_report(checker).await;
     expect_prune(checker).await;
     expect_events(checker).await;
+    expect_inbound(checker).await;
     expect_broadcasts(checker).await;
 }
 

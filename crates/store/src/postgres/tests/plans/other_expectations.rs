@@ -102,6 +102,50 @@ pub async fn expect_events(checker: &PlanChecker) {
     expect_plan!(checker, BATCH, "maintenance/delete_old_events", bind![NOW, BATCH]);
 }
 
+pub async fn expect_inbound(checker: &PlanChecker) {
+    let id = |number: u8| [vec![0_u8; 15], vec![number]].concat();
+    let (first, end, any) = (vec![0_u8; 16], vec![0xFF_u8; 16], None::<&str>);
+    let person = "+987";
+    expect_plan!(
+        checker,
+        1,
+        "inbound/insert_message",
+        bind![
+            end,
+            "blue",
+            "new",
+            "sms",
+            person,
+            "983000",
+            "text",
+            0_i64,
+            NOW,
+            NOW,
+            "none",
+            None::<Vec<u8>>,
+            "shop",
+            "orders",
+            "smpp"
+        ]
+    );
+    expect_plan!(checker, 1, "inbound/find_repeated", bind!["blue", "mo-7"]);
+    expect_plan!(checker, 1, "inbound/mark_changed_status", bind![id(7)]);
+    expect_plan!(checker, 1, "inbound/mark_forwarded", bind![NOW, id(7)]);
+    let key = -64_i64;
+    expect_plan!(
+        checker,
+        1,
+        "inbound/insert_event",
+        bind![key, id(7), "inbound orders", "inbound orders", "sms", person, "blue", NOW]
+    );
+    expect_plan!(checker, 1, "inbound/find_message", bind![id(7)]);
+    expect_plan!(checker, BATCH, "inbound/list_messages", bind![first, end, any, any, BATCH]);
+    expect_plan!(checker, BATCH, "inbound/list_of_account", bind!["shop", first, end, any, any, BATCH]);
+    expect_plan!(checker, BATCH, "inbound/list_of_sender", bind![person, first, end, any, any, any, BATCH]);
+    expect_plan!(checker, BATCH, "inbound/list_waiting", bind!["smpp", "shop", BATCH]);
+    expect_plan!(checker, BATCH, "maintenance/delete_old_inbound_messages", bind![end, BATCH]);
+}
+
 pub async fn expect_prune(checker: &PlanChecker) {
     let (addresses, ones) = (texts(BATCH, "+98"), repeated(&1_i64));
     expect_plan!(checker, BATCH, "maintenance/add_pruned_address_count", bind![addresses, ones]);

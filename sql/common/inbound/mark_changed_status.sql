@@ -1,0 +1,1 @@
+UPDATE inbound_messages SET has_changed_status = 1 WHERE id = $1
