@@ -22,14 +22,15 @@ impl DestinationRules<'_> {
     ///
     /// # Errors
     /// The number is a premium-rate or shared-cost number, or its region is not allowed.
-    pub fn check_phone(&self, number: &str) -> Result<(), AddressError> {
+    pub fn check_phone(&self, phone_number: &str) -> Result<(), AddressError> {
         if self.allows_premium && self.countries.iter().all(|regions| regions.is_empty()) {
             return Ok(());
         }
-        let number = PHONE_NUMBER_UTIL.parse(number, None).map_err(|_| AddressError::InvalidFormat)?;
-        let region = number
+        let phone_number =
+            PHONE_NUMBER_UTIL.parse(phone_number, None).map_err(|_| AddressError::InvalidFormat)?;
+        let region = phone_number
             .get_region_code()
-            .or_else(|| PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code));
+            .or_else(|| PHONE_NUMBER_UTIL.get_region_for_country_code(phone_number.country_code));
         let is_allowed = |regions: &&[PhoneRegion]| {
             regions.is_empty() || regions.iter().any(|allowed| Some(allowed.region()) == region)
         };
@@ -37,7 +38,7 @@ impl DestinationRules<'_> {
             return Err(AddressError::CountryNotAllowed);
         }
         let is_premium =
-            || matches!(number.get_type(), PhoneNumberType::PremiumRate | PhoneNumberType::SharedCost);
+            || matches!(phone_number.get_type(), PhoneNumberType::PremiumRate | PhoneNumberType::SharedCost);
         if !self.allows_premium && is_premium() {
             return Err(AddressError::PremiumNumber);
         }

@@ -17,12 +17,16 @@ const OPAQUE_BYTES_MAX: usize = 2_048;
 ///
 /// # Errors
 /// The text is not an address of this kind.
-pub fn parse_address(kind: AddressKind, text: &str, rules: &PhoneRules) -> Result<String, AddressError> {
+pub fn parse_address(
+    kind: AddressKind,
+    address_text: &str,
+    rules: &PhoneRules,
+) -> Result<String, AddressError> {
     match kind {
-        AddressKind::Phone => rules.parse_phone(text),
-        AddressKind::Email => parse_email(text),
-        AddressKind::Url => parse_url(text),
-        AddressKind::Push | AddressKind::Messenger | AddressKind::Any => parse_opaque(text),
+        AddressKind::Phone => rules.parse_phone(address_text),
+        AddressKind::Email => parse_email(address_text),
+        AddressKind::Url => parse_url(address_text),
+        AddressKind::Push | AddressKind::Messenger | AddressKind::Any => parse_opaque(address_text),
     }
 }
 
@@ -33,11 +37,11 @@ pub fn parse_address(kind: AddressKind, text: &str, rules: &PhoneRules) -> Resul
 /// The text is not an address of any of `kinds`.
 pub fn parse_address_of_kinds(
     kinds: &[AddressKind],
-    text: &str,
+    address_text: &str,
     rules: &PhoneRules,
 ) -> Result<(AddressKind, String), AddressError> {
-    if let [kind] = kinds {
-        return parse_address(*kind, text, rules).map(|address| (*kind, address));
+    if let [address_kind] = kinds {
+        return parse_address(*address_kind, address_text, rules).map(|address| (*address_kind, address));
     }
     let strict_first = [
         AddressKind::Url,
@@ -48,9 +52,9 @@ pub fn parse_address_of_kinds(
         AddressKind::Any,
     ];
     let mut last_error = AddressError::InvalidFormat;
-    for kind in strict_first.into_iter().filter(|kind| kinds.contains(kind)) {
-        match parse_address(kind, text, rules) {
-            Ok(address) => return Ok((kind, address)),
+    for address_kind in strict_first.into_iter().filter(|address_kind| kinds.contains(address_kind)) {
+        match parse_address(address_kind, address_text, rules) {
+            Ok(address) => return Ok((address_kind, address)),
             Err(error) => last_error = error,
         }
     }
@@ -72,19 +76,19 @@ pub fn guess_address_kind(address: &str) -> AddressKind {
 }
 
 /// Parses an e-mail address: one `@`, limited lengths, no blanks. The domain becomes lower case.
-fn parse_email(text: &str) -> Result<String, AddressError> {
-    let text = text.trim();
-    if text.is_empty() {
+fn parse_email(email_text: &str) -> Result<String, AddressError> {
+    let email_text = email_text.trim();
+    if email_text.is_empty() {
         return Err(AddressError::Empty);
     }
-    if text.len() > EMAIL_BYTES_MAX {
+    if email_text.len() > EMAIL_BYTES_MAX {
         return Err(AddressError::TooLong);
     }
     let is_invalid = |c: char| c.is_whitespace() || c.is_control() || "<>()[]\\,;:\"".contains(c);
-    if text.contains(is_invalid) {
+    if email_text.contains(is_invalid) {
         return Err(AddressError::InvalidCharacter);
     }
-    let (local, domain) = text.split_once('@').ok_or(AddressError::InvalidFormat)?;
+    let (local, domain) = email_text.split_once('@').ok_or(AddressError::InvalidFormat)?;
     let is_domain_label = |label: &str| {
         label.chars().all(|c| c.is_alphanumeric() || c == '-')
             && (1..=63).contains(&label.len())
@@ -98,12 +102,12 @@ fn parse_email(text: &str) -> Result<String, AddressError> {
 }
 
 /// Parses a URL: `http` or `https`, a host, no blanks. Scheme and host become lower case.
-fn parse_url(text: &str) -> Result<String, AddressError> {
-    let text = parse_opaque(text)?;
-    if text.contains(char::is_whitespace) {
+fn parse_url(url_text: &str) -> Result<String, AddressError> {
+    let url_text = parse_opaque(url_text)?;
+    if url_text.contains(char::is_whitespace) {
         return Err(AddressError::InvalidCharacter);
     }
-    let (scheme, after_scheme) = text.split_once("://").ok_or(AddressError::InvalidFormat)?;
+    let (scheme, after_scheme) = url_text.split_once("://").ok_or(AddressError::InvalidFormat)?;
     let scheme = scheme.to_ascii_lowercase();
     let authority_end = after_scheme.find(['/', '?', '#']).unwrap_or(after_scheme.len());
     let (authority, path) = after_scheme.split_at(authority_end);
@@ -115,16 +119,16 @@ fn parse_url(text: &str) -> Result<String, AddressError> {
 }
 
 /// Parses an address that only the provider understands: limited length, no control characters.
-fn parse_opaque(text: &str) -> Result<String, AddressError> {
-    let text = text.trim();
-    if text.is_empty() {
+fn parse_opaque(opaque_address: &str) -> Result<String, AddressError> {
+    let opaque_address = opaque_address.trim();
+    if opaque_address.is_empty() {
         Err(AddressError::Empty)
-    } else if text.len() > OPAQUE_BYTES_MAX {
+    } else if opaque_address.len() > OPAQUE_BYTES_MAX {
         Err(AddressError::TooLong)
-    } else if text.contains(char::is_control) {
+    } else if opaque_address.contains(char::is_control) {
         Err(AddressError::InvalidCharacter)
     } else {
-        Ok(text.to_owned())
+        Ok(opaque_address.to_owned())
     }
 }
 

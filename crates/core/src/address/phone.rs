@@ -91,20 +91,20 @@ impl PhoneRules {
         }
     }
 
-    fn parse_once(&self, text: &str) -> Result<String, AddressError> {
-        let digits = normalize_digits(text)?;
+    fn parse_once(&self, phone_text: &str) -> Result<String, AddressError> {
+        let digits = normalize_digits(phone_text)?;
         let parsed = PHONE_NUMBER_UTIL.parse(&*digits, Some(self.region.0)).ok().filter(is_possible);
-        let number = match (parsed, self.strictness) {
-            (Some(number), PhoneStrictness::Valid) if !number.is_valid() => {
+        let phone_number = match (parsed, self.strictness) {
+            (Some(phone_number), PhoneStrictness::Valid) if !phone_number.is_valid() => {
                 return Err(AddressError::UnassignedNumber);
             }
-            (Some(number), _) => number,
+            (Some(phone_number), _) => phone_number,
             (None, PhoneStrictness::Possible) => {
                 self.unchanged_digits(&digits).ok_or(AddressError::InvalidFormat)?
             }
             (None, PhoneStrictness::Valid) => return Err(AddressError::InvalidFormat),
         };
-        Ok(number.format_as(PhoneNumberFormat::E164).into_owned())
+        Ok(phone_number.format_as(PhoneNumberFormat::E164).into_owned())
     }
 
     /// Returns the digits, leading zeros included, as a number of the region if their count is possible.
@@ -130,17 +130,17 @@ fn is_possible(number: &PhoneNumber) -> bool {
 }
 
 /// Returns the number without separators, in Latin digits, with at most one `+` in front.
-fn normalize_digits(text: &str) -> Result<Cow<'_, str>, AddressError> {
-    let digits = text.strip_prefix('+').unwrap_or(text);
+fn normalize_digits(phone_text: &str) -> Result<Cow<'_, str>, AddressError> {
+    let digits = phone_text.strip_prefix('+').unwrap_or(phone_text);
     let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_plain && text.len() <= PHONE_CHARS_MAX {
-        return Ok(Cow::Borrowed(text));
+    if is_plain && phone_text.len() <= PHONE_CHARS_MAX {
+        return Ok(Cow::Borrowed(phone_text));
     }
-    if text.chars().nth(PHONE_CHARS_MAX).is_some() {
+    if phone_text.chars().nth(PHONE_CHARS_MAX).is_some() {
         return Err(AddressError::TooLong);
     }
-    let mut plain = String::with_capacity(text.len());
-    for c in text.trim().chars() {
+    let mut plain = String::with_capacity(phone_text.len());
+    for c in phone_text.trim().chars() {
         match c {
             '0'..='9' => plain.push(c),
             '+' | '\u{FF0B}' if plain.is_empty() => plain.push('+'),
