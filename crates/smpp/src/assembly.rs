@@ -16,10 +16,10 @@ use postrider_core::clock::Timestamp;
 mod tests;
 
 /// Maximum number of messages whose parts are incomplete; beyond it the oldest are dropped.
-const MESSAGES_MAX: usize = 1_000;
+const ASSEMBLY_MESSAGES_MAX: usize = 1_000;
 
 /// Maximum size of all kept parts, in bytes; beyond it the oldest messages are dropped.
-const BYTES_MAX: usize = 4 * 1024 * 1024;
+const ASSEMBLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Maximum time between the first and the last part of a message: a phone that loses its network goes on within minutes.
 const ASSEMBLY_TIME_MAX: TimeDelta = TimeDelta::minutes(10);
@@ -61,30 +61,30 @@ impl PartAssembler {
             reference: place.reference,
             total: place.total,
         };
-        let number = self.numbers.get(&key).copied().unwrap_or_else(|| self.begin(key, now));
-        let incomplete = self.messages.get_mut(&number)?;
-        let octets = message.text_octets().to_vec();
-        self.bytes += octets.len();
+        let arrival_number = self.numbers.get(&key).copied().unwrap_or_else(|| self.begin(key, now));
+        let incomplete = self.messages.get_mut(&arrival_number)?;
+        let part_octets = message.text_octets().to_vec();
+        self.bytes += part_octets.len();
         // A repeated part replaces the first one.
-        let replaced = incomplete.parts.insert(place.number, octets);
-        self.bytes -= replaced.map_or(0, |octets| octets.len());
+        let replaced = incomplete.parts.insert(place.number, part_octets);
+        self.bytes -= replaced.map_or(0, |part_octets| part_octets.len());
         if incomplete.parts.len() < usize::from(place.total) {
             return None;
         }
-        let parts: Vec<_> = self.remove(number)?.parts.into_values().collect();
+        let parts: Vec<_> = self.remove(arrival_number)?.parts.into_values().collect();
         Some(join_parts(message.data_coding, &parts))
     }
 
     /// Drops messages that are too old or beyond the limits, and returns their number.
     pub fn drop_incomplete(&mut self, now: Timestamp) -> usize {
         let mut dropped_count = 0;
-        while let Some((number, oldest)) = self.messages.first_key_value()
+        while let Some((arrival_number, oldest)) = self.messages.first_key_value()
             && (now - oldest.first_at > ASSEMBLY_TIME_MAX
-                || self.messages.len() > MESSAGES_MAX
-                || self.bytes > BYTES_MAX)
+                || self.messages.len() > ASSEMBLY_MESSAGES_MAX
+                || self.bytes > ASSEMBLY_BYTES_MAX)
         {
-            let number = *number;
-            self.remove(number);
+            let arrival_number = *arrival_number;
+            self.remove(arrival_number);
             dropped_count += 1;
         }
         dropped_count

@@ -122,11 +122,11 @@ struct MessageFields {
 
 impl SubmitEncoder {
     /// Creates an encoder.
-    pub fn new(options: SubmitOptions) -> Self {
+    pub fn new(submit_options: SubmitOptions) -> Self {
         Self {
-            source_addr: c_octet_string(&options.source.address),
-            service_type: c_octet_string(&options.service_type),
-            options,
+            source_addr: c_octet_string(&submit_options.source.address),
+            service_type: c_octet_string(&submit_options.service_type),
+            options: submit_options,
         }
     }
 
@@ -162,37 +162,42 @@ impl SubmitEncoder {
         let Ok(part_count) = u8::try_from(parts.len()) else {
             return Err(EncodeError::TooManyParts(parts.len()));
         };
-        let fields = MessageFields {
+        let message_fields = MessageFields {
             destination_addr: c_octet_string(digits),
             validity_period: self.validity_period(expires_at, now),
             data_coding,
         };
         let encode_part = |(part_number, octets): (u8, &Vec<u8>)| {
             if part_count == 1 {
-                return self.encode_submit_sm(&fields, 0, octets);
+                return self.encode_submit_sm(&message_fields, 0, octets);
             }
             let header = udh::concatenation_header(reference, part_count, part_number);
-            self.encode_submit_sm(&fields, ESM_CLASS_UDHI, &[&header[..], octets].concat())
+            self.encode_submit_sm(&message_fields, ESM_CLASS_UDHI, &[&header[..], octets].concat())
         };
         let bodies: Option<Vec<_>> = (1..=part_count).zip(&parts).map(encode_part).collect();
         bodies.ok_or(EncodeError::InvalidField)
     }
 
-    fn encode_text(&self, body: &str) -> EncodedText {
+    fn encode_text(&self, message_body: &str) -> EncodedText {
         let is_latin1 = self.options.default_alphabet == DefaultAlphabet::Latin1;
-        if is_latin1 && let Some(octets) = alphabet::encode_latin1(body) {
+        if is_latin1 && let Some(octets) = alphabet::encode_latin1(message_body) {
             return EncodedText { data_coding: DATA_CODING_DEFAULT, parts: split_octets(octets) };
         }
-        let pieces = split_parts(body);
+        let pieces = split_parts(message_body);
         let septets: Option<Vec<Vec<u8>>> =
             if is_latin1 { None } else { pieces.iter().map(|piece| gsm7::encode(piece)).collect() };
         match septets {
             Some(parts) => EncodedText { data_coding: DATA_CODING_DEFAULT, parts },
-            None => EncodedText { data_coding: DATA_CODING_UCS2, parts: split_ucs2(body, &pieces) },
+            None => EncodedText { data_coding: DATA_CODING_UCS2, parts: split_ucs2(message_body, &pieces) },
         }
     }
 
-    fn encode_submit_sm(&self, fields: &MessageFields, esm_class: u8, octets: &[u8]) -> Option<Vec<u8>> {
+    fn encode_submit_sm(
+        &self,
+        message_fields: &MessageFields,
+        esm_class: u8,
+        octets: &[u8],
+    ) -> Option<Vec<u8>> {
         let registered_delivery = if self.options.wants_receipts { REGISTERED_DELIVERY_RECEIPT } else { 0 };
         let pdu: SubmitSm<'_, 0> = SubmitSm::new(
             ServiceType::new(COctetString::new(&self.service_type).ok()?),
@@ -201,23 +206,23 @@ impl SubmitEncoder {
             COctetString::new(&self.source_addr).ok()?,
             Ton::from(self.options.dest_ton),
             Npi::from(self.options.dest_npi),
-            COctetString::new(&fields.destination_addr).ok()?,
+            COctetString::new(&message_fields.destination_addr).ok()?,
             EsmClass::from(esm_class),
             0,
             PriorityFlag::default(),
             EmptyOrFullCOctetString::empty(),
-            EmptyOrFullCOctetString::new(&fields.validity_period).ok()?,
+            EmptyOrFullCOctetString::new(&message_fields.validity_period).ok()?,
             RegisteredDelivery::from(registered_delivery),
             ReplaceIfPresentFlag::default(),
-            DataCoding::from(fields.data_coding),
+            DataCoding::from(message_fields.data_coding),
             0,
             OctetString::new(octets).ok()?,
             Default::default(),
         );
-        let mut body = vec![0; pdu.length()];
-        let written = pdu.encode(&mut body);
-        body.truncate(written);
-        Some(body)
+        let mut submit_sm_body = vec![0; pdu.length()];
+        let written = pdu.encode(&mut submit_sm_body);
+        submit_sm_body.truncate(written);
+        Some(submit_sm_body)
     }
 
     /// Returns the `validity_period` field with its terminating zero.
@@ -236,30 +241,32 @@ fn c_octet_string(text: &str) -> Vec<u8> {
 }
 
 /// Splits an 8-bit text into parts.
-fn split_octets(octets: Vec<u8>) -> Vec<Vec<u8>> {
-    if octets.len() <= PART_BYTES_MAX {
-        return vec![octets];
+fn split_octets(text_octets: Vec<u8>) -> Vec<Vec<u8>> {
+    if text_octets.len() <= PART_BYTES_MAX {
+        return vec![text_octets];
     }
-    octets.chunks(CONCATENATED_PART_BYTES_MAX).map(<[u8]>::to_vec).collect()
+    text_octets.chunks(CONCATENATED_PART_BYTES_MAX).map(<[u8]>::to_vec).collect()
 }
 
 /// Encodes the pieces in UCS-2. Splits the body again if the pieces were counted in septets and are too long as UCS-2.
 fn split_ucs2(body: &str, pieces: &[String]) -> Vec<Vec<u8>> {
-    let parts: Vec<Vec<u8>> = pieces.iter().map(|piece| alphabet::encode_ucs2(piece)).collect();
-    let bytes_max = if parts.len() == 1 { PART_BYTES_MAX } else { CONCATENATED_PART_BYTES_MAX };
-    if parts.iter().all(|part| part.len() <= bytes_max) {
-        return parts;
+    let text_parts: Vec<Vec<u8>> = pieces.iter().map(|piece| alphabet::encode_ucs2(piece)).collect();
+    let bytes_max = if text_parts.len() == 1 { PART_BYTES_MAX } else { CONCATENATED_PART_BYTES_MAX };
+    if text_parts.iter().all(|text_part| text_part.len() <= bytes_max) {
+        return text_parts;
     }
-    let mut parts = vec![Vec::new()];
+    let mut text_parts = vec![Vec::new()];
     for character in body.chars() {
-        let octets = alphabet::encode_ucs2(character.encode_utf8(&mut [0; 4]));
-        let has_room = |part: &&mut Vec<u8>| part.len() + octets.len() <= CONCATENATED_PART_BYTES_MAX;
-        match parts.last_mut().filter(has_room) {
-            Some(part) => part.extend(octets),
-            None => parts.push(octets),
+        let character_octets = alphabet::encode_ucs2(character.encode_utf8(&mut [0; 4]));
+        let has_room = |text_part: &&mut Vec<u8>| {
+            text_part.len() + character_octets.len() <= CONCATENATED_PART_BYTES_MAX
+        };
+        match text_parts.last_mut().filter(has_room) {
+            Some(text_part) => text_part.extend(character_octets),
+            None => text_parts.push(character_octets),
         }
     }
-    parts
+    text_parts
 }
 
 /// Formats a relative time as `YYMMDDhhmmss000R`, at least one second and at most 31 days.

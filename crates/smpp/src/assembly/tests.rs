@@ -87,9 +87,9 @@ fn incomplete_messages_are_limited_in_time_and_number() {
     add(&mut assembler, &part(b"1", octets, 0), now());
     assert_eq!(assembler.drop_incomplete(now() + ASSEMBLY_TIME_MAX), 0);
     assert_eq!(assembler.drop_incomplete(now() + ASSEMBLY_TIME_MAX + TimeDelta::seconds(1)), 1);
-    for sender in 0..=MESSAGES_MAX {
+    for sender in 0..=ASSEMBLY_MESSAGES_MAX {
         add(&mut assembler, &part(sender.to_string().as_bytes(), octets, 0), now());
     }
     assert_eq!(assembler.drop_incomplete(now()), 1);
-    assert_eq!(assembler.bytes, MESSAGES_MAX * 2);
+    assert_eq!(assembler.bytes, ASSEMBLY_MESSAGES_MAX * 2);
 }

@@ -326,9 +326,15 @@ impl SubmitWindow {
 impl WindowMessage {
     fn refused_outcome(&self, refusal: Refusal) -> SubmitOutcome {
         match refusal {
-            Refusal { status, .. } if self.parts_accepted > 0 => self.partly_accepted(Some(status), None),
-            Refusal { status, is_nack: true } => SubmitOutcome::CommandRefused { status },
-            Refusal { status, is_nack: false } => SubmitOutcome::Refused { status },
+            Refusal { status: command_status, .. } if self.parts_accepted > 0 => {
+                self.partly_accepted(Some(command_status), None)
+            }
+            Refusal { status: command_status, is_nack: true } => {
+                SubmitOutcome::CommandRefused { status: command_status }
+            }
+            Refusal { status: command_status, is_nack: false } => {
+                SubmitOutcome::Refused { status: command_status }
+            }
         }
     }
 
