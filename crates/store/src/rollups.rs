@@ -147,8 +147,8 @@ impl RollupChanges {
         if counts.is_first {
             self.add_count(MESSAGES, "", "", times);
         }
-        let failure = state.failure.as_deref().unwrap_or_default();
-        self.add_count(STATES, state.state.as_str(), failure, times);
+        let failure_name = state.failure.as_deref().unwrap_or_default();
+        self.add_count(STATES, state.state.as_str(), failure_name, times);
         if state.is_opened {
             self.add_count(OPENED, "", "", times);
         }
@@ -158,13 +158,13 @@ impl RollupChanges {
             DeliveryStateKind::Waiting => (None, None),
             DeliveryStateKind::Sent => (Some("sent"), Some("sent")),
             DeliveryStateKind::Delivered => (Some("sent"), Some("delivered")),
-            DeliveryStateKind::Failed => (Some("failed"), (failure == "bounced").then_some("bounced")),
+            DeliveryStateKind::Failed => (Some("failed"), (failure_name == "bounced").then_some("bounced")),
         };
-        if let Some(entry) = hour_entry {
-            self.add_count(HOURS, &hour, entry, times);
+        if let Some(rollup_entry) = hour_entry {
+            self.add_count(HOURS, &hour, rollup_entry, times);
         }
-        if let (Some(provider), Some(entry)) = (&state.provider, provider_entry) {
-            self.add_count(PROVIDER_DELIVERIES, provider, entry, times);
+        if let (Some(provider), Some(rollup_entry)) = (&state.provider, provider_entry) {
+            self.add_count(PROVIDER_DELIVERIES, provider, rollup_entry, times);
         }
     }
 

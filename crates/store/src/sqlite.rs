@@ -17,7 +17,7 @@ mod events;
 mod maintenance;
 mod messages;
 mod migrate;
-mod private_file;
+mod private_database_file;
 mod query;
 mod read;
 mod reader_pool;

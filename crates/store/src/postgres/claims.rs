@@ -34,10 +34,10 @@ pub async fn due(
     let (mut channels, mut limits) = (Vec::new(), Vec::new());
     for row in &transaction.query(WAITING_CHANNELS, &[]).await? {
         let channel = row.name("channel")?;
-        let limit = capacity.for_channel(channel.as_str());
-        if limit > 0 {
+        let channel_limit = capacity.for_channel(channel.as_str());
+        if channel_limit > 0 {
             channels.push(channel.to_string());
-            limits.push(limit_to_sql(limit));
+            limits.push(limit_to_sql(channel_limit));
         }
     }
     let values = bind![now.timestamp_millis(), channels, limits];
@@ -58,12 +58,12 @@ pub async fn due(
 fn interleave_channels(entries: Vec<QueueEntry>) -> Vec<QueueEntry> {
     let entry_count = entries.len();
     let (high, normal): (Vec<QueueEntry>, Vec<QueueEntry>) =
-        entries.into_iter().partition(|entry| entry.priority == Priority::High);
+        entries.into_iter().partition(|due_entry| due_entry.priority == Priority::High);
     let mut interleaved = Vec::with_capacity(entry_count);
     for entries_of_priority in [high, normal] {
         let mut by_channel: BTreeMap<ConfigName, Vec<QueueEntry>> = BTreeMap::new();
-        for entry in entries_of_priority {
-            by_channel.entry(entry.channel.clone()).or_default().push(entry);
+        for due_entry in entries_of_priority {
+            by_channel.entry(due_entry.channel.clone()).or_default().push(due_entry);
         }
         interleaved.extend(round_robin(by_channel.into_values().collect(), entry_count));
     }

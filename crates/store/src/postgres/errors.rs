@@ -193,22 +193,22 @@ impl PgError {
 }
 
 impl std::fmt::Display for PgError {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Server(error) => {
-                error.fmt(out)?;
+                error.fmt(formatter)?;
                 // The server's message without its detail line, which may contain rows.
                 match (error.as_db_error(), error.source()) {
                     (Some(server_error), _) => {
-                        write!(out, ": {} ({})", server_error.message(), server_error.code().code())
+                        write!(formatter, ": {} ({})", server_error.message(), server_error.code().code())
                     }
-                    (None, Some(cause)) => write!(out, ": {cause}"),
+                    (None, Some(cause)) => write!(formatter, ": {cause}"),
                     (None, None) => Ok(()),
                 }
             }
-            Self::Timeout => out.write_str("no answer in time"),
-            Self::PoolTimeout => out.write_str("no connection became free in time"),
-            Self::InvalidRow(description) => out.write_str(description),
+            Self::Timeout => formatter.write_str("no answer in time"),
+            Self::PoolTimeout => formatter.write_str("no connection became free in time"),
+            Self::InvalidRow(description) => formatter.write_str(description),
         }
     }
 }

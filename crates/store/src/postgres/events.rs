@@ -49,18 +49,18 @@ impl EventStore for PostgresStore {
         })
     }
 
-    async fn record_events(&self, mut results: Vec<EventAttemptResult>) -> Result<()> {
+    async fn record_events(&self, mut event_results: Vec<EventAttemptResult>) -> Result<()> {
         // Sorted by key, so that two processes do not deadlock.
-        results.sort_by_key(|result| result.key);
+        event_results.sort_by_key(|event_result| event_result.key);
         run_transaction!(self.begin_write, "cannot record event results", |transaction| {
             let values = bind![
-                column(&results, |result| result.key.delivery.0),
-                column(&results, |result| i64::from(result.key.sequence)),
-                column(&results, |result| i64::from(result.claims)),
-                column(&results, |result| result.status.kind().as_str()),
-                column(&results, |result| result.status.time().timestamp_millis()),
-                column(&results, |result| i64::from(result.tries)),
-                column(&results, |result| escape_text(&result.result)),
+                column(&event_results, |event_result| event_result.key.delivery.0),
+                column(&event_results, |event_result| i64::from(event_result.key.sequence)),
+                column(&event_results, |event_result| i64::from(event_result.claims)),
+                column(&event_results, |event_result| event_result.status.kind().as_str()),
+                column(&event_results, |event_result| event_result.status.time().timestamp_millis()),
+                column(&event_results, |event_result| i64::from(event_result.tries)),
+                column(&event_results, |event_result| escape_text(&event_result.result)),
             ];
             transaction.execute(RECORD, values).await
         })
@@ -102,19 +102,19 @@ impl EventStore for PostgresStore {
 }
 
 async fn list_events(transaction: &PgTransaction, query: &EventQuery) -> Result<Vec<Event>, PgError> {
-    let since = query.since.map_or(i64::MIN, |since| since.timestamp_millis());
+    let events_since = query.since.map_or(i64::MIN, |events_since| events_since.timestamp_millis());
     let state = query.state.map(EventStatusKind::as_str);
-    let limit = limit_to_sql(query.limit);
+    let events_max = limit_to_sql(query.limit);
     if let Some(message_id) = query.message {
         let Some(number) = message_number(transaction, message_id).await? else {
             return Ok(Vec::new());
         };
         let (first_id, last_id) = delivery_id_range(number);
-        let values = bind![first_id, last_id, since, state, limit];
+        let values = bind![first_id, last_id, events_since, state, events_max];
         return transaction.query_all(LIST_OF_MESSAGE, values, decode_event).await;
     }
     if query.state == Some(EventStatusKind::Dead) {
-        return transaction.query_all(LIST_DEAD, bind![since, limit], decode_event).await;
+        return transaction.query_all(LIST_DEAD, bind![events_since, events_max], decode_event).await;
     }
-    transaction.query_all(LIST, bind![since, state, limit], decode_event).await
+    transaction.query_all(LIST, bind![events_since, state, events_max], decode_event).await
 }

@@ -116,18 +116,18 @@ async fn move_counts(transaction: &PgTransaction, deliveries: &[ReportedDelivery
 /// as a whole.
 async fn select_old_messages(
     transaction: &PgTransaction,
-    before: Timestamp,
+    created_before: Timestamp,
     scope: PruneScope,
     limit: usize,
 ) -> Result<Vec<i64>, PgError> {
-    let droppable = partitions::droppable(transaction, before).await?;
+    let droppable = partitions::droppable(transaction, created_before).await?;
     let candidates = match scope {
         PruneScope::AllPartitions => partitions::list(transaction).await?,
-        PruneScope::ExpiredPartitions => partitions::fully_expired(transaction, before).await?,
+        PruneScope::ExpiredPartitions => partitions::fully_expired(transaction, created_before).await?,
     };
-    let before = before.timestamp_millis();
+    let created_before = created_before.timestamp_millis();
     // Numbers and times may differ a little in their order; a late message is deleted with the next hour.
-    let end_number = find_first_number_of_hour(transaction, before.div_euclid(HOUR_MS) + 2).await?;
+    let end_number = find_first_number_of_hour(transaction, created_before.div_euclid(HOUR_MS) + 2).await?;
     let end_number = end_number.unwrap_or(i64::MAX);
     for partition in candidates {
         let is_droppable = droppable.iter().any(|other| other.index == partition.index);
@@ -135,7 +135,7 @@ async fn select_old_messages(
             continue;
         }
         let end_number = end_number.min(partition.next_first_number());
-        let values = bind![partition.first_number(), end_number, before, limit_to_sql(limit)];
+        let values = bind![partition.first_number(), end_number, created_before, limit_to_sql(limit)];
         let numbers: Vec<i64> =
             transaction.query_all(SELECT_OLD_MESSAGES, values, |row| row.integer("number")).await?;
         if !numbers.is_empty() {
@@ -145,25 +145,26 @@ async fn select_old_messages(
     Ok(Vec::new())
 }
 
-/// Deletes at most `limit` rows of each kind that expired at `now` or are older than `before`, and returns their number.
+/// Deletes at most `limit` rows of each kind that expired at `now` or are older than `created_before`, and returns
+/// their number.
 pub async fn delete_expired(
     transaction: &PgTransaction,
-    before: Timestamp,
+    created_before: Timestamp,
     now: Timestamp,
     limit: usize,
 ) -> Result<usize, PgError> {
-    let (now, before) = (now.timestamp_millis(), before.timestamp_millis());
+    let (now, created_before) = (now.timestamp_millis(), created_before.timestamp_millis());
     let mut deleted = 0;
     for (statement, expiry) in [
         (DELETE_KEYS, now),
         (DELETE_THROTTLES, now.div_euclid(HOUR_MS)),
-        (DELETE_RECEIPTS, before),
-        (DELETE_OPT_MESSAGES, before),
-        (DELETE_EVENTS, before),
+        (DELETE_RECEIPTS, created_before),
+        (DELETE_OPT_MESSAGES, created_before),
+        (DELETE_EVENTS, created_before),
     ] {
         deleted += transaction.execute_and_count(statement, bind![expiry, limit_to_sql(limit)]).await?;
     }
-    deleted += delete_old_broadcasts(transaction, before, limit).await?;
+    deleted += delete_old_broadcasts(transaction, created_before, limit).await?;
     Ok(usize::try_from(deleted).unwrap_or(usize::MAX))
 }
 

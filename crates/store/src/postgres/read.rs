@@ -102,11 +102,11 @@ pub async fn message_number(transaction: &PgTransaction, id: MessageId) -> Resul
 }
 
 async fn find_message(transaction: &PgTransaction, id: MessageId) -> Result<Option<Message>, PgError> {
-    let Some(number) = message_number(transaction, id).await? else {
+    let Some(message_number) = message_number(transaction, id).await? else {
         return Ok(None);
     };
-    let mut messages = load_messages(transaction, &[number]).await?;
-    let (first_id, last_id) = delivery_id_range(number);
+    let mut messages = load_messages(transaction, &[message_number]).await?;
+    let (first_id, last_id) = delivery_id_range(message_number);
     let attempt_rows = transaction.query(ATTEMPTS, bind![first_id, last_id]).await?;
     for delivery in messages.iter_mut().flat_map(|message| &mut message.deliveries) {
         for attempt_row in &attempt_rows {
@@ -155,8 +155,9 @@ async fn search_numbers(
     first_number: i64,
 ) -> Result<Vec<i64>, PgError> {
     let count = query.limit.saturating_add(1);
-    let before = query.before.map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
-    let since = query.since.map(|since| since.timestamp_millis());
+    let number_before =
+        query.before.map_or(MESSAGE_NUMBER_MAX, |number_before| number_before.min(MESSAGE_NUMBER_MAX));
+    let accepted_since = query.since.map(|accepted_since| accepted_since.timestamp_millis());
     let state = query.state.map(DeliveryStateKind::as_str);
     let owner = query.owner.as_deref().map(escape_text);
     let is_indexed = indexed_owner(query.owner.as_deref()).is_some();
@@ -164,31 +165,34 @@ async fn search_numbers(
     let rows_max = limit_to_sql(count).saturating_mul(DeliveryId::PER_MESSAGE);
     let rows = match (&query.to, query.state) {
         (Some(to), _) => {
-            let values = bind![first_number, before, since, rows_max, escape_text(to), state, owner];
+            let values =
+                bind![first_number, number_before, accepted_since, rows_max, escape_text(to), state, owner];
             transaction.query(SEARCH_ADDRESS, values).await?
         }
         (None, Some(DeliveryStateKind::Waiting)) => {
-            let values = bind![first_number, before, since, rows_max, RECENT_SCANNED_MAX, owner];
+            let values =
+                bind![first_number, number_before, accepted_since, rows_max, RECENT_SCANNED_MAX, owner];
             let recent_rows = transaction.query(SEARCH_RECENT_WAITING, values).await?;
             let recent_numbers = distinct_numbers(&recent_rows, count)?;
             if recent_numbers.len() == count {
                 return Ok(recent_numbers);
             }
-            let values = bind![first_number, before, since, rows_max, owner];
+            let values = bind![first_number, number_before, accepted_since, rows_max, owner];
             transaction.query(SEARCH_WAITING, values).await?
         }
         (None, Some(DeliveryStateKind::Sent | DeliveryStateKind::Delivered | DeliveryStateKind::Failed)) => {
-            let values = bind![first_number, before, since, rows_max, state, owner];
+            let values = bind![first_number, number_before, accepted_since, rows_max, state, owner];
             let statement = if is_indexed { SEARCH_OWNER_ENDED } else { SEARCH_ENDED };
             transaction.query(statement, values).await?
         }
         (None, None) if is_indexed => {
-            let (since, until) = (since.unwrap_or(i64::MIN), i64::MAX);
-            let values = bind![first_number, before, since, until, owner, limit_to_sql(count)];
+            let (accepted_since, until) = (accepted_since.unwrap_or(i64::MIN), i64::MAX);
+            let values =
+                bind![first_number, number_before, accepted_since, until, owner, limit_to_sql(count)];
             transaction.query(usage::LIST_OWNER, values).await?
         }
         (None, None) => {
-            let values = bind![first_number, before, since, owner, limit_to_sql(count)];
+            let values = bind![first_number, number_before, accepted_since, owner, limit_to_sql(count)];
             transaction.query(SEARCH, values).await?
         }
     };

@@ -21,7 +21,7 @@ static COUNT_USER: &str = sql!("postgres/read/count_user_usage");
 
 /// Number of hours after `until` whose first message number ends the range. Processes that accept at the same time may
 /// number messages of neighbouring hours in any order, so the next hour is not enough.
-const HOURS_AFTER: i64 = 2;
+const USAGE_HOURS_AFTER: i64 = 2;
 
 /// Returns the numbers of one page and, if there is one, of the first message of the next page.
 pub async fn message_numbers(transaction: &PgTransaction, query: &UsageQuery) -> Result<Vec<i64>, PgError> {
@@ -30,16 +30,16 @@ pub async fn message_numbers(transaction: &PgTransaction, query: &UsageQuery) ->
     };
     let end_number = query.before.map_or(end_number, |before| before.min(end_number));
     let (since, until) = query.millis_range();
-    let limit = limit_to_sql(query.limit.saturating_add(1));
+    let numbers_max = limit_to_sql(query.limit.saturating_add(1));
     let user = query.user.as_deref().map(escape_text);
     let owner = query.owner.as_deref().map(escape_text);
     let decode = |row: &Row| row.integer("number");
     if user.is_some() {
-        let values = bind![first_number, end_number, since, until, limit, user, owner];
+        let values = bind![first_number, end_number, since, until, numbers_max, user, owner];
         return transaction.query_all(LIST_USER, values, decode).await;
     }
     let statement = if indexed_owner(query.owner.as_deref()).is_some() { LIST_OWNER } else { LIST };
-    let values = bind![first_number, end_number, since, until, owner, limit];
+    let values = bind![first_number, end_number, since, until, owner, numbers_max];
     transaction.query_all(statement, values, decode).await
 }
 
@@ -76,7 +76,7 @@ async fn find_number_range(
         None => None,
         Some(until) => {
             let hour = until.timestamp_millis().div_euclid(HOUR_MS);
-            find_first_number_of_hour(transaction, hour.saturating_add(HOURS_AFTER)).await?
+            find_first_number_of_hour(transaction, hour.saturating_add(USAGE_HOURS_AFTER)).await?
         }
     };
     Ok(Some((first_number, end_number.unwrap_or(MESSAGE_NUMBER_MAX))))

@@ -41,8 +41,8 @@ fn accept_message(
     message: &NewMessage,
 ) -> rusqlite::Result<Acceptance> {
     let now = message.created_at;
-    if let Some(key) = &message.idempotency
-        && let Some(replay) = find_replay(transaction, key, now)?
+    if let Some(idempotency_key) = &message.idempotency
+        && let Some(replay) = find_replay(transaction, idempotency_key, now)?
     {
         return Ok(replay);
     }
@@ -56,24 +56,24 @@ fn accept_message(
     if let Some(wait) = user_throttle::check_throttles(transaction, &message.throttles, now)? {
         return Ok(Acceptance::Throttled(wait));
     }
-    let number = insert_message(transaction, message)?;
+    let message_number = insert_message(transaction, message)?;
     for (position, delivery) in message.deliveries.iter().enumerate() {
-        let id = DeliveryId::from_position(number, position);
+        let delivery_id = DeliveryId::from_position(message_number, position);
         let is_suppressed = suppressed_positions & (1 << position) != 0;
         let failure = match &delivery.rejection_reason {
             Some(reason) => Some((Failure::InvalidRecipient, reason.as_str())),
             None => is_suppressed.then_some((Failure::Suppressed, SUPPRESSED_REASON)),
         };
-        insert_delivery(transaction, id, delivery, failure, now)?;
+        insert_delivery(transaction, delivery_id, delivery, failure, now)?;
         if let (Some(event_target), Some((failure, reason))) = (&message.event_target, failure) {
             let state = DeliveryState::failed(failure, reason, now);
-            events::insert_event(transaction, &NewEvent::new(id, event_target, &state, None, now))?;
+            events::insert_event(transaction, &NewEvent::new(delivery_id, event_target, &state, None, now))?;
         }
     }
-    if let Some(key) = &message.idempotency {
-        save_idempotency_key(transaction, key, number, message.id)?;
+    if let Some(idempotency_key) = &message.idempotency {
+        save_idempotency_key(transaction, idempotency_key, message_number, message.id)?;
     }
-    Ok(Acceptance::Stored { number })
+    Ok(Acceptance::Stored { number: message_number })
 }
 
 /// Returns the positions of suppressed deliveries as a bit set.
@@ -92,10 +92,10 @@ fn find_suppressed_positions(
 
 fn insert_message(transaction: &mut WriteTransaction<'_>, message: &NewMessage) -> rusqlite::Result<i64> {
     let created_at = message.created_at.timestamp_millis();
-    let number = transaction.next_message_number(created_at)?;
+    let message_number = transaction.next_message_number(created_at)?;
     let event_target = message.event_target.as_ref().map(EventTarget::encode);
     let message_values = params![
-        number,
+        message_number,
         message.id.bytes(),
         message.body,
         message.user,
@@ -107,7 +107,7 @@ fn insert_message(transaction: &mut WriteTransaction<'_>, message: &NewMessage) 
         message.client_expires_at.map(|at| at.timestamp_millis()),
     ];
     transaction.execute(INSERT_MESSAGE, message_values)?;
-    Ok(number)
+    Ok(message_number)
 }
 
 fn insert_delivery(

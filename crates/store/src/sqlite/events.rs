@@ -119,16 +119,16 @@ fn claim(
 
 fn record_result(
     transaction: &mut WriteTransaction<'_>,
-    result: &EventAttemptResult,
+    event_result: &EventAttemptResult,
 ) -> rusqlite::Result<()> {
     let result_values = params![
-        result.key.delivery.0,
-        result.key.sequence,
-        result.claims,
-        result.status.kind().as_str(),
-        result.status.time().timestamp_millis(),
-        result.tries,
-        result.result,
+        event_result.key.delivery.0,
+        event_result.key.sequence,
+        event_result.claims,
+        event_result.status.kind().as_str(),
+        event_result.status.time().timestamp_millis(),
+        event_result.tries,
+        event_result.result,
     ];
     transaction.execute(RECORD_RESULT, result_values).map(drop)
 }
@@ -146,19 +146,24 @@ fn mark_dead(transaction: &mut WriteTransaction<'_>, request: &DeadLetterRequest
 }
 
 fn select_events(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<Event>> {
-    let since = query.since.map_or(i64::MIN, |since| since.timestamp_millis());
+    let events_since = query.since.map_or(i64::MIN, |events_since| events_since.timestamp_millis());
     let state = query.state.map(EventStatusKind::as_str);
-    let limit = limit_to_sql(query.limit);
+    let events_max = limit_to_sql(query.limit);
     let decode = |row: &rusqlite::Row<'_>| decode_event(row);
     if let Some(message) = query.message {
         let Some(number) = find_message_number(connection, message)? else {
             return Ok(Vec::new());
         };
         let (first_id, last_id) = delivery_id_range(number);
-        query_all(connection, MESSAGE_EVENTS, params![first_id, last_id, since, state, limit], decode)
+        query_all(
+            connection,
+            MESSAGE_EVENTS,
+            params![first_id, last_id, events_since, state, events_max],
+            decode,
+        )
     } else if query.state == Some(EventStatusKind::Dead) {
-        query_all(connection, DEAD_EVENTS, [since, limit], decode)
+        query_all(connection, DEAD_EVENTS, [events_since, events_max], decode)
     } else {
-        query_all(connection, EVENTS, params![since, state, limit], decode)
+        query_all(connection, EVENTS, params![events_since, state, events_max], decode)
     }
 }

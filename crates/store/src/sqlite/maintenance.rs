@@ -100,12 +100,16 @@ struct PrunedDeliveries {
     uncounted: i64,
 }
 
-fn prune(transaction: &mut WriteTransaction<'_>, before: Timestamp, limit: usize) -> rusqlite::Result<usize> {
-    let message_numbers = select_ended_messages(transaction, before, limit)?;
+fn prune(
+    transaction: &mut WriteTransaction<'_>,
+    created_before: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<usize> {
+    let message_numbers = select_ended_messages(transaction, created_before, limit)?;
     let (mut live_changes, mut pruned_changes) = (RollupChanges::default(), RollupChanges::default());
     let mut pruned_by_address = BTreeMap::<String, PrunedDeliveries>::new();
-    for number in &message_numbers {
-        for delivery in load_reported_deliveries(transaction, *number)? {
+    for message_number in &message_numbers {
+        for delivery in load_reported_deliveries(transaction, *message_number)? {
             let attempts = load_counted_attempts(transaction, delivery.id)?;
             delivery.move_to_pruned(&attempts, &mut live_changes, &mut pruned_changes);
             let uncounted = i64::from(!delivery.is_counted());
@@ -113,7 +117,7 @@ fn prune(transaction: &mut WriteTransaction<'_>, before: Timestamp, limit: usize
             pruned_deliveries.all += 1;
             pruned_deliveries.uncounted += uncounted;
         }
-        delete_message(transaction, *number)?;
+        delete_message(transaction, *message_number)?;
     }
     save_rollup_changes(&live_changes, transaction, "live")?;
     save_rollup_changes(&pruned_changes, transaction, "pruned")?;
@@ -127,20 +131,20 @@ fn prune(transaction: &mut WriteTransaction<'_>, before: Timestamp, limit: usize
     Ok(message_numbers.len())
 }
 
-/// Returns the numbers of messages accepted before `before` that have no waiting delivery, oldest first.
+/// Returns the numbers of messages accepted before `created_before` that have no waiting delivery, oldest first.
 fn select_ended_messages(
     transaction: &mut WriteTransaction<'_>,
-    before: Timestamp,
+    created_before: Timestamp,
     limit: usize,
 ) -> rusqlite::Result<Vec<i64>> {
-    let before = before.timestamp_millis();
-    let before_hour = before.div_euclid(HOUR_MS);
+    let created_before = created_before.timestamp_millis();
+    let before_hour = created_before.div_euclid(HOUR_MS);
     let last_number =
         transaction.query_one(LAST_NUMBER, [before_hour], |row| row.optional_integer("last_number"))?;
     let Some(last_number) = last_number else {
         return Ok(Vec::new());
     };
-    let prune_bounds = [last_number, before, limit_to_sql(limit)];
+    let prune_bounds = [last_number, created_before, limit_to_sql(limit)];
     transaction.query_all(ENDED_MESSAGES, prune_bounds, |row| row.integer("number"))
 }
 
@@ -162,22 +166,22 @@ fn delete_message(transaction: &mut WriteTransaction<'_>, number: i64) -> rusqli
 
 fn delete_expired(
     transaction: &mut WriteTransaction<'_>,
-    before: Timestamp,
+    created_before: Timestamp,
     now: Timestamp,
     limit: usize,
 ) -> rusqlite::Result<usize> {
-    let (now, before) = (now.timestamp_millis(), before.timestamp_millis());
+    let (now, created_before) = (now.timestamp_millis(), created_before.timestamp_millis());
     let mut deleted_rows = 0;
     for (sql, bound) in [
         (DELETE_KEYS, now),
         (DELETE_THROTTLES, now.div_euclid(HOUR_MS)),
-        (DELETE_RECEIPTS, before),
-        (DELETE_OPT_MESSAGES, before),
-        (DELETE_EVENTS, before),
+        (DELETE_RECEIPTS, created_before),
+        (DELETE_OPT_MESSAGES, created_before),
+        (DELETE_EVENTS, created_before),
     ] {
         deleted_rows += transaction.execute(sql, [bound, limit_to_sql(limit)])?;
     }
-    Ok(deleted_rows + delete_expired_broadcasts(transaction, before, limit)?)
+    Ok(deleted_rows + delete_expired_broadcasts(transaction, created_before, limit)?)
 }
 
 /// Deletes old broadcasts after all their messages were pruned.
@@ -189,9 +193,9 @@ fn delete_expired_broadcasts(
     let expiry_and_limit = [before, limit_to_sql(limit)];
     let broadcast_numbers =
         transaction.query_all(EXPIRED_BROADCASTS, expiry_and_limit, |row| row.integer("number"))?;
-    for number in &broadcast_numbers {
+    for broadcast_number in &broadcast_numbers {
         for sql in [DELETE_BROADCAST_USERS, DELETE_BROADCAST_MESSAGES, DELETE_BROADCAST] {
-            transaction.execute(sql, [number])?;
+            transaction.execute(sql, [broadcast_number])?;
         }
     }
     Ok(broadcast_numbers.len())

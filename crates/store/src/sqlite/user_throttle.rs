@@ -42,9 +42,9 @@ fn load_state(
     throttle: &UserThrottle,
 ) -> rusqlite::Result<ThrottleState> {
     let stored_state = transaction.query_optional(READ_STATE, [throttle.subject], |row| {
-        let bytes = row.required("times", row.optional_bytes("times")?)?;
-        let state = ThrottleState::from_bytes(throttle.counting, bytes);
-        state.ok_or_else(|| row.invalid_value("times", &format!("{} bytes", bytes.len())))
+        let state_bytes = row.required("times", row.optional_bytes("times")?)?;
+        let state = ThrottleState::from_bytes(throttle.counting, state_bytes);
+        state.ok_or_else(|| row.invalid_value("times", &format!("{} bytes", state_bytes.len())))
     })?;
     Ok(stored_state.unwrap_or_else(|| ThrottleState::new(throttle.counting)))
 }
