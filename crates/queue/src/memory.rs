@@ -66,9 +66,9 @@ impl Queue for MemoryQueue {
     }
 
     async fn pop(&self, source: &dyn CapacitySource, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
-        let start = Instant::now();
+        let wait_start = Instant::now();
         loop {
-            let elapsed = start.elapsed();
+            let elapsed = wait_start.elapsed();
             let capacity = source.capacity();
             let (ids, until_next) = self.pop_due(&capacity, saturating_add(now, elapsed).timestamp_millis());
             if !ids.is_empty() || capacity.limit == 0 || elapsed >= wait {
