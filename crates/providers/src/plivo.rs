@@ -27,7 +27,7 @@ use crate::sms::{self, CallbackFields, NonceCache, SmsApi};
 pub use settings::PlivoSettings;
 
 /// Range of `message_expiry`, the time for which Plivo stores a message, in seconds.
-const EXPIRY_SECONDS: std::ops::Range<i64> = 5..10_800;
+const PLIVO_EXPIRY_SECONDS: std::ops::Range<i64> = 5..10_800;
 
 /// A Plivo account.
 pub struct Plivo {
@@ -41,16 +41,16 @@ pub struct Plivo {
 
 impl Plivo {
     /// Returns the account that the settings describe.
-    pub(super) fn new(context: &AdapterContext, settings: &PlivoSettings) -> Result<Self> {
-        let account = settings.auth_id.as_str();
+    pub(super) fn new(context: &AdapterContext, plivo_settings: &PlivoSettings) -> Result<Self> {
+        let account = plivo_settings.auth_id.as_str();
         // The empty segment makes the slash at the end, which Plivo requires.
         let path = ["v1", "Account", account, "Message", ""];
-        let api = SmsApi::new(context, &settings.base_url()?, &path)?;
-        let callback_url = sms::callback_url(context, settings.receipts_token.as_deref());
+        let api = SmsApi::new(context, &plivo_settings.base_url()?, &path)?;
+        let callback_url = sms::callback_url(context, plivo_settings.receipts_token.as_deref());
         Ok(Self {
-            api: api.with_basic_auth(account, &settings.auth_token)?,
+            api: api.with_basic_auth(account, &plivo_settings.auth_token)?,
             callback_url: Some(callback_url).filter(|url| sms::is_publicly_reachable(url)),
-            settings: settings.clone(),
+            settings: plivo_settings.clone(),
             nonces: NonceCache::default(),
             clock: context.clock.clone(),
         })
@@ -58,26 +58,26 @@ impl Plivo {
 
     /// Returns the JSON document of a message.
     fn request(&self, message: &OutboundMessage) -> Value {
-        let mut document = json!({
+        let mut plivo_document = json!({
             "dst": sms::without_plus(&message.to),
             "text": message.body,
             "type": "sms",
         });
         if let Some(from) = &self.settings.from {
-            document["src"] = json!(sms::without_plus(from));
+            plivo_document["src"] = json!(sms::without_plus(from));
         }
         if let Some(pool) = &self.settings.powerpack_uuid {
-            document["powerpack_uuid"] = json!(pool);
+            plivo_document["powerpack_uuid"] = json!(pool);
         }
         if let Some(url) = &self.callback_url {
-            document["url"] = json!(url);
-            document["method"] = json!("POST");
+            plivo_document["url"] = json!(url);
+            plivo_document["method"] = json!("POST");
         }
-        let (min, max) = (EXPIRY_SECONDS.start, EXPIRY_SECONDS.end);
+        let (min, max) = (PLIVO_EXPIRY_SECONDS.start, PLIVO_EXPIRY_SECONDS.end);
         if let Some(seconds) = sms::validity_seconds(message, self.clock.now(), min, max) {
-            document["message_expiry"] = json!(seconds);
+            plivo_document["message_expiry"] = json!(seconds);
         }
-        document
+        plivo_document
     }
 }
 

@@ -48,12 +48,12 @@ pub struct Ses {
 
 impl Ses {
     /// Returns the account that the settings describe.
-    pub(super) fn new(context: &AdapterContext, settings: &SesSettings) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, ses_settings: &SesSettings) -> Result<Self> {
         Ok(Self {
-            base_url: settings.base_url()?,
-            client: context.http_clients.client(&context.limits, settings.is_secure()?)?,
-            sns: SnsVerifier::new(settings),
-            settings: settings.clone(),
+            base_url: ses_settings.base_url()?,
+            client: context.http_clients.client(&context.limits, ses_settings.is_secure()?)?,
+            sns: SnsVerifier::new(ses_settings),
+            settings: ses_settings.clone(),
             clock: context.clock.clone(),
         })
     }
@@ -62,7 +62,7 @@ impl Ses {
     fn request(&self, message: &OutboundMessage, to: &str) -> Value {
         let subject = subject_or(message.subject.as_deref(), &self.settings.subject);
         let utf8_text = |text: &str| json!({ "Data": text, "Charset": "UTF-8" });
-        let mut document = json!({
+        let mut ses_document = json!({
             "FromEmailAddress": encode_mailbox(&self.settings.from),
             "Destination": { "ToAddresses": [to] },
             "Content": { "Simple": {
@@ -76,12 +76,12 @@ impl Ses {
             ],
         });
         if let Some(reply_to) = &self.settings.reply_to {
-            document["ReplyToAddresses"] = json!([encode_mailbox(reply_to)]);
+            ses_document["ReplyToAddresses"] = json!([encode_mailbox(reply_to)]);
         }
         if let Some(configuration_set) = &self.settings.configuration_set {
-            document["ConfigurationSetName"] = json!(configuration_set);
+            ses_document["ConfigurationSetName"] = json!(configuration_set);
         }
-        document
+        ses_document
     }
 
     /// Returns a signed request; None when the credentials cannot be sent in a header.

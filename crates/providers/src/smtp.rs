@@ -50,36 +50,36 @@ struct IdleSession {
 
 impl Smtp {
     /// Creates the adapter. Opens no connection.
-    pub(super) fn new(context: &AdapterContext, settings: &SmtpSettings) -> Result<Self> {
-        let roots = match &settings.ca_file {
+    pub(super) fn new(context: &AdapterContext, smtp_settings: &SmtpSettings) -> Result<Self> {
+        let roots = match &smtp_settings.ca_file {
             Some(path) => RootCertificates::File(path),
             None => RootCertificates::System,
         };
-        let tls_connector = match settings.tls {
+        let tls_connector = match smtp_settings.tls {
             Encryption::None => None,
             Encryption::Starttls | Encryption::Tls => Some(tls::connector(&roots, "ca_file")?),
         };
-        let credentials = settings.username.clone().zip(settings.password.clone());
-        let mechanisms = match settings.auth {
+        let credentials = smtp_settings.username.clone().zip(smtp_settings.password.clone());
+        let mechanisms = match smtp_settings.auth {
             Some(auth) => vec![auth.mechanism()],
             None => vec![Mechanism::Plain, Mechanism::Login],
         };
         Ok(Self {
             connector: SmtpConnector {
-                host: settings.host.clone(),
-                port: settings.port(),
-                tls: settings.tls,
+                host: smtp_settings.host.clone(),
+                port: smtp_settings.port(),
+                tls: smtp_settings.tls,
                 tls_connector,
-                ehlo_name: settings.ehlo_name().to_owned(),
+                ehlo_name: smtp_settings.ehlo_name().to_owned(),
                 auth: credentials.map(|(username, password)| SmtpAuth {
                     credentials: Credentials::new(username, password),
                     mechanisms,
                 }),
                 connect_timeout: context.limits.connect_timeout,
-                data_timeout: settings.data_timeout,
+                data_timeout: smtp_settings.data_timeout,
                 transcript: context.http_clients.transcript(),
             },
-            settings: settings.clone(),
+            settings: smtp_settings.clone(),
             call_timeout: context.limits.call_timeout,
             idle_sessions: Mutex::default(),
             clock: context.clock.clone(),

@@ -40,14 +40,15 @@ pub struct Twilio {
 
 impl Twilio {
     /// Returns the account that the settings describe.
-    pub(super) fn new(context: &AdapterContext, settings: &TwilioSettings) -> Result<Self> {
-        let path = ["2010-04-01", "Accounts", &settings.account_sid, "Messages.json"];
-        let (user, password) = settings.credentials();
+    pub(super) fn new(context: &AdapterContext, twilio_settings: &TwilioSettings) -> Result<Self> {
+        let path = ["2010-04-01", "Accounts", &twilio_settings.account_sid, "Messages.json"];
+        let (user, password) = twilio_settings.credentials();
         let callback_url = sms::callback_url(context, None);
         Ok(Self {
-            api: SmsApi::new(context, &settings.base_url()?, &path)?.with_basic_auth(user, password)?,
+            api: SmsApi::new(context, &twilio_settings.base_url()?, &path)?
+                .with_basic_auth(user, password)?,
             callback_url: Some(callback_url).filter(|url| sms::is_publicly_reachable(url)),
-            settings: settings.clone(),
+            settings: twilio_settings.clone(),
             opt_out_notices: OptOutNotices::default(),
             clock: context.clock.clone(),
         })
@@ -57,7 +58,7 @@ impl Twilio {
     fn request(&self, message: &OutboundMessage) -> String {
         let validity = sms::validity_seconds(message, self.clock.now(), 1, VALIDITY_PERIOD_SECONDS_MAX);
         let validity = validity.map(|seconds| seconds.to_string());
-        let mut form = form_urlencoded::Serializer::new(String::new());
+        let mut twilio_form = form_urlencoded::Serializer::new(String::new());
         for (name, value) in [
             ("To", Some(&message.to)),
             ("From", self.settings.from.as_ref()),
@@ -67,25 +68,25 @@ impl Twilio {
             ("ValidityPeriod", validity.as_ref()),
         ] {
             if let Some(value) = value {
-                form.append_pair(name, value);
+                twilio_form.append_pair(name, value);
             }
         }
-        form.finish()
+        twilio_form.finish()
     }
 }
 
 #[async_trait]
 impl Provider for Twilio {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
-        let result = match self.api.post_form(self.request(message)).await {
+        let twilio_result = match self.api.post_form(self.request(message)).await {
             Ok(response) => codes::send_result(&response),
-            Err(result) => return result,
+            Err(twilio_result) => return twilio_result,
         };
-        if result.code.as_deref() == Some(OPT_OUT_CODE) {
+        if twilio_result.code.as_deref() == Some(OPT_OUT_CODE) {
             let opt_out = twilio_code(OPT_OUT_CODE, None);
             self.opt_out_notices.push(sms::opt_out_notice(&message.to, &opt_out, self.clock.now()));
         }
-        result
+        twilio_result
     }
 
     fn concerns_destination(&self, code: &str) -> bool {

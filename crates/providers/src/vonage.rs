@@ -29,7 +29,7 @@ use segments::VonageSegments;
 pub use settings::VonageSettings;
 
 /// Range of `ttl`, the time for which the carrier tries to deliver, in milliseconds.
-const TTL_MS: std::ops::Range<i64> = 20_000..604_800_000;
+const VONAGE_TTL_MS: std::ops::Range<i64> = 20_000..604_800_000;
 
 /// A Vonage account.
 pub struct Vonage {
@@ -44,14 +44,14 @@ pub struct Vonage {
 
 impl Vonage {
     /// Returns the account that the settings describe.
-    pub(super) fn new(context: &AdapterContext, settings: &VonageSettings) -> Result<Self> {
-        let callback_url = sms::callback_url(context, settings.receipts_token.as_deref());
+    pub(super) fn new(context: &AdapterContext, vonage_settings: &VonageSettings) -> Result<Self> {
+        let callback_url = sms::callback_url(context, vonage_settings.receipts_token.as_deref());
         let has_callbacks =
-            settings.has_authenticated_callbacks() && sms::is_publicly_reachable(&callback_url);
+            vonage_settings.has_authenticated_callbacks() && sms::is_publicly_reachable(&callback_url);
         Ok(Self {
-            api: SmsApi::new(context, &settings.base_url()?, &["sms", "json"])?,
+            api: SmsApi::new(context, &vonage_settings.base_url()?, &["sms", "json"])?,
             callback_url: has_callbacks.then_some(callback_url),
-            settings: settings.clone(),
+            settings: vonage_settings.clone(),
             segments: VonageSegments::default(),
             nonces: NonceCache::default(),
             clock: context.clock.clone(),
@@ -64,8 +64,9 @@ impl Vonage {
             Alphabet::Gsm7 => "text",
             Alphabet::Ucs2 => "unicode",
         };
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("api_key", &self.settings.api_key)
+        let mut vonage_form = form_urlencoded::Serializer::new(String::new());
+        vonage_form
+            .append_pair("api_key", &self.settings.api_key)
             .append_pair("api_secret", &self.settings.api_secret)
             .append_pair("from", &self.settings.from)
             .append_pair("to", sms::without_plus(&message.to))
@@ -73,13 +74,13 @@ impl Vonage {
             .append_pair("text", &message.body)
             .append_pair("client-ref", &format!("{}-{}", message.delivery_id, message.round));
         let remaining_ms = (message.expires_at - self.clock.now()).num_milliseconds();
-        if remaining_ms < TTL_MS.end {
-            form.append_pair("ttl", &remaining_ms.max(TTL_MS.start).to_string());
+        if remaining_ms < VONAGE_TTL_MS.end {
+            vonage_form.append_pair("ttl", &remaining_ms.max(VONAGE_TTL_MS.start).to_string());
         }
         if let Some(url) = &self.callback_url {
-            form.append_pair("callback", url);
+            vonage_form.append_pair("callback", url);
         }
-        form.finish()
+        vonage_form.finish()
     }
 }
 
@@ -104,14 +105,15 @@ impl Provider for Vonage {
         if token.is_some_and(|token| !has_valid_token(request, token)) {
             return Err(CallbackError::Unauthenticated);
         }
-        let fields = CallbackFields::from_callback(request)?;
+        let callback_fields = CallbackFields::from_callback(request)?;
         let secret = self.settings.signature_secret.as_deref();
         let method = self.settings.signature_method;
-        let is_signed_by = |secret: &str| signature::is_valid(secret, method, request, &fields, &self.nonces);
+        let is_signed_by =
+            |secret: &str| signature::is_valid(secret, method, request, &callback_fields, &self.nonces);
         if secret.is_some_and(|secret| !is_signed_by(secret)) {
             return Err(CallbackError::Unauthenticated);
         }
-        callback::parse_callback(request, &fields, &self.segments)
+        callback::parse_callback(request, &callback_fields, &self.segments)
     }
 
     fn callback_response(&self, _request: &CallbackRequest) -> Option<CallbackResponse> {

@@ -15,7 +15,7 @@ const EXPIRED_PROVIDER_TOKEN: &str = "ExpiredProviderToken";
 
 /// Reasons of refusals.
 #[rustfmt::skip]
-const REASON_CODES: &[OutcomeCode] = &[
+const APNS_REASON_CODES: &[OutcomeCode] = &[
     outcome_code("BadDeviceToken", OutcomeKind::InvalidRecipient, "unknown device in this environment"),
     outcome_code("DeviceTokenNotForTopic", OutcomeKind::InvalidRecipient, "the token belongs to another app"),
     outcome_code("MissingDeviceToken", OutcomeKind::InvalidRecipient, "missing device token"),
@@ -78,7 +78,7 @@ pub(super) fn send_result(
     let reason = response.str_at("/reason");
     let code = reason.map_or_else(|| response.http_status_text(), str::to_owned);
     let retry_after = response.retry_after();
-    let known_code_line = reason.and_then(|reason| OutcomeCode::find(REASON_CODES, reason)).copied();
+    let known_code_line = reason.and_then(|reason| OutcomeCode::find(APNS_REASON_CODES, reason)).copied();
     let code_line = known_code_line.unwrap_or_else(|| response.status_outcome());
     if is_registered_again(response, registered_at) {
         let description = "unregistered before the app registered the device again";

@@ -67,12 +67,12 @@ struct AccessToken {
 
 impl AccessTokens {
     /// Returns an empty cache. Requests no token yet.
-    pub fn new(settings: &FcmSettings, client: HttpClient, clock: Clock) -> Result<Self> {
-        let account = &settings.service_account;
+    pub fn new(fcm_settings: &FcmSettings, client: HttpClient, clock: Clock) -> Result<Self> {
+        let account = &fcm_settings.service_account;
         Ok(Self {
             account: account.clone(),
             key: JwtKey::from_rsa_pem(&account.private_key).map_err(Error::usage)?,
-            token_url: settings.token_url()?,
+            token_url: fcm_settings.token_url()?,
             client,
             clock,
             cache: Mutex::default(),

@@ -32,30 +32,30 @@ pub(super) enum TemplateEscape {
 }
 
 impl TemplateEscape {
-    /// Appends the escaped text: a parser of the format gets back exactly `text`.
-    pub fn write(self, text: &str, out: &mut String) {
+    /// Appends the escaped text: a parser of the format gets back exactly `variable_text`.
+    pub fn write(self, variable_text: &str, rendered: &mut String) {
         match self {
-            Self::None => out.push_str(text),
-            Self::Percent => out.extend(utf8_percent_encode(text, RESERVED)),
-            Self::Json => out.push_str(&escape_json(text)),
-            Self::Xml => text.chars().for_each(|character| write_xml(character, out)),
+            Self::None => rendered.push_str(variable_text),
+            Self::Percent => rendered.extend(utf8_percent_encode(variable_text, RESERVED)),
+            Self::Json => rendered.push_str(&escape_json(variable_text)),
+            Self::Xml => variable_text.chars().for_each(|character| write_xml(character, rendered)),
         }
     }
 }
 
 /// Appends an XML character. XML 1.0 cannot represent most control characters; they become U+FFFD.
-fn write_xml(character: char, out: &mut String) {
+fn write_xml(character: char, xml: &mut String) {
     match character {
-        '&' => out.push_str("&amp;"),
-        '<' => out.push_str("&lt;"),
-        '>' => out.push_str("&gt;"),
-        '"' => out.push_str("&quot;"),
-        '\'' => out.push_str("&apos;"),
+        '&' => xml.push_str("&amp;"),
+        '<' => xml.push_str("&lt;"),
+        '>' => xml.push_str("&gt;"),
+        '"' => xml.push_str("&quot;"),
+        '\'' => xml.push_str("&apos;"),
         '\t' | '\n' | '\r' => {
-            let _ = write!(out, "&#{};", u32::from(character));
+            let _ = write!(xml, "&#{};", u32::from(character));
         }
-        '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-        _ => out.push(character),
+        '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => xml.push('\u{fffd}'),
+        _ => xml.push(character),
     }
 }
 
@@ -146,12 +146,13 @@ impl Template {
         while let Some(brace) = unparsed.find('{') {
             template.push_text_with(|out| literal_escape.write(&unparsed[..brace], out));
             unparsed = &unparsed[brace..];
-            unparsed = if let Some(name) = braced_name(unparsed, "{{", "}}") {
-                template.push_text_with(|out| literal_escape.write(&unparsed[1..name.len() + 3], out));
-                &unparsed[name.len() + 4..]
-            } else if let Some(name) = braced_name(unparsed, "{", "}") {
-                template.push_variable(name, constants)?;
-                &unparsed[name.len() + 2..]
+            unparsed = if let Some(variable_name) = braced_name(unparsed, "{{", "}}") {
+                template
+                    .push_text_with(|out| literal_escape.write(&unparsed[1..variable_name.len() + 3], out));
+                &unparsed[variable_name.len() + 4..]
+            } else if let Some(variable_name) = braced_name(unparsed, "{", "}") {
+                template.push_variable(variable_name, constants)?;
+                &unparsed[variable_name.len() + 2..]
             } else {
                 template.push_text_with(|out| literal_escape.write("{", out));
                 &unparsed[1..]
@@ -173,12 +174,14 @@ impl Template {
         }
     }
 
-    fn push_variable(&mut self, name: &str, constants: &TemplateConstants) -> Result<()> {
-        if let Some((_, variable)) = MESSAGE_VARIABLES.iter().find(|(known_name, _)| *known_name == name) {
+    fn push_variable(&mut self, variable_name: &str, constants: &TemplateConstants) -> Result<()> {
+        if let Some((_, variable)) =
+            MESSAGE_VARIABLES.iter().find(|(known_name, _)| *known_name == variable_name)
+        {
             self.segments.push(TemplateSegment::Variable(*variable));
             return Ok(());
         }
-        let constant = constant_value(name, constants)?;
+        let constant = constant_value(variable_name, constants)?;
         let escape = self.escape;
         self.push_text_with(|out| escape.write(&constant, out));
         Ok(())
@@ -206,34 +209,34 @@ impl Template {
 
     /// Renders the text for a message.
     pub fn render(&self, message: &OutboundMessage) -> String {
-        let mut out = String::with_capacity(self.estimated_bytes(message));
+        let mut rendered = String::with_capacity(self.estimated_bytes(message));
         for segment in &self.segments {
             match segment {
-                TemplateSegment::Text(text) => out.push_str(text),
-                TemplateSegment::Variable(variable) => self.write_variable(*variable, message, &mut out),
+                TemplateSegment::Text(text) => rendered.push_str(text),
+                TemplateSegment::Variable(variable) => self.write_variable(*variable, message, &mut rendered),
             }
         }
-        out
+        rendered
     }
 
-    fn write_variable(&self, variable: TemplateVariable, message: &OutboundMessage, out: &mut String) {
+    fn write_variable(&self, variable: TemplateVariable, message: &OutboundMessage, rendered: &mut String) {
         // Writing to a String cannot fail; ids and numbers need no escaping anywhere.
         let _ = match variable {
-            TemplateVariable::To => return self.escape.write(&message.to, out),
+            TemplateVariable::To => return self.escape.write(&message.to, rendered),
             TemplateVariable::ToDigits => {
                 let digits = message.to.strip_prefix('+').unwrap_or(&message.to);
-                return self.escape.write(digits, out);
+                return self.escape.write(digits, rendered);
             }
-            TemplateVariable::Spelling => return self.escape.write(&message.spelling, out),
+            TemplateVariable::Spelling => return self.escape.write(&message.spelling, rendered),
             TemplateVariable::Subject => {
                 let subject = message.subject.as_deref().unwrap_or_default();
-                return self.escape.write(subject, out);
+                return self.escape.write(subject, rendered);
             }
-            TemplateVariable::Body => return self.escape.write(&message.body, out),
-            TemplateVariable::MessageId => write!(out, "{}", message.message_id),
-            TemplateVariable::DeliveryId => write!(out, "{}", message.delivery_id),
-            TemplateVariable::IdempotencyKey => write!(out, "{}-{}", message.delivery_id, message.round),
-            TemplateVariable::Parts => write!(out, "{}", message.parts),
+            TemplateVariable::Body => return self.escape.write(&message.body, rendered),
+            TemplateVariable::MessageId => write!(rendered, "{}", message.message_id),
+            TemplateVariable::DeliveryId => write!(rendered, "{}", message.delivery_id),
+            TemplateVariable::IdempotencyKey => write!(rendered, "{}-{}", message.delivery_id, message.round),
+            TemplateVariable::Parts => write!(rendered, "{}", message.parts),
         };
     }
 

@@ -74,7 +74,7 @@ fn has_valid_signature(secret: &str, request: &CallbackRequest) -> bool {
 /// Returns the items of one event of the list `messaging`.
 fn parse_event(event: &Value, sent_messages: &SentMessages, request: &CallbackRequest) -> Vec<CallbackItem> {
     let time = |pointer: &str| event.pointer(pointer).and_then(Value::as_i64).map(from_millis);
-    let at = time("/timestamp").unwrap_or(request.received_at).min(request.received_at);
+    let event_at = time("/timestamp").unwrap_or(request.received_at).min(request.received_at);
     let Some(sender) = event["sender"]["id"].as_str() else {
         return Vec::new();
     };
@@ -82,7 +82,8 @@ fn parse_event(event: &Value, sent_messages: &SentMessages, request: &CallbackRe
         time(watermark).map(|end| sent_messages.sent_until(sender, end)).unwrap_or_default()
     };
     let receipts = |message_ids: Vec<String>, status: ReceiptStatus| {
-        let receipt = |reference| CallbackItem::Receipt(Receipt { reference, status: status.clone(), at });
+        let receipt =
+            |reference| CallbackItem::Receipt(Receipt { reference, status: status.clone(), at: event_at });
         message_ids.into_iter().map(receipt).collect()
     };
     if let Some(delivery) = event.get("delivery") {
@@ -105,7 +106,7 @@ fn parse_event(event: &Value, sent_messages: &SentMessages, request: &CallbackRe
                 from: sender.to_owned(),
                 to: event["recipient"]["id"].as_str().unwrap_or_default().to_owned(),
                 body: body.to_owned(),
-                at,
+                at: event_at,
             })]
         }
         _ => Vec::new(),

@@ -78,13 +78,13 @@ impl StatusOutcomes {
     }
 
     /// Returns the result of a refused submit.
-    pub fn submit_result(&self, status: u32) -> SendResult {
-        let outcome_kind = self.submit_outcome_kind(status);
-        let reason = format!("SMSC status: {}", describe_status(status));
+    pub fn submit_result(&self, submit_status: u32) -> SendResult {
+        let outcome_kind = self.submit_outcome_kind(submit_status);
+        let reason = format!("SMSC status: {}", describe_status(submit_status));
         // A status that is configured as accepted has no message id.
         SendResult {
             outcome: outcome_kind.into_outcome(None, reason, None),
-            code: Some(format_status(status)),
+            code: Some(format_status(submit_status)),
         }
     }
 
@@ -96,13 +96,13 @@ impl StatusOutcomes {
 
     /// Returns the result of a refused bind. It says nothing about the message: either the account is misconfigured, for
     /// which one refusal is no evidence, or the SMSC is not ready.
-    pub fn bind_result(&self, status: u32, is_repeated: bool) -> SendResult {
-        let reason = format!("bind refused: SMSC status: {}", describe_status(status));
-        let outcome = if is_repeated && self.is_account_error(status) {
+    pub fn bind_result(&self, bind_status: u32, is_repeated: bool) -> SendResult {
+        let reason = format!("bind refused: SMSC status: {}", describe_status(bind_status));
+        let outcome = if is_repeated && self.is_account_error(bind_status) {
             Outcome::Misconfigured { reason }
         } else {
             Outcome::Unavailable { reason }
         };
-        SendResult { outcome, code: Some(format_status(status)) }
+        SendResult { outcome, code: Some(format_status(bind_status)) }
     }
 }

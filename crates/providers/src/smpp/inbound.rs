@@ -18,7 +18,7 @@ use postrider_core::inbound::{CallbackItem, InboundMessage, TextReceipt, Unreada
 use postrider_core::receipt::Receipt;
 
 /// Minimum time between two log lines about unreadable messages.
-const LOG_INTERVAL: TimeDelta = TimeDelta::minutes(1);
+const UNREADABLE_LOG_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 
 /// Maximum number of unknown states that are logged.
 const UNKNOWN_STATES_MAX: usize = 100;
@@ -159,7 +159,7 @@ impl SmppAccount {
         self.enqueue(CallbackItem::Unreadable(kind), None);
         let now = self.clock.now();
         let mut state = self.inbound.lock();
-        if state.logged_at.is_some_and(|at| now - at < LOG_INTERVAL) {
+        if state.logged_at.is_some_and(|at| now - at < UNREADABLE_LOG_INTERVAL) {
             return;
         }
         state.logged_at = Some(now);

@@ -34,19 +34,20 @@ pub(super) struct EmailMessage {
 /// Composes the mail of a message. The error is the outcome of a message that cannot be a mail.
 pub(super) fn compose(
     message: &OutboundMessage,
-    settings: &SmtpSettings,
+    smtp_settings: &SmtpSettings,
     now: Timestamp,
 ) -> Result<EmailMessage, Outcome> {
     // No server was asked about the address, so the recipient stays active.
     let invalid_address = || Outcome::Rejected { reason: "invalid email address".to_owned() };
     let to = parse_recipient(&message.to).ok_or_else(invalid_address)?;
-    let id = format!("{}.{}@{}", message.message_id, message.delivery_id, settings.from.email.domain());
-    let subject = subject_or(message.subject.as_deref(), &settings.subject);
+    let email_id =
+        format!("{}.{}@{}", message.message_id, message.delivery_id, smtp_settings.from.email.domain());
+    let subject = subject_or(message.subject.as_deref(), &smtp_settings.subject);
     let mut email = Message::builder()
-        .from(settings.from.clone())
+        .from(smtp_settings.from.clone())
         .to(Mailbox::new(None, to.clone()))
         .date(SystemTime::from(now))
-        .message_id(Some(format!("<{id}>")))
+        .message_id(Some(format!("<{email_id}>")))
         .raw_header(HeaderValue::dangerous_new_pre_encoded(
             HeaderName::new_from_ascii_str("Subject"),
             subject.to_string(),
@@ -58,24 +59,24 @@ pub(super) fn compose(
         ))
         .header(MIME_VERSION_1_0)
         .header(ContentType::TEXT_PLAIN);
-    if let Some(reply_to) = &settings.reply_to {
+    if let Some(reply_to) = &smtp_settings.reply_to {
         email = email.reply_to(reply_to.clone());
     }
     let email = email
         .body(encode_body(&message.body))
         .map_err(|cause| Outcome::Rejected { reason: cause.to_string() })?;
-    Ok(EmailMessage { to, id, content: email.formatted() })
+    Ok(EmailMessage { to, id: email_id, content: email.formatted() })
 }
 
 /// Encodes a text so that every server accepts it: unchanged if it is plain, else as quoted-printable or base64.
-fn encode_body(text: &str) -> Body {
+fn encode_body(email_text: &str) -> Body {
     let is_unusual = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
-    if text.contains(is_unusual) || text.split('\n').any(|line| line.len() > LINE_BYTES_MAX) {
+    if email_text.contains(is_unusual) || email_text.split('\n').any(|line| line.len() > LINE_BYTES_MAX) {
         let base64_body =
-            Body::new_with_encoding(text.replace("\r\n", "\n"), ContentTransferEncoding::Base64);
-        return base64_body.unwrap_or_else(|_| Body::new(text.to_owned()));
+            Body::new_with_encoding(email_text.replace("\r\n", "\n"), ContentTransferEncoding::Base64);
+        return base64_body.unwrap_or_else(|_| Body::new(email_text.to_owned()));
     }
-    Body::new(text.to_owned())
+    Body::new(email_text.to_owned())
 }
 
 #[cfg(test)]

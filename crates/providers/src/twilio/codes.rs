@@ -141,9 +141,9 @@ fn accepted_result(response: &JsonResponse) -> SendResult {
     if sid.is_none() {
         return SendResult { outcome: response.unconfirmed_outcome(), code: Some(code) };
     }
-    let status = response.json["status"].as_str().unwrap_or_default();
-    if matches!(status, "failed" | "undelivered" | "canceled") {
-        let error_text = response.json["error_message"].as_str().unwrap_or(status);
+    let message_status = response.json["status"].as_str().unwrap_or_default();
+    if matches!(message_status, "failed" | "undelivered" | "canceled") {
+        let error_text = response.json["error_message"].as_str().unwrap_or(message_status);
         return twilio_code(&error_code.unwrap_or_default(), None).send_result(code, Some(error_text), None);
     }
     SendResult { outcome: Outcome::Accepted { reference: sid }, code: Some(code) }

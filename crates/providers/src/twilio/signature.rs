@@ -42,10 +42,10 @@ fn signed_fields(request: &CallbackRequest) -> Option<String> {
     if request.body.is_empty() {
         return Some(String::new());
     }
-    let mut pairs = CallbackFields::from_form(&request.body).ok()?.pairs().to_vec();
-    pairs.sort();
-    pairs.dedup();
-    Some(pairs.into_iter().map(|(name, value)| name + &value).collect())
+    let mut signed_pairs = CallbackFields::from_form(&request.body).ok()?.pairs().to_vec();
+    signed_pairs.sort();
+    signed_pairs.dedup();
+    Some(signed_pairs.into_iter().map(|(name, value)| name + &value).collect())
 }
 
 /// Returns the URL as it is, with the default port added, and with the port removed.
