@@ -11,7 +11,7 @@ use postrider_core::{address::parse_address, clock::Timestamp, error::Result, na
 mod text_receipts;
 
 /// Result of an item that could not be read, in metrics.
-const UNREADABLE: &str = "unreadable";
+const UNREADABLE_CALLBACK: &str = "unreadable";
 
 /// Applies all items of one callback.
 pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<CallbackItem>) -> Result<()> {
@@ -26,9 +26,11 @@ pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<Cal
                 None => gateway.metrics.count_inbound_message("ignored"),
             },
             CallbackItem::TextReceipt(receipt) => text_receipts.push(receipt),
-            CallbackItem::Unreadable(UnreadableKind::Receipt) => gateway.metrics.count_receipt(UNREADABLE),
+            CallbackItem::Unreadable(UnreadableKind::Receipt) => {
+                gateway.metrics.count_receipt(UNREADABLE_CALLBACK)
+            }
             CallbackItem::Unreadable(UnreadableKind::InboundMessage) => {
-                gateway.metrics.count_inbound_message(UNREADABLE);
+                gateway.metrics.count_inbound_message(UNREADABLE_CALLBACK);
             }
             CallbackItem::AccountAccepted => runtime.record_account_accepted(gateway.clock.now()),
             CallbackItem::OptedOut(opt_out) => opt_requests.push(ProviderOptRequest {

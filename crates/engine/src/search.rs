@@ -79,7 +79,7 @@ pub async fn search_deliveries(
     before: Option<i64>,
     limit: usize,
 ) -> Result<DeliverySearchResults> {
-    let mut results = DeliverySearchResults::default();
+    let mut search_results = DeliverySearchResults::default();
     let mut query = MessageQuery {
         to: filter.to.clone(),
         state: filter.state_in_store(),
@@ -96,16 +96,16 @@ pub async fn search_deliveries(
         let mut matching_messages =
             match_messages(gateway, filter, page.messages).await?.into_iter().peekable();
         while let Some((message_number, hits)) = matching_messages.next() {
-            results.hits.extend(hits);
-            if results.hits.len() >= limit {
-                results.next = Some(message_number)
+            search_results.hits.extend(hits);
+            if search_results.hits.len() >= limit {
+                search_results.next = Some(message_number)
                     .filter(|_| next_page.is_some() || matching_messages.peek().is_some());
-                return Ok(results);
+                return Ok(search_results);
             }
         }
         if next_page.is_none() || examined >= MESSAGES_EXAMINED_MAX {
-            (results.next, results.is_truncated) = (next_page, next_page.is_some());
-            return Ok(results);
+            (search_results.next, search_results.is_truncated) = (next_page, next_page.is_some());
+            return Ok(search_results);
         }
         query.before = next_page;
         query.limit = MESSAGES_PER_READ.min(MESSAGES_EXAMINED_MAX - examined);
@@ -115,15 +115,15 @@ pub async fn search_deliveries(
 /// Returns the deliveries with these ids, in the order of the ids, without pruned deliveries.
 pub async fn find_by_ids(gateway: &Gateway, ids: &[DeliveryId]) -> Result<Vec<DeliverySearchHit>> {
     let mut hits = Vec::new();
-    for id in ids {
+    for delivery_id in ids {
         let query = MessageQuery {
-            before: Some(id.message_number().saturating_add(1)),
+            before: Some(delivery_id.message_number().saturating_add(1)),
             limit: 1,
             ..MessageQuery::default()
         };
         let messages = gateway.store.search(query).await?.messages.into_iter();
         let message_hits = messages.flat_map(|message| DeliverySearchFilter::default().hits_in(message));
-        hits.extend(message_hits.filter(|hit| hit.delivery.id == *id));
+        hits.extend(message_hits.filter(|hit| hit.delivery.id == *delivery_id));
     }
     Ok(hits)
 }

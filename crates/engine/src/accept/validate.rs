@@ -31,9 +31,9 @@ pub(super) fn validate(
     mut request: AcceptRequest,
 ) -> Result<(NewMessage, PendingAcceptance), AcceptError> {
     let now = gateway.clock.now();
-    let parts = validate_body(gateway, &request.body)?;
+    let message_parts = validate_body(gateway, &request.body)?;
     validate_subject(request.subject.as_deref())?;
-    let deliveries = addressing::build_deliveries(gateway, &request, parts, now)?;
+    let deliveries = addressing::build_deliveries(gateway, &request, message_parts, now)?;
     let channels = deliveries.iter().map(|delivery| delivery.channel.clone()).collect();
     let expires_too_early = deliveries.iter().any(|delivery| delivery.expires_at <= delivery.due_at);
     if expires_too_early && request.idempotency_key.is_none() {
@@ -58,8 +58,12 @@ pub(super) fn validate(
         user: request.user,
         created_at: now,
     };
-    let pending =
-        PendingAcceptance { id: message.id, parts, channels, queue_entries: build_queue_entries(&message) };
+    let pending = PendingAcceptance {
+        id: message.id,
+        parts: message_parts,
+        channels,
+        queue_entries: build_queue_entries(&message),
+    };
     Ok((message, pending))
 }
 
@@ -109,18 +113,18 @@ fn find_event_target(gateway: &Gateway, request: &mut AcceptRequest) -> Option<E
 }
 
 /// Validates a message body and returns its number of text parts.
-pub(crate) fn validate_body(gateway: &Gateway, body: &str) -> Result<u32, AcceptError> {
-    if body.is_empty() {
+pub(crate) fn validate_body(gateway: &Gateway, message_body: &str) -> Result<u32, AcceptError> {
+    if message_body.is_empty() {
         return Err(AcceptError::EmptyBody);
     }
     let chars_max = gateway.config.limits.message_chars_max;
-    if body.len() > chars_max && body.chars().count() > chars_max {
+    if message_body.len() > chars_max && message_body.chars().count() > chars_max {
         return Err(AcceptError::BodyTooLong(chars_max));
     }
-    if body.contains('\0') {
+    if message_body.contains('\0') {
         return Err(AcceptError::InvalidBody);
     }
-    Ok(text_parts::count_parts(body).count)
+    Ok(text_parts::count_parts(message_body).count)
 }
 
 fn validate_subject(subject: Option<&str>) -> Result<(), AcceptError> {
@@ -134,16 +138,16 @@ fn validate_subject(subject: Option<&str>) -> Result<(), AcceptError> {
 /// Hashes an idempotency key with its scope, and the fingerprint of its request.
 pub(crate) fn hash_idempotency_key(
     gateway: &Gateway,
-    key: &RequestIdempotencyKey,
+    idempotency_key: &RequestIdempotencyKey,
     now: Timestamp,
 ) -> Idempotency {
     let mut hash = Sha256::new();
-    hash.update(key.scope.len().to_le_bytes());
-    hash.update(&key.scope);
-    hash.update(&key.key);
+    hash.update(idempotency_key.scope.len().to_le_bytes());
+    hash.update(&idempotency_key.scope);
+    hash.update(&idempotency_key.key);
     Idempotency {
         key: hash.finalize().into(),
-        request: Sha256::digest(&key.fingerprint).into(),
+        request: Sha256::digest(&idempotency_key.fingerprint).into(),
         expires_at: now + gateway.config.limits.idempotency_keep,
     }
 }
@@ -161,9 +165,9 @@ fn build_queue_entries(message: &NewMessage) -> Vec<QueueEntry> {
     positioned.filter(|(_, delivery)| delivery.rejection_reason.is_none()).map(to_entry).collect()
 }
 
-fn with_message_number(mut entries: Vec<QueueEntry>, message_number: i64) -> Vec<QueueEntry> {
-    for entry in &mut entries {
-        entry.id = DeliveryId(DeliveryId::from_position(message_number, 0).0 + entry.id.0);
+fn with_message_number(mut queue_entries: Vec<QueueEntry>, message_number: i64) -> Vec<QueueEntry> {
+    for queue_entry in &mut queue_entries {
+        queue_entry.id = DeliveryId(DeliveryId::from_position(message_number, 0).0 + queue_entry.id.0);
     }
-    entries
+    queue_entries
 }

@@ -8,7 +8,7 @@ use postrider_core::{error::Result, inbound::TextReceipt};
 use postrider_store::MessageQuery;
 
 /// Number of the latest messages to a sender among which the message of a receipt is looked for.
-const MESSAGES_MAX: usize = 50;
+const RECEIPT_MESSAGES_MAX: usize = 50;
 
 /// Returns whether the provider accepted a message with the receipt's reference for the sender of the text.
 pub async fn is_from_recipient(
@@ -22,7 +22,8 @@ pub async fn is_from_recipient(
     let Some(sender) = spellings.iter().find_map(parse) else {
         return Ok(false);
     };
-    let query = MessageQuery { to: Some(sender.clone()), limit: MESSAGES_MAX, ..MessageQuery::default() };
+    let query =
+        MessageQuery { to: Some(sender.clone()), limit: RECEIPT_MESSAGES_MAX, ..MessageQuery::default() };
     let sent = gateway.store.search(query).await?;
     let mut deliveries = sent.messages.iter().flat_map(|message| &message.deliveries);
     Ok(deliveries.any(|delivery| {

@@ -27,22 +27,22 @@ pub(super) fn read_api_keys(
     let mut keys: Vec<ApiKey> = Vec::new();
     for key_table in top.table_list("keys")? {
         key_table.reject_unknown_keys()?;
-        let name = key_table.get::<String>("name")?.unwrap_or_default();
-        if name.is_empty() {
+        let key_name = key_table.get::<String>("name")?.unwrap_or_default();
+        if key_name.is_empty() {
             return Err(key_table.error_at("name", "is missing; set the name of the caller"));
         }
         let sha256 = read_key_digest(&key_table, environment)?;
         if is_published(&sha256) {
             let origin = if key_table.get::<String>("key")?.is_some() { "key" } else { "sha256" };
-            let problem = "belongs to a published example key, which everyone knows; create a key with: openssl rand -hex 32";
-            return Err(key_table.error_at(origin, problem));
+            let key_problem = "belongs to a published example key, which everyone knows; create a key with: openssl rand -hex 32";
+            return Err(key_table.error_at(origin, key_problem));
         }
-        if keys.iter().any(|key| key.name == name || key.sha256 == sha256) {
-            let problem = "or its key is a duplicate; every API key needs its own name and key";
-            return Err(key_table.error_at("name", problem));
+        if keys.iter().any(|key| key.name == key_name || key.sha256 == sha256) {
+            let key_problem = "or its key is a duplicate; every API key needs its own name and key";
+            return Err(key_table.error_at("name", key_problem));
         }
         keys.push(ApiKey {
-            name,
+            name: key_name,
             sha256,
             scopes: read_scopes(&key_table)?,
             user_per_hour: key_table.get("user_per_hour")?,
