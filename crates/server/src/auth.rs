@@ -140,11 +140,11 @@ impl Caller {
 }
 
 impl From<&ApiKey> for Caller {
-    fn from(key: &ApiKey) -> Self {
+    fn from(api_key: &ApiKey) -> Self {
         Self {
-            api_key_name: key.name.clone(),
-            owner: key.owner().to_owned(),
-            can_access_all: key.allows(Scope::Admin),
+            api_key_name: api_key.name.clone(),
+            owner: api_key.owner().to_owned(),
+            can_access_all: api_key.allows(Scope::Admin),
         }
     }
 }
@@ -157,7 +157,7 @@ pub(super) fn authorize(gateway: &Gateway, headers: &HeaderMap, scope: Scope) ->
     if gateway.api_keys().is_empty() {
         return Ok(Caller::without_keys());
     }
-    let key = match presented_key(headers) {
+    let api_key = match presented_key(headers) {
         Some(presented)
             if presented.is_basic && scope != Scope::Read && request_origin::is_cross_site(headers) =>
         {
@@ -167,7 +167,7 @@ pub(super) fn authorize(gateway: &Gateway, headers: &HeaderMap, scope: Scope) ->
         None if scope == Scope::Read => signed_in_key(gateway, headers)?,
         None => return Err(AuthError::MissingKey),
     };
-    caller_with_scope(&key, scope)
+    caller_with_scope(&api_key, scope)
 }
 
 /// Returns the name of the key, or of the session's key, of an operator; empty when no keys are configured. Forms need
@@ -176,11 +176,11 @@ pub(super) fn authorize_operator(gateway: &Gateway, headers: &HeaderMap) -> Resu
     if gateway.api_keys().is_empty() {
         return Ok(String::new());
     }
-    let key = match presented_key(headers) {
+    let api_key = match presented_key(headers) {
         Some(presented) => configured_key(gateway, &presented)?,
         None => signed_in_key(gateway, headers)?,
     };
-    caller_with_scope(&key, Scope::Admin).map(|caller| caller.api_key_name)
+    caller_with_scope(&api_key, Scope::Admin).map(|caller| caller.api_key_name)
 }
 
 fn configured_key(gateway: &Gateway, presented: &PresentedKey) -> Result<Arc<ApiKey>, AuthError> {
@@ -280,10 +280,10 @@ pub(super) fn find_key(gateway: &Gateway, secret: &[u8]) -> Option<Arc<ApiKey>> 
 fn find_matching_key(keys: &[Arc<ApiKey>], secret: &[u8]) -> Option<Arc<ApiKey>> {
     let digest: [u8; 32] = Sha256::digest(secret).into();
     let mut matching_key = None;
-    for key in keys {
-        let is_match: Choice = key.sha256.ct_eq(&digest);
+    for api_key in keys {
+        let is_match: Choice = api_key.sha256.ct_eq(&digest);
         if bool::from(is_match) {
-            matching_key = Some(Arc::clone(key));
+            matching_key = Some(Arc::clone(api_key));
         }
     }
     matching_key

@@ -87,25 +87,26 @@ fn set_param(
     gateway: &Gateway,
     filter: &mut MessageQuery,
     name: &str,
-    value: &str,
+    param_value: &str,
 ) -> Result<(), Cow<'static, str>> {
     let limit_max = gateway.config.limits.page_limit_max;
     match name {
         "to" => {
-            let address = normalize_address(gateway, value);
+            let address = normalize_address(gateway, param_value);
             filter.to = Some(address.ok_or("must be an address on a configured channel")?);
         }
         "state" => {
-            let state = DeliveryStateKind::parse(value);
+            let state = DeliveryStateKind::parse(param_value);
             filter.state = Some(state.ok_or("must be waiting, sent, delivered or failed")?);
         }
         "since" => {
-            let since = DateTime::parse_from_rfc3339(value);
-            let since = since.map_err(|_| "must be a time such as \"2030-01-31T08:30:00Z\"")?;
-            filter.since = Some(since.to_utc());
+            let accepted_since = DateTime::parse_from_rfc3339(param_value);
+            let accepted_since =
+                accepted_since.map_err(|_| "must be a time such as \"2030-01-31T08:30:00Z\"")?;
+            filter.since = Some(accepted_since.to_utc());
         }
-        "cursor" => filter.before = Some(cursor::parse(value)?),
-        "limit" => filter.limit = cursor::parse_limit(value, limit_max)?,
+        "cursor" => filter.before = Some(cursor::parse(param_value)?),
+        "limit" => filter.limit = cursor::parse_limit(param_value, limit_max)?,
         _ => return Err("unknown parameter; known are to, state, since, cursor, limit".into()),
     }
     Ok(())

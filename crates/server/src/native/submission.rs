@@ -81,34 +81,34 @@ pub(super) fn parse_submission(
     gateway: &Gateway,
     object: &Map<String, Value>,
 ) -> Result<AcceptRequest, Vec<Violation>> {
-    let mut fields = ObjectReader::new(object, "").refuse_unknown(MessageSubmission::FIELDS);
-    let send_at = read_time(&mut fields, "send_at");
+    let mut message_fields = ObjectReader::new(object, "").refuse_unknown(MessageSubmission::FIELDS);
+    let send_at = read_time(&mut message_fields, "send_at");
     let request = AcceptRequest {
-        subject: fields.string("subject"),
-        body: read_body(&mut fields, gateway).unwrap_or_default(),
-        user: fields.read("user_id", "must be a string of 1 to 255 characters", parse_user_id),
-        priority: fields.read("priority", "must be \"high\" or \"normal\"", parse_priority),
-        at_most_once: fields.boolean("at_most_once").unwrap_or(false),
-        expects_reply: fields.boolean("expects_reply"),
-        callback_url: read_callback_url(&mut fields, gateway),
-        expires_at: read_expiry(&mut fields, send_at.unwrap_or_else(|| gateway.clock.now())),
+        subject: message_fields.string("subject"),
+        body: read_body(&mut message_fields, gateway).unwrap_or_default(),
+        user: message_fields.read("user_id", "must be a string of 1 to 255 characters", parse_user_id),
+        priority: message_fields.read("priority", "must be \"high\" or \"normal\"", parse_priority),
+        at_most_once: message_fields.boolean("at_most_once").unwrap_or(false),
+        expects_reply: message_fields.boolean("expects_reply"),
+        callback_url: read_callback_url(&mut message_fields, gateway),
+        expires_at: read_expiry(&mut message_fields, send_at.unwrap_or_else(|| gateway.clock.now())),
         send_at,
-        ..read_recipients(&mut fields, gateway)
+        ..read_recipients(&mut message_fields, gateway)
     };
-    fields.finish(request)
+    message_fields.finish(request)
 }
 
-fn read_body(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<String> {
+fn read_body(message_fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<String> {
     let chars_max = gateway.config.limits.message_chars_max;
-    let body = fields.required_string("body")?;
-    if body.is_empty() {
-        fields.add_violation("body", "must not be empty");
-    } else if body.chars().count() > chars_max {
-        fields.add_violation("body", format!("must not be longer than {chars_max} characters"));
-    } else if body.contains('\0') {
-        fields.add_violation("body", "must not contain the character NUL");
+    let message_body = message_fields.required_string("body")?;
+    if message_body.is_empty() {
+        message_fields.add_violation("body", "must not be empty");
+    } else if message_body.chars().count() > chars_max {
+        message_fields.add_violation("body", format!("must not be longer than {chars_max} characters"));
+    } else if message_body.contains('\0') {
+        message_fields.add_violation("body", "must not contain the character NUL");
     }
-    Some(body)
+    Some(message_body)
 }
 
 fn parse_user_id(json: &Value) -> Option<String> {
@@ -125,32 +125,32 @@ fn parse_priority(json: &Value) -> Option<Priority> {
 }
 
 /// Returns the URL for webhook events of this message.
-fn read_callback_url(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<String> {
-    let url = fields.string("callback_url")?;
+fn read_callback_url(message_fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<String> {
+    let url = message_fields.string("callback_url")?;
     let validated = if url.len() > CALLBACK_URL_BYTES_MAX {
         Err(format!("must not be longer than {CALLBACK_URL_BYTES_MAX} bytes"))
     } else {
         events::validate_callback_url(gateway, &url)
     };
-    validated.map_err(|detail| fields.add_violation("callback_url", detail)).ok()
+    validated.map_err(|detail| message_fields.add_violation("callback_url", detail)).ok()
 }
 
-fn read_time(fields: &mut ObjectReader<'_>, name: &str) -> Option<Timestamp> {
-    fields.read(name, "must be a time such as \"2030-01-31T08:30:00Z\"", |json| {
+fn read_time(message_fields: &mut ObjectReader<'_>, name: &str) -> Option<Timestamp> {
+    message_fields.read(name, "must be a time such as \"2030-01-31T08:30:00Z\"", |json| {
         DateTime::parse_from_rfc3339(json.as_str()?).ok().map(|time| time.to_utc())
     })
 }
 
-/// Returns `expires_at`, or `ttl` after `start`, the earliest send time.
-fn read_expiry(fields: &mut ObjectReader<'_>, start: Timestamp) -> Option<Timestamp> {
-    let expires_at = read_time(fields, "expires_at");
-    if fields.get("expires_at").is_some() && fields.get("ttl").is_some() {
-        fields.add_violation("ttl", "cannot be combined with expires_at");
+/// Returns `expires_at`, or `ttl` after `ttl_start`, the earliest send time.
+fn read_expiry(message_fields: &mut ObjectReader<'_>, ttl_start: Timestamp) -> Option<Timestamp> {
+    let expires_at = read_time(message_fields, "expires_at");
+    if message_fields.get("expires_at").is_some() && message_fields.get("ttl").is_some() {
+        message_fields.add_violation("ttl", "cannot be combined with expires_at");
         return None;
     }
     let end_of_ttl =
-        fields.read("ttl", "must be a number of seconds or a duration such as \"10m\"", |json| {
-            start.checked_add_signed(TimeDelta::from_std(parse_ttl(json)?).ok()?)
+        message_fields.read("ttl", "must be a number of seconds or a duration such as \"10m\"", |json| {
+            ttl_start.checked_add_signed(TimeDelta::from_std(parse_ttl(json)?).ok()?)
         });
     end_of_ttl.or(expires_at)
 }

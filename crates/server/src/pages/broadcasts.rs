@@ -80,15 +80,16 @@ pub(super) async fn broadcast_list(
     uri: Uri,
 ) -> PageResult {
     let typed_cursor = form::field(uri.query().unwrap_or_default().as_bytes(), "cursor").ok();
-    let before = typed_cursor.and_then(|typed| cursor::parse(&typed).ok());
-    let mut broadcasts = gateway.store.broadcasts(caller.owner_filter(), before, PAGE_BROADCASTS + 1).await?;
+    let page_cursor = typed_cursor.and_then(|typed| cursor::parse(&typed).ok());
+    let mut broadcasts =
+        gateway.store.broadcasts(caller.owner_filter(), page_cursor, PAGE_BROADCASTS + 1).await?;
     let has_older = broadcasts.len() > PAGE_BROADCASTS;
     broadcasts.truncate(PAGE_BROADCASTS);
     let last_shown = broadcasts.last().filter(|_| has_older);
     let page = BroadcastListPage {
         layout: reports.layout(&gateway, "Broadcasts").await,
         next: last_shown.map(|broadcast| cursor::encode(broadcast.number)),
-        has_newer: before.is_some(),
+        has_newer: page_cursor.is_some(),
         rows: broadcasts.iter().map(|broadcast| BroadcastRow::new(&gateway, broadcast)).collect(),
     };
     Ok(layout::render_page(StatusCode::OK, &page)?)
@@ -99,10 +100,10 @@ pub(super) async fn broadcast_page(
     State(gateway): State<Arc<Gateway>>,
     Extension(reports): Extension<Arc<ReportCache>>,
     Extension(caller): Extension<Caller>,
-    id: IdPath,
+    broadcast_id: IdPath,
 ) -> PageResult {
-    let stored = match layout::parse_id::<BroadcastId>(id) {
-        Some(id) => gateway.store.broadcast(id).await?,
+    let stored = match layout::parse_id::<BroadcastId>(broadcast_id) {
+        Some(broadcast_id) => gateway.store.broadcast(broadcast_id).await?,
         None => None,
     };
     let Some((broadcast, counts)) = stored.filter(|(found, _)| caller.can_access(&found.owner)) else {

@@ -73,19 +73,19 @@ impl SearchParams {
 pub(super) async fn search_number(
     gateway: &Gateway,
     caller: &Caller,
-    typed: &str,
+    typed_number: &str,
     params: &SearchParams,
 ) -> Result<NumberSearchResults> {
-    let shown_text: String = typed.chars().take(TYPED_CHARS_MAX).collect();
-    let kind = if typed.contains('@') { AddressKind::Email } else { AddressKind::Phone };
-    let Ok(address) = parse_address(kind, typed, &gateway.config.phone) else {
+    let shown_text: String = typed_number.chars().take(TYPED_CHARS_MAX).collect();
+    let address_kind = if typed_number.contains('@') { AddressKind::Email } else { AddressKind::Phone };
+    let Ok(address) = parse_address(address_kind, typed_number, &gateway.config.phone) else {
         return Ok(NumberSearchResults::Unreadable { typed: shown_text });
     };
-    let before = params.before;
+    let page_cursor = params.before;
     let query = MessageQuery {
         to: Some(address.clone()),
         owner: caller.owner_filter().map(str::to_owned),
-        before,
+        before: page_cursor,
         limit: PAGE_MESSAGES,
         ..MessageQuery::default()
     };
@@ -100,7 +100,7 @@ pub(super) async fn search_number(
         rows,
         address: format::address(&address, mask),
         typed: shown_text,
-        has_newer: before.is_some(),
+        has_newer: page_cursor.is_some(),
         next: messages.next,
     }))
 }

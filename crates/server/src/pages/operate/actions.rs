@@ -134,13 +134,13 @@ fn operator_name(operator: &Operator) -> &str {
 
 /// Parses the value of a button: `resend:selected`, `cancel:all`, `resend:123`.
 pub(super) fn parse_action(button: &str) -> Option<(DeliveryAction, ActionTarget)> {
-    let (action, target) = button.split_once(':')?;
-    let target = match target {
+    let (action, action_target) = button.split_once(':')?;
+    let action_target = match action_target {
         "selected" => ActionTarget::Selected,
         "all" => ActionTarget::All,
         id => ActionTarget::One(DeliveryId(id.parse().ok()?)),
     };
-    Some((DeliveryAction::parse(action)?, target))
+    Some((DeliveryAction::parse(action)?, action_target))
 }
 
 /// Returns the ids of the selected deliveries, up to [`ACTION_DELIVERIES_MAX`].
