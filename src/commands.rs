@@ -95,8 +95,8 @@ fn load_config(cli: &Cli, overrides: &[ConfigOverride]) -> Result<Config> {
 /// Opens the configured gateway on a store that exists. Commands that create a store call `Gateway::open`.
 async fn open_gateway(cli: &Cli) -> Result<Gateway> {
     let config = load_config(cli, &[])?;
-    if let Some(problem) = find_missing_store(&config).await? {
-        return Err(Error::usage(problem));
+    if let Some(missing_store) = find_missing_store(&config).await? {
+        return Err(Error::usage(missing_store));
     }
     Gateway::open(config).await
 }
@@ -142,15 +142,15 @@ async fn flush_queue(gateway: &Gateway) -> Result<()> {
     if gateway.queue.flush(QUEUE_FLUSH_TIMEOUT).await {
         return Ok(());
     }
-    let problem = gateway.queue.problem().await;
-    let problem = problem.as_deref().unwrap_or("cannot reach the queue");
-    print_line(format_args!("{problem}; nothing is lost, workers find these messages in the store"))
+    let queue_problem = gateway.queue.problem().await;
+    let queue_problem = queue_problem.as_deref().unwrap_or("cannot reach the queue");
+    print_line(format_args!("{queue_problem}; nothing is lost, workers find these messages in the store"))
 }
 
 /// Returns a progress bar on stderr, which is drawn on a terminal only. A bar without length shows a counter.
-fn progress_bar(length: Option<u64>, label: &'static str) -> ProgressBar {
-    let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
-    let template = match length {
+fn progress_bar(total_count: Option<u64>, label: &'static str) -> ProgressBar {
+    let bar = total_count.map_or_else(ProgressBar::no_length, ProgressBar::new);
+    let template = match total_count {
         Some(_) => "{msg} {wide_bar} {human_pos}/{human_len}",
         None => "{spinner} {msg} {human_pos}",
     };

@@ -22,8 +22,8 @@ pub async fn run(cli: &Cli, arguments: &BackupArgs) -> Result<()> {
     };
     gateway.store.backup(backup_file.clone(), Box::new(on_progress)).await?;
     bar.finish_and_clear();
-    let bytes = std::fs::metadata(backup_file).map_or(0, |metadata| metadata.len());
-    print_line(format_args!("copied the store to {file_name} ({bytes} bytes)"))?;
+    let backup_bytes = std::fs::metadata(backup_file).map_or(0, |metadata| metadata.len());
+    print_line(format_args!("copied the store to {file_name} ({backup_bytes} bytes)"))?;
     print_line(
         "store it as a secret: it contains message bodies, addresses, and the secret that signs session cookies",
     )

@@ -22,7 +22,7 @@ pub async fn run(cli: &Cli, arguments: &MoveArgs) -> Result<()> {
         Some(url) => url.clone(),
         None => load_config(cli, &[])?.store_url,
     };
-    let options = MoveOptions {
+    let move_options = MoveOptions {
         from: &source_url,
         to: &arguments.to,
         batch_rows: usize::try_from(arguments.batch).unwrap_or(usize::MAX),
@@ -30,10 +30,10 @@ pub async fn run(cli: &Cli, arguments: &MoveArgs) -> Result<()> {
     };
     let random_number = || i64::from_be_bytes(Random::default().bytes());
     if arguments.abandon {
-        StoreMove::abandon(options, random_number()).await?;
+        StoreMove::abandon(move_options, random_number()).await?;
         return print_line(format_args!("move abandoned; {} is used as before", mask_url(&source_url)));
     }
-    let mut store_move = StoreMove::open(options, [random_number(), random_number()]).await?;
+    let mut store_move = StoreMove::open(move_options, [random_number(), random_number()]).await?;
     if store_move.stage() == MoveStage::Copying {
         copy_rows(&mut store_move).await?;
         if !confirm_switch(arguments)? {
@@ -48,8 +48,8 @@ pub async fn run(cli: &Cli, arguments: &MoveArgs) -> Result<()> {
 }
 
 async fn copy_rows(store_move: &mut StoreMove) -> Result<()> {
-    let [total, already_copied] = store_move.row_counts().await?;
-    let bar = progress_bar(Some(total), "rows copied");
+    let [total_rows, already_copied] = store_move.row_counts().await?;
+    let bar = progress_bar(Some(total_rows), "rows copied");
     let copied = Cell::new(0);
     let on_copied = |rows| advance_progress(&bar, already_copied, &copied, rows);
     store_move.copy(on_copied).await?;
@@ -65,12 +65,12 @@ async fn copy_rows(store_move: &mut StoreMove) -> Result<()> {
 /// Adds copied rows to the counter and the progress bar.
 fn advance_progress(bar: &ProgressBar, already_copied: u64, copied: &Cell<u64>, rows: u64) {
     copied.set(copied.get() + rows);
-    let position = already_copied + copied.get();
+    let copied_rows = already_copied + copied.get();
     // The gateway may store more rows during the copy.
-    if bar.length().is_some_and(|length| length < position) {
-        bar.set_length(position);
+    if bar.length().is_some_and(|length| length < copied_rows) {
+        bar.set_length(copied_rows);
     }
-    bar.set_position(position);
+    bar.set_position(copied_rows);
 }
 
 fn confirm_switch(arguments: &MoveArgs) -> Result<bool> {

@@ -13,8 +13,9 @@ pub async fn run(cli: &Cli, arguments: &PruneArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let accepted_before = gateway.clock.now() - arguments.older_than;
     let bar = progress_bar(None, "messages deleted:");
-    let options = PruneOptions { older_than: arguments.older_than, is_by_month: arguments.whole_months };
-    let work = prune(&gateway, options, |deleted| bar.inc(to_u64(deleted)));
+    let prune_options =
+        PruneOptions { older_than: arguments.older_than, is_by_month: arguments.whole_months };
+    let work = prune(&gateway, prune_options, |deleted| bar.inc(to_u64(deleted)));
     let Some(deleted) = run_job(&gateway, ScheduledJob::Prune, work).await? else {
         return Ok(());
     };

@@ -19,14 +19,14 @@ use postrider_engine::resend::{self, ENTRIES_PUSHED_MAX, entries_pushed_max};
 use postrider_store::{Backlog, DeliverySelection, SelectableStatus};
 
 /// Enqueues the selected deliveries and prints how many.
-pub async fn run(cli: &Cli, options: &ResendArgs) -> Result<()> {
+pub async fn run(cli: &Cli, resend_args: &ResendArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
-    if options.now || options.failed {
-        requeue(&gateway, options).await
-    } else if options.provider.is_some() || options.since.is_some() || options.limit.is_some() {
-        enqueue_selected(&gateway, options).await
+    if resend_args.now || resend_args.failed {
+        requeue(&gateway, resend_args).await
+    } else if resend_args.provider.is_some() || resend_args.since.is_some() || resend_args.limit.is_some() {
+        enqueue_selected(&gateway, resend_args).await
     } else {
-        enqueue_due(&gateway, options).await
+        enqueue_due(&gateway, resend_args).await
     }
 }
 
@@ -45,19 +45,19 @@ async fn enqueue_due(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
 }
 
 /// Enqueues the due deliveries that the options select.
-async fn enqueue_selected(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
+async fn enqueue_selected(gateway: &Gateway, resend_args: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
     let selection = DeliverySelection {
         limit: ENTRIES_PUSHED_MAX,
-        ..delivery_selection(options, SelectableStatus::Waiting, now)
+        ..delivery_selection(resend_args, SelectableStatus::Waiting, now)
     };
     let selected: HashSet<DeliveryId> =
         gateway.store.select_deliveries(selection).await?.into_iter().collect();
     let mut due: Vec<QueueEntry> = gateway.store.due(now, &Capacity::total(ENTRIES_PUSHED_MAX)).await?;
     due.retain(|entry| selected.contains(&entry.id));
-    due.truncate(delivery_limit(options).min(entries_pushed_max(gateway)));
+    due.truncate(delivery_limit(resend_args).min(entries_pushed_max(gateway)));
     let backlog = gateway.store.backlog(now).await?;
-    if options.dry_run {
+    if resend_args.dry_run {
         return print_line(format_resend_result("would requeue", to_u64(due.len()), backlog));
     }
     gateway.queue.push(&due);
@@ -66,44 +66,46 @@ async fn enqueue_selected(gateway: &Gateway, options: &ResendArgs) -> Result<()>
 }
 
 /// Makes retries, scheduled or failed deliveries due at once and enqueues them.
-async fn requeue(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
+async fn requeue(gateway: &Gateway, resend_args: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
     let count_of = async |status| {
         let selection =
-            DeliverySelection { limit: ENTRIES_PUSHED_MAX, ..delivery_selection(options, status, now) };
+            DeliverySelection { limit: ENTRIES_PUSHED_MAX, ..delivery_selection(resend_args, status, now) };
         Ok::<_, Error>(gateway.store.select_deliveries(selection).await?.len())
     };
     let statuses = [
-        (options.now, SelectableStatus::Retrying),
-        (options.scheduled, SelectableStatus::Scheduled),
-        (options.failed, SelectableStatus::Failed),
+        (resend_args.now, SelectableStatus::Retrying),
+        (resend_args.scheduled, SelectableStatus::Scheduled),
+        (resend_args.failed, SelectableStatus::Failed),
     ];
     let mut ids = Vec::new();
     for (_, status) in statuses.into_iter().filter(|(is_selected, _)| *is_selected) {
-        ids.extend(gateway.store.select_deliveries(delivery_selection(options, status, now)).await?);
+        ids.extend(gateway.store.select_deliveries(delivery_selection(resend_args, status, now)).await?);
     }
-    ids.truncate(delivery_limit(options));
-    let mut left = LeftDeliveries::default();
-    if options.now {
+    ids.truncate(delivery_limit(resend_args));
+    let mut left_deliveries = LeftDeliveries::default();
+    if resend_args.now {
         let (retrying, scheduled) =
             (count_of(SelectableStatus::Retrying).await?, count_of(SelectableStatus::Scheduled).await?);
-        left.due = count_of(SelectableStatus::Waiting).await?.saturating_sub(retrying + scheduled);
-        left.scheduled = if options.scheduled { 0 } else { scheduled };
+        left_deliveries.due = count_of(SelectableStatus::Waiting).await?.saturating_sub(retrying + scheduled);
+        left_deliveries.scheduled = if resend_args.scheduled { 0 } else { scheduled };
     }
     if ids.is_empty() {
-        return print_line(format_args!("nothing to requeue: no delivery matches the options{left}"));
+        return print_line(format_args!(
+            "nothing to requeue: no delivery matches the options{left_deliveries}"
+        ));
     }
-    if options.dry_run {
+    if resend_args.dry_run {
         let deliveries = format_count(to_u64(ids.len()), "delivery");
-        return print_line(format_args!("would requeue {deliveries}, due at once{left}"));
+        return print_line(format_args!("would requeue {deliveries}, due at once{left_deliveries}"));
     }
     let bar = progress_bar(Some(to_u64(ids.len())), "requeueing");
     let on_requeued = |requeued| bar.inc(to_u64(requeued));
     let requeued = resend::requeue(gateway, &ids, now + resend::age_max(gateway), on_requeued).await?;
     bar.finish_and_clear();
-    left.refused = ids.len().saturating_sub(requeued);
+    left_deliveries.refused = ids.len().saturating_sub(requeued);
     let deliveries = format_count(to_u64(requeued), "delivery");
-    print_line(format_args!("requeued {deliveries}, due at once{left}"))?;
+    print_line(format_args!("requeued {deliveries}, due at once{left_deliveries}"))?;
     flush_queue(gateway).await
 }
 
@@ -133,32 +135,36 @@ impl fmt::Display for LeftDeliveries {
     }
 }
 
-fn delivery_selection(options: &ResendArgs, status: SelectableStatus, now: Timestamp) -> DeliverySelection {
+fn delivery_selection(
+    resend_args: &ResendArgs,
+    status: SelectableStatus,
+    now: Timestamp,
+) -> DeliverySelection {
     DeliverySelection {
         status,
         now,
-        provider: options.provider.clone(),
-        since: options.since.map(|since| since.resolve(now)),
-        limit: delivery_limit(options),
+        provider: resend_args.provider.clone(),
+        since: resend_args.since.map(|since| since.resolve(now)),
+        limit: delivery_limit(resend_args),
     }
 }
 
-fn delivery_limit(options: &ResendArgs) -> usize {
-    options.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(ENTRIES_PUSHED_MAX)
+fn delivery_limit(resend_args: &ResendArgs) -> usize {
+    resend_args.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(ENTRIES_PUSHED_MAX)
 }
 
 fn format_resend_result(verb: &str, count: u64, backlog: Backlog) -> String {
     let not_due = backlog.waiting.saturating_sub(backlog.due);
     let remaining = backlog.due.saturating_sub(count);
-    let mut line = match (count, remaining) {
+    let mut result_line = match (count, remaining) {
         (0, _) => "nothing to requeue: no delivery is due".to_owned(),
         (_, 0) => format!("{verb} {}", format_count(count, "delivery")),
         _ => format!("{verb} {}; {remaining} more due", format_count(count, "delivery")),
     };
     if not_due > 0 {
-        line.push_str(&format!("; {not_due} not due yet"));
+        result_line.push_str(&format!("; {not_due} not due yet"));
     }
-    line
+    result_line
 }
 
 #[cfg(test)]

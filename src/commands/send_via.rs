@@ -35,8 +35,8 @@ pub async fn run(cli: &Cli, arguments: &SendArgs, via: &ConfigName) -> Result<()
     let provider = gateway::build_provider(account, &config.public_url, TEST_CALLBACK_TOKEN, &clients)?;
     let message = build_outbound_message(&config, arguments, provider.as_ref(), Clock::System.now())?;
     let sent = timeout(account.connect_timeout + account.timeout, provider.send(&message)).await;
-    for line in transcript.lines() {
-        print_line(line)?;
+    for transcript_line in transcript.lines() {
+        print_line(transcript_line)?;
     }
     match sent {
         Ok(send_result) => print_send_result(&send_result),
@@ -60,10 +60,10 @@ fn build_outbound_message(
     provider: &dyn Provider,
     now: Timestamp,
 ) -> Result<OutboundMessage> {
-    let kind = provider.address_kind();
-    let kinds = if kind == AddressKind::Any { &ADDRESS_KINDS[..] } else { &[kind] };
+    let address_kind = provider.address_kind();
+    let kinds = if address_kind == AddressKind::Any { &ADDRESS_KINDS[..] } else { &[address_kind] };
     let (_, to) = parse_address_of_kinds(kinds, &arguments.to, &config.phone)
-        .map_err(|cause| Error::usage(format!("not a {}: {cause}", kind.description())))?;
+        .map_err(|cause| Error::usage(format!("not a {}: {cause}", address_kind.description())))?;
     if arguments.subject.as_ref().is_some_and(|subject| subject.contains(char::is_control)) {
         return Err(Error::usage("the subject must be one line"));
     }
@@ -82,10 +82,10 @@ fn build_outbound_message(
     })
 }
 
-fn print_send_result(result: &SendResult) -> Result<()> {
-    let code = result.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
-    let outcome = result.outcome.as_str();
-    match &result.outcome {
+fn print_send_result(send_result: &SendResult) -> Result<()> {
+    let code = send_result.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
+    let outcome = send_result.outcome.as_str();
+    match &send_result.outcome {
         Outcome::Accepted { reference } => {
             let reference = reference.as_deref().map(|id| format!(", reference {id}")).unwrap_or_default();
             print_line(format_args!("{outcome}{code}{reference}"))

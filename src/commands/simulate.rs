@@ -9,14 +9,14 @@ use postrider_loadgen::simulate::{SimulateOptions, SimulationProgress, simulate}
 /// Runs the simulation; fails if it was interrupted or its result differs from the expected result.
 pub async fn run(cli: &Cli, arguments: &SimulateArgs) -> Result<()> {
     let config = load_config(cli, &[])?;
-    let options = simulate_options(arguments)?;
+    let simulate_options = simulate_options(arguments)?;
     let interrupts = TerminationSignals::new()?.into_interrupts();
-    let bar = progress_bar(Some(options.message_count().into()), "starting");
+    let bar = progress_bar(Some(simulate_options.message_count().into()), "starting");
     let on_progress = |progress: &SimulationProgress| {
         bar.set_position(progress.finished);
         bar.set_message(progress.status.clone());
     };
-    let outcome = simulate(config, &options, &interrupts, &on_progress).await?;
+    let outcome = simulate(config, &simulate_options, &interrupts, &on_progress).await?;
     bar.finish_and_clear();
     print_text(&outcome.text)?;
     outcome.check()

@@ -123,29 +123,29 @@ impl UsageReader {
 
 /// Formats totals as a table. Writing into a string cannot fail, so results of `write!` are dropped.
 fn format_totals(totals: &UsageTotalsView, rows_max: usize) -> String {
-    let mut text = String::new();
+    let mut totals_table = String::new();
     let _ = writeln!(
-        text,
+        totals_table,
         "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  user",
         "day", "channel", "deliveries", "waiting", "sent", "delivered", "failed", "parts"
     );
     for row in totals.rows.iter().take(rows_max) {
         let user = or_dash(row.user_id.as_deref().map(replace_control_characters));
         let _ = writeln!(
-            text,
+            totals_table,
             "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  {user}",
             row.day, row.channel, row.deliveries, row.waiting, row.sent, row.delivered, row.failed, row.parts
         );
     }
     if totals.rows.len() > rows_max {
         let hidden = totals.rows.len() - rows_max;
-        let _ = writeln!(text, "{hidden} more rows; --totals shows all of them");
+        let _ = writeln!(totals_table, "{hidden} more rows; --totals shows all of them");
     }
     if !totals.complete {
-        let _ = writeln!(text, "incomplete: limit the time (--since, --until) or the user (--user)");
+        let _ = writeln!(totals_table, "incomplete: limit the time (--since, --until) or the user (--user)");
     }
-    text.push('\n');
-    text
+    totals_table.push('\n');
+    totals_table
 }
 
 fn format_usage_row(row: &UsageDeliveryRow, config: &Config) -> String {

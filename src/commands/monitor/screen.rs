@@ -100,13 +100,13 @@ async fn run_event_loop(
     draw_screen(&state, &store.config)?;
     loop {
         let poll_stopwatch = Clock::System.stopwatch();
-        let status = tokio::select! {
-            status = store.read_status(MonitorView::Screen) => status?,
+        let status_result = tokio::select! {
+            status_result = store.read_status(MonitorView::Screen) => status_result?,
             () = signals.recv() => return Ok(()),
             () = wait_for_quit(&mut keys) => return Ok(()),
         };
-        let delay = poll_delay(interval, status.is_err());
-        state.apply_poll_result(status);
+        let delay = poll_delay(interval, status_result.is_err());
+        state.apply_poll_result(status_result);
         loop {
             draw_screen(&state, &store.config)?;
             tokio::select! {
@@ -163,12 +163,13 @@ fn is_quit_key(key: KeyEvent) -> bool {
 }
 
 impl ScreenState {
-    fn apply_poll_result(&mut self, status: std::result::Result<StatusOverview, String>) {
-        match status {
+    fn apply_poll_result(&mut self, status_result: std::result::Result<StatusOverview, String>) {
+        match status_result {
             Ok(overview) => {
-                let previous = std::mem::replace(&mut self.overview, overview).report;
+                let previous_report = std::mem::replace(&mut self.overview, overview).report;
                 // Before the first poll there is no report, so the first poll has no rate.
-                self.previous_report = (previous.as_of > Timestamp::UNIX_EPOCH).then_some(previous);
+                self.previous_report =
+                    (previous_report.as_of > Timestamp::UNIX_EPOCH).then_some(previous_report);
                 self.error = None;
             }
             Err(problem) => self.error = Some(problem),
@@ -196,7 +197,7 @@ fn draw(frame: &mut Frame<'_>, state: &ScreenState, config: &Config) {
 }
 
 fn header_line(state: &ScreenState) -> Paragraph<'_> {
-    let line = match &state.error {
+    let header = match &state.error {
         Some(problem) => Line::styled(format!(" {problem}"), Style::new().fg(Color::Red)),
         None => Line::styled(
             format!(
@@ -207,7 +208,7 @@ fn header_line(state: &ScreenState) -> Paragraph<'_> {
             Style::new().add_modifier(Modifier::BOLD),
         ),
     };
-    Paragraph::new(line)
+    Paragraph::new(header)
 }
 
 fn draw_counters(frame: &mut Frame<'_>, state: &ScreenState, area: Rect) {
@@ -268,9 +269,11 @@ fn format_circuit(health: &SharedHealth, now: Timestamp) -> String {
     let (state, _) = health.description(now);
     match (&health.circuit, health.cooldown_until) {
         (CircuitState::Misconfigured { reason, .. }, _) => format!("{state}: {reason}"),
-        (_, Some(until)) if state == COOLDOWN => format!("{state} until {}", clock_time(until)),
-        (CircuitState::Open { until, .. }, _) if *until > now => {
-            format!("{state} until {}", clock_time(*until))
+        (_, Some(blocked_until)) if state == COOLDOWN => {
+            format!("{state} until {}", clock_time(blocked_until))
+        }
+        (CircuitState::Open { until: blocked_until, .. }, _) if *blocked_until > now => {
+            format!("{state} until {}", clock_time(*blocked_until))
         }
         (CircuitState::Open { .. }, _) => format!("{state}: the next message probes it"),
         (CircuitState::Closed | CircuitState::HalfOpen { .. }, _) => state.to_owned(),
@@ -288,8 +291,9 @@ fn draw_providers(frame: &mut Frame<'_>, rows: Vec<[String; 5]>, area: Rect) {
     });
     let widths = [Length(20), Min(24), Length(12), Length(9), Length(11)];
     let head = Row::new(["provider", "circuit", "attempts", "failures", "mean time"]);
-    let table = Table::new(rows, widths).header(head.style(Style::new().add_modifier(Modifier::DIM)));
-    frame.render_widget(table.block(Block::bordered().title(" providers ")), area);
+    let provider_table =
+        Table::new(rows, widths).header(head.style(Style::new().add_modifier(Modifier::DIM)));
+    frame.render_widget(provider_table.block(Block::bordered().title(" providers ")), area);
 }
 
 fn draw_failures(frame: &mut Frame<'_>, state: &ScreenState, config: &Config, area: Rect) {
