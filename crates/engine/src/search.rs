@@ -80,7 +80,7 @@ pub async fn search_deliveries(
     limit: usize,
 ) -> Result<DeliverySearchResults> {
     let mut search_results = DeliverySearchResults::default();
-    let mut query = MessageQuery {
+    let mut message_query = MessageQuery {
         to: filter.to.clone(),
         state: filter.state_in_store(),
         since: filter.since,
@@ -90,7 +90,7 @@ pub async fn search_deliveries(
     };
     let mut examined = 0;
     loop {
-        let page = read_page(gateway, filter, &query).await?;
+        let page = read_page(gateway, filter, &message_query).await?;
         examined += page.messages.len();
         let next_page = page.next;
         let mut matching_messages =
@@ -107,8 +107,8 @@ pub async fn search_deliveries(
             (search_results.next, search_results.is_truncated) = (next_page, next_page.is_some());
             return Ok(search_results);
         }
-        query.before = next_page;
-        query.limit = MESSAGES_PER_READ.min(MESSAGES_EXAMINED_MAX - examined);
+        message_query.before = next_page;
+        message_query.limit = MESSAGES_PER_READ.min(MESSAGES_EXAMINED_MAX - examined);
     }
 }
 
@@ -132,18 +132,18 @@ pub async fn find_by_ids(gateway: &Gateway, ids: &[DeliveryId]) -> Result<Vec<De
 async fn read_page(
     gateway: &Gateway,
     filter: &DeliverySearchFilter,
-    query: &MessageQuery,
+    message_query: &MessageQuery,
 ) -> Result<MessageList> {
-    if query.to.is_some() || filter.user.is_none() {
-        return gateway.store.search(query.clone()).await;
+    if message_query.to.is_some() || filter.user.is_none() {
+        return gateway.store.search(message_query.clone()).await;
     }
     let user_query = UsageQuery {
         user: filter.user.clone(),
         owner: None,
-        since: query.since,
+        since: message_query.since,
         until: None,
-        before: query.before,
-        limit: query.limit,
+        before: message_query.before,
+        limit: message_query.limit,
     };
     gateway.store.usage(user_query).await
 }
