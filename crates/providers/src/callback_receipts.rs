@@ -129,8 +129,8 @@ impl CallbackReceiptParser {
         let reported_at = timestamp.and_then(|timestamp| parse_timestamp(&timestamp));
         let received_at = callback.request.received_at;
         // A provider's clock that is ahead must not put a receipt into the future.
-        let at = reported_at.unwrap_or(received_at).min(received_at);
-        Ok(Some(Receipt { reference, status, at }))
+        let receipt_at = reported_at.unwrap_or(received_at).min(received_at);
+        Ok(Some(Receipt { reference, status, at: receipt_at }))
     }
 
     fn receipt_status(

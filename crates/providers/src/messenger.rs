@@ -143,11 +143,11 @@ impl Provider for Messenger {
         if response.status == 200 && response.str_at("/id").is_some() {
             return AccountCheck::Passed("the token is valid for this page".to_owned());
         }
-        let code = response.json.pointer("/error/code");
-        let code = code.map_or_else(|| response.http_status_text(), Value::to_string);
+        let messenger_code = response.json.pointer("/error/code");
+        let messenger_code = messenger_code.map_or_else(|| response.http_status_text(), Value::to_string);
         let description = response.status_outcome().description;
         AccountCheck::Failed(format!(
-            "{description} (code {code}); check access_token, page_id and app_secret"
+            "{description} (code {messenger_code}); check access_token, page_id and app_secret"
         ))
     }
 }

@@ -138,10 +138,11 @@ impl Provider for Smpp {
             }
             Err(bind_failure) => bind_failure,
         };
-        let SendResult { outcome, code } = self.account.send_result(SubmitOutcome::NotBound(bind_failure));
+        let SendResult { outcome, code: smpp_code } =
+            self.account.send_result(SubmitOutcome::NotBound(bind_failure));
         let reason = outcome.reason().unwrap_or("no reason given");
-        AccountCheck::Failed(match code {
-            Some(code) => format!("{reason} ({code}); check system_id, password and system_type"),
+        AccountCheck::Failed(match smpp_code {
+            Some(smpp_code) => format!("{reason} ({smpp_code}); check system_id, password and system_type"),
             None => format!("{reason}; check base_url"),
         })
     }

@@ -149,11 +149,15 @@ impl Provider for Smtp {
             Err(outcome) => return outcome.into(),
         };
         match self.send_email(&email).await {
-            Ok(reply) => {
-                log::debug!("smtp: message accepted message_id={} reply={}", email.id, reply.joined_text());
+            Ok(smtp_reply) => {
+                log::debug!(
+                    "smtp: message accepted message_id={} reply={}",
+                    email.id,
+                    smtp_reply.joined_text()
+                );
                 SendResult {
                     outcome: Outcome::Accepted { reference: Some(email.id) },
-                    code: Some(reply.code_text()),
+                    code: Some(smtp_reply.code_text()),
                 }
             }
             Err(error) => send_result_of_error(error),
@@ -185,11 +189,11 @@ impl Provider for Smtp {
                 "{address}: {login}, {encryption}; the sender {} can only be tested by sending",
                 self.settings.envelope_sender()
             )),
-            Err(SendResult { outcome, code }) => {
-                let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+            Err(SendResult { outcome, code: smtp_code }) => {
+                let smtp_code = smtp_code.map(|smtp_code| format!(" ({smtp_code})")).unwrap_or_default();
                 let reason = outcome.reason().unwrap_or_default();
                 AccountCheck::Failed(format!(
-                    "{address}{code}: {reason}; check host, port, tls, username and password"
+                    "{address}{smtp_code}: {reason}; check host, port, tls, username and password"
                 ))
             }
         }

@@ -59,7 +59,7 @@ impl Twilio {
         let validity = sms::validity_seconds(message, self.clock.now(), 1, VALIDITY_PERIOD_SECONDS_MAX);
         let validity = validity.map(|seconds| seconds.to_string());
         let mut twilio_form = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [
+        for (field_name, field_value) in [
             ("To", Some(&message.to)),
             ("From", self.settings.from.as_ref()),
             ("MessagingServiceSid", self.settings.messaging_service_sid.as_ref()),
@@ -67,8 +67,8 @@ impl Twilio {
             ("StatusCallback", self.callback_url.as_ref()),
             ("ValidityPeriod", validity.as_ref()),
         ] {
-            if let Some(value) = value {
-                twilio_form.append_pair(name, value);
+            if let Some(field_value) = field_value {
+                twilio_form.append_pair(field_name, field_value);
             }
         }
         twilio_form.finish()

@@ -75,7 +75,7 @@ fn parse_form_body(fields: &BTreeMap<String, String>, constants: &TemplateConsta
 
 /// Appends the value of a configuration key to the body as JSON. Strings are templates themselves.
 fn append_json(
-    key: &str,
+    template_key: &str,
     value: &toml::Value,
     json_template: &mut Template,
     constants: &TemplateConstants,
@@ -84,14 +84,14 @@ fn append_json(
         toml::Value::String(text) => {
             let template = Template::parse_value(text, TemplateEscape::Json, constants);
             json_template.append_text("\"");
-            json_template.append(template.map_err(|cause| Error::usage(format!("{key}: {cause}")))?);
+            json_template.append(template.map_err(|cause| Error::usage(format!("{template_key}: {cause}")))?);
             json_template.append_text("\"");
         }
         toml::Value::Array(elements) => {
             json_template.append_text("[");
             for (index, element) in elements.iter().enumerate() {
                 json_template.append_text(if index > 0 { "," } else { "" });
-                append_json(&format!("{key}[{index}]"), element, json_template, constants)?;
+                append_json(&format!("{template_key}[{index}]"), element, json_template, constants)?;
             }
             json_template.append_text("]");
         }
@@ -100,13 +100,15 @@ fn append_json(
             for (index, (field, field_value)) in fields.iter().enumerate() {
                 let separator = if index > 0 { "," } else { "" };
                 json_template.append_text(&format!("{separator}\"{}\":", escape_json(field)));
-                append_json(&format!("{key}.{field}"), field_value, json_template, constants)?;
+                append_json(&format!("{template_key}.{field}"), field_value, json_template, constants)?;
             }
             json_template.append_text("}");
         }
         toml::Value::Datetime(time) => json_template.append_text(&format!("\"{time}\"")),
         toml::Value::Float(number) if !number.is_finite() => {
-            return Err(Error::usage(format!("{key}: JSON cannot represent this number; write a string")));
+            return Err(Error::usage(format!(
+                "{template_key}: JSON cannot represent this number; write a string"
+            )));
         }
         toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
             json_template.append_text(&value.to_string());

@@ -40,9 +40,9 @@ impl RequestTemplate {
     pub fn parse(http_settings: &HttpSettings, constants: &TemplateConstants) -> Result<Self> {
         let (url_template, authorization) = split_credentials(&http_settings.url)?;
         let (url, sample_url) = parse_url_template(&url_template, &http_settings.query, constants)?;
-        let body = parse_body(http_settings, constants)?;
+        let body_template = parse_body(http_settings, constants)?;
         let mut template = Self {
-            method: parse_method(http_settings, body.is_some())?,
+            method: parse_method(http_settings, body_template.is_some())?,
             root_url: sample_url.join("/").unwrap_or(sample_url),
             url,
             static_headers: HeaderMap::new(),
@@ -52,9 +52,9 @@ impl RequestTemplate {
         if let Some(authorization) = authorization {
             template.static_headers.insert(AUTHORIZATION, authorization);
         }
-        if let Some((content_type, body)) = body {
+        if let Some((content_type, body_template)) = body_template {
             template.static_headers.insert(CONTENT_TYPE, content_type);
-            template.body = Some(body);
+            template.body = Some(body_template);
         }
         for (name, value_template) in &http_settings.headers {
             template

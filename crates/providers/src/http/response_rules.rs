@@ -93,11 +93,13 @@ impl ResponseRules {
     pub fn send_result(&self, response: &HttpResponse) -> SendResult {
         let parse_json = || serde_json::from_slice(&response.body).ok();
         let parsed_response = ParsedResponse { response, json: self.uses_json.then(parse_json).flatten() };
-        let code = self.code.as_ref().and_then(|field| parsed_response.find(field));
-        let code = code.map(|code| sanitize_text(&code)).filter(|code| !code.is_empty());
+        let provider_code = self.code.as_ref().and_then(|field| parsed_response.find(field));
+        let provider_code = provider_code
+            .map(|provider_code| sanitize_text(&provider_code))
+            .filter(|provider_code| !provider_code.is_empty());
         SendResult {
             outcome: self.outcome(&parsed_response),
-            code: Some(code.unwrap_or_else(|| status_code(response.status))),
+            code: Some(provider_code.unwrap_or_else(|| status_code(response.status))),
         }
     }
 

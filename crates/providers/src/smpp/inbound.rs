@@ -107,13 +107,13 @@ impl SmppAccount {
             return;
         }
         let mask = |character: char| if character.is_numeric() { '*' } else { character };
-        let state: String = sanitize_text(&receipt.state).chars().map(mask).collect();
+        let receipt_state: String = sanitize_text(&receipt.state).chars().map(mask).collect();
         let unknown_states = &mut self.inbound.lock().unknown_states;
-        if unknown_states.len() < UNKNOWN_STATES_MAX && unknown_states.insert(state.clone()) {
+        if unknown_states.len() < UNKNOWN_STATES_MAX && unknown_states.insert(receipt_state.clone()) {
             let provider = &self.name;
             log::warn!(
                 "smpp: unknown state in a receipt, not treated as final; set receipt_states; provider={provider} \
-                 state={state}"
+                 state={receipt_state}"
             );
         }
     }
@@ -158,11 +158,11 @@ impl SmppAccount {
     fn count_unreadable(&self, kind: UnreadableKind, description: impl FnOnce() -> String) {
         self.enqueue(CallbackItem::Unreadable(kind), None);
         let now = self.clock.now();
-        let mut state = self.inbound.lock();
-        if state.logged_at.is_some_and(|at| now - at < UNREADABLE_LOG_INTERVAL) {
+        let mut unreadable_log = self.inbound.lock();
+        if unreadable_log.logged_at.is_some_and(|at| now - at < UNREADABLE_LOG_INTERVAL) {
             return;
         }
-        state.logged_at = Some(now);
+        unreadable_log.logged_at = Some(now);
         log::warn!(
             "smpp: unreadable {} provider={} content={:?}",
             match kind {

@@ -290,18 +290,18 @@ impl SmtpSession {
         } else {
             (format!("AUTH {mechanism}\r\n"), format!("AUTH {mechanism}"))
         };
-        let mut reply = self.exchange(&command, &transcript_text).await?;
+        let mut auth_reply = self.exchange(&command, &transcript_text).await?;
         for _ in 0..CHALLENGES_MAX {
-            if reply.code != 334 {
+            if auth_reply.code != 334 {
                 break;
             }
-            let challenge = reply.lines.first().and_then(|line| BASE64.decode(line.trim()).ok());
+            let challenge = auth_reply.lines.first().and_then(|line| BASE64.decode(line.trim()).ok());
             let challenge = String::from_utf8_lossy(&challenge.unwrap_or_default()).into_owned();
             // A rejected token is explained in a challenge that requires an empty response.
             let response = response_to(Some(&challenge)).unwrap_or_default();
-            reply = self.exchange(&format!("{response}\r\n"), "***").await?;
+            auth_reply = self.exchange(&format!("{response}\r\n"), "***").await?;
         }
-        require_positive(SmtpStage::Opening, reply).map(drop)
+        require_positive(SmtpStage::Opening, auth_reply).map(drop)
     }
 
     /// Sends a command and fails unless the reply is positive.
@@ -331,14 +331,14 @@ impl SmtpSession {
 
     async fn await_reply(&mut self, step: &str) -> SmtpResult<SmtpReply> {
         let read_result = timeout_at(self.deadline, read_reply(&mut self.stream)).await;
-        let reply = self.check_io(read_result, step)?;
+        let smtp_reply = self.check_io(read_result, step)?;
         if let Some(transcript) = &self.transcript {
-            for (index, line) in reply.lines.iter().enumerate() {
-                let separator = if index + 1 == reply.lines.len() { ' ' } else { '-' };
-                transcript.record_received(&format!("{}{separator}{line}", reply.code));
+            for (index, line) in smtp_reply.lines.iter().enumerate() {
+                let separator = if index + 1 == smtp_reply.lines.len() { ' ' } else { '-' };
+                transcript.record_received(&format!("{}{separator}{line}", smtp_reply.code));
             }
         }
-        Ok(reply)
+        Ok(smtp_reply)
     }
 
     fn check_io<T>(
@@ -378,12 +378,12 @@ async fn read_reply(stream: &mut BufReader<Box<dyn SmtpStream>>) -> io::Result<S
         }
         let reply_line = String::from_utf8_lossy(&reply_line).trim_end().to_owned();
         let reply_code = reply_line.get(..3).and_then(|digits| digits.parse::<u16>().ok());
-        let reply_code = reply_code.filter(|code| (200..600).contains(code));
-        let code = reply_code.ok_or_else(|| invalid("reply is not SMTP"))?;
+        let reply_code = reply_code.filter(|smtp_code| (200..600).contains(smtp_code));
+        let smtp_code = reply_code.ok_or_else(|| invalid("reply is not SMTP"))?;
         reply_lines.push(reply_line.get(4..).unwrap_or_default().to_owned());
         match reply_line.as_bytes().get(3) {
             Some(b'-') => {}
-            Some(b' ') | None => return Ok(SmtpReply { code, lines: reply_lines }),
+            Some(b' ') | None => return Ok(SmtpReply { code: smtp_code, lines: reply_lines }),
             Some(_) => return Err(invalid("reply is not SMTP")),
         }
     }
