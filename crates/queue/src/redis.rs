@@ -182,12 +182,12 @@ impl RedisQueueState {
         }
         let command =
             |mut connection| async move { script.invoke_async::<(i64, Vec<String>)>(&mut connection).await };
-        let (until_next_ms, ids) = self.connection.request(command).await?;
-        if !ids.is_empty() && until_next_ms == 0 {
+        let (until_next_ms, due_ids) = self.connection.request(command).await?;
+        if !due_ids.is_empty() && until_next_ms == 0 {
             self.connection.notify.notify_one();
         }
-        let ids = ids.iter().filter_map(|id| id.parse().ok().map(DeliveryId)).collect();
-        Ok((ids, u64::try_from(until_next_ms).ok().map(Duration::from_millis)))
+        let due_ids = due_ids.iter().filter_map(|id| id.parse().ok().map(DeliveryId)).collect();
+        Ok((due_ids, u64::try_from(until_next_ms).ok().map(Duration::from_millis)))
     }
 }
 

@@ -66,17 +66,17 @@ impl ChannelQueues {
 
     /// Removes and returns ids that are due at `now_ms` within the capacity, high priority first, the channels in turn.
     pub fn pop_due(&mut self, capacity: &Capacity, now_ms: i64) -> Vec<DeliveryId> {
-        let mut ids = Vec::new();
+        let mut due_ids = Vec::new();
         let mut limits: Vec<usize> =
             self.queues.iter().map(|queue| capacity.for_channel(queue.channel.as_str())).collect();
         for priority in [Priority::High, Priority::Normal] {
-            self.pop_round_robin(priority, &mut limits, capacity.limit, now_ms, &mut ids);
+            self.pop_round_robin(priority, &mut limits, capacity.limit, now_ms, &mut due_ids);
         }
-        self.entries -= ids.len();
+        self.entries -= due_ids.len();
         if self.entries <= self.window / 2 {
             self.is_overflowing = false;
         }
-        ids
+        due_ids
     }
 
     /// Returns the earliest due time among the channels with capacity, in milliseconds.

@@ -50,27 +50,27 @@ impl RedisUrl {
         if url.contains('#') {
             return Err(invalid_url("remove \"#\" and the text after it"));
         }
-        let (body, query) = url.split_once('?').unwrap_or((url, ""));
-        let query = UrlQuery(form_urlencoded::parse(query.as_bytes()).into_owned().collect());
+        let (body, url_query) = url.split_once('?').unwrap_or((url, ""));
+        let url_query = UrlQuery(form_urlencoded::parse(url_query.as_bytes()).into_owned().collect());
         let (scheme, rest) = body.split_once("://").unwrap_or((body, ""));
         let (base_scheme, topology_name) = scheme.split_once(['+', '-']).unwrap_or((scheme, ""));
         if topology_name == "unix" || base_scheme.starts_with("unix:") || base_scheme == "unix" {
             return Ok(Self {
                 hosts: vec![connection_info(url)?],
-                prefix: query.prefix(&Topology::Standalone),
+                prefix: url_query.prefix(&Topology::Standalone),
                 topology: Topology::Standalone,
             });
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let start = authority.rfind('@').map_or(0, |at| at + 1);
         let (user, hosts) = authority.split_at(start);
-        let (topology, path) = parse_topology(topology_name, path, &query)?;
+        let (topology, path) = parse_topology(topology_name, path, &url_query)?;
         if matches!(topology, Topology::Standalone) && hosts.contains(',') {
             return Err(invalid_url("several hosts need redis-cluster:// or redis+sentinel://"));
         }
         let hosts = hosts.split(',').map(|host| {
             let info = connection_info(&format!("{base_scheme}://{user}{host}/{path}"))?;
-            let info = query.with_certificates(info)?;
+            let info = url_query.with_certificates(info)?;
             Ok(match topology {
                 Topology::Sentinels { .. } if !has_port(host) => {
                     with_host(&info, None, DEFAULT_SENTINEL_PORT)
@@ -78,7 +78,7 @@ impl RedisUrl {
                 _ => info,
             })
         });
-        Ok(Self { hosts: hosts.collect::<Result<_>>()?, prefix: query.prefix(&topology), topology })
+        Ok(Self { hosts: hosts.collect::<Result<_>>()?, prefix: url_query.prefix(&topology), topology })
     }
 
     /// Returns the hosts for the log.
