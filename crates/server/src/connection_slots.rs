@@ -119,10 +119,10 @@ impl SlotTable {
     fn remove(&mut self, id: u64) -> Option<OpenConnection> {
         let connection = self.open.remove(&id)?;
         if let Some(peer) = connection.peer
-            && let Some(count) = self.by_peer.get_mut(&peer)
+            && let Some(peer_count) = self.by_peer.get_mut(&peer)
         {
-            *count -= 1;
-            if *count == 0 {
+            *peer_count -= 1;
+            if *peer_count == 0 {
                 self.by_peer.remove(&peer);
             }
         }

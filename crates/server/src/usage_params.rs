@@ -53,18 +53,18 @@ impl UsageParams {
         name: &str,
         param_value: &str,
     ) -> Result<(), Cow<'static, str>> {
-        let query = &mut self.query;
+        let usage_query = &mut self.query;
         let time_expected =
             "must be a time such as \"2030-01-31T08:30:00Z\", or a day such as \"2030-01-31\"";
         match name {
             "user_id" if param_value.chars().count() > USER_ID_CHARS_MAX => {
                 return Err("must not be longer than 255 characters".into());
             }
-            "user_id" => query.user = Some(param_value.to_owned()),
-            "since" => query.since = Some(parse_time(param_value, Days::new(0)).ok_or(time_expected)?),
-            "until" => query.until = Some(parse_time(param_value, Days::new(1)).ok_or(time_expected)?),
-            "cursor" => query.before = Some(cursor::parse(param_value)?),
-            "limit" => query.limit = cursor::parse_limit(param_value, limit_max)?,
+            "user_id" => usage_query.user = Some(param_value.to_owned()),
+            "since" => usage_query.since = Some(parse_time(param_value, Days::new(0)).ok_or(time_expected)?),
+            "until" => usage_query.until = Some(parse_time(param_value, Days::new(1)).ok_or(time_expected)?),
+            "cursor" => usage_query.before = Some(cursor::parse(param_value)?),
+            "limit" => usage_query.limit = cursor::parse_limit(param_value, limit_max)?,
             "format" => {
                 self.format = match param_value {
                     "json" => UsageFormat::Json,

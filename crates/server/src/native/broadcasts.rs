@@ -103,7 +103,7 @@ pub(super) struct BroadcastView {
 }
 
 impl BroadcastView {
-    fn new(broadcast: Broadcast, counts: &BroadcastCounts) -> Self {
+    fn new(broadcast: Broadcast, message_counts: &BroadcastCounts) -> Self {
         Self {
             id: broadcast.id.to_string(),
             body: broadcast.body,
@@ -111,17 +111,17 @@ impl BroadcastView {
             created_at: rfc3339(broadcast.created_at),
             fanned_out: broadcast.is_fanned_out,
             users: broadcast.users,
-            sent: counts.messages,
-            received: counts.received,
-            opened: counts.opened,
-            unconfirmed: counts.unconfirmed,
-            waiting: counts.waiting,
-            failed: counts.failed,
+            sent: message_counts.messages,
+            received: message_counts.received,
+            opened: message_counts.opened,
+            unconfirmed: message_counts.unconfirmed,
+            waiting: message_counts.waiting,
+            failed: message_counts.failed,
             unreachable: broadcast.unreachable,
             refused: broadcast.refused,
-            pruned: broadcast.messages.saturating_sub(counts.messages),
-            received_ratio: counts.received_ratio(),
-            opened_ratio: counts.opened_ratio(),
+            pruned: broadcast.messages.saturating_sub(message_counts.messages),
+            received_ratio: message_counts.received_ratio(),
+            opened_ratio: message_counts.opened_ratio(),
         }
     }
 }
@@ -194,8 +194,10 @@ fn read_audience(broadcast_fields: &mut ObjectReader<'_>) -> BroadcastAudience {
     match (broadcast_fields.get("users"), to_all.unwrap_or(false)) {
         (Some(_), true) => broadcast_fields.add_violation("users", "cannot be combined with all"),
         (Some(_), false) => {
-            if let Some(ids) = broadcast_fields.read("users", "must be a list of strings", parse_user_ids) {
-                return BroadcastAudience::Listed(ids);
+            if let Some(user_ids) =
+                broadcast_fields.read("users", "must be a list of strings", parse_user_ids)
+            {
+                return BroadcastAudience::Listed(user_ids);
             }
         }
         (None, true) => {}

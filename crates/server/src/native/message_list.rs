@@ -96,8 +96,8 @@ fn set_param(
             filter.to = Some(address.ok_or("must be an address on a configured channel")?);
         }
         "state" => {
-            let state = DeliveryStateKind::parse(param_value);
-            filter.state = Some(state.ok_or("must be waiting, sent, delivered or failed")?);
+            let state_kind = DeliveryStateKind::parse(param_value);
+            filter.state = Some(state_kind.ok_or("must be waiting, sent, delivered or failed")?);
         }
         "since" => {
             let accepted_since = DateTime::parse_from_rfc3339(param_value);

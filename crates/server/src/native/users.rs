@@ -144,13 +144,13 @@ pub(super) async fn register(
         Value::Array(users) => (parse_user_list(&gateway, &caller.owner, users)?, None),
         _ => return Err(Violation::new("body", "must be a user or a list of users").into()),
     };
-    let counts = register_all(&gateway, users).await?;
-    let status = if counts.added > 0 { StatusCode::CREATED } else { StatusCode::OK };
+    let registration_counts = register_all(&gateway, users).await?;
+    let status = if registration_counts.added > 0 { StatusCode::CREATED } else { StatusCode::OK };
     // A key that may only send must not learn what is stored about a user.
     let can_read = auth::authorize(&gateway, &head.headers, Scope::Read).is_ok();
     let registered_view = match single_id.filter(|_| can_read) {
         Some(user_id) => RegisteredView::One(find_user(&gateway, &caller, &user_id).await?.into()),
-        None => RegisteredView::Counts(counts),
+        None => RegisteredView::Counts(registration_counts),
     };
     Ok((status, Json(registered_view)).into_response())
 }
@@ -180,15 +180,15 @@ fn parse_user_list(
 }
 
 async fn register_all(gateway: &Gateway, users: Vec<NewUser>) -> Result<RegisteredCountsView, Problem> {
-    let mut counts = RegisteredCountsView::default();
+    let mut registration_counts = RegisteredCountsView::default();
     for registration in users::register(gateway, users).await.or_problem(gateway, "register users")? {
         match registration {
-            UserRegistration::Added => counts.added += 1,
-            UserRegistration::Changed => counts.changed += 1,
-            UserRegistration::Unchanged => counts.unchanged += 1,
+            UserRegistration::Added => registration_counts.added += 1,
+            UserRegistration::Changed => registration_counts.changed += 1,
+            UserRegistration::Unchanged => registration_counts.unchanged += 1,
         }
     }
-    Ok(counts)
+    Ok(registration_counts)
 }
 
 /// Parses a user, or returns all invalid fields; `prefix` is put before their names.

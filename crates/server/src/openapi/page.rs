@@ -137,11 +137,11 @@ fn api_response((status, response): (&String, &Value)) -> ApiResponse {
 }
 
 fn api_contents(contents: &Value) -> Vec<ApiContent> {
-    let content = |(media_type, content): (&String, &Value)| ApiContent {
+    let api_content = |(media_type, api_content): (&String, &Value)| ApiContent {
         media_type: media_type.clone(),
-        kind: summarize_schema(&content["schema"]),
+        kind: summarize_schema(&api_content["schema"]),
     };
-    members(contents).map(content).collect()
+    members(contents).map(api_content).collect()
 }
 
 fn api_schema(schema_name: &str, schema: &Value) -> ApiSchema {

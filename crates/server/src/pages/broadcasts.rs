@@ -132,7 +132,12 @@ impl BroadcastRow {
 }
 
 impl BroadcastPage {
-    fn new(gateway: &Gateway, layout: PageLayout, broadcast: Broadcast, counts: &BroadcastCounts) -> Self {
+    fn new(
+        gateway: &Gateway,
+        layout: PageLayout,
+        broadcast: Broadcast,
+        state_counts: &BroadcastCounts,
+    ) -> Self {
         Self {
             layout,
             id: broadcast.id.to_string(),
@@ -141,10 +146,10 @@ impl BroadcastPage {
             audience: audience_text(&broadcast),
             is_fanned_out: broadcast.is_fanned_out,
             progress: progress_text(gateway, &broadcast),
-            received_ratio: format::or_dash(counts.received_ratio()),
-            opened_ratio: format::or_dash(counts.opened_ratio()),
-            users: user_counts(&broadcast, counts),
-            messages: message_counts(counts),
+            received_ratio: format::or_dash(state_counts.received_ratio()),
+            opened_ratio: format::or_dash(state_counts.opened_ratio()),
+            users: user_counts(&broadcast, state_counts),
+            messages: message_counts(state_counts),
             messages_path: format!("/usage?since={0}&until={0}", broadcast.created_at.format("%Y-%m-%d")),
             body: broadcast.body,
         }
@@ -166,14 +171,14 @@ fn user_counts(broadcast: &Broadcast, counts: &BroadcastCounts) -> Vec<Broadcast
     users
 }
 
-fn message_counts(counts: &BroadcastCounts) -> Vec<BroadcastCount> {
-    let unconfirmed = counts.unconfirmed;
+fn message_counts(state_counts: &BroadcastCounts) -> Vec<BroadcastCount> {
+    let unconfirmed = state_counts.unconfirmed;
     vec![
-        BroadcastCount::new("received", "delivered", counts.received, "arrived"),
-        BroadcastCount::new("opened", "delivered", counts.opened, "received and opened"),
+        BroadcastCount::new("received", "delivered", state_counts.received, "arrived"),
+        BroadcastCount::new("opened", "delivered", state_counts.opened, "received and opened"),
         BroadcastCount::new("unconfirmed", "sent", unconfirmed, "accepted by a provider, no receipt yet"),
-        BroadcastCount::new("waiting", "waiting", counts.waiting, waiting_meaning(counts)),
-        BroadcastCount::new("failed", "failed", counts.failed, failed_meaning(counts)),
+        BroadcastCount::new("waiting", "waiting", state_counts.waiting, waiting_meaning(state_counts)),
+        BroadcastCount::new("failed", "failed", state_counts.failed, failed_meaning(state_counts)),
     ]
 }
 

@@ -55,10 +55,11 @@ impl SearchParams {
         if ["search", "before"].iter().any(|name| form::values(encoded_query, name).count() > 1) {
             return None;
         }
-        let typed = form::phone_number(encoded_query, "search");
+        let typed_number = form::phone_number(encoded_query, "search");
         let typed_cursor = form::field(encoded_query, "before").ok();
         Some(Self {
-            search: typed.map_or_else(|_| UNREADABLE_TEXT.to_owned(), |typed| typed.trim().to_owned()),
+            search: typed_number
+                .map_or_else(|_| UNREADABLE_TEXT.to_owned(), |typed_number| typed_number.trim().to_owned()),
             before: typed_cursor.and_then(|typed| typed.parse().ok()),
         })
     }

@@ -36,11 +36,11 @@ pub(crate) fn routes() -> Router<Arc<Gateway>> {
 }
 
 async fn sign_in_form(State(gateway): State<Arc<Gateway>>, uri: Uri) -> Response<Body> {
-    let next = form::field(uri.query().unwrap_or_default().as_bytes(), "next").unwrap_or_default();
+    let next_path = form::field(uri.query().unwrap_or_default().as_bytes(), "next").unwrap_or_default();
     if gateway.api_keys().is_empty() {
-        return session::see_other(session::local_path(&next));
+        return session::see_other(session::local_path(&next_path));
     }
-    sign_in_page(StatusCode::OK, &next, false)
+    sign_in_page(StatusCode::OK, &next_path, false)
 }
 
 fn sign_in_page(status: StatusCode, next: &str, is_key_rejected: bool) -> Response<Body> {
@@ -62,14 +62,14 @@ async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
         Ok(sign_in_form) => sign_in_form,
         Err(error_page) => return error_page,
     };
-    let next = form::field(&sign_in_form, "next").unwrap_or_default();
+    let next_path = form::field(&sign_in_form, "next").unwrap_or_default();
     let secret = form::field(&sign_in_form, "key").unwrap_or_default();
     match auth::find_key(&gateway, secret.trim().as_bytes()) {
         Some(api_key) if api_key.allows(Scope::Read) => {
-            start_session(&gateway, &api_key, session::local_path(&next)).await
+            start_session(&gateway, &api_key, session::local_path(&next_path)).await
         }
         found_key => {
-            let mut page = sign_in_page(StatusCode::UNAUTHORIZED, &next, true);
+            let mut page = sign_in_page(StatusCode::UNAUTHORIZED, &next_path, true);
             let denial = if found_key.is_some() { Denial::InsufficientScope } else { Denial::UnknownKey };
             page.extensions_mut().insert(denial);
             page
@@ -77,11 +77,11 @@ async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
     }
 }
 
-async fn start_session(gateway: &Gateway, api_key: &ApiKey, next: &str) -> Response<Body> {
+async fn start_session(gateway: &Gateway, api_key: &ApiKey, next_path: &str) -> Response<Body> {
     match gateway.store.session_generation(&api_key.name).await {
         Ok(generation) => {
             log::info!("signed in: key={}", api_key.name);
-            session::see_other_with_cookie(next, &session::sign_in_cookie(gateway, api_key, generation))
+            session::see_other_with_cookie(next_path, &session::sign_in_cookie(gateway, api_key, generation))
         }
         Err(error) => PageError::from(error).into_response(),
     }

@@ -69,10 +69,10 @@ pub(super) async fn usage_page(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> PageResult {
-    let query = uri.query().unwrap_or_default();
+    let usage_query = uri.query().unwrap_or_default();
     let layout = reports.layout(&gateway, "Usage").await;
-    let usage_form = UsageForm::read(query);
-    let mut filter = match UsageParams::parse(&gateway.config.limits, query) {
+    let usage_form = UsageForm::read(usage_query);
+    let mut filter = match UsageParams::parse(&gateway.config.limits, usage_query) {
         Ok(params) => params.query,
         Err(violations) => {
             let violations = limit_violations(violations);
