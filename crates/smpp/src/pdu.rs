@@ -223,12 +223,12 @@ impl<'a> PduReader<'a> {
 }
 
 /// Appends a PDU to `pdu_octets`.
-pub fn encode_pdu(pdu_octets: &mut Vec<u8>, command: u32, status: u32, sequence: u32, body: &[u8]) {
-    let length = u32::try_from(PDU_HEADER_BYTES + body.len()).unwrap_or(u32::MAX);
+pub fn encode_pdu(pdu_octets: &mut Vec<u8>, command: u32, status: u32, sequence: u32, pdu_body: &[u8]) {
+    let length = u32::try_from(PDU_HEADER_BYTES + pdu_body.len()).unwrap_or(u32::MAX);
     for number in [length, command, status, sequence] {
         pdu_octets.extend(number.to_be_bytes());
     }
-    pdu_octets.extend(body);
+    pdu_octets.extend(pdu_body);
 }
 
 /// The credentials of a bind request.
@@ -263,10 +263,10 @@ pub fn command_name(command: u32) -> String {
 }
 
 /// Formats a PDU for a transcript: its name and header, and its body in hexadecimal and as text.
-pub fn describe_pdu(command: u32, status: u32, sequence: u32, body: &[u8]) -> String {
-    let hex = HEXLOWER.encode(body);
+pub fn describe_pdu(command: u32, status: u32, sequence: u32, pdu_body: &[u8]) -> String {
+    let hex = HEXLOWER.encode(pdu_body);
     let printable = |octet: &u8| if (b' '..0x7F).contains(octet) { char::from(*octet) } else { '.' };
-    let text: String = body.iter().map(printable).collect();
+    let text: String = pdu_body.iter().map(printable).collect();
     format!("{} status 0x{status:08X} sequence {sequence} {hex} {text}", command_name(command))
         .trim_end()
         .to_owned()

@@ -75,19 +75,19 @@ pub fn classify(message: &ShortMessage, format: MessageIdFormat) -> ShortMessage
     if !has_receipt_type && parameter_id.is_none() && !has_receipt_fields {
         return ShortMessageKind::Text;
     }
-    let state = message_state(message, &receipt_fields);
+    let receipt_state = message_state(message, &receipt_fields);
     let written_id = parameter_id.or(receipt_fields.id.as_deref().map(str::as_bytes));
     let message_id = written_id.and_then(|id| format.normalize_receipted(id));
     let (Some(message_id), Some(written_id)) = (message_id, written_id) else {
         return ShortMessageKind::UnreadableReceipt;
     };
-    if state.is_empty() && !is_intermediate {
+    if receipt_state.is_empty() && !is_intermediate {
         return ShortMessageKind::UnreadableReceipt;
     }
     ShortMessageKind::Receipt(DeliveryReceipt {
         message_id,
         written_id: String::from_utf8_lossy(written_id).into_owned(),
-        state,
+        state: receipt_state,
         error: message
             .network_error_code
             .map_or(receipt_fields.error.unwrap_or_default(), format_network_error),

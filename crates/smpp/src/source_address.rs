@@ -48,17 +48,18 @@ impl SourceAddress {
         let address_text = address_text.trim();
         let without_00 =
             address_text.strip_prefix("00").filter(|rest| rest.len() >= INTERNATIONAL_DIGITS_MIN);
-        let digits = without_00.unwrap_or(address_text.strip_prefix('+').unwrap_or(address_text));
-        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let address_digits = without_00.unwrap_or(address_text.strip_prefix('+').unwrap_or(address_text));
+        let is_number =
+            !address_digits.is_empty() && address_digits.bytes().all(|byte| byte.is_ascii_digit());
         let (default_ton, default_npi) = if !is_number {
             (5, 0)
-        } else if address_text.starts_with('+') || digits.len() >= INTERNATIONAL_DIGITS_MIN {
+        } else if address_text.starts_with('+') || address_digits.len() >= INTERNATIONAL_DIGITS_MIN {
             (1, 1)
         } else {
             (0, 0)
         };
         let (address, length_max) =
-            if is_number { (digits, DIGITS_MAX) } else { (address_text, ALPHANUMERIC_CHARS_MAX) };
+            if is_number { (address_digits, DIGITS_MAX) } else { (address_text, ALPHANUMERIC_CHARS_MAX) };
         let is_printable = address_text.bytes().all(|byte| (b' '..0x7F).contains(&byte));
         if address.is_empty() || address.len() > length_max || !is_printable {
             return Err(InvalidSourceAddress);

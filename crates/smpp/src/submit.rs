@@ -152,9 +152,9 @@ impl SubmitEncoder {
         reference: u8,
         now: Timestamp,
     ) -> Result<Vec<Vec<u8>>, EncodeError> {
-        let digits = to.strip_prefix('+').unwrap_or(to);
-        let is_number = (1..=DESTINATION_DIGITS_MAX).contains(&digits.len())
-            && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let destination_digits = to.strip_prefix('+').unwrap_or(to);
+        let is_number = (1..=DESTINATION_DIGITS_MAX).contains(&destination_digits.len())
+            && destination_digits.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number {
             return Err(EncodeError::InvalidDestination);
         }
@@ -163,7 +163,7 @@ impl SubmitEncoder {
             return Err(EncodeError::TooManyParts(parts.len()));
         };
         let message_fields = MessageFields {
-            destination_addr: c_octet_string(digits),
+            destination_addr: c_octet_string(destination_digits),
             validity_period: self.validity_period(expires_at, now),
             data_coding,
         };

@@ -99,12 +99,12 @@ async fn run_connection(
     config: Arc<ClientConfig>,
     handler: Arc<dyn ClientHandler>,
     mut jobs: UnboundedReceiver<SubmitJob>,
-    state: watch::Sender<ConnectionState>,
+    connection_state: watch::Sender<ConnectionState>,
 ) {
     let mut backoff = ReconnectBackoff::new(config.reconnect_delay);
     let mut is_refused_before = false;
     loop {
-        state.send_replace(ConnectionState::Connecting);
+        connection_state.send_replace(ConnectionState::Connecting);
         let opened = tokio::select! {
             opened = open_session(&config, &*handler) => opened,
             () = reject_jobs(&mut jobs, &BindFailure::Connecting) => return,
@@ -114,7 +114,7 @@ async fn run_connection(
                 log::info!("smpp: bound provider={}", config.name);
                 is_refused_before = false;
                 handler.bound();
-                state.send_replace(ConnectionState::Bound);
+                connection_state.send_replace(ConnectionState::Bound);
                 let started = Instant::now();
                 let session_end =
                     session::run_session(&config, &*handler, stream, early_pdus, &mut jobs).await;
@@ -141,7 +141,7 @@ async fn run_connection(
                 (bind_failure, backoff.after_loss(), false)
             }
         };
-        state.send_replace(if is_session_end && reconnect_delay <= RECONNECT_WAIT_MAX {
+        connection_state.send_replace(if is_session_end && reconnect_delay <= RECONNECT_WAIT_MAX {
             ConnectionState::Reconnecting
         } else {
             ConnectionState::Down(bind_failure.clone())

@@ -175,15 +175,15 @@ impl SmppSession<'_> {
                         None
                     }
                     Ok(0) => Some(lost("connection closed for writing")),
-                    Ok(count) => {
-                        self.advance_written(count);
+                    Ok(job_count) => {
+                        self.advance_written(job_count);
                         None
                     }
                     Err(error) => Some(connection_lost(&error)),
                 },
-                count = jobs.recv_many(&mut job_batch, SESSION_BATCH_MAX) => {
+                job_count = jobs.recv_many(&mut job_batch, SESSION_BATCH_MAX) => {
                     job_batch.drain(..).for_each(|job| self.window.push(job));
-                    (count == 0).then_some(SessionEnd::Dropped)
+                    (job_count == 0).then_some(SessionEnd::Dropped)
                 }
                 _ = responses.recv_many(&mut response_batch, SESSION_BATCH_MAX) => {
                     for request in response_batch.drain(..) {
@@ -364,11 +364,11 @@ impl SmppSession<'_> {
         self.send_pdu(pdu::response_id(request.command), ESME_ROK, request.sequence, &[]);
     }
 
-    fn send_pdu(&mut self, command: u32, status: u32, sequence: u32, body: &[u8]) {
+    fn send_pdu(&mut self, command: u32, command_status: u32, sequence: u32, pdu_body: &[u8]) {
         if let Some(trace) = self.handler.trace() {
-            trace.record_sent(&pdu::describe_pdu(command, status, sequence, body));
+            trace.record_sent(&pdu::describe_pdu(command, command_status, sequence, pdu_body));
         }
-        pdu::encode_pdu(&mut self.write_buffer, command, status, sequence, body);
+        pdu::encode_pdu(&mut self.write_buffer, command, command_status, sequence, pdu_body);
     }
 
     /// Ends messages that are past their deadline, and sends `enquire_link` on an idle connection.
@@ -387,9 +387,9 @@ impl SmppSession<'_> {
             }
             Some(_) => {}
             None if now - self.last_received_at >= self.config.enquire_link_interval => {
-                let sequence = self.window.next_sequence();
-                self.send_pdu(command::ENQUIRE_LINK, ESME_ROK, sequence, &[]);
-                self.enquire_link = Some(EnquireLink { sent_at: now, sequence });
+                let enquire_sequence = self.window.next_sequence();
+                self.send_pdu(command::ENQUIRE_LINK, ESME_ROK, enquire_sequence, &[]);
+                self.enquire_link = Some(EnquireLink { sent_at: now, sequence: enquire_sequence });
             }
             None => {}
         }

@@ -70,12 +70,12 @@ fn complete_fields(receipt_fields: &mut ReceiptFields, receipt_text: &str) {
     if let Some(id) = first_value(receipt_text, &keys, Key::Id) {
         receipt_fields.id = Some(id);
     }
-    let known = |state: &String| state_meaning(state).is_some();
+    let known = |state_word: &String| state_meaning(state_word).is_some();
     let upper_states = |range: std::ops::Range<usize>| {
         let states = range.filter(|index| keys[*index].key == Key::State);
         states
             .filter_map(|index| value_of(receipt_text, &keys, index))
-            .map(|state| state.to_ascii_uppercase())
+            .map(|state_word| state_word.to_ascii_uppercase())
     };
     let before_text = upper_states(0..text_start).find(known);
     let bare_state = || {
@@ -89,8 +89,8 @@ fn complete_fields(receipt_fields: &mut ReceiptFields, receipt_text: &str) {
     let after_text = || upper_states(text_start..keys.len()).rfind(known);
     let other_state = || bare_state().or_else(after_text);
     let found_state = before_text.or_else(|| receipt_fields.state.is_none().then(other_state)?);
-    if let Some(state) = found_state {
-        receipt_fields.state = Some(state);
+    if let Some(state_word) = found_state {
+        receipt_fields.state = Some(state_word);
     }
     if let Some(error) = first_value(receipt_text, &keys, Key::Error) {
         receipt_fields.error = Some(error);
