@@ -156,14 +156,14 @@ fn find_replay(
     }
 }
 
-async fn allocate_numbers(transaction: &PgTransaction, count: usize) -> Result<Vec<i64>, PgError> {
-    if count == 0 {
+async fn allocate_numbers(transaction: &PgTransaction, number_count: usize) -> Result<Vec<i64>, PgError> {
+    if number_count == 0 {
         return Ok(Vec::new());
     }
-    let count = bind![limit_to_sql(count)];
+    let number_count = bind![limit_to_sql(number_count)];
     let (locked, numbers) = tokio::join!(
         lock_shared(transaction, AdvisoryLock::MessageNumbers),
-        transaction.query_all(ALLOCATE_NUMBERS, count, |row| row.integer("number"))
+        transaction.query_all(ALLOCATE_NUMBERS, number_count, |row| row.integer("number"))
     );
     locked?;
     numbers
@@ -241,10 +241,10 @@ fn failure_events(numbered: &[NumberedMessage<'_>], suppressed: &SuppressedAddre
             continue;
         };
         for (position, delivery) in message.deliveries.iter().enumerate() {
-            let state = initial_state(delivery, message.created_at, suppressed);
-            if matches!(state, DeliveryState::Failed { .. }) {
+            let first_state = initial_state(delivery, message.created_at, suppressed);
+            if matches!(first_state, DeliveryState::Failed { .. }) {
                 let id = DeliveryId::from_position(*number, position);
-                events.push(NewEvent::new(id, target, &state, None, message.created_at));
+                events.push(NewEvent::new(id, target, &first_state, None, message.created_at));
             }
         }
     }

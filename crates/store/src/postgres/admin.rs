@@ -154,12 +154,16 @@ async fn plan_changes(
 
 /// Returns those of the deliveries that no worker holds, and keeps workers from claiming them until the transaction
 /// ends.
-async fn load_unclaimed(transaction: &PgTransaction, ids: &[i64]) -> Result<Vec<UnclaimedDelivery>, PgError> {
-    if ids.is_empty() {
+async fn load_unclaimed(
+    transaction: &PgTransaction,
+    delivery_ids: &[i64],
+) -> Result<Vec<UnclaimedDelivery>, PgError> {
+    if delivery_ids.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = bind![ids.to_vec()];
-    let blocked_ids: Vec<i64> = transaction.query_all(BLOCK_CLAIMS, ids, |row| row.integer("id")).await?;
+    let delivery_ids = bind![delivery_ids.to_vec()];
+    let blocked_ids: Vec<i64> =
+        transaction.query_all(BLOCK_CLAIMS, delivery_ids, |row| row.integer("id")).await?;
     let rows = transaction.query(LOAD, bind![blocked_ids]).await?;
     let deliveries = rows.iter().filter_map(|row| decode_unclaimed_delivery(row).transpose());
     let deliveries = deliveries.collect::<Result<_, _>>()?;

@@ -105,14 +105,15 @@ impl BatchOperation for ClaimOperation {
                 now: operation.now.timestamp_millis(),
                 lease_expires_at: (operation.now + operation.lease + waited).timestamp_millis(),
             };
-            for id in &operation.ids {
-                requests.entry(id.0).or_insert(request);
+            for delivery_id in &operation.ids {
+                requests.entry(delivery_id.0).or_insert(request);
             }
         }
         let mut claimed = claim(transaction, &requests).await?;
         remove_suppressed_contacts(transaction, &mut claimed).await?;
-        let claims_of_operation =
-            |operation: &Self| operation.ids.iter().filter_map(|id| claimed.remove(id)).collect();
+        let claims_of_operation = |operation: &Self| {
+            operation.ids.iter().filter_map(|delivery_id| claimed.remove(delivery_id)).collect()
+        };
         Ok(operations.iter().map(claims_of_operation).collect())
     }
 }

@@ -101,20 +101,20 @@ impl EventStore for PostgresStore {
     }
 }
 
-async fn list_events(transaction: &PgTransaction, query: &EventQuery) -> Result<Vec<Event>, PgError> {
-    let events_since = query.since.map_or(i64::MIN, |events_since| events_since.timestamp_millis());
-    let state = query.state.map(EventStatusKind::as_str);
-    let events_max = limit_to_sql(query.limit);
-    if let Some(message_id) = query.message {
+async fn list_events(transaction: &PgTransaction, event_query: &EventQuery) -> Result<Vec<Event>, PgError> {
+    let events_since = event_query.since.map_or(i64::MIN, |events_since| events_since.timestamp_millis());
+    let event_state = event_query.state.map(EventStatusKind::as_str);
+    let events_max = limit_to_sql(event_query.limit);
+    if let Some(message_id) = event_query.message {
         let Some(number) = message_number(transaction, message_id).await? else {
             return Ok(Vec::new());
         };
         let (first_id, last_id) = delivery_id_range(number);
-        let values = bind![first_id, last_id, events_since, state, events_max];
+        let values = bind![first_id, last_id, events_since, event_state, events_max];
         return transaction.query_all(LIST_OF_MESSAGE, values, decode_event).await;
     }
-    if query.state == Some(EventStatusKind::Dead) {
+    if event_query.state == Some(EventStatusKind::Dead) {
         return transaction.query_all(LIST_DEAD, bind![events_since, events_max], decode_event).await;
     }
-    transaction.query_all(LIST, bind![events_since, state, events_max], decode_event).await
+    transaction.query_all(LIST, bind![events_since, event_state, events_max], decode_event).await
 }

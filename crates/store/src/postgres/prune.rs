@@ -99,16 +99,16 @@ async fn move_counts(transaction: &PgTransaction, deliveries: &[ReportedDelivery
     let mut addresses = BTreeMap::<&str, AddressCounts>::new();
     for delivery in deliveries {
         delivery.move_to_pruned(attempts.of_delivery(delivery.id), &mut live, &mut pruned);
-        let counts = addresses.entry(&delivery.address).or_default();
-        counts.all += 1;
-        counts.uncounted += i64::from(!delivery.is_counted());
+        let pruned_counts = addresses.entry(&delivery.address).or_default();
+        pruned_counts.all += 1;
+        pruned_counts.uncounted += i64::from(!delivery.is_counted());
     }
     rollups::save_changes(&live, transaction, "live").await?;
     rollups::save_changes(&pruned, transaction, "pruned").await?;
-    let (addresses, counts): (Vec<&str>, Vec<AddressCounts>) = addresses.into_iter().unzip();
-    let all_counts = column(&counts, |counts| counts.all);
+    let (addresses, pruned_counts): (Vec<&str>, Vec<AddressCounts>) = addresses.into_iter().unzip();
+    let all_counts = column(&pruned_counts, |pruned_counts| pruned_counts.all);
     transaction.execute(ADD_PRUNED_ADDRESSES, bind![addresses, all_counts]).await?;
-    let uncounted = column(&counts, |counts| counts.uncounted);
+    let uncounted = column(&pruned_counts, |pruned_counts| pruned_counts.uncounted);
     transaction.execute(CORRECT_ADDRESSES, bind![addresses, uncounted]).await
 }
 

@@ -137,11 +137,11 @@ async fn record_late(
     transaction: &PgTransaction,
     rounds: &[&CompletedRound],
 ) -> Result<HashMap<DeliveryId, RecordResult>, PgError> {
-    let ids = column(rounds, |round| round.id.0);
-    transaction.execute(MARK_SUPERSEDED, bind![ids]).await?;
+    let delivery_ids = column(rounds, |round| round.id.0);
+    transaction.execute(MARK_SUPERSEDED, bind![delivery_ids]).await?;
     let round_numbers = column(rounds, |round| i64::from(round.round));
     let (mut late_results, mut without_attempts) = (HashMap::new(), HashSet::new());
-    for row in &transaction.query(FIND_RECORDED, bind![ids, round_numbers]).await? {
+    for row in &transaction.query(FIND_RECORDED, bind![delivery_ids, round_numbers]).await? {
         let delivery_id = row.delivery_id("id")?;
         if row.bool("is_recorded")? {
             late_results.insert(delivery_id, RecordResult::Stored);
@@ -219,8 +219,10 @@ async fn insert_attempts<'r>(
         attempts.map(move |(attempt, sequence)| (round, sequence, attempt))
     };
     let attempts = rounds.iter().copied().flat_map(attempts_of_round).collect::<Vec<_>>();
-    let ids = column(&attempts, |(round, ..)| round.id.0);
-    let (Some(first_id), Some(last_id)) = (ids.iter().copied().min(), ids.iter().copied().max()) else {
+    let delivery_ids = column(&attempts, |(round, ..)| round.id.0);
+    let (Some(first_id), Some(last_id)) =
+        (delivery_ids.iter().copied().min(), delivery_ids.iter().copied().max())
+    else {
         return Ok(());
     };
     let (statement, parameter_count) =
@@ -231,7 +233,7 @@ async fn insert_attempts<'r>(
         };
     let duration_ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     let values = bind![
-        ids,
+        delivery_ids,
         column(&attempts, |(_, sequence, _)| *sequence),
         column(&attempts, |(round, ..)| i64::from(round.round)),
         column(&attempts, |(.., attempt)| attempt.provider.as_ref().map(|name| name.as_str())),

@@ -143,11 +143,11 @@ impl Replica {
         let transaction = primary.begin_read().await?;
         let position_row = transaction.query_one(READ_LOG_POSITION, &[]).await;
         let wal_position = transaction.finish(position_row).await?.integer("position")?;
-        let mut state = self.state.lock();
-        state.primary_positions.push_back((queried_at, wal_position));
+        let mut replica_state = self.state.lock();
+        replica_state.primary_positions.push_back((queried_at, wal_position));
         Ok(match freshness {
             Freshness::Now => wal_position,
-            Freshness::Seconds => state.required_position(queried_at).unwrap_or(wal_position),
+            Freshness::Seconds => replica_state.required_position(queried_at).unwrap_or(wal_position),
         })
     }
 

@@ -24,40 +24,44 @@ static COUNT_USER: &str = sql!("postgres/read/count_user_usage");
 const USAGE_HOURS_AFTER: i64 = 2;
 
 /// Returns the numbers of one page and, if there is one, of the first message of the next page.
-pub async fn message_numbers(transaction: &PgTransaction, query: &UsageQuery) -> Result<Vec<i64>, PgError> {
-    let Some((first_number, end_number)) = find_number_range(transaction, query).await? else {
+pub async fn message_numbers(
+    transaction: &PgTransaction,
+    usage_query: &UsageQuery,
+) -> Result<Vec<i64>, PgError> {
+    let Some((first_number, end_number)) = find_number_range(transaction, usage_query).await? else {
         return Ok(Vec::new());
     };
-    let end_number = query.before.map_or(end_number, |before| before.min(end_number));
-    let (since, until) = query.millis_range();
-    let numbers_max = limit_to_sql(query.limit.saturating_add(1));
-    let user = query.user.as_deref().map(escape_text);
-    let owner = query.owner.as_deref().map(escape_text);
+    let end_number = usage_query.before.map_or(end_number, |before| before.min(end_number));
+    let (since, until) = usage_query.millis_range();
+    let numbers_max = limit_to_sql(usage_query.limit.saturating_add(1));
+    let user = usage_query.user.as_deref().map(escape_text);
+    let owner = usage_query.owner.as_deref().map(escape_text);
     let decode = |row: &Row| row.integer("number");
     if user.is_some() {
         let values = bind![first_number, end_number, since, until, numbers_max, user, owner];
         return transaction.query_all(LIST_USER, values, decode).await;
     }
-    let statement = if indexed_owner(query.owner.as_deref()).is_some() { LIST_OWNER } else { LIST };
+    let statement = if indexed_owner(usage_query.owner.as_deref()).is_some() { LIST_OWNER } else { LIST };
     let values = bind![first_number, end_number, since, until, owner, numbers_max];
     transaction.query_all(statement, values, decode).await
 }
 
 /// Counts deliveries by day, user and channel. Stops after [`DELIVERIES_COUNTED_MAX`] deliveries.
-pub async fn totals(transaction: &PgTransaction, query: &UsageQuery) -> Result<UsageTotals, PgError> {
-    let Some((first_number, end_number)) = find_number_range(transaction, query).await? else {
+pub async fn totals(transaction: &PgTransaction, usage_query: &UsageQuery) -> Result<UsageTotals, PgError> {
+    let Some((first_number, end_number)) = find_number_range(transaction, usage_query).await? else {
         return Ok(UsageTotals::from_rows(Vec::new()));
     };
-    let (since, until) = query.millis_range();
+    let (since, until) = usage_query.millis_range();
     let deliveries_max = limit_to_sql(DELIVERIES_COUNTED_MAX);
     let rows_max = limit_to_sql(TOTALS_ROWS_MAX + 1);
-    let user = query.user.as_deref().map(escape_text);
-    let owner = query.owner.as_deref().map(escape_text);
+    let user = usage_query.user.as_deref().map(escape_text);
+    let owner = usage_query.owner.as_deref().map(escape_text);
     let usage_rows = if user.is_some() {
         let values = bind![first_number, end_number, since, until, deliveries_max, rows_max, user, owner];
         transaction.query_all(COUNT_USER, values, decode_usage_row).await?
     } else {
-        let statement = if indexed_owner(query.owner.as_deref()).is_some() { COUNT_OWNER } else { COUNT };
+        let statement =
+            if indexed_owner(usage_query.owner.as_deref()).is_some() { COUNT_OWNER } else { COUNT };
         let values = bind![first_number, end_number, since, until, deliveries_max, rows_max, owner];
         transaction.query_all(statement, values, decode_usage_row).await?
     };

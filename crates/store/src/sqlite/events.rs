@@ -145,12 +145,12 @@ fn mark_dead(transaction: &mut WriteTransaction<'_>, request: &DeadLetterRequest
     transaction.execute(MARK_DEAD, dead_letter_values)
 }
 
-fn select_events(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<Event>> {
-    let events_since = query.since.map_or(i64::MIN, |events_since| events_since.timestamp_millis());
-    let state = query.state.map(EventStatusKind::as_str);
-    let events_max = limit_to_sql(query.limit);
+fn select_events(connection: &Connection, event_query: &EventQuery) -> rusqlite::Result<Vec<Event>> {
+    let events_since = event_query.since.map_or(i64::MIN, |events_since| events_since.timestamp_millis());
+    let event_state = event_query.state.map(EventStatusKind::as_str);
+    let events_max = limit_to_sql(event_query.limit);
     let decode = |row: &rusqlite::Row<'_>| decode_event(row);
-    if let Some(message) = query.message {
+    if let Some(message) = event_query.message {
         let Some(number) = find_message_number(connection, message)? else {
             return Ok(Vec::new());
         };
@@ -158,12 +158,12 @@ fn select_events(connection: &Connection, query: &EventQuery) -> rusqlite::Resul
         query_all(
             connection,
             MESSAGE_EVENTS,
-            params![first_id, last_id, events_since, state, events_max],
+            params![first_id, last_id, events_since, event_state, events_max],
             decode,
         )
-    } else if query.state == Some(EventStatusKind::Dead) {
+    } else if event_query.state == Some(EventStatusKind::Dead) {
         query_all(connection, DEAD_EVENTS, [events_since, events_max], decode)
     } else {
-        query_all(connection, EVENTS, params![events_since, state, events_max], decode)
+        query_all(connection, EVENTS, params![events_since, event_state, events_max], decode)
     }
 }

@@ -68,65 +68,57 @@ impl ReadStore for SqliteStore {
     }
 }
 
-fn search(connection: &Connection, query: &MessageQuery) -> rusqlite::Result<MessageList> {
-    let Some(first_number) = first_number_since(connection, query.since)? else {
+fn search(connection: &Connection, message_query: &MessageQuery) -> rusqlite::Result<MessageList> {
+    let Some(first_number) = first_number_since(connection, message_query.since)? else {
         return Ok(MessageList::default());
     };
-    let numbers = search_numbers(connection, query, first_number)?;
-    load_message_list(connection, numbers, query.limit)
+    let numbers = search_numbers(connection, message_query, first_number)?;
+    load_message_list(connection, numbers, message_query.limit)
 }
 
 /// Returns the message numbers of one page and, if there is a next page, the first number of the next page.
 fn search_numbers(
     connection: &Connection,
-    query: &MessageQuery,
+    message_query: &MessageQuery,
     first_number: i64,
 ) -> rusqlite::Result<Vec<i64>> {
-    let numbers_max = query.limit.saturating_add(1);
-    let number_before = page_end(query.before);
-    let accepted_since = query.since.map(|accepted_since| accepted_since.timestamp_millis());
-    let state = query.state.map(DeliveryStateKind::as_str);
-    let owner = query.owner.as_deref();
+    let numbers_max = message_query.limit.saturating_add(1);
+    let number_before = page_end(message_query.before);
+    let since = message_query.since.map(|since| since.timestamp_millis());
+    let state = message_query.state.map(DeliveryStateKind::as_str);
+    let owner = message_query.owner.as_deref();
     // A message can be found once for each of its deliveries.
     let rows_max = limit_to_sql(numbers_max).saturating_mul(DeliveryId::PER_MESSAGE);
     let mut statement;
-    let rows = match (&query.to, query.state) {
+    let rows = match (&message_query.to, message_query.state) {
         (Some(to), _) => {
             statement = connection.prepare_cached(SEARCH_ADDRESS)?;
-            statement.query(params![
-                first_number,
-                number_before,
-                accepted_since,
-                rows_max,
-                to,
-                state,
-                owner
-            ])?
+            statement.query(params![first_number, number_before, since, rows_max, to, state, owner])?
         }
         (None, Some(DeliveryStateKind::Waiting)) => {
             statement = connection.prepare_cached(SEARCH_WAITING_RECENT)?;
             let search_bounds =
-                params![first_number, number_before, accepted_since, rows_max, RECENT_SCANNED_MAX, owner];
+                params![first_number, number_before, since, rows_max, RECENT_SCANNED_MAX, owner];
             let recent_numbers = distinct_numbers(statement.query(search_bounds)?, numbers_max)?;
             if recent_numbers.len() == numbers_max {
                 return Ok(recent_numbers);
             }
             statement = connection.prepare_cached(SEARCH_WAITING)?;
-            statement.query(params![first_number, number_before, accepted_since, rows_max, owner])?
+            statement.query(params![first_number, number_before, since, rows_max, owner])?
         }
         (None, Some(DeliveryStateKind::Sent | DeliveryStateKind::Delivered | DeliveryStateKind::Failed)) => {
             let is_indexed = indexed_owner(owner).is_some();
             statement =
                 connection.prepare_cached(if is_indexed { SEARCH_OWNER_ENDED } else { SEARCH_ENDED })?;
-            statement.query(params![first_number, number_before, accepted_since, rows_max, state, owner])?
+            statement.query(params![first_number, number_before, since, rows_max, state, owner])?
         }
         (None, None) if indexed_owner(owner).is_some() => {
-            let accepted_since = accepted_since.unwrap_or(i64::MIN);
+            let since = since.unwrap_or(i64::MIN);
             statement = connection.prepare_cached(OWNER_USAGE)?;
             statement.query(params![
                 first_number,
                 number_before,
-                accepted_since,
+                since,
                 i64::MAX,
                 owner,
                 limit_to_sql(numbers_max)
@@ -134,13 +126,7 @@ fn search_numbers(
         }
         (None, None) => {
             statement = connection.prepare_cached(SEARCH)?;
-            statement.query(params![
-                first_number,
-                number_before,
-                accepted_since,
-                owner,
-                limit_to_sql(numbers_max)
-            ])?
+            statement.query(params![first_number, number_before, since, owner, limit_to_sql(numbers_max)])?
         }
     };
     distinct_numbers(rows, numbers_max)
@@ -168,16 +154,16 @@ fn load_last_attempts(connection: &Connection, ids: &[DeliveryId]) -> rusqlite::
     Ok(attempts)
 }
 
-fn load_usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<MessageList> {
-    let Some((first_number, end_number)) = find_number_range(connection, query)? else {
+fn load_usage(connection: &Connection, usage_query: &UsageQuery) -> rusqlite::Result<MessageList> {
+    let Some((first_number, end_number)) = find_number_range(connection, usage_query)? else {
         return Ok(MessageList::default());
     };
-    let end_number = query.before.map_or(end_number, |before| before.min(end_number));
-    let (since, until) = query.millis_range();
-    let usage_rows_max = limit_to_sql(query.limit.saturating_add(1));
+    let end_number = usage_query.before.map_or(end_number, |before| before.min(end_number));
+    let (since, until) = usage_query.millis_range();
+    let usage_rows_max = limit_to_sql(usage_query.limit.saturating_add(1));
     let decode = |row: &rusqlite::Row<'_>| row.integer("number");
-    let owner = query.owner.as_deref();
-    let numbers = match &query.user {
+    let owner = usage_query.owner.as_deref();
+    let numbers = match &usage_query.user {
         Some(user) => {
             let usage_filter = params![first_number, end_number, since, until, usage_rows_max, user, owner];
             query_all(connection, USER_USAGE, usage_filter, decode)?
@@ -192,19 +178,19 @@ fn load_usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<M
             )?
         }
     };
-    load_message_list(connection, numbers, query.limit)
+    load_message_list(connection, numbers, usage_query.limit)
 }
 
-fn count_usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<UsageTotals> {
-    let Some((first, end)) = find_number_range(connection, query)? else {
+fn count_usage(connection: &Connection, usage_query: &UsageQuery) -> rusqlite::Result<UsageTotals> {
+    let Some((first, end)) = find_number_range(connection, usage_query)? else {
         return Ok(UsageTotals::from_rows(Vec::new()));
     };
-    let (since, until) = query.millis_range();
+    let (since, until) = usage_query.millis_range();
     let deliveries_max = limit_to_sql(DELIVERIES_COUNTED_MAX);
     let rows_max = limit_to_sql(TOTALS_ROWS_MAX + 1);
     let decode = |row: &rusqlite::Row<'_>| decode_usage_row(row);
-    let owner = query.owner.as_deref();
-    let rows = match &query.user {
+    let owner = usage_query.owner.as_deref();
+    let rows = match &usage_query.user {
         Some(user) => {
             let usage_filter = params![first, end, since, until, deliveries_max, rows_max, user, owner];
             query_all(connection, USER_USAGE_TOTALS, usage_filter, decode)?
