@@ -78,11 +78,12 @@ async fn requeue(gateway: &Gateway, resend_args: &ResendArgs) -> Result<()> {
         (resend_args.scheduled, SelectableStatus::Scheduled),
         (resend_args.failed, SelectableStatus::Failed),
     ];
-    let mut ids = Vec::new();
+    let mut delivery_ids = Vec::new();
     for (_, status) in statuses.into_iter().filter(|(is_selected, _)| *is_selected) {
-        ids.extend(gateway.store.select_deliveries(delivery_selection(resend_args, status, now)).await?);
+        delivery_ids
+            .extend(gateway.store.select_deliveries(delivery_selection(resend_args, status, now)).await?);
     }
-    ids.truncate(delivery_limit(resend_args));
+    delivery_ids.truncate(delivery_limit(resend_args));
     let mut left_deliveries = LeftDeliveries::default();
     if resend_args.now {
         let (retrying, scheduled) =
@@ -90,20 +91,21 @@ async fn requeue(gateway: &Gateway, resend_args: &ResendArgs) -> Result<()> {
         left_deliveries.due = count_of(SelectableStatus::Waiting).await?.saturating_sub(retrying + scheduled);
         left_deliveries.scheduled = if resend_args.scheduled { 0 } else { scheduled };
     }
-    if ids.is_empty() {
+    if delivery_ids.is_empty() {
         return print_line(format_args!(
             "nothing to requeue: no delivery matches the options{left_deliveries}"
         ));
     }
     if resend_args.dry_run {
-        let deliveries = format_count(to_u64(ids.len()), "delivery");
+        let deliveries = format_count(to_u64(delivery_ids.len()), "delivery");
         return print_line(format_args!("would requeue {deliveries}, due at once{left_deliveries}"));
     }
-    let bar = progress_bar(Some(to_u64(ids.len())), "requeueing");
+    let bar = progress_bar(Some(to_u64(delivery_ids.len())), "requeueing");
     let on_requeued = |requeued| bar.inc(to_u64(requeued));
-    let requeued = resend::requeue(gateway, &ids, now + resend::age_max(gateway), on_requeued).await?;
+    let requeued =
+        resend::requeue(gateway, &delivery_ids, now + resend::age_max(gateway), on_requeued).await?;
     bar.finish_and_clear();
-    left_deliveries.refused = ids.len().saturating_sub(requeued);
+    left_deliveries.refused = delivery_ids.len().saturating_sub(requeued);
     let deliveries = format_count(to_u64(requeued), "delivery");
     print_line(format_args!("requeued {deliveries}, due at once{left_deliveries}"))?;
     flush_queue(gateway).await
@@ -153,13 +155,13 @@ fn delivery_limit(resend_args: &ResendArgs) -> usize {
     resend_args.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(ENTRIES_PUSHED_MAX)
 }
 
-fn format_resend_result(verb: &str, count: u64, backlog: Backlog) -> String {
+fn format_resend_result(verb: &str, enqueued_count: u64, backlog: Backlog) -> String {
     let not_due = backlog.waiting.saturating_sub(backlog.due);
-    let remaining = backlog.due.saturating_sub(count);
-    let mut result_line = match (count, remaining) {
+    let remaining = backlog.due.saturating_sub(enqueued_count);
+    let mut result_line = match (enqueued_count, remaining) {
         (0, _) => "nothing to requeue: no delivery is due".to_owned(),
-        (_, 0) => format!("{verb} {}", format_count(count, "delivery")),
-        _ => format!("{verb} {}; {remaining} more due", format_count(count, "delivery")),
+        (_, 0) => format!("{verb} {}", format_count(enqueued_count, "delivery")),
+        _ => format!("{verb} {}; {remaining} more due", format_count(enqueued_count, "delivery")),
     };
     if not_due > 0 {
         result_line.push_str(&format!("; {not_due} not due yet"));

@@ -24,7 +24,7 @@ const TOTALS_SHOWN_MAX: usize = 20;
 pub async fn run(cli: &Cli, arguments: &UsageArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let now = gateway.clock.now();
-    let query = UsageQuery {
+    let usage_query = UsageQuery {
         owner: None,
         user: arguments.user.clone(),
         since: arguments.since.map(|since| since.resolve(now)),
@@ -34,13 +34,13 @@ pub async fn run(cli: &Cli, arguments: &UsageArgs) -> Result<()> {
     };
     match (arguments.output, arguments.totals) {
         (OutputFormat::Text, only_totals) => {
-            print_human_readable(&gateway, query, arguments, only_totals).await
+            print_human_readable(&gateway, usage_query, arguments, only_totals).await
         }
         (OutputFormat::Csv, true) => {
-            print_text(csv::totals_to_csv(&read_totals(&gateway, query).await?.rows))
+            print_text(csv::totals_to_csv(&read_totals(&gateway, usage_query).await?.rows))
         }
-        (OutputFormat::Json, true) => print_json(&read_totals(&gateway, query).await?),
-        (format, false) => print_deliveries(&gateway, query, arguments, format).await,
+        (OutputFormat::Json, true) => print_json(&read_totals(&gateway, usage_query).await?),
+        (format, false) => print_deliveries(&gateway, usage_query, arguments, format).await,
     }
 }
 
