@@ -55,8 +55,8 @@ pub async fn run(cli: &Cli) -> Result<()> {
     if problems.count == 0 {
         return Ok(());
     }
-    let kind = if problems.has_usage_error { ErrorKind::Usage } else { ErrorKind::Unavailable };
-    Err(Error::new(kind, format!("{} found; see above", format_count(problems.count, "problem"))))
+    let error_kind = if problems.has_usage_error { ErrorKind::Usage } else { ErrorKind::Unavailable };
+    Err(Error::new(error_kind, format!("{} found; see above", format_count(problems.count, "problem"))))
 }
 
 /// Prints the result of one check and counts a problem.
@@ -64,10 +64,10 @@ fn print_finding(problems: &mut Problems, title: &str, finding: CheckFinding) ->
     match finding {
         Ok(remark) if remark.is_empty() => print_line(format_args!("ok: {title}")),
         Ok(remark) => print_line(format_args!("ok: {title} ({remark})")),
-        Err(problem) => {
+        Err(check_problem) => {
             problems.count += 1;
-            problems.has_usage_error |= problem.kind() == ErrorKind::Usage;
-            print_line(format_args!("error: {title}: {problem}"))
+            problems.has_usage_error |= check_problem.kind() == ErrorKind::Usage;
+            print_line(format_args!("error: {title}: {check_problem}"))
         }
     }
 }
@@ -161,8 +161,8 @@ async fn check_replica(url: &str) -> CheckFinding {
 
 async fn check_queue(url: &str, window: usize) -> CheckFinding {
     let queue = postrider_queue::open(url, window).await.map_err(|error| with_causes(&error))?;
-    if let Some(problem) = queue.problem().await {
-        return Err(unavailable(problem));
+    if let Some(queue_problem) = queue.problem().await {
+        return Err(unavailable(queue_problem));
     }
     match queue.depth().await {
         Some(depth) => Ok(format!("{depth} entries")),

@@ -78,8 +78,8 @@ async fn show_event(gateway: &Gateway, arguments: &EventsShowArgs) -> Result<()>
 async fn replay_events(gateway: &Gateway, arguments: &EventsReplayArgs) -> Result<()> {
     let now = gateway.clock.now();
     let mut keys = Vec::new();
-    for id in &arguments.ids {
-        keys.push(find_event(gateway, *id).await?.key);
+    for event_id in &arguments.ids {
+        keys.push(find_event(gateway, *event_id).await?.key);
     }
     let mut replayed = gateway.store.replay_events(keys, now).await?;
     if arguments.dead {
@@ -109,11 +109,11 @@ async fn replay_dead(gateway: &Gateway, arguments: &EventsReplayArgs, now: Times
     }
 }
 
-async fn find_event(gateway: &Gateway, id: EventId) -> Result<Event> {
-    let query = EventQuery { message: Some(id.message), limit: usize::MAX, ..EventQuery::default() };
+async fn find_event(gateway: &Gateway, event_id: EventId) -> Result<Event> {
+    let query = EventQuery { message: Some(event_id.message), limit: usize::MAX, ..EventQuery::default() };
     let events = gateway.store.events(query).await?;
-    let event = events.into_iter().find(|event| event.id() == id);
-    event.ok_or_else(|| Error::usage(format!("no event {id}; list events with: console events list")))
+    let event = events.into_iter().find(|event| event.id() == event_id);
+    event.ok_or_else(|| Error::usage(format!("no event {event_id}; list events with: console events list")))
 }
 
 fn format_event_status(event: &Event) -> String {

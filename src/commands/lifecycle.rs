@@ -18,12 +18,12 @@ pub(super) async fn wait_until_stopped(
             None => std::future::pending().await,
         }
     };
-    let failure = tokio::select! {
+    let task_failure = tokio::select! {
         () = signals.recv() => None,
         error = server_failure => Some(error),
         error = tasks.wait_for_failure() => Some(error),
     };
     systemd::notify_stopping();
     log::info!("stopping: finishing requests and calls in flight");
-    failure
+    task_failure
 }

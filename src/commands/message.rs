@@ -18,10 +18,10 @@ use postrider_engine::config::Config;
 pub async fn run(cli: &Cli, arguments: &MessageArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let Some(message) = gateway.store.find_message(arguments.id).await? else {
-        let id = arguments.id;
+        let message_id = arguments.id;
         return Err(Error::new(
             ErrorKind::NotFound,
-            format!("no message {id} in this store; is --config the one it was sent with?"),
+            format!("no message {message_id} in this store; is --config the one it was sent with?"),
         ));
     };
     print_text(format_timeline(&message, &gateway.config, gateway.clock.now()))
@@ -29,37 +29,42 @@ pub async fn run(cli: &Cli, arguments: &MessageArgs) -> Result<()> {
 
 /// Formats the timeline. Writing into a string cannot fail, so results of `write!` are dropped.
 fn format_timeline(message: &Message, config: &Config, now: Timestamp) -> String {
-    let mut text = String::new();
-    let _ = writeln!(text, "message  {}", message.id);
-    let _ = writeln!(text, "accepted {}", format_time(message.created_at));
+    let mut timeline = String::new();
+    let _ = writeln!(timeline, "message  {}", message.id);
+    let _ = writeln!(timeline, "accepted {}", format_time(message.created_at));
     if let Some(user) = &message.user {
-        let _ = writeln!(text, "user     {}", replace_control_characters(user));
+        let _ = writeln!(timeline, "user     {}", replace_control_characters(user));
     }
     if let Some(subject) = &message.subject {
-        let _ = writeln!(text, "subject  {}", replace_control_characters(subject));
+        let _ = writeln!(timeline, "subject  {}", replace_control_characters(subject));
     }
-    let _ = writeln!(text, "body     {}", replace_control_characters(&message.body));
+    let _ = writeln!(timeline, "body     {}", replace_control_characters(&message.body));
     for delivery in &message.deliveries {
         let displayed = |address: &str| displayed_address(address, config);
         let address = displayed(&delivery.address);
-        let parts = format_count(u64::from(delivery.parts), "part");
-        let _ = writeln!(text, "\n{} to {}, {parts}", delivery.channel, replace_control_characters(&address));
+        let part_count = format_count(u64::from(delivery.parts), "part");
+        let _ = writeln!(
+            timeline,
+            "\n{} to {}, {part_count}",
+            delivery.channel,
+            replace_control_characters(&address)
+        );
         for attempt in &delivery.attempts {
             let address = attempt.address.as_deref().map(displayed);
-            let _ = writeln!(text, "  {}", format_attempt(attempt, address.as_deref()));
+            let _ = writeln!(timeline, "  {}", format_attempt(attempt, address.as_deref()));
         }
-        let _ = writeln!(text, "  {}", format_delivery_state(delivery));
+        let _ = writeln!(timeline, "  {}", format_delivery_state(delivery));
         if let Some(opened_at) = delivery.opened_at {
-            let _ = writeln!(text, "  {}  opened", format_time(opened_at));
+            let _ = writeln!(timeline, "  {}  opened", format_time(opened_at));
         }
-        let _ = writeln!(text, "  next: {}", delivery.state.describe_next_step(now));
+        let _ = writeln!(timeline, "  next: {}", delivery.state.describe_next_step(now));
     }
-    text
+    timeline
 }
 
 fn format_attempt(attempt: &RecordedAttempt, address: Option<&str>) -> String {
     let provider = attempt.provider.as_ref().map_or("unknown provider", |name| name.as_str());
-    let mut line = format!(
+    let mut attempt_line = format!(
         "{}  round {}: {provider}: {} in {} ms",
         format_time(attempt.at),
         attempt.round,
@@ -67,7 +72,7 @@ fn format_attempt(attempt: &RecordedAttempt, address: Option<&str>) -> String {
         attempt.duration_ms
     );
     if let Some(address) = address {
-        let _ = write!(line, " to {}", replace_control_characters(address));
+        let _ = write!(attempt_line, " to {}", replace_control_characters(address));
     }
     let details: Vec<String> = [&attempt.code, &attempt.reason]
         .into_iter()
@@ -75,9 +80,9 @@ fn format_attempt(attempt: &RecordedAttempt, address: Option<&str>) -> String {
         .map(|detail| replace_control_characters(detail))
         .collect();
     if !details.is_empty() {
-        let _ = write!(line, " ({})", details.join(": "));
+        let _ = write!(attempt_line, " ({})", details.join(": "));
     }
-    line
+    attempt_line
 }
 
 fn format_delivery_state(delivery: &Delivery) -> String {

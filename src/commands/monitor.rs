@@ -41,16 +41,19 @@ async fn run_plain(
 ) -> Result<()> {
     loop {
         let poll_stopwatch = Clock::System.stopwatch();
-        let status = tokio::select! {
-            status = store.read_status(MonitorView::Lines) => status?,
+        let status_result = tokio::select! {
+            status_result = store.read_status(MonitorView::Lines) => status_result?,
             () = signals.recv() => return Ok(()),
         };
-        let delay = poll_delay(interval, status.is_err());
-        match status {
+        let delay = poll_delay(interval, status_result.is_err());
+        match status_result {
             Ok(overview) if !try_print(format_status_lines(&overview))? => return Ok(()),
             Ok(_) => {}
-            Err(problem) => {
-                log::warn!("cannot read the store: error={problem} retry_in={}", format_duration(delay));
+            Err(store_problem) => {
+                log::warn!(
+                    "cannot read the store: error={store_problem} retry_in={}",
+                    format_duration(delay)
+                );
             }
         }
         tokio::select! {

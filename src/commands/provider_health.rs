@@ -58,20 +58,24 @@ async fn fetch_providers(address: SocketAddr) -> Result<ProvidersResponse, Strin
     let client = build_client().map_err(no_response)?;
     let request = client.get(format!("http://{address}/v1/providers"));
     let response = request.send().await.map_err(no_response)?;
-    let status = response.status();
-    if status == reqwest::StatusCode::UNAUTHORIZED {
+    let http_status = response.status();
+    if http_status == reqwest::StatusCode::UNAUTHORIZED {
         return Err(format!(
             "`console serve` at http://{address} requires an API key; open its page instead"
         ));
     }
-    let body = response.bytes().await.map_err(no_response)?;
-    serde_json::from_slice(&body).map_err(|_| format!("unexpected response from http://{address} ({status})"))
+    let providers_json = response.bytes().await.map_err(no_response)?;
+    serde_json::from_slice(&providers_json)
+        .map_err(|_| format!("unexpected response from http://{address} ({http_status})"))
 }
 
-fn format_provider_health(entry: ProvidersResponseEntry) -> (String, String) {
-    let health =
-        if entry.detail.is_empty() { entry.circuit } else { format!("{}: {}", entry.circuit, entry.detail) };
-    (entry.name, to_printable(&health))
+fn format_provider_health(provider_entry: ProvidersResponseEntry) -> (String, String) {
+    let health = if provider_entry.detail.is_empty() {
+        provider_entry.circuit
+    } else {
+        format!("{}: {}", provider_entry.circuit, provider_entry.detail)
+    };
+    (provider_entry.name, to_printable(&health))
 }
 
 /// Returns the address to connect to: loopback for a server that listens on all addresses.

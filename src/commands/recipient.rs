@@ -14,9 +14,9 @@ use postrider_engine::recipient::{self, RecipientAddress, RecipientError, Recipi
 pub async fn run(cli: &Cli, arguments: &RecipientArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let address = parse_recipient(&gateway, arguments)?;
-    if let Some(status) = arguments.set {
+    if let Some(recipient_status) = arguments.set {
         let change = RecipientStatusChange {
-            status,
+            status: recipient_status,
             reason: arguments.reason.clone().unwrap_or_default(),
             changed_by: arguments.by.clone().unwrap_or_default(),
         };

@@ -39,30 +39,30 @@ pub async fn run(cli: &Cli, arguments: &SendArgs) -> Result<()> {
 }
 
 /// Prints the state of the message once it is not `waiting`; fails if the message failed or waits longer than `wait`.
-async fn wait_until_sent(gateway: &Gateway, id: MessageId, wait: Duration) -> Result<()> {
-    match tokio::time::timeout(wait, poll_until_not_waiting(gateway, id)).await {
+async fn wait_until_sent(gateway: &Gateway, message_id: MessageId, wait: Duration) -> Result<()> {
+    match tokio::time::timeout(wait, poll_until_not_waiting(gateway, message_id)).await {
         Ok(Ok(DeliveryStateKind::Failed)) => {
-            Err(Error::new(ErrorKind::Conflict, format!("message failed; see: console message {id}")))
+            Err(Error::new(ErrorKind::Conflict, format!("message failed; see: console message {message_id}")))
         }
         Ok(Ok(state)) => print_line(state.as_str()),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::new(
             ErrorKind::Unavailable,
             format!(
-                "message is still waiting; is `console serve` or `console work` running? see: console message {id}"
+                "message is still waiting; is `console serve` or `console work` running? see: console message {message_id}"
             ),
         )),
     }
 }
 
-async fn poll_until_not_waiting(gateway: &Gateway, id: MessageId) -> Result<DeliveryStateKind> {
+async fn poll_until_not_waiting(gateway: &Gateway, message_id: MessageId) -> Result<DeliveryStateKind> {
     loop {
-        let message = gateway.store.find_message(id).await?;
+        let message = gateway.store.find_message(message_id).await?;
         let delivery = message.and_then(|message| message.deliveries.into_iter().next());
         match delivery.map(|delivery| delivery.state.kind()) {
             Some(DeliveryStateKind::Waiting) => clock::sleep(STATE_POLL_INTERVAL).await,
             Some(state) => return Ok(state),
-            None => return Err(Error::new(ErrorKind::NotFound, format!("message {id} was deleted"))),
+            None => return Err(Error::new(ErrorKind::NotFound, format!("message {message_id} was deleted"))),
         }
     }
 }

@@ -48,14 +48,14 @@ pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
     systemd::notify_ready();
     print_line(format_args!("listening on http://{}", gateway.config.listen))?;
 
-    let failure = tokio::select! {
-        failure = wait_until_stopped(&mut signals, &mut tasks, Some(&mut server)) => failure,
+    let task_failure = tokio::select! {
+        task_failure = wait_until_stopped(&mut signals, &mut tasks, Some(&mut server)) => task_failure,
         never = reload_at_signal(cli, arguments, &gateway, &mut reload_signal) => match never {},
     };
     let shutdown = async { tokio::join!(server.shut_down(), tasks.stop()).1 };
     signals.abort_on_next(shutdown).await?;
     log::info!("stopped");
-    failure.map_or(Ok(()), Err)
+    task_failure.map_or(Ok(()), Err)
 }
 
 fn config_overrides(arguments: &ServeArgs) -> Vec<ConfigOverride> {

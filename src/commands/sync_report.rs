@@ -27,11 +27,11 @@ pub async fn run(cli: &Cli, options: &SyncReportArgs) -> Result<()> {
     print_line(format_sync_result(&synced))
 }
 
-fn format_sync_result(result: &SyncResult) -> String {
-    let as_of = format_time(result.report.as_of);
-    let messages = format_count(result.report.messages, "message");
-    if result.is_new {
-        let changes = format_count(to_u64(result.changes_applied), "change");
+fn format_sync_result(sync_result: &SyncResult) -> String {
+    let as_of = format_time(sync_result.report.as_of);
+    let messages = format_count(sync_result.report.messages, "message");
+    if sync_result.is_new {
+        let changes = format_count(to_u64(sync_result.changes_applied), "change");
         format!("report updated as of {as_of}: {changes}, {messages}")
     } else {
         format!("report unchanged as of {as_of}: {messages}")

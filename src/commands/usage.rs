@@ -24,7 +24,7 @@ const TOTALS_SHOWN_MAX: usize = 20;
 pub async fn run(cli: &Cli, arguments: &UsageArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let now = gateway.clock.now();
-    let query = UsageQuery {
+    let usage_query = UsageQuery {
         owner: None,
         user: arguments.user.clone(),
         since: arguments.since.map(|since| since.resolve(now)),
@@ -33,18 +33,18 @@ pub async fn run(cli: &Cli, arguments: &UsageArgs) -> Result<()> {
         limit: PAGE_MESSAGES,
         day_offset_ms: 0,
     };
-    if query.since.zip(query.until).is_some_and(|(since, until)| until <= since) {
+    if usage_query.since.zip(usage_query.until).is_some_and(|(since, until)| until <= since) {
         return Err(Error::usage("--until must be after --since"));
     }
     match (arguments.output, arguments.totals) {
         (OutputFormat::Text, only_totals) => {
-            print_human_readable(&gateway, query, arguments, only_totals).await
+            print_human_readable(&gateway, usage_query, arguments, only_totals).await
         }
         (OutputFormat::Csv, true) => {
-            print_text(csv::totals_to_csv(&read_totals(&gateway, query).await?.rows))
+            print_text(csv::totals_to_csv(&read_totals(&gateway, usage_query).await?.rows))
         }
-        (OutputFormat::Json, true) => print_json(&read_totals(&gateway, query).await?),
-        (format, false) => print_deliveries(&gateway, query, arguments, format).await,
+        (OutputFormat::Json, true) => print_json(&read_totals(&gateway, usage_query).await?),
+        (format, false) => print_deliveries(&gateway, usage_query, arguments, format).await,
     }
 }
 
@@ -127,29 +127,29 @@ impl UsageReader {
 
 /// Formats totals as a table. Writing into a string cannot fail, so results of `write!` are dropped.
 fn format_totals(totals: &UsageTotalsView, rows_max: usize) -> String {
-    let mut text = String::new();
+    let mut totals_table = String::new();
     let _ = writeln!(
-        text,
+        totals_table,
         "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  user",
         "day", "channel", "deliveries", "waiting", "sent", "delivered", "failed", "parts"
     );
     for row in totals.rows.iter().take(rows_max) {
         let user = or_dash(row.user_id.as_deref().map(replace_control_characters));
         let _ = writeln!(
-            text,
+            totals_table,
             "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  {user}",
             row.day, row.channel, row.deliveries, row.waiting, row.sent, row.delivered, row.failed, row.parts
         );
     }
     if totals.rows.len() > rows_max {
         let hidden = totals.rows.len() - rows_max;
-        let _ = writeln!(text, "{hidden} more rows; --totals shows all of them");
+        let _ = writeln!(totals_table, "{hidden} more rows; --totals shows all of them");
     }
     if !totals.complete {
-        let _ = writeln!(text, "incomplete: limit the time (--since, --until) or the user (--user)");
+        let _ = writeln!(totals_table, "incomplete: limit the time (--since, --until) or the user (--user)");
     }
-    text.push('\n');
-    text
+    totals_table.push('\n');
+    totals_table
 }
 
 fn format_usage_row(row: &UsageDeliveryRow, config: &Config) -> String {

@@ -44,13 +44,13 @@ pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
     });
     systemd::notify_ready();
     print_line("worker started")?;
-    let failure = wait_until_stopped(&mut signals, &mut tasks, server.as_mut()).await;
+    let task_failure = wait_until_stopped(&mut signals, &mut tasks, server.as_mut()).await;
     signals.abort_on_next(tasks.stop()).await?;
     if let Some(server) = server {
         server.shut_down().await;
     }
     log::info!("stopped");
-    failure.map_or(Ok(()), Err)
+    task_failure.map_or(Ok(()), Err)
 }
 
 /// Loads the configuration; replaces its providers by a mock sender when options or environment name one.

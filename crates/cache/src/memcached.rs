@@ -1,6 +1,6 @@
 //! The cache in memcached, for several processes.
 //!
-//! Every call has one short time limit. After a failure all calls miss at once for [`RETRY_INTERVAL`]; then one call
+//! Every call has one short time limit. After a failure all calls miss at once for [`CACHE_RETRY_INTERVAL`]; then one call
 //! tries the server again, so that an unreachable server costs one time limit a second and not one for each page.
 //! Uses the meta protocol of memcached 1.6. Messages never contain the URL, which may hold a password.
 
@@ -22,10 +22,10 @@ use crate::cache::Cache;
 use postrider_core::error::{Error, Result};
 
 /// Time limit of one call, connecting included.
-const CALL_TIMEOUT: Duration = Duration::from_millis(300);
+const CACHE_CALL_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Time without calls after a failure.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+const CACHE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Largest value, in bytes. The default limit of memcached is 1 MiB, its own header and the key included.
 const VALUE_BYTES_MAX: usize = 1_000_000;
@@ -34,10 +34,10 @@ const VALUE_BYTES_MAX: usize = 1_000_000;
 const KEY_BYTES_MAX: usize = 250;
 
 /// Prefix of every key.
-const KEY_PREFIX: &str = "postrider:";
+const CACHE_KEY_PREFIX: &str = "postrider:";
 
 const CONNECTIONS_MAX: usize = 32;
-const DEFAULT_PORT: u16 = 11_211;
+const MEMCACHED_PORT: u16 = 11_211;
 
 /// A pool of connections to one memcached server.
 pub(super) struct MemcachedCache {
@@ -82,7 +82,7 @@ impl MemcachedCache {
             };
             command(pool).await
         };
-        match timeout(CALL_TIMEOUT, pool_call).await {
+        match timeout(CACHE_CALL_TIMEOUT, pool_call).await {
             Ok(Ok(response)) => {
                 self.mark_reachable();
                 Some(response)
@@ -98,7 +98,7 @@ impl MemcachedCache {
     }
 
     /// Returns the pool, if there is one; none while the server is not to be called. The first call after
-    /// [`RETRY_INTERVAL`] tries the server; until that call has ended, all other calls miss.
+    /// [`CACHE_RETRY_INTERVAL`] tries the server; until that call has ended, all other calls miss.
     fn pool_if_due(&self) -> Option<Option<AsyncMetaClient>> {
         let mut server = self.server.lock();
         if let Some(retry_at) = server.retry_at {
@@ -106,15 +106,15 @@ impl MemcachedCache {
             if now < retry_at {
                 return None;
             }
-            server.retry_at = Some(now + RETRY_INTERVAL);
+            server.retry_at = Some(now + CACHE_RETRY_INTERVAL);
         }
         Some(server.pool.clone())
     }
 
     async fn connect(&self) -> Result<AsyncMetaClient, MemcacheError> {
         let pool = AsyncMetaClient::builder()
-            .connect_timeout(Some(CALL_TIMEOUT))
-            .io_timeout(Some(CALL_TIMEOUT))
+            .connect_timeout(Some(CACHE_CALL_TIMEOUT))
+            .io_timeout(Some(CACHE_CALL_TIMEOUT))
             .max_connections(Some(CONNECTIONS_MAX))
             .max_idle(CONNECTIONS_MAX)
             .connect_async(self.address.as_str())
@@ -133,7 +133,7 @@ impl MemcachedCache {
         self.errors.inc();
         let mut server = self.server.lock();
         server.pool = None;
-        let was_unreachable = server.retry_at.replace(Instant::now() + RETRY_INTERVAL).is_some();
+        let was_unreachable = server.retry_at.replace(Instant::now() + CACHE_RETRY_INTERVAL).is_some();
         drop(server);
         if !was_unreachable {
             log::warn!("memcached: unreachable; reading from the store: server={}: {error}", self.address);
@@ -151,22 +151,22 @@ impl MemcachedCache {
 
 #[async_trait]
 impl Cache for MemcachedCache {
-    async fn get(&self, key: &str) -> Option<Vec<u8>> {
-        let key = wire_key(key);
-        self.request(|pool| async move { pool.get(key).send().await }).await?.value
+    async fn get(&self, cache_key: &str) -> Option<Vec<u8>> {
+        let cache_key = wire_key(cache_key);
+        self.request(|pool| async move { pool.get(cache_key).send().await }).await?.value
     }
 
-    async fn set(&self, key: &str, value: &[u8], keep: Duration) {
-        let key = wire_key(key);
-        if value.len() > VALUE_BYTES_MAX || keep.is_zero() {
+    async fn set(&self, cache_key: &str, cached_value: &[u8], keep: Duration) {
+        let cache_key = wire_key(cache_key);
+        if cached_value.len() > VALUE_BYTES_MAX || keep.is_zero() {
             if !keep.is_zero() {
-                self.log_rejected(&format_args!("value too large: bytes={}", value.len()));
+                self.log_rejected(&format_args!("value too large: bytes={}", cached_value.len()));
             }
             // The old value is outdated.
-            self.request(|pool| async move { pool.delete(key).send().await }).await;
+            self.request(|pool| async move { pool.delete(cache_key).send().await }).await;
             return;
         }
-        self.request(|pool| async move { pool.set(key, value).ttl(keep).send().await }).await;
+        self.request(|pool| async move { pool.set(cache_key, cached_value).ttl(keep).send().await }).await;
     }
 
     async fn ping(&self) -> bool {
@@ -179,20 +179,20 @@ impl Cache for MemcachedCache {
 }
 
 /// Returns the key if memcached accepts it (printable, without blanks, not too long), otherwise the digest of the key.
-fn wire_key(key: &str) -> String {
-    let is_plain =
-        key.len() + KEY_PREFIX.len() <= KEY_BYTES_MAX && key.bytes().all(|byte| byte.is_ascii_graphic());
+fn wire_key(cache_key: &str) -> String {
+    let is_plain = cache_key.len() + CACHE_KEY_PREFIX.len() <= KEY_BYTES_MAX
+        && cache_key.bytes().all(|byte| byte.is_ascii_graphic());
     if is_plain {
-        return format!("{KEY_PREFIX}{key}");
+        return format!("{CACHE_KEY_PREFIX}{cache_key}");
     }
-    format!("{KEY_PREFIX}sha256:{}", HEXLOWER.encode(&Sha256::digest(key.as_bytes())))
+    format!("{CACHE_KEY_PREFIX}sha256:{}", HEXLOWER.encode(&Sha256::digest(cache_key.as_bytes())))
 }
 
 /// Returns `HOST:PORT` of a `memcache://HOST[:PORT][/]`.
 fn parse_address(url: &str) -> Option<String> {
     let url = Url::parse(url).ok().filter(|url| url.scheme() == "memcache")?;
     let host = url.host_str().filter(|host| !host.is_empty())?;
-    let address = format!("{host}:{}", url.port().unwrap_or(DEFAULT_PORT));
+    let address = format!("{host}:{}", url.port().unwrap_or(MEMCACHED_PORT));
     let has_only_address = url.authority() == host || url.authority() == address;
     let has_only_authority =
         matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();

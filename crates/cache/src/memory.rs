@@ -37,17 +37,17 @@ impl MemoryCache {
 }
 
 impl CacheEntries {
-    fn remove(&mut self, key: &str) {
-        if let Some((key, (expires_at, value))) = self.values.remove_entry(key) {
-            self.bytes -= entry_bytes(&key, &value);
-            self.by_expiry.remove(&(expires_at, key));
+    fn remove(&mut self, cache_key: &str) {
+        if let Some((cache_key, (expires_at, cached_value))) = self.values.remove_entry(cache_key) {
+            self.bytes -= entry_bytes(&cache_key, &cached_value);
+            self.by_expiry.remove(&(expires_at, cache_key));
         }
     }
 
-    fn insert(&mut self, key: Arc<str>, value: &[u8], expires_at: Instant) {
-        self.bytes += entry_bytes(&key, value);
-        self.by_expiry.insert((expires_at, Arc::clone(&key)));
-        self.values.insert(key, (expires_at, value.to_vec()));
+    fn insert(&mut self, cache_key: Arc<str>, cached_value: &[u8], expires_at: Instant) {
+        self.bytes += entry_bytes(&cache_key, cached_value);
+        self.by_expiry.insert((expires_at, Arc::clone(&cache_key)));
+        self.values.insert(cache_key, (expires_at, cached_value.to_vec()));
     }
 
     fn evict_next_to_expire(&mut self) {
@@ -64,26 +64,26 @@ fn entry_bytes(key: &str, value: &[u8]) -> usize {
 #[async_trait]
 impl Cache for MemoryCache {
     async fn get(&self, key: &str) -> Option<Vec<u8>> {
-        let entries = self.entries.lock();
-        let (expires_at, value) = entries.values.get(key)?;
+        let cache_entries = self.entries.lock();
+        let (expires_at, value) = cache_entries.values.get(key)?;
         (*expires_at > Instant::now()).then(|| value.clone())
     }
 
-    async fn set(&self, key: &str, value: &[u8], keep: Duration) {
-        let mut entries = self.entries.lock();
-        entries.remove(key);
-        let needed_bytes = entry_bytes(key, value);
+    async fn set(&self, cache_key: &str, cached_value: &[u8], keep: Duration) {
+        let mut cache_entries = self.entries.lock();
+        cache_entries.remove(cache_key);
+        let needed_bytes = entry_bytes(cache_key, cached_value);
         let Some(expires_at) = Instant::now().checked_add(keep) else {
             return;
         };
         if needed_bytes > self.bytes_max {
-            log::debug!("memory cache: value too large: bytes={}", value.len());
+            log::debug!("memory cache: value too large: bytes={}", cached_value.len());
             return;
         }
-        while entries.bytes + needed_bytes > self.bytes_max {
-            entries.evict_next_to_expire();
+        while cache_entries.bytes + needed_bytes > self.bytes_max {
+            cache_entries.evict_next_to_expire();
         }
-        entries.insert(key.into(), value, expires_at);
+        cache_entries.insert(cache_key.into(), cached_value, expires_at);
     }
 
     async fn ping(&self) -> bool {

@@ -19,26 +19,26 @@ use crate::store_secret::{SIGNATURE_BYTES, StoreSecret};
 pub struct SignedCache {
     backend: Arc<dyn Cache>,
     secret: StoreSecret,
-    pending: Mutex<PendingGets>,
+    pending: Mutex<PendingCacheGets>,
 }
 
 type CachedValue = Option<Arc<[u8]>>;
-type GetReceiver = watch::Receiver<Option<CachedValue>>;
-type PendingGets = HashMap<String, GetReceiver>;
+type CacheGetReceiver = watch::Receiver<Option<CachedValue>>;
+type PendingCacheGets = HashMap<String, CacheGetReceiver>;
 
 /// A read of the backend that other readers of the key wait for. Dropping it, finished or not, lets the next reader
 /// start another one.
-struct PendingGet<'a> {
+struct PendingCacheGet<'a> {
     cache: &'a SignedCache,
     key: &'a str,
     sender: watch::Sender<Option<CachedValue>>,
 }
 
-enum GetRole<'a> {
+enum CacheGetRole<'a> {
     /// Reads the backend for all readers of the key.
-    Leader(PendingGet<'a>),
+    Leader(PendingCacheGet<'a>),
     /// Waits for the value that the leader reads.
-    Follower(GetReceiver),
+    Follower(CacheGetReceiver),
 }
 
 impl SignedCache {
@@ -52,24 +52,25 @@ impl SignedCache {
         self.secret.verify(&purpose(key), value, signature).then(|| value.into())
     }
 
-    fn join_get<'a>(&'a self, key: &'a str) -> GetRole<'a> {
+    fn join_get<'a>(&'a self, cache_key: &'a str) -> CacheGetRole<'a> {
         let mut pending = self.pending.lock();
-        if let Some(receiver) = pending.get(key) {
-            return GetRole::Follower(receiver.clone());
+        if let Some(receiver) = pending.get(cache_key) {
+            return CacheGetRole::Follower(receiver.clone());
         }
         let (sender, receiver) = watch::channel(None);
-        pending.insert(key.to_owned(), receiver);
-        GetRole::Leader(PendingGet { cache: self, key, sender })
+        pending.insert(cache_key.to_owned(), receiver);
+        CacheGetRole::Leader(PendingCacheGet { cache: self, key: cache_key, sender })
     }
 
-    async fn fetch(&self, get: PendingGet<'_>) -> CachedValue {
-        let entry = self.backend.get(get.key).await;
-        let value = entry.as_ref().and_then(|entry| self.verified(get.key, entry));
-        if entry.is_some() && value.is_none() {
+    async fn fetch(&self, get: PendingCacheGet<'_>) -> CachedValue {
+        let signed_entry = self.backend.get(get.key).await;
+        let verified_value =
+            signed_entry.as_ref().and_then(|signed_entry| self.verified(get.key, signed_entry));
+        if signed_entry.is_some() && verified_value.is_none() {
             log::debug!("cache: entry with an invalid signature ignored: key={}", get.key);
         }
-        get.sender.send_replace(Some(value.clone()));
-        value
+        get.sender.send_replace(Some(verified_value.clone()));
+        verified_value
     }
 }
 
@@ -78,7 +79,7 @@ fn purpose(key: &str) -> String {
     format!("cache:{key}")
 }
 
-impl Drop for PendingGet<'_> {
+impl Drop for PendingCacheGet<'_> {
     fn drop(&mut self) {
         let mut pending = self.cache.pending.lock();
         let is_current =
@@ -94,23 +95,25 @@ impl Cache for SignedCache {
     async fn get(&self, key: &str) -> Option<Vec<u8>> {
         loop {
             let mut receiver = match self.join_get(key) {
-                GetRole::Leader(get) => return self.fetch(get).await.map(|value| value.to_vec()),
-                GetRole::Follower(receiver) => receiver,
+                CacheGetRole::Leader(get) => {
+                    return self.fetch(get).await.map(|cached_value| cached_value.to_vec());
+                }
+                CacheGetRole::Follower(receiver) => receiver,
             };
             // An error means that the leader was cancelled; the next turn of the loop elects another one.
-            if let Ok(value) = receiver.wait_for(Option::is_some).await {
-                return value.clone().flatten().map(|value| value.to_vec());
+            if let Ok(cached_value) = receiver.wait_for(Option::is_some).await {
+                return cached_value.clone().flatten().map(|cached_value| cached_value.to_vec());
             }
         }
     }
 
-    async fn set(&self, key: &str, value: &[u8], keep: Duration) {
-        let mut entry = Vec::with_capacity(SIGNATURE_BYTES + value.len());
-        entry.extend_from_slice(&self.secret.sign(&purpose(key), value));
-        entry.extend_from_slice(value);
-        self.backend.set(key, &entry, keep).await;
+    async fn set(&self, cache_key: &str, cached_value: &[u8], keep: Duration) {
+        let mut signed_entry = Vec::with_capacity(SIGNATURE_BYTES + cached_value.len());
+        signed_entry.extend_from_slice(&self.secret.sign(&purpose(cache_key), cached_value));
+        signed_entry.extend_from_slice(cached_value);
+        self.backend.set(cache_key, &signed_entry, keep).await;
         // A read that begins from now on must not share the result of a read that began before the value was set.
-        self.pending.lock().remove(key);
+        self.pending.lock().remove(cache_key);
     }
 
     fn errors(&self) -> Counter {

@@ -54,14 +54,17 @@ impl Addressing {
     /// than one kind on a channel that mixes kinds.
     pub fn kinds(self, provider_kinds: impl Iterator<Item = AddressKind>) -> Vec<AddressKind> {
         let default_kinds = match self {
-            Self::Only(kind) => return vec![kind],
-            Self::ByProviders(kind) => vec![kind],
-            Self::Mixed => AddressKind::ALL.into_iter().filter(|kind| *kind != AddressKind::Any).collect(),
+            Self::Only(address_kind) => return vec![address_kind],
+            Self::ByProviders(address_kind) => vec![address_kind],
+            Self::Mixed => AddressKind::ALL
+                .into_iter()
+                .filter(|address_kind| *address_kind != AddressKind::Any)
+                .collect(),
         };
         let mut kinds = Vec::new();
-        for kind in provider_kinds.filter(|kind| *kind != AddressKind::Any) {
-            if !kinds.contains(&kind) {
-                kinds.push(kind);
+        for address_kind in provider_kinds.filter(|address_kind| *address_kind != AddressKind::Any) {
+            if !kinds.contains(&address_kind) {
+                kinds.push(address_kind);
             }
         }
         if kinds.is_empty() { default_kinds } else { kinds }

@@ -36,10 +36,10 @@ pub fn replace_control_chars(spelling: &str) -> String {
 /// Decodes what [`encode_contacts`] wrote; returns none for any other text.
 pub fn decode_contacts(text: &str) -> Option<Vec<Contact>> {
     let decode_line = |line: &str| {
-        let (kind, address_and_spelling) = line.split_once('\t')?;
+        let (contact_kind, address_and_spelling) = line.split_once('\t')?;
         let (address, spelling) = address_and_spelling.split_once('\t')?;
-        let kind = AddressKind::parse(kind)?;
-        Some(Contact { kind, address: address.to_owned(), spelling: spelling.to_owned() })
+        let contact_kind = AddressKind::parse(contact_kind)?;
+        Some(Contact { kind: contact_kind, address: address.to_owned(), spelling: spelling.to_owned() })
     };
     text.split('\n').map(decode_line).collect()
 }

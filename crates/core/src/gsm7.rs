@@ -8,7 +8,7 @@ mod tests;
 
 /// The basic table, indexed by septet. 0x1B, the escape to the extension table, is in its own position.
 #[rustfmt::skip]
-const BASIC: [char; 128] = [
+const GSM7_BASIC: [char; 128] = [
     '@', '£', '$', '¥', 'è', 'é', 'ù', 'ì', 'ò', 'Ç', '\n', 'Ø', 'ø', '\r', 'Å', 'å',
     'Δ', '_', 'Φ', 'Γ', 'Λ', 'Ω', 'Π', 'Ψ', 'Σ', 'Θ', 'Ξ', '\u{1B}', 'Æ', 'æ', 'ß', 'É',
     ' ', '!', '"', '#', '¤', '%', '&', '\'', '(', ')', '*', '+', ',', '-', '.', '/',
@@ -20,7 +20,7 @@ const BASIC: [char; 128] = [
 ];
 
 /// The extension table: characters that take the escape and one more septet.
-const EXTENSION: [(char, u8); 10] = [
+const GSM7_EXTENSION: [(char, u8); 10] = [
     ('\u{C}', 0x0A),
     ('^', 0x14),
     ('{', 0x28),
@@ -33,26 +33,26 @@ const EXTENSION: [(char, u8); 10] = [
     ('€', 0x65),
 ];
 
-const ESCAPE: u8 = 0x1B;
+const GSM7_ESCAPE: u8 = 0x1B;
 
 /// Entry of [`ASCII_SEPTETS`] for a character that the basic table lacks.
 const NO_SEPTET: u8 = 0xFF;
 
-/// The basic septet of each ASCII character, because most texts are ASCII and a search of [`BASIC`] is slow.
+/// The basic septet of each ASCII character, because most texts are ASCII and a search of [`GSM7_BASIC`] is slow.
 const ASCII_SEPTETS: [u8; 128] = ascii_septets();
 
 #[allow(clippy::cast_possible_truncation)] // An index of 128 entries fits.
 const fn ascii_septets() -> [u8; 128] {
-    let mut table = [NO_SEPTET; 128];
+    let mut septet_table = [NO_SEPTET; 128];
     let mut septet = 0;
     while septet < 128 {
-        let character = BASIC[septet] as usize;
-        if character < 128 && character != ESCAPE as usize {
-            table[character] = septet as u8;
+        let character = GSM7_BASIC[septet] as usize;
+        if character < 128 && character != GSM7_ESCAPE as usize {
+            septet_table[character] = septet as u8;
         }
         septet += 1;
     }
-    table
+    septet_table
 }
 
 /// Returns how many septets a character takes: 1, 2 with the escape, 0 when the alphabet lacks it.
@@ -72,7 +72,7 @@ pub fn encode(text: &str) -> Option<Vec<u8>> {
     for character in text.chars() {
         match basic_septet(character) {
             Some(septet) => septets.push(septet),
-            None => septets.extend([ESCAPE, extension_septet(character)?]),
+            None => septets.extend([GSM7_ESCAPE, extension_septet(character)?]),
         }
     }
     Some(septets)
@@ -80,20 +80,20 @@ pub fn encode(text: &str) -> Option<Vec<u8>> {
 
 /// Decodes septets, one in an octet. An octet above 0x7F becomes U+FFFD; an unknown extension falls back to the basic table.
 pub fn decode(septets: &[u8]) -> String {
-    let basic_character = |octet: u8| BASIC.get(usize::from(octet)).copied();
-    let mut text = String::with_capacity(septets.len());
-    let mut octets = septets.iter().copied();
-    while let Some(octet) = octets.next() {
-        let character = if octet == ESCAPE {
-            let Some(octet) = octets.next() else { break };
-            let extended = EXTENSION.iter().find(|(_, septet)| *septet == octet);
+    let basic_character = |octet: u8| GSM7_BASIC.get(usize::from(octet)).copied();
+    let mut decoded_text = String::with_capacity(septets.len());
+    let mut septet_values = septets.iter().copied();
+    while let Some(octet) = septet_values.next() {
+        let character = if octet == GSM7_ESCAPE {
+            let Some(octet) = septet_values.next() else { break };
+            let extended = GSM7_EXTENSION.iter().find(|(_, septet)| *septet == octet);
             extended.map(|(character, _)| *character).or_else(|| basic_character(octet))
         } else {
             basic_character(octet)
         };
-        text.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
+        decoded_text.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
     }
-    text
+    decoded_text
 }
 
 fn basic_septet(character: char) -> Option<u8> {
@@ -101,11 +101,11 @@ fn basic_septet(character: char) -> Option<u8> {
         let septet = ASCII_SEPTETS.get(u32::from(character) as usize).copied();
         return septet.filter(|septet| *septet != NO_SEPTET);
     }
-    let index = BASIC.iter().position(|listed| *listed == character)?;
+    let index = GSM7_BASIC.iter().position(|listed| *listed == character)?;
     u8::try_from(index).ok()
 }
 
 fn extension_septet(character: char) -> Option<u8> {
-    let entry = EXTENSION.iter().find(|(extended, _)| *extended == character);
+    let entry = GSM7_EXTENSION.iter().find(|(extended, _)| *extended == character);
     entry.map(|(_, septet)| *septet)
 }

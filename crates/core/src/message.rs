@@ -96,7 +96,7 @@ pub enum Acceptance {
     Replayed {
         /// The message stored then.
         id: MessageId,
-        /// Its serial number.
+        /// Serial number of the message.
         number: i64,
     },
     /// The same key came with another request before; nothing was stored.

@@ -126,29 +126,29 @@ impl RateLimiter {
         }
     }
 
-    /// Allows a message of `parts` parts, or returns how long it has to wait. Each refused message gets a later slot than
-    /// the one before. A message with more parts than the bucket holds is allowed when the bucket is full.
-    fn try_acquire(&mut self, parts: u32, now: DateTime<Utc>) -> Result<(), Duration> {
+    /// Allows a message of `message_parts` parts, or returns how long it has to wait. Each refused message gets a later
+    /// slot than the one before. A message with more parts than the bucket holds is allowed when the bucket is full.
+    fn try_acquire(&mut self, message_parts: u32, now: DateTime<Utc>) -> Result<(), Duration> {
         // The provider asked for a pause: no permits before the cooldown ends.
         if let Some(until) = self.cooldown_until.filter(|until| *until > now) {
-            return Err(self.reserve_slot(parts, until, now));
+            return Err(self.reserve_slot(message_parts, until, now));
         }
-        let missing_tokens = self.missing_tokens(parts, now);
+        let missing_tokens = self.missing_tokens(message_parts, now);
         if missing_tokens > 0.0 {
             let earliest = now + seconds(missing_tokens / self.rate);
-            return Err(self.reserve_slot(parts, earliest, now));
+            return Err(self.reserve_slot(message_parts, earliest, now));
         }
-        self.tokens = self.tokens_at(now) - f64::from(parts);
+        self.tokens = self.tokens_at(now) - f64::from(message_parts);
         self.counted_at = Some(self.counted_at.map_or(now, |counted_at| counted_at.max(now)));
         Ok(())
     }
 
     /// Starts a cooldown, after which the bucket begins almost empty, because calls were too fast for the provider.
-    fn start_cooldown(&mut self, until: DateTime<Utc>) {
-        if self.cooldown_until.is_none_or(|current| current < until) {
-            self.cooldown_until = Some(until);
+    fn start_cooldown(&mut self, cooldown_end: DateTime<Utc>) {
+        if self.cooldown_until.is_none_or(|current| current < cooldown_end) {
+            self.cooldown_until = Some(cooldown_end);
             self.tokens = self.tokens.min(1.0);
-            self.counted_at = self.counted_at.max(Some(until));
+            self.counted_at = self.counted_at.max(Some(cooldown_end));
         }
     }
 

@@ -59,12 +59,14 @@ impl RouteBalancer {
     fn sort_by_weight(&mut self, order: &mut [usize], candidate_count: usize, weight: impl Fn(usize) -> i64) {
         self.credits.resize(candidate_count, 0);
         let mut gained_credits = 0;
-        for index in order.iter() {
-            self.credits[*index] += weight(*index);
-            gained_credits += weight(*index);
+        for provider_index in order.iter() {
+            self.credits[*provider_index] += weight(*provider_index);
+            gained_credits += weight(*provider_index);
         }
         let credits = &self.credits;
-        order.sort_by_key(|index| (weight(*index) == 0, Reverse(credits[*index]), *index));
+        order.sort_by_key(|provider_index| {
+            (weight(*provider_index) == 0, Reverse(credits[*provider_index]), *provider_index)
+        });
         if let Some(first) = order.first() {
             self.credits[*first] -= gained_credits;
         }

@@ -51,11 +51,11 @@ pub struct SharedHealth {
 }
 
 impl SharedHealth {
-    /// Merges a report into the shared state. `current` is none before the first report.
-    pub fn after(current: Option<Self>, report: HealthReport, now: DateTime<Utc>) -> Self {
+    /// Merges a report into the shared state. `current_health` is none before the first report.
+    pub fn after(current_health: Option<Self>, report: HealthReport, now: DateTime<Utc>) -> Self {
         let is_reported_misconfigured = report.circuit.as_ref().is_some_and(is_misconfigured);
         let reported_since = if is_reported_misconfigured { report.config_loaded_at } else { now };
-        let Some(current) = current else {
+        let Some(current_health) = current_health else {
             return Self {
                 provider: report.provider,
                 circuit: report.circuit.unwrap_or(CircuitState::Closed),
@@ -65,32 +65,34 @@ impl SharedHealth {
             };
         };
         let circuit = match &report.circuit {
-            None => current.circuit.clone(),
-            Some(circuit) if current.applies_to(report.config_loaded_at, now) => {
-                merge_circuits(&current.circuit, circuit.clone())
+            None => current_health.circuit.clone(),
+            Some(circuit) if current_health.applies_to(report.config_loaded_at, now) => {
+                merge_circuits(&current_health.circuit, circuit.clone())
             }
             Some(circuit) => circuit.clone(),
         };
-        let since = if circuit != current.circuit || (report.circuit.is_some() && current.is_from_future(now))
+        let since = if circuit != current_health.circuit
+            || (report.circuit.is_some() && current_health.is_from_future(now))
         {
             reported_since
         } else if is_reported_misconfigured {
-            current.since.max(reported_since)
+            current_health.since.max(reported_since)
         } else {
-            current.since
+            current_health.since
         };
-        let cooldown_until = current.cooldown_until.filter(|until| !is_cooldown_implausible(*until, now));
+        let cooldown_until =
+            current_health.cooldown_until.filter(|until| !is_cooldown_implausible(*until, now));
         let merged = Self {
-            provider: current.provider.clone(),
+            provider: current_health.provider.clone(),
             circuit,
             cooldown_until: cooldown_until.max(report.cooldown_until),
             since,
-            version: current.version,
+            version: current_health.version,
         };
-        if merged == current {
-            return current;
+        if merged == current_health {
+            return current_health;
         }
-        Self { version: current.version + 1, ..merged }
+        Self { version: current_health.version + 1, ..merged }
     }
 
     /// Returns the state in which the calling process makes the probe. None if it may not: the circuit is closed or not
@@ -176,18 +178,20 @@ pub struct ReportedHealth {
 impl ReportedHealth {
     /// Merges a report as [`SharedHealth::after`] does and decides whether it is new.
     pub fn after(current: Option<SharedHealth>, report: HealthReport, now: DateTime<Utc>) -> Self {
-        let previous = current.clone();
-        let is_new_start = previous.as_ref().is_some_and(|previous| {
+        let previous_health = current.clone();
+        let is_new_start = previous_health.as_ref().is_some_and(|previous_health| {
             report.circuit.is_some()
-                && report.config_loaded_at > saturating_add(previous.since, SAME_START_WINDOW)
+                && report.config_loaded_at > saturating_add(previous_health.since, SAME_START_WINDOW)
         });
         let shared = SharedHealth::after(current, report, now);
-        let is_new = match previous.map(|previous| previous.circuit) {
+        let is_new = match previous_health.map(|health| health.circuit) {
             None => true,
-            Some(previous) if is_misconfigured(&previous) && is_misconfigured(&shared.circuit) => {
+            Some(previous_circuit)
+                if is_misconfigured(&previous_circuit) && is_misconfigured(&shared.circuit) =>
+            {
                 is_new_start
             }
-            Some(previous) => previous != shared.circuit,
+            Some(previous_circuit) => previous_circuit != shared.circuit,
         };
         Self { shared, is_new }
     }

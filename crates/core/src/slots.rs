@@ -42,7 +42,7 @@ impl ProviderLoad {
 pub struct ChannelLoad {
     /// Slots that its deliveries use.
     pub slots_used: usize,
-    /// Its providers, as indexes into the list of all providers.
+    /// Providers of the channel, as indexes into the list of all providers.
     pub providers: Vec<usize>,
 }
 

@@ -52,12 +52,12 @@ pub struct TextParts {
 }
 
 /// Counts the parts of a body without splitting it.
-pub fn count_parts(body: &str) -> TextParts {
-    let (alphabet, units, has_pairs) = measure_units(body);
+pub fn count_parts(message_body: &str) -> TextParts {
+    let (alphabet, units, has_pairs) = measure_units(message_body);
     let part_count = if units <= alphabet.single_part_units_max() {
         1
     } else if has_pairs {
-        part_boundaries(body, alphabet).count() + 1
+        part_boundaries(message_body, alphabet).count() + 1
     } else {
         units.div_ceil(alphabet.concatenated_part_units_max())
     };
@@ -65,27 +65,27 @@ pub fn count_parts(body: &str) -> TextParts {
 }
 
 /// Splits a body into the parts that [`count_parts`] counts.
-pub fn split_parts(body: &str) -> Vec<String> {
-    let (alphabet, units, _) = measure_units(body);
+pub fn split_parts(message_body: &str) -> Vec<String> {
+    let (alphabet, units, _) = measure_units(message_body);
     if units <= alphabet.single_part_units_max() {
-        return vec![body.to_owned()];
+        return vec![message_body.to_owned()];
     }
     let mut part_start = 0;
-    let part_ends = part_boundaries(body, alphabet).chain([body.len()]);
-    part_ends.map(|end| body[std::mem::replace(&mut part_start, end)..end].to_owned()).collect()
+    let part_ends = part_boundaries(message_body, alphabet).chain([message_body.len()]);
+    part_ends.map(|end| message_body[std::mem::replace(&mut part_start, end)..end].to_owned()).collect()
 }
 
 /// Returns the alphabet, the units, and whether a character has two units, between which the body must not be split.
-fn measure_units(body: &str) -> (Alphabet, usize, bool) {
-    let gsm_units = body.chars().try_fold(0, |sum, c| match gsm7::units(c) {
+fn measure_units(message_body: &str) -> (Alphabet, usize, bool) {
+    let gsm_units = message_body.chars().try_fold(0, |sum, c| match gsm7::units(c) {
         0 => None,
         units => Some(sum + units),
     });
     let (alphabet, units) = match gsm_units {
         Some(units) => (Alphabet::Gsm7, units),
-        None => (Alphabet::Ucs2, body.chars().map(char::len_utf16).sum()),
+        None => (Alphabet::Ucs2, message_body.chars().map(char::len_utf16).sum()),
     };
-    (alphabet, units, units != body.chars().count())
+    (alphabet, units, units != message_body.chars().count())
 }
 
 /// Returns the byte positions at which a new part begins.

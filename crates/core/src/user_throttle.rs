@@ -120,16 +120,19 @@ impl ThrottleState {
     }
 
     /// Decodes what [`ThrottleState::to_bytes`] wrote for a throttle that counts the same; returns none for other bytes.
-    pub fn from_bytes(counting: ThrottleCounting, bytes: &[u8]) -> Option<Self> {
-        if bytes.is_empty() {
+    pub fn from_bytes(counting: ThrottleCounting, throttle_bytes: &[u8]) -> Option<Self> {
+        if throttle_bytes.is_empty() {
             return Some(Self::new(counting));
         }
         match counting {
-            ThrottleCounting::Messages => RecentMessageTimes::from_bytes(bytes).map(Self::Times),
+            ThrottleCounting::Messages => RecentMessageTimes::from_bytes(throttle_bytes).map(Self::Times),
             ThrottleCounting::Parts(_) => {
-                let (begin, parts) = bytes.split_first_chunk::<8>()?;
-                let parts = u32::from_le_bytes(parts.try_into().ok()?);
-                Some(Self::Parts(WindowParts { begins_at_ms: i64::from_le_bytes(*begin), parts }))
+                let (begin, window_parts) = throttle_bytes.split_first_chunk::<8>()?;
+                let window_parts = u32::from_le_bytes(window_parts.try_into().ok()?);
+                Some(Self::Parts(WindowParts {
+                    begins_at_ms: i64::from_le_bytes(*begin),
+                    parts: window_parts,
+                }))
             }
         }
     }
@@ -153,16 +156,16 @@ impl WindowParts {
         parts: u32,
         now: DateTime<Utc>,
     ) -> Result<(), Duration> {
-        let length = throttle.window().num_milliseconds().max(1);
+        let window_ms = throttle.window().num_milliseconds().max(1);
         let now = now.timestamp_millis();
-        let current_window = now.div_euclid(length) * length;
-        let earliest_window = self.begins_at_ms - length.max(CLOCK_DIFFERENCE_MAX.num_milliseconds());
+        let current_window = now.div_euclid(window_ms) * window_ms;
+        let earliest_window = self.begins_at_ms - window_ms.max(CLOCK_DIFFERENCE_MAX.num_milliseconds());
         let counts_in_stored_window = (earliest_window..=self.begins_at_ms).contains(&current_window);
         let mut window =
             if counts_in_stored_window { *self } else { Self { begins_at_ms: current_window, parts: 0 } };
         window.parts = window.parts.saturating_add(parts);
         if window.parts > throttle.limit {
-            let wait = window.begins_at_ms + length - now;
+            let wait = window.begins_at_ms + window_ms - now;
             return Err(Duration::from_millis(u64::try_from(wait).unwrap_or(1)));
         }
         *self = window;

@@ -88,17 +88,18 @@ impl BackgroundTasks {
         let task_end = async {
             match tasks.join_next().await {
                 None => std::future::pending().await,
-                Some(end) => end,
+                Some(task_end_result) => task_end_result,
             }
         };
-        let (task_name, end) = tokio::select! {
-            end = worker_end => ("worker pool", end),
-            end = task_end => ("background task", end),
+        let (task_name, task_end_result) = tokio::select! {
+            task_end_result = worker_end => ("worker pool", task_end_result),
+            task_end_result = task_end => ("background task", task_end_result),
         };
         if self.workers.as_ref().is_some_and(JoinHandle::is_finished) {
             self.workers = None;
         }
-        let cause = end.map_or_else(|panic| panic.to_string(), |()| "the task returned".to_owned());
+        let cause =
+            task_end_result.map_or_else(|panic| panic.to_string(), |()| "the task returned".to_owned());
         Error::with_source(ErrorKind::Internal, format!("{task_name} stopped unexpectedly"), cause)
     }
 

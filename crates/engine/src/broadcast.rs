@@ -63,7 +63,7 @@ pub async fn publish(
     request: BroadcastRequest,
 ) -> Result<PublishedBroadcast, BroadcastError> {
     let broadcast = validate(gateway, request)?;
-    let id = broadcast.id;
+    let broadcast_id = broadcast.id;
     let acceptance = gateway.store.create_broadcast(broadcast).await.map_err(|error| {
         gateway.record_store_error("broadcast: store error", &error);
         BroadcastError::Accept(AcceptError::Store(error))
@@ -71,9 +71,11 @@ pub async fn publish(
     match acceptance {
         BroadcastAcceptance::Stored { .. } => {
             gateway.fan_out_pending.notify_one();
-            Ok(PublishedBroadcast { id, is_replay: false })
+            Ok(PublishedBroadcast { id: broadcast_id, is_replay: false })
         }
-        BroadcastAcceptance::Replayed { id } => Ok(PublishedBroadcast { id, is_replay: true }),
+        BroadcastAcceptance::Replayed { id: broadcast_id } => {
+            Ok(PublishedBroadcast { id: broadcast_id, is_replay: true })
+        }
         BroadcastAcceptance::KeyReused => Err(BroadcastError::Accept(AcceptError::IdempotencyKeyReused)),
         BroadcastAcceptance::Throttled { retry_after } => {
             Err(BroadcastError::Accept(AcceptError::SpendingLimit { retry_after }))

@@ -12,7 +12,7 @@ use postrider_core::{error::Result, name::ConfigName};
 mod text_receipts;
 
 /// Result of an item that could not be read, in metrics.
-const UNREADABLE: &str = "unreadable";
+const UNREADABLE_CALLBACK: &str = "unreadable";
 
 /// Applies all items of one callback.
 pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<CallbackItem>) -> Result<()> {
@@ -30,9 +30,11 @@ pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<Cal
                 changes.extend(routes.flat_map(|route| opt_changes(gateway, runtime, route, &request)));
             }
             CallbackItem::TextReceipt(receipt) => text_receipts.push(receipt),
-            CallbackItem::Unreadable(UnreadableKind::Receipt) => gateway.metrics.count_receipt(UNREADABLE),
+            CallbackItem::Unreadable(UnreadableKind::Receipt) => {
+                gateway.metrics.count_receipt(UNREADABLE_CALLBACK)
+            }
             CallbackItem::Unreadable(UnreadableKind::InboundMessage) => {
-                gateway.metrics.count_inbound_message(UNREADABLE);
+                gateway.metrics.count_inbound_message(UNREADABLE_CALLBACK);
             }
             CallbackItem::AccountAccepted => runtime.record_account_accepted(gateway.clock.now()),
             CallbackItem::LateAcceptance(acceptance) => {

@@ -62,9 +62,9 @@ pub async fn find_due(
     capacity_source: &dyn CapacitySource,
     wait: Duration,
 ) -> DueDeliveries {
-    let ids = gateway.queue.pop(capacity_source, gateway.clock.now(), wait).await;
-    if !ids.is_empty() {
-        return DueDeliveries { ids, more: MoreDue::NoneKnown };
+    let due_ids = gateway.queue.pop(capacity_source, gateway.clock.now(), wait).await;
+    if !due_ids.is_empty() {
+        return DueDeliveries { ids: due_ids, more: MoreDue::NoneKnown };
     }
     let capacity = capacity_source.capacity();
     let refill_capacity = capacity.clone().increased_by(QUEUE_REFILL_MAX);
@@ -84,9 +84,9 @@ pub async fn find_more_due(
         MoreDue::DeliveredByQueue => (Duration::ZERO, QUEUE_REFILL_MAX),
         MoreDue::PushedToQueue | MoreDue::NoneKnown => (REFILLED_QUEUE_WAIT, 0),
     };
-    let ids = gateway.queue.pop(capacity_source, gateway.clock.now(), wait).await;
-    if !ids.is_empty() {
-        return DueDeliveries { ids, more: MoreDue::DeliveredByQueue };
+    let due_ids = gateway.queue.pop(capacity_source, gateway.clock.now(), wait).await;
+    if !due_ids.is_empty() {
+        return DueDeliveries { ids: due_ids, more: MoreDue::DeliveredByQueue };
     }
     let capacity = capacity_source.capacity();
     let refill_capacity = capacity.clone().increased_by(refill_max);

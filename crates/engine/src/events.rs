@@ -31,7 +31,7 @@ pub use attempt::render_payload;
 pub use callback::validate_url as validate_callback;
 
 /// Interval at which the store is polled without a notification.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
+const EVENT_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Delay before the HTTPS client is created again after a failure.
 const CLIENT_RETRY_DELAY: Duration = Duration::from_secs(60);
@@ -127,7 +127,7 @@ async fn poll_endpoints(dispatcher: &Arc<EventDispatcher>) {
 async fn wait_for_events(dispatcher: &EventDispatcher) {
     tokio::select! {
         () = dispatcher.gateway.events_pending.notified() => {}
-        () = dispatcher.gateway.clock.sleep(POLL_INTERVAL) => {}
+        () = dispatcher.gateway.clock.sleep(EVENT_POLL_INTERVAL) => {}
     }
 }
 
@@ -212,7 +212,7 @@ impl EventDispatcher {
         let now = self.gateway.clock.now();
         let age_max = self.gateway.config.events.age_max;
         let (before, reason) = if is_gone {
-            (saturating_add(now, POLL_INTERVAL), "endpoint answered 410 Gone")
+            (saturating_add(now, EVENT_POLL_INTERVAL), "endpoint answered 410 Gone")
         } else {
             (now - age_max, "endpoint failed until the maximum age")
         };
@@ -234,16 +234,16 @@ impl EventDispatcher {
 
 /// Records the results of attempts, as many at once as are available.
 async fn record_results(gateway: Arc<Gateway>, mut receiver: mpsc::Receiver<EventAttemptResult>) {
-    let mut results = Vec::new();
-    while receiver.recv_many(&mut results, RESULTS_PER_TRANSACTION).await > 0 {
+    let mut event_results = Vec::new();
+    while receiver.recv_many(&mut event_results, RESULTS_PER_TRANSACTION).await > 0 {
         let stopwatch = gateway.clock.stopwatch();
-        while let Err(error) = gateway.store.record_events(results.clone()).await {
+        while let Err(error) = gateway.store.record_events(event_results.clone()).await {
             gateway.record_store_error("events: recording attempts failed, retrying", &error);
             if stopwatch.elapsed() > EVENT_LEASE_MARGIN {
                 break;
             }
             gateway.clock.sleep(STORE_RETRY_DELAY).await;
         }
-        results.clear();
+        event_results.clear();
     }
 }

@@ -11,7 +11,7 @@ use crate::gateway::Gateway;
 use postrider_core::clock;
 
 /// Time after which a lock expires unless it is renewed.
-const LOCK_TTL: Duration = Duration::from_secs(10);
+const JOB_LOCK_TTL: Duration = Duration::from_secs(10);
 
 /// Interval at which a lock is renewed.
 const LOCK_RENEW_INTERVAL: Duration = Duration::from_secs(3);
@@ -20,7 +20,7 @@ const LOCK_RENEW_INTERVAL: Duration = Duration::from_secs(3);
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Maximum time to wait for a lock.
-const LOCK_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
+const JOB_LOCK_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// Runs that start within this time on several hosts count as one run.
 pub const SAME_RUN_WINDOW: Duration = Duration::from_secs(5);
@@ -66,7 +66,7 @@ pub async fn wait_and_run<T>(
         if time_waited.is_zero() {
             on_wait(&owner);
         }
-        if time_waited >= LOCK_WAIT_MAX {
+        if time_waited >= JOB_LOCK_WAIT_MAX {
             let message = format!("job lock not acquired within 15 minutes; held by {}", owner.process_name);
             return Err(Error::new(ErrorKind::Unavailable, message));
         }
@@ -80,7 +80,7 @@ pub async fn wait_and_run<T>(
 
 async fn acquire(gateway: &Gateway, job: ScheduledJob) -> Result<JobLockResult> {
     let now = gateway.clock.now();
-    gateway.store.acquire_job_lock(job, &gateway.process_name, now, LOCK_TTL).await
+    gateway.store.acquire_job_lock(job, &gateway.process_name, now, JOB_LOCK_TTL).await
 }
 
 /// Runs the job and renews the lock until the job ends.
@@ -92,7 +92,7 @@ async fn run_with_renewal<T>(
     let renewal = async {
         loop {
             clock::sleep(LOCK_RENEW_INTERVAL).await;
-            let expires_at = gateway.clock.now() + LOCK_TTL;
+            let expires_at = gateway.clock.now() + JOB_LOCK_TTL;
             match gateway.store.renew_job_lock(job, &gateway.process_name, expires_at).await {
                 Ok(true) => {}
                 Ok(false) => {

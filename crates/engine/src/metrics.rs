@@ -309,10 +309,11 @@ impl Metrics {
 
     /// Sets the gauge of the current circuit state to 1 and those of the other states to 0.
     pub fn set_breaker_state(&self, provider: &str, current_state: &str) {
-        for state in PROVIDER_STATES {
-            let gauge =
-                self.breaker_states.get_or_create(&[provider_label(provider), ("state", state.into())]);
-            gauge.set(i64::from(state == current_state));
+        for breaker_state in PROVIDER_STATES {
+            let gauge = self
+                .breaker_states
+                .get_or_create(&[provider_label(provider), ("state", breaker_state.into())]);
+            gauge.set(i64::from(breaker_state == current_state));
         }
     }
 

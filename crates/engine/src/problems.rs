@@ -18,10 +18,10 @@ mod tests;
 pub const DEPENDENCY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Delay of a due delivery from which its channel has a problem. A working worker claims within seconds.
-const LATE_AFTER: Duration = Duration::from_secs(60);
+const CHANNEL_LATE_AFTER: Duration = Duration::from_secs(60);
 
 /// Maximum number of channels whose oldest due delivery is read.
-const CHANNELS_MAX: usize = 64;
+const LATE_CHANNELS_MAX: usize = 64;
 
 /// Size of SQLite's write-ahead log from which it has a problem: 1 GiB. Without a long read it stays below 64 MiB.
 const WAL_BYTES_LARGE: u64 = 1 << 30;
@@ -76,16 +76,16 @@ fn channels_without_provider(gateway: &Gateway) -> Vec<String> {
 /// Returns the channels with deliveries that have been due for a minute or more.
 async fn late_channels(gateway: &Gateway) -> Vec<String> {
     let now = gateway.clock.now();
-    let one_entry_per_channel = Capacity::total(CHANNELS_MAX);
+    let one_entry_per_channel = Capacity::total(LATE_CHANNELS_MAX);
     let due = tokio::time::timeout(DEPENDENCY_TIMEOUT, gateway.store.due(now, &one_entry_per_channel));
-    let Ok(Ok(entries)) = due.await else { return Vec::new() };
+    let Ok(Ok(due_entries)) = due.await else { return Vec::new() };
     let mut oldest_by_channel = BTreeMap::<ConfigName, _>::new();
-    for entry in entries {
-        let oldest = oldest_by_channel.entry(entry.channel).or_insert(entry.due_at);
-        *oldest = entry.due_at.min(*oldest);
+    for due_entry in due_entries {
+        let oldest = oldest_by_channel.entry(due_entry.channel).or_insert(due_entry.due_at);
+        *oldest = due_entry.due_at.min(*oldest);
     }
     let late = oldest_by_channel.into_iter().filter_map(|(channel, due_at)| {
-        let delay = (now - due_at).to_std().ok().filter(|delay| *delay >= LATE_AFTER)?;
+        let delay = (now - due_at).to_std().ok().filter(|delay| *delay >= CHANNEL_LATE_AFTER)?;
         let delay = format_duration(Duration::from_secs(delay.as_secs()));
         Some(if gateway.route(channel.as_str()).is_none() {
             format!("channel {channel}: not configured, its oldest delivery has been due for {delay}")
@@ -131,9 +131,9 @@ impl StoreWatch {
     }
 }
 
-fn warn_once(has_problem: &mut bool, problem: Option<&str>) {
-    if let Some(problem) = problem.filter(|_| !*has_problem) {
-        log::warn!("{problem}");
+fn warn_once(has_problem: &mut bool, gateway_problem: Option<&str>) {
+    if let Some(gateway_problem) = gateway_problem.filter(|_| !*has_problem) {
+        log::warn!("{gateway_problem}");
     }
-    *has_problem = problem.is_some();
+    *has_problem = gateway_problem.is_some();
 }

@@ -28,13 +28,13 @@ pub struct PruneOptions {
 /// `progress` with the number after each batch.
 pub async fn prune(gateway: &Gateway, options: PruneOptions, progress: impl Fn(usize)) -> Result<usize> {
     let now = gateway.clock.now();
-    let before = now - options.older_than;
+    let accepted_before = now - options.older_than;
     let mut pruned = 0;
     loop {
         let batch_count = if options.is_by_month {
-            gateway.store.prune_by_month(before, now, MESSAGES_PER_TRANSACTION).await?
+            gateway.store.prune_by_month(accepted_before, now, MESSAGES_PER_TRANSACTION).await?
         } else {
-            gateway.store.prune(before, now, MESSAGES_PER_TRANSACTION).await?
+            gateway.store.prune(accepted_before, now, MESSAGES_PER_TRANSACTION).await?
         };
         if batch_count == 0 {
             break;
@@ -42,6 +42,6 @@ pub async fn prune(gateway: &Gateway, options: PruneOptions, progress: impl Fn(u
         pruned += batch_count;
         progress(batch_count);
     }
-    while gateway.store.delete_expired(before, now, EXPIRED_ROWS_PER_TRANSACTION).await? > 0 {}
+    while gateway.store.delete_expired(accepted_before, now, EXPIRED_ROWS_PER_TRANSACTION).await? > 0 {}
     Ok(pruned)
 }

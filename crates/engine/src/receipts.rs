@@ -57,20 +57,20 @@ pub async fn apply_late_acceptance(
     provider: &ConfigName,
     acceptance: LateAcceptance,
 ) -> Result<()> {
-    let mut result = ReceiptResult::Unmatched;
+    let mut receipt_result = ReceiptResult::Unmatched;
     for attempt in 0..LATE_ACCEPTANCE_TRIES {
         if attempt > 0 {
             gateway.clock.sleep(LATE_ACCEPTANCE_DELAY).await;
         }
         let received_at = gateway.clock.now();
-        result =
+        receipt_result =
             gateway.store.apply_late_acceptance(provider.clone(), acceptance.clone(), received_at).await?;
-        if result != ReceiptResult::Unmatched {
+        if receipt_result != ReceiptResult::Unmatched {
             break;
         }
     }
-    gateway.metrics.count_receipt(metric_label(&result));
-    if let ReceiptResult::Applied(delivery) = &result {
+    gateway.metrics.count_receipt(metric_label(&receipt_result));
+    if let ReceiptResult::Applied(delivery) = &receipt_result {
         log::info!("late answer: the message was accepted; delivery={} provider={provider}", delivery.id);
         follow_up(gateway, delivery);
     }
@@ -131,11 +131,11 @@ async fn apply_shared_receipts(
                 sender: sender.map(|sender| sender.address.clone()),
             };
             let received: Vec<_> = receipts.iter().map(received_from).collect();
-            let results = gateway.store.apply_receipts(received.clone()).await?;
+            let receipt_results = gateway.store.apply_receipts(received.clone()).await?;
             let is_unmatched =
                 |result: &ReceiptResult| matches!(result, ReceiptResult::Unmatched | ReceiptResult::Dropped);
             let (waiting, matched): (Vec<_>, Vec<_>) =
-                received.into_iter().zip(results).partition(|(_, result)| is_unmatched(result));
+                received.into_iter().zip(receipt_results).partition(|(_, result)| is_unmatched(result));
             receipts = waiting.iter().map(|(received, _)| received.receipt.clone()).collect();
             finish(gateway, &matched).await?;
             if can_wait && provider == &providers[0] {

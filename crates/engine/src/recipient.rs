@@ -76,12 +76,12 @@ pub async fn set_status(
     Ok(recipient)
 }
 
-fn validate_line(line: &str, label: &str, default_line: &str) -> Result<String> {
-    let line = line.trim();
-    if line.chars().count() > REASON_CHARS_MAX || line.contains(char::is_control) {
+fn validate_line(note_line: &str, label: &str, default_line: &str) -> Result<String> {
+    let note_line = note_line.trim();
+    if note_line.chars().count() > REASON_CHARS_MAX || note_line.contains(char::is_control) {
         return Err(Error::usage(format!(
             "{label} must be at most {REASON_CHARS_MAX} characters on one line"
         )));
     }
-    Ok(if line.is_empty() { default_line } else { line }.to_owned())
+    Ok(if note_line.is_empty() { default_line } else { note_line }.to_owned())
 }

@@ -37,12 +37,12 @@ impl Gateway {
     /// # Errors
     ///
     /// The settings of a provider are invalid; then nothing has changed.
-    pub fn reload(&self, new: &Config) -> Result<ReloadResult> {
-        let mut result =
-            ReloadResult { restart_needed: self.sections_for_restart(new), ..Default::default() };
+    pub fn reload(&self, new_config: &Config) -> Result<ReloadResult> {
+        let mut reload_result =
+            ReloadResult { restart_needed: self.sections_for_restart(new_config), ..Default::default() };
         let clients = HttpClientPool::new()?;
         let mut replacements: Vec<(&ProviderRuntime, Arc<dyn Provider>, &ProviderConfig)> = Vec::new();
-        for (runtime, provider) in self.providers_in_both(new) {
+        for (runtime, provider) in self.providers_in_both(new_config) {
             if runtime.active_settings() == provider.settings {
                 continue;
             }
@@ -50,25 +50,25 @@ impl Gateway {
             let token = callback_token(&self.secret, &provider.name);
             let adapter = build_provider(provider, &self.config.public_url, &token, &clients)?;
             if runtime.can_replace_adapter(adapter.as_ref()) {
-                result.applied.push(section);
+                reload_result.applied.push(section);
                 replacements.push((runtime, adapter, provider));
             } else {
-                result.restart_needed.push(section);
+                reload_result.restart_needed.push(section);
             }
         }
         for (runtime, adapter, provider) in replacements {
             runtime.replace_adapter(adapter, provider.settings.clone());
         }
-        if !self.api_keys().iter().map(Arc::as_ref).eq(&new.keys) {
+        if !self.api_keys().iter().map(Arc::as_ref).eq(&new_config.keys) {
             // Without keys other rules protect the routes, and they are chosen at the start.
-            if self.config.keys.is_empty() || new.keys.is_empty() {
-                result.restart_needed.push("keys".to_owned());
+            if self.config.keys.is_empty() || new_config.keys.is_empty() {
+                reload_result.restart_needed.push("keys".to_owned());
             } else {
-                self.replace_api_keys(new.keys.clone());
-                result.applied.push("keys".to_owned());
+                self.replace_api_keys(new_config.keys.clone());
+                reload_result.applied.push("keys".to_owned());
             }
         }
-        Ok(result)
+        Ok(reload_result)
     }
 
     /// Returns the providers that both configurations have with the same kind and limits.
@@ -84,38 +84,41 @@ impl Gateway {
     }
 
     /// Returns the sections whose values differ from those at the start, without the settings of common providers.
-    fn sections_for_restart(&self, new: &Config) -> Vec<String> {
+    fn sections_for_restart(&self, new_config: &Config) -> Vec<String> {
         let started = &self.config;
-        let shared_count = self.providers_in_both(new).count();
+        let shared_count = self.providers_in_both(new_config).count();
         let has_other_providers =
-            shared_count != new.providers.len() || shared_count != started.providers.len();
+            shared_count != new_config.providers.len() || shared_count != started.providers.len();
         let sections = [
-            ("listen", started.listen != new.listen),
-            ("public_url", started.public_url != new.public_url),
-            ("insecure", started.insecure != new.insecure),
-            ("trusted_proxies", started.trusted_proxies != new.trusted_proxies),
-            ("region or numbers", started.phone != new.phone),
-            ("allow_premium_numbers", started.allow_premium_numbers != new.allow_premium_numbers),
-            ("mask_numbers", started.mask_numbers != new.mask_numbers),
+            ("listen", started.listen != new_config.listen),
+            ("public_url", started.public_url != new_config.public_url),
+            ("insecure", started.insecure != new_config.insecure),
+            ("trusted_proxies", started.trusted_proxies != new_config.trusted_proxies),
+            ("region or numbers", started.phone != new_config.phone),
+            ("allow_premium_numbers", started.allow_premium_numbers != new_config.allow_premium_numbers),
+            ("mask_numbers", started.mask_numbers != new_config.mask_numbers),
             (
                 "used_channels",
-                started.used_channels != new.used_channels
-                    || started.has_used_channels != new.has_used_channels,
+                started.used_channels != new_config.used_channels
+                    || started.has_used_channels != new_config.has_used_channels,
             ),
             (
                 "store",
-                started.store_url != new.store_url
-                    || started.store_replica_url != new.store_replica_url
-                    || started.store_connections != new.store_connections,
+                started.store_url != new_config.store_url
+                    || started.store_replica_url != new_config.store_replica_url
+                    || started.store_connections != new_config.store_connections,
             ),
-            ("queue", started.queue_url != new.queue_url || started.queue_window != new.queue_window),
-            ("cache", started.cache_url != new.cache_url),
-            ("work", started.work != new.work),
-            ("schedule", started.schedule != new.schedule),
-            ("limits", started.limits != new.limits),
-            ("throttle", started.user_per_hour != new.user_per_hour),
-            ("events", started.events != new.events),
-            ("channels", started.channels != new.channels),
+            (
+                "queue",
+                started.queue_url != new_config.queue_url || started.queue_window != new_config.queue_window,
+            ),
+            ("cache", started.cache_url != new_config.cache_url),
+            ("work", started.work != new_config.work),
+            ("schedule", started.schedule != new_config.schedule),
+            ("limits", started.limits != new_config.limits),
+            ("throttle", started.user_per_hour != new_config.user_per_hour),
+            ("events", started.events != new_config.events),
+            ("channels", started.channels != new_config.channels),
             ("providers", has_other_providers),
         ];
         sections.into_iter().filter(|(_, is_changed)| *is_changed).map(|(name, _)| name.to_owned()).collect()

@@ -67,10 +67,10 @@ pub struct BodyReservation {
 
 impl BodyReservation {
     /// Adds received bytes; returns whether the budget has room for them.
-    pub fn add(&mut self, bytes: usize) -> bool {
-        self.bytes += bytes;
-        let in_flight_before = self.in_flight.fetch_add(bytes, Ordering::Relaxed);
-        in_flight_before.saturating_add(bytes) <= self.total_bytes_max
+    pub fn add(&mut self, body_bytes: usize) -> bool {
+        self.bytes += body_bytes;
+        let in_flight_before = self.in_flight.fetch_add(body_bytes, Ordering::Relaxed);
+        in_flight_before.saturating_add(body_bytes) <= self.total_bytes_max
     }
 }
 

@@ -105,8 +105,8 @@ pub async fn requeue(
         let now = gateway.clock.now();
         let requeued_entries = gateway.store.requeue(batch.to_vec(), now, expires_at).await?;
         gateway.queue.push(&requeued_entries);
-        for entry in &requeued_entries {
-            gateway.count_state_change(&entry.channel, DeliveryStateKind::Waiting);
+        for queue_entry in &requeued_entries {
+            gateway.count_state_change(&queue_entry.channel, DeliveryStateKind::Waiting);
         }
         requeued += requeued_entries.len();
         progress(batch.len());

@@ -11,7 +11,7 @@ use crate::{gateway::Gateway, problems::StoreWatch, provider_runtime::ProviderRu
 use postrider_store::CoordinationStore;
 
 /// Maximum age of the health that other processes have reported.
-const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+const HEALTH_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Minimum time between two synchronisations.
 const SYNC_INTERVAL_MIN: Duration = Duration::from_millis(50);
@@ -93,10 +93,10 @@ pub async fn run_health_sync(gateway: Arc<Gateway>) {
             }
         }
         store_watch.observe(&gateway);
-        clock::sleep(if is_unavailable { SYNC_INTERVAL } else { SYNC_INTERVAL_MIN }).await;
+        clock::sleep(if is_unavailable { HEALTH_SYNC_INTERVAL } else { SYNC_INTERVAL_MIN }).await;
         tokio::select! {
             () = gateway.health_changed.notified() => {}
-            () = clock::sleep(SYNC_INTERVAL.saturating_sub(SYNC_INTERVAL_MIN)) => {}
+            () = clock::sleep(HEALTH_SYNC_INTERVAL.saturating_sub(SYNC_INTERVAL_MIN)) => {}
         }
     }
 }

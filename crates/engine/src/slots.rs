@@ -68,9 +68,9 @@ impl WorkerSlots {
 
     /// Acquires a slot for a claimed delivery.
     pub fn acquire(self: &Arc<Self>, channel: &ConfigName) -> WorkerSlot {
-        let mut counts = self.counts.lock();
-        counts.total += 1;
-        *counts.by_channel.entry(channel.clone()).or_default() += 1;
+        let mut slot_counts = self.counts.lock();
+        slot_counts.total += 1;
+        *slot_counts.by_channel.entry(channel.clone()).or_default() += 1;
         WorkerSlot { slots: Arc::clone(self), channel: channel.clone() }
     }
 
@@ -112,15 +112,15 @@ impl WorkerSlots {
     }
 
     fn release(&self, channel: &ConfigName) {
-        let mut counts = self.counts.lock();
-        counts.total = counts.total.saturating_sub(1);
-        if let Some(channel_slots) = counts.by_channel.get_mut(channel) {
+        let mut slot_counts = self.counts.lock();
+        slot_counts.total = slot_counts.total.saturating_sub(1);
+        if let Some(channel_slots) = slot_counts.by_channel.get_mut(channel) {
             *channel_slots -= 1;
             if *channel_slots == 0 {
-                counts.by_channel.remove(channel);
+                slot_counts.by_channel.remove(channel);
             }
         }
-        drop(counts);
+        drop(slot_counts);
         self.released.notify_one();
         if self.is_channel_full.swap(false, Ordering::SeqCst) {
             self.gateway.queue.notify_one();
@@ -144,14 +144,14 @@ impl CapacitySource for WorkerSlots {
     fn capacity(&self) -> Capacity {
         // Set before the counts are read, so that a slot released meanwhile is noticed.
         self.is_channel_full.store(true, Ordering::SeqCst);
-        let counts = self.counts.lock();
-        let in_use = counts.total;
+        let slot_counts = self.counts.lock();
+        let in_use = slot_counts.total;
         let channel_load = |(name, providers): &(ConfigName, Vec<usize>)| ChannelLoad {
-            slots_used: counts.by_channel.get(name).copied().unwrap_or(0),
+            slots_used: slot_counts.by_channel.get(name).copied().unwrap_or(0),
             providers: providers.clone(),
         };
         let channel_loads: Vec<ChannelLoad> = self.channels.iter().map(channel_load).collect();
-        drop(counts);
+        drop(slot_counts);
         let allocation = share_slots(self.total(), in_use, &channel_loads, &self.provider_loads());
         for (runtime, call_limit) in self.gateway.providers().iter().zip(&allocation.provider_limits) {
             runtime.set_unresponsive_limit(*call_limit);

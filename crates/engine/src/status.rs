@@ -10,7 +10,7 @@ use postrider_core::{capacity::Capacity, clock::Timestamp, error::Result, shared
 use postrider_store::{CoordinationStore, MessageQuery, ReadStore, ReportStore, WorkStore};
 
 /// Maximum number of channels for the search of the oldest due delivery.
-const CHANNELS_MAX: usize = 64;
+const STATUS_CHANNELS_MAX: usize = 64;
 
 /// Maximum number of failures in the status.
 const FAILURES_SHOWN_MAX: usize = 10;
@@ -82,7 +82,7 @@ where
     S: ReportStore + CoordinationStore + WorkStore + ReadStore + ?Sized,
 {
     let overview = read_totals(store).await?;
-    let oldest_due = store.due(overview.report.as_of, &Capacity::total(CHANNELS_MAX)).await?;
+    let oldest_due = store.due(overview.report.as_of, &Capacity::total(STATUS_CHANNELS_MAX)).await?;
     Ok(StatusOverview {
         oldest_due_at: oldest_due.iter().map(|entry| entry.due_at).min(),
         provider_health: store.load_health().await?,

@@ -141,19 +141,19 @@ impl From<UsageTotals> for UsageTotalsView {
 }
 
 impl From<UsageRow> for UsageTotalRow {
-    fn from(total: UsageRow) -> Self {
+    fn from(usage_total: UsageRow) -> Self {
         Self {
-            day: total.day.to_string(),
-            user_id: total.user,
-            channel: total.channel.to_string(),
-            deliveries: total.deliveries,
-            waiting: total.waiting,
-            sent: total.sent,
-            delivered: total.delivered,
-            failed: total.failed,
-            opened: total.opened,
-            parts: total.parts,
-            tries: total.tries,
+            day: usage_total.day.to_string(),
+            user_id: usage_total.user,
+            channel: usage_total.channel.to_string(),
+            deliveries: usage_total.deliveries,
+            waiting: usage_total.waiting,
+            sent: usage_total.sent,
+            delivered: usage_total.delivered,
+            failed: usage_total.failed,
+            opened: usage_total.opened,
+            parts: usage_total.parts,
+            tries: usage_total.tries,
         }
     }
 }

@@ -29,15 +29,15 @@ pub enum InvalidUser {
 pub fn validate(
     rules: &PhoneRules,
     owner: String,
-    id: String,
-    name: Option<String>,
+    user_id: String,
+    user_name: Option<String>,
     contacts: Option<Vec<(AddressKind, String)>>,
     now: Timestamp,
 ) -> std::result::Result<NewUser, InvalidUser> {
-    if !is_valid_name(&id) {
+    if !is_valid_name(&user_id) {
         return Err(InvalidUser::Id);
     }
-    if name.as_deref().is_some_and(|name| !is_valid_name(name)) {
+    if user_name.as_deref().is_some_and(|user_name| !is_valid_name(user_name)) {
         return Err(InvalidUser::Name);
     }
     let parse_contact = |(kind, text): (AddressKind, String)| {
@@ -47,12 +47,12 @@ pub fn validate(
         Ok(Contact { kind, address, spelling: contact::replace_control_chars(&text) })
     };
     let contacts = contacts.map(|contacts| contacts.into_iter().map(parse_contact).collect());
-    Ok(NewUser { id, owner, name, contacts: contacts.transpose()?, created_at: now })
+    Ok(NewUser { id: user_id, owner, name: user_name, contacts: contacts.transpose()?, created_at: now })
 }
 
-fn is_valid_name(name: &str) -> bool {
-    let is_clean = name.trim() == name && !name.contains(char::is_control);
-    is_clean && !name.is_empty() && name.chars().count() <= USER_CHARS_MAX
+fn is_valid_name(user_name: &str) -> bool {
+    let is_clean = user_name.trim() == user_name && !user_name.contains(char::is_control);
+    is_clean && !user_name.is_empty() && user_name.chars().count() <= USER_CHARS_MAX
 }
 
 /// Registers or updates users in one transaction.

@@ -65,11 +65,11 @@ pub async fn receive_incoming(gateway: Arc<Gateway>, runtime: Arc<ProviderRuntim
     // An adapter that receives is never replaced by a reload.
     let adapter = runtime.adapter();
     loop {
-        let items = tokio::select! {
-            items = adapter.receive() => items,
+        let callback_items = tokio::select! {
+            callback_items = adapter.receive() => callback_items,
             _ = stop.changed() => return,
         };
-        while let Err(error) = callbacks::ingest(&gateway, &runtime, items.clone()).await {
+        while let Err(error) = callbacks::ingest(&gateway, &runtime, callback_items.clone()).await {
             let message = format!("callbacks: store error, retrying; provider={}", runtime.name);
             gateway.record_store_error(&message, &error);
             if *stop.borrow() {

@@ -69,10 +69,10 @@ pub fn with_mock_sender(
     mut config: Config,
     name: &ConfigName,
     sender: MockSender,
-    options: MockSenderOptions,
+    mock_options: MockSenderOptions,
 ) -> Config {
-    let concurrency = usize::try_from(options.concurrency).unwrap_or(usize::MAX);
-    let provider = mock_provider(name.clone(), sender, options, concurrency);
+    let concurrency = usize::try_from(mock_options.concurrency).unwrap_or(usize::MAX);
+    let provider = mock_provider(name.clone(), sender, mock_options, concurrency);
     let slowest_call = provider.connect_timeout + provider.timeout + LEASE_MARGIN;
     config.work.lease = config.work.lease.max(slowest_call);
     config.work.concurrency = concurrency;
@@ -99,28 +99,28 @@ fn mock_provider(
     provider
 }
 
-fn mock_settings(sender: MockSender, options: MockSenderOptions) -> toml::Table {
-    let failure_key = match options.failure_policy {
+fn mock_settings(sender: MockSender, mock_options: MockSenderOptions) -> toml::Table {
+    let failure_key = match mock_options.failure_policy {
         FailurePolicy::Final => "rejected",
         FailurePolicy::Retried => "failure_rate",
     };
-    let mut settings = toml::Table::from_iter([
+    let mut provider_settings = toml::Table::from_iter([
         ("mean_time".to_owned(), Value::from(format_duration(sender.mean_time))),
         (failure_key.to_owned(), Value::from(sender.failure_rate)),
     ]);
-    if let Some(seed) = options.seed {
-        settings.insert("seed".to_owned(), Value::from(i64::from(seed)));
-        settings.insert("seed_by".to_owned(), Value::from("message"));
+    if let Some(seed) = mock_options.seed {
+        provider_settings.insert("seed".to_owned(), Value::from(i64::from(seed)));
+        provider_settings.insert("seed_by".to_owned(), Value::from("message"));
     }
-    if let Some(ratios) = options.receipt_ratios {
+    if let Some(ratios) = mock_options.receipt_ratios {
         let receipt_shares = toml::Table::from_iter([
             ("delivered".to_owned(), Value::from(1.0 - ratios.loss_ratio)),
             ("bounced".to_owned(), Value::from(ratios.loss_ratio)),
             ("opened".to_owned(), Value::from(ratios.open_ratio)),
         ]);
-        settings.insert("receipts".to_owned(), receipt_shares.into());
+        provider_settings.insert("receipts".to_owned(), receipt_shares.into());
     }
-    settings
+    provider_settings
 }
 
 #[cfg(test)]

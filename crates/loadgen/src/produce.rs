@@ -43,11 +43,11 @@ pub async fn produce(
     let stopwatch = gateway.clock.stopwatch();
     let generating = messages::generate_messages(gateway, channel, count, &random, is_running, on_stored);
     let advice = "the last batch is stored as a whole or not at all";
-    let stored = interrupts.abort_at_second(generating, advice).await?;
+    let stored_messages = interrupts.abort_at_second(generating, advice).await?;
     Ok(ProduceResult {
-        stored,
+        stored: stored_messages,
         elapsed: stopwatch.elapsed(),
-        is_interrupted: interrupts.is_requested() && stored < u64::from(count),
+        is_interrupted: interrupts.is_requested() && stored_messages < u64::from(count),
     })
 }
 

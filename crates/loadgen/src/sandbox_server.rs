@@ -59,9 +59,9 @@ fn routes(sandbox: &Arc<SandboxServer>) -> Router {
 }
 
 /// Rejects requests that another web site made a browser send: the sandbox server has no keys and calls any URL.
-async fn reject_cross_site_requests(request: Request<Body>, next: Next) -> Response {
+async fn reject_cross_site_requests(request: Request<Body>, sandbox_handler: Next) -> Response {
     let (status, reason) = match request_origin::refusal(request.uri(), request.headers(), None) {
-        None => return next.run(request).await,
+        None => return sandbox_handler.run(request).await,
         Some(OriginRefusal::ForeignHost) => (
             StatusCode::MISDIRECTED_REQUEST,
             "the sandbox server accepts requests to localhost and IP addresses only",

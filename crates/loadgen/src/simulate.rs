@@ -34,21 +34,21 @@ use progress::ProgressFn;
 /// A usage error when the store is not empty; an error when the store fails or a task stops unexpectedly.
 pub async fn simulate(
     configured: Config,
-    options: &SimulateOptions,
+    simulate_options: &SimulateOptions,
     interrupts: &Interrupts,
     on_progress: ProgressFn<'_>,
 ) -> Result<SimulationOutcome> {
     let simulation = tokio::select! {
-        simulation = SimulationEnvironment::open(configured, options) => simulation?,
+        simulation = SimulationEnvironment::open(configured, simulate_options) => simulation?,
         () = interrupts.wait_for_first() => {
             return Err(Error::new(ErrorKind::Unavailable, "interrupted before the start"));
         }
     };
-    let mut outcome = match &options.audience {
+    let mut outcome = match &simulate_options.audience {
         Some(audience) => {
-            broadcast_run::run(&simulation, audience, options.seed, interrupts, on_progress).await?
+            broadcast_run::run(&simulation, audience, simulate_options.seed, interrupts, on_progress).await?
         }
-        None => message_run::run(&simulation, options, interrupts, on_progress).await?,
+        None => message_run::run(&simulation, simulate_options, interrupts, on_progress).await?,
     };
     outcome.text.push_str(&simulation.kept_store_hint());
     Ok(outcome)

@@ -50,12 +50,12 @@ pub async fn publish_broadcast(gateway: &Gateway, channel: &str, random: &Random
 }
 
 fn random_user(gateway: &Gateway, index: u32, random: &Random) -> Result<NewUser> {
-    let id = format!("user-{}", index + 1);
+    let user_id = format!("user-{}", index + 1);
     let contacts = vec![(AddressKind::Phone, random_phone_number(random))];
     let now = gateway.clock.now();
     let phone_rules = &gateway.config.phone;
-    let (owner, name) = (String::new(), random_name(random));
-    users::validate(phone_rules, owner, id, Some(name), Some(contacts), now).map_err(|error| {
+    let (owner, user_name) = (String::new(), random_name(random));
+    users::validate(phone_rules, owner, user_id, Some(user_name), Some(contacts), now).map_err(|error| {
         Error::usage(format!("generated user cannot be registered ({error:?}): set numbers = \"possible\""))
     })
 }

@@ -22,20 +22,20 @@ pub(crate) struct AccountEvidence {
 impl AccountEvidence {
     /// Records a send result and returns it, or `Misconfigured` with `suspicion` as the reason when the account has only
     /// had suspect results so far.
-    pub fn assess(&self, result: SendResult, is_suspect: bool, suspicion: &str) -> SendResult {
-        if matches!(result.outcome, Outcome::Accepted { .. }) {
+    pub fn assess(&self, send_result: SendResult, is_suspect: bool, suspicion: &str) -> SendResult {
+        if matches!(send_result.outcome, Outcome::Accepted { .. }) {
             self.has_sent.store(true, Ordering::Release);
         }
         if !is_suspect || self.has_sent.load(Ordering::Acquire) {
-            return result;
+            return send_result;
         }
         let refused_count = self.refused_count.fetch_add(1, Ordering::AcqRel) + 1;
         if refused_count < REFUSED_TOKENS_MAX {
-            return result;
+            return send_result;
         }
         let reason =
             format!("the first {REFUSED_TOKENS_MAX} tokens were refused and none accepted: {suspicion}");
-        SendResult { outcome: Outcome::Misconfigured { reason }, ..result }
+        SendResult { outcome: Outcome::Misconfigured { reason }, ..send_result }
     }
 }
 

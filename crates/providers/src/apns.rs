@@ -50,20 +50,20 @@ pub struct Apns {
 
 impl Apns {
     /// Returns the app that the settings describe.
-    pub(super) fn new(context: &AdapterContext, settings: &ApnsSettings) -> Result<Self> {
-        let base_url = settings.base_url()?;
+    pub(super) fn new(context: &AdapterContext, apns_settings: &ApnsSettings) -> Result<Self> {
+        let base_url = apns_settings.base_url()?;
         let requirements = ConnectionRequirements {
             is_tls: base_url.is_secure(),
             is_http2_only: true,
-            ca: settings.ca.clone(),
+            ca: apns_settings.ca.clone(),
         };
         Ok(Self {
             client: context.http_clients.client_with(&context.limits, requirements)?,
             base_url,
-            signer: ProviderTokenSigner::new(settings, context.clock.clone())?,
-            app_receipts: app_receipt_parser(settings.receipts_token.as_deref())?,
+            signer: ProviderTokenSigner::new(apns_settings, context.clock.clone())?,
+            app_receipts: app_receipt_parser(apns_settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
-            settings: settings.clone(),
+            settings: apns_settings.clone(),
         })
     }
 
@@ -78,12 +78,12 @@ impl Apns {
         if let Some(sound) = &self.settings.sound {
             aps["sound"] = json!(sound);
         }
-        let mut document = json!({"aps": aps, "gw_id": message_id});
+        let mut apns_document = json!({"aps": aps, "gw_id": message_id});
         for (name, text) in &self.settings.data {
-            document[name] = json!(text);
+            apns_document[name] = json!(text);
         }
         let device_url = self.base_url.resource_url(&["3", "device", &message.to]);
-        let mut request = json_post_request(device_url, &document);
+        let mut request = json_post_request(device_url, &apns_document);
         set_bearer_token(request.headers_mut(), token);
         let expires_at = message.expires_at.timestamp().max(0).to_string();
         for (header, text) in [
@@ -115,16 +115,16 @@ impl Provider for Apns {
             let reason = "invalid device token: expected hexadecimal digits".to_owned();
             return Outcome::InvalidRecipient { reason }.into();
         }
-        let result = match self.call(message).await {
+        let apns_result = match self.call(message).await {
             Ok(response) => {
                 codes::send_result(&response, message.registered_at, || gateway_id(message).to_string())
             }
-            Err(result) => result,
+            Err(apns_result) => apns_result,
         };
-        let is_mismatch = codes::is_environment_or_topic_mismatch(&result);
+        let is_mismatch = codes::is_environment_or_topic_mismatch(&apns_result);
         let suspicion =
             "the device tokens may belong to the other environment (sandbox) or to another app (topic)";
-        self.account_evidence.assess(result, is_mismatch, suspicion)
+        self.account_evidence.assess(apns_result, is_mismatch, suspicion)
     }
 
     async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
@@ -162,11 +162,11 @@ impl Provider for Apns {
             parts: 1,
             expires_at: from_millis(0),
         };
-        let result = match self.call(&message).await {
+        let apns_result = match self.call(&message).await {
             Ok(response) => codes::send_result(&response, None, String::new),
-            Err(result) => result,
+            Err(apns_result) => apns_result,
         };
-        match result.outcome {
+        match apns_result.outcome {
             Outcome::Accepted { .. } | Outcome::InvalidRecipient { .. } => {
                 AccountCheck::Passed("key, team and topic are valid".to_owned())
             }

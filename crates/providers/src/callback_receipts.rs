@@ -55,26 +55,27 @@ impl CallbackReceiptParser {
         Self::parse_settings(settings).map_err(|cause| Error::usage(format!("receipts.{cause}")))
     }
 
-    fn parse_settings(settings: &ReceiptSettings) -> Result<Self, String> {
+    fn parse_settings(receipt_settings: &ReceiptSettings) -> Result<Self, String> {
         let parse_field = |key: &str, location: &String| {
             CallbackField::parse(location).map_err(|cause| format!("{key}: {cause}"))
         };
         let parse_optional_field = |key: &str, location: &Option<String>| {
             location.as_ref().map(|location| parse_field(key, location)).transpose()
         };
-        let list_path = match settings.list.as_deref().map(|location| location.strip_prefix("json:")) {
+        let list_path = match receipt_settings.list.as_deref().map(|location| location.strip_prefix("json:"))
+        {
             Some(Some(path)) => Some(JsonPath::parse(path)),
             Some(None) => return Err("list: is not a location in JSON; write json:PATH".to_owned()),
             None => None,
         };
         Ok(Self {
-            reference: parse_field("reference", &settings.reference)?,
-            status: parse_field("status", &settings.status)?,
-            reason: parse_optional_field("reason", &settings.reason)?,
-            timestamp: parse_optional_field("at", &settings.at)?,
+            reference: parse_field("reference", &receipt_settings.reference)?,
+            status: parse_field("status", &receipt_settings.status)?,
+            reason: parse_optional_field("reason", &receipt_settings.reason)?,
+            timestamp: parse_optional_field("at", &receipt_settings.at)?,
             list_path,
-            status_meanings: parse_status_meanings(settings)?,
-            secrets: CallbackSecrets::parse(settings)?,
+            status_meanings: parse_status_meanings(receipt_settings)?,
+            secrets: CallbackSecrets::parse(receipt_settings)?,
         })
     }
 
@@ -128,8 +129,8 @@ impl CallbackReceiptParser {
         let reported_at = timestamp.and_then(|timestamp| parse_timestamp(&timestamp));
         let received_at = callback.request.received_at;
         // A provider's clock that is ahead must not put a receipt into the future.
-        let at = reported_at.unwrap_or(received_at).min(received_at);
-        Ok(Some(Receipt { reference, status, at }))
+        let receipt_at = reported_at.unwrap_or(received_at).min(received_at);
+        Ok(Some(Receipt { reference, status, at: receipt_at }))
     }
 
     fn receipt_status(
@@ -157,20 +158,24 @@ fn malformed(message: &str) -> CallbackError {
     CallbackError::Malformed(message.to_owned())
 }
 
-fn parse_status_meanings(settings: &ReceiptSettings) -> Result<BTreeMap<String, StatusMeaning>, String> {
+fn parse_status_meanings(
+    receipt_settings: &ReceiptSettings,
+) -> Result<BTreeMap<String, StatusMeaning>, String> {
     let status_lists = [
-        (&settings.delivered, StatusMeaning::Delivered),
-        (&settings.bounced, StatusMeaning::Bounced),
-        (&settings.invalid, StatusMeaning::Invalid),
-        (&settings.opened, StatusMeaning::Opened),
-        (&settings.ignored, StatusMeaning::Ignored),
+        (&receipt_settings.delivered, StatusMeaning::Delivered),
+        (&receipt_settings.bounced, StatusMeaning::Bounced),
+        (&receipt_settings.invalid, StatusMeaning::Invalid),
+        (&receipt_settings.opened, StatusMeaning::Opened),
+        (&receipt_settings.ignored, StatusMeaning::Ignored),
     ];
     let mut meanings = BTreeMap::new();
     for (statuses, meaning) in status_lists {
-        for status in statuses {
-            let other_meaning = meanings.insert(status.trim().to_lowercase(), meaning);
+        for provider_status in statuses {
+            let other_meaning = meanings.insert(provider_status.trim().to_lowercase(), meaning);
             if other_meaning.is_some_and(|other_meaning| other_meaning != meaning) {
-                return Err(format!("delivered to ignored: \"{status}\" is in two lists; leave it in one"));
+                return Err(format!(
+                    "delivered to ignored: \"{provider_status}\" is in two lists; leave it in one"
+                ));
             }
         }
     }

@@ -91,17 +91,17 @@ const ENCODED_WORD_BYTES: usize = 45;
 /// Encodes a header text so that it arrives as it is. A text is written plainly only when every character is printable
 /// ASCII, it has single blanks between its words and none of them looks like an encoded word; otherwise the whole text
 /// is encoded, because blanks between encoded words are lost.
-pub(super) fn encode_header_text(text: &str) -> String {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
-        && !text.contains("=?")
-        && !text.contains("  ")
-        && text.trim() == text
-        && text.split(' ').all(|word| word.len() <= PLAIN_WORD_BYTES_MAX);
+pub(super) fn encode_header_text(header_text: &str) -> String {
+    let is_plain = header_text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+        && !header_text.contains("=?")
+        && !header_text.contains("  ")
+        && header_text.trim() == header_text
+        && header_text.split(' ').all(|word| word.len() <= PLAIN_WORD_BYTES_MAX);
     if is_plain {
-        return fold(text.split(' '));
+        return fold(header_text.split(' '));
     }
     let mut chunks = vec![String::new()];
-    for character in text.chars() {
+    for character in header_text.chars() {
         if chunks.last().is_some_and(|chunk| chunk.len() + character.len_utf8() > ENCODED_WORD_BYTES) {
             chunks.push(String::new());
         }
@@ -125,14 +125,14 @@ fn fold<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let mut folded = String::new();
     // The name of the header stands before the first word.
     let mut line_bytes = "Subject: ".len();
-    for word in words {
+    for header_word in words {
         if !folded.is_empty() {
-            let is_full = line_bytes + 1 + word.len() > HEADER_LINE_BYTES;
+            let is_full = line_bytes + 1 + header_word.len() > HEADER_LINE_BYTES;
             folded.push_str(if is_full { "\r\n " } else { " " });
             line_bytes = if is_full { 1 } else { line_bytes + 1 };
         }
-        folded.push_str(word);
-        line_bytes += word.len();
+        folded.push_str(header_word);
+        line_bytes += header_word.len();
     }
     folded
 }

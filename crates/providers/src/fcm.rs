@@ -46,24 +46,24 @@ pub struct Fcm {
 
 impl Fcm {
     /// Returns the account that the settings describe.
-    pub(super) fn new(context: &AdapterContext, settings: &FcmSettings) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, fcm_settings: &FcmSettings) -> Result<Self> {
         let client = |is_tls| {
             let requirements = ConnectionRequirements {
                 is_tls,
-                ca: settings.ca.clone(),
+                ca: fcm_settings.ca.clone(),
                 ..ConnectionRequirements::default()
             };
             context.http_clients.client_with(&context.limits, requirements)
         };
-        let base_url = settings.base_url()?;
-        let token_client = client(settings.token_url()?.is_secure())?;
+        let base_url = fcm_settings.base_url()?;
+        let token_client = client(fcm_settings.token_url()?.is_secure())?;
         Ok(Self {
             client: client(base_url.is_secure())?,
-            send_url: base_url.resource_url(&["v1", "projects", settings.project()?, "messages:send"]),
-            access_tokens: AccessTokens::new(settings, token_client, context.clock.clone())?,
-            app_receipts: app_receipt_parser(settings.receipts_token.as_deref())?,
+            send_url: base_url.resource_url(&["v1", "projects", fcm_settings.project()?, "messages:send"]),
+            access_tokens: AccessTokens::new(fcm_settings, token_client, context.clock.clone())?,
+            app_receipts: app_receipt_parser(fcm_settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
-            settings: settings.clone(),
+            settings: fcm_settings.clone(),
             clock: context.clock.clone(),
         })
     }
@@ -81,20 +81,20 @@ impl Fcm {
 #[async_trait]
 impl Provider for Fcm {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
-        let document = request::request(&self.settings, message, self.clock.now());
-        let result = match self.call(&document).await {
+        let fcm_document = request::request(&self.settings, message, self.clock.now());
+        let fcm_result = match self.call(&fcm_document).await {
             Ok(response) => codes::send_result(&response),
-            Err(result) => result,
+            Err(fcm_result) => fcm_result,
         };
-        let is_mismatch = result.code.as_deref() == Some(codes::SENDER_ID_MISMATCH);
+        let is_mismatch = fcm_result.code.as_deref() == Some(codes::SENDER_ID_MISMATCH);
         let suspicion = "the device tokens may belong to another project";
-        let mut result = self.account_evidence.assess(result, is_mismatch, suspicion);
-        if let Outcome::Accepted { reference } = &mut result.outcome
+        let mut fcm_result = self.account_evidence.assess(fcm_result, is_mismatch, suspicion);
+        if let Outcome::Accepted { reference } = &mut fcm_result.outcome
             && self.app_receipts.is_some()
         {
             *reference = Some(gateway_id(message).to_string());
         }
-        result
+        fcm_result
     }
 
     async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
@@ -115,11 +115,11 @@ impl Provider for Fcm {
 
     /// Sends a dry run; FCM checks the account before the device.
     async fn check_account(&self) -> AccountCheck {
-        let result = match self.call(&request::dry_run_request()).await {
+        let fcm_result = match self.call(&request::dry_run_request()).await {
             Ok(response) => codes::send_result(&response),
-            Err(result) => return AccountCheck::failed(&result.outcome),
+            Err(fcm_result) => return AccountCheck::failed(&fcm_result.outcome),
         };
-        match result.outcome {
+        match fcm_result.outcome {
             Outcome::Accepted { .. } | Outcome::Rejected { .. } | Outcome::InvalidRecipient { .. } => {
                 AccountCheck::Passed("the service account may send for this project".to_owned())
             }

@@ -45,12 +45,12 @@ pub struct HttpProvider {
 
 /// Parses the settings with all their templates and rules, so that a wrong setting stops the start.
 pub(crate) fn read_settings(table: toml::Table) -> Result<HttpSettings> {
-    let settings: HttpSettings = read_table(table)?;
-    let constants = TemplateConstants::new("provider", "https://localhost", "token", &settings);
-    RequestTemplate::parse(&settings, &constants)?;
-    ResponseRules::parse(&settings)?;
-    receipt_parser(&settings)?;
-    Ok(settings)
+    let http_settings: HttpSettings = read_table(table)?;
+    let constants = TemplateConstants::new("provider", "https://localhost", "token", &http_settings);
+    RequestTemplate::parse(&http_settings, &constants)?;
+    ResponseRules::parse(&http_settings)?;
+    receipt_parser(&http_settings)?;
+    Ok(http_settings)
 }
 
 fn receipt_parser(settings: &HttpSettings) -> Result<Option<CallbackReceiptParser>> {
@@ -62,24 +62,24 @@ fn receipt_parser(settings: &HttpSettings) -> Result<Option<CallbackReceiptParse
 
 impl HttpProvider {
     /// Returns the provider that the settings describe.
-    pub(super) fn new(context: &AdapterContext, settings: &HttpSettings) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, http_settings: &HttpSettings) -> Result<Self> {
         let AdapterContext { name, public_url, callback_token, .. } = context;
-        let constants = TemplateConstants::new(name.as_str(), public_url, callback_token, settings);
-        let receipt_parser = receipt_parser(settings)?;
-        let callback_mode = match (&settings.receipts, &receipt_parser) {
+        let constants = TemplateConstants::new(name.as_str(), public_url, callback_token, http_settings);
+        let receipt_parser = receipt_parser(http_settings)?;
+        let callback_mode = match (&http_settings.receipts, &receipt_parser) {
             (Some(ReceiptSource::Texting), _) => CallbackMode::Texting,
             (_, Some(parser)) if parser.has_secrets() => CallbackMode::Authenticated,
             (_, Some(_)) => CallbackMode::Unsigned,
             (_, None) => CallbackMode::Disabled,
         };
-        let request_template = RequestTemplate::parse(settings, &constants)?;
+        let request_template = RequestTemplate::parse(http_settings, &constants)?;
         let is_tls = request_template.root_url().scheme() == "https";
         Ok(Self {
             request_template,
-            response_rules: ResponseRules::parse(settings)?,
+            response_rules: ResponseRules::parse(http_settings)?,
             receipt_parser,
             callback_mode,
-            address_kind: settings.address,
+            address_kind: http_settings.address,
             client: context.http_clients.client(&context.limits, is_tls)?,
         })
     }

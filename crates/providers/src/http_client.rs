@@ -90,13 +90,13 @@ impl HttpClientPool {
         limits: &CallLimits,
         requirements: ConnectionRequirements,
     ) -> Result<HttpClient> {
-        let key = HttpClientKey { connect_timeout: limits.connect_timeout, requirements };
+        let client_key = HttpClientKey { connect_timeout: limits.connect_timeout, requirements };
         let mut clients = self.clients.lock();
-        let client = match clients.iter().find(|(client_key, _)| *client_key == key) {
+        let client = match clients.iter().find(|(known_key, _)| *known_key == client_key) {
             Some((_, client)) => client.clone(),
             None => {
-                let client = build_provider_client(&key)?;
-                clients.push((key, client.clone()));
+                let client = build_provider_client(&client_key)?;
+                clients.push((client_key, client.clone()));
                 client
             }
         };
@@ -132,14 +132,14 @@ pub(crate) fn prepare_client(builder: ClientBuilder) -> Result<Client> {
     })
 }
 
-fn build_provider_client(key: &HttpClientKey) -> Result<Client> {
-    let mut builder = client_builder(key.connect_timeout).redirect(Policy::custom(follow_same_origin));
-    if !key.requirements.is_tls {
+fn build_provider_client(client_key: &HttpClientKey) -> Result<Client> {
+    let mut builder = client_builder(client_key.connect_timeout).redirect(Policy::custom(follow_same_origin));
+    if !client_key.requirements.is_tls {
         builder = builder.tls_certs_only([]);
-    } else if let Some(ca) = &key.requirements.ca {
+    } else if let Some(ca) = &client_key.requirements.ca {
         builder = builder.tls_certs_only(parse_ca_certificates(ca)?);
     }
-    if key.requirements.is_http2_only {
+    if client_key.requirements.is_http2_only {
         builder = builder
             .http2_prior_knowledge()
             .pool_idle_timeout(HTTP2_IDLE_CONNECTION_MAX)
@@ -245,12 +245,12 @@ impl HttpClient {
     }
 
     async fn read_response(&self, mut response: Response) -> HttpResponse {
-        let mut body = Vec::new();
+        let mut response_body = Vec::new();
         let body_end = loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => {
-                    let remaining_bytes = self.limits.response_bytes_max - body.len();
-                    body.extend_from_slice(&chunk[..chunk.len().min(remaining_bytes)]);
+                    let remaining_bytes = self.limits.response_bytes_max - response_body.len();
+                    response_body.extend_from_slice(&chunk[..chunk.len().min(remaining_bytes)]);
                     if chunk.len() > remaining_bytes {
                         break BodyEnd::Truncated;
                     }
@@ -262,7 +262,7 @@ impl HttpClient {
         HttpResponse {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),
-            body,
+            body: response_body,
             body_end,
         }
     }

@@ -50,10 +50,10 @@ pub(crate) fn record_call_result(transcript: &Transcript, result: &HttpCallResul
 }
 
 fn header_lines(headers: &HeaderMap) -> String {
-    let header_line = |(name, value): (&HeaderName, &HeaderValue)| {
+    let header_line = |(name, header_value): (&HeaderName, &HeaderValue)| {
         let is_secret = SECRET_HEADERS.iter().any(|name_part| name.as_str().contains(name_part));
-        let value = String::from_utf8_lossy(value.as_bytes());
-        format!("{name}: {}\n", if is_secret { mask_credentials(&value).into() } else { value })
+        let header_value = String::from_utf8_lossy(header_value.as_bytes());
+        format!("{name}: {}\n", if is_secret { mask_credentials(&header_value).into() } else { header_value })
     };
     headers.iter().map(header_line).collect()
 }

@@ -131,11 +131,13 @@ impl JsonResponse {
 
     /// Returns the outcome of a successful response that does not confirm the message: it may have been sent.
     pub fn unconfirmed_outcome(&self) -> Outcome {
-        let status = self.status;
+        let http_status = self.status;
         let reason = match self.body_end {
-            BodyEnd::Complete => format!("HTTP {status}, but the response does not confirm the message"),
-            BodyEnd::Truncated => format!("HTTP {status}, but the response is too long to read"),
-            BodyEnd::Interrupted => format!("HTTP {status}, but the connection broke during the response"),
+            BodyEnd::Complete => format!("HTTP {http_status}, but the response does not confirm the message"),
+            BodyEnd::Truncated => format!("HTTP {http_status}, but the response is too long to read"),
+            BodyEnd::Interrupted => {
+                format!("HTTP {http_status}, but the connection broke during the response")
+            }
         };
         Outcome::Unknown { reason }
     }
@@ -155,9 +157,9 @@ pub(crate) fn gateway_id(message: &OutboundMessage) -> Uuid {
         .chain_update(message.message_id.bytes())
         .chain_update(message.delivery_id.0.to_be_bytes())
         .finalize();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    let mut uuid_bytes = [0; 16];
+    uuid_bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(uuid_bytes).into_uuid()
 }
 
 #[cfg(test)]

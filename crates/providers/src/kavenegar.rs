@@ -53,15 +53,15 @@ pub struct Kavenegar {
 
 impl Kavenegar {
     /// Returns the account that the settings describe.
-    pub(super) fn new(context: &AdapterContext, settings: &KavenegarSettings) -> Result<Self> {
-        let api_key = settings.api_key.as_str();
-        let path = match settings.template {
+    pub(super) fn new(context: &AdapterContext, kavenegar_settings: &KavenegarSettings) -> Result<Self> {
+        let api_key = kavenegar_settings.api_key.as_str();
+        let path = match kavenegar_settings.template {
             Some(_) => ["v1", api_key, "verify", "lookup.json"],
             None => ["v1", api_key, "sms", "send.json"],
         };
         Ok(Self {
-            api: SmsApi::new(context, &settings.base_url()?, &path)?,
-            settings: settings.clone(),
+            api: SmsApi::new(context, &kavenegar_settings.base_url()?, &path)?,
+            settings: kavenegar_settings.clone(),
             throttled_in_a_row: AtomicU32::new(0),
         })
     }
@@ -75,26 +75,26 @@ impl Kavenegar {
     }
 
     async fn send_once(&self, message: &OutboundMessage, local_id: u64) -> SendResult {
-        let form = match self.request(message, local_id) {
-            Ok(form) => form,
+        let request_form = match self.request(message, local_id) {
+            Ok(request_form) => request_form,
             Err(reason) => return Outcome::Rejected { reason }.into(),
         };
-        match self.api.post_form(form).await {
+        match self.api.post_form(request_form).await {
             Ok(response) => codes::send_result(&response),
             Err(result) => result,
         }
     }
 
     /// Sets the cooldown of a throttled result.
-    fn with_backoff(&self, mut result: SendResult) -> SendResult {
-        let Outcome::Throttled { retry_after } = &mut result.outcome else {
+    fn with_backoff(&self, mut sms_result: SendResult) -> SendResult {
+        let Outcome::Throttled { retry_after } = &mut sms_result.outcome else {
             self.throttled_in_a_row.store(0, Ordering::Relaxed);
-            return result;
+            return sms_result;
         };
         let doublings = self.throttled_in_a_row.fetch_add(1, Ordering::Relaxed).min(10);
         let cooldown = THROTTLE_BACKOFF.saturating_mul(1 << doublings);
         *retry_after = Some(cooldown.min(THROTTLE_BACKOFF_MAX));
-        result
+        sms_result
     }
 }
 
@@ -105,14 +105,15 @@ fn text_request(sender: Option<&str>, message: &OutboundMessage, local_id: u64) 
     let Some(receptor) = to_national_mobile(&message.to) else {
         return Err("without a template only Iranian mobile numbers are supported".to_owned());
     };
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("receptor", &receptor)
+    let mut sms_form = form_urlencoded::Serializer::new(String::new());
+    sms_form
+        .append_pair("receptor", &receptor)
         .append_pair("message", &message.body)
         .append_pair("localid", &local_id.to_string());
     if let Some(sender) = sender {
-        form.append_pair("sender", sender);
+        sms_form.append_pair("sender", sender);
     }
-    Ok(form.finish())
+    Ok(sms_form.finish())
 }
 
 fn template_request(template: &str, message: &OutboundMessage) -> Result<String, String> {
@@ -123,11 +124,12 @@ fn template_request(template: &str, message: &OutboundMessage) -> Result<String,
             "a template value has 1 to {TOKEN_CHARS_MAX} characters without spaces and underscores: the code alone"
         ));
     }
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("receptor", &to_template_receptor(&message.to))
+    let mut template_form = form_urlencoded::Serializer::new(String::new());
+    template_form
+        .append_pair("receptor", &to_template_receptor(&message.to))
         .append_pair("template", template)
         .append_pair("token", code);
-    Ok(form.finish())
+    Ok(template_form.finish())
 }
 
 /// Returns the gateway's id of a text. Without a round the id is the same in every round, so that a repetition does not
@@ -149,12 +151,12 @@ impl Provider for Kavenegar {
     /// Sends a message. For the id of a text that failed, Kavenegar returns the record of that text and sends nothing; a
     /// retry then needs another id.
     async fn send(&self, message: &OutboundMessage) -> SendResult {
-        let mut result = self.send_once(message, local_id(message, None)).await;
+        let mut sms_result = self.send_once(message, local_id(message, None)).await;
         let is_text_retry = self.settings.template.is_none() && message.round > 1;
-        if is_text_retry && codes::is_failed_message(&result) {
-            result = self.send_once(message, local_id(message, Some(message.round))).await;
+        if is_text_retry && codes::is_failed_message(&sms_result) {
+            sms_result = self.send_once(message, local_id(message, Some(message.round))).await;
         }
-        self.with_backoff(result)
+        self.with_backoff(sms_result)
     }
 
     fn concerns_destination(&self, code: &str) -> bool {
@@ -166,9 +168,9 @@ impl Provider for Kavenegar {
         if !has_valid_token(request, token) {
             return Err(CallbackError::Unauthenticated);
         }
-        let mut fields = CallbackFields::from_callback(request)?;
-        fields.remove("token");
-        callback::parse_callback(request, &fields)
+        let mut callback_fields = CallbackFields::from_callback(request)?;
+        callback_fields.remove("token");
+        callback::parse_callback(request, &callback_fields)
     }
 
     fn callback_response(&self, _request: &CallbackRequest) -> Option<CallbackResponse> {

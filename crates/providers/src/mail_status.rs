@@ -152,34 +152,40 @@ fn has_words(text: &str, words: &MailWords) -> bool {
     words.as_ref().is_some_and(|words| words.is_match(text))
 }
 
-/// Returns the verdict of a refused recipient or mail; None when neither code nor words decide. `code` is the enhanced
-/// code, such as `5.1.1`, and `is_permanent` replaces its class.
-pub(crate) fn mail_verdict(code: Option<&str>, is_permanent: bool, text: &str) -> Option<MailVerdict> {
-    let listed = code.and_then(|code| listed_verdict(code, is_permanent));
-    if has_words(text, &GREYLIST_WORDS) {
+/// Returns the verdict of a refused recipient or mail; None when neither code nor words decide. `mail_code` is the
+/// enhanced code, such as `5.1.1`, and `is_permanent` replaces its class.
+pub(crate) fn mail_verdict(
+    mail_code: Option<&str>,
+    is_permanent: bool,
+    reply_text: &str,
+) -> Option<MailVerdict> {
+    let listed = mail_code.and_then(|mail_code| listed_verdict(mail_code, is_permanent));
+    if has_words(reply_text, &GREYLIST_WORDS) {
         return Some(Greylisted);
     }
-    if is_permanent && has_words(text, &SIZE_WORDS) && listed != Some(InvalidRecipient) {
+    if is_permanent && has_words(reply_text, &SIZE_WORDS) && listed != Some(InvalidRecipient) {
         return Some(Rejected);
     }
-    if has_words(text, &MAILBOX_FULL_WORDS) && is_about_mailbox_subject(code) {
+    if has_words(reply_text, &MAILBOX_FULL_WORDS) && is_about_mailbox_subject(mail_code) {
         return Some(MailboxFull);
     }
-    if listed != Some(MailboxFull) && has_words(text, &LIMIT_WORDS) {
-        let is_recipient_limit = code.is_some_and(|code| subject_of(code) == "2");
+    if listed != Some(MailboxFull) && has_words(reply_text, &LIMIT_WORDS) {
+        let is_recipient_limit = mail_code.is_some_and(|mail_code| subject_of(mail_code) == "2");
         return Some(if is_recipient_limit { Deferred } else { Throttled });
     }
-    let names_mailbox = has_words(text, &MAILBOX_WORDS) && !has_words(text, &SENDER_WORDS);
-    let names_policy = has_words(text, &POLICY_WORDS);
+    let names_mailbox = has_words(reply_text, &MAILBOX_WORDS) && !has_words(reply_text, &SENDER_WORDS);
+    let names_policy = has_words(reply_text, &POLICY_WORDS);
     match listed {
         Some(InvalidRecipient) if names_policy && !names_mailbox => Some(Rejected),
-        Some(Rejected) if has_words(text, &SENDER_IDENTITY_WORDS) => Some(Misconfigured),
+        Some(Rejected) if has_words(reply_text, &SENDER_IDENTITY_WORDS) => Some(Misconfigured),
         Some(CommandRefused) if names_mailbox && !names_policy => Some(InvalidRecipient),
         Some(verdict) => Some(verdict),
         None if !is_permanent => None,
-        None if is_unspecific(code) && names_mailbox && !names_policy => Some(InvalidRecipient),
-        None if is_unspecific(code) && has_words(text, &SENDER_IDENTITY_WORDS) => Some(Misconfigured),
-        None if is_unspecific(code) && !names_policy => None,
+        None if is_unspecific(mail_code) && names_mailbox && !names_policy => Some(InvalidRecipient),
+        None if is_unspecific(mail_code) && has_words(reply_text, &SENDER_IDENTITY_WORDS) => {
+            Some(Misconfigured)
+        }
+        None if is_unspecific(mail_code) && !names_policy => None,
         // The meaning of an unknown code is unknown, so it is no verdict about the mailbox.
         None => Some(Rejected),
     }

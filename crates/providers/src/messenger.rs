@@ -46,15 +46,19 @@ pub struct Messenger {
 
 impl Messenger {
     /// Returns the page that the settings describe.
-    pub(super) fn new(context: &AdapterContext, settings: &MessengerSettings) -> Result<Self> {
-        let base_url = settings.base_url()?;
-        let token = settings.access_token.as_bytes();
-        let proof = |secret: &str| hmac_digest::<Hmac<Sha256>>(secret.as_bytes(), &[token]);
+    pub(super) fn new(context: &AdapterContext, messenger_settings: &MessengerSettings) -> Result<Self> {
+        let base_url = messenger_settings.base_url()?;
+        let page_token = messenger_settings.access_token.as_bytes();
+        let appsecret_hmac = |secret: &str| hmac_digest::<Hmac<Sha256>>(secret.as_bytes(), &[page_token]);
         Ok(Self {
             client: context.http_clients.client(&context.limits, base_url.is_secure())?,
             base_url,
-            appsecret_proof: settings.app_secret.as_deref().and_then(proof).map(|hmac| encode_hex(&hmac)),
-            settings: settings.clone(),
+            appsecret_proof: messenger_settings
+                .app_secret
+                .as_deref()
+                .and_then(appsecret_hmac)
+                .map(|hmac| encode_hex(&hmac)),
+            settings: messenger_settings.clone(),
             sent_messages: SentMessages::default(),
             clock: context.clock.clone(),
         })
@@ -72,18 +76,18 @@ impl Messenger {
 
     /// Returns the JSON document of a message.
     fn request(&self, message: &OutboundMessage) -> Value {
-        let mut document = json!({
+        let mut messenger_document = json!({
             "recipient": {"id": message.to},
             "messaging_type": self.settings.messaging_type,
             "message": {"text": message.body},
         });
         if let Some(tag) = &self.settings.tag {
-            document["tag"] = json!(tag);
+            messenger_document["tag"] = json!(tag);
         }
         if let Some(notification_type) = &self.settings.notification_type {
-            document["notification_type"] = json!(notification_type);
+            messenger_document["notification_type"] = json!(notification_type);
         }
-        document
+        messenger_document
     }
 }
 
@@ -93,14 +97,14 @@ impl Provider for Messenger {
         let request = json_post_request(self.url(&["messages"]), &self.request(message));
         // Read before the call, so that this time is not later than Facebook's time of the message.
         let sent_at = self.clock.now();
-        let result = match into_json_response(self.client.call(request).await) {
+        let messenger_result = match into_json_response(self.client.call(request).await) {
             Ok(response) => codes::send_result(&response),
-            Err(result) => return result,
+            Err(messenger_result) => return messenger_result,
         };
-        if let Outcome::Accepted { reference: Some(id) } = &result.outcome {
+        if let Outcome::Accepted { reference: Some(id) } = &messenger_result.outcome {
             self.sent_messages.record(&message.to, id, sent_at);
         }
-        result
+        messenger_result
     }
 
     async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
@@ -139,11 +143,11 @@ impl Provider for Messenger {
         if response.status == 200 && response.str_at("/id").is_some() {
             return AccountCheck::Passed("the token is valid for this page".to_owned());
         }
-        let code = response.json.pointer("/error/code");
-        let code = code.map_or_else(|| response.http_status_text(), Value::to_string);
+        let messenger_code = response.json.pointer("/error/code");
+        let messenger_code = messenger_code.map_or_else(|| response.http_status_text(), Value::to_string);
         let description = response.status_outcome().description;
         AccountCheck::Failed(format!(
-            "{description} (code {code}); check access_token, page_id and app_secret"
+            "{description} (code {messenger_code}); check access_token, page_id and app_secret"
         ))
     }
 }

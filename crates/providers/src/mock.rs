@@ -117,15 +117,16 @@ impl MockProvider {
             ScriptedResult::Outcome(_) if shares.is_empty() => return,
             ScriptedResult::Outcome(_) => draw_share(shares.shares(), random.fraction()),
         };
-        let Some(status) = receipt_kind.map(ReceiptKind::receipt_status) else {
+        let Some(receipt_status) = receipt_kind.map(ReceiptKind::receipt_status) else {
             return;
         };
-        let is_opened =
-            status == ReceiptStatus::Delivered && shares.opened > 0.0 && random.fraction() < shares.opened;
+        let is_opened = receipt_status == ReceiptStatus::Delivered
+            && shares.opened > 0.0
+            && random.fraction() < shares.opened;
         let due_at = Instant::now() + self.settings.receipt_delay;
         let opened = is_opened.then_some(ReceiptStatus::Opened);
-        for status in [Some(status), opened].into_iter().flatten() {
-            let pending = PendingReceipt { due_at, reference: reference.to_owned(), status };
+        for receipt_status in [Some(receipt_status), opened].into_iter().flatten() {
+            let pending = PendingReceipt { due_at, reference: reference.to_owned(), status: receipt_status };
             if self.receipt_sender.try_send(pending).is_err() {
                 log::debug!("mock: receipt dropped: queue full provider={}", self.name);
                 continue;

@@ -21,12 +21,12 @@ pub(crate) fn sanitize_text(text: &str) -> String {
 }
 
 /// Returns `description: text`, sanitised. An empty description or text is left out.
-pub(crate) fn join_reasons(description: &str, text: &str) -> String {
-    let (description, text) = (sanitize_text(description), sanitize_text(text));
-    match (description.is_empty(), text.is_empty()) {
+pub(crate) fn join_reasons(description: &str, provider_text: &str) -> String {
+    let (description, provider_text) = (sanitize_text(description), sanitize_text(provider_text));
+    match (description.is_empty(), provider_text.is_empty()) {
         (_, true) => description,
-        (true, false) => text,
-        (false, false) => sanitize_text(&format!("{description}: {text}")),
+        (true, false) => provider_text,
+        (false, false) => sanitize_text(&format!("{description}: {provider_text}")),
     }
 }
 

@@ -41,12 +41,12 @@ pub struct Pushy {
 
 impl Pushy {
     /// Returns the account that the settings describe.
-    pub(super) fn new(context: &AdapterContext, settings: &PushySettings) -> Result<Self> {
-        let api = Arc::new(PushyApi::new(context, settings)?);
+    pub(super) fn new(context: &AdapterContext, pushy_settings: &PushySettings) -> Result<Self> {
+        let api = Arc::new(PushyApi::new(context, pushy_settings)?);
         Ok(Self {
-            app_receipts: app_receipt_parser(settings.receipts_token.as_deref())?,
+            app_receipts: app_receipt_parser(pushy_settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
-            receipt_poller: settings.poll.then(|| ReceiptPoller::new(Arc::clone(&api))),
+            receipt_poller: pushy_settings.poll.then(|| ReceiptPoller::new(Arc::clone(&api))),
             api,
         })
     }
@@ -79,14 +79,14 @@ impl Provider for Pushy {
         }
         let response = match self.api.push(message).await {
             Ok(response) => response,
-            Err(result) => return result,
+            Err(pushy_result) => return pushy_result,
         };
-        let result = match codes::accepted_push_id(&response, &message.to) {
+        let pushy_result = match codes::accepted_push_id(&response, &message.to) {
             Some(push_id) => self.accept_push(push_id, message),
             None => codes::send_result(&response, &message.to),
         };
-        let is_unknown_device = matches!(result.outcome, Outcome::InvalidRecipient { .. });
-        self.account_evidence.assess(result, is_unknown_device, "api_key may belong to another app")
+        let is_unknown_device = matches!(pushy_result.outcome, Outcome::InvalidRecipient { .. });
+        self.account_evidence.assess(pushy_result, is_unknown_device, "api_key may belong to another app")
     }
 
     async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {

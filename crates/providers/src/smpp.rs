@@ -69,17 +69,17 @@ struct InboundQueue {
 
 impl Smpp {
     /// Creates the adapter, which connects on the first send, check or receive.
-    pub(super) fn new(context: &AdapterContext, settings: &SmppSettings) -> Result<Self> {
-        let (account, receiver) = SmppAccount::new(context, settings)?;
+    pub(super) fn new(context: &AdapterContext, smpp_settings: &SmppSettings) -> Result<Self> {
+        let (account, receiver) = SmppAccount::new(context, smpp_settings)?;
         let account = Arc::new(account);
-        let config = settings.client_config(context)?;
+        let config = smpp_settings.client_config(context)?;
         let [reference] = Random::default().bytes();
         Ok(Self {
             connections: ConnectionPool::new(config, account.clone()),
             account,
-            encoder: SubmitEncoder::new(settings.submit_options()?),
+            encoder: SubmitEncoder::new(smpp_settings.submit_options()?),
             next_reference: AtomicU8::new(reference),
-            shares_ids_with: settings.shares_ids_with.clone(),
+            shares_ids_with: smpp_settings.shares_ids_with.clone(),
             inbound: Mutex::new(InboundQueue { receiver, unacknowledged: Vec::new() }),
             clock: context.clock.clone(),
         })
@@ -151,10 +151,11 @@ impl Provider for Smpp {
             }
             Err(bind_failure) => bind_failure,
         };
-        let SendResult { outcome, code } = self.account.send_result(SubmitOutcome::NotBound(bind_failure));
+        let SendResult { outcome, code: smpp_code } =
+            self.account.send_result(SubmitOutcome::NotBound(bind_failure));
         let reason = outcome.reason().unwrap_or("no reason given");
-        AccountCheck::Failed(match code {
-            Some(code) => format!("{reason} ({code}); check system_id, password and system_type"),
+        AccountCheck::Failed(match smpp_code {
+            Some(smpp_code) => format!("{reason} ({smpp_code}); check system_id, password and system_type"),
             None => format!("{reason}; check base_url"),
         })
     }

@@ -26,11 +26,11 @@ pub(crate) fn without_plus(number: &str) -> &str {
 }
 
 /// Returns an international number of 7 to 15 digits with a `+`. Sender names and short codes are returned unchanged.
-pub(crate) fn with_plus(number: &str) -> String {
-    let number = number.trim();
+pub(crate) fn with_plus(phone_number: &str) -> String {
+    let phone_number = phone_number.trim();
     let is_international =
-        (7..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
-    if is_international { format!("+{number}") } else { number.to_owned() }
+        (7..=15).contains(&phone_number.len()) && phone_number.bytes().all(|byte| byte.is_ascii_digit());
+    if is_international { format!("+{phone_number}") } else { phone_number.to_owned() }
 }
 
 /// Returns the notice that a recipient opted out at the provider, with the code that says so.

@@ -50,36 +50,36 @@ struct IdleSession {
 
 impl Smtp {
     /// Creates the adapter. Opens no connection.
-    pub(super) fn new(context: &AdapterContext, settings: &SmtpSettings) -> Result<Self> {
-        let roots = match &settings.ca_file {
+    pub(super) fn new(context: &AdapterContext, smtp_settings: &SmtpSettings) -> Result<Self> {
+        let roots = match &smtp_settings.ca_file {
             Some(path) => RootCertificates::File(path),
             None => RootCertificates::System,
         };
-        let tls_connector = match settings.tls {
+        let tls_connector = match smtp_settings.tls {
             Encryption::None => None,
             Encryption::Starttls | Encryption::Tls => Some(tls::connector(&roots, "ca_file")?),
         };
-        let credentials = settings.username.clone().zip(settings.password.clone());
-        let mechanisms = match settings.auth {
+        let credentials = smtp_settings.username.clone().zip(smtp_settings.password.clone());
+        let mechanisms = match smtp_settings.auth {
             Some(auth) => vec![auth.mechanism()],
             None => vec![Mechanism::Plain, Mechanism::Login],
         };
         Ok(Self {
             connector: SmtpConnector {
-                host: settings.host.clone(),
-                port: settings.port(),
-                tls: settings.tls,
+                host: smtp_settings.host.clone(),
+                port: smtp_settings.port(),
+                tls: smtp_settings.tls,
                 tls_connector,
-                ehlo_name: settings.ehlo_name().to_owned(),
+                ehlo_name: smtp_settings.ehlo_name().to_owned(),
                 auth: credentials.map(|(username, password)| SmtpAuth {
                     credentials: Credentials::new(username, password),
                     mechanisms,
                 }),
                 connect_timeout: context.limits.connect_timeout,
-                data_timeout: settings.data_timeout,
+                data_timeout: smtp_settings.data_timeout,
                 transcript: context.http_clients.transcript(),
             },
-            settings: settings.clone(),
+            settings: smtp_settings.clone(),
             call_timeout: context.limits.call_timeout,
             idle_sessions: Mutex::default(),
             clock: context.clock.clone(),
@@ -156,11 +156,15 @@ impl Provider for Smtp {
             Err(outcome) => return outcome.into(),
         };
         match self.send_email(&email).await {
-            Ok(reply) => {
-                log::debug!("smtp: message accepted message_id={} reply={}", email.id, reply.joined_text());
+            Ok(smtp_reply) => {
+                log::debug!(
+                    "smtp: message accepted message_id={} reply={}",
+                    email.id,
+                    smtp_reply.joined_text()
+                );
                 SendResult {
                     outcome: Outcome::Accepted { reference: Some(email.id) },
-                    code: Some(reply.code_text()),
+                    code: Some(smtp_reply.code_text()),
                 }
             }
             Err(error) => send_result_of_error(error),
@@ -196,11 +200,11 @@ impl Provider for Smtp {
                 "{address}: {login}, {encryption}; the sender {} can only be tested by sending",
                 self.settings.envelope_sender()
             )),
-            Err(SendResult { outcome, code }) => {
-                let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+            Err(SendResult { outcome, code: smtp_code }) => {
+                let smtp_code = smtp_code.map(|smtp_code| format!(" ({smtp_code})")).unwrap_or_default();
                 let reason = outcome.reason().unwrap_or_default();
                 AccountCheck::Failed(format!(
-                    "{address}{code}: {reason}; check host, port, tls, username and password"
+                    "{address}{smtp_code}: {reason}; check host, port, tls, username and password"
                 ))
             }
         }

@@ -39,15 +39,19 @@ pub(super) fn connector(roots: &RootCertificates, key: &str) -> Result<TlsConnec
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn load_roots(roots: &RootCertificates, key: &str) -> Result<RootCertStore> {
+fn load_roots(roots: &RootCertificates, config_key: &str) -> Result<RootCertStore> {
     let root_certificates = match roots {
         RootCertificates::System => rustls_native_certs::load_native_certs().certs,
-        RootCertificates::Pem(text) => CertificateDer::pem_slice_iter(text.as_bytes())
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|_| Error::usage(format!("{key}: is not in PEM format; write \"${{file:PATH}}\"")))?,
-        RootCertificates::File(path) => CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect)
-            .map_err(|error| Error::usage(format!("{key}: {} cannot be read: {error}", path.display())))?,
+        RootCertificates::Pem(text) => {
+            CertificateDer::pem_slice_iter(text.as_bytes()).collect::<std::result::Result<_, _>>().map_err(
+                |_| Error::usage(format!("{config_key}: is not in PEM format; write \"${{file:PATH}}\"")),
+            )?
+        }
+        RootCertificates::File(path) => {
+            CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|error| {
+                Error::usage(format!("{config_key}: {} cannot be read: {error}", path.display()))
+            })?
+        }
     };
     let mut store = RootCertStore::empty();
     let (added_count, _) = store.add_parsable_certificates(root_certificates);
@@ -56,10 +60,10 @@ fn load_roots(roots: &RootCertificates, key: &str) -> Result<RootCertStore> {
     }
     Err(Error::usage(match roots {
         RootCertificates::System => format!(
-            "this machine has no root certificates: install the package ca-certificates, or set {key}"
+            "this machine has no root certificates: install the package ca-certificates, or set {config_key}"
         ),
         RootCertificates::Pem(_) | RootCertificates::File(_) => {
-            format!("{key}: holds no certificate in PEM format")
+            format!("{config_key}: holds no certificate in PEM format")
         }
     }))
 }

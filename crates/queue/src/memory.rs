@@ -34,15 +34,15 @@ impl MemoryQueue {
     /// Returns due ids and the time until the next one is due. Wakes another worker if more are due.
     fn pop_due(&self, capacity: &Capacity, now_ms: i64) -> (Vec<DeliveryId>, Option<Duration>) {
         let mut channels = self.channels.lock();
-        let ids = channels.pop_due(capacity, now_ms);
+        let due_ids = channels.pop_due(capacity, now_ms);
         let next_due_ms = channels.next_due(capacity);
         drop(channels);
-        if !ids.is_empty() && next_due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
+        if !due_ids.is_empty() && next_due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
             self.notify.notify_one();
         }
         let until_next_ms =
             next_due_ms.map(|due_ms| u64::try_from(due_ms.saturating_sub(now_ms)).unwrap_or(0));
-        (ids, until_next_ms.map(Duration::from_millis))
+        (due_ids, until_next_ms.map(Duration::from_millis))
     }
 }
 
@@ -66,9 +66,9 @@ impl Queue for MemoryQueue {
     }
 
     async fn pop(&self, source: &dyn CapacitySource, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
-        let start = Instant::now();
+        let wait_start = Instant::now();
         loop {
-            let elapsed = start.elapsed();
+            let elapsed = wait_start.elapsed();
             let capacity = source.capacity();
             let (ids, until_next) = self.pop_due(&capacity, saturating_add(now, elapsed).timestamp_millis());
             if !ids.is_empty() || capacity.limit == 0 || elapsed >= wait {

@@ -149,19 +149,19 @@ impl RedisQueueState {
 
     async fn write_batch(&self, batch: &[QueueEntry]) -> std::result::Result<(), RequestError> {
         let mut by_channel: BTreeMap<&str, (Vec<&QueueEntry>, Vec<&QueueEntry>)> = BTreeMap::new();
-        for entry in batch {
-            let (high, normal) = by_channel.entry(entry.channel.as_str()).or_default();
-            match entry.priority {
-                Priority::High => high.push(entry),
-                Priority::Normal => normal.push(entry),
+        for queue_entry in batch {
+            let (high, normal) = by_channel.entry(queue_entry.channel.as_str()).or_default();
+            match queue_entry.priority {
+                Priority::High => high.push(queue_entry),
+                Priority::Normal => normal.push(queue_entry),
             }
         }
         let mut script = self.push_script.key(&self.channels_key);
         script.arg(&self.key_prefix).arg(&self.notify_channel).arg(self.window);
         for (channel, (high, normal)) in by_channel {
             script.arg(channel).arg(high.len()).arg(normal.len());
-            for entry in high.into_iter().chain(normal) {
-                script.arg(entry.due_at.timestamp_millis()).arg(entry.id.0);
+            for queue_entry in high.into_iter().chain(normal) {
+                script.arg(queue_entry.due_at.timestamp_millis()).arg(queue_entry.id.0);
             }
         }
         let command = |mut connection| async move { script.invoke_async::<i64>(&mut connection).await };
@@ -182,25 +182,25 @@ impl RedisQueueState {
         }
         let command =
             |mut connection| async move { script.invoke_async::<(i64, Vec<String>)>(&mut connection).await };
-        let (until_next_ms, ids) = self.connection.request(command).await?;
-        if !ids.is_empty() && until_next_ms == 0 {
+        let (until_next_ms, due_ids) = self.connection.request(command).await?;
+        if !due_ids.is_empty() && until_next_ms == 0 {
             self.connection.notify.notify_one();
         }
-        let ids = ids.iter().filter_map(|id| id.parse().ok().map(DeliveryId)).collect();
-        Ok((ids, u64::try_from(until_next_ms).ok().map(Duration::from_millis)))
+        let due_ids = due_ids.iter().filter_map(|id| id.parse().ok().map(DeliveryId)).collect();
+        Ok((due_ids, u64::try_from(until_next_ms).ok().map(Duration::from_millis)))
     }
 }
 
 #[async_trait]
 impl Queue for RedisQueue {
-    fn push(&self, entries: &[QueueEntry]) {
-        let mut buffer = self.shared.buffer.lock();
-        let free_entries = self.shared.window.saturating_sub(buffer.entries.len());
-        let kept_count = entries.len().min(free_entries);
-        buffer.entries.extend_from_slice(&entries[..kept_count]);
-        let is_overflow = kept_count < entries.len();
-        let is_new_overflow = is_overflow && !std::mem::replace(&mut buffer.is_overflowing, is_overflow);
-        drop(buffer);
+    fn push(&self, queue_entries: &[QueueEntry]) {
+        let mut push_buffer = self.shared.buffer.lock();
+        let free_entries = self.shared.window.saturating_sub(push_buffer.entries.len());
+        let kept_count = queue_entries.len().min(free_entries);
+        push_buffer.entries.extend_from_slice(&queue_entries[..kept_count]);
+        let is_overflow = kept_count < queue_entries.len();
+        let is_new_overflow = is_overflow && !std::mem::replace(&mut push_buffer.is_overflowing, is_overflow);
+        drop(push_buffer);
         self.shared.pushed.notify_one();
         if is_new_overflow {
             log::info!("redis: push buffer full; the store keeps the remaining deliveries");
@@ -209,8 +209,8 @@ impl Queue for RedisQueue {
 
     async fn flush(&self, wait: Duration) -> bool {
         let batch_number = {
-            let buffer = self.shared.buffer.lock();
-            buffer.batch_number - u64::from(buffer.entries.is_empty())
+            let push_buffer = self.shared.buffer.lock();
+            push_buffer.batch_number - u64::from(push_buffer.entries.is_empty())
         };
         let mut written = self.shared.written.subscribe();
         let last_batch_written = written.wait_for(|written_number| *written_number >= batch_number);
@@ -223,12 +223,12 @@ impl Queue for RedisQueue {
 
     async fn pop(&self, source: &dyn CapacitySource, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
         let connection = &self.shared.connection;
-        let start = Instant::now();
+        let wait_start = Instant::now();
         loop {
             let capacity = source.capacity();
-            let now_ms = saturating_add(now, start.elapsed()).timestamp_millis();
+            let now_ms = saturating_add(now, wait_start.elapsed()).timestamp_millis();
             let popped = self.shared.pop_due(&capacity, now_ms).await;
-            let remaining = wait.saturating_sub(start.elapsed());
+            let remaining = wait.saturating_sub(wait_start.elapsed());
             let (ids, until_next) = match popped {
                 Ok(ids_and_wait) => ids_and_wait,
                 Err(RequestError::Disconnected)

@@ -87,16 +87,16 @@ async fn collect(
 ) -> Result<Bytes, BodyError> {
     let mut collected = Vec::new();
     while let Some(frame) = body.frame().await {
-        let Ok(bytes) = frame.map_err(|_| BodyError::Malformed)?.into_data() else {
+        let Ok(frame_bytes) = frame.map_err(|_| BodyError::Malformed)?.into_data() else {
             continue;
         };
-        if collected.len() + bytes.len() > bytes_max {
+        if collected.len() + frame_bytes.len() > bytes_max {
             return Err(BodyError::TooLarge(bytes_max));
         }
-        if !reservation.add(bytes.len()) {
+        if !reservation.add(frame_bytes.len()) {
             return Err(BodyError::OverBudget);
         }
-        collected.extend_from_slice(&bytes);
+        collected.extend_from_slice(&frame_bytes);
     }
     Ok(Bytes::from_owner(CountedBytes { bytes: collected, _reservation: reservation }))
 }

@@ -204,11 +204,11 @@ impl AsyncRead for TimedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
+        read_buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let filled_before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > filled_before {
+        let filled_before = read_buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, read_buffer);
+        if read_buffer.filled().len() > filled_before {
             self.timer.bytes_received();
         }
         polled.map_err(Into::into)

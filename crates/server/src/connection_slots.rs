@@ -86,43 +86,43 @@ impl ConnectionSlots {
             timer: Arc::clone(&timer),
             close: Arc::clone(&close),
         };
-        let mut table = self.table.lock();
-        let peer_count = peer.and_then(|peer| table.by_peer.get(&peer)).copied().unwrap_or(0);
-        if peer_count >= self.connections_per_peer_max && !table.evict(peer, 1) {
+        let mut connection_table = self.table.lock();
+        let peer_count = peer.and_then(|peer| connection_table.by_peer.get(&peer)).copied().unwrap_or(0);
+        if peer_count >= self.connections_per_peer_max && !connection_table.evict(peer, 1) {
             return Admission::Refused;
         }
-        if table.open.len() >= self.connections_max
-            && !table.evict(None, self.connections_max.div_ceil(EVICTED_SHARE))
+        if connection_table.open.len() >= self.connections_max
+            && !connection_table.evict(None, self.connections_max.div_ceil(EVICTED_SHARE))
         {
-            if table.probe_count >= PROBE_CONNECTIONS_MAX {
+            if connection_table.probe_count >= PROBE_CONNECTIONS_MAX {
                 return Admission::Refused;
             }
-            table.probe_count += 1;
+            connection_table.probe_count += 1;
             return Admission::ProbeOnly(slot(None));
         }
         let connection = OpenConnection { peer, timer: Arc::clone(&timer), close: Arc::clone(&close) };
-        Admission::Full(slot(Some(table.insert(connection))))
+        Admission::Full(slot(Some(connection_table.insert(connection))))
     }
 }
 
 impl SlotTable {
     fn insert(&mut self, connection: OpenConnection) -> u64 {
-        let id = self.next_id;
+        let connection_id = self.next_id;
         self.next_id += 1;
         if let Some(peer) = connection.peer {
             *self.by_peer.entry(peer).or_default() += 1;
         }
-        self.open.insert(id, connection);
-        id
+        self.open.insert(connection_id, connection);
+        connection_id
     }
 
     fn remove(&mut self, id: u64) -> Option<OpenConnection> {
         let connection = self.open.remove(&id)?;
         if let Some(peer) = connection.peer
-            && let Some(count) = self.by_peer.get_mut(&peer)
+            && let Some(peer_count) = self.by_peer.get_mut(&peer)
         {
-            *count -= 1;
-            if *count == 0 {
+            *peer_count -= 1;
+            if *peer_count == 0 {
                 self.by_peer.remove(&peer);
             }
         }
@@ -150,10 +150,10 @@ impl SlotTable {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut table = self.slots.table.lock();
+        let mut connection_table = self.slots.table.lock();
         match self.id {
-            Some(id) => drop(table.remove(id)),
-            None => table.probe_count -= 1,
+            Some(connection_id) => drop(connection_table.remove(connection_id)),
+            None => connection_table.probe_count -= 1,
         }
     }
 }

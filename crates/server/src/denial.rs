@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use postrider_engine::metrics::Metrics;
 
 /// Minimum interval between two log lines of one reason.
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
+const DENIAL_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reason why a request is denied: a response extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,13 +97,14 @@ impl DenialLog {
 
     /// Returns the number of requests since the last line if a line is due.
     fn count_for_line(&self, reason: &'static str, now: Instant) -> Option<u64> {
-        let mut lines = self.lines.lock();
-        let Some((_, unlogged_count, logged_at)) = lines.iter_mut().find(|line| line.0 == reason) else {
-            lines.push((reason, 0, now));
+        let mut denial_lines = self.lines.lock();
+        let Some((_, unlogged_count, logged_at)) = denial_lines.iter_mut().find(|line| line.0 == reason)
+        else {
+            denial_lines.push((reason, 0, now));
             return Some(1);
         };
         *unlogged_count += 1;
-        if now.duration_since(*logged_at) < LOG_INTERVAL {
+        if now.duration_since(*logged_at) < DENIAL_LOG_INTERVAL {
             return None;
         }
         *logged_at = now;

@@ -114,17 +114,19 @@ pub(super) fn read_idempotency_key(
     fingerprint: impl FnOnce() -> String,
 ) -> Result<Option<RequestIdempotencyKey>, &'static str> {
     let mut idempotency_keys = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(key) = idempotency_keys.next() else {
+    let Some(idempotency_key) = idempotency_keys.next() else {
         return Ok(None);
     };
-    let is_visible_ascii = key.as_bytes().iter().all(u8::is_ascii_graphic);
-    let is_valid = is_visible_ascii && (1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&key.len());
-    match key.to_str() {
-        Ok(key) if is_valid && idempotency_keys.next().is_none() => Ok(Some(RequestIdempotencyKey {
-            scope: format!("{api}/{key_name}"),
-            key: key.to_owned(),
-            fingerprint: fingerprint(),
-        })),
+    let is_visible_ascii = idempotency_key.as_bytes().iter().all(u8::is_ascii_graphic);
+    let is_valid = is_visible_ascii && (1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&idempotency_key.len());
+    match idempotency_key.to_str() {
+        Ok(idempotency_key) if is_valid && idempotency_keys.next().is_none() => {
+            Ok(Some(RequestIdempotencyKey {
+                scope: format!("{api}/{key_name}"),
+                key: idempotency_key.to_owned(),
+                fingerprint: fingerprint(),
+            }))
+        }
         _ => Err(INVALID_IDEMPOTENCY_KEY),
     }
 }

@@ -160,12 +160,12 @@ fn parse_request(
     gateway: &Gateway,
     object: &Map<String, Value>,
 ) -> Result<accept::AcceptRequest, Vec<Violation>> {
-    let mut fields = ObjectReader::new(object, "");
-    let user_id = read_user_id(&mut fields);
-    let message = read_required_text(&mut fields, "message", [1, MESSAGE_CHARS_MAX]);
-    let contacts = CONTACT_FIELDS
-        .iter()
-        .filter_map(|(name, kind, chars)| Some((*kind, read_text(&mut fields, name, *chars)?.to_owned())));
+    let mut inbox_fields = ObjectReader::new(object, "");
+    let user_id = read_user_id(&mut inbox_fields);
+    let message = read_required_text(&mut inbox_fields, "message", [1, MESSAGE_CHARS_MAX]);
+    let contacts = CONTACT_FIELDS.iter().filter_map(|(name, kind, chars)| {
+        Some((*kind, read_text(&mut inbox_fields, name, *chars)?.to_owned()))
+    });
     let request = accept::AcceptRequest {
         contacts: contacts.collect(),
         channels: gateway.config.used_channels.iter().map(ToString::to_string).collect(),
@@ -174,44 +174,48 @@ fn parse_request(
         user: user_id.map(str::to_owned),
         ..accept::AcceptRequest::default()
     };
-    fields.finish(request)
+    inbox_fields.finish(request)
 }
 
-fn read_user_id<'a>(fields: &mut ObjectReader<'a>) -> Option<&'a str> {
-    match fields.get("userId") {
+fn read_user_id<'a>(inbox_fields: &mut ObjectReader<'a>) -> Option<&'a str> {
+    match inbox_fields.get("userId") {
         Some(Value::String(id)) if !id.is_empty() && !is_uuid(id) => {
-            fields.add_violation("userId", "This is not a valid UUID.");
+            inbox_fields.add_violation("userId", "This is not a valid UUID.");
             None
         }
-        _ => read_required_text(fields, "userId", [UUID_CHARS; 2]),
+        _ => read_required_text(inbox_fields, "userId", [UUID_CHARS; 2]),
     }
 }
 
-fn read_required_text<'a>(fields: &mut ObjectReader<'a>, name: &str, chars: [usize; 2]) -> Option<&'a str> {
-    if fields.get(name).is_none_or(|json| json == "") {
-        fields.add_violation(name, "This value should not be blank.");
+fn read_required_text<'a>(
+    inbox_fields: &mut ObjectReader<'a>,
+    field_name: &str,
+    chars: [usize; 2],
+) -> Option<&'a str> {
+    if inbox_fields.get(field_name).is_none_or(|json| json == "") {
+        inbox_fields.add_violation(field_name, "This value should not be blank.");
         return None;
     }
-    read_text(fields, name, chars)
+    read_text(inbox_fields, field_name, chars)
 }
 
 fn read_text<'a>(
-    fields: &mut ObjectReader<'a>,
-    name: &str,
+    inbox_fields: &mut ObjectReader<'a>,
+    field_name: &str,
     [chars_min, chars_max]: [usize; 2],
 ) -> Option<&'a str> {
-    let text = fields.read(name, "This value should be of type string.", Value::as_str)?;
-    let char_count = text.chars().count();
+    let field_text = inbox_fields.read(field_name, "This value should be of type string.", Value::as_str)?;
+    let char_count = field_text.chars().count();
     if char_count < chars_min {
         let title = format!("This value is too short. It should have {chars_min} characters or more.");
-        fields.add_violation(name, title);
+        inbox_fields.add_violation(field_name, title);
     } else if char_count > chars_max {
         let title = format!("This value is too long. It should have {chars_max} characters or less.");
-        fields.add_violation(name, title);
-    } else if text.contains('\0') {
-        fields.add_violation(name, "This value should not contain the character NUL.");
+        inbox_fields.add_violation(field_name, title);
+    } else if field_text.contains('\0') {
+        inbox_fields.add_violation(field_name, "This value should not contain the character NUL.");
     }
-    Some(text)
+    Some(field_text)
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -221,12 +225,12 @@ fn is_uuid(text: &str) -> bool {
 fn validation_problem(violations: Vec<Violation>) -> Problem {
     let violations = problem::limit_violations(violations);
     let lines = violations.iter().map(|violation| format!("{}: {}", violation.field, violation.detail));
-    let detail = lines.collect::<Vec<_>>().join("\n");
+    let violation_lines = lines.collect::<Vec<_>>().join("\n");
     let inbox_violations: Vec<InboxViolation> = violations
         .into_iter()
         .map(|Violation { field, detail }| InboxViolation { property_path: field, title: detail })
         .collect();
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed", "Validation Failed", detail)
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed", "Validation Failed", violation_lines)
         .with_violations(inbox_violations)
 }
 

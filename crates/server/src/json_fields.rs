@@ -52,23 +52,23 @@ impl<'a> ObjectReader<'a> {
     }
 
     /// Reports what is not valid in a field.
-    pub(crate) fn add_violation(&mut self, name: &str, detail: impl Into<String>) {
-        let field = format!("{}{name}", self.prefix);
-        self.violations.push(Violation::new(field, detail));
+    pub(crate) fn add_violation(&mut self, field_name: &str, detail: impl Into<String>) {
+        let field_path = format!("{}{field_name}", self.prefix);
+        self.violations.push(Violation::new(field_path, detail));
     }
 
-    /// Parses a field that may be missing; `expected` is the violation if `parse` returns `None`.
+    /// Parses a field that may be missing; `violation_detail` is the violation if `parse` returns `None`.
     pub(crate) fn read<T>(
         &mut self,
-        name: &str,
-        expected: &str,
+        field_name: &str,
+        violation_detail: &str,
         parse: impl FnOnce(&'a Value) -> Option<T>,
     ) -> Option<T> {
-        let parsed = parse(self.get(name)?);
-        if parsed.is_none() {
-            self.add_violation(name, expected);
+        let parsed_field = parse(self.get(field_name)?);
+        if parsed_field.is_none() {
+            self.add_violation(field_name, violation_detail);
         }
-        parsed
+        parsed_field
     }
 
     /// Reads a string, which may be missing.
@@ -77,11 +77,11 @@ impl<'a> ObjectReader<'a> {
     }
 
     /// Reads a string, which must be present.
-    pub(crate) fn required_string(&mut self, name: &str) -> Option<String> {
-        if self.get(name).is_none() {
-            self.add_violation(name, "is missing");
+    pub(crate) fn required_string(&mut self, field_name: &str) -> Option<String> {
+        if self.get(field_name).is_none() {
+            self.add_violation(field_name, "is missing");
         }
-        self.string(name)
+        self.string(field_name)
     }
 
     /// Reads a boolean, which may be missing.

@@ -36,7 +36,7 @@ use postrider_store::Backlog;
 
 /// Duration from which a backlog count is slow. The next count after a slow one waits [`COUNT_INTERVAL_FACTOR`] times
 /// its duration, so that frequent scraping costs the store at most 5 % of its time.
-const SLOW_COUNT: Duration = Duration::from_millis(50);
+const SLOW_BACKLOG_COUNT: Duration = Duration::from_millis(50);
 
 /// Interval between slow backlog counts, as a multiple of their duration.
 const COUNT_INTERVAL_FACTOR: u32 = 20;
@@ -191,7 +191,7 @@ impl BacklogCount {
 
 /// Returns the time to wait after a backlog count of this duration.
 fn count_interval(count_duration: Duration) -> Duration {
-    if count_duration < SLOW_COUNT { Duration::ZERO } else { count_duration * COUNT_INTERVAL_FACTOR }
+    if count_duration < SLOW_BACKLOG_COUNT { Duration::ZERO } else { count_duration * COUNT_INTERVAL_FACTOR }
 }
 
 async fn update_backlog_gauges(gateway: &Gateway) {

@@ -97,13 +97,15 @@ async fn report_or_search(
 }
 
 async fn report_page(gateway: &Gateway, reports: &ReportCache, caller: &Caller) -> PageResult {
-    let settings = page_settings(gateway, reports).await;
+    let page_settings = page_settings(gateway, reports).await;
     let html = match reports.report(gateway).await? {
-        Some(cached) if caller.can_access_all && settings.problems.is_empty() => {
+        Some(cached) if caller.can_access_all && page_settings.problems.is_empty() => {
             reports.page(gateway, &cached).await?
         }
-        Some(cached) => report::render(&visible_report(&cached.report, caller), cached.overdue, &settings)?,
-        None => layout::render_html(&ReportPage::new(None, None, &settings))?,
+        Some(cached) => {
+            report::render(&visible_report(&cached.report, caller), cached.overdue, &page_settings)?
+        }
+        None => layout::render_html(&ReportPage::new(None, None, &page_settings))?,
     };
     Ok(layout::html_page(StatusCode::OK, html))
 }

@@ -272,12 +272,12 @@ pub(super) fn accept_error(error: &AcceptError) -> Problem {
             (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request is not valid")
         }
     };
-    let problem = Problem::new(status, slug, title, errors::accept_error_message(error));
+    let accept_problem = Problem::new(status, slug, title, errors::accept_error_message(error));
     match error {
         AcceptError::Throttled { retry_after } | AcceptError::SpendingLimit { retry_after } => {
-            problem.retry_after(*retry_after)
+            accept_problem.retry_after(*retry_after)
         }
-        _ => problem,
+        _ => accept_problem,
     }
 }
 

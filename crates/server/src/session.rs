@@ -146,10 +146,10 @@ pub(super) fn see_other_with_cookie(path: &str, cookie: &str) -> Response<Body> 
 }
 
 /// Returns the path if it is a path of this gateway, else `/`.
-pub(super) fn local_path(path: &str) -> &str {
-    let is_local = path.starts_with('/')
-        && !path.starts_with("//")
-        && !path.starts_with("/\\")
-        && path.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_local { path } else { "/" }
+pub(super) fn local_path(return_path: &str) -> &str {
+    let is_local = return_path.starts_with('/')
+        && !return_path.starts_with("//")
+        && !return_path.starts_with("/\\")
+        && return_path.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_local { return_path } else { "/" }
 }

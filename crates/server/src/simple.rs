@@ -108,28 +108,28 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
     let (head, content) = request.into_parts();
     let caller = auth::authorize(gateway, &head.headers, Scope::Send)
         .map_err(|error| Box::new(error.challenge(error_response(error.status(), &error.message()))))?;
-    let form = match head.method {
+    let simple_form = match head.method {
         Method::POST => read_form(gateway, &head.headers, content).await?,
         _ => Bytes::new(),
     };
     let query = head.uri.query().unwrap_or_default().as_bytes();
-    let encoded_fields = if form.is_empty() { query } else { &form };
-    let number =
+    let encoded_fields = if simple_form.is_empty() { query } else { &simple_form };
+    let phone_number =
         form::phone_number(encoded_fields, "number").map_err(|error| malformed_field("number", error))?;
-    let text = form::field(encoded_fields, "body").map_err(|error| malformed_field("body", error))?;
-    if number.trim().is_empty() {
+    let message_text = form::field(encoded_fields, "body").map_err(|error| malformed_field("body", error))?;
+    if phone_number.trim().is_empty() {
         return Err(bad_request("wrong number"));
     }
-    if text.is_empty() {
+    if message_text.is_empty() {
         return Err(bad_request("there must be a body"));
     }
     let idempotency_key = errors::read_idempotency_key(&head.headers, "simple", &caller.api_key_name, || {
-        format!("{number}\0{text}")
+        format!("{phone_number}\0{message_text}")
     })
     .map_err(bad_request)?;
     let request = accept::AcceptRequest {
-        addresses: vec![(errors::default_channel(gateway).to_owned(), number.into_owned())],
-        body: text.into_owned(),
+        addresses: vec![(errors::default_channel(gateway).to_owned(), phone_number.into_owned())],
+        body: message_text.into_owned(),
         api_key_name: caller.api_key_name,
         idempotency_key,
         ..accept::AcceptRequest::default()
@@ -143,11 +143,12 @@ async fn read_form(
     headers: &HeaderMap,
     content: Body,
 ) -> Result<Bytes, Box<Response<Body>>> {
-    let form = body::read(gateway, headers, content, BodySender::Authenticated).await.map_err(|error| {
-        Box::new(error.with_retry_after(error_response(error.status(), &error.message())))
-    })?;
-    if form.is_empty() || body::content_type(headers) == body::FORM_URLENCODED {
-        return Ok(form);
+    let simple_form =
+        body::read(gateway, headers, content, BodySender::Authenticated).await.map_err(|error| {
+            Box::new(error.with_retry_after(error_response(error.status(), &error.message())))
+        })?;
+    if simple_form.is_empty() || body::content_type(headers) == body::FORM_URLENCODED {
+        return Ok(simple_form);
     }
     let message =
         format!("send the fields number and body as {}, or in the query of a GET", body::FORM_URLENCODED);

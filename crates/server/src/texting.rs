@@ -94,9 +94,9 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
         let message = capitalize(&error.message());
         Box::new(error.challenge(error_response(error.status(), &message)))
     })?;
-    let fields = TextingFields::read(gateway, &head, content).await?;
-    let phone_number = fields.phone_number("phone_number")?;
-    let message_body = fields.text("message_body")?;
+    let texting_fields = TextingFields::read(gateway, &head, content).await?;
+    let phone_number = texting_fields.phone_number("phone_number")?;
+    let message_body = texting_fields.text("message_body")?;
     if phone_number.trim().is_empty() {
         return Err(ok_status_error("There must be a phone_number"));
     }
@@ -144,14 +144,15 @@ async fn apply_status(
     let (head, content) = request.into_parts();
     // Before the request is read: a caller without the token must not learn anything from the response.
     let provider = callback_provider(gateway, &head).ok_or_else(invalid_token_response)?;
-    let fields = TextingFields::read(gateway, &head, content).await?;
-    let status = parse_status(&fields.text("status")?).ok_or_else(|| ok_status_error("Invalid status"))?;
-    let reference = fields.text("message_id")?;
+    let status_fields = TextingFields::read(gateway, &head, content).await?;
+    let receipt_status =
+        parse_status(&status_fields.text("status")?).ok_or_else(|| ok_status_error("Invalid status"))?;
+    let reference = status_fields.text("message_id")?;
     let has_valid_length = (1..=REFERENCE_CHARS_MAX).contains(&reference.chars().count());
     if !has_valid_length || reference.contains('\0') {
         return Err(ok_status_error("There must be a message_id of at most 255 characters"));
     }
-    let receipt = Receipt { reference, status, at: gateway.clock.now() };
+    let receipt = Receipt { reference, status: receipt_status, at: gateway.clock.now() };
     let results =
         receipts::apply_receipts(gateway, &provider.name, vec![receipt]).await.map_err(|error| {
             gateway.metrics.store_errors.inc();

@@ -16,10 +16,10 @@ use parking_lot::Mutex;
 use super::peer::peer_network;
 
 /// Number of wrong keys that an address may send at once. A person typing a key does not reach it.
-const BURST: f64 = 20.0;
+const WRONG_KEYS_BURST: f64 = 20.0;
 
 /// Maximum number of remembered addresses, about 1 MB.
-const PEERS_MAX: usize = 10_000;
+const WRONG_KEY_PEERS_MAX: usize = 10_000;
 
 /// SHA-256 of a key.
 type KeyDigest = [u8; 32];
@@ -74,17 +74,17 @@ impl WrongKeys {
             return;
         }
         let mut peers = self.peers.lock();
-        if peers.len() >= PEERS_MAX {
+        if peers.len() >= WRONG_KEY_PEERS_MAX {
             peers.retain(|_, peer| {
                 peer.regain(self.per_second, now);
-                peer.allowance < BURST
+                peer.allowance < WRONG_KEYS_BURST
             });
         }
         // More addresses than that in one burst are a botnet, which no limit by address stops.
-        if peers.len() >= PEERS_MAX {
+        if peers.len() >= WRONG_KEY_PEERS_MAX {
             peers.clear();
         }
-        let new_peer = || Peer { allowance: BURST, counted_at: now, right_keys: Vec::new() };
+        let new_peer = || Peer { allowance: WRONG_KEYS_BURST, counted_at: now, right_keys: Vec::new() };
         let peer = peers.entry(peer_network(client)).or_insert_with(new_peer);
         peer.regain(self.per_second, now);
         peer.allowance = (peer.allowance - 1.0).max(0.0);
@@ -104,7 +104,7 @@ impl WrongKeys {
 impl Peer {
     fn regain(&mut self, per_second: f64, now: Instant) {
         let seconds = now.saturating_duration_since(self.counted_at).as_secs_f64();
-        self.allowance = (self.allowance + seconds * per_second).min(BURST);
+        self.allowance = (self.allowance + seconds * per_second).min(WRONG_KEYS_BURST);
         self.counted_at = now;
     }
 }

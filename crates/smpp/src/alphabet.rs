@@ -78,38 +78,38 @@ fn encoding_of(data_coding: u8) -> Encoding {
 ///
 /// A byte-order mark takes precedence over `data_coding`. The text ends at the first NUL; in the GSM alphabet, where NUL
 /// is `@`, only trailing NULs are removed.
-pub fn decode_text(data_coding: u8, octets: &[u8], default: DefaultAlphabet) -> Option<String> {
+pub fn decode_text(data_coding: u8, text_octets: &[u8], default: DefaultAlphabet) -> Option<String> {
     let encoding = encoding_of(data_coding);
-    if has_ucs2_mark(octets) {
-        return Some(decode_ucs2(octets));
+    if has_ucs2_mark(text_octets) {
+        return Some(decode_ucs2(text_octets));
     }
-    if let Some(marked) = octets.strip_prefix(&UTF8_MARK)
-        && let Some(text) = decode_plain(marked)
+    if let Some(marked) = text_octets.strip_prefix(&UTF8_MARK)
+        && let Some(plain_text) = decode_plain(marked)
     {
-        return Some(text);
+        return Some(plain_text);
     }
     Some(match encoding {
         Encoding::Default if default == DefaultAlphabet::Gsm => {
-            let end = octets.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
-            gsm7::decode(&octets[..end])
+            let end = text_octets.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
+            gsm7::decode(&text_octets[..end])
         }
-        Encoding::Default | Encoding::Latin1 => decode_octets(octets, u32::from),
-        Encoding::Cyrillic => decode_octets(octets, cyrillic_code_point),
-        Encoding::Hebrew => decode_octets(octets, hebrew_code_point),
-        Encoding::IndicationUcs2 => match decode_plain(octets) {
+        Encoding::Default | Encoding::Latin1 => decode_octets(text_octets, u32::from),
+        Encoding::Cyrillic => decode_octets(text_octets, cyrillic_code_point),
+        Encoding::Hebrew => decode_octets(text_octets, hebrew_code_point),
+        Encoding::IndicationUcs2 => match decode_plain(text_octets) {
             // The whole text is ASCII, apart from NULs at its end.
-            Some(text)
-                if text.is_ascii()
-                    && !text.is_empty()
-                    && octets[text.len()..].iter().all(|octet| *octet == 0) =>
+            Some(plain_text)
+                if plain_text.is_ascii()
+                    && !plain_text.is_empty()
+                    && text_octets[plain_text.len()..].iter().all(|octet| *octet == 0) =>
             {
-                text
+                plain_text
             }
-            _ => decode_ucs2(octets),
+            _ => decode_ucs2(text_octets),
         },
-        Encoding::Ucs2 => decode_ucs2(octets),
-        Encoding::EightBit if octets.chunks(2).all(|pair| pair[0] == 0) => decode_ucs2(octets),
-        Encoding::EightBit => return decode_plain(octets),
+        Encoding::Ucs2 => decode_ucs2(text_octets),
+        Encoding::EightBit if text_octets.chunks(2).all(|pair| pair[0] == 0) => decode_ucs2(text_octets),
+        Encoding::EightBit => return decode_plain(text_octets),
     })
 }
 
@@ -139,13 +139,13 @@ pub fn decode_ucs2(octets: &[u8]) -> String {
 }
 
 /// Returns the UTF-16 units without a byte-order mark.
-fn ucs2_units(octets: &[u8]) -> Vec<u16> {
+fn ucs2_units(ucs2_octets: &[u8]) -> Vec<u16> {
     let pair_of = |pair: &[u8]| [pair[0], pair.get(1).copied().unwrap_or(0)];
-    if let Some(rest) = octets.strip_prefix(&LITTLE_ENDIAN_MARK) {
-        return rest.chunks(2).map(|pair| u16::from_le_bytes(pair_of(pair))).collect();
+    if let Some(unmarked_octets) = ucs2_octets.strip_prefix(&LITTLE_ENDIAN_MARK) {
+        return unmarked_octets.chunks(2).map(|pair| u16::from_le_bytes(pair_of(pair))).collect();
     }
-    let rest = octets.strip_prefix(&BIG_ENDIAN_MARK).unwrap_or(octets);
-    rest.chunks(2).map(|pair| u16::from_be_bytes(pair_of(pair))).collect()
+    let unmarked_octets = ucs2_octets.strip_prefix(&BIG_ENDIAN_MARK).unwrap_or(ucs2_octets);
+    unmarked_octets.chunks(2).map(|pair| u16::from_be_bytes(pair_of(pair))).collect()
 }
 
 fn encode_units(units: &[u16]) -> Vec<u8> {

@@ -52,11 +52,11 @@ impl MessageIdFormat {
 }
 
 /// Returns the id in lower case and without leading zeros.
-fn normalize(text: &[u8]) -> Option<String> {
-    let text = decode_id(text);
-    let text = text.trim();
-    let is_valid = (1..=MESSAGE_ID_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control);
-    let stripped = text.trim_start_matches('0');
+fn normalize(id_text: &[u8]) -> Option<String> {
+    let id_text = decode_id(id_text);
+    let id_text = id_text.trim();
+    let is_valid = (1..=MESSAGE_ID_BYTES_MAX).contains(&id_text.len()) && !id_text.contains(char::is_control);
+    let stripped = id_text.trim_start_matches('0');
     is_valid.then(|| if stripped.is_empty() { "0" } else { stripped }.to_ascii_lowercase())
 }
 

@@ -70,23 +70,23 @@ pub enum PduFrame<'a> {
 
 /// Returns the first PDU of the received bytes.
 pub fn split_frame(received: &[u8]) -> PduFrame<'_> {
-    let Some(length) = read_u32(received, 0) else {
+    let Some(pdu_length) = read_u32(received, 0) else {
         return PduFrame::Incomplete;
     };
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    if !(PDU_HEADER_BYTES..=PDU_BYTES_MAX).contains(&length) {
+    let pdu_length = usize::try_from(pdu_length).unwrap_or(usize::MAX);
+    if !(PDU_HEADER_BYTES..=PDU_BYTES_MAX).contains(&pdu_length) {
         return PduFrame::Invalid;
     }
     let (Some(command), Some(status), Some(sequence), Some(body)) = (
         read_u32(received, 4),
         read_u32(received, 8),
         read_u32(received, 12),
-        received.get(PDU_HEADER_BYTES..length),
+        received.get(PDU_HEADER_BYTES..pdu_length),
     ) else {
         return PduFrame::Incomplete;
     };
     let pdu = Pdu { command, status, sequence, body };
-    PduFrame::Complete(pdu, length)
+    PduFrame::Complete(pdu, pdu_length)
 }
 
 fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
@@ -174,24 +174,24 @@ impl<'a> ShortMessage<'a> {
     fn parse_tlvs(&mut self, reader: &mut PduReader<'a>) {
         while let [high, low, length_high, length_low, ..] = *reader.0 {
             reader.octets(4);
-            let value = reader.octets(usize::from(u16::from_be_bytes([length_high, length_low])));
+            let tlv_value = reader.octets(usize::from(u16::from_be_bytes([length_high, length_low])));
             match u16::from_be_bytes([high, low]) {
                 tag::RECEIPTED_MESSAGE_ID => {
-                    self.receipted_message_id = Some(PduReader(value).c_octet_string());
+                    self.receipted_message_id = Some(PduReader(tlv_value).c_octet_string());
                 }
-                tag::MESSAGE_STATE => self.message_state = value.first().copied(),
-                tag::NETWORK_ERROR_CODE => self.network_error_code = value.try_into().ok(),
+                tag::MESSAGE_STATE => self.message_state = tlv_value.first().copied(),
+                tag::NETWORK_ERROR_CODE => self.network_error_code = tlv_value.try_into().ok(),
                 tag::MESSAGE_PAYLOAD if self.short_message.iter().all(|octet| *octet == 0) => {
-                    self.short_message = value;
+                    self.short_message = tlv_value;
                 }
                 tag::SAR_MSG_REF_NUM => {
-                    self.sar_msg_ref_num = value.try_into().ok().map(u16::from_be_bytes);
+                    self.sar_msg_ref_num = tlv_value.try_into().ok().map(u16::from_be_bytes);
                 }
                 tag::SAR_TOTAL_SEGMENTS => {
-                    self.sar_total_segments = value.first().copied().unwrap_or_default();
+                    self.sar_total_segments = tlv_value.first().copied().unwrap_or_default();
                 }
                 tag::SAR_SEGMENT_SEQNUM => {
-                    self.sar_segment_seqnum = value.first().copied().unwrap_or_default();
+                    self.sar_segment_seqnum = tlv_value.first().copied().unwrap_or_default();
                 }
                 _ => {}
             }
@@ -222,13 +222,13 @@ impl<'a> PduReader<'a> {
     }
 }
 
-/// Appends a PDU to `out`.
-pub fn encode_pdu(out: &mut Vec<u8>, command: u32, status: u32, sequence: u32, body: &[u8]) {
-    let length = u32::try_from(PDU_HEADER_BYTES + body.len()).unwrap_or(u32::MAX);
+/// Appends a PDU to `pdu_octets`.
+pub fn encode_pdu(pdu_octets: &mut Vec<u8>, command: u32, status: u32, sequence: u32, pdu_body: &[u8]) {
+    let length = u32::try_from(PDU_HEADER_BYTES + pdu_body.len()).unwrap_or(u32::MAX);
     for number in [length, command, status, sequence] {
-        out.extend(number.to_be_bytes());
+        pdu_octets.extend(number.to_be_bytes());
     }
-    out.extend(body);
+    pdu_octets.extend(pdu_body);
 }
 
 /// The credentials of a bind request.
@@ -263,10 +263,10 @@ pub fn command_name(command: u32) -> String {
 }
 
 /// Formats a PDU for a transcript: its name and header, and its body in hexadecimal and as text.
-pub fn describe_pdu(command: u32, status: u32, sequence: u32, body: &[u8]) -> String {
-    let hex = HEXLOWER.encode(body);
+pub fn describe_pdu(command: u32, status: u32, sequence: u32, pdu_body: &[u8]) -> String {
+    let hex = HEXLOWER.encode(pdu_body);
     let printable = |octet: &u8| if (b' '..0x7F).contains(octet) { char::from(*octet) } else { '.' };
-    let text: String = body.iter().map(printable).collect();
+    let text: String = pdu_body.iter().map(printable).collect();
     format!("{} status 0x{status:08X} sequence {sequence} {hex} {text}", command_name(command))
         .trim_end()
         .to_owned()

@@ -68,27 +68,29 @@ pub fn classify(message: &ShortMessage, format: MessageIdFormat) -> ShortMessage
     let message_type = message.esm_class & ESM_CLASS_TYPE_MASK;
     let is_intermediate = message_type == ESM_CLASS_INTERMEDIATE;
     let has_receipt_type = is_intermediate || message_type == ESM_CLASS_RECEIPT;
-    let fields = find_fields(message);
-    let has_receipt_fields = fields.id.is_some() && fields.state.is_some();
+    let receipt_fields = find_fields(message);
+    let has_receipt_fields = receipt_fields.id.is_some() && receipt_fields.state.is_some();
     // A phone cannot add parameters.
     let parameter_id = message.receipted_message_id.filter(|id| !id.is_empty());
     if !has_receipt_type && parameter_id.is_none() && !has_receipt_fields {
         return ShortMessageKind::Text;
     }
-    let state = message_state(message, &fields);
-    let written_id = parameter_id.or(fields.id.as_deref().map(str::as_bytes));
+    let receipt_state = message_state(message, &receipt_fields);
+    let written_id = parameter_id.or(receipt_fields.id.as_deref().map(str::as_bytes));
     let message_id = written_id.and_then(|id| format.normalize_receipted(id));
     let (Some(message_id), Some(written_id)) = (message_id, written_id) else {
         return ShortMessageKind::UnreadableReceipt;
     };
-    if state.is_empty() && !is_intermediate {
+    if receipt_state.is_empty() && !is_intermediate {
         return ShortMessageKind::UnreadableReceipt;
     }
     ShortMessageKind::Receipt(DeliveryReceipt {
         message_id,
         written_id: String::from_utf8_lossy(written_id).into_owned(),
-        state,
-        error: message.network_error_code.map_or(fields.error.unwrap_or_default(), format_network_error),
+        state: receipt_state,
+        error: message
+            .network_error_code
+            .map_or(receipt_fields.error.unwrap_or_default(), format_network_error),
         is_intermediate,
         is_text: !has_receipt_type && parameter_id.is_none(),
     })
@@ -96,17 +98,17 @@ pub fn classify(message: &ShortMessage, format: MessageIdFormat) -> ShortMessage
 
 /// Returns the text of a receipt for an operator: without the text of the message, each digit as `*`, one line.
 pub fn describe_receipt(message: &ShortMessage) -> String {
-    const CHARS_MAX: usize = 160;
-    let octets = message.short_message;
-    let is_ucs2 = octets.iter().filter(|octet| **octet == 0).count() * 3 > octets.len();
-    let text = if is_ucs2 { decode_ucs2(octets) } else { decode_octets(octets) };
-    let end = text.to_ascii_lowercase().find("text:").unwrap_or(text.len());
+    const DESCRIBED_CHARS_MAX: usize = 160;
+    let receipt_octets = message.short_message;
+    let is_ucs2 = receipt_octets.iter().filter(|octet| **octet == 0).count() * 3 > receipt_octets.len();
+    let receipt_text = if is_ucs2 { decode_ucs2(receipt_octets) } else { decode_octets(receipt_octets) };
+    let end = receipt_text.to_ascii_lowercase().find("text:").unwrap_or(receipt_text.len());
     let mask = |character: char| match character {
         digit if digit.is_numeric() => '*',
         control if control.is_control() => ' ',
         other => other,
     };
-    text.get(..end).unwrap_or_default().chars().take(CHARS_MAX).map(mask).collect()
+    receipt_text.get(..end).unwrap_or_default().chars().take(DESCRIBED_CHARS_MAX).map(mask).collect()
 }
 
 /// Returns the fields of the reading of the text that has the most: with and without a user data header, in ASCII and in
@@ -115,12 +117,13 @@ fn find_fields(message: &ShortMessage) -> ReceiptFields {
     let readings = [message.short_message, message.text_octets()]
         .into_iter()
         .flat_map(|octets| [decode_octets(octets), decode_ucs2(octets)]);
-    let field_count =
-        |fields: &ReceiptFields| usize::from(fields.id.is_some()) + usize::from(fields.state.is_some());
+    let field_count = |receipt_fields: &ReceiptFields| {
+        usize::from(receipt_fields.id.is_some()) + usize::from(receipt_fields.state.is_some())
+    };
     let mut best_fields = ReceiptFields::default();
-    for fields in readings.map(|text| parse_fields(&text)) {
-        if field_count(&fields) > field_count(&best_fields) {
-            best_fields = fields;
+    for receipt_fields in readings.map(|text| parse_fields(&text)) {
+        if field_count(&receipt_fields) > field_count(&best_fields) {
+            best_fields = receipt_fields;
         }
         if field_count(&best_fields) == 2 {
             break;
@@ -161,9 +164,9 @@ fn state_name(message_state: u8) -> Option<&'static str> {
 }
 
 /// Formats a `network_error_code`: one octet for the network and a number, or three digits as some SMSCs write it.
-fn format_network_error(octets: [u8; 3]) -> String {
-    match std::str::from_utf8(&octets) {
-        Ok(digits) if octets[0].is_ascii_digit() => digits.to_owned(),
-        _ => u16::from_be_bytes([octets[1], octets[2]]).to_string(),
+fn format_network_error(error_octets: [u8; 3]) -> String {
+    match std::str::from_utf8(&error_octets) {
+        Ok(digits) if error_octets[0].is_ascii_digit() => digits.to_owned(),
+        _ => u16::from_be_bytes([error_octets[1], error_octets[2]]).to_string(),
     }
 }

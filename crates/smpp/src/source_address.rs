@@ -44,21 +44,23 @@ impl SourceAddress {
     ///
     /// # Errors
     /// Fails when the address is empty, too long or not printable ASCII.
-    pub fn parse(text: &str, ton: Option<u8>, npi: Option<u8>) -> Result<Self, InvalidSourceAddress> {
-        let text = text.trim();
-        let without_00 = text.strip_prefix("00").filter(|rest| rest.len() >= INTERNATIONAL_DIGITS_MIN);
-        let digits = without_00.unwrap_or(text.strip_prefix('+').unwrap_or(text));
-        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    pub fn parse(address_text: &str, ton: Option<u8>, npi: Option<u8>) -> Result<Self, InvalidSourceAddress> {
+        let address_text = address_text.trim();
+        let without_00 =
+            address_text.strip_prefix("00").filter(|rest| rest.len() >= INTERNATIONAL_DIGITS_MIN);
+        let address_digits = without_00.unwrap_or(address_text.strip_prefix('+').unwrap_or(address_text));
+        let is_number =
+            !address_digits.is_empty() && address_digits.bytes().all(|byte| byte.is_ascii_digit());
         let (default_ton, default_npi) = if !is_number {
             (5, 0)
-        } else if text.starts_with('+') || digits.len() >= INTERNATIONAL_DIGITS_MIN {
+        } else if address_text.starts_with('+') || address_digits.len() >= INTERNATIONAL_DIGITS_MIN {
             (1, 1)
         } else {
             (0, 0)
         };
         let (address, length_max) =
-            if is_number { (digits, DIGITS_MAX) } else { (text, ALPHANUMERIC_CHARS_MAX) };
-        let is_printable = text.bytes().all(|byte| (b' '..0x7F).contains(&byte));
+            if is_number { (address_digits, DIGITS_MAX) } else { (address_text, ALPHANUMERIC_CHARS_MAX) };
+        let is_printable = address_text.bytes().all(|byte| (b' '..0x7F).contains(&byte));
         if address.is_empty() || address.len() > length_max || !is_printable {
             return Err(InvalidSourceAddress);
         }

@@ -55,8 +55,8 @@ pub fn strip_header(esm_class: u8, octets: &[u8]) -> &[u8] {
 
 /// Returns the concatenation that the header of a part states.
 pub fn find_concatenation(esm_class: u8, octets: &[u8]) -> Option<Concatenation> {
-    let mut rest = split_header(esm_class, octets).0;
-    while let [identifier, length, tail @ ..] = rest {
+    let mut header_elements = split_header(esm_class, octets).0;
+    while let [identifier, length, tail @ ..] = header_elements {
         let value = tail.get(..usize::from(*length))?;
         match (*identifier, value) {
             (ELEMENT_REFERENCE_8, [reference, total, number]) => {
@@ -68,7 +68,7 @@ pub fn find_concatenation(esm_class: u8, octets: &[u8]) -> Option<Concatenation>
             }
             _ => {}
         }
-        rest = &tail[usize::from(*length)..];
+        header_elements = &tail[usize::from(*length)..];
     }
     None
 }
@@ -77,18 +77,18 @@ pub fn find_concatenation(esm_class: u8, octets: &[u8]) -> Option<Concatenation>
 ///
 /// Some SMSCs lose the UDHI bit. A text cannot begin with the octets of a concatenation header by accident, so they are a
 /// header without the bit as well.
-fn split_header(esm_class: u8, octets: &[u8]) -> (&[u8], &[u8]) {
-    let is_unmarked_header = match octets {
+fn split_header(esm_class: u8, message_octets: &[u8]) -> (&[u8], &[u8]) {
+    let is_unmarked_header = match message_octets {
         [5, ELEMENT_REFERENCE_8, 3, _, total, number, ..]
         | [6, ELEMENT_REFERENCE_16, 4, _, _, total, number, ..] => {
             *total > 1 && (1..=*total).contains(number)
         }
         _ => false,
     };
-    match octets.split_first() {
+    match message_octets.split_first() {
         Some((length, rest)) if esm_class & ESM_CLASS_UDHI != 0 || is_unmarked_header => {
             rest.split_at_checked(usize::from(*length)).unwrap_or_default()
         }
-        _ => (&[], octets),
+        _ => (&[], message_octets),
     }
 }

@@ -89,8 +89,8 @@ pub(super) fn plan_registration(
     let mut users_by_id: HashMap<_, _> = stored_users.into_iter().map(key_of).collect();
     let mut plan = RegistrationPlan::default();
     for requested_user in requested_users {
-        let key = (requested_user.owner.clone(), requested_user.id.clone());
-        let registration = match users_by_id.get_mut(&key) {
+        let user_key = (requested_user.owner.clone(), requested_user.id.clone());
+        let registration = match users_by_id.get_mut(&user_key) {
             Some((user, batch_result)) => {
                 let registration = update_user(user, requested_user);
                 if *batch_result == UserRegistration::Unchanged {
@@ -101,7 +101,7 @@ pub(super) fn plan_registration(
             None => {
                 last_number += 1;
                 let user = number_user(last_number, requested_user);
-                users_by_id.insert(key, (user, UserRegistration::Added));
+                users_by_id.insert(user_key, (user, UserRegistration::Added));
                 UserRegistration::Added
             }
         };

@@ -32,7 +32,7 @@ use postrider_core::error::{Error, ErrorKind, Result};
 pub use self::compare::TableComparison;
 
 /// Time for which each check pauses claims while the move waits for open rounds: 5 s.
-const CLAIM_PAUSE: Duration = Duration::from_secs(5);
+const MOVE_CLAIM_PAUSE: Duration = Duration::from_secs(5);
 
 /// Maximum number of logged changes that are left for the transaction that closes the old store.
 const CHANGES_LEFT_MAX: usize = 500;
@@ -73,9 +73,9 @@ pub struct StoreMove {
 
 impl StoreMove {
     /// Starts a move between two stores, or continues their move. `random` provides the ids of the move and of this run.
-    pub async fn open(options: MoveOptions<'_>, random: [i64; 2]) -> Result<Self> {
-        let (mut source, mut target) = open_stores(options).await?;
-        let [id, run] = random.map(positive_id);
+    pub async fn open(move_options: MoveOptions<'_>, random: [i64; 2]) -> Result<Self> {
+        let (mut source, mut target) = open_stores(move_options).await?;
+        let [move_id, run] = random.map(positive_id);
         let (source_marks, target_marks) = (source.marks().await?, target.marks().await?);
         if source_marks.receiving_run.is_some() {
             return Err(Error::usage(
@@ -90,35 +90,35 @@ impl StoreMove {
         }
         let stage = if source_marks.moved_to.is_some() { MoveStage::Closed } else { MoveStage::Copying };
         match source_marks.id {
-            Some(id) if is_same_move => {
-                target.take_over(id, run).await?;
-                source.resume(id);
+            Some(move_id) if is_same_move => {
+                target.take_over(move_id, run).await?;
+                source.resume(move_id);
             }
             _ => {
                 target.require_empty(&source.store_secret().await?).await?;
-                source.begin(id).await?;
-                if let Err(error) = target.begin(id, run).await {
+                source.begin(move_id).await?;
+                if let Err(error) = target.begin(move_id, run).await {
                     // Without a target the change log would only grow.
                     source.abandon(false).await?;
                     return Err(error);
                 }
             }
         }
-        Ok(Self { source, target, stage, batch_rows: options.batch_rows.max(1), copied_changes: 0 })
+        Ok(Self { source, target, stage, batch_rows: move_options.batch_rows.max(1), copied_changes: 0 })
     }
 
     /// Abandons a move: removes its state from the old store, and opens the old store again if it was closed and the new
     /// store is not open. A run that is still in progress can neither continue nor open the new store. `random` provides
     /// the id of this run.
-    pub async fn abandon(options: MoveOptions<'_>, random: i64) -> Result<()> {
-        require_existing(options.from)?;
-        let mut store = open_table_store(options.from, options.lock_timeout)?;
+    pub async fn abandon(move_options: MoveOptions<'_>, random: i64) -> Result<()> {
+        require_existing(move_options.from)?;
+        let mut store = open_table_store(move_options.from, move_options.lock_timeout)?;
         let tables = schema::read_tables(store.as_mut()).await?;
         let mut source = CopySource::new(store, tables);
         let source_marks = source.marks().await?;
-        let id = source_marks.id.ok_or_else(source::no_move_error)?;
-        source.resume(id);
-        let may_reopen = match take_over_target(options, id, positive_id(random)).await {
+        let move_id = source_marks.id.ok_or_else(source::no_move_error)?;
+        source.resume(move_id);
+        let may_reopen = match take_over_target(move_options, move_id, positive_id(random)).await {
             Ok(is_taken_over) => is_taken_over,
             Err(error) if source_marks.moved_to.is_some() => return Err(error),
             Err(error) => {
@@ -195,7 +195,7 @@ impl StoreMove {
         let mut first_refusal = None;
         self.source.prepare_claim_pause().await?;
         loop {
-            self.source.pause_claims(CLAIM_PAUSE).await?;
+            self.source.pause_claims(MOVE_CLAIM_PAUSE).await?;
             self.catch_up().await?;
             let open_rounds = self.source.count_leased().await?;
             if open_rounds > 0 && started.elapsed() < timeout {
@@ -269,27 +269,27 @@ fn positive_id(random: i64) -> i64 {
 }
 
 /// Makes `run` the only run that may fill the new store. Returns false if move `id` is not filling the new store.
-async fn take_over_target(options: MoveOptions<'_>, id: i64, run: i64) -> Result<bool> {
-    if !store_exists(options.to)? {
+async fn take_over_target(move_options: MoveOptions<'_>, id: i64, run: i64) -> Result<bool> {
+    if !store_exists(move_options.to)? {
         return Err(Error::usage("the store to move to does not exist"));
     }
-    let mut store = open_table_store(options.to, options.lock_timeout)?;
+    let mut store = open_table_store(move_options.to, move_options.lock_timeout)?;
     // Fails at once if the server is down; otherwise the error would be retried like a locked table.
     meta::read_marks(store.as_mut()).await?;
     target::take_over(store.as_mut(), id, run).await
 }
 
 /// Migrates and opens both stores.
-async fn open_stores(options: MoveOptions<'_>) -> Result<(CopySource, CopyTarget)> {
-    require_existing(options.from)?;
-    if options.from == options.to {
+async fn open_stores(move_options: MoveOptions<'_>) -> Result<(CopySource, CopyTarget)> {
+    require_existing(move_options.from)?;
+    if move_options.from == move_options.to {
         return Err(same_store_error());
     }
-    for url in [options.from, options.to] {
-        migrate(url, options.lock_timeout)?;
+    for url in [move_options.from, move_options.to] {
+        migrate(url, move_options.lock_timeout)?;
     }
-    let mut source = open_table_store(options.from, options.lock_timeout)?;
-    let mut target = open_table_store(options.to, options.lock_timeout)?;
+    let mut source = open_table_store(move_options.from, move_options.lock_timeout)?;
+    let mut target = open_table_store(move_options.to, move_options.lock_timeout)?;
     let (source_tables, target_tables) = schema::matching_tables(source.as_mut(), target.as_mut()).await?;
     Ok((CopySource::new(source, source_tables), CopyTarget::new(target, target_tables)))
 }
@@ -299,8 +299,8 @@ fn require_existing(url: &str) -> Result<()> {
     if store_exists(url)? {
         return Ok(());
     }
-    let file = database_file(url)?.display();
-    Err(Error::usage(format!("no store to move from: {file} does not exist")))
+    let store_file = database_file(url)?.display();
+    Err(Error::usage(format!("no store to move from: {store_file} does not exist")))
 }
 
 fn store_exists(url: &str) -> Result<bool> {

@@ -174,18 +174,18 @@ impl LoadedDelivery {
         &mut self,
         status: &ReceiptStatus,
         copy: &SentCopy,
-        at: Timestamp,
+        reported_at: Timestamp,
         received_at: Timestamp,
     ) -> bool {
         // Some providers state a time in another zone or of another message: nothing is delivered before it was sent.
-        let at = match &self.state {
-            DeliveryState::Sent { at: sent_at, .. } => at.max(*sent_at),
+        let reported_at = match &self.state {
+            DeliveryState::Sent { at: sent_at, .. } => reported_at.max(*sent_at),
             DeliveryState::Waiting { .. }
             | DeliveryState::Delivered { .. }
-            | DeliveryState::Failed { .. } => at,
+            | DeliveryState::Failed { .. } => reported_at,
         };
-        let new_state = self.state.apply_receipt(status, at, self.context(copy));
-        self.change_state(new_state, Some(status), copy, at, received_at)
+        let new_state = self.state.apply_receipt(status, reported_at, self.context(copy));
+        self.change_state(new_state, Some(status), copy, reported_at, received_at)
     }
 
     /// Applies a provider's late answer that it accepted a copy, and returns whether it changed the delivery.
@@ -194,17 +194,18 @@ impl LoadedDelivery {
         self.change_state(new_state, None, copy, at, received_at)
     }
 
-    /// Changes the state and what depends on it, and returns whether anything changed. `status` is none for a late answer.
+    /// Changes the state and what depends on it, and returns whether anything changed. `receipt_status` is none for a
+    /// late answer.
     fn change_state(
         &mut self,
         new_state: Option<DeliveryState>,
-        status: Option<&ReceiptStatus>,
+        receipt_status: Option<&ReceiptStatus>,
         copy: &SentCopy,
         at: Timestamp,
         received_at: Timestamp,
     ) -> bool {
         let is_state_changed = new_state.is_some();
-        let is_bounced = matches!(status, Some(ReceiptStatus::Bounced { .. }));
+        let is_bounced = matches!(receipt_status, Some(ReceiptStatus::Bounced { .. }));
         let is_resent = matches!(new_state, Some(DeliveryState::Waiting { .. }));
         match new_state {
             Some(DeliveryState::Waiting { reason, .. }) => {
@@ -217,7 +218,7 @@ impl LoadedDelivery {
             }
             None => {}
         }
-        let is_first_opened = matches!(status, Some(ReceiptStatus::Opened))
+        let is_first_opened = matches!(receipt_status, Some(ReceiptStatus::Opened))
             && matches!(self.state, DeliveryState::Delivered { .. })
             && self.opened_at.is_none();
         if !is_state_changed && !is_first_opened {
@@ -231,7 +232,7 @@ impl LoadedDelivery {
         if is_first_opened {
             self.opened_at = Some(at);
         }
-        if let Some(ReceiptStatus::Invalid { reason }) = status {
+        if let Some(ReceiptStatus::Invalid { reason }) = receipt_status {
             change.invalidated = Some((copy.clone(), reason.clone(), received_at));
         }
         if let Some(event_target) = &self.event_target {

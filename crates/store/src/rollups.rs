@@ -143,28 +143,28 @@ impl RollupChanges {
         *entries.entry(entry.to_owned()).or_default() += difference;
     }
 
-    fn add_state(&mut self, counts: &DeliveryCounts, state: &CountedState, times: i64) {
+    fn add_state(&mut self, counts: &DeliveryCounts, counted_state: &CountedState, times: i64) {
         if counts.is_first {
             self.add_count(MESSAGES, "", "", times);
         }
-        let failure = state.failure.as_deref().unwrap_or_default();
-        self.add_count(STATES, state.state.as_str(), failure, times);
-        if state.is_opened {
+        let failure_name = counted_state.failure.as_deref().unwrap_or_default();
+        self.add_count(STATES, counted_state.state.as_str(), failure_name, times);
+        if counted_state.is_opened {
             self.add_count(OPENED, "", "", times);
         }
         let hour = hour_group(counts.hour);
         self.add_count(HOURS, &hour, "accepted", times);
-        let (hour_entry, provider_entry) = match state.state {
+        let (hour_entry, provider_entry) = match counted_state.state {
             DeliveryStateKind::Waiting => (None, None),
             DeliveryStateKind::Sent => (Some("sent"), Some("sent")),
             DeliveryStateKind::Delivered => (Some("sent"), Some("delivered")),
-            DeliveryStateKind::Failed => (Some("failed"), (failure == "bounced").then_some("bounced")),
+            DeliveryStateKind::Failed => (Some("failed"), (failure_name == "bounced").then_some("bounced")),
         };
-        if let Some(entry) = hour_entry {
-            self.add_count(HOURS, &hour, entry, times);
+        if let Some(rollup_entry) = hour_entry {
+            self.add_count(HOURS, &hour, rollup_entry, times);
         }
-        if let (Some(provider), Some(entry)) = (&state.provider, provider_entry) {
-            self.add_count(PROVIDER_DELIVERIES, provider, entry, times);
+        if let (Some(provider), Some(rollup_entry)) = (&counted_state.provider, provider_entry) {
+            self.add_count(PROVIDER_DELIVERIES, provider, rollup_entry, times);
         }
     }
 

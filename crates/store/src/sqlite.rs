@@ -18,7 +18,7 @@ mod inbound;
 mod maintenance;
 mod messages;
 mod migrate;
-mod private_file;
+mod private_database_file;
 mod query;
 mod read;
 mod reader_pool;

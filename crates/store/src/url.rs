@@ -16,16 +16,16 @@ pub fn open(url: &str, lock_timeout: Duration) -> Result<Arc<dyn Store>> {
 }
 
 /// Opens a store with all options and brings its schema up to date. Blocks the thread meanwhile.
-pub fn open_with(options: &StoreOptions<'_>) -> Result<Arc<dyn Store>> {
-    if is_postgres_url(options.url) {
-        return Ok(Arc::new(postgres::PostgresStore::open(options)?));
+pub fn open_with(store_options: &StoreOptions<'_>) -> Result<Arc<dyn Store>> {
+    if is_postgres_url(store_options.url) {
+        return Ok(Arc::new(postgres::PostgresStore::open(store_options)?));
     }
-    if options.replica_url.is_some() {
+    if store_options.replica_url.is_some() {
         return Err(Error::usage(
             "store.replica_url is for a store on PostgreSQL: leave it out, or name the server in store.url",
         ));
     }
-    Ok(Arc::new(sqlite::SqliteStore::open(database_file(options.url)?, options.lock_timeout)?))
+    Ok(Arc::new(sqlite::SqliteStore::open(database_file(store_options.url)?, store_options.lock_timeout)?))
 }
 
 /// Checks that a replica answers. A store without its replica works: it reads from the primary.
@@ -61,10 +61,10 @@ pub fn missing_store(url: &str, lock_timeout: Duration) -> Result<Option<String>
     if is_postgres_url(url) {
         return Ok(Some("the database has no tables of Postrider".to_owned()));
     }
-    let file = std::path::absolute(database_file(url)?)
+    let database_file = std::path::absolute(database_file(url)?)
         .map_err(|error| Error::with_source(ErrorKind::Usage, "cannot find the working directory", error))?;
-    let problem = if file.exists() { "is empty" } else { "does not exist" };
-    Ok(Some(format!("{} {problem}", file.display())))
+    let problem = if database_file.exists() { "is empty" } else { "does not exist" };
+    Ok(Some(format!("{} {problem}", database_file.display())))
 }
 
 /// Returns whether a URL is for PostgreSQL.
@@ -86,17 +86,17 @@ pub fn missing_folder(url: &str) -> Option<&Path> {
 
 /// Returns the file of a SQLite URL.
 pub(super) fn database_file(url: &str) -> Result<&Path> {
-    let path = sqlite_path(url).ok_or_else(|| {
+    let database_path = sqlite_path(url).ok_or_else(|| {
         Error::usage(
             "the store's URL must begin with \"sqlite:\" or \"postgres://\", for example sqlite:postrider.db",
         )
     })?;
-    if path.is_empty() || path.ends_with('/') || path.contains('\0') {
+    if database_path.is_empty() || database_path.ends_with('/') || database_path.contains('\0') {
         return Err(Error::usage(
             "the store's URL names no file: write it as sqlite:PATH, for example sqlite:postrider.db",
         ));
     }
-    if path.starts_with(':') {
+    if database_path.starts_with(':') {
         return Err(Error::usage(
             "a store in memory would lose messages: name a file, for example sqlite:postrider.db",
         ));
@@ -107,5 +107,5 @@ pub(super) fn database_file(url: &str) -> Result<&Path> {
             folder.display()
         )));
     }
-    Ok(Path::new(path))
+    Ok(Path::new(database_path))
 }

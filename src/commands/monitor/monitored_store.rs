@@ -68,8 +68,8 @@ async fn open_existing_store(config: &Config) -> Result<Arc<dyn Store>> {
         let message = format!("store folder {} does not exist yet", folder.display());
         return Err(Error::new(ErrorKind::Unavailable, message));
     }
-    if let Some(problem) = find_missing_store(config).await? {
-        return Err(Error::new(ErrorKind::Unavailable, problem));
+    if let Some(missing_store) = find_missing_store(config).await? {
+        return Err(Error::new(ErrorKind::Unavailable, missing_store));
     }
     open_store(config).await
 }

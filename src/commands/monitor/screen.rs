@@ -91,24 +91,24 @@ async fn run_event_loop(
     terminal: &mut ratatui::DefaultTerminal,
 ) -> Result<()> {
     let mut keys = spawn_key_reader();
-    let mut state =
+    let mut screen_state =
         ScreenState { interval, error: Some("connecting to the store".to_owned()), ..ScreenState::default() };
-    let mut draw_screen = |state: &ScreenState, config: &Config| {
-        let drawn = terminal.draw(|frame| draw(frame, state, config));
+    let mut draw_screen = |screen_state: &ScreenState, config: &Config| {
+        let drawn = terminal.draw(|frame| draw(frame, screen_state, config));
         drawn.map(drop).map_err(|cause| terminal_error("cannot draw on the terminal", cause))
     };
-    draw_screen(&state, &store.config)?;
+    draw_screen(&screen_state, &store.config)?;
     loop {
         let poll_stopwatch = Clock::System.stopwatch();
-        let status = tokio::select! {
-            status = store.read_status(MonitorView::Screen) => status?,
+        let status_result = tokio::select! {
+            status_result = store.read_status(MonitorView::Screen) => status_result?,
             () = signals.recv() => return Ok(()),
             () = wait_for_quit(&mut keys) => return Ok(()),
         };
-        let delay = poll_delay(interval, status.is_err());
-        state.apply_poll_result(status);
+        let delay = poll_delay(interval, status_result.is_err());
+        screen_state.apply_poll_result(status_result);
         loop {
-            draw_screen(&state, &store.config)?;
+            draw_screen(&screen_state, &store.config)?;
             tokio::select! {
                 () = clock::sleep(delay.saturating_sub(poll_stopwatch.elapsed())) => break,
                 () = signals.recv() => return Ok(()),
@@ -163,12 +163,13 @@ fn is_quit_key(key: KeyEvent) -> bool {
 }
 
 impl ScreenState {
-    fn apply_poll_result(&mut self, status: std::result::Result<StatusOverview, String>) {
-        match status {
+    fn apply_poll_result(&mut self, status_result: std::result::Result<StatusOverview, String>) {
+        match status_result {
             Ok(overview) => {
-                let previous = std::mem::replace(&mut self.overview, overview).report;
+                let previous_report = std::mem::replace(&mut self.overview, overview).report;
                 // Before the first poll there is no report, so the first poll has no rate.
-                self.previous_report = (previous.as_of > Timestamp::UNIX_EPOCH).then_some(previous);
+                self.previous_report =
+                    (previous_report.as_of > Timestamp::UNIX_EPOCH).then_some(previous_report);
                 self.error = None;
             }
             Err(problem) => self.error = Some(problem),
@@ -183,42 +184,43 @@ impl ScreenState {
     }
 }
 
-fn draw(frame: &mut Frame<'_>, state: &ScreenState, config: &Config) {
-    let providers = provider_rows(state, config);
+fn draw(frame: &mut Frame<'_>, screen_state: &ScreenState, config: &Config) {
+    let providers = provider_rows(screen_state, config);
     let providers_height = u16::try_from(providers.len() + 3).unwrap_or(u16::MAX);
     let heights = [Length(1), Length(8), Length(providers_height.min(14)), Min(4)];
     let [header_area, counters_area, providers_area, failures_area] =
         Layout::vertical(heights).areas(frame.area());
-    frame.render_widget(header_line(state), header_area);
-    draw_counters(frame, state, counters_area);
+    frame.render_widget(header_line(screen_state), header_area);
+    draw_counters(frame, screen_state, counters_area);
     draw_providers(frame, providers, providers_area);
-    draw_failures(frame, state, config, failures_area);
+    draw_failures(frame, screen_state, config, failures_area);
 }
 
-fn header_line(state: &ScreenState) -> Paragraph<'_> {
-    let line = match &state.error {
+fn header_line(screen_state: &ScreenState) -> Paragraph<'_> {
+    let header = match &screen_state.error {
         Some(problem) => Line::styled(format!(" {problem}"), Style::new().fg(Color::Red)),
         None => Line::styled(
             format!(
                 " Postrider at {} · every {} · q quits",
-                format_time(state.overview.report.as_of),
-                format_duration(state.interval)
+                format_time(screen_state.overview.report.as_of),
+                format_duration(screen_state.interval)
             ),
             Style::new().add_modifier(Modifier::BOLD),
         ),
     };
-    Paragraph::new(line)
+    Paragraph::new(header)
 }
 
-fn draw_counters(frame: &mut Frame<'_>, state: &ScreenState, area: Rect) {
-    let report = &state.overview.report;
+fn draw_counters(frame: &mut Frame<'_>, screen_state: &ScreenState, area: Rect) {
+    let report = &screen_state.overview.report;
     let totals = &report.totals;
-    let rate = |count: fn(&Report) -> u64| or_dash(state.rate(count).map(|rate| format!("{rate:.1}/s")));
-    let backlog = match state.overview.oldest_due_at {
+    let rate =
+        |count: fn(&Report) -> u64| or_dash(screen_state.rate(count).map(|rate| format!("{rate:.1}/s")));
+    let backlog = match screen_state.overview.oldest_due_at {
         Some(due_at) => format!("oldest due {} ago", format_age(due_at, report.as_of)),
         None => "none overdue".to_owned(),
     };
-    let mean_time = or_dash(state.overview.mean_seconds().map(|mean| format!("{mean:.4} s per call")));
+    let mean_time = or_dash(screen_state.overview.mean_seconds().map(|mean| format!("{mean:.4} s per call")));
     let rows = [
         ("accepted", report.messages, rate(|report| report.messages)),
         ("waiting", totals.waiting, backlog),
@@ -268,9 +270,11 @@ fn format_circuit(health: &SharedHealth, now: Timestamp) -> String {
     let (state, _) = health.description(now);
     match (&health.circuit, health.cooldown_until) {
         (CircuitState::Misconfigured { reason, .. }, _) => format!("{state}: {reason}"),
-        (_, Some(until)) if state == COOLDOWN => format!("{state} until {}", clock_time(until)),
-        (CircuitState::Open { until, .. }, _) if *until > now => {
-            format!("{state} until {}", clock_time(*until))
+        (_, Some(blocked_until)) if state == COOLDOWN => {
+            format!("{state} until {}", clock_time(blocked_until))
+        }
+        (CircuitState::Open { until: blocked_until, .. }, _) if *blocked_until > now => {
+            format!("{state} until {}", clock_time(*blocked_until))
         }
         (CircuitState::Open { .. }, _) => format!("{state}: the next message probes it"),
         (CircuitState::Closed | CircuitState::HalfOpen { .. }, _) => state.to_owned(),
@@ -288,8 +292,9 @@ fn draw_providers(frame: &mut Frame<'_>, rows: Vec<[String; 5]>, area: Rect) {
     });
     let widths = [Length(20), Min(24), Length(12), Length(9), Length(11)];
     let head = Row::new(["provider", "circuit", "attempts", "failures", "mean time"]);
-    let table = Table::new(rows, widths).header(head.style(Style::new().add_modifier(Modifier::DIM)));
-    frame.render_widget(table.block(Block::bordered().title(" providers ")), area);
+    let provider_table =
+        Table::new(rows, widths).header(head.style(Style::new().add_modifier(Modifier::DIM)));
+    frame.render_widget(provider_table.block(Block::bordered().title(" providers ")), area);
 }
 
 fn draw_failures(frame: &mut Frame<'_>, state: &ScreenState, config: &Config, area: Rect) {

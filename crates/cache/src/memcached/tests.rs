@@ -59,7 +59,7 @@ async fn a_suspended_server_is_not_called_until_the_retry_interval_is_over() {
     for _ in 0..100 {
         assert_eq!(cache.get("again").await, None);
     }
-    assert!(start.elapsed() < CALL_TIMEOUT * 10, "no call before the retry");
+    assert!(start.elapsed() < CACHE_CALL_TIMEOUT * 10, "no call before the retry");
     cache.server.lock().retry_at = Some(Instant::now());
     server.resume();
     wait_until_working(&cache).await;

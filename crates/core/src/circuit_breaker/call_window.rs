@@ -9,10 +9,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 /// Length of the window: 10 s in slices of 1 s, as in Hystrix. A provider that fails completely is found after half of
 /// that time at the latest, and a disturbance of two seconds does not stop it.
-const SLICES_MAX: i64 = 10;
+const WINDOW_SLICES_MAX: i64 = 10;
 
 /// The window covers at least this many calls, however old they are.
-const CALLS_MIN: u32 = 10;
+const WINDOW_CALLS_MIN: u32 = 10;
 
 /// The calls of one second.
 #[derive(Clone, Copy, Debug)]
@@ -61,12 +61,12 @@ impl CallWindow {
     }
 
     fn drop_old_slices(&mut self, now: DateTime<Utc>) {
-        let oldest_second = (now - TimeDelta::seconds(SLICES_MAX)).timestamp();
+        let oldest_second = (now - TimeDelta::seconds(WINDOW_SLICES_MAX)).timestamp();
         let (successes, failures) = self.totals();
         let mut calls = successes.saturating_add(failures);
         while let Some(oldest) = self.slices.front() {
             let calls_after = calls.saturating_sub(oldest.successes.saturating_add(oldest.failures));
-            if oldest.second > oldest_second || calls_after < CALLS_MIN {
+            if oldest.second > oldest_second || calls_after < WINDOW_CALLS_MIN {
                 break;
             }
             calls = calls_after;

@@ -32,13 +32,13 @@ impl DeliveryState {
     pub fn apply_receipt(
         &self,
         status: &ReceiptStatus,
-        at: DateTime<Utc>,
+        reported_at: DateTime<Utc>,
         context: ReceiptContext<'_>,
     ) -> Option<Self> {
         match status {
-            ReceiptStatus::Delivered | ReceiptStatus::Opened => self.after_delivery(at),
-            ReceiptStatus::Bounced { reason } => self.after_bounce(reason, at, context),
-            ReceiptStatus::Invalid { reason } => self.after_invalid_address(reason, at, context),
+            ReceiptStatus::Delivered | ReceiptStatus::Opened => self.after_delivery(reported_at),
+            ReceiptStatus::Bounced { reason } => self.after_bounce(reason, reported_at, context),
+            ReceiptStatus::Invalid { reason } => self.after_invalid_address(reason, reported_at, context),
         }
     }
 
@@ -66,37 +66,41 @@ impl DeliveryState {
     }
 
     /// A copy has arrived, so that none is sent any more. Corrects a failure, unless a newer receipt has reported it.
-    fn after_delivery(&self, at: DateTime<Utc>) -> Option<Self> {
+    fn after_delivery(&self, reported_at: DateTime<Utc>) -> Option<Self> {
         match self {
-            Self::Waiting { .. } | Self::Sent { .. } => Some(Self::Delivered { at }),
+            Self::Waiting { .. } | Self::Sent { .. } => Some(Self::Delivered { at: reported_at }),
             Self::Delivered { .. } => None,
             Self::Failed { failure, at: failed_at, .. } => match failure {
                 Failure::Bounced | Failure::InvalidRecipient => {
-                    is_not_older(at, *failed_at).then_some(Self::Delivered { at })
+                    is_not_older(reported_at, *failed_at).then_some(Self::Delivered { at: reported_at })
                 }
                 Failure::Rejected
                 | Failure::Suppressed
                 | Failure::Exhausted
                 | Failure::Expired
                 | Failure::Cancelled
-                | Failure::Unknown => Some(Self::Delivered { at }),
+                | Failure::Unknown => Some(Self::Delivered { at: reported_at }),
             },
         }
     }
 
     /// A copy was not delivered. A delivery that waits for its next try goes on waiting; a mail server may bounce a
     /// message after it has reported its delivery.
-    fn after_bounce(&self, reason: &str, at: DateTime<Utc>, context: ReceiptContext<'_>) -> Option<Self> {
+    fn after_bounce(
+        &self,
+        reason: &str,
+        bounced_at: DateTime<Utc>,
+        context: ReceiptContext<'_>,
+    ) -> Option<Self> {
         match self {
             Self::Waiting { .. } | Self::Failed { .. } => None,
             Self::Sent { .. } if !context.is_current_attempt => None,
             Self::Sent { .. } if context.resends_left > 0 => {
-                Some(wait_for_resend(format!("sent again through another provider: {reason}"), at))
+                Some(wait_for_resend(format!("sent again through another provider: {reason}"), bounced_at))
             }
-            Self::Sent { .. } => Some(Self::failed(Failure::Bounced, reason, at)),
-            Self::Delivered { at: delivered_at } => {
-                is_correction(*delivered_at, at, context).then(|| Self::failed(Failure::Bounced, reason, at))
-            }
+            Self::Sent { .. } => Some(Self::failed(Failure::Bounced, reason, bounced_at)),
+            Self::Delivered { at: delivered_at } => is_correction(*delivered_at, bounced_at, context)
+                .then(|| Self::failed(Failure::Bounced, reason, bounced_at)),
         }
     }
 
@@ -104,20 +108,19 @@ impl DeliveryState {
     fn after_invalid_address(
         &self,
         reason: &str,
-        at: DateTime<Utc>,
+        reported_at: DateTime<Utc>,
         context: ReceiptContext<'_>,
     ) -> Option<Self> {
         match self {
             Self::Waiting { .. } if context.other_addresses_left > 0 => None,
-            Self::Waiting { .. } => Some(Self::failed(Failure::InvalidRecipient, reason, at)),
+            Self::Waiting { .. } => Some(Self::failed(Failure::InvalidRecipient, reason, reported_at)),
             Self::Sent { .. } if !context.is_current_attempt => None,
             Self::Sent { .. } if context.other_addresses_left > 0 => {
-                Some(wait_for_resend(format!("sent again to another address: {reason}"), at))
+                Some(wait_for_resend(format!("sent again to another address: {reason}"), reported_at))
             }
-            Self::Sent { .. } => Some(Self::failed(Failure::InvalidRecipient, reason, at)),
-            Self::Delivered { at: delivered_at } => {
-                is_correction(*delivered_at, at, context).then(|| Self::failed(Failure::Bounced, reason, at))
-            }
+            Self::Sent { .. } => Some(Self::failed(Failure::InvalidRecipient, reason, reported_at)),
+            Self::Delivered { at: delivered_at } => is_correction(*delivered_at, reported_at, context)
+                .then(|| Self::failed(Failure::Bounced, reason, reported_at)),
             Self::Failed { .. } => None,
         }
     }

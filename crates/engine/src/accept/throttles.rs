@@ -17,8 +17,8 @@ use crate::gateway::Gateway;
 const THROTTLE_WINDOW: Duration = Duration::from_secs(3600);
 
 /// Windows of the spending limits.
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const SPENDING_MINUTE: Duration = Duration::from_secs(60);
+const SPENDING_DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Returns the throttles of a message with these deliveries, each subject once.
 pub(super) fn throttles_of(
@@ -64,7 +64,7 @@ fn sent_parts(deliveries: &[NewDelivery]) -> u32 {
 /// Returns the spending limits of an API key for a request of `parts` text parts.
 pub(crate) fn spending_limits(key: &ApiKey, parts: u32) -> Vec<UserThrottle> {
     let counting = ThrottleCounting::Parts(parts);
-    [("minute", key.limits.per_minute, MINUTE), ("day", key.limits.per_day, DAY)]
+    [("minute", key.limits.per_minute, SPENDING_MINUTE), ("day", key.limits.per_day, SPENDING_DAY)]
         .into_iter()
         .filter_map(|(scope, limit, window)| {
             let subject = hash_subject(&["spending", &key.name, scope]);
@@ -110,11 +110,11 @@ fn throttle_scope<'a>(
     channel: &'a Channel,
     default_limit: u32,
 ) -> ((&'static str, &'a str), u32) {
-    if let Some((key_name, limit)) = key_limit {
-        return (("key", key_name), limit);
+    if let Some((key_name, hourly_limit)) = key_limit {
+        return (("key", key_name), hourly_limit);
     }
     match channel.user_per_hour {
-        Some(limit) => (("channel", channel.name.as_str()), limit),
+        Some(hourly_limit) => (("channel", channel.name.as_str()), hourly_limit),
         None => (("", ""), default_limit),
     }
 }

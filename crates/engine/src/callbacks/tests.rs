@@ -8,8 +8,8 @@ use chrono::DateTime;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::Config;
 use crate::accept::{self, AcceptRequest};
+use crate::config::Config;
 use crate::deliver::{self, DeliverStep};
 use crate::testing::{FixedOutcomeProvider, GatewayBuilder, open_store, request_over};
 use postrider_core::address::AddressKind;

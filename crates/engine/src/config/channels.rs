@@ -39,18 +39,19 @@ pub(super) fn read_used_channels(top: &TableReader<'_>, channels: &[Channel]) ->
     let listed = top.list("used_channels")?;
     let tables = top.section("channels")?.named_tables()?;
     let mut used_channels = Vec::new();
-    for text in &listed {
-        let wanted = channel_name(text);
-        match channels.iter().find(|channel| channel.name.as_str() == wanted) {
+    for listed_name in &listed {
+        let used_channel = channel_name(listed_name);
+        match channels.iter().find(|channel| channel.name.as_str() == used_channel) {
             Some(channel) if used_channels.contains(&channel.name) => {}
             Some(channel) => used_channels.push(channel.name.clone()),
-            None if tables.iter().any(|(disabled_name, _)| *disabled_name == wanted) => {}
+            None if tables.iter().any(|(disabled_name, _)| *disabled_name == used_channel) => {}
             None => {
-                let suggestion = did_you_mean(&wanted, channels.iter().map(|channel| channel.name.as_str()));
-                let problem = format!(
-                    "lists unknown channel {text}: add [channels.{wanted}] or correct the name{suggestion}"
+                let suggestion =
+                    did_you_mean(&used_channel, channels.iter().map(|channel| channel.name.as_str()));
+                let channel_problem = format!(
+                    "lists unknown channel {listed_name}: add [channels.{used_channel}] or correct the name{suggestion}"
                 );
-                return Err(top.error_at("used_channels", &problem));
+                return Err(top.error_at("used_channels", &channel_problem));
             }
         }
     }
@@ -64,7 +65,7 @@ pub(super) fn read_used_channels(top: &TableReader<'_>, channels: &[Channel]) ->
 }
 
 fn read_channel(
-    name: ConfigName,
+    channel_name: ConfigName,
     channel_table: &TableReader<'_>,
     providers: &ConfiguredProviders,
     default_retry: &RetryPolicy,
@@ -75,7 +76,7 @@ fn read_channel(
     let addressing = match channel_table.get::<String>("address")?.as_deref() {
         Some("mixed") => Addressing::Mixed,
         Some(kind) => Addressing::Only(AddressKind::parse(kind).unwrap_or(AddressKind::Any)),
-        None => Addressing::ByProviders(default_address_kind(&name)),
+        None => Addressing::ByProviders(default_address_kind(&channel_name)),
     };
     let subject = channel_table.get::<String>("subject")?.filter(|subject| !subject.is_empty());
     if subject.as_ref().is_some_and(|subject| subject.contains(char::is_control)) {
@@ -83,7 +84,7 @@ fn read_channel(
     }
     let has_word = |key, word| Ok::<_, Error>(channel_table.get::<String>(key)?.as_deref() == Some(word));
     Ok(Channel {
-        name,
+        name: channel_name,
         providers: channel_providers,
         strategy,
         retry: read_retry(&channel_table.section("retry")?, default_retry)?,
@@ -118,26 +119,29 @@ fn read_channel_providers(
 ) -> Result<Vec<ConfigName>> {
     let mut channel_providers: Vec<ConfigName> = Vec::new();
     let enabled_names = || providers.enabled.iter().map(|provider| &provider.name);
-    for text in channel_table.list("providers")? {
-        let is_disabled = providers.disabled.iter().any(|name| name.as_str() == text);
-        match enabled_names().find(|name| name.as_str() == text) {
-            Some(name) if channel_providers.contains(name) => {
-                return Err(channel_table.error_at("providers", &format!("lists provider {text} twice")));
+    for listed_provider in channel_table.list("providers")? {
+        let is_disabled =
+            providers.disabled.iter().any(|provider_name| provider_name.as_str() == listed_provider);
+        match enabled_names().find(|provider_name| provider_name.as_str() == listed_provider) {
+            Some(provider_name) if channel_providers.contains(provider_name) => {
+                return Err(
+                    channel_table.error_at("providers", &format!("lists provider {listed_provider} twice"))
+                );
             }
-            Some(name) => channel_providers.push(name.clone()),
+            Some(provider_name) => channel_providers.push(provider_name.clone()),
             None if is_disabled => {}
             None => {
-                let suggestion = did_you_mean(&text, enabled_names().map(ConfigName::as_str));
-                let problem = format!(
-                    "lists unknown provider {text}: add [providers.{text}] or correct the name{suggestion}"
+                let suggestion = did_you_mean(&listed_provider, enabled_names().map(ConfigName::as_str));
+                let provider_problem = format!(
+                    "lists unknown provider {listed_provider}: add [providers.{listed_provider}] or correct the name{suggestion}"
                 );
-                return Err(channel_table.error_at("providers", &problem));
+                return Err(channel_table.error_at("providers", &provider_problem));
             }
         }
     }
     if channel_providers.is_empty() {
-        let problem = "has no enabled provider; list at least one, such as providers = [\"red\"]";
-        return Err(channel_table.error_at("providers", problem));
+        let provider_problem = "has no enabled provider; list at least one, such as providers = [\"red\"]";
+        return Err(channel_table.error_at("providers", provider_problem));
     }
     Ok(channel_providers)
 }
@@ -172,14 +176,14 @@ fn weights_in_order(
     channel_providers: &[ConfigName],
     providers: &ConfiguredProviders,
 ) -> Result<Vec<u32>> {
-    let error = |problem: String| channel_table.error_at("weights", &problem);
+    let error = |weights_problem: String| channel_table.error_at("weights", &weights_problem);
     let is_known =
         |text: &str| channel_providers.iter().chain(&providers.disabled).any(|name| name.as_str() == text);
     if let Some(unknown) = weights.keys().find(|text| !is_known(text)) {
         let suggestion = did_you_mean(unknown, channel_providers.iter().map(ConfigName::as_str));
-        let problem =
+        let weights_problem =
             format!("has a weight for {unknown}, which is not a provider of this channel{suggestion}");
-        return Err(error(problem));
+        return Err(error(weights_problem));
     }
     let weight_of = |name: &ConfigName| {
         let missing = || error(format!("has no weight for {name}; 0 makes it a last resort"));

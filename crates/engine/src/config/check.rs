@@ -17,12 +17,12 @@ pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 const BYTES_PER_CHAR_MAX: usize = 12;
 
 /// Returns an error for values that cannot work together.
-pub(super) fn check_relations(config: &Config, source: &ConfigSource) -> Result<()> {
+pub(super) fn check_relations(config: &Config, config_source: &ConfigSource) -> Result<()> {
     for channel in &config.channels {
         let round_duration = slowest_round(channel, &config.providers);
         let lease_min = round_duration + LEASE_MARGIN;
         if config.work.lease < lease_min {
-            let problem = format!(
+            let relation_problem = format!(
                 "is {}, but a round over all providers of [channels.{}] can take {}: raise it to at least {}, \
                  or lower timeout and connect_timeout of its providers",
                 format_duration(config.work.lease),
@@ -30,23 +30,23 @@ pub(super) fn check_relations(config: &Config, source: &ConfigSource) -> Result<
                 format_duration(round_duration),
                 format_duration(lease_min),
             );
-            return Err(source.error_at("work.lease", &problem));
+            return Err(config_source.error_at("work.lease", &relation_problem));
         }
     }
     let body_bytes_min = config.limits.message_chars_max.saturating_mul(BYTES_PER_CHAR_MAX);
     if config.limits.body_bytes_max < body_bytes_min {
-        let problem = format!(
+        let relation_problem = format!(
             "is too small for a message of limits.message_chars_max characters: raise it to at least {body_bytes_min}, \
              or lower limits.message_chars_max"
         );
-        return Err(source.error_at("limits.body_bytes_max", &problem));
+        return Err(config_source.error_at("limits.body_bytes_max", &relation_problem));
     }
     let in_flight_min = config.limits.body_bytes_max.saturating_mul(2);
     if config.limits.body_bytes_in_flight_max < in_flight_min {
-        let problem = format!(
+        let relation_problem = format!(
             "is less than twice limits.body_bytes_max: raise it to at least {in_flight_min}, or lower limits.body_bytes_max"
         );
-        return Err(source.error_at("limits.body_bytes_in_flight_max", &problem));
+        return Err(config_source.error_at("limits.body_bytes_in_flight_max", &relation_problem));
     }
     Ok(())
 }

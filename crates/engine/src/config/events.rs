@@ -55,24 +55,29 @@ pub(super) fn read_api_key_events(
     Ok(ApiKeyEvents { url, secrets })
 }
 
-fn read_secrets(key: &str, reader: &TableReader<'_>, environment: &Environment) -> Result<SigningSecrets> {
+fn read_secrets(
+    config_key: &str,
+    reader: &TableReader<'_>,
+    environment: &Environment,
+) -> Result<SigningSecrets> {
     let mut resolver = SecretResolver::new(reader, environment);
-    let written_secrets = reader.list(key)?;
-    let secrets = written_secrets.iter().map(|text| resolver.resolve_text(text, key));
-    SigningSecrets::parse(&secrets.collect::<Result<Vec<_>>>()?).map_err(|cause| reader.error_at(key, &cause))
+    let written_secrets = reader.list(config_key)?;
+    let secrets = written_secrets.iter().map(|text| resolver.resolve_text(text, config_key));
+    SigningSecrets::parse(&secrets.collect::<Result<Vec<_>>>()?)
+        .map_err(|cause| reader.error_at(config_key, &cause))
 }
 
 /// Parses every text of a list; `None` if the list is missing or empty.
 fn read_parsed_list<T>(
-    key: &str,
+    config_key: &str,
     reader: &TableReader<'_>,
     parse: impl Fn(&str) -> Option<T>,
     expected: &str,
 ) -> Result<Option<Vec<T>>> {
-    let texts = reader.list(key)?;
+    let texts = reader.list(config_key)?;
     if texts.is_empty() {
         return Ok(None);
     }
     let parsed = texts.iter().map(|text| parse(text)).collect::<Option<Vec<_>>>();
-    parsed.map(Some).ok_or_else(|| reader.error_at(key, &format!("must list {expected}")))
+    parsed.map(Some).ok_or_else(|| reader.error_at(config_key, &format!("must list {expected}")))
 }

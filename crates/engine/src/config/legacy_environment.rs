@@ -1,8 +1,9 @@
 //! Reads the environment variables of the replaced notification service: `USED_CHANNELS` and `CHANNEL_…`.
 //!
-//! The variables are converted to channels and providers as in the file, so that later code treats both alike. A variable
-//! names a provider by its table in the file or by a class name of that service. A class name stands for an account if the
-//! credentials of the account are set ([`super::provider_aliases`]), otherwise for a mock provider, with a warning.
+//! The variables are converted to channels and providers as in the file, so that later code treats both alike. A channel
+//! variable names a provider by its table in the file or by a class name of the replaced service. That name stands for an
+//! account if the credentials of the account are set ([`super::provider_aliases`]), otherwise for a mock provider, with a
+//! warning.
 
 use postrider_core::error::{Error, Result};
 use toml::Value;
@@ -25,28 +26,30 @@ pub(super) fn channel_name(name: &str) -> String {
 /// Creates channels from the variables that `used_channels` lists. Returns a warning for each mock provider
 /// that was created.
 pub(super) fn apply_channel_variables(
-    source: &mut ConfigSource,
+    config_source: &mut ConfigSource,
     environment: &Environment,
 ) -> Result<Vec<String>> {
-    let used_channels = source.table.get("used_channels").and_then(Value::as_array);
+    let used_channels = config_source.table.get("used_channels").and_then(Value::as_array);
     let listed = used_channels.into_iter().flatten().filter_map(Value::as_str);
     let variables = listed.filter(|name| name.starts_with(CHANNEL_VARIABLE_PREFIX)).map(str::to_owned);
     let variables = variables.collect::<Vec<_>>();
     for alias in &PROVIDER_ALIASES {
-        set_default_kind(source, alias);
+        set_default_kind(config_source, alias);
     }
     let mut warnings = Vec::new();
     for variable in &variables {
         match environment.get(variable) {
-            Some(text) => apply_channel_variable(source, environment, (variable, text), &mut warnings)?,
-            None if has_table(source, "channels", &channel_name(variable)) => {}
+            Some(text) => {
+                apply_channel_variable(config_source, environment, (variable, text), &mut warnings)?
+            }
+            None if has_table(config_source, "channels", &channel_name(variable)) => {}
             None => {
                 let set_variables = environment.names_with_prefix(CHANNEL_VARIABLE_PREFIX);
                 let suggestion = did_you_mean(variable, set_variables.filter(|other| other != variable));
                 let problem = format!(
                     "lists {variable}, but no such environment variable is set: set it to its providers, or correct the name{suggestion}"
                 );
-                return Err(source.error_at("used_channels", &problem));
+                return Err(config_source.error_at("used_channels", &problem));
             }
         }
     }
@@ -54,27 +57,27 @@ pub(super) fn apply_channel_variables(
 }
 
 fn apply_channel_variable(
-    source: &mut ConfigSource,
+    config_source: &mut ConfigSource,
     environment: &Environment,
     (variable, text): (&str, &str),
     warnings: &mut Vec<String>,
 ) -> Result<()> {
     for provider in split_list(text) {
         let alias = PROVIDER_ALIASES.iter().find(|alias| alias.name == provider);
-        if has_table(source, "providers", provider) {
+        if has_table(config_source, "providers", provider) {
             if let Some(address) = alias.and_then(|alias| alias.address) {
-                set_default_address(table_entry(source, "providers", provider)?, address);
+                set_default_address(table_entry(config_source, "providers", provider)?, address);
             }
             continue;
         }
-        let alias = alias.ok_or_else(|| unknown_provider(source, variable, provider))?;
-        warnings.extend(add_alias_provider(source, environment, alias)?);
+        let alias = alias.ok_or_else(|| unknown_provider(config_source, variable, provider))?;
+        warnings.extend(add_alias_provider(config_source, environment, alias)?);
     }
     let channel_name = channel_name(variable);
-    let channel = table_entry(source, "channels", &channel_name)?;
+    let channel = table_entry(config_source, "channels", &channel_name)?;
     channel.insert("providers".to_owned(), split_list(text).collect::<Vec<_>>().into());
     channel.entry("strategy").or_insert_with(|| Value::from("failover"));
-    source.set_origin(format!("channels.{channel_name}.providers"), variable);
+    config_source.set_origin(format!("channels.{channel_name}.providers"), variable);
     Ok(())
 }
 
@@ -146,10 +149,15 @@ fn has_table(source: &ConfigSource, section: &str, name: &str) -> bool {
 }
 
 /// Returns the table `[section.name]`; creates it if it is missing.
-fn table_entry<'s>(source: &'s mut ConfigSource, section: &str, name: &str) -> Result<&'s mut toml::Table> {
-    let error = source.error_at(section, &format!("must be a table: write [{section}.{name}]"));
+fn table_entry<'s>(
+    config_source: &'s mut ConfigSource,
+    section: &str,
+    entry_name: &str,
+) -> Result<&'s mut toml::Table> {
+    let error = config_source.error_at(section, &format!("must be a table: write [{section}.{entry_name}]"));
     let empty_table = || Value::Table(toml::Table::new());
-    let tables = source.table.entry(section).or_insert_with(empty_table).as_table_mut();
-    let named_table = tables.and_then(|tables| tables.entry(name).or_insert_with(empty_table).as_table_mut());
+    let tables = config_source.table.entry(section).or_insert_with(empty_table).as_table_mut();
+    let named_table =
+        tables.and_then(|tables| tables.entry(entry_name).or_insert_with(empty_table).as_table_mut());
     named_table.ok_or(error)
 }

@@ -35,9 +35,9 @@ impl Config {
         environment: &Environment,
         overrides: &[(&str, String)],
     ) -> Result<(Self, Vec<String>)> {
-        let mut source = ConfigSource::read(file, environment, overrides)?;
-        let legacy_warnings = apply_channel_variables(&mut source, environment)?;
-        let top = TableReader::root(&source);
+        let mut config_source = ConfigSource::read(file, environment, overrides)?;
+        let legacy_warnings = apply_channel_variables(&mut config_source, environment)?;
+        let top = TableReader::root(&config_source);
         top.reject_unknown_keys()?;
         let mut providers = read_providers(&top, environment)?;
         let is_test_mode = providers.enabled.is_empty() && providers.disabled.is_empty();
@@ -73,9 +73,9 @@ impl Config {
         let throttle = top.section("throttle")?;
         throttle.reject_unknown_keys()?;
         config.user_per_hour = throttle.get("user_per_hour")?.unwrap_or(config.user_per_hour);
-        check_relations(&config, &source)?;
-        let mut warnings = source.unknown_variables(environment);
-        warnings.extend(source.empty_file_warning());
+        check_relations(&config, &config_source)?;
+        let mut warnings = config_source.unknown_variables(environment);
+        warnings.extend(config_source.empty_file_warning());
         warnings.extend(legacy_warnings);
         warnings.extend(collect_warnings(&config));
         Ok((config, warnings))

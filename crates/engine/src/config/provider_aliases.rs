@@ -137,14 +137,15 @@ impl AccountVariables {
             return Ok(None);
         }
         let mut account = Table::from_iter([("kind".to_owned(), Value::from(self.kind))]);
-        for key in self.keys {
-            let set_variable = key.variables.iter().find_map(|name| Some((*name, environment.get(name)?)));
+        for account_key in self.keys {
+            let set_variable =
+                account_key.variables.iter().find_map(|name| Some((*name, environment.get(name)?)));
             match set_variable {
                 Some((variable, text)) => {
-                    account.insert(key.name.to_owned(), key.kind.parse(variable, text)?);
+                    account.insert(account_key.name.to_owned(), account_key.kind.parse(variable, text)?);
                 }
-                None if key.is_required => {
-                    let (marker, missing) = (self.marker_variable, key.variables.join(" or "));
+                None if account_key.is_required => {
+                    let (marker, missing) = (self.marker_variable, account_key.variables.join(" or "));
                     return Err(Error::usage(format!(
                         "{marker} is set but {missing} is not: set {missing} to use {alias}, or unset {marker}"
                     )));
@@ -163,14 +164,16 @@ impl AccountVariables {
 }
 
 impl AccountKeyKind {
-    fn parse(self, variable: &str, text: &str) -> Result<Value> {
+    fn parse(self, variable: &str, variable_text: &str) -> Result<Value> {
         Ok(match self {
-            Self::Text => Value::from(text),
+            Self::Text => Value::from(variable_text),
             Self::Secret => Value::from(format!("${{env:{variable}}}")),
             Self::Number => Value::Integer(
-                text.parse().map_err(|_| Error::usage(format!("{variable}: must be a whole number")))?,
+                variable_text
+                    .parse()
+                    .map_err(|_| Error::usage(format!("{variable}: must be a whole number")))?,
             ),
-            Self::List => split_list(text).collect::<Vec<_>>().into(),
+            Self::List => split_list(variable_text).collect::<Vec<_>>().into(),
         })
     }
 }

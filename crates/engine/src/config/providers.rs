@@ -19,12 +19,12 @@ pub(super) fn read_providers(
     environment: &Environment,
 ) -> Result<ConfiguredProviders> {
     let mut configured = ConfiguredProviders { enabled: Vec::new(), disabled: Vec::new() };
-    for (name, provider_table) in top.section("providers")?.named_tables()? {
-        let name = provider_table.parse_name(name)?;
+    for (provider_name, provider_table) in top.section("providers")?.named_tables()? {
+        let provider_name = provider_table.parse_name(provider_name)?;
         if provider_table.get("enabled")?.unwrap_or(true) {
-            configured.enabled.push(read_provider(name, &provider_table, environment)?);
+            configured.enabled.push(read_provider(provider_name, &provider_table, environment)?);
         } else {
-            configured.disabled.push(name);
+            configured.disabled.push(provider_name);
         }
     }
     Ok(configured)
@@ -35,7 +35,7 @@ fn read_provider(
     provider_table: &TableReader<'_>,
     environment: &Environment,
 ) -> Result<ProviderConfig> {
-    let Some(kind) = provider_table.get::<String>("kind")? else {
+    let Some(provider_kind) = provider_table.get::<String>("kind")? else {
         return Err(provider_table.error_at("kind", "is missing; set the adapter, such as \"http\""));
     };
     let written_settings = provider_table
@@ -43,22 +43,23 @@ fn read_provider(
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect::<toml::Table>();
     let mut resolver = SecretResolver::new(provider_table, environment);
-    let settings = resolver.resolve_table(&written_settings, "")?;
+    let provider_settings = resolver.resolve_table(&written_settings, "")?;
     let rate = provider_table.get::<f64>("rate")?;
     if rate.is_some_and(|rate| rate <= 0.0) {
-        let problem = "must be greater than 0 parts per second; omit it for no limit, or set enabled = false";
-        return Err(provider_table.error_at("rate", problem));
+        let limit_problem =
+            "must be greater than 0 parts per second; omit it for no limit, or set enabled = false";
+        return Err(provider_table.error_at("rate", limit_problem));
     }
     let burst = provider_table.get::<f64>("burst")?;
     if burst.is_some_and(|burst| burst <= 0.0 || burst > 1.0) {
-        let problem = "must be greater than 0 and at most 1, a share of rate; 0.05 is 5 %";
-        return Err(provider_table.error_at("burst", problem));
+        let limit_problem = "must be greater than 0 and at most 1, a share of rate; 0.05 is 5 %";
+        return Err(provider_table.error_at("burst", limit_problem));
     }
     let cooldown_max = provider_table.get::<Duration>("cooldown_max")?;
     if cooldown_max.is_some_and(|cooldown_max| cooldown_max > COOLDOWN_MAX) {
         return Err(provider_table.error_at("cooldown_max", "must be at most 24h"));
     }
-    let defaults = ProviderConfig::new(name, &kind, settings);
+    let defaults = ProviderConfig::new(name, &provider_kind, provider_settings);
     let failure_threshold = provider_table.get("breaker_failure_threshold")?;
     let open_duration = provider_table.get("breaker_open_duration")?;
     Ok(ProviderConfig {

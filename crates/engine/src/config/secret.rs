@@ -37,36 +37,38 @@ impl<'a> SecretResolver<'a> {
         table.iter().map(resolve_entry).collect()
     }
 
-    fn resolve_value(&mut self, value: &Value, key: &str) -> Result<Value> {
-        Ok(match value {
-            Value::Table(table) => self.resolve_table(table, &format!("{key}."))?.into(),
+    fn resolve_value(&mut self, config_value: &Value, config_key: &str) -> Result<Value> {
+        Ok(match config_value {
+            Value::Table(table) => self.resolve_table(table, &format!("{config_key}."))?.into(),
             Value::Array(elements) => {
                 let elements = elements.iter().enumerate();
-                let resolved =
-                    elements.map(|(index, element)| self.resolve_value(element, &format!("{key}[{index}]")));
+                let resolved = elements
+                    .map(|(index, element)| self.resolve_value(element, &format!("{config_key}[{index}]")));
                 Value::Array(resolved.collect::<Result<_>>()?)
             }
-            Value::String(text) => self.resolve_text(text, key)?.into(),
-            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => value.clone(),
+            Value::String(text) => self.resolve_text(text, config_key)?.into(),
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {
+                config_value.clone()
+            }
         })
     }
 
     /// Returns the text of a key with all placeholders resolved.
-    pub fn resolve_text(&mut self, text: &str, key: &str) -> Result<String> {
+    pub fn resolve_text(&mut self, text: &str, config_key: &str) -> Result<String> {
         let mut resolved = String::new();
-        let mut rest = text;
-        while let Some(start) = next_placeholder(rest) {
-            let (literal, placeholder) = rest.split_at(start);
+        let mut unresolved = text;
+        while let Some(placeholder_start) = next_placeholder(unresolved) {
+            let (literal, placeholder) = unresolved.split_at(placeholder_start);
             let Some((placeholder, after)) = placeholder.split_once('}') else {
                 let problem = "has a ${ without a }; write ${env:NAME} or ${file:PATH}";
-                return Err(self.reader.error_at(key, problem));
+                return Err(self.reader.error_at(config_key, problem));
             };
-            let secret = self.read_placeholder(placeholder, key)?;
+            let secret = self.read_placeholder(placeholder, config_key)?;
             resolved.extend([literal, &secret]);
             self.resolved_values.push(secret);
-            rest = after;
+            unresolved = after;
         }
-        Ok(resolved + rest)
+        Ok(resolved + unresolved)
     }
 
     /// Reads the secret of a placeholder without its closing brace.
@@ -76,9 +78,9 @@ impl<'a> SecretResolver<'a> {
             let not_set = || error(format!("needs environment variable {variable}, which is not set"));
             return self.environment.get(variable).map(str::to_owned).ok_or_else(not_set);
         }
-        let file = placeholder.strip_prefix("${file:").unwrap_or(placeholder);
-        let secret_file = std::fs::read_to_string(self.reader.folder().join(file))
-            .map_err(|cause| error(format!("needs file {file}, which cannot be read: {cause}")))?;
+        let secret_path = placeholder.strip_prefix("${file:").unwrap_or(placeholder);
+        let secret_file = std::fs::read_to_string(self.reader.folder().join(secret_path))
+            .map_err(|cause| error(format!("needs file {secret_path}, which cannot be read: {cause}")))?;
         let secret = secret_file.strip_suffix('\n').unwrap_or(&secret_file);
         Ok(secret.strip_suffix('\r').unwrap_or(secret).to_owned())
     }

@@ -34,49 +34,52 @@ impl ConfigSource {
         environment: &Environment,
         overrides: &[(&str, String)],
     ) -> Result<Self> {
-        let mut source = file.map(Self::from_file).transpose()?.unwrap_or_default();
-        for key in CONFIG_KEYS {
-            if let Some(variable) = key.environment_variable()
-                && let Some(text) = environment.get(&variable)
+        let mut config_source = file.map(Self::from_file).transpose()?.unwrap_or_default();
+        for config_key in CONFIG_KEYS {
+            if let Some(variable) = config_key.environment_variable()
+                && let Some(override_text) = environment.get(&variable)
             {
-                source.set_override(key, text, variable)?;
+                config_source.set_override(config_key, override_text, variable)?;
             }
         }
-        for (path, text) in overrides {
-            let key = find_config_key(path)
-                .filter(|key| key.environment_variable().is_some())
-                .ok_or_else(|| Error::usage(format!("command line: unknown key {path}")))?;
-            source.set_override(key, text, format!("command line, {path}"))?;
+        for (key_path, override_text) in overrides {
+            let config_key = find_config_key(key_path)
+                .filter(|config_key| config_key.environment_variable().is_some())
+                .ok_or_else(|| Error::usage(format!("command line: unknown key {key_path}")))?;
+            config_source.set_override(config_key, override_text, format!("command line, {key_path}"))?;
         }
-        Ok(source)
+        Ok(config_source)
     }
 
-    fn from_file(path: &Path) -> Result<Self> {
-        let file_name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|cause| {
+    fn from_file(config_path: &Path) -> Result<Self> {
+        let file_name = config_path.display().to_string();
+        let file_text = std::fs::read_to_string(config_path).map_err(|cause| {
             let message = format!(
                 "cannot read the configuration file {file_name}: {cause}; check --config and the file permissions"
             );
             Error::with_source(ErrorKind::Usage, message, cause)
         })?;
-        let tree = DeTable::parse(&text).map_err(|cause| {
-            let line = line_number(&text, cause.span().map_or(0, |span| span.start));
+        let tree = DeTable::parse(&file_text).map_err(|cause| {
+            let line_in_file = line_number(&file_text, cause.span().map_or(0, |span| span.start));
             let problem = cause.message();
-            Error::usage(format!("{file_name} line {line}: not valid TOML: {problem}"))
+            Error::usage(format!("{file_name} line {line_in_file}: not valid TOML: {problem}"))
         })?;
         let mut origins = BTreeMap::new();
-        let line_at = |byte| format!("{file_name} line {}", line_number(&text, byte));
+        let line_at = |byte| format!("{file_name} line {}", line_number(&file_text, byte));
         collect_origins(tree.get_ref(), "", &line_at, &mut origins);
         let table = toml::Table::deserialize(toml::Deserializer::from(tree))
             .map_err(|cause| Error::usage(format!("{file_name}: not valid TOML: {}", cause.message())))?;
-        Ok(Self { table, file: Some(file_name), text, origins })
+        Ok(Self { table, file: Some(file_name), text: file_text, origins })
     }
 
-    fn set_override(&mut self, key: &ConfigKey, text: &str, origin: String) -> Result<()> {
-        let value = parse_value(key.kind, text).ok_or_else(|| {
-            Error::usage(format!("{origin}: must be {}, but is \"{text}\"", key.kind.expected()))
+    fn set_override(&mut self, config_key: &ConfigKey, override_text: &str, origin: String) -> Result<()> {
+        let override_value = parse_value(config_key.kind, override_text).ok_or_else(|| {
+            Error::usage(format!(
+                "{origin}: must be {}, but is \"{override_text}\"",
+                config_key.kind.expected()
+            ))
         })?;
-        let (section, key_name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+        let (section, key_name) = config_key.path.rsplit_once('.').unwrap_or(("", config_key.path));
         let section_table = match section {
             "" => &mut self.table,
             section => match self.table.entry(section).or_insert_with(|| Value::Table(toml::Table::new())) {
@@ -84,8 +87,8 @@ impl ConfigSource {
                 _ => return Err(self.error_at(section, "must be a table, such as [work]")),
             },
         };
-        section_table.insert(key_name.to_owned(), value);
-        self.origins.insert(key.path.to_owned(), origin);
+        section_table.insert(key_name.to_owned(), override_value);
+        self.origins.insert(config_key.path.to_owned(), origin);
         Ok(())
     }
 
@@ -157,21 +160,21 @@ fn is_service_link(variable: &str) -> bool {
 }
 
 /// Parses the text of a variable or an argument into the value that the file would contain.
-fn parse_value(kind: ValueKind, text: &str) -> Option<Value> {
+fn parse_value(kind: ValueKind, override_text: &str) -> Option<Value> {
     match kind {
         ValueKind::Text | ValueKind::Choice(_) | ValueKind::Duration | ValueKind::DurationOrNever => {
-            Some(Value::from(text))
+            Some(Value::from(override_text))
         }
-        ValueKind::Flag => match text {
+        ValueKind::Flag => match override_text {
             "true" | "1" | "yes" | "on" => Some(Value::from(true)),
             "false" | "0" | "no" | "off" => Some(Value::from(false)),
             _ => None,
         },
         ValueKind::Count(..) | ValueKind::Bytes(..) => {
-            text.replace('_', "").parse::<i64>().ok().map(Value::from)
+            override_text.replace('_', "").parse::<i64>().ok().map(Value::from)
         }
-        ValueKind::Number => text.parse::<f64>().ok().map(Value::from),
-        ValueKind::List => Some(Value::from(split_list(text).collect::<Vec<_>>())),
+        ValueKind::Number => override_text.parse::<f64>().ok().map(Value::from),
+        ValueKind::List => Some(Value::from(split_list(override_text).collect::<Vec<_>>())),
         ValueKind::Weights => None,
     }
 }
@@ -183,16 +186,16 @@ fn collect_origins(
     origins: &mut BTreeMap<String, String>,
 ) {
     for (key, value) in table {
-        let path = format!("{prefix}{}", key.get_ref());
-        origins.insert(path.clone(), origin(key.span().start));
+        let key_path = format!("{prefix}{}", key.get_ref());
+        origins.insert(key_path.clone(), origin(key.span().start));
         match value.get_ref() {
-            DeValue::Table(inner) => collect_origins(inner, &format!("{path}."), origin, origins),
+            DeValue::Table(inner) => collect_origins(inner, &format!("{key_path}."), origin, origins),
             DeValue::Array(elements) => {
                 for (index, element) in elements.iter().enumerate() {
-                    let path = format!("{path}[{index}]");
-                    origins.insert(path.clone(), origin(element.span().start));
+                    let key_path = format!("{key_path}[{index}]");
+                    origins.insert(key_path.clone(), origin(element.span().start));
                     if let DeValue::Table(inner) = element.get_ref() {
-                        collect_origins(inner, &format!("{path}."), origin, origins);
+                        collect_origins(inner, &format!("{key_path}."), origin, origins);
                     }
                 }
             }

@@ -29,21 +29,23 @@ impl<'a> TableReader<'a> {
         Self { source, table: Some(&source.table), path: String::new(), key_pattern: String::new() }
     }
 
-    /// Returns a reader of the table `name`; a missing table is empty.
-    pub fn section(&self, name: &str) -> Result<Self> {
-        let table = match self.raw(name) {
+    /// Returns a reader of the table `section_name`; a missing table is empty.
+    pub fn section(&self, section_name: &str) -> Result<Self> {
+        let section_table = match self.raw(section_name) {
             None => None,
-            Some(Value::Table(table)) => Some(table),
+            Some(Value::Table(section_table)) => Some(section_table),
             Some(_) => {
-                let path = format!("{}{name}", self.path);
-                return Err(self.source.error_at(&path, &format!("must be a table: write [{path}]")));
+                let section_path = format!("{}{section_name}", self.path);
+                return Err(self
+                    .source
+                    .error_at(&section_path, &format!("must be a table: write [{section_path}]")));
             }
         };
         Ok(Self {
             source: self.source,
-            table,
-            path: format!("{}{name}.", self.path),
-            key_pattern: format!("{}{name}.", self.key_pattern),
+            table: section_table,
+            path: format!("{}{section_name}.", self.path),
+            key_pattern: format!("{}{section_name}.", self.key_pattern),
         })
     }
 
@@ -56,25 +58,26 @@ impl<'a> TableReader<'a> {
         self.table.into_iter().flat_map(toml::Table::keys).map(read_section).collect()
     }
 
-    /// Returns the tables of the list `name`, as in `[[keys]]`.
-    pub fn table_list(&self, name: &str) -> Result<Vec<Self>> {
-        let not_tables =
-            |path: &str| self.source.error_at(path, &format!("must be tables: write [[{name}]]"));
-        let elements = match self.raw(name) {
+    /// Returns the tables of the list `list_name`, as in `[[keys]]`.
+    pub fn table_list(&self, list_name: &str) -> Result<Vec<Self>> {
+        let not_tables = |table_path: &str| {
+            self.source.error_at(table_path, &format!("must be tables: write [[{list_name}]]"))
+        };
+        let elements = match self.raw(list_name) {
             None => return Ok(Vec::new()),
             Some(Value::Array(elements)) => elements,
-            Some(_) => return Err(not_tables(name)),
+            Some(_) => return Err(not_tables(list_name)),
         };
         let read_element = |(index, element): (usize, &'a Value)| {
-            let path = format!("{}{name}[{index}]", self.path);
+            let table_path = format!("{}{list_name}[{index}]", self.path);
             match element {
                 Value::Table(table) => Ok(Self {
                     source: self.source,
                     table: Some(table),
-                    path: format!("{path}."),
-                    key_pattern: format!("{}{name}.", self.key_pattern),
+                    path: format!("{table_path}."),
+                    key_pattern: format!("{}{list_name}.", self.key_pattern),
                 }),
-                _ => Err(not_tables(&path)),
+                _ => Err(not_tables(&table_path)),
             }
         };
         elements.iter().enumerate().map(read_element).collect()
@@ -82,11 +85,11 @@ impl<'a> TableReader<'a> {
 
     /// Returns an error for an unknown key.
     pub fn reject_unknown_keys(&self) -> Result<()> {
-        for name in self.table.into_iter().flat_map(toml::Table::keys) {
-            if !key_names_under(&self.key_pattern).any(|known_name| known_name == name) {
-                let suggestion = did_you_mean(name, key_names_under(&self.key_pattern));
+        for key_name in self.table.into_iter().flat_map(toml::Table::keys) {
+            if !key_names_under(&self.key_pattern).any(|known_name| known_name == key_name) {
+                let suggestion = did_you_mean(key_name, key_names_under(&self.key_pattern));
                 let remedy = "is not a known key; correct or remove it (console.example.toml lists all keys)";
-                return Err(self.error_at(name, &format!("{remedy}{suggestion}")));
+                return Err(self.error_at(key_name, &format!("{remedy}{suggestion}")));
             }
         }
         Ok(())
@@ -127,13 +130,13 @@ impl<'a> TableReader<'a> {
     }
 
     /// Reads the value of a key; `None` if the value is missing.
-    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        let config_key = self.config_key(name)?;
-        let Some(raw_value) = self.raw(name) else {
+    pub fn get<T: DeserializeOwned>(&self, key_name: &str) -> Result<Option<T>> {
+        let config_key = self.config_key(key_name)?;
+        let Some(raw_value) = self.raw(key_name) else {
             return Ok(None);
         };
-        let value = self.read_value(config_key, name, raw_value)?;
-        value.try_into().map(Some).map_err(|error| self.type_error(name, error))
+        let config_value = self.read_value(config_key, key_name, raw_value)?;
+        config_value.try_into().map(Some).map_err(|error| self.type_error(key_name, error))
     }
 
     /// Reads all values of this table into a struct whose fields are named like the keys.

@@ -42,8 +42,9 @@ pub async fn send_event(gateway: &Gateway, client: &WebhookClient, claimed: &Cla
         EventOutcome::Delivered | EventOutcome::Dead => EndpointResult::Success,
     };
     let (now, fraction) = (gateway.clock.now(), gateway.random.fraction());
-    let result = next_event_state(&gateway.config.events, claimed, outcome, description, now, fraction);
-    EventAttempt { result, endpoint_result, is_gone }
+    let attempt_result =
+        next_event_state(&gateway.config.events, claimed, outcome, description, now, fraction);
+    EventAttempt { result: attempt_result, endpoint_result, is_gone }
 }
 
 async fn post_webhook(gateway: &Gateway, client: &WebhookClient, event: &Event) -> CallVerdict {
@@ -93,7 +94,7 @@ fn next_event_state(
 ) -> EventAttemptResult {
     let event = &claimed.event;
     let mut tries = event.tries;
-    let status = match outcome {
+    let http_status = match outcome {
         EventOutcome::Delivered => EventStatus::Delivered { at: now },
         EventOutcome::Dead => EventStatus::Dead { at: now },
         EventOutcome::Retry(retry_after) => {
@@ -111,7 +112,13 @@ fn next_event_state(
             }
         }
     };
-    EventAttemptResult { key: event.key, claims: claimed.claims, status, tries, result: description }
+    EventAttemptResult {
+        key: event.key,
+        claims: claimed.claims,
+        status: http_status,
+        tries,
+        result: description,
+    }
 }
 
 /// Returns the JSON payload of an event; the same bytes for each attempt. Events never contain the message

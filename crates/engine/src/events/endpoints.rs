@@ -11,10 +11,10 @@ use std::{collections::HashMap, time::Duration};
 const FAILURES_BEFORE_BACKOFF: u32 = 3;
 
 /// First backoff of a failing endpoint.
-const BACKOFF_MIN: Duration = Duration::from_secs(5);
+const ENDPOINT_BACKOFF_MIN: Duration = Duration::from_secs(5);
 
 /// Maximum backoff of a failing endpoint.
-const BACKOFF_MAX: Duration = Duration::from_secs(5 * 60);
+const ENDPOINT_BACKOFF_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Maximum number of tracked endpoints.
 const ENDPOINTS_TRACKED_MAX: usize = 10_000;
@@ -58,9 +58,9 @@ impl EndpointTable {
     ) -> Vec<(String, usize)> {
         let mut free_slots = self.slots.saturating_sub(self.in_use);
         let mut capacities = Vec::new();
-        for name in endpoint_names {
+        for endpoint_name in endpoint_names {
             let (capacity, in_flight) =
-                self.endpoints.get(&name).map_or((self.concurrency_per_endpoint, 0), |endpoint| {
+                self.endpoints.get(&endpoint_name).map_or((self.concurrency_per_endpoint, 0), |endpoint| {
                     (endpoint.capacity(self.concurrency_per_endpoint, now), endpoint.in_flight)
                 });
             let unreserved_slots = free_slots.saturating_sub(self.slots / 2);
@@ -68,7 +68,7 @@ impl EndpointTable {
             let capacity = capacity.min(slot_limit).min(free_slots);
             if capacity > 0 {
                 free_slots -= capacity;
-                capacities.push((name, capacity));
+                capacities.push((endpoint_name, capacity));
             }
         }
         capacities
@@ -97,7 +97,7 @@ impl EndpointTable {
                 endpoint.failures = endpoint.failures.saturating_add(1);
                 let backoff = retry_after.or_else(|| endpoint.backoff());
                 if let Some(backoff) = backoff {
-                    endpoint.backoff_until = Some(saturating_add(now, backoff.min(BACKOFF_MAX)));
+                    endpoint.backoff_until = Some(saturating_add(now, backoff.min(ENDPOINT_BACKOFF_MAX)));
                 }
             }
         }
@@ -120,7 +120,7 @@ impl EndpointState {
 
     fn backoff(&self) -> Option<Duration> {
         let doublings = self.failures.checked_sub(FAILURES_BEFORE_BACKOFF)?.min(10);
-        Some(BACKOFF_MIN * 2_u32.saturating_pow(doublings))
+        Some(ENDPOINT_BACKOFF_MIN * 2_u32.saturating_pow(doublings))
     }
 }
 

@@ -29,7 +29,7 @@ async fn the_lock_of_a_stopped_process_is_free_after_its_expiry() {
     let stuck =
         run_unless_locked(&here, ScheduledJob::Prune, SAME_RUN_WINDOW, std::future::pending::<Result<()>>());
     assert!(tokio::time::timeout(Duration::from_millis(200), stuck).await.is_err());
-    there.clock.advance(LOCK_TTL - Duration::from_millis(1));
+    there.clock.advance(JOB_LOCK_TTL - Duration::from_millis(1));
     let skipped =
         run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job()).await.unwrap();
     assert!(
@@ -52,7 +52,7 @@ async fn a_waiting_process_reports_the_owner_once_and_then_runs() {
         |owner| {
             assert_eq!(owner.process_name, here.process_name);
             reports.set(reports.get() + 1);
-            here.clock.advance(LOCK_TTL);
+            here.clock.advance(JOB_LOCK_TTL);
         },
         completed_job(),
     );

@@ -7,16 +7,16 @@
 pub(super) fn to_prometheus_text(openmetrics: &str) -> String {
     let mut prometheus = String::with_capacity(openmetrics.len());
     let mut help_line = "";
-    for line in openmetrics.lines() {
-        if line.starts_with("# HELP ") {
-            help_line = line;
+    for metrics_line in openmetrics.lines() {
+        if metrics_line.starts_with("# HELP ") {
+            help_line = metrics_line;
             continue;
         }
-        if line.starts_with("# UNIT ") || line == "# EOF" {
+        if metrics_line.starts_with("# UNIT ") || metrics_line == "# EOF" {
             continue;
         }
-        let Some(family) = line.strip_prefix("# TYPE ") else {
-            prometheus.push_str(line);
+        let Some(family) = metrics_line.strip_prefix("# TYPE ") else {
+            prometheus.push_str(metrics_line);
             prometheus.push('\n');
             continue;
         };

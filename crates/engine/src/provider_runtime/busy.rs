@@ -65,20 +65,22 @@ impl ProviderBusy {
             let (retry_after, jitter_max) = PAUSED_RETRY;
             return Self { jitter_max, ..Self::new(provider, retry_after, "was paused by an operator") };
         }
-        if let Some(until) = circuit.cooldown_until(now) {
-            let reason = format!("is in cooldown until {} (throttled)", until.format("%H:%M:%S UTC"));
-            let busy = Self::new(provider, time_until(until, now), &reason);
+        if let Some(blocked_until) = circuit.cooldown_until(now) {
+            let reason = format!("is in cooldown until {} (throttled)", blocked_until.format("%H:%M:%S UTC"));
+            let busy = Self::new(provider, time_until(blocked_until, now), &reason);
             return Self { is_requested_by_provider: true, ..busy };
         }
         match circuit.breaker.state() {
-            CircuitState::Open { until, .. } => {
-                Self::new(provider, time_until(*until, now), "has an open circuit breaker after failures")
-            }
+            CircuitState::Open { until: blocked_until, .. } => Self::new(
+                provider,
+                time_until(*blocked_until, now),
+                "has an open circuit breaker after failures",
+            ),
             CircuitState::Closed => Self::new(provider, CONCURRENCY_RETRY, "is being probed"),
             CircuitState::HalfOpen { .. } => Self::half_open(provider),
-            CircuitState::Misconfigured { until, .. } => Self::new(
+            CircuitState::Misconfigured { until: blocked_until, .. } => Self::new(
                 provider,
-                time_until(*until, now).min(MISCONFIGURED_RETRY),
+                time_until(*blocked_until, now).min(MISCONFIGURED_RETRY),
                 "is misconfigured: its account or settings are wrong",
             ),
         }

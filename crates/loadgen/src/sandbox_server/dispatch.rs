@@ -17,14 +17,14 @@ pub(super) fn message_id(api: SandboxApi, random: [u8; 16]) -> String {
 /// Returns the response to a call; none when the result has no response in the API's format.
 pub(super) fn response(
     api: SandboxApi,
-    result: CallResult,
-    id: &str,
+    call_result: CallResult,
+    message_id: &str,
     message: &SubmittedMessage,
 ) -> Option<SandboxResponse> {
     match api {
-        SandboxApi::Simple => simple::response(result, id),
-        SandboxApi::Texting => texting::response(result, id),
-        SandboxApi::Twilio => twilio::response(result, id, message),
+        SandboxApi::Simple => simple::response(call_result, message_id),
+        SandboxApi::Texting => texting::response(call_result, message_id),
+        SandboxApi::Twilio => twilio::response(call_result, message_id, message),
     }
 }
 

@@ -12,8 +12,8 @@ use super::api::SandboxApi;
 use postrider_core::clock::{Clock, Stopwatch};
 
 /// Ranges of a fault's numbers.
-const CALLS_RANGE: RangeInclusive<u32> = 1..=1_000_000;
-const SECONDS_RANGE: RangeInclusive<u32> = 1..=86_400;
+const FAULT_CALLS_RANGE: RangeInclusive<u32> = 1..=1_000_000;
+const FAULT_SECONDS_RANGE: RangeInclusive<u32> = 1..=86_400;
 const RETRY_AFTER_SECONDS_RANGE: RangeInclusive<u32> = 0..=3_600;
 
 /// Default `Retry-After` of throttled calls, in seconds.
@@ -83,11 +83,11 @@ impl FaultInjector {
             .map_err(|cause| format!("expected JSON such as {{\"fault\":\"hang\",\"calls\":5}}: {cause}"))?;
         let retry_after =
             parse_in_range("retry_after", request.retry_after.as_ref(), &RETRY_AFTER_SECONDS_RANGE)?;
-        let seconds = parse_in_range("seconds", request.seconds.as_ref(), &SECONDS_RANGE)?;
+        let seconds = parse_in_range("seconds", request.seconds.as_ref(), &FAULT_SECONDS_RANGE)?;
         let fault = ActiveFault {
             kind: request.fault,
             api: request.api,
-            calls_left: parse_in_range("calls", request.calls.as_ref(), &CALLS_RANGE)?,
+            calls_left: parse_in_range("calls", request.calls.as_ref(), &FAULT_CALLS_RANGE)?,
             duration: seconds.map(|seconds| Duration::from_secs(seconds.into())),
             retry_after_seconds: retry_after.unwrap_or(DEFAULT_RETRY_AFTER_SECONDS),
             since: self.clock.stopwatch(),
@@ -159,10 +159,10 @@ fn parse_in_range(
     let Some(json) = json else {
         return Ok(None);
     };
-    let number = json.as_u64().and_then(|number| u32::try_from(number).ok());
-    let number = number.filter(|number| range.contains(number));
+    let fault_number = json.as_u64().and_then(|fault_number| u32::try_from(fault_number).ok());
+    let fault_number = fault_number.filter(|fault_number| range.contains(fault_number));
     let invalid = || format!("{field}: expected a whole number from {} to {}", range.start(), range.end());
-    number.ok_or_else(invalid).map(Some)
+    fault_number.ok_or_else(invalid).map(Some)
 }
 
 #[cfg(test)]

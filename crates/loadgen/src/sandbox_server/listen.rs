@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use postrider_core::clock;
 
 /// Maximum number of open connections; more wait in the kernel's backlog.
-const CONNECTIONS_MAX: usize = 1_024;
+const SANDBOX_CONNECTIONS_MAX: usize = 1_024;
 
 /// Maximum time for the header of a request, and maximum idle time of a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Maximum length of a request body, in bytes.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+const SANDBOX_BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Maximum time for responses in progress after the stop signal.
 const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ pub(super) async fn accept_connections(
             biased;
             () = wait_for_stop(&mut stop) => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+            accepted = listener.accept(), if connections.len() < SANDBOX_CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) => {
                     connections.spawn(serve_connection(router.clone(), stream, stop.clone()));
                 }
@@ -135,7 +135,7 @@ async fn respond(
 /// take any time.
 async fn read_whole_request(request: Request<Incoming>) -> Result<Request<Body>, Response> {
     let (head, body) = request.into_parts();
-    match axum::body::to_bytes(Body::new(body), BODY_BYTES_MAX).await {
+    match axum::body::to_bytes(Body::new(body), SANDBOX_BODY_BYTES_MAX).await {
         Ok(bytes) => Ok(Request::from_parts(head, Body::from(bytes))),
         Err(_) => Err(StatusCode::PAYLOAD_TOO_LARGE.into_response()),
     }

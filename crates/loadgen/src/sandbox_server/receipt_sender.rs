@@ -16,13 +16,13 @@ use postrider_core::error::{Error, ErrorKind, Result};
 const PENDING_RECEIPTS_MAX: u32 = 100_000;
 
 /// Maximum number of receipts being sent.
-const IN_FLIGHT_MAX: usize = 64;
+const RECEIPTS_IN_FLIGHT_MAX: usize = 64;
 
 /// Maximum time for the response to a callback.
-const CALLBACK_TIMEOUT: Duration = Duration::from_secs(10);
+const RECEIPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Delay before each retry.
-const RETRY_DELAYS: [Duration; 4] =
+const RECEIPT_RETRY_DELAYS: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// Sends receipts in the background.
@@ -41,11 +41,11 @@ impl ReceiptSender {
         Ok(Self {
             client: build_client()?,
             delay,
-            retry_delays: RETRY_DELAYS,
+            retry_delays: RECEIPT_RETRY_DELAYS,
             pending_slots: Arc::new(Semaphore::new(
                 usize::try_from(PENDING_RECEIPTS_MAX).unwrap_or(Semaphore::MAX_PERMITS),
             )),
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            in_flight: Arc::new(Semaphore::new(RECEIPTS_IN_FLIGHT_MAX)),
             closed: watch::Sender::new(false),
         })
     }
@@ -123,7 +123,7 @@ impl ReceiptSender {
         let mut request = self
             .client
             .post(&receipt.url)
-            .timeout(CALLBACK_TIMEOUT)
+            .timeout(RECEIPT_TIMEOUT)
             .header(CONTENT_TYPE, encoded.content_type)
             .body(encoded.body);
         if let Some((header_name, signature)) = encoded.signature_header {
@@ -132,7 +132,7 @@ impl ReceiptSender {
         match request.send().await {
             Ok(response) if response.status().is_success() => Ok(()),
             Ok(response) => Err(format!("HTTP {}", response.status().as_u16())),
-            Err(error) if error.is_timeout() => Err(format!("no response within {CALLBACK_TIMEOUT:?}")),
+            Err(error) if error.is_timeout() => Err(format!("no response within {RECEIPT_TIMEOUT:?}")),
             Err(error) if error.is_builder() => Err("invalid URL".to_owned()),
             Err(error) if error.is_connect() => Err("cannot connect".to_owned()),
             Err(_) => Err("no response".to_owned()),

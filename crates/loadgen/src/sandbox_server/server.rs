@@ -31,13 +31,13 @@ pub struct SandboxServer {
 
 impl SandboxServer {
     /// Creates a server that serves nothing yet.
-    pub fn new(options: SandboxOptions) -> Result<Arc<Self>> {
+    pub fn new(sandbox_options: SandboxOptions) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
-            random: Random::from_optional_seed(options.seed),
+            random: Random::from_optional_seed(sandbox_options.seed),
             faults: FaultInjector::new(Clock::System),
             counters: Arc::default(),
-            receipt_sender: Arc::new(ReceiptSender::new(options.receipt_delay)?),
-            options,
+            receipt_sender: Arc::new(ReceiptSender::new(sandbox_options.receipt_delay)?),
+            options: sandbox_options,
         }))
     }
 
@@ -72,10 +72,10 @@ impl SandboxServer {
         let CallPlan { result, is_slow } = self.decide_call(api, &message.number).await;
         self.counters.count_call(api, result);
         // Not from the seed: the ids of a second run must differ from the ids of the first run.
-        let id = dispatch::message_id(api, Random::Thread.bytes());
-        let response = dispatch::response(api, result, &id, &message);
-        if let CallResult::Accepted(Some(status)) = result {
-            self.schedule_receipt(api, id, status, message);
+        let message_id = dispatch::message_id(api, Random::Thread.bytes());
+        let response = dispatch::response(api, result, &message_id, &message);
+        if let CallResult::Accepted(Some(receipt_status)) = result {
+            self.schedule_receipt(api, message_id, receipt_status, message);
         }
         match response {
             Some(response) => http_response::encode(response, is_slow),
@@ -148,11 +148,11 @@ fn exponential_delay(mean: Duration, random: f64) -> Duration {
 
 /// Maps a random number from 0 to 1 to the status of a receipt; none for the share without receipts.
 fn draw_receipt(shares: &SandboxReceiptShares, random: f64) -> Option<SandboxReceiptStatus> {
-    let mut sum = 0.0;
+    let mut share_sum = 0.0;
     let shares = [shares.delivered, shares.failed, shares.invalid];
     shares.into_iter().zip(SandboxReceiptStatus::ALL).find_map(|(share, status)| {
-        sum += share;
-        (random < sum).then_some(status)
+        share_sum += share;
+        (random < share_sum).then_some(status)
     })
 }
 

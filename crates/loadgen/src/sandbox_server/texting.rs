@@ -19,8 +19,8 @@ struct TextingRequest {
 }
 
 /// Parses a request body, or returns an error response.
-pub(super) fn parse_message(body: &[u8]) -> Result<SubmittedMessage, SandboxResponse> {
-    let request: TextingRequest = serde_json::from_slice(body).map_err(|_| {
+pub(super) fn parse_message(texting_body: &[u8]) -> Result<SubmittedMessage, SandboxResponse> {
+    let request: TextingRequest = serde_json::from_slice(texting_body).map_err(|_| {
         error_response("malformed", "the body must be JSON with to_number, message and callback_url")
     })?;
     if request.to_number.trim().is_empty() || request.message.is_empty() {

@@ -38,7 +38,7 @@ const UNKNOWN_ERROR_CODE: &str = "30008";
 pub(super) fn parse_message(
     account: &str,
     headers: &HeaderMap,
-    body: &[u8],
+    twilio_body: &[u8],
 ) -> Result<SubmittedMessage, SandboxResponse> {
     if !is_authenticated(headers) {
         return Err(error_response(401, 20_003, "Authenticate"));
@@ -47,7 +47,7 @@ pub(super) fn parse_message(
         return Err(error_response(404, 20_404, "The requested resource was not found"));
     }
     let [number, from, service, text, callback] =
-        fields(body, ["To", "From", "MessagingServiceSid", "Body", "StatusCallback"]);
+        fields(twilio_body, ["To", "From", "MessagingServiceSid", "Body", "StatusCallback"]);
     let callback = non_empty(callback);
     let request_error = if number.trim().is_empty() {
         Some((21_604, "A 'To' phone number is required."))
@@ -119,11 +119,11 @@ fn error_response(status: u16, code: u32, message: &str) -> SandboxResponse {
     )
 }
 
-fn message_resource(id: &str, message: &SubmittedMessage) -> Value {
+fn message_resource(message_id: &str, message: &SubmittedMessage) -> Value {
     let now = Clock::System.now().to_rfc2822();
     let is_service = message.from.starts_with("MG");
     json!({
-        "sid": id,
+        "sid": message_id,
         "account_sid": ACCOUNT_SID,
         "api_version": API_VERSION,
         "messaging_service_sid": is_service.then_some(&message.from),
@@ -141,7 +141,7 @@ fn message_resource(id: &str, message: &SubmittedMessage) -> Value {
         "date_created": now,
         "date_updated": now,
         "date_sent": null,
-        "uri": format!("/{API_VERSION}/Accounts/{ACCOUNT_SID}/Messages/{id}.json"),
+        "uri": format!("/{API_VERSION}/Accounts/{ACCOUNT_SID}/Messages/{message_id}.json"),
     })
 }
 
@@ -152,7 +152,7 @@ pub(super) fn encode_receipt(receipt: &SandboxReceipt) -> ReceiptRequest {
         SandboxReceiptStatus::Failed => ("undelivered", Some(UNKNOWN_ERROR_CODE)),
         SandboxReceiptStatus::Invalid => ("undelivered", Some(UNKNOWN_DESTINATION_CODE)),
     };
-    let mut pairs = vec![
+    let mut receipt_fields = vec![
         ("AccountSid", ACCOUNT_SID),
         ("ApiVersion", API_VERSION),
         ("From", &receipt.message.from),
@@ -162,26 +162,26 @@ pub(super) fn encode_receipt(receipt: &SandboxReceipt) -> ReceiptRequest {
         ("SmsStatus", status),
         ("To", &receipt.message.number),
     ];
-    pairs.extend(code.map(|code| ("ErrorCode", code)));
-    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+    receipt_fields.extend(code.map(|code| ("ErrorCode", code)));
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&receipt_fields).finish();
     ReceiptRequest {
         content_type: FORM_CONTENT_TYPE,
-        signature_header: sign_callback(AUTH_TOKEN, &receipt.url, pairs)
+        signature_header: sign_callback(AUTH_TOKEN, &receipt.url, receipt_fields)
             .map(|signature| ("x-twilio-signature", signature)),
         body,
     }
 }
 
 /// Returns Base64 of HMAC-SHA1 over the URL and the names and values of the fields, sorted by name, without separators.
-fn sign_callback(token: &str, url: &str, mut pairs: Vec<(&str, &str)>) -> Option<String> {
-    pairs.sort_unstable();
-    let mut mac = Hmac::<Sha1>::new_from_slice(token.as_bytes()).ok()?;
-    mac.update(url.as_bytes());
-    for (name, value) in pairs {
-        mac.update(name.as_bytes());
-        mac.update(value.as_bytes());
+fn sign_callback(token: &str, url: &str, mut callback_fields: Vec<(&str, &str)>) -> Option<String> {
+    callback_fields.sort_unstable();
+    let mut callback_hmac = Hmac::<Sha1>::new_from_slice(token.as_bytes()).ok()?;
+    callback_hmac.update(url.as_bytes());
+    for (field_name, field_value) in callback_fields {
+        callback_hmac.update(field_name.as_bytes());
+        callback_hmac.update(field_value.as_bytes());
     }
-    Some(BASE64.encode(mac.finalize().into_bytes()))
+    Some(BASE64.encode(callback_hmac.finalize().into_bytes()))
 }
 
 #[cfg(test)]

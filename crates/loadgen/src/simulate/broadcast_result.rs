@@ -44,13 +44,13 @@ struct RatioBlock {
 }
 
 impl RatioBlock {
-    fn from_counts(counts: &BroadcastCounts) -> Self {
+    fn from_counts(broadcast_counts: &BroadcastCounts) -> Self {
         Self {
-            sent: counts.messages,
-            received: counts.received,
-            opened: counts.opened,
-            received_ratio: counts.received_ratio(),
-            opened_ratio: counts.opened_ratio(),
+            sent: broadcast_counts.messages,
+            received: broadcast_counts.received,
+            opened: broadcast_counts.opened,
+            received_ratio: broadcast_counts.received_ratio(),
+            opened_ratio: broadcast_counts.opened_ratio(),
         }
     }
 }

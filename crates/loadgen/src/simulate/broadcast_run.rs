@@ -93,8 +93,8 @@ async fn count_broadcasts(
     broadcast_ids: &[BroadcastId],
 ) -> Result<Vec<(Broadcast, BroadcastCounts)>> {
     let mut broadcasts = Vec::with_capacity(broadcast_ids.len());
-    for id in broadcast_ids {
-        let broadcast = environment.intake_gateway().store.broadcast(*id).await?;
+    for broadcast_id in broadcast_ids {
+        let broadcast = environment.intake_gateway().store.broadcast(*broadcast_id).await?;
         let missing = || Error::new(ErrorKind::Internal, "broadcast missing in the store");
         broadcasts.push(broadcast.ok_or_else(missing)?);
     }

@@ -48,8 +48,8 @@ impl SimulationEnvironment {
     /// # Errors
     ///
     /// A usage error when the store has messages or users, or is the configured store of real providers.
-    pub async fn open(configured: Config, options: &SimulateOptions) -> Result<Self> {
-        let (url, temporary_folder) = match &options.store_url {
+    pub async fn open(configured: Config, simulate_options: &SimulateOptions) -> Result<Self> {
+        let (url, temporary_folder) = match &simulate_options.store_url {
             Some(url) => (url.clone(), None),
             None => temporary_store()?,
         };
@@ -58,7 +58,7 @@ impl SimulationEnvironment {
                 "this is the configured store, and its messages are sent by real providers: name another one with --keep",
             ));
         }
-        let channel = simulation_channel(&configured, options)?;
+        let channel = simulation_channel(&configured, simulate_options)?;
         let tries_max = channel.retry.tries_max;
         let config =
             Config { store_url: url.clone(), store_replica_url: None, channels: vec![channel], ..configured };
@@ -67,15 +67,15 @@ impl SimulationEnvironment {
         let queue = postrider_queue::open("memory:", config.queue_window).await?;
         let clock = shared_health::store_clock(&*store).await?;
         let backends = SharedBackends { store, queue, clock };
-        let mut senders = Vec::with_capacity(options.senders.len());
-        for (index, sender) in options.senders.iter().enumerate() {
-            let gateway = backends.build_gateway(config.clone(), options, index, *sender);
+        let mut senders = Vec::with_capacity(simulate_options.senders.len());
+        for (index, sender) in simulate_options.senders.iter().enumerate() {
+            let gateway = backends.build_gateway(config.clone(), simulate_options, index, *sender);
             senders.push(Arc::new(gateway.await?));
         }
         Ok(Self {
             senders,
             tries_max,
-            kept_store: options.store_url.as_deref().map(mask_url),
+            kept_store: simulate_options.store_url.as_deref().map(mask_url),
             _temporary_folder: temporary_folder,
         })
     }
@@ -159,15 +159,19 @@ impl SharedBackends {
     async fn build_gateway(
         &self,
         config: Config,
-        options: &SimulateOptions,
+        simulate_options: &SimulateOptions,
         index: usize,
         sender: MockSender,
     ) -> Result<Gateway> {
         let sender_options = MockSenderOptions {
-            failure_policy: if options.has_retries { FailurePolicy::Retried } else { FailurePolicy::Final },
-            concurrency: options.concurrency_of(sender),
-            seed: options.seed,
-            receipt_ratios: options.audience.map(|audience| audience.receipt_ratios),
+            failure_policy: if simulate_options.has_retries {
+                FailurePolicy::Retried
+            } else {
+                FailurePolicy::Final
+            },
+            concurrency: simulate_options.concurrency_of(sender),
+            seed: simulate_options.seed,
+            receipt_ratios: simulate_options.audience.map(|audience| audience.receipt_ratios),
         };
         let sender_name = config_name(&format!("sender-{}", index + 1))?;
         let mut config = with_mock_sender(config, &sender_name, sender, sender_options);

@@ -14,11 +14,11 @@ use postrider_engine::sync_report;
 /// Runs the simulation and returns its text and faults.
 pub async fn run(
     environment: &SimulationEnvironment,
-    options: &SimulateOptions,
+    simulate_options: &SimulateOptions,
     interrupts: &Interrupts,
     on_progress: ProgressFn<'_>,
 ) -> Result<SimulationOutcome> {
-    let sending = send_all(environment, options, interrupts, on_progress);
+    let sending = send_all(environment, simulate_options, interrupts, on_progress);
     let elapsed = run_with_senders(environment, interrupts, sending).await?;
     let is_interrupted = interrupts.is_requested();
     let intake = environment.intake_gateway();
@@ -33,9 +33,9 @@ pub async fn run(
         is_interrupted,
     };
     let waiting = environment.waiting_deliveries().await?;
-    let faults = theory::find_faults(options, &run, &report, waiting);
+    let faults = theory::find_faults(simulate_options, &run, &report, waiting);
     Ok(SimulationOutcome {
-        text: table::render_result(options, &run, &report, &faults),
+        text: table::render_result(simulate_options, &run, &report, &faults),
         faults,
         is_interrupted,
     })
@@ -44,17 +44,17 @@ pub async fn run(
 /// Generates the messages and waits until every one is sent or failed, or the run is interrupted.
 async fn send_all(
     environment: &SimulationEnvironment,
-    options: &SimulateOptions,
+    simulate_options: &SimulateOptions,
     interrupts: &Interrupts,
     on_progress: ProgressFn<'_>,
 ) -> Result<()> {
-    let random = Random::from_optional_seed(options.seed);
+    let random = Random::from_optional_seed(simulate_options.seed);
     let is_running = || !interrupts.is_requested();
     let intake = environment.intake_gateway();
     let generating = messages::generate_messages(
         intake,
         SIMULATION_CHANNEL,
-        options.messages,
+        simulate_options.messages,
         &random,
         is_running,
         |_| (),

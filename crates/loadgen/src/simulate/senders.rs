@@ -13,7 +13,7 @@ use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::background::BackgroundTasks;
 
 /// Time without progress after which the store is pinged: longer than a retry or a slow batch takes.
-const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+const SENDING_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum time for the response to a ping.
 const STORE_PING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -93,10 +93,10 @@ impl<'e> StallDetector<'e> {
     ///
     /// # Errors
     ///
-    /// Fails when the counter has not grown for [`STALL_TIMEOUT`] and the store does not respond either.
+    /// Fails when the counter has not grown for [`SENDING_STALL_TIMEOUT`] and the store does not respond either.
     pub async fn check_progress(&mut self, progress: u64) -> Result<()> {
         let is_stalled = progress == self.last_progress;
-        if is_stalled && self.stalled_since.elapsed() < STALL_TIMEOUT {
+        if is_stalled && self.stalled_since.elapsed() < SENDING_STALL_TIMEOUT {
             return Ok(());
         }
         self.last_progress = progress;

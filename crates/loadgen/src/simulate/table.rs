@@ -12,7 +12,7 @@ use postrider_core::{duration::format_duration, report::Report};
 
 /// Returns the text of a run with single messages.
 pub fn render_result(
-    options: &SimulateOptions,
+    simulate_options: &SimulateOptions,
     run: &SimulationRun,
     report: &Report,
     faults: &[String],
@@ -20,14 +20,14 @@ pub fn render_result(
     let finished = run.sent + run.failed;
     let counted_items = format!("{finished} messages");
     let rate = format_rate("finished", &counted_items, finished, run.elapsed.as_secs_f64());
-    let mut text = format!("{rate}\n");
+    let mut result_table = format!("{rate}\n");
     let waiting = run.accepted.saturating_sub(finished);
     let metrics = [run.accepted, waiting, run.sent, 0, run.failed];
-    write_counts(&mut text, &[report_count_row(report), ("metrics", metrics)]);
-    write_senders(&mut text, options, run);
-    write_expectations(&mut text, &expectations(options, run));
-    write_conclusion(&mut text, faults, run.is_interrupted);
-    text
+    write_counts(&mut result_table, &[report_count_row(report), ("metrics", metrics)]);
+    write_senders(&mut result_table, simulate_options, run);
+    write_expectations(&mut result_table, &expectations(simulate_options, run));
+    write_conclusion(&mut result_table, faults, run.is_interrupted);
+    result_table
 }
 
 /// A source and its counts: accepted, waiting, sent, delivered, failed.
@@ -41,23 +41,23 @@ pub fn report_count_row(report: &Report) -> CountRow {
 }
 
 /// Writes one line for each source.
-pub fn write_counts(text: &mut String, rows: &[CountRow]) {
+pub fn write_counts(result_table: &mut String, rows: &[CountRow]) {
     let _ = writeln!(
-        text,
+        result_table,
         "\n{:<10} {:>10} {:>10} {:>10} {:>10} {:>10}",
         "source", "accepted", "waiting", "sent", "delivered", "failed"
     );
     for (source, [accepted, waiting, sent, delivered, failed]) in rows {
         let _ = writeln!(
-            text,
+            result_table,
             "{source:<10} {accepted:>10} {waiting:>10} {sent:>10} {delivered:>10} {failed:>10}"
         );
     }
 }
 
-fn write_senders(text: &mut String, options: &SimulateOptions, run: &SimulationRun) {
+fn write_senders(result_table: &mut String, options: &SimulateOptions, run: &SimulationRun) {
     let _ = writeln!(
-        text,
+        result_table,
         "\n{:<12} {:>8} {:>8} {:>10} {:>10} {:>12}",
         "sender", "mean", "failure", "calls", "failed", "average"
     );
@@ -66,7 +66,7 @@ fn write_senders(text: &mut String, options: &SimulateOptions, run: &SimulationR
         let average = average.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.4} s"));
         let sender_name = format!("sender-{}", index + 1);
         let _ = writeln!(
-            text,
+            result_table,
             "{sender_name:<12} {:>8} {:>8} {:>10} {:>10} {average:>12}",
             format_duration(sender.mean_time),
             sender.failure_rate,
@@ -77,12 +77,12 @@ fn write_senders(text: &mut String, options: &SimulateOptions, run: &SimulationR
 }
 
 /// Writes one line for each measured value that has an expected one.
-pub fn write_expectations(text: &mut String, expectations: &[Expectation]) {
-    let _ = writeln!(text, "\n{:<24} {:>12} {:>12}  range", "check", "actual", "expected");
+pub fn write_expectations(result_table: &mut String, expectations: &[Expectation]) {
+    let _ = writeln!(result_table, "\n{:<24} {:>12} {:>12}  range", "check", "actual", "expected");
     for expectation in expectations {
-        write_expectation(text, expectation);
+        write_expectation(result_table, expectation);
     }
-    text.push('\n');
+    result_table.push('\n');
 }
 
 fn write_expectation(text: &mut String, expectation: &Expectation) {
@@ -104,13 +104,13 @@ fn write_expectation(text: &mut String, expectation: &Expectation) {
 }
 
 /// Writes the faults, or that the result is as expected; for an interrupted run, that it is incomplete.
-pub fn write_conclusion(text: &mut String, faults: &[String], is_interrupted: bool) {
+pub fn write_conclusion(result_table: &mut String, faults: &[String], is_interrupted: bool) {
     for fault in faults {
-        let _ = writeln!(text, "mismatch: {fault}");
+        let _ = writeln!(result_table, "mismatch: {fault}");
     }
     if is_interrupted {
-        text.push_str("interrupted: unfinished messages were left waiting\n");
+        result_table.push_str("interrupted: unfinished messages were left waiting\n");
     } else if faults.is_empty() {
-        text.push_str("result: as expected\n");
+        result_table.push_str("result: as expected\n");
     }
 }

@@ -107,18 +107,18 @@ pub fn mean_seconds(senders: &[SenderStats]) -> Option<f64> {
 }
 
 /// Returns all values that theory predicts. Without retries a message fails with its call.
-pub fn expectations(options: &SimulateOptions, run: &SimulationRun) -> Vec<Expectation> {
-    let mut expectations = if options.has_retries {
-        vec![expect_failed_calls(options, run), expect_exhausted(options, run)]
+pub fn expectations(simulate_options: &SimulateOptions, run: &SimulationRun) -> Vec<Expectation> {
+    let mut expectations = if simulate_options.has_retries {
+        vec![expect_failed_calls(simulate_options, run), expect_exhausted(simulate_options, run)]
     } else {
         vec![Expectation {
             name: "failed messages",
             actual: to_f64(run.failed),
-            ..expect_failed_calls(options, run)
+            ..expect_failed_calls(simulate_options, run)
         }]
     };
-    expectations.push(expect_mean_call_time(options, run));
-    expectations.push(expect_total_time(options, run));
+    expectations.push(expect_mean_call_time(simulate_options, run));
+    expectations.push(expect_total_time(simulate_options, run));
     expectations
         .into_iter()
         .map(|expectation| expectation.ignore_if_interrupted(run.is_interrupted))
@@ -165,7 +165,7 @@ fn expect_total_time(options: &SimulateOptions, run: &SimulationRun) -> Expectat
 
 /// Returns the faults of a run: values outside their range, and counts that disagree.
 pub fn find_faults(
-    options: &SimulateOptions,
+    simulate_options: &SimulateOptions,
     run: &SimulationRun,
     report: &Report,
     waiting: u64,
@@ -179,9 +179,9 @@ pub fn find_faults(
         ("waiting", ("store", waiting), ("report", totals.waiting)),
     ]);
     if !run.is_interrupted {
-        let expected = u64::from(options.messages);
+        let expected = u64::from(simulate_options.messages);
         faults.extend(find_mismatches(&[("accepted", ("metrics", run.accepted), ("expected", expected))]));
-        faults.extend(unmet_names(&expectations(options, run)));
+        faults.extend(unmet_names(&expectations(simulate_options, run)));
     }
     faults
 }

@@ -15,7 +15,7 @@ const EXPIRED_PROVIDER_TOKEN: &str = "ExpiredProviderToken";
 
 /// Reasons of refusals.
 #[rustfmt::skip]
-const REASON_CODES: &[OutcomeCode] = &[
+const APNS_REASON_CODES: &[OutcomeCode] = &[
     outcome_code("BadDeviceToken", OutcomeKind::InvalidRecipient, "unknown device in this environment"),
     outcome_code("DeviceTokenNotForTopic", OutcomeKind::InvalidRecipient, "the token belongs to another app"),
     outcome_code("MissingDeviceToken", OutcomeKind::InvalidRecipient, "missing device token"),
@@ -76,22 +76,22 @@ pub(super) fn send_result(
         return Outcome::Accepted { reference: Some(apns_id.unwrap_or_else(message_id)) }.into();
     }
     let reason = response.str_at("/reason");
-    let code = reason.map_or_else(|| response.http_status_text(), str::to_owned);
+    let apns_code = reason.map_or_else(|| response.http_status_text(), str::to_owned);
     let retry_after = response.retry_after();
-    let known_code_line = reason.and_then(|reason| OutcomeCode::find(REASON_CODES, reason)).copied();
+    let known_code_line = reason.and_then(|reason| OutcomeCode::find(APNS_REASON_CODES, reason)).copied();
     let code_line = known_code_line.unwrap_or_else(|| response.status_outcome());
     if is_registered_again(response, registered_at) {
         let description = "unregistered before the app registered the device again";
-        return outcome_code("", OutcomeKind::Rejected, description).send_result(code, None, None);
+        return outcome_code("", OutcomeKind::Rejected, description).send_result(apns_code, None, None);
     }
     if code_line.outcome == OutcomeKind::Unavailable && retry_after.is_some() {
         return outcome_code("", OutcomeKind::Throttled, "asks for a pause").send_result(
-            code,
+            apns_code,
             None,
             retry_after,
         );
     }
-    code_line.send_result(code, reason.filter(|_| known_code_line.is_none()), retry_after)
+    code_line.send_result(apns_code, reason.filter(|_| known_code_line.is_none()), retry_after)
 }
 
 #[cfg(test)]

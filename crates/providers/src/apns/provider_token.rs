@@ -37,11 +37,11 @@ struct CachedProviderToken {
 
 impl ProviderTokenSigner {
     /// Returns a signer. Signs nothing yet.
-    pub fn new(settings: &ApnsSettings, clock: Clock) -> Result<Self> {
+    pub fn new(apns_settings: &ApnsSettings, clock: Clock) -> Result<Self> {
         Ok(Self {
-            key: JwtKey::from_p256_pem(&settings.key).map_err(Error::usage)?,
-            key_id: settings.key_id.clone(),
-            team_id: settings.team_id.clone(),
+            key: JwtKey::from_p256_pem(&apns_settings.key).map_err(Error::usage)?,
+            key_id: apns_settings.key_id.clone(),
+            team_id: apns_settings.team_id.clone(),
             clock,
             cached_token: Mutex::default(),
         })

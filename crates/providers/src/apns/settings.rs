@@ -50,24 +50,25 @@ pub struct ApnsSettings {
 impl ApnsSettings {
     /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let settings: Self = read_table(table)?;
-        JwtKey::from_p256_pem(&settings.key).map_err(|error| {
+        let apns_settings: Self = read_table(table)?;
+        JwtKey::from_p256_pem(&apns_settings.key).map_err(|error| {
             let remedy = "write key = \"${file:AuthKey_ABC123DEFG.p8}\", the file from Apple";
             Error::usage(format!("key: {error}; {remedy}"))
         })?;
-        for (key, id) in [("key_id", &settings.key_id), ("team_id", &settings.team_id)] {
+        for (key, id) in [("key_id", &apns_settings.key_id), ("team_id", &apns_settings.team_id)] {
             if id.len() != 10 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 return Err(Error::usage(format!("{key}: must be ten letters and digits")));
             }
         }
-        if settings.topic.is_empty() || !settings.topic.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if apns_settings.topic.is_empty() || !apns_settings.topic.bytes().all(|byte| byte.is_ascii_graphic())
+        {
             return Err(Error::usage("topic: must be a bundle id such as \"com.example.app\""));
         }
-        let is_reserved = |name: &&String| matches!(name.as_str(), "aps" | "gw_id");
-        if let Some(name) = settings.data.keys().find(is_reserved) {
-            return Err(Error::usage(format!("data.{name}: is reserved; choose another name")));
+        let is_reserved = |data_name: &&String| matches!(data_name.as_str(), "aps" | "gw_id");
+        if let Some(data_name) = apns_settings.data.keys().find(is_reserved) {
+            return Err(Error::usage(format!("data.{data_name}: is reserved; choose another name")));
         }
-        Ok(settings)
+        Ok(apns_settings)
     }
 
     /// Returns the base URL of the API.

@@ -32,8 +32,8 @@ pub(super) struct ParsedCallback<'a> {
 impl CallbackField {
     /// Parses `json:PATH`, `form:NAME`, `query:NAME`, `header:NAME` or `any:NAME`.
     pub fn parse(location: &str) -> Result<Self, String> {
-        let (source, name) = location.split_once(':').unwrap_or((location, ""));
-        let source = match source {
+        let (field_source, name) = location.split_once(':').unwrap_or((location, ""));
+        let field_source = match field_source {
             "json" => FieldSource::Json(JsonPath::parse(name)),
             "form" if !name.is_empty() => FieldSource::Form(name.to_owned()),
             "query" if !name.is_empty() => FieldSource::Query(name.to_owned()),
@@ -46,7 +46,7 @@ impl CallbackField {
                 );
             }
         };
-        Ok(Self { location: location.to_owned(), source })
+        Ok(Self { location: location.to_owned(), source: field_source })
     }
 }
 

@@ -28,12 +28,12 @@ struct CallbackToken {
 
 impl CallbackSecrets {
     /// Parses the settings.
-    pub fn parse(settings: &ReceiptSettings) -> Result<Self, String> {
+    pub fn parse(receipt_settings: &ReceiptSettings) -> Result<Self, String> {
         let secrets = Self {
-            token: parse_token(settings)?,
-            hmac: settings.hmac.as_ref().map(validate_hmac).transpose()?,
+            token: parse_token(receipt_settings)?,
+            hmac: receipt_settings.hmac.as_ref().map(validate_hmac).transpose()?,
         };
-        match (secrets.is_configured(), settings.unsigned) {
+        match (secrets.is_configured(), receipt_settings.unsigned) {
             (false, false) => Err(
                 "token: is missing, and so is hmac, so that every caller could change deliveries; write one of them, \
                  or unsigned = true to accept that"
@@ -56,9 +56,9 @@ impl CallbackSecrets {
     }
 }
 
-fn parse_token(settings: &ReceiptSettings) -> Result<Option<CallbackToken>, String> {
-    let header = settings.token_header.as_deref().map(str::to_ascii_lowercase);
-    match &settings.token {
+fn parse_token(receipt_settings: &ReceiptSettings) -> Result<Option<CallbackToken>, String> {
+    let header = receipt_settings.token_header.as_deref().map(str::to_ascii_lowercase);
+    match &receipt_settings.token {
         None if header.is_some() => Err("token: is missing, but token_header is set".to_owned()),
         None => Ok(None),
         Some(secret) if secret.is_empty() => Err("token: is empty; write a random text".to_owned()),
@@ -66,11 +66,11 @@ fn parse_token(settings: &ReceiptSettings) -> Result<Option<CallbackToken>, Stri
     }
 }
 
-fn validate_hmac(settings: &HmacSettings) -> Result<HmacSettings, String> {
-    if settings.secret.is_empty() {
+fn validate_hmac(hmac_settings: &HmacSettings) -> Result<HmacSettings, String> {
+    if hmac_settings.secret.is_empty() {
         return Err("hmac.secret: is empty; copy it from the provider's console".to_owned());
     }
-    Ok(HmacSettings { header: settings.header.to_ascii_lowercase(), ..settings.clone() })
+    Ok(HmacSettings { header: hmac_settings.header.to_ascii_lowercase(), ..hmac_settings.clone() })
 }
 
 impl CallbackToken {
@@ -85,18 +85,18 @@ impl CallbackToken {
     }
 }
 
-fn has_valid_hmac(settings: &HmacSettings, request: &CallbackRequest) -> bool {
-    let header = request.headers.get(&settings.header);
-    let Some(presented) = header.and_then(|header| header.trim().strip_prefix(&settings.prefix)) else {
+fn has_valid_hmac(hmac_settings: &HmacSettings, request: &CallbackRequest) -> bool {
+    let header = request.headers.get(&hmac_settings.header);
+    let Some(presented) = header.and_then(|header| header.trim().strip_prefix(&hmac_settings.prefix)) else {
         return false;
     };
-    let (secret, body) = (settings.secret.as_bytes(), request.body.as_slice());
-    let digest = match settings.algorithm {
+    let (secret, body) = (hmac_settings.secret.as_bytes(), request.body.as_slice());
+    let digest = match hmac_settings.algorithm {
         HmacAlgorithm::Sha256 => hmac_digest::<Hmac<Sha256>>(secret, &[body]),
         HmacAlgorithm::Sha1 => hmac_digest::<Hmac<Sha1>>(secret, &[body]),
     };
     let Some(digest) = digest else { return false };
-    let (presented, expected) = match settings.encoding {
+    let (presented, expected) = match hmac_settings.encoding {
         HmacEncoding::Hex => (Cow::from(presented.to_ascii_lowercase()), encode_hex(&digest)),
         HmacEncoding::Base64 => (Cow::from(presented), BASE64.encode(digest)),
     };

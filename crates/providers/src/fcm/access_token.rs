@@ -67,12 +67,12 @@ struct AccessToken {
 
 impl AccessTokens {
     /// Returns an empty cache. Requests no token yet.
-    pub fn new(settings: &FcmSettings, client: HttpClient, clock: Clock) -> Result<Self> {
-        let account = &settings.service_account;
+    pub fn new(fcm_settings: &FcmSettings, client: HttpClient, clock: Clock) -> Result<Self> {
+        let account = &fcm_settings.service_account;
         Ok(Self {
             account: account.clone(),
             key: JwtKey::from_rsa_pem(&account.private_key).map_err(Error::usage)?,
-            token_url: settings.token_url()?,
+            token_url: fcm_settings.token_url()?,
             client,
             clock,
             cache: Mutex::default(),
@@ -171,13 +171,13 @@ fn without_token(failure: SendResult) -> SendResult {
 
 /// Returns the result of a failed renewal. A 4xx concerns the account: a wrong key, a deleted account, a wrong clock.
 fn renewal_failure(response: &JsonResponse) -> SendResult {
-    let code = response.str_at("/error").map_or_else(|| response.http_status_text(), str::to_owned);
-    let description = response.str_at("/error_description").unwrap_or(&code);
+    let oauth_error = response.str_at("/error").map_or_else(|| response.http_status_text(), str::to_owned);
+    let description = response.str_at("/error_description").unwrap_or(&oauth_error);
     let reason = sanitize_text(&format!("no access token: {description}"));
     let outcome = match response.status {
         429 => Outcome::Throttled { retry_after: response.retry_after() },
         408 | 500.. | 200..300 => Outcome::Unavailable { reason },
         _ => Outcome::Misconfigured { reason },
     };
-    SendResult { outcome, code: Some(sanitize_text(&code)) }
+    SendResult { outcome, code: Some(sanitize_text(&oauth_error)) }
 }

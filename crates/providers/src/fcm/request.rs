@@ -15,22 +15,22 @@ use crate::provider::OutboundMessage;
 const TTL_SECONDS_MAX: i64 = 2_419_200;
 
 /// Returns the JSON document of a message.
-pub(super) fn request(settings: &FcmSettings, message: &OutboundMessage, now: Timestamp) -> Value {
+pub(super) fn request(fcm_settings: &FcmSettings, message: &OutboundMessage, now: Timestamp) -> Value {
     let message_id = gateway_id(message).to_string();
-    let [android_priority, apns_priority, web_urgency] = priority_names(settings.priority);
+    let [android_priority, apns_priority, web_urgency] = priority_names(fcm_settings.priority);
     let seconds = (message.expires_at - now).num_seconds().clamp(0, TTL_SECONDS_MAX);
     let mut notification = json!({"body": message.body});
-    if let Some(title) = message.subject.as_ref().or(settings.title.as_ref()) {
+    if let Some(title) = message.subject.as_ref().or(fcm_settings.title.as_ref()) {
         notification["title"] = json!(title);
     }
-    let mut app_data = json!(settings.data);
+    let mut app_data = json!(fcm_settings.data);
     app_data["gw_id"] = json!(message_id);
     json!({"message": {
         "token": message.to,
         "notification": notification,
         "data": app_data,
-        "android": android_config(settings, android_priority, &message_id, seconds),
-        "apns": apns_config(settings, apns_priority, &message_id, now.timestamp() + seconds),
+        "android": android_config(fcm_settings, android_priority, &message_id, seconds),
+        "apns": apns_config(fcm_settings, apns_priority, &message_id, now.timestamp() + seconds),
         "webpush": {"headers": {"TTL": seconds.to_string(), "Urgency": web_urgency}},
     }})
 }
@@ -48,16 +48,16 @@ fn priority_names(priority: FcmPriority) -> [&'static str; 3] {
     }
 }
 
-fn android_config(settings: &FcmSettings, priority: &str, message_id: &str, seconds: i64) -> Value {
+fn android_config(fcm_settings: &FcmSettings, priority: &str, message_id: &str, seconds: i64) -> Value {
     let mut android = json!({
         "priority": priority,
         "ttl": format!("{seconds}s"),
         "notification": {"tag": message_id},
     });
-    if let Some(key) = &settings.collapse_key {
+    if let Some(key) = &fcm_settings.collapse_key {
         android["collapse_key"] = json!(key);
     }
-    if let Some(channel) = &settings.channel {
+    if let Some(channel) = &fcm_settings.channel {
         android["notification"]["channel_id"] = json!(channel);
     }
     android

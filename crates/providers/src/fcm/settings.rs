@@ -54,15 +54,15 @@ pub struct FcmSettings {
 impl FcmSettings {
     /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let settings: Self = read_table(table)?;
-        if let Some(name) = settings.data.keys().find(|name| is_reserved(name)) {
+        let fcm_settings: Self = read_table(table)?;
+        if let Some(data_name) = fcm_settings.data.keys().find(|data_name| is_reserved(data_name)) {
             return Err(Error::usage(format!(
-                "data.{name}: gw_id, from and names that begin with gcm or google are reserved; choose another name"
+                "data.{data_name}: gw_id, from and names that begin with gcm or google are reserved; choose another name"
             )));
         }
-        settings.token_url()?;
-        settings.project()?;
-        Ok(settings)
+        fcm_settings.token_url()?;
+        fcm_settings.project()?;
+        Ok(fcm_settings)
     }
 
     /// Returns the base URL of the API.

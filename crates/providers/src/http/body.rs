@@ -36,27 +36,28 @@ pub(super) fn probe_message() -> OutboundMessage {
 
 /// Returns the content type and the template of the body.
 pub(super) fn parse_body(
-    settings: &HttpSettings,
+    http_settings: &HttpSettings,
     constants: &TemplateConstants,
 ) -> Result<Option<(HeaderValue, Template)>> {
-    let has_bodies = [settings.form.is_some(), settings.json.is_some(), settings.body.is_some()];
+    let has_bodies =
+        [http_settings.form.is_some(), http_settings.json.is_some(), http_settings.body.is_some()];
     if has_bodies.iter().filter(|has_body| **has_body).count() > 1 {
         return Err(Error::usage("form, json, body: write only one of them"));
     }
-    if settings.content_type.is_some() && settings.body.is_none() {
+    if http_settings.content_type.is_some() && http_settings.body.is_none() {
         return Err(Error::usage(
             "content_type: is for body only; json and form set their own, leave it out",
         ));
     }
-    if let Some(fields) = &settings.form {
+    if let Some(fields) = &http_settings.form {
         return Ok(Some((FORM_CONTENT_TYPE, parse_form_body(fields, constants)?)));
     }
-    if let Some(table) = &settings.json {
+    if let Some(table) = &http_settings.json {
         let mut template = Template::parse_value("", TemplateEscape::Json, constants)?;
         append_json("json", &toml::Value::Table(table.clone()), &mut template, constants)?;
         return Ok(Some((JSON_CONTENT_TYPE, template)));
     }
-    settings.body.as_deref().map(|body| parse_text_body(settings, body, constants)).transpose()
+    http_settings.body.as_deref().map(|body| parse_text_body(http_settings, body, constants)).transpose()
 }
 
 fn parse_form_body(fields: &BTreeMap<String, String>, constants: &TemplateConstants) -> Result<Template> {
@@ -75,41 +76,43 @@ fn parse_form_body(fields: &BTreeMap<String, String>, constants: &TemplateConsta
 
 /// Appends the value of a configuration key to the body as JSON. Strings are templates themselves.
 fn append_json(
-    key: &str,
+    template_key: &str,
     value: &toml::Value,
-    body: &mut Template,
+    json_template: &mut Template,
     constants: &TemplateConstants,
 ) -> Result<()> {
     match value {
         toml::Value::String(text) => {
             let template = Template::parse_value(text, TemplateEscape::Json, constants);
-            body.append_text("\"");
-            body.append(template.map_err(|cause| Error::usage(format!("{key}: {cause}")))?);
-            body.append_text("\"");
+            json_template.append_text("\"");
+            json_template.append(template.map_err(|cause| Error::usage(format!("{template_key}: {cause}")))?);
+            json_template.append_text("\"");
         }
         toml::Value::Array(elements) => {
-            body.append_text("[");
+            json_template.append_text("[");
             for (index, element) in elements.iter().enumerate() {
-                body.append_text(if index > 0 { "," } else { "" });
-                append_json(&format!("{key}[{index}]"), element, body, constants)?;
+                json_template.append_text(if index > 0 { "," } else { "" });
+                append_json(&format!("{template_key}[{index}]"), element, json_template, constants)?;
             }
-            body.append_text("]");
+            json_template.append_text("]");
         }
         toml::Value::Table(fields) => {
-            body.append_text("{");
+            json_template.append_text("{");
             for (index, (field, field_value)) in fields.iter().enumerate() {
                 let separator = if index > 0 { "," } else { "" };
-                body.append_text(&format!("{separator}\"{}\":", escape_json(field)));
-                append_json(&format!("{key}.{field}"), field_value, body, constants)?;
+                json_template.append_text(&format!("{separator}\"{}\":", escape_json(field)));
+                append_json(&format!("{template_key}.{field}"), field_value, json_template, constants)?;
             }
-            body.append_text("}");
+            json_template.append_text("}");
         }
-        toml::Value::Datetime(time) => body.append_text(&format!("\"{time}\"")),
+        toml::Value::Datetime(time) => json_template.append_text(&format!("\"{time}\"")),
         toml::Value::Float(number) if !number.is_finite() => {
-            return Err(Error::usage(format!("{key}: JSON cannot represent this number; write a string")));
+            return Err(Error::usage(format!(
+                "{template_key}: JSON cannot represent this number; write a string"
+            )));
         }
         toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
-            body.append_text(&value.to_string());
+            json_template.append_text(&value.to_string());
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::http_response::HttpResponse;
 
 /// Depth of objects and lists in which an error is searched.
-const DEPTH_MAX: usize = 4;
+const JSON_DEPTH_MAX: usize = 4;
 
 /// Names of fields that state an error, in lower case without separators. Every name that begins with `error` counts, too.
 const ERROR_FIELDS: [&str; 4] = ["err", "fault", "exception", "failure"];
@@ -22,30 +22,30 @@ const ERROR_WORDS: [&str; 9] =
 
 /// Returns why the whole body of a success does not confirm the message; None when nothing contradicts it.
 pub(super) fn doubt(response: &HttpResponse, expects_json: bool) -> Option<&'static str> {
-    let text = String::from_utf8_lossy(&response.body);
-    let text = text.trim_start_matches('\u{feff}').trim();
-    if text.is_empty() {
+    let response_text = String::from_utf8_lossy(&response.body);
+    let response_text = response_text.trim_start_matches('\u{feff}').trim();
+    if response_text.is_empty() {
         // 204 states that there is no body.
         return (expects_json && response.status != 204).then_some("the response is empty");
     }
-    if is_html(text, response) {
+    if is_html(response_text, response) {
         return Some("the response is an HTML page");
     }
-    let is_error = match serde_json::from_str::<Value>(text) {
-        Ok(json @ (Value::Object(_) | Value::Array(_))) => has_error(&json, DEPTH_MAX),
-        Ok(_) | Err(_) => is_error_text(text),
+    let is_error = match serde_json::from_str::<Value>(response_text) {
+        Ok(json @ (Value::Object(_) | Value::Array(_))) => has_error(&json, JSON_DEPTH_MAX),
+        Ok(_) | Err(_) => is_error_text(response_text),
     };
     is_error.then_some("the response states an error")
 }
 
 /// A text that only claims to be HTML by its content type is often the plain answer of an old API.
-fn is_html(text: &str, response: &HttpResponse) -> bool {
-    let start: String = text.chars().take(15).collect::<String>().to_ascii_lowercase();
+fn is_html(response_text: &str, response: &HttpResponse) -> bool {
+    let text_start: String = response_text.chars().take(15).collect::<String>().to_ascii_lowercase();
     let content_type = response.headers.get("content-type").and_then(|header| header.to_str().ok());
     let claims_html = content_type.is_some_and(|header| header.to_ascii_lowercase().contains("html"));
-    start.starts_with("<!doctype html")
-        || start.starts_with("<html")
-        || (claims_html && start.starts_with('<'))
+    text_start.starts_with("<!doctype html")
+        || text_start.starts_with("<html")
+        || (claims_html && text_start.starts_with('<'))
 }
 
 fn has_error(json: &Value, depth: usize) -> bool {
@@ -61,14 +61,17 @@ fn has_error(json: &Value, depth: usize) -> bool {
     }
 }
 
-fn is_error_field(name: &str, value: &Value) -> bool {
-    let name = name.to_ascii_lowercase().replace(['_', '-'], "");
-    match name.as_str() {
-        "success" | "ok" | "accepted" => *value == false || *value == "false",
-        "status" | "result" | "state" => {
-            value.as_str().is_some_and(|word| FAILED_WORDS.contains(&word.to_ascii_lowercase().as_str()))
+fn is_error_field(field_name: &str, field_value: &Value) -> bool {
+    let field_name = field_name.to_ascii_lowercase().replace(['_', '-'], "");
+    match field_name.as_str() {
+        "success" | "ok" | "accepted" => *field_value == false || *field_value == "false",
+        "status" | "result" | "state" => field_value
+            .as_str()
+            .is_some_and(|word| FAILED_WORDS.contains(&word.to_ascii_lowercase().as_str())),
+        field_name => {
+            (field_name.starts_with("error") || ERROR_FIELDS.contains(&field_name))
+                && states_something(field_value)
         }
-        name => (name.starts_with("error") || ERROR_FIELDS.contains(&name)) && states_something(value),
     }
 }
 
@@ -78,10 +81,10 @@ fn states_something(value: &Value) -> bool {
         Value::Null => false,
         Value::Bool(is_error) => *is_error,
         Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => {
-            let text = text.trim().to_ascii_lowercase();
-            let is_zero = text.bytes().all(|byte| byte == b'0');
-            !is_zero && !matches!(text.as_str(), "false" | "none" | "null" | "no" | "ok" | "success")
+        Value::String(stated_text) => {
+            let stated_text = stated_text.trim().to_ascii_lowercase();
+            let is_zero = stated_text.bytes().all(|byte| byte == b'0');
+            !is_zero && !matches!(stated_text.as_str(), "false" | "none" | "null" | "no" | "ok" | "success")
         }
         Value::Array(elements) => !elements.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
@@ -89,12 +92,12 @@ fn states_something(value: &Value) -> bool {
 }
 
 /// Returns whether an XML document has an element for an error, or a text begins with a word for one.
-fn is_error_text(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    if text.starts_with('<') {
-        return ["<error", "<fault", ":fault"].iter().any(|element| text.contains(element));
+fn is_error_text(response_text: &str) -> bool {
+    let response_text = response_text.to_ascii_lowercase();
+    if response_text.starts_with('<') {
+        return ["<error", "<fault", ":fault"].iter().any(|element| response_text.contains(element));
     }
-    let first_word = text.split(|character: char| !character.is_ascii_alphanumeric()).next();
+    let first_word = response_text.split(|character: char| !character.is_ascii_alphanumeric()).next();
     first_word.is_some_and(|word| ERROR_WORDS.contains(&word))
 }
 

@@ -37,12 +37,12 @@ enum UrlTemplate {
 
 impl RequestTemplate {
     /// Parses the templates and tries them out on a sample message.
-    pub fn parse(settings: &HttpSettings, constants: &TemplateConstants) -> Result<Self> {
-        let (url_template, authorization) = split_credentials(&settings.url)?;
-        let (url, sample_url) = parse_url_template(&url_template, &settings.query, constants)?;
-        let body = parse_body(settings, constants)?;
+    pub fn parse(http_settings: &HttpSettings, constants: &TemplateConstants) -> Result<Self> {
+        let (url_template, authorization) = split_credentials(&http_settings.url)?;
+        let (url, sample_url) = parse_url_template(&url_template, &http_settings.query, constants)?;
+        let body_template = parse_body(http_settings, constants)?;
         let mut template = Self {
-            method: parse_method(settings, body.is_some())?,
+            method: parse_method(http_settings, body_template.is_some())?,
             root_url: sample_url.join("/").unwrap_or(sample_url),
             url,
             static_headers: HeaderMap::new(),
@@ -52,11 +52,11 @@ impl RequestTemplate {
         if let Some(authorization) = authorization {
             template.static_headers.insert(AUTHORIZATION, authorization);
         }
-        if let Some((content_type, body)) = body {
+        if let Some((content_type, body_template)) = body_template {
             template.static_headers.insert(CONTENT_TYPE, content_type);
-            template.body = Some(body);
+            template.body = Some(body_template);
         }
-        for (name, value_template) in &settings.headers {
+        for (name, value_template) in &http_settings.headers {
             template
                 .parse_header(name, value_template, constants)
                 .map_err(|cause| Error::usage(format!("headers.{name}: {cause}")))?;

@@ -31,7 +31,7 @@ pub(super) struct ParsedResponse<'a> {
 impl ParsedResponse<'_> {
     /// Returns the value at the location.
     pub fn find(&self, field: &ResponseField) -> Option<String> {
-        let body = &self.response.body;
+        let response_body = &self.response.body;
         match field {
             ResponseField::Json(path) => path.text(self.json.as_ref()?),
             ResponseField::Header(name) => {
@@ -39,11 +39,11 @@ impl ParsedResponse<'_> {
                 Some(String::from_utf8_lossy(header_value.as_bytes()).into_owned())
             }
             ResponseField::Regex(regex) => {
-                let captures = regex.captures(&body[..body.len().min(REGEX_BYTES_MAX)])?;
+                let captures = regex.captures(&response_body[..response_body.len().min(REGEX_BYTES_MAX)])?;
                 let capture = captures.get(1).or_else(|| captures.get(0))?;
                 Some(String::from_utf8_lossy(capture.as_bytes()).into_owned())
             }
-            ResponseField::Body => Some(String::from_utf8_lossy(body).into_owned()),
+            ResponseField::Body => Some(String::from_utf8_lossy(response_body).into_owned()),
         }
     }
 }

@@ -53,23 +53,27 @@ enum BodyMatcher {
 
 impl ResponseRules {
     /// Parses the rules and locations.
-    pub fn parse(settings: &HttpSettings) -> Result<Self> {
+    pub fn parse(http_settings: &HttpSettings) -> Result<Self> {
         let parse_field = |key: &str, location: &Option<String>| {
-            let field = location.as_deref().map(ResponseField::parse).transpose();
-            field.map_err(|cause| Error::usage(format!("{key}: {cause}")))
+            let response_field = location.as_deref().map(ResponseField::parse).transpose();
+            response_field.map_err(|cause| Error::usage(format!("{key}: {cause}")))
         };
         let parse_rule = |(index, rule)| {
             ResponseRule::parse(rule).map_err(|cause| Error::usage(format!("rules[{index}].{cause}")))
         };
-        let rules = settings.rules.iter().enumerate().map(parse_rule);
+        let rules = http_settings.rules.iter().enumerate().map(parse_rule);
         let rules: Vec<ResponseRule> = rules.collect::<Result<_>>()?;
-        let reference = parse_field("reference", &settings.reference)?;
-        let code = parse_field("code", &settings.code)?;
-        let reason = parse_field("reason", &settings.reason)?;
-        let is_json = |field: &Option<ResponseField>| matches!(field, Some(ResponseField::Json(_)));
+        let reference = parse_field("reference", &http_settings.reference)?;
+        let code = parse_field("code", &http_settings.code)?;
+        let reason = parse_field("reason", &http_settings.reason)?;
+        let is_json =
+            |response_field: &Option<ResponseField>| matches!(response_field, Some(ResponseField::Json(_)));
         let mut body_matchers = rules.iter().filter_map(|rule| rule.body.as_ref()).peekable();
-        let sends_json = settings.json.is_some()
-            || settings.content_type.as_deref().is_some_and(|content_type| content_type.contains("json"));
+        let sends_json = http_settings.json.is_some()
+            || http_settings
+                .content_type
+                .as_deref()
+                .is_some_and(|content_type| content_type.contains("json"));
         let has_reference_in_body = !matches!(reference, None | Some(ResponseField::Header(_)));
         let uses_json = [&reference, &code, &reason].into_iter().any(is_json)
             || rules.iter().filter_map(|rule| rule.body.as_ref()).any(BodyMatcher::is_json);
@@ -88,65 +92,70 @@ impl ResponseRules {
     /// Returns the send result of a response.
     pub fn send_result(&self, response: &HttpResponse) -> SendResult {
         let parse_json = || serde_json::from_slice(&response.body).ok();
-        let parsed = ParsedResponse { response, json: self.uses_json.then(parse_json).flatten() };
-        let code = self.code.as_ref().and_then(|field| parsed.find(field));
-        let code = code.map(|code| sanitize_text(&code)).filter(|code| !code.is_empty());
+        let parsed_response = ParsedResponse { response, json: self.uses_json.then(parse_json).flatten() };
+        let provider_code = self.code.as_ref().and_then(|field| parsed_response.find(field));
+        let provider_code = provider_code
+            .map(|provider_code| sanitize_text(&provider_code))
+            .filter(|provider_code| !provider_code.is_empty());
         SendResult {
-            outcome: self.outcome(&parsed),
-            code: Some(code.unwrap_or_else(|| status_code(response.status))),
+            outcome: self.outcome(&parsed_response),
+            code: Some(provider_code.unwrap_or_else(|| status_code(response.status))),
         }
     }
 
-    fn outcome(&self, parsed: &ParsedResponse) -> Outcome {
-        let status = parsed.response.status;
-        let is_success = (200..300).contains(&status);
-        let retry_after = parsed.response.retry_after();
-        let rule = self.rules.iter().find(|rule| rule.is_match(parsed));
-        if is_success && let Some(reason) = self.unconfirmed_reason(parsed, rule.is_some()) {
+    fn outcome(&self, parsed_response: &ParsedResponse) -> Outcome {
+        let http_status = parsed_response.response.status;
+        let is_success = (200..300).contains(&http_status);
+        let retry_after = parsed_response.response.retry_after();
+        let rule = self.rules.iter().find(|rule| rule.is_match(parsed_response));
+        if is_success && let Some(reason) = self.unconfirmed_reason(parsed_response, rule.is_some()) {
             return Outcome::Unknown { reason };
         }
         let outcome = match rule {
             Some(rule) => rule.outcome,
             None if is_success => OutcomeKind::Accepted,
             // A firewall in front of the API answers 403 to one text, so it is no verdict on the account.
-            None if status == 403 => OutcomeKind::Unavailable,
-            None => outcome_of_status(status, retry_after),
+            None if http_status == 403 => OutcomeKind::Unavailable,
+            None => outcome_of_status(http_status, retry_after),
         };
         let reference = match outcome {
-            OutcomeKind::Accepted => self.reference.as_ref().and_then(|field| parsed.find(field)),
+            OutcomeKind::Accepted => self.reference.as_ref().and_then(|field| parsed_response.find(field)),
             _ => None,
         };
         let reference = reference.and_then(|reference| parse_reference(&reference));
         if rule.is_none()
             && is_success
-            && let Some(reason) = self.doubt(parsed, reference.as_deref())
+            && let Some(reason) = self.doubt(parsed_response, reference.as_deref())
         {
             return Outcome::Unknown { reason };
         }
         let reason = match (outcome, rule.and_then(|rule| rule.reason.clone())) {
             (OutcomeKind::Accepted | OutcomeKind::Throttled, _) => String::new(),
             (_, Some(reason)) => reason,
-            (_, None) => self.provider_reason(parsed),
+            (_, None) => self.provider_reason(parsed_response),
         };
         let retry_after = retry_after.or(rule.and_then(|rule| rule.retry_after));
         outcome.into_outcome(reference, reason, retry_after)
     }
 
     /// Returns the reason why a success does not confirm the message.
-    fn unconfirmed_reason(&self, parsed: &ParsedResponse, has_rule: bool) -> Option<String> {
-        let status = parsed.response.status;
-        match parsed.response.body_end {
+    fn unconfirmed_reason(&self, parsed_response: &ParsedResponse, has_rule: bool) -> Option<String> {
+        let http_status = parsed_response.response.status;
+        match parsed_response.response.body_end {
             BodyEnd::Interrupted => {
-                Some(format!("HTTP {status}, but the connection broke during the response"))
+                Some(format!("HTTP {http_status}, but the connection broke during the response"))
             }
             BodyEnd::Truncated if self.requires_body => {
-                Some(format!("HTTP {status}, but the response is too long to read"))
+                Some(format!("HTTP {http_status}, but the response is too long to read"))
             }
             // 204 states that there is no body.
             BodyEnd::Complete
-                if self.requires_json && parsed.json.is_none() && !has_rule && status != 204 =>
+                if self.requires_json
+                    && parsed_response.json.is_none()
+                    && !has_rule
+                    && http_status != 204 =>
             {
-                Some(format!("HTTP {status}, but the response is not JSON"))
+                Some(format!("HTTP {http_status}, but the response is not JSON"))
             }
             BodyEnd::Truncated | BodyEnd::Complete => None,
         }
@@ -154,13 +163,13 @@ impl ResponseRules {
 
     /// Returns why a success without a rule is doubtful. A reference that the operator located in the body outweighs an
     /// error field, but not a page for people.
-    fn doubt(&self, parsed: &ParsedResponse, reference: Option<&str>) -> Option<String> {
+    fn doubt(&self, parsed_response: &ParsedResponse, reference: Option<&str>) -> Option<String> {
         let is_located = reference.is_some() && !matches!(self.reference, Some(ResponseField::Body));
-        if is_located || parsed.response.body_end != BodyEnd::Complete {
+        if is_located || parsed_response.response.body_end != BodyEnd::Complete {
             return None;
         }
-        let doubt = doubt(parsed.response, self.expects_json)?;
-        Some(format!("HTTP {}, but {doubt}", parsed.response.status))
+        let doubt = doubt(parsed_response.response, self.expects_json)?;
+        Some(format!("HTTP {}, but {doubt}", parsed_response.response.status))
     }
 
     /// Returns a warning when neither a reference nor a rule on the body tells an accepted message from an error that
@@ -197,17 +206,17 @@ fn redirect_reason(response: &HttpResponse) -> String {
 }
 
 impl ResponseRule {
-    fn parse(settings: &ResponseRuleSettings) -> Result<Self, String> {
-        if settings.status.is_none() && settings.body.is_none() {
+    fn parse(rule_settings: &ResponseRuleSettings) -> Result<Self, String> {
+        if rule_settings.status.is_none() && rule_settings.body.is_none() {
             return Err("status: is missing, and so is body; write which responses match".to_owned());
         }
-        let statuses = settings.status.as_deref();
+        let statuses = rule_settings.status.as_deref();
         Ok(Self {
             statuses: statuses.map_or(Ok(Vec::new()), parse_statuses)?,
-            body: settings.body.as_deref().map(BodyMatcher::parse).transpose()?,
-            outcome: settings.outcome,
-            reason: settings.reason.as_deref().map(sanitize_text),
-            retry_after: settings.retry_after,
+            body: rule_settings.body.as_deref().map(BodyMatcher::parse).transpose()?,
+            outcome: rule_settings.outcome,
+            reason: rule_settings.reason.as_deref().map(sanitize_text),
+            retry_after: rule_settings.retry_after,
         })
     }
 

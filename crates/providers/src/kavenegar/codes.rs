@@ -9,10 +9,10 @@ use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
 use crate::provider_text::join_reasons;
 
-/// The status of a delivered message.
+/// The status with which Kavenegar reports a delivered message.
 pub(super) const DELIVERED_STATUS: &str = "10";
 
-/// The status of an inbound message.
+/// The status with which Kavenegar marks an inbound message.
 pub(super) const RECEIVED_STATUS: &str = "50";
 
 /// Statuses about the carrier of the number that a message goes to: other destinations work.
@@ -20,7 +20,7 @@ pub(super) const DESTINATION_CODES: [&str; 1] = ["6"];
 
 /// Results of calls, by `return.status`.
 #[rustfmt::skip]
-const CALL_CODES: &[OutcomeCode] = &[
+const KAVENEGAR_CALL_CODES: &[OutcomeCode] = &[
     outcome_code("400", OutcomeKind::Rejected, "a parameter is missing"),
     outcome_code("401", OutcomeKind::Misconfigured, "the account is disabled"),
     outcome_code("402", OutcomeKind::Unavailable, "the operation failed"),
@@ -56,7 +56,7 @@ const CALL_CODES: &[OutcomeCode] = &[
 
 /// Statuses of messages, in responses and in callbacks.
 #[rustfmt::skip]
-const MESSAGE_CODES: &[OutcomeCode] = &[
+const KAVENEGAR_MESSAGE_CODES: &[OutcomeCode] = &[
     outcome_code("1", OutcomeKind::Accepted, "queued"),
     outcome_code("2", OutcomeKind::Accepted, "scheduled"),
     outcome_code("4", OutcomeKind::Accepted, "sent to the carrier"),
@@ -72,12 +72,12 @@ const MESSAGE_CODES: &[OutcomeCode] = &[
 
 /// Returns the line of a call's `return.status`.
 fn call_code(status: &str) -> OutcomeCode {
-    OutcomeCode::find_or(CALL_CODES, status, OutcomeKind::Unavailable, "unknown status")
+    OutcomeCode::find_or(KAVENEGAR_CALL_CODES, status, OutcomeKind::Unavailable, "unknown status")
 }
 
 /// Returns the line of a message status.
 pub(super) fn message_code(status: &str) -> OutcomeCode {
-    OutcomeCode::find_or(MESSAGE_CODES, status, OutcomeKind::Accepted, "")
+    OutcomeCode::find_or(KAVENEGAR_MESSAGE_CODES, status, OutcomeKind::Accepted, "")
 }
 
 /// Returns the result of a response. The status in the body decides, even if the HTTP status differs.
@@ -96,7 +96,7 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
 
 /// Returns whether a result is the status of a message that failed: nothing was sent by this call.
 pub(super) fn is_failed_message(result: &SendResult) -> bool {
-    let code_line = result.code.as_deref().and_then(|code| OutcomeCode::find(MESSAGE_CODES, code));
+    let code_line = result.code.as_deref().and_then(|code| OutcomeCode::find(KAVENEGAR_MESSAGE_CODES, code));
     code_line.is_some_and(|code_line| code_line.outcome != OutcomeKind::Accepted)
 }
 
@@ -114,13 +114,13 @@ fn message_result(response: &JsonResponse) -> SendResult {
     let Some(message_id) = message_entry["messageid"].as_u64() else {
         return SendResult { outcome: response.unconfirmed_outcome(), code: Some("200".to_owned()) };
     };
-    let status = message_entry["status"].as_u64().unwrap_or_default().to_string();
-    let code_line = message_code(&status);
+    let message_status = message_entry["status"].as_u64().unwrap_or_default().to_string();
+    let code_line = message_code(&message_status);
     let reason =
         join_reasons(code_line.description, message_entry["statustext"].as_str().unwrap_or_default());
     SendResult {
         outcome: code_line.outcome.into_outcome(Some(message_id.to_string()), reason, None),
-        code: Some(status),
+        code: Some(message_status),
     }
 }
 

@@ -30,10 +30,10 @@ pub struct KavenegarSettings {
 impl KavenegarSettings {
     /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let settings: Self = read_table(table)?;
-        require_not_empty("api_key", &settings.api_key)?;
-        validate_receipts_token(settings.receipts_token.as_deref())?;
-        Ok(settings)
+        let kavenegar_settings: Self = read_table(table)?;
+        require_not_empty("api_key", &kavenegar_settings.api_key)?;
+        validate_receipts_token(kavenegar_settings.receipts_token.as_deref())?;
+        Ok(kavenegar_settings)
     }
 
     /// Returns the base URL of the API.

@@ -65,11 +65,16 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
         return Outcome::Accepted { reference: Some(id) }.into();
     }
     let error = &response.json["error"];
-    let code = error["code"].as_i64().map(|code| code.to_string());
+    let messenger_code = error["code"].as_i64().map(|messenger_code| messenger_code.to_string());
     let subcode = error["error_subcode"].as_i64();
-    let code_and_subcode = code.as_ref().zip(subcode).map(|(code, subcode)| format!("{code}/{subcode}"));
-    let find = |code: &Option<String>| OutcomeCode::find(MESSENGER_CODES, code.as_deref()?).copied();
-    let code_line = find(&code_and_subcode).or_else(|| find(&code));
+    let code_and_subcode = messenger_code
+        .as_ref()
+        .zip(subcode)
+        .map(|(messenger_code, subcode)| format!("{messenger_code}/{subcode}"));
+    let find = |messenger_code: &Option<String>| {
+        OutcomeCode::find(MESSENGER_CODES, messenger_code.as_deref()?).copied()
+    };
+    let code_line = find(&code_and_subcode).or_else(|| find(&messenger_code));
     let code_line = match code_line {
         // A transient error is not evidence against the account.
         Some(code_line) if code_line.outcome != OutcomeKind::Misconfigured => code_line,
@@ -79,8 +84,8 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
         _ => code_line.unwrap_or_else(|| response.status_outcome()),
     };
     let retry_after = (code_line.outcome == OutcomeKind::Throttled).then(|| throttle_delay(response));
-    let code = code_and_subcode.or(code).unwrap_or_else(|| response.http_status_text());
-    code_line.send_result(code, response.str_at("/error/message"), retry_after)
+    let messenger_code = code_and_subcode.or(messenger_code).unwrap_or_else(|| response.http_status_text());
+    code_line.send_result(messenger_code, response.str_at("/error/message"), retry_after)
 }
 
 /// Returns the cooldown after a throttling error.

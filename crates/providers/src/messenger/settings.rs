@@ -52,19 +52,19 @@ fn default_messaging_type() -> String {
 impl MessengerSettings {
     /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let mut settings: Self = read_table(table)?;
-        settings.access_token = settings.access_token.trim().to_owned();
+        let mut messenger_settings: Self = read_table(table)?;
+        messenger_settings.access_token = messenger_settings.access_token.trim().to_owned();
         for (key, secret) in [
-            ("access_token", Some(&settings.access_token)),
-            ("app_secret", settings.app_secret.as_ref()),
-            ("verify_token", settings.verify_token.as_ref()),
+            ("access_token", Some(&messenger_settings.access_token)),
+            ("app_secret", messenger_settings.app_secret.as_ref()),
+            ("verify_token", messenger_settings.verify_token.as_ref()),
         ] {
             if secret.is_some_and(|secret| secret.trim().is_empty()) {
                 return Err(Error::usage(format!("{key}: is empty; set it or remove the key")));
             }
         }
-        validate_messaging_type(&settings.messaging_type, settings.tag.is_some())?;
-        Ok(settings)
+        validate_messaging_type(&messenger_settings.messaging_type, messenger_settings.tag.is_some())?;
+        Ok(messenger_settings)
     }
 
     /// Returns the base URL of the API.

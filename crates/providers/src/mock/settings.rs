@@ -66,11 +66,11 @@ pub struct MockSettings {
 impl MockSettings {
     /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let settings: Self = read_table(table)?;
-        validate_shares(&settings.outcome_shares().map(|(key, share, _)| (key, share)), "")?;
-        validate_shares(&settings.receipts.shares().map(|(key, share, _)| (key, share)), "receipts.")?;
-        validate_shares(&[("opened", settings.receipts.opened)], "receipts.")?;
-        Ok(settings)
+        let mock_settings: Self = read_table(table)?;
+        validate_shares(&mock_settings.outcome_shares().map(|(key, share, _)| (key, share)), "")?;
+        validate_shares(&mock_settings.receipts.shares().map(|(key, share, _)| (key, share)), "receipts.")?;
+        validate_shares(&[("opened", mock_settings.receipts.opened)], "receipts.")?;
+        Ok(mock_settings)
     }
 
     /// Returns the key and the share of each outcome except `accepted`.
@@ -92,10 +92,10 @@ pub(super) fn draw_share<T>(
     shares: impl IntoIterator<Item = (&'static str, f64, T)>,
     random: f64,
 ) -> Option<T> {
-    let mut sum = 0.0;
+    let mut share_sum = 0.0;
     shares.into_iter().find_map(|(_, share, drawn)| {
-        sum += share;
-        (random < sum).then_some(drawn)
+        share_sum += share;
+        (random < share_sum).then_some(drawn)
     })
 }
 
@@ -116,13 +116,13 @@ fn validate_shares(shares: &[(&str, f64)], prefix: &str) -> Result<()> {
             "{prefix}{key}: {share} is not a share; write a number from 0 to 1"
         )));
     }
-    let sum = shares.iter().map(|(_, share)| share).sum::<f64>();
+    let share_sum = shares.iter().map(|(_, share)| share).sum::<f64>();
     // Slightly above 1, because sums such as 0.7 + 0.2 + 0.1 are not exact in binary.
-    if sum > 1.0 + 1e-9 {
+    if share_sum > 1.0 + 1e-9 {
         let keys = shares.iter().filter(|(_, share)| *share > 0.0);
         let keys = keys.map(|(key, _)| format!("{prefix}{key}")).collect::<Vec<_>>();
         return Err(Error::usage(format!(
-            "{}: their sum is {sum}; lower them to at most 1, the rest is accepted",
+            "{}: their sum is {share_sum}; lower them to at most 1, the rest is accepted",
             keys.join(", ")
         )));
     }

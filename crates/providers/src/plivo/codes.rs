@@ -20,13 +20,13 @@ pub(super) const DESTINATION_CODES: [&str; 3] = ["90", "201", BLOCKED_COUNTRY_CO
 
 /// HTTP statuses of send responses whose outcome differs from the shared table.
 #[rustfmt::skip]
-const SEND_STATUSES: &[OutcomeCode] = &[
+const PLIVO_SEND_STATUSES: &[OutcomeCode] = &[
     outcome_code("402", OutcomeKind::Misconfigured, "not enough credit"),
 ];
 
 /// Error codes of callbacks.
 #[rustfmt::skip]
-const RECEIPT_CODES: &[OutcomeCode] = &[
+const PLIVO_RECEIPT_CODES: &[OutcomeCode] = &[
     outcome_code("000", OutcomeKind::Accepted, "no error"),
     outcome_code("10", OutcomeKind::Rejected, "invalid message"),
     outcome_code("20", OutcomeKind::Unavailable, "network error of the carrier"),
@@ -51,7 +51,7 @@ const RECEIPT_CODES: &[OutcomeCode] = &[
 
 /// Returns the line of a callback's `ErrorCode`.
 pub(super) fn receipt_code(error_code: &str) -> OutcomeCode {
-    OutcomeCode::find_or(RECEIPT_CODES, error_code, OutcomeKind::Unavailable, "")
+    OutcomeCode::find_or(PLIVO_RECEIPT_CODES, error_code, OutcomeKind::Unavailable, "")
 }
 
 /// Returns the result of a response. Plivo has no codes in responses, so the HTTP status decides.
@@ -67,9 +67,12 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     }
     let code_line = match response.status {
         400 if calls_recipient_invalid(error_text) => outcome_code("", OutcomeKind::InvalidRecipient, ""),
-        status => {
-            OutcomeCode::find_or(SEND_STATUSES, &status.to_string(), response.status_outcome().outcome, "")
-        }
+        status => OutcomeCode::find_or(
+            PLIVO_SEND_STATUSES,
+            &status.to_string(),
+            response.status_outcome().outcome,
+            "",
+        ),
     };
     code_line.send_result(response.http_status_text(), Some(error_text), response.retry_after())
 }
@@ -85,11 +88,11 @@ fn refuses_country(error_text: &str) -> bool {
 /// Returns whether a text calls the recipient's number (`dst`) invalid. A text that names the number for another reason,
 /// such as its country or a limit, is no verdict about it.
 fn calls_recipient_invalid(error_text: &str) -> bool {
-    let text = error_text.to_ascii_lowercase();
-    let is_invalid = ["invalid", "not valid", "not a valid"].iter().any(|words| text.contains(words));
+    let lower_error = error_text.to_ascii_lowercase();
+    let is_invalid = ["invalid", "not valid", "not a valid"].iter().any(|words| lower_error.contains(words));
     let names_other =
-        ["src", "country", "region", "url", "text"].iter().any(|word| contains_word(&text, word));
-    is_invalid && contains_word(&text, "dst") && !names_other
+        ["src", "country", "region", "url", "text"].iter().any(|word| contains_word(&lower_error, word));
+    is_invalid && contains_word(&lower_error, "dst") && !names_other
 }
 
 fn accepted_outcome(response: &JsonResponse) -> Outcome {

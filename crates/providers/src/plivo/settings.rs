@@ -32,16 +32,16 @@ pub struct PlivoSettings {
 impl PlivoSettings {
     /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let settings: Self = read_table(table)?;
-        require_not_empty("auth_id", &settings.auth_id)?;
-        require_not_empty("auth_token", &settings.auth_token)?;
-        if settings.from.is_some() == settings.powerpack_uuid.is_some() {
+        let plivo_settings: Self = read_table(table)?;
+        require_not_empty("auth_id", &plivo_settings.auth_id)?;
+        require_not_empty("auth_token", &plivo_settings.auth_token)?;
+        if plivo_settings.from.is_some() == plivo_settings.powerpack_uuid.is_some() {
             return Err(Error::usage(
                 "from: write either from or powerpack_uuid, so that there is one sender",
             ));
         }
-        validate_receipts_token(settings.receipts_token.as_deref())?;
-        Ok(settings)
+        validate_receipts_token(plivo_settings.receipts_token.as_deref())?;
+        Ok(plivo_settings)
     }
 
     /// Returns the base URL of the API.

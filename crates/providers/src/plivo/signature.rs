@@ -15,7 +15,7 @@ use crate::sms::{CallbackFields, NonceCache};
 /// Headers with signatures of version 3: by the token of the sending account, and by the token of the main account.
 const V3_HEADERS: [&str; 2] = ["x-plivo-signature-v3", "x-plivo-signature-ma-v3"];
 
-/// The same headers of version 2.
+/// The signature headers of version 2.
 const V2_HEADERS: [&str; 2] = ["x-plivo-signature-v2", "x-plivo-signature-ma-v2"];
 
 /// Returns whether any signature of the callback is valid, and its nonce is new or repeats the same content.
@@ -53,21 +53,22 @@ fn url_without_query(request: &CallbackRequest) -> &str {
 /// Returns the text that version 3 signs, without the nonce: the URL, the sorted query after `?`, and the sorted form after
 /// a dot. None when the fields cannot be parsed.
 fn v3_text(request: &CallbackRequest) -> Option<String> {
-    let mut query = CallbackFields::from_form(request.query.as_bytes()).ok()?.pairs().to_vec();
-    let mut form = CallbackFields::from_form(&request.body).ok()?.pairs().to_vec();
-    query.sort();
-    form.sort();
-    let mut text = url_without_query(request).to_owned();
-    let query: Vec<String> = query.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-    if !query.is_empty() || !form.is_empty() {
-        text.push('?');
-        text.push_str(&query.join("&"));
+    let mut query_fields = CallbackFields::from_form(request.query.as_bytes()).ok()?.pairs().to_vec();
+    let mut form_fields = CallbackFields::from_form(&request.body).ok()?.pairs().to_vec();
+    query_fields.sort();
+    form_fields.sort();
+    let mut signed_text = url_without_query(request).to_owned();
+    let query_fields: Vec<String> =
+        query_fields.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if !query_fields.is_empty() || !form_fields.is_empty() {
+        signed_text.push('?');
+        signed_text.push_str(&query_fields.join("&"));
     }
-    if !query.is_empty() && !form.is_empty() {
-        text.push('.');
+    if !query_fields.is_empty() && !form_fields.is_empty() {
+        signed_text.push('.');
     }
-    text.extend(form.into_iter().map(|(name, value)| name + &value));
-    Some(text)
+    signed_text.extend(form_fields.into_iter().map(|(name, value)| name + &value));
+    Some(signed_text)
 }
 
 #[cfg(test)]

@@ -29,17 +29,17 @@ pub(super) struct PushyApi {
 
 impl PushyApi {
     /// Returns the API of the account that the settings describe.
-    pub fn new(context: &AdapterContext, settings: &PushySettings) -> Result<Self> {
-        let base_url = settings.base_url()?;
+    pub fn new(context: &AdapterContext, pushy_settings: &PushySettings) -> Result<Self> {
+        let base_url = pushy_settings.base_url()?;
         let requirements = ConnectionRequirements {
             is_tls: base_url.is_secure(),
-            ca: settings.ca.clone(),
+            ca: pushy_settings.ca.clone(),
             ..ConnectionRequirements::default()
         };
         Ok(Self {
             client: context.http_clients.client_with(&context.limits, requirements)?,
             base_url,
-            settings: settings.clone(),
+            settings: pushy_settings.clone(),
             clock: context.clock.clone(),
         })
     }

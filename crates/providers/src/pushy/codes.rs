@@ -46,9 +46,10 @@ pub(super) fn send_result(response: &JsonResponse, device_token: &str) -> SendRe
         let code_line = outcome_code("", OutcomeKind::InvalidRecipient, "unknown device");
         return code_line.send_result(UNKNOWN_DEVICE_CODE.to_owned(), None, None);
     }
-    let code = response.str_at("/code");
+    let pushy_code = response.str_at("/code");
     let error = response.str_at("/error");
-    let known_code_line = code.and_then(|code| OutcomeCode::find(PUSHY_CODES, code)).copied();
+    let known_code_line =
+        pushy_code.and_then(|pushy_code| OutcomeCode::find(PUSHY_CODES, pushy_code)).copied();
     let code_line = match known_code_line {
         Some(code_line) if code_line.code == "INVALID_PARAM" && error.is_some_and(names_device_token) => {
             outcome_code("", OutcomeKind::InvalidRecipient, "invalid device token")
@@ -56,8 +57,8 @@ pub(super) fn send_result(response: &JsonResponse, device_token: &str) -> SendRe
         Some(code_line) => code_line,
         None => response.status_outcome(),
     };
-    let code = code.map_or_else(|| response.http_status_text(), str::to_owned);
-    code_line.send_result(code, error, response.retry_after())
+    let pushy_code = pushy_code.map_or_else(|| response.http_status_text(), str::to_owned);
+    code_line.send_result(pushy_code, error, response.retry_after())
 }
 
 /// Returns whether the text of an error names the device token, which is the parameter `to`.

@@ -43,16 +43,16 @@ fn default_poll() -> bool {
 impl PushySettings {
     /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let mut settings: Self = read_table(table)?;
-        settings.api_key = settings.api_key.trim().to_owned();
-        if settings.api_key.is_empty() {
+        let mut pushy_settings: Self = read_table(table)?;
+        pushy_settings.api_key = pushy_settings.api_key.trim().to_owned();
+        if pushy_settings.api_key.is_empty() {
             return Err(Error::usage("api_key: is empty; write api_key = \"${env:PUSHY_KEY}\""));
         }
-        let is_reserved = |name: &&String| matches!(name.as_str(), "message" | "title" | "gw_id");
-        if let Some(name) = settings.data.keys().find(is_reserved) {
-            return Err(Error::usage(format!("data.{name}: is reserved; choose another name")));
+        let is_reserved = |data_name: &&String| matches!(data_name.as_str(), "message" | "title" | "gw_id");
+        if let Some(data_name) = pushy_settings.data.keys().find(is_reserved) {
+            return Err(Error::usage(format!("data.{data_name}: is reserved; choose another name")));
         }
-        Ok(settings)
+        Ok(pushy_settings)
     }
 
     /// Returns the base URL of the API.

@@ -44,12 +44,12 @@ fn parse_event(message: &str, received_at: Timestamp) -> Result<Vec<CallbackItem
     let reference = event["mail"]["messageId"].as_str().and_then(parse_reference);
     let reference = reference.ok_or_else(|| CallbackError::malformed("mail.messageId is missing"))?;
     let event_time = event_time.and_then(|time| DateTime::parse_from_rfc3339(time).ok());
-    let at = event_time.map_or(received_at, |time| time.to_utc().min(received_at));
-    let mut items = vec![Receipt { reference, status, at }.into()];
+    let event_at = event_time.map_or(received_at, |time| time.to_utc().min(received_at));
+    let mut callback_items = vec![Receipt { reference, status, at: event_at }.into()];
     if event_type == Some("Complaint") {
-        items.extend(opt_outs_of_complaint(&event["complaint"], at));
+        callback_items.extend(opt_outs_of_complaint(&event["complaint"], event_at));
     }
-    Ok(items)
+    Ok(callback_items)
 }
 
 /// Returns an opt-out for each recipient that reported the mail as spam.

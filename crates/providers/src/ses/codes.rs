@@ -26,7 +26,7 @@ const BAD_REQUEST: &str = "BadRequestException";
 
 /// Error names.
 #[rustfmt::skip]
-const ERROR_CODES: &[OutcomeCode] = &[
+const SES_ERROR_CODES: &[OutcomeCode] = &[
     outcome_code("MessageRejected", OutcomeKind::Rejected, "invalid message"),
     outcome_code(BAD_REQUEST, OutcomeKind::Rejected, "invalid request"),
     outcome_code("MailFromDomainNotVerifiedException", OutcomeKind::Misconfigured, "the sender's domain is not verified"),
@@ -69,7 +69,7 @@ pub(super) fn send_result(response: &JsonResponse, to: &str) -> SendResult {
     let message = error_message(response);
     let mentions = |text: &str| message.to_lowercase().contains(&text.to_lowercase());
     let known_code_line =
-        error_name.as_deref().and_then(|name| OutcomeCode::find(ERROR_CODES, name)).copied();
+        error_name.as_deref().and_then(|name| OutcomeCode::find(SES_ERROR_CODES, name)).copied();
     let code_line = match known_code_line.unwrap_or_else(|| response.status_outcome()) {
         code_line if code_line.outcome == OutcomeKind::Rejected && mentions("not verified") => {
             let description = "the sender is not verified, or the account is in the sandbox";

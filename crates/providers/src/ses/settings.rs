@@ -45,27 +45,28 @@ pub struct SesSettings {
 impl SesSettings {
     /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let mut settings: Self = read_table(table)?;
+        let mut ses_settings: Self = read_table(table)?;
         let is_region = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if settings.region.is_empty() || !settings.region.bytes().all(is_region) {
+        if ses_settings.region.is_empty() || !ses_settings.region.bytes().all(is_region) {
             return Err(Error::usage("region: must be the code of an AWS region, such as \"eu-central-1\""));
         }
-        for (key, credential) in
-            [("access_key_id", &settings.access_key_id), ("secret_access_key", &settings.secret_access_key)]
-        {
+        for (key, credential) in [
+            ("access_key_id", &ses_settings.access_key_id),
+            ("secret_access_key", &ses_settings.secret_access_key),
+        ] {
             if credential.is_empty() || !credential.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return Err(Error::usage(format!("{key}: is empty or holds a blank; copy it again")));
             }
         }
-        settings.session_token.take_if(|token| token.is_empty());
-        if settings.subject.contains(char::is_control) {
+        ses_settings.session_token.take_if(|token| token.is_empty());
+        if ses_settings.subject.contains(char::is_control) {
             return Err(Error::usage("subject: must be one line without control characters"));
         }
-        if let Some(topic) = settings.topics.iter().find(|topic| !topic.starts_with("arn:aws")) {
+        if let Some(topic) = ses_settings.topics.iter().find(|topic| !topic.starts_with("arn:aws")) {
             let message = format!("topics: \"{topic}\" is not an ARN; write arn:aws:sns:REGION:ACCOUNT:NAME");
             return Err(Error::usage(message));
         }
-        Ok(settings)
+        Ok(ses_settings)
     }
 
     /// Returns the base URL of the API.

@@ -35,7 +35,7 @@ use crate::http_response::HttpCallResult;
 pub(super) const SUBSCRIPTION_CONFIRMATION: &str = "SubscriptionConfirmation";
 
 /// Maximum difference between the timestamp of a notification and now, in both directions.
-const MESSAGE_AGE_MAX: Duration = Duration::from_secs(60 * 60);
+const SNS_MESSAGE_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Maximum number of cached certificates.
 const CERTIFICATES_MAX: usize = 16;
@@ -80,7 +80,7 @@ impl SnsMessage {
             .map_err(|_| CallbackError::Unauthenticated)?;
         let age = (request.received_at - signed_at.to_utc()).abs().to_std().unwrap_or(Duration::MAX);
         let is_acceptable = topics.contains(&notification.topic_arn)
-            && age <= MESSAGE_AGE_MAX
+            && age <= SNS_MESSAGE_AGE_MAX
             && parse_sns_url(&notification.certificate_url).is_some_and(|url| url.path().ends_with(".pem"));
         if is_acceptable { Ok(notification) } else { Err(CallbackError::Unauthenticated) }
     }

@@ -67,16 +67,16 @@ impl SmppAccount {
     /// Creates the state of an account and the receiver of its items.
     pub fn new(
         context: &AdapterContext,
-        settings: &SmppSettings,
+        smpp_settings: &SmppSettings,
     ) -> Result<(Self, UnboundedReceiver<ReceivedItem>)> {
         let (received, receiver) = unbounded_channel();
         let account = Self {
             name: context.name.clone(),
             limits: context.limits.clone(),
-            statuses: StatusOutcomes::parse(&settings.statuses).map_err(Error::usage)?,
-            message_id_format: settings.message_id_format,
-            receipt_rules: ReceiptRules::new(&settings.invalid_errors, &settings.receipt_states),
-            default_alphabet: settings.default_alphabet,
+            statuses: StatusOutcomes::parse(&smpp_settings.statuses).map_err(Error::usage)?,
+            message_id_format: smpp_settings.message_id_format,
+            receipt_rules: ReceiptRules::new(&smpp_settings.invalid_errors, &smpp_settings.receipt_states),
+            default_alphabet: smpp_settings.default_alphabet,
             transcript: context.http_clients.transcript(),
             clock: context.clock.clone(),
             multipart: Mutex::default(),
@@ -125,32 +125,36 @@ impl SmppAccount {
     }
 
     /// Returns the send result of a submit, and keeps what is needed for a late answer or for the missing parts.
-    pub fn finish(&self, tag: u64, submit_outcome: SubmitOutcome) -> SendResult {
-        let (accepted, total) = self.submissions.lock().part_counts(tag);
+    pub fn finish(&self, submission_tag: u64, submit_outcome: SubmitOutcome) -> SendResult {
+        let (accepted, total) = self.submissions.lock().part_counts(submission_tag);
         match submit_outcome {
             SubmitOutcome::Accepted { .. } => {
-                let submission = self.submissions.lock().take(tag);
+                let submission = self.submissions.lock().take(submission_tag);
                 self.accepted_outcome(submission.as_ref()).into()
             }
             SubmitOutcome::ResponseTimeout => {
-                let settled = self.submissions.lock().give_up(tag);
+                let settled = self.submissions.lock().give_up(submission_tag);
                 match settled {
                     Some(submission) => self.accepted_outcome(Some(&submission)).into(),
                     None => self.send_result(SubmitOutcome::ResponseTimeout),
                 }
             }
             outcome if accepted == 0 => {
-                let submission = self.submissions.lock().take(tag);
+                let submission = self.submissions.lock().take(submission_tag);
                 self.discard(submission);
                 self.send_result(outcome)
             }
             outcome => {
-                let result = self.partial_result(outcome, &format!("{accepted} of {total} parts accepted"));
-                if matches!(result.outcome, Outcome::Rejected { .. } | Outcome::InvalidRecipient { .. }) {
-                    let submission = self.submissions.lock().take(tag);
+                let partial_result =
+                    self.partial_result(outcome, &format!("{accepted} of {total} parts accepted"));
+                if matches!(
+                    partial_result.outcome,
+                    Outcome::Rejected { .. } | Outcome::InvalidRecipient { .. }
+                ) {
+                    let submission = self.submissions.lock().take(submission_tag);
                     self.discard(submission);
                 }
-                result
+                partial_result
             }
         }
     }
@@ -175,29 +179,35 @@ impl SmppAccount {
     /// Returns the result of a message of which some parts were accepted. Another provider would send these parts again,
     /// so the message waits, and then its missing parts alone are submitted.
     fn partial_result(&self, outcome: SubmitOutcome, progress: &str) -> SendResult {
-        let wait = |retry_after, status: Option<u32>| {
+        let wait = |retry_after, smpp_status: Option<u32>| {
             let reason = format!("{progress}; the missing parts are sent later");
             let outcome = Outcome::Deferred { reason, retry_after };
-            SendResult { outcome, code: status.map(format_status) }
+            SendResult { outcome, code: smpp_status.map(format_status) }
         };
         match outcome {
-            SubmitOutcome::PartlyAccepted { status, retry_after, .. } => wait(retry_after, status),
+            SubmitOutcome::PartlyAccepted { status: smpp_status, retry_after, .. } => {
+                wait(retry_after, smpp_status)
+            }
             SubmitOutcome::Throttled { retry_after } => wait(retry_after, None),
-            SubmitOutcome::CommandRefused { status } => wait(None, Some(status)),
+            SubmitOutcome::CommandRefused { status: smpp_status } => wait(None, Some(smpp_status)),
             SubmitOutcome::NotBound(_) => wait(None, None),
             SubmitOutcome::SessionLost { may_have_been_sent: true, reason } => {
                 Outcome::Unknown { reason: format!("{reason}; {progress}") }.into()
             }
             SubmitOutcome::SessionLost { .. } => wait(None, None),
-            SubmitOutcome::Refused { status } => match self.statuses.submit_outcome_kind(status) {
-                OutcomeKind::Rejected | OutcomeKind::InvalidRecipient => self.statuses.submit_result(status),
-                OutcomeKind::Accepted
-                | OutcomeKind::Deferred
-                | OutcomeKind::Unavailable
-                | OutcomeKind::Throttled
-                | OutcomeKind::Misconfigured
-                | OutcomeKind::Unknown => wait(None, Some(status)),
-            },
+            SubmitOutcome::Refused { status: smpp_status } => {
+                match self.statuses.submit_outcome_kind(smpp_status) {
+                    OutcomeKind::Rejected | OutcomeKind::InvalidRecipient => {
+                        self.statuses.submit_result(smpp_status)
+                    }
+                    OutcomeKind::Accepted
+                    | OutcomeKind::Deferred
+                    | OutcomeKind::Unavailable
+                    | OutcomeKind::Throttled
+                    | OutcomeKind::Misconfigured
+                    | OutcomeKind::Unknown => wait(None, Some(smpp_status)),
+                }
+            }
             outcome @ (SubmitOutcome::Accepted { .. } | SubmitOutcome::ResponseTimeout) => {
                 self.send_result(outcome)
             }
@@ -231,21 +241,21 @@ impl SmppAccount {
 
     /// Returns the result of a refused submit. A status about one field rejects its message; several in a row with none
     /// accepted are evidence of a wrong setting.
-    fn refused_result(&self, status: u32) -> SendResult {
-        let result = self.statuses.submit_result(status);
-        if !self.statuses.is_about_settings(status) {
-            return result;
+    fn refused_result(&self, smpp_status: u32) -> SendResult {
+        let refused_result = self.statuses.submit_result(smpp_status);
+        if !self.statuses.is_about_settings(smpp_status) {
+            return refused_result;
         }
         let refusals = self.settings_refusals.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if refusals < SETTINGS_REFUSALS_MAX {
-            return result;
+            return refused_result;
         }
         let reason = format!(
             "{SETTINGS_REFUSALS_MAX} messages in a row refused, the last with: {}; check from, to_ton, to_npi and \
              service_type",
-            result.outcome.reason().unwrap_or_default()
+            refused_result.outcome.reason().unwrap_or_default()
         );
-        SendResult { outcome: Outcome::Misconfigured { reason }, ..result }
+        SendResult { outcome: Outcome::Misconfigured { reason }, ..refused_result }
     }
 
     fn bind_failure_result(&self, bind_failure: BindFailure) -> SendResult {

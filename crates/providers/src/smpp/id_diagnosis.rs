@@ -11,7 +11,7 @@ use postrider_smpp::message_id::MessageIdFormat;
 mod tests;
 
 /// Number of submitted messages whose ids are compared.
-const IDS_MAX: usize = 1_000;
+const DIAGNOSED_IDS_MAX: usize = 1_000;
 
 /// Number of receipts that match in another format before that format is reported. One can match by chance.
 const MATCHES_MIN: usize = 3;
@@ -32,7 +32,7 @@ impl IdFormatDiagnosis {
             return;
         }
         self.submitted_ids.push_back(id.to_owned());
-        if self.submitted_ids.len() > IDS_MAX {
+        if self.submitted_ids.len() > DIAGNOSED_IDS_MAX {
             self.submitted_ids.pop_front();
         }
     }

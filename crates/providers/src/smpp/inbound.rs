@@ -18,7 +18,7 @@ use postrider_core::inbound::{CallbackItem, InboundMessage, TextReceipt, Unreada
 use postrider_core::receipt::Receipt;
 
 /// Minimum time between two log lines about unreadable messages.
-const LOG_INTERVAL: TimeDelta = TimeDelta::minutes(1);
+const UNREADABLE_LOG_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 
 /// Maximum number of unknown states that are logged.
 const UNKNOWN_STATES_MAX: usize = 100;
@@ -132,13 +132,13 @@ impl SmppAccount {
             return;
         }
         let mask = |character: char| if character.is_numeric() { '*' } else { character };
-        let state: String = sanitize_text(&receipt.state).chars().map(mask).collect();
+        let receipt_state: String = sanitize_text(&receipt.state).chars().map(mask).collect();
         let unknown_states = &mut self.inbound.lock().unknown_states;
-        if unknown_states.len() < UNKNOWN_STATES_MAX && unknown_states.insert(state.clone()) {
+        if unknown_states.len() < UNKNOWN_STATES_MAX && unknown_states.insert(receipt_state.clone()) {
             let provider = &self.name;
             log::warn!(
                 "smpp: unknown state in a receipt, not treated as final; set receipt_states; provider={provider} \
-                 state={state}"
+                 state={receipt_state}"
             );
         }
     }
@@ -183,11 +183,11 @@ impl SmppAccount {
     fn count_unreadable(&self, kind: UnreadableKind, description: impl FnOnce() -> String) {
         self.enqueue(CallbackItem::Unreadable(kind), None);
         let now = self.clock.now();
-        let mut state = self.inbound.lock();
-        if state.logged_at.is_some_and(|at| now - at < LOG_INTERVAL) {
+        let mut unreadable_log = self.inbound.lock();
+        if unreadable_log.logged_at.is_some_and(|at| now - at < UNREADABLE_LOG_INTERVAL) {
             return;
         }
-        state.logged_at = Some(now);
+        unreadable_log.logged_at = Some(now);
         log::warn!(
             "smpp: unreadable {} provider={} content={:?}",
             match kind {

@@ -78,10 +78,10 @@ impl ReceiptUpdate {
 }
 
 fn final_status(receipt: &DeliveryReceipt, rules: &ReceiptRules) -> Option<ReceiptStatus> {
-    let state = sanitize_text(&receipt.state);
+    let receipt_state = sanitize_text(&receipt.state);
     let reason = match sanitize_text(&receipt.error).as_str() {
-        "" => state,
-        error => format!("{state}, error {error}"),
+        "" => receipt_state,
+        error => format!("{receipt_state}, error {error}"),
     };
     match rules.state_kind(receipt)? {
         ReceiptStateKind::Delivered => Some(ReceiptStatus::Delivered),

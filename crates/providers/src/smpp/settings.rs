@@ -22,11 +22,11 @@ use crate::tls::{self, RootCertificates};
 use postrider_core::error::{Error, Result};
 
 /// Maximum number of connections to one account.
-const BINDS_MAX: usize = 16;
+const SMPP_BINDS_MAX: usize = 16;
 
 /// Default ports of SMPP without and with TLS.
-const PORT: u16 = 2775;
-const TLS_PORT: u16 = 3550;
+const SMPP_PORT: u16 = 2775;
+const SMPP_TLS_PORT: u16 = 3550;
 
 /// Settings of an SMPP account.
 #[derive(Clone, Deserialize)]
@@ -153,8 +153,8 @@ impl SmppSettings {
         if !(1..=WINDOW_SIZE_MAX).contains(&self.window) {
             return Err(format!("window: must be from 1 to {WINDOW_SIZE_MAX}"));
         }
-        if !(1..=BINDS_MAX).contains(&self.binds) {
-            return Err(format!("binds: must be from 1 to {BINDS_MAX}"));
+        if !(1..=SMPP_BINDS_MAX).contains(&self.binds) {
+            return Err(format!("binds: must be from 1 to {SMPP_BINDS_MAX}"));
         }
         let durations = [
             ("enquire_link_interval", self.enquire_link_interval),
@@ -219,8 +219,8 @@ impl SmppSettings {
             "base_url: is not a URL of an SMSC; write smpp://HOST:PORT or, with TLS, smpps://HOST:PORT";
         let url = reqwest::Url::parse(self.base_url.trim()).map_err(|_| INVALID_URL)?;
         let (is_tls, default_port) = match url.scheme() {
-            "smpp" => (false, PORT),
-            "smpps" => (true, TLS_PORT),
+            "smpp" => (false, SMPP_PORT),
+            "smpps" => (true, SMPP_TLS_PORT),
             _ => return Err(INVALID_URL.to_owned()),
         };
         if !url.username().is_empty() || url.password().is_some() {

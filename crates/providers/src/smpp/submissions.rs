@@ -97,20 +97,24 @@ impl Submissions {
     pub fn take_partial(&mut self, delivery: DeliveryId) -> Option<Submission> {
         let is_partial =
             |submission: &Submission| submission.delivery == delivery && submission.accepted_count() > 0;
-        let tag =
-            self.entries.iter().rev().find(|(_, submission)| is_partial(submission)).map(|(tag, _)| *tag)?;
-        self.entries.remove(&tag)
+        let submission_tag = self
+            .entries
+            .iter()
+            .rev()
+            .find(|(_, submission)| is_partial(submission))
+            .map(|(submission_tag, _)| *submission_tag)?;
+        self.entries.remove(&submission_tag)
     }
 
     /// Records an accepted part; `index` counts the parts that were submitted last.
     pub fn part_accepted(&mut self, tag: u64, index: usize, message_id: &[u8]) -> Option<AcceptedPart> {
         let submission = self.entries.get_mut(&tag)?;
-        let part = *submission.submitted.get(index)?;
-        submission.accepted[part] = Some(message_id.to_owned());
+        let part_position = *submission.submitted.get(index)?;
+        submission.accepted[part_position] = Some(message_id.to_owned());
         let group = submission.group;
         let is_settled = submission.is_given_up && submission.is_accepted();
         let settled = is_settled.then(|| self.entries.remove(&tag)).flatten();
-        Some(AcceptedPart { part, group, settled })
+        Some(AcceptedPart { part: part_position, group, settled })
     }
 
     /// Takes a message that needs no further answer.

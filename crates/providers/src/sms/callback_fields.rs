@@ -39,12 +39,12 @@ impl CallbackFields {
         Self::collect(object.into_iter().filter_map(|(name, value)| Some((name, field_text(value)?))))
     }
 
-    fn collect(fields: impl Iterator<Item = (String, String)>) -> Result<Self, CallbackError> {
-        let fields: Vec<_> = fields.take(FIELDS_MAX + 1).collect();
-        if fields.len() > FIELDS_MAX {
+    fn collect(callback_fields: impl Iterator<Item = (String, String)>) -> Result<Self, CallbackError> {
+        let callback_fields: Vec<_> = callback_fields.take(FIELDS_MAX + 1).collect();
+        if callback_fields.len() > FIELDS_MAX {
             return Err(CallbackError::Malformed(format!("more than {FIELDS_MAX} fields")));
         }
-        Ok(Self(fields))
+        Ok(Self(callback_fields))
     }
 
     /// Returns the first field of that name that is not empty.

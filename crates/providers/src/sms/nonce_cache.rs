@@ -33,14 +33,14 @@ struct NonceEntries {
 impl NonceCache {
     /// Returns whether the nonce is new or came with the same content before.
     pub fn is_new_or_repeated(&self, nonce: &str, content: &[u8], now: Timestamp) -> bool {
-        let mut entries = self.0.lock();
-        entries.evict(now);
+        let mut known_nonces = self.0.lock();
+        known_nonces.evict(now);
         let (nonce_digest, content_digest) = (Sha256::digest(nonce).into(), Sha256::digest(content).into());
-        if let Some(known_content) = entries.content_by_nonce.get(&nonce_digest) {
+        if let Some(known_content) = known_nonces.content_by_nonce.get(&nonce_digest) {
             return *known_content == content_digest;
         }
-        entries.content_by_nonce.insert(nonce_digest, content_digest);
-        entries.by_age.push_back((nonce_digest, now));
+        known_nonces.content_by_nonce.insert(nonce_digest, content_digest);
+        known_nonces.by_age.push_back((nonce_digest, now));
         true
     }
 }

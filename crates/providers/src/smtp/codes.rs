@@ -118,22 +118,24 @@ impl SmtpReply {
     }
 }
 
-fn classify(stage: SmtpStage, reply: &SmtpReply) -> MailVerdict {
-    let reply_text = reply.lines.join(" ");
-    let is_permanent = reply.code >= 500;
+fn classify(stage: SmtpStage, smtp_reply: &SmtpReply) -> MailVerdict {
+    let reply_text = smtp_reply.lines.join(" ");
+    let is_permanent = smtp_reply.code >= 500;
     // These codes concern the login, even if the enhanced code means something else.
-    if matches!(reply.code, 530 | 534 | 535 | 538) {
+    if matches!(smtp_reply.code, 530 | 534 | 535 | 538) {
         return Misconfigured;
     }
-    let code = reply.enhanced_code();
-    let verdict = mail_verdict(code.as_deref(), is_permanent, &reply_text);
+    let enhanced_code = smtp_reply.enhanced_code();
+    let verdict = mail_verdict(enhanced_code.as_deref(), is_permanent, &reply_text);
     match stage {
         SmtpStage::Opening | SmtpStage::Sender => {
-            let listed = code.as_deref().and_then(|code| listed_verdict(code, is_permanent));
-            classify_account_refusal(stage, reply.code, listed, verdict)
+            let listed = enhanced_code
+                .as_deref()
+                .and_then(|enhanced_code| listed_verdict(enhanced_code, is_permanent));
+            classify_account_refusal(stage, smtp_reply.code, listed, verdict)
         }
         SmtpStage::Recipient | SmtpStage::Content => {
-            match verdict.unwrap_or_else(|| verdict_of_basic_code(stage, reply.code)) {
+            match verdict.unwrap_or_else(|| verdict_of_basic_code(stage, smtp_reply.code)) {
                 CommandRefused => Rejected,
                 verdict => verdict,
             }
@@ -167,10 +169,10 @@ fn verdict_of_basic_code(stage: SmtpStage, code: u16) -> MailVerdict {
 }
 
 /// Returns the result of a refusal.
-pub(super) fn send_result(stage: SmtpStage, reply: &SmtpReply) -> SendResult {
-    let reason = reply.joined_text();
+pub(super) fn send_result(stage: SmtpStage, smtp_reply: &SmtpReply) -> SendResult {
+    let reason = smtp_reply.joined_text();
     let asks_to_retry = RETRY_WORDS.as_ref().is_some_and(|words| words.is_match(&reason));
-    let outcome = match classify(stage, reply) {
+    let outcome = match classify(stage, smtp_reply) {
         Greylisted => Outcome::Deferred { reason, retry_after: Some(GREYLIST_RETRY_AFTER) },
         Deferred => Outcome::Deferred { reason, retry_after: asks_to_retry.then_some(GREYLIST_RETRY_AFTER) },
         MailboxFull => Outcome::Deferred { reason, retry_after: Some(MAILBOX_FULL_RETRY_AFTER) },
@@ -183,7 +185,7 @@ pub(super) fn send_result(stage: SmtpStage, reply: &SmtpReply) -> SendResult {
         InvalidRecipient => Outcome::InvalidRecipient { reason },
         Misconfigured => Outcome::Misconfigured { reason },
     };
-    SendResult { outcome, code: Some(reply.code_text()) }
+    SendResult { outcome, code: Some(smtp_reply.code_text()) }
 }
 
 #[cfg(test)]

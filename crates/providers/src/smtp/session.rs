@@ -290,18 +290,18 @@ impl SmtpSession {
         } else {
             (format!("AUTH {mechanism}\r\n"), format!("AUTH {mechanism}"))
         };
-        let mut reply = self.exchange(&command, &transcript_text).await?;
+        let mut auth_reply = self.exchange(&command, &transcript_text).await?;
         for _ in 0..CHALLENGES_MAX {
-            if reply.code != 334 {
+            if auth_reply.code != 334 {
                 break;
             }
-            let challenge = reply.lines.first().and_then(|line| BASE64.decode(line.trim()).ok());
+            let challenge = auth_reply.lines.first().and_then(|line| BASE64.decode(line.trim()).ok());
             let challenge = String::from_utf8_lossy(&challenge.unwrap_or_default()).into_owned();
             // A rejected token is explained in a challenge that requires an empty response.
             let response = response_to(Some(&challenge)).unwrap_or_default();
-            reply = self.exchange(&format!("{response}\r\n"), "***").await?;
+            auth_reply = self.exchange(&format!("{response}\r\n"), "***").await?;
         }
-        require_positive(SmtpStage::Opening, reply).map(drop)
+        require_positive(SmtpStage::Opening, auth_reply).map(drop)
     }
 
     /// Sends a command and fails unless the reply is positive.
@@ -331,14 +331,14 @@ impl SmtpSession {
 
     async fn await_reply(&mut self, step: &str) -> SmtpResult<SmtpReply> {
         let read_result = timeout_at(self.deadline, read_reply(&mut self.stream)).await;
-        let reply = self.check_io(read_result, step)?;
+        let smtp_reply = self.check_io(read_result, step)?;
         if let Some(transcript) = &self.transcript {
-            for (index, line) in reply.lines.iter().enumerate() {
-                let separator = if index + 1 == reply.lines.len() { ' ' } else { '-' };
-                transcript.record_received(&format!("{}{separator}{line}", reply.code));
+            for (index, line) in smtp_reply.lines.iter().enumerate() {
+                let separator = if index + 1 == smtp_reply.lines.len() { ' ' } else { '-' };
+                transcript.record_received(&format!("{}{separator}{line}", smtp_reply.code));
             }
         }
-        Ok(reply)
+        Ok(smtp_reply)
     }
 
     fn check_io<T>(
@@ -364,26 +364,26 @@ fn require_positive(stage: SmtpStage, reply: SmtpReply) -> SmtpResult<SmtpReply>
 
 async fn read_reply(stream: &mut BufReader<Box<dyn SmtpStream>>) -> io::Result<SmtpReply> {
     let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, reason.to_owned());
-    let mut lines = Vec::new();
+    let mut reply_lines = Vec::new();
     let mut reply_bytes = 0;
     loop {
-        let mut line = Vec::new();
-        let line_bytes = stream.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await?;
+        let mut reply_line = Vec::new();
+        let line_bytes = stream.take(LINE_BYTES_MAX).read_until(b'\n', &mut reply_line).await?;
         reply_bytes += line_bytes;
         if line_bytes == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if !line.ends_with(b"\n") || reply_bytes > REPLY_BYTES_MAX {
+        if !reply_line.ends_with(b"\n") || reply_bytes > REPLY_BYTES_MAX {
             return Err(invalid("reply line or reply too long"));
         }
-        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-        let reply_code = line.get(..3).and_then(|digits| digits.parse::<u16>().ok());
-        let reply_code = reply_code.filter(|code| (200..600).contains(code));
-        let code = reply_code.ok_or_else(|| invalid("reply is not SMTP"))?;
-        lines.push(line.get(4..).unwrap_or_default().to_owned());
-        match line.as_bytes().get(3) {
+        let reply_line = String::from_utf8_lossy(&reply_line).trim_end().to_owned();
+        let reply_code = reply_line.get(..3).and_then(|digits| digits.parse::<u16>().ok());
+        let reply_code = reply_code.filter(|smtp_code| (200..600).contains(smtp_code));
+        let smtp_code = reply_code.ok_or_else(|| invalid("reply is not SMTP"))?;
+        reply_lines.push(reply_line.get(4..).unwrap_or_default().to_owned());
+        match reply_line.as_bytes().get(3) {
             Some(b'-') => {}
-            Some(b' ') | None => return Ok(SmtpReply { code, lines }),
+            Some(b' ') | None => return Ok(SmtpReply { code: smtp_code, lines: reply_lines }),
             Some(_) => return Err(invalid("reply is not SMTP")),
         }
     }
@@ -392,13 +392,14 @@ async fn read_reply(stream: &mut BufReader<Box<dyn SmtpStream>>) -> io::Result<S
 /// Encodes a mail for the wire: every line ends with CR LF, and a dot at the beginning of a line is doubled.
 fn dot_stuffed(content: &[u8]) -> Vec<u8> {
     let mut wire_bytes = Vec::with_capacity(content.len() + content.len() / 50 + 2);
-    for line in content.split_inclusive(|byte| *byte == b'\n') {
-        if line.first() == Some(&b'.') {
+    for content_line in content.split_inclusive(|byte| *byte == b'\n') {
+        if content_line.first() == Some(&b'.') {
             wire_bytes.push(b'.');
         }
         let text_end =
-            line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
-        wire_bytes.extend(line[..text_end].iter().map(|byte| if *byte == b'\r' { b' ' } else { *byte }));
+            content_line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+        wire_bytes
+            .extend(content_line[..text_end].iter().map(|byte| if *byte == b'\r' { b' ' } else { *byte }));
         wire_bytes.extend_from_slice(b"\r\n");
     }
     wire_bytes

@@ -97,32 +97,32 @@ impl AuthMechanism {
 impl SmtpSettings {
     /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let settings: Self = read_table(table)?;
+        let smtp_settings: Self = read_table(table)?;
         let invalid = |message: &str| Err(Error::usage(message.to_owned()));
-        if !is_host_token(&settings.host) {
+        if !is_host_token(&smtp_settings.host) {
             return invalid(
                 "host: must be a host name such as \"mail.example.org\"; the port has its own key",
             );
         }
-        if settings.ehlo_name.as_deref().is_some_and(|name| !is_host_token(name)) {
+        if smtp_settings.ehlo_name.as_deref().is_some_and(|name| !is_host_token(name)) {
             return invalid("ehlo_name: must be a name without blanks, such as \"gateway.example.org\"");
         }
-        if settings.subject.contains(char::is_control) {
+        if smtp_settings.subject.contains(char::is_control) {
             return invalid("subject: must be one line without control characters");
         }
-        if !DATA_TIMEOUT.contains(&settings.data_timeout) {
+        if !DATA_TIMEOUT.contains(&smtp_settings.data_timeout) {
             return invalid("data_timeout: must be between 1s and 30m");
         }
-        if settings.mails_per_connection == 0 {
+        if smtp_settings.mails_per_connection == 0 {
             return invalid("mails_per_connection: must be 1 or more");
         }
-        match (&settings.username, &settings.password) {
+        match (&smtp_settings.username, &smtp_settings.password) {
             (Some(_), None) => invalid("password: is missing, but username is set; set both, or neither"),
             (None, Some(_)) => invalid("username: is missing, but password is set; set both, or neither"),
-            (None, None) if settings.auth.is_some() => {
+            (None, None) if smtp_settings.auth.is_some() => {
                 invalid("username: is missing, but auth is set; set both, or neither")
             }
-            (None, None) | (Some(_), Some(_)) => Ok(settings),
+            (None, None) | (Some(_), Some(_)) => Ok(smtp_settings),
         }
     }
 

@@ -124,29 +124,33 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     if response.is_success() {
         return accepted_result(response);
     }
-    let Some(code) = response.json["code"].as_u64().map(|code| code.to_string()) else {
+    let Some(error_code) = response.json["code"].as_u64().map(|code| code.to_string()) else {
         return response.status_result();
     };
     let body_reason = response.body_reason();
     let error_text = response.json["message"].as_str().unwrap_or(&body_reason);
-    let code_line = twilio_code(&code, Some(response.status));
-    code_line.send_result(code, Some(error_text), response.retry_after())
+    let code_line = twilio_code(&error_code, Some(response.status));
+    code_line.send_result(error_code, Some(error_text), response.retry_after())
 }
 
 /// Returns the result of a success, which confirms the message when it has an id and no failed status.
 fn accepted_result(response: &JsonResponse) -> SendResult {
     let error_code = response.json["error_code"].as_u64().map(|code| code.to_string());
-    let code = error_code.clone().unwrap_or_else(|| response.http_status_text());
+    let result_code = error_code.clone().unwrap_or_else(|| response.http_status_text());
     let sid = response.json["sid"].as_str().and_then(parse_reference).filter(|_| response.is_complete());
     if sid.is_none() {
-        return SendResult { outcome: response.unconfirmed_outcome(), code: Some(code) };
+        return SendResult { outcome: response.unconfirmed_outcome(), code: Some(result_code) };
     }
-    let status = response.json["status"].as_str().unwrap_or_default();
-    if matches!(status, "failed" | "undelivered" | "canceled") {
-        let error_text = response.json["error_message"].as_str().unwrap_or(status);
-        return twilio_code(&error_code.unwrap_or_default(), None).send_result(code, Some(error_text), None);
+    let message_status = response.json["status"].as_str().unwrap_or_default();
+    if matches!(message_status, "failed" | "undelivered" | "canceled") {
+        let error_text = response.json["error_message"].as_str().unwrap_or(message_status);
+        return twilio_code(&error_code.unwrap_or_default(), None).send_result(
+            result_code,
+            Some(error_text),
+            None,
+        );
     }
-    SendResult { outcome: Outcome::Accepted { reference: sid }, code: Some(code) }
+    SendResult { outcome: Outcome::Accepted { reference: sid }, code: Some(result_code) }
 }
 
 #[cfg(test)]

@@ -33,20 +33,20 @@ pub struct TwilioSettings {
 impl TwilioSettings {
     /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let settings: Self = read_table(table)?;
-        require_not_empty("account_sid", &settings.account_sid)?;
-        require_not_empty("auth_token", &settings.auth_token)?;
-        if settings.from.is_none() && settings.messaging_service_sid.is_none() {
+        let twilio_settings: Self = read_table(table)?;
+        require_not_empty("account_sid", &twilio_settings.account_sid)?;
+        require_not_empty("auth_token", &twilio_settings.auth_token)?;
+        if twilio_settings.from.is_none() && twilio_settings.messaging_service_sid.is_none() {
             return Err(Error::usage(
                 "from: is missing, and so is messaging_service_sid; write one of them, so that there is a sender",
             ));
         }
-        if settings.api_key.is_some() != settings.api_secret.is_some() {
+        if twilio_settings.api_key.is_some() != twilio_settings.api_secret.is_some() {
             return Err(Error::usage(
                 "api_key: needs api_secret, and the other way round; write both, or leave both out",
             ));
         }
-        Ok(settings)
+        Ok(twilio_settings)
     }
 
     /// Returns user and password of requests.

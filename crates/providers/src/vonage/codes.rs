@@ -29,7 +29,7 @@ const ENHANCE_YOUR_CALM: u16 = 420;
 /// Codes of a submit about the destination: other destinations work.
 pub(super) const DESTINATION_CODES: [&str; 1] = ["15"];
 
-const SUBMIT_CODES: &[OutcomeCode] = &[
+const VONAGE_SUBMIT_CODES: &[OutcomeCode] = &[
     outcome_code("0", OutcomeKind::Accepted, "accepted"),
     outcome_code("1", OutcomeKind::Throttled, "the account's rate limit is exceeded"),
     outcome_code("2", OutcomeKind::Rejected, "a parameter is missing"),
@@ -60,7 +60,7 @@ const SUBMIT_CODES: &[OutcomeCode] = &[
 
 /// Error codes of receipts.
 #[rustfmt::skip]
-const RECEIPT_CODES: &[OutcomeCode] = &[
+const VONAGE_RECEIPT_CODES: &[OutcomeCode] = &[
     outcome_code("0", OutcomeKind::Accepted, "delivered"),
     outcome_code("1", OutcomeKind::Unavailable, "unknown"),
     outcome_code("2", OutcomeKind::Deferred, "the handset is off or out of coverage"),
@@ -88,7 +88,8 @@ const RECEIPT_CODES: &[OutcomeCode] = &[
 
 /// Returns the line of a send status; `error_text` is the text beside the status.
 fn submit_code(status: &str, error_text: &str) -> OutcomeCode {
-    let code_line = OutcomeCode::find_or(SUBMIT_CODES, status, OutcomeKind::Unavailable, "unknown status");
+    let code_line =
+        OutcomeCode::find_or(VONAGE_SUBMIT_CODES, status, OutcomeKind::Unavailable, "unknown status");
     if status == INVALID_PARAMETER_STATUS && names_recipient(error_text) {
         return OutcomeCode { outcome: OutcomeKind::InvalidRecipient, ..code_line };
     }
@@ -97,10 +98,11 @@ fn submit_code(status: &str, error_text: &str) -> OutcomeCode {
 
 /// Returns whether a text about an invalid parameter names the parameter `to`, and not only the word.
 fn names_recipient(error_text: &str) -> bool {
-    let text = error_text.to_ascii_lowercase();
-    let words = text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty());
+    let lower_error = error_text.to_ascii_lowercase();
+    let words =
+        lower_error.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty());
     let words: Vec<&str> = words.collect();
-    let is_quoted = ["'to'", "\"to\"", "`to`"].iter().any(|quoted| text.contains(quoted));
+    let is_quoted = ["'to'", "\"to\"", "`to`"].iter().any(|quoted| lower_error.contains(quoted));
     let is_parameter = |pair: &[&str]| {
         matches!(pair, ["to", "parameter" | "param" | "address" | "number" | "field" | "value"])
             || matches!(pair, ["invalid" | "bad" | "illegal", "to"])
@@ -111,7 +113,7 @@ fn names_recipient(error_text: &str) -> bool {
 
 /// Returns the line of a receipt's `err-code`.
 pub(super) fn receipt_code(error_code: &str) -> OutcomeCode {
-    OutcomeCode::find_or(RECEIPT_CODES, error_code, OutcomeKind::Unavailable, "")
+    OutcomeCode::find_or(VONAGE_RECEIPT_CODES, error_code, OutcomeKind::Unavailable, "")
 }
 
 /// Returns the result of a response, and links the segments of an accepted message. Vonage responds with status 200 to
@@ -154,9 +156,9 @@ fn accepted_outcome(response: &JsonResponse, segments: &[Value], links: &VonageS
 /// Returns the result for a refused segment. When other segments were accepted the message is rejected, because a retry
 /// would send the accepted segments again.
 fn refused_result(refused: &Value, segments: &[Value]) -> SendResult {
-    let status = refused["status"].as_str().unwrap_or_default();
+    let vonage_status = refused["status"].as_str().unwrap_or_default();
     let error_text = refused["error-text"].as_str().unwrap_or_default();
-    let code_line = submit_code(status, error_text);
+    let code_line = submit_code(vonage_status, error_text);
     let reason = join_reasons(code_line.description, error_text);
     let outcome = match segments.iter().filter(|segment| is_accepted(segment)).count() {
         0 => code_line.outcome.into_outcome(None, reason, None),
@@ -164,7 +166,7 @@ fn refused_result(refused: &Value, segments: &[Value]) -> SendResult {
             reason: format!("only {accepted_count} of {} parts were accepted: {reason}", segments.len()),
         },
     };
-    SendResult { outcome, code: Some(status.to_owned()) }
+    SendResult { outcome, code: Some(vonage_status.to_owned()) }
 }
 
 #[cfg(test)]

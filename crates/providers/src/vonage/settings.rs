@@ -52,15 +52,15 @@ pub(super) enum SignatureMethod {
 impl VonageSettings {
     /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let settings: Self = read_table(table)?;
-        require_not_empty("api_key", &settings.api_key)?;
-        require_not_empty("api_secret", &settings.api_secret)?;
-        require_not_empty("from", &settings.from)?;
-        if let Some(secret) = &settings.signature_secret {
+        let vonage_settings: Self = read_table(table)?;
+        require_not_empty("api_key", &vonage_settings.api_key)?;
+        require_not_empty("api_secret", &vonage_settings.api_secret)?;
+        require_not_empty("from", &vonage_settings.from)?;
+        if let Some(secret) = &vonage_settings.signature_secret {
             require_not_empty("signature_secret", secret)?;
         }
-        validate_receipts_token(settings.receipts_token.as_deref())?;
-        Ok(settings)
+        validate_receipts_token(vonage_settings.receipts_token.as_deref())?;
+        Ok(vonage_settings)
     }
 
     /// Returns the base URL of the API.

@@ -21,22 +21,22 @@ pub(super) fn is_valid(
     secret: &str,
     method: SignatureMethod,
     request: &CallbackRequest,
-    fields: &CallbackFields,
+    callback_fields: &CallbackFields,
     nonces: &NonceCache,
 ) -> bool {
-    let Some(signature) = fields.get("sig").and_then(decode_hex) else {
+    let Some(signature) = callback_fields.get("sig").and_then(decode_hex) else {
         return false;
     };
-    let signed_text = signed_text(fields);
+    let signed_text = signed_text(callback_fields);
     if !has_valid_digest(secret.as_bytes(), method, &signed_text, &signature) {
         return false;
     }
-    let timestamp = fields.get("timestamp").and_then(|seconds| seconds.parse::<i64>().ok());
+    let timestamp = callback_fields.get("timestamp").and_then(|seconds| seconds.parse::<i64>().ok());
     let now = request.received_at;
     if timestamp.is_none_or(|seconds| now.timestamp().abs_diff(seconds) > CLOCK_SKEW_SECONDS_MAX) {
         return false;
     }
-    let nonce = fields.get("nonce");
+    let nonce = callback_fields.get("nonce");
     nonce.is_none_or(|nonce| nonces.is_new_or_repeated(nonce, signed_text.as_bytes(), now))
 }
 

@@ -42,16 +42,16 @@ fn default_ports() -> Vec<u16> {
 
 impl WebhookSettings {
     /// Parses and checks the settings.
-    pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let table: WebhookSettingsTable = read_table(table)?;
+    pub(crate) fn read(webhook_table: toml::Table) -> Result<Self> {
+        let webhook_table: WebhookSettingsTable = read_table(webhook_table)?;
         let with_key = |key: &'static str| move |cause: String| Error::usage(format!("{key}: {cause}"));
-        let secrets = SigningSecrets::parse(&table.secrets).map_err(with_key("secrets"))?;
+        let secrets = SigningSecrets::parse(&webhook_table.secrets).map_err(with_key("secrets"))?;
         if secrets.is_empty() {
             return Err(Error::usage("secrets: is empty; endpoints could not authenticate the calls"));
         }
-        let egress_policy =
-            EgressPolicy::parse(&table.networks, &table.ports).map_err(with_key("networks"))?;
-        let url = table.url.as_deref().map(|url| parse_url(&egress_policy, url));
+        let egress_policy = EgressPolicy::parse(&webhook_table.networks, &webhook_table.ports)
+            .map_err(with_key("networks"))?;
+        let url = webhook_table.url.as_deref().map(|url| parse_url(&egress_policy, url));
         Ok(Self { url: url.transpose().map_err(with_key("url"))?, secrets, egress_policy })
     }
 }

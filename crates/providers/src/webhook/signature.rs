@@ -15,10 +15,10 @@ use sha2::Sha256;
 use crate::signing::hmac_digest;
 
 /// The prefix of a secret.
-const SECRET_PREFIX: &str = "whsec_";
+const SIGNING_SECRET_PREFIX: &str = "whsec_";
 
 /// Length of a secret by the specification, in bytes.
-const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+const SIGNING_SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// Decodes Base64 with and without padding.
 const BASE64_ANY_PADDING: GeneralPurpose = GeneralPurpose::new(
@@ -35,12 +35,14 @@ impl SigningSecrets {
     pub fn parse(texts: &[impl AsRef<str>]) -> Result<Self, String> {
         let parse_secret = |(index, text): (usize, &_)| {
             let secret = AsRef::<str>::as_ref(text).trim();
-            let key = BASE64_ANY_PADDING.decode(secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret));
-            let key = key.ok().filter(|key| SECRET_BYTES.contains(&key.len()));
-            key.ok_or_else(|| {
+            let signing_key =
+                BASE64_ANY_PADDING.decode(secret.strip_prefix(SIGNING_SECRET_PREFIX).unwrap_or(secret));
+            let signing_key =
+                signing_key.ok().filter(|signing_key| SIGNING_SECRET_BYTES.contains(&signing_key.len()));
+            signing_key.ok_or_else(|| {
                 format!(
-                    "number {} is not a secret: write {SECRET_PREFIX} and Base64 of 24 to 64 random bytes; make one with: \
-                     printf {SECRET_PREFIX}; openssl rand -base64 32",
+                    "number {} is not a secret: write {SIGNING_SECRET_PREFIX} and Base64 of 24 to 64 random bytes; make one with: \
+                     printf {SIGNING_SECRET_PREFIX}; openssl rand -base64 32",
                     index + 1
                 )
             })

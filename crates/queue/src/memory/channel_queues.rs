@@ -41,17 +41,17 @@ impl ChannelQueues {
 
     /// Adds an entry. Returns whether the queues changed: a new id, or an earlier due time for a queued id. If the window
     /// is full, the last entry of the longest queue is dropped.
-    pub fn push(&mut self, entry: &QueueEntry) -> bool {
-        let (due, id) = (entry.due_at.timestamp_millis(), entry.id.0);
-        let index = self.queue_index(&entry.channel);
-        let is_full = self.entries >= self.window && self.longest_queue() == index;
-        if is_full && !self.queues[index].has_later_entry(entry.priority, due, id) {
+    pub fn push(&mut self, queue_entry: &QueueEntry) -> bool {
+        let (due, delivery_id) = (queue_entry.due_at.timestamp_millis(), queue_entry.id.0);
+        let queue_index = self.queue_index(&queue_entry.channel);
+        let is_full = self.entries >= self.window && self.longest_queue() == queue_index;
+        if is_full && !self.queues[queue_index].has_later_entry(queue_entry.priority, due, delivery_id) {
             self.log_overflow();
             return false;
         }
-        let channel_queue = &mut self.queues[index];
+        let channel_queue = &mut self.queues[queue_index];
         let len_before = channel_queue.len();
-        let has_changed = channel_queue.push(entry.priority, due, id);
+        let has_changed = channel_queue.push(queue_entry.priority, due, delivery_id);
         self.entries = self.entries + channel_queue.len() - len_before;
         while self.entries > self.window {
             self.log_overflow();
@@ -66,17 +66,17 @@ impl ChannelQueues {
 
     /// Removes and returns ids that are due at `now_ms` within the capacity, high priority first, the channels in turn.
     pub fn pop_due(&mut self, capacity: &Capacity, now_ms: i64) -> Vec<DeliveryId> {
-        let mut ids = Vec::new();
+        let mut due_ids = Vec::new();
         let mut limits: Vec<usize> =
             self.queues.iter().map(|queue| capacity.for_channel(queue.channel.as_str())).collect();
         for priority in [Priority::High, Priority::Normal] {
-            self.pop_round_robin(priority, &mut limits, capacity.limit, now_ms, &mut ids);
+            self.pop_round_robin(priority, &mut limits, capacity.limit, now_ms, &mut due_ids);
         }
-        self.entries -= ids.len();
+        self.entries -= due_ids.len();
         if self.entries <= self.window / 2 {
             self.is_overflowing = false;
         }
-        ids
+        due_ids
     }
 
     /// Returns the earliest due time among the channels with capacity, in milliseconds.
@@ -99,14 +99,14 @@ impl ChannelQueues {
     ) {
         let mut idle_queues = 0;
         while ids.len() < total_limit && idle_queues < self.queues.len() {
-            let index = self.next_queue % self.queues.len();
-            self.next_queue = index + 1;
+            let queue_index = self.next_queue % self.queues.len();
+            self.next_queue = queue_index + 1;
             idle_queues += 1;
-            if limits[index] > 0
-                && let Some(id) = self.queues[index].priority_queue(priority).pop_due(now_ms)
+            if limits[queue_index] > 0
+                && let Some(delivery_id) = self.queues[queue_index].priority_queue(priority).pop_due(now_ms)
             {
-                limits[index] -= 1;
-                ids.push(DeliveryId(id));
+                limits[queue_index] -= 1;
+                ids.push(DeliveryId(delivery_id));
                 idle_queues = 0;
             }
         }
@@ -152,14 +152,15 @@ impl ChannelQueue {
         }
     }
 
-    fn push(&mut self, priority: Priority, due: i64, id: i64) -> bool {
+    fn push(&mut self, priority: Priority, due: i64, delivery_id: i64) -> bool {
         match priority {
             Priority::High => {
-                let earliest = self.normal.remove(id).map_or(due, |current_due| current_due.min(due));
-                self.high.insert(earliest, id)
+                let earliest =
+                    self.normal.remove(delivery_id).map_or(due, |current_due| current_due.min(due));
+                self.high.insert(earliest, delivery_id)
             }
-            Priority::Normal if self.high.contains(id) => self.high.insert(due, id),
-            Priority::Normal => self.normal.insert(due, id),
+            Priority::Normal if self.high.contains(delivery_id) => self.high.insert(due, delivery_id),
+            Priority::Normal => self.normal.insert(due, delivery_id),
         }
     }
 

@@ -32,23 +32,23 @@ impl DueQueue {
     }
 
     /// Inserts an id, or moves it to an earlier due time. Returns whether the queue changed.
-    pub fn insert(&mut self, due: i64, id: i64) -> bool {
-        match self.due_by_id.entry(id) {
+    pub fn insert(&mut self, due: i64, delivery_id: i64) -> bool {
+        match self.due_by_id.entry(delivery_id) {
             Entry::Occupied(occupied) if *occupied.get() <= due => return false,
             Entry::Occupied(mut occupied) => {
-                self.by_due.remove(&(occupied.insert(due), id));
+                self.by_due.remove(&(occupied.insert(due), delivery_id));
             }
             Entry::Vacant(vacant) => {
                 vacant.insert(due);
             }
         }
-        self.by_due.insert((due, id))
+        self.by_due.insert((due, delivery_id))
     }
 
     /// Removes an id and returns its due time.
-    pub fn remove(&mut self, id: i64) -> Option<i64> {
-        let due = self.due_by_id.remove(&id)?;
-        self.by_due.remove(&(due, id));
+    pub fn remove(&mut self, delivery_id: i64) -> Option<i64> {
+        let due = self.due_by_id.remove(&delivery_id)?;
+        self.by_due.remove(&(due, delivery_id));
         Some(due)
     }
 

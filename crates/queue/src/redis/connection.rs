@@ -27,7 +27,7 @@ const RECONNECT_DELAY: (Duration, Duration) = (Duration::from_millis(50), Durati
 
 /// Lifetime of a connection after which the next delay is short again. A shorter lifetime means that Redis accepts
 /// connections and closes them, so the delay keeps growing.
-const STABLE_AFTER: Duration = Duration::from_secs(5);
+const CONNECTION_STABLE_AFTER: Duration = Duration::from_secs(5);
 
 /// Error codes that do not depend on the connection: memory full, snapshot or replicas failed, permission missing, another
 /// script is running.
@@ -97,7 +97,7 @@ impl RedisConnection {
                     self.notify.notify_one();
                     let connected_at = Instant::now();
                     self.wait_for_state(|state| matches!(state, RedisConnectionState::Disconnected)).await;
-                    if connected_at.elapsed() > STABLE_AFTER {
+                    if connected_at.elapsed() > CONNECTION_STABLE_AFTER {
                         delay = RECONNECT_DELAY.0;
                     }
                 }

@@ -57,9 +57,9 @@ async fn sentinel_master(
     sentinel: ConnectionInfo,
     master_name: &str,
 ) -> RedisResult<ConnectionInfo> {
-    let mut command = redis::cmd("SENTINEL");
-    command.arg("GET-MASTER-ADDR-BY-NAME").arg(master_name);
-    let master_address = query_host::<Option<(String, u16)>>(sentinel, &command).await?;
+    let mut sentinel_command = redis::cmd("SENTINEL");
+    sentinel_command.arg("GET-MASTER-ADDR-BY-NAME").arg(master_name);
+    let master_address = query_host::<Option<(String, u16)>>(sentinel, &sentinel_command).await?;
     let unknown_master = || RedisError::from((redis::ErrorKind::Client, "the sentinels know no such master"));
     let (master_host, port) = master_address.ok_or_else(unknown_master)?;
     Ok(with_host(host, Some(&master_host), port))

@@ -14,7 +14,7 @@ use redis::{
 use postrider_core::error::{Error, Result};
 
 /// Prefix of every key without `?prefix=`.
-const DEFAULT_PREFIX: &str = "postrider:";
+const DEFAULT_KEY_PREFIX: &str = "postrider:";
 
 /// Default port of sentinels.
 const DEFAULT_SENTINEL_PORT: u16 = 26_379;
@@ -50,27 +50,27 @@ impl RedisUrl {
         if url.contains('#') {
             return Err(invalid_url("remove \"#\" and the text after it"));
         }
-        let (body, query) = url.split_once('?').unwrap_or((url, ""));
-        let query = UrlQuery(form_urlencoded::parse(query.as_bytes()).into_owned().collect());
+        let (body, url_query) = url.split_once('?').unwrap_or((url, ""));
+        let url_query = UrlQuery(form_urlencoded::parse(url_query.as_bytes()).into_owned().collect());
         let (scheme, rest) = body.split_once("://").unwrap_or((body, ""));
         let (base_scheme, topology_name) = scheme.split_once(['+', '-']).unwrap_or((scheme, ""));
         if topology_name == "unix" || base_scheme.starts_with("unix:") || base_scheme == "unix" {
             return Ok(Self {
                 hosts: vec![connection_info(url)?],
-                prefix: query.prefix(&Topology::Standalone),
+                prefix: url_query.prefix(&Topology::Standalone),
                 topology: Topology::Standalone,
             });
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let start = authority.rfind('@').map_or(0, |at| at + 1);
         let (user, hosts) = authority.split_at(start);
-        let (topology, path) = parse_topology(topology_name, path, &query)?;
+        let (topology, path) = parse_topology(topology_name, path, &url_query)?;
         if matches!(topology, Topology::Standalone) && hosts.contains(',') {
             return Err(invalid_url("several hosts need redis-cluster:// or redis+sentinel://"));
         }
         let hosts = hosts.split(',').map(|host| {
             let info = connection_info(&format!("{base_scheme}://{user}{host}/{path}"))?;
-            let info = query.with_certificates(info)?;
+            let info = url_query.with_certificates(info)?;
             Ok(match topology {
                 Topology::Sentinels { .. } if !has_port(host) => {
                     with_host(&info, None, DEFAULT_SENTINEL_PORT)
@@ -78,7 +78,7 @@ impl RedisUrl {
                 _ => info,
             })
         });
-        Ok(Self { hosts: hosts.collect::<Result<_>>()?, prefix: query.prefix(&topology), topology })
+        Ok(Self { hosts: hosts.collect::<Result<_>>()?, prefix: url_query.prefix(&topology), topology })
     }
 
     /// Returns the hosts for the log.
@@ -99,10 +99,14 @@ pub(super) fn with_host(info: &ConnectionInfo, new_host: Option<&str>, new_port:
 }
 
 /// Returns the topology and the rest of the path.
-fn parse_topology<'a>(topology_name: &str, path: &'a str, query: &UrlQuery) -> Result<(Topology, &'a str)> {
+fn parse_topology<'a>(
+    topology_name: &str,
+    url_path: &'a str,
+    query: &UrlQuery,
+) -> Result<(Topology, &'a str)> {
     match topology_name {
         "sentinel" => {
-            let (master, database) = path.split_once('/').unwrap_or((path, ""));
+            let (master, database) = url_path.split_once('/').unwrap_or((url_path, ""));
             if master.is_empty() {
                 return Err(invalid_url("the name of the master is missing"));
             }
@@ -110,9 +114,11 @@ fn parse_topology<'a>(topology_name: &str, path: &'a str, query: &UrlQuery) -> R
                 Topology::Sentinels { master: master.to_owned(), credentials: query.sentinel_credentials() };
             Ok((topology, database))
         }
-        "cluster" => Ok((Topology::Cluster, path)),
-        "" if query.0.get("cluster").is_some_and(|value| value == "true") => Ok((Topology::Cluster, path)),
-        "" => Ok((Topology::Standalone, path)),
+        "cluster" => Ok((Topology::Cluster, url_path)),
+        "" if query.0.get("cluster").is_some_and(|value| value == "true") => {
+            Ok((Topology::Cluster, url_path))
+        }
+        "" => Ok((Topology::Standalone, url_path)),
         _ => Err(invalid_url("unknown scheme")),
     }
 }
@@ -123,10 +129,10 @@ struct UrlQuery(HashMap<String, String>);
 impl UrlQuery {
     /// Returns the prefix of every key. In a cluster, keys with the same part in braces (the hash tag) are in one slot.
     fn prefix(&self, topology: &Topology) -> String {
-        let prefix = self.0.get("prefix").map_or(DEFAULT_PREFIX, String::as_str);
+        let key_prefix = self.0.get("prefix").map_or(DEFAULT_KEY_PREFIX, String::as_str);
         match topology {
-            Topology::Cluster if !prefix.contains('{') => format!("{{{prefix}}}"),
-            Topology::Cluster | Topology::Standalone | Topology::Sentinels { .. } => prefix.to_owned(),
+            Topology::Cluster if !key_prefix.contains('{') => format!("{{{key_prefix}}}"),
+            Topology::Cluster | Topology::Standalone | Topology::Sentinels { .. } => key_prefix.to_owned(),
         }
     }
 
@@ -144,11 +150,13 @@ impl UrlQuery {
     /// Adds the certificates that the query names, read from their files.
     fn with_certificates(&self, info: ConnectionInfo) -> Result<ConnectionInfo> {
         let read_file_param = |name: &str| {
-            let Some(path) = self.0.get(name) else {
+            let Some(certificate_file) = self.0.get(name) else {
                 return Ok(None);
             };
-            let content = std::fs::read(path);
-            content.map(Some).map_err(|cause| invalid_url(&format!("{name} {path} cannot be read: {cause}")))
+            let certificate_pem = std::fs::read(certificate_file);
+            certificate_pem
+                .map(Some)
+                .map_err(|cause| invalid_url(&format!("{name} {certificate_file} cannot be read: {cause}")))
         };
         if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
             let has_certificates = ["ca", "cert", "key"].iter().any(|name| self.0.contains_key(*name));

@@ -8,8 +8,8 @@ fn each_reason_has_one_log_line_a_second_with_the_number_of_requests() {
         assert_eq!(log.count_for_line("unknown_key", start + Duration::from_millis(999)), None);
     }
     assert_eq!(log.count_for_line("foreign_host", start), Some(1));
-    assert_eq!(log.count_for_line("unknown_key", start + LOG_INTERVAL), Some(3_001));
-    assert_eq!(log.count_for_line("unknown_key", start + LOG_INTERVAL), None);
+    assert_eq!(log.count_for_line("unknown_key", start + DENIAL_LOG_INTERVAL), Some(3_001));
+    assert_eq!(log.count_for_line("unknown_key", start + DENIAL_LOG_INTERVAL), None);
 }
 
 #[test]

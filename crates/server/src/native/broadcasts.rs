@@ -103,7 +103,7 @@ pub(super) struct BroadcastView {
 }
 
 impl BroadcastView {
-    fn new(broadcast: Broadcast, counts: &BroadcastCounts) -> Self {
+    fn new(broadcast: Broadcast, message_counts: &BroadcastCounts) -> Self {
         Self {
             id: broadcast.id.to_string(),
             body: broadcast.body,
@@ -111,17 +111,17 @@ impl BroadcastView {
             created_at: rfc3339(broadcast.created_at),
             fanned_out: broadcast.is_fanned_out,
             users: broadcast.users,
-            sent: counts.messages,
-            received: counts.received,
-            opened: counts.opened,
-            unconfirmed: counts.unconfirmed,
-            waiting: counts.waiting,
-            failed: counts.failed,
+            sent: message_counts.messages,
+            received: message_counts.received,
+            opened: message_counts.opened,
+            unconfirmed: message_counts.unconfirmed,
+            waiting: message_counts.waiting,
+            failed: message_counts.failed,
             unreachable: broadcast.unreachable,
             refused: broadcast.refused,
-            pruned: broadcast.messages.saturating_sub(counts.messages),
-            received_ratio: counts.received_ratio(),
-            opened_ratio: counts.opened_ratio(),
+            pruned: broadcast.messages.saturating_sub(message_counts.messages),
+            received_ratio: message_counts.received_ratio(),
+            opened_ratio: message_counts.opened_ratio(),
         }
     }
 }
@@ -173,32 +173,36 @@ fn parse_broadcast(
     gateway: &Gateway,
     object: &Map<String, Value>,
 ) -> Result<BroadcastRequest, Vec<Violation>> {
-    let mut fields = ObjectReader::new(object, "").refuse_unknown(BroadcastSubmission::FIELDS);
+    let mut broadcast_fields = ObjectReader::new(object, "").refuse_unknown(BroadcastSubmission::FIELDS);
     let request = BroadcastRequest {
-        body: fields.required_string("body").unwrap_or_default(),
-        channel: fields.string("channel").unwrap_or_else(|| errors::default_channel(gateway).to_owned()),
-        audience: read_audience(&mut fields),
+        body: broadcast_fields.required_string("body").unwrap_or_default(),
+        channel: broadcast_fields
+            .string("channel")
+            .unwrap_or_else(|| errors::default_channel(gateway).to_owned()),
+        audience: read_audience(&mut broadcast_fields),
         api_key_name: String::new(),
         idempotency_key: None,
     };
-    fields.finish(request)
+    broadcast_fields.finish(request)
 }
 
-fn read_audience(fields: &mut ObjectReader<'_>) -> BroadcastAudience {
-    let to_all = fields.boolean("all");
-    if to_all.is_none() && fields.get("all").is_some() {
+fn read_audience(broadcast_fields: &mut ObjectReader<'_>) -> BroadcastAudience {
+    let to_all = broadcast_fields.boolean("all");
+    if to_all.is_none() && broadcast_fields.get("all").is_some() {
         return BroadcastAudience::All;
     }
-    match (fields.get("users"), to_all.unwrap_or(false)) {
-        (Some(_), true) => fields.add_violation("users", "cannot be combined with all"),
+    match (broadcast_fields.get("users"), to_all.unwrap_or(false)) {
+        (Some(_), true) => broadcast_fields.add_violation("users", "cannot be combined with all"),
         (Some(_), false) => {
-            if let Some(ids) = fields.read("users", "must be a list of strings", parse_user_ids) {
-                return BroadcastAudience::Listed(ids);
+            if let Some(user_ids) =
+                broadcast_fields.read("users", "must be a list of strings", parse_user_ids)
+            {
+                return BroadcastAudience::Listed(user_ids);
             }
         }
         (None, true) => {}
         (None, false) => {
-            fields.add_violation("users", "is missing: list user ids, or send \"all\": true");
+            broadcast_fields.add_violation("users", "is missing: list user ids, or send \"all\": true");
         }
     }
     BroadcastAudience::All
@@ -224,12 +228,12 @@ fn publish_error_problem(error: &BroadcastError) -> Problem {
         }
         BroadcastError::UnknownUsers { first, count } => {
             let quoted_ids = first.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(", ");
-            let others = match count - first.len() {
+            let and_others = match count - first.len() {
                 0 => String::new(),
                 1 => " and one other".to_owned(),
-                others => format!(" and {others} others"),
+                other_count => format!(" and {other_count} others"),
             };
-            Violation::new("users", format!("contains unregistered users: {quoted_ids}{others}"))
+            Violation::new("users", format!("contains unregistered users: {quoted_ids}{and_others}"))
         }
     };
     violation.into()

@@ -38,14 +38,14 @@ pub(super) struct ProvidersView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Provider)]
 struct ProviderView {
-    /// Its name.
+    /// Name of the provider.
     name: String,
-    /// Its kind.
+    /// Kind of the provider.
     kind: String,
     /// State of the circuit breaker: `closed`, `open`, `half_open` or `misconfigured`; `cooldown` while it asked us to wait;
     /// `paused` by an operator. `half_open` includes an open period that is over: the next message probes the provider.
     circuit: &'static str,
-    /// The same as a sentence.
+    /// State of the circuit breaker as a sentence.
     detail: String,
     /// End of the cooldown that it asked for; null without one.
     #[schema(format = DateTime)]
@@ -135,21 +135,21 @@ fn provider_view(
     report: Option<&Report>,
     now: Timestamp,
 ) -> ProviderView {
-    let status = provider.status(now);
+    let provider_status = provider.status(now);
     let provider_config = gateway.config.providers.iter().find(|config| config.name == provider.name);
     let numbers = report.and_then(|report| provider_numbers(report, &provider.name));
     let channels = gateway.config.channels.iter();
     ProviderView {
         name: provider.name.to_string(),
         kind: provider_config.map(|config| config.kind.clone()).unwrap_or_default(),
-        circuit: status.state,
-        detail: status.detail,
-        cooldown_until: status.cooldown_until.map(rfc3339),
-        available: status.is_available,
+        circuit: provider_status.state,
+        detail: provider_status.detail,
+        cooldown_until: provider_status.cooldown_until.map(rfc3339),
+        available: provider_status.is_available,
         mock: provider.adapter().is_mock(),
         rate: provider.rate,
         concurrency: provider.concurrency,
-        in_flight: status.in_flight,
+        in_flight: provider_status.in_flight,
         channels: channels.filter_map(|channel| provider_channel(channel, &provider.name)).collect(),
         attempts: numbers.map(|numbers| numbers.attempts),
         share_percent: numbers.and_then(|numbers| numbers.share_percent),
@@ -170,14 +170,16 @@ pub(crate) fn provider_numbers(report: &Report, provider: &ConfigName) -> Option
 
 /// Returns a provider's part in a channel; `None` if the channel does not use it.
 pub(crate) fn provider_channel(channel: &Channel, provider: &ConfigName) -> Option<ProviderChannelView> {
-    let position = channel.providers.iter().position(|name| name == provider)?;
+    let provider_position = channel.providers.iter().position(|name| name == provider)?;
     let provider_count = u64::try_from(channel.providers.len()).unwrap_or(u64::MAX);
     let (strategy, weight, share_percent) = match &channel.strategy {
-        RoutingStrategy::Failover => ("failover", None, Some(if position == 0 { 100.0 } else { 0.0 })),
+        RoutingStrategy::Failover => {
+            ("failover", None, Some(if provider_position == 0 { 100.0 } else { 0.0 }))
+        }
         RoutingStrategy::RoundRobin => ("round_robin", None, percent(1, provider_count)),
         RoutingStrategy::LeastBusy => ("least_busy", None, None),
         RoutingStrategy::Weighted(weights) => {
-            let weight = weights.get(position).copied().unwrap_or(0);
+            let weight = weights.get(provider_position).copied().unwrap_or(0);
             let weight_sum = weights.iter().copied().map(u64::from).sum();
             ("weighted", Some(weight), percent(u64::from(weight), weight_sum))
         }

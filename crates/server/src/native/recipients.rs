@@ -142,16 +142,16 @@ fn parse_change(
     object: &Map<String, Value>,
     key_name: &str,
 ) -> Result<RecipientStatusChange, Vec<Violation>> {
-    let mut fields = ObjectReader::new(object, "").refuse_unknown(RecipientChangeBody::FIELDS);
-    let status = fields.get("status").and_then(Value::as_str);
-    let status = status.and_then(RecipientStatus::parse);
-    if status.is_none() {
+    let mut change_fields = ObjectReader::new(object, "").refuse_unknown(RecipientChangeBody::FIELDS);
+    let recipient_status = change_fields.get("status").and_then(Value::as_str);
+    let recipient_status = recipient_status.and_then(RecipientStatus::parse);
+    if recipient_status.is_none() {
         let status_names = RecipientStatus::ALL.map(RecipientStatus::as_str).join(", ");
-        fields.add_violation("status", format!("must be one of: {status_names}"));
+        change_fields.add_violation("status", format!("must be one of: {status_names}"));
     }
-    let reason = fields.string("reason").unwrap_or_default();
-    fields.finish(RecipientStatusChange {
-        status: status.unwrap_or(RecipientStatus::Active),
+    let reason = change_fields.string("reason").unwrap_or_default();
+    change_fields.finish(RecipientStatusChange {
+        status: recipient_status.unwrap_or(RecipientStatus::Active),
         reason,
         changed_by: key_name.to_owned(),
     })

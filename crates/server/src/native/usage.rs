@@ -62,16 +62,16 @@ pub(super) struct UsageView {
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
+    RawQuery(usage_query): RawQuery,
 ) -> Result<Response<Body>, Problem> {
     let caller = auth::authorize(&gateway, &headers, Scope::Read)?;
-    let query = query.unwrap_or_default();
-    let UsageParams { query: filter, format } = parse_params(&gateway, &caller, &query)?;
+    let usage_query = usage_query.unwrap_or_default();
+    let UsageParams { query: filter, format } = parse_params(&gateway, &caller, &usage_query)?;
     let page = gateway.store.usage(filter.clone()).await.or_problem(&gateway, "list usage")?;
     let rows = usage_rows(&page.messages);
     if format == UsageFormat::Csv {
         let mut response = csv_response("usage.csv", csv::rows_to_csv(&rows));
-        if let Some(link) = page.next.and_then(|next| next_page_link(&query, next)) {
+        if let Some(link) = page.next.and_then(|next| next_page_link(&usage_query, next)) {
             response.headers_mut().insert(LINK, link);
         }
         return Ok(response);
@@ -105,11 +105,11 @@ pub(super) async fn list(
 pub(super) async fn totals(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
+    RawQuery(usage_query): RawQuery,
 ) -> Result<Response<Body>, Problem> {
     let caller = auth::authorize(&gateway, &headers, Scope::Read)?;
-    let query = query.unwrap_or_default();
-    let params = parse_params(&gateway, &caller, &query)?;
+    let usage_query = usage_query.unwrap_or_default();
+    let params = parse_params(&gateway, &caller, &usage_query)?;
     let totals = count_totals(&gateway, params.query).await?;
     Ok(match params.format {
         UsageFormat::Json => Json(totals).into_response(),

@@ -138,31 +138,35 @@ pub(super) async fn register(
     let (users, single_id) = match &json {
         Value::Object(user) => {
             let user = parse_user(&gateway, &caller.owner, "", user)?;
-            let id = user.id.clone();
-            (vec![user], Some(id))
+            let user_id = user.id.clone();
+            (vec![user], Some(user_id))
         }
         Value::Array(users) => (parse_user_list(&gateway, &caller.owner, users)?, None),
         _ => return Err(Violation::new("body", "must be a user or a list of users").into()),
     };
-    let counts = register_all(&gateway, users).await?;
-    let status = if counts.added > 0 { StatusCode::CREATED } else { StatusCode::OK };
+    let registration_counts = register_all(&gateway, users).await?;
+    let status = if registration_counts.added > 0 { StatusCode::CREATED } else { StatusCode::OK };
     // A key that may only send must not learn what is stored about a user.
     let can_read = auth::authorize(&gateway, &head.headers, Scope::Read).is_ok();
     let registered_view = match single_id.filter(|_| can_read) {
-        Some(id) => RegisteredView::One(find_user(&gateway, &caller, &id).await?.into()),
-        None => RegisteredView::Counts(counts),
+        Some(user_id) => RegisteredView::One(find_user(&gateway, &caller, &user_id).await?.into()),
+        None => RegisteredView::Counts(registration_counts),
     };
     Ok((status, Json(registered_view)).into_response())
 }
 
 /// Parses a list of users, or returns all invalid fields.
-fn parse_user_list(gateway: &Gateway, owner: &str, list: &[Value]) -> Result<Vec<NewUser>, Vec<Violation>> {
-    if list.is_empty() || list.len() > USERS_PER_REQUEST_MAX {
+fn parse_user_list(
+    gateway: &Gateway,
+    owner: &str,
+    user_objects: &[Value],
+) -> Result<Vec<NewUser>, Vec<Violation>> {
+    if user_objects.is_empty() || user_objects.len() > USERS_PER_REQUEST_MAX {
         let detail = format!("must be a list of 1 to {USERS_PER_REQUEST_MAX} users");
         return Err(vec![Violation::new("body", detail)]);
     }
-    let (mut users, mut violations) = (Vec::with_capacity(list.len()), Vec::new());
-    for (position, json) in list.iter().enumerate() {
+    let (mut users, mut violations) = (Vec::with_capacity(user_objects.len()), Vec::new());
+    for (position, json) in user_objects.iter().enumerate() {
         let user = match json.as_object() {
             None => Err(vec![Violation::new(position.to_string(), "must be an object")]),
             Some(object) => parse_user(gateway, owner, &format!("{position}."), object),
@@ -176,15 +180,15 @@ fn parse_user_list(gateway: &Gateway, owner: &str, list: &[Value]) -> Result<Vec
 }
 
 async fn register_all(gateway: &Gateway, users: Vec<NewUser>) -> Result<RegisteredCountsView, Problem> {
-    let mut counts = RegisteredCountsView::default();
+    let mut registration_counts = RegisteredCountsView::default();
     for registration in users::register(gateway, users).await.or_problem(gateway, "register users")? {
         match registration {
-            UserRegistration::Added => counts.added += 1,
-            UserRegistration::Changed => counts.changed += 1,
-            UserRegistration::Unchanged => counts.unchanged += 1,
+            UserRegistration::Added => registration_counts.added += 1,
+            UserRegistration::Changed => registration_counts.changed += 1,
+            UserRegistration::Unchanged => registration_counts.unchanged += 1,
         }
     }
-    Ok(counts)
+    Ok(registration_counts)
 }
 
 /// Parses a user, or returns all invalid fields; `prefix` is put before their names.
@@ -194,42 +198,45 @@ fn parse_user(
     prefix: &str,
     object: &Map<String, Value>,
 ) -> Result<NewUser, Vec<Violation>> {
-    let mut fields = ObjectReader::new(object, prefix).refuse_unknown(UserRegistrationBody::FIELDS);
-    let id = fields.required_string("id").unwrap_or_default();
-    let name = fields.string("name");
+    let mut user_fields = ObjectReader::new(object, prefix).refuse_unknown(UserRegistrationBody::FIELDS);
+    let user_id = user_fields.required_string("id").unwrap_or_default();
+    let user_name = user_fields.string("name");
     let expected = "must be an object such as {\"phone\": \"+98…\", \"email\": \"…\"}";
-    let contacts = fields.read("contacts", expected, Value::as_object);
-    let contacts = contacts.map(|contacts| parse_contacts(&mut fields, contacts));
-    let (id, name, contacts) = fields.finish((id, name, contacts))?;
+    let contacts = user_fields.read("contacts", expected, Value::as_object);
+    let contacts = contacts.map(|contacts| parse_contacts(&mut user_fields, contacts));
+    let (user_id, user_name, contacts) = user_fields.finish((user_id, user_name, contacts))?;
     let owner = owner.to_owned();
-    let user = users::validate(&gateway.config.phone, owner, id, name, contacts, gateway.clock.now());
+    let user =
+        users::validate(&gateway.config.phone, owner, user_id, user_name, contacts, gateway.clock.now());
     user.map_err(|invalid| vec![user_violation(prefix, &invalid)])
 }
 
 fn parse_contacts(
-    fields: &mut ObjectReader<'_>,
+    user_fields: &mut ObjectReader<'_>,
     contacts: &Map<String, Value>,
 ) -> Vec<(AddressKind, String)> {
     let mut addresses = Vec::with_capacity(contacts.len());
     for (key, address) in contacts.iter().filter(|(_, address)| !address.is_null()) {
-        let kind = AddressKind::parse(key).filter(|kind| *kind != AddressKind::Any);
-        let field = format!("contacts.{key}");
-        match (kind, address.as_str()) {
-            (Some(kind), Some(address)) => addresses.push((kind, address.to_owned())),
-            (None, _) => fields.add_violation(&field, "must be phone, email, push, messenger or url"),
-            (_, None) => fields.add_violation(&field, "must be a string"),
+        let contact_kind = AddressKind::parse(key).filter(|contact_kind| *contact_kind != AddressKind::Any);
+        let contact_field = format!("contacts.{key}");
+        match (contact_kind, address.as_str()) {
+            (Some(contact_kind), Some(address)) => addresses.push((contact_kind, address.to_owned())),
+            (None, _) => {
+                user_fields.add_violation(&contact_field, "must be phone, email, push, messenger or url")
+            }
+            (_, None) => user_fields.add_violation(&contact_field, "must be a string"),
         }
     }
     addresses
 }
 
-fn user_violation(prefix: &str, invalid: &InvalidUser) -> Violation {
+fn user_violation(user_prefix: &str, invalid: &InvalidUser) -> Violation {
     let one_line = "must be one line of 1 to 255 characters without surrounding blanks";
     match invalid {
-        InvalidUser::Id => Violation::new(format!("{prefix}id"), one_line),
-        InvalidUser::Name => Violation::new(format!("{prefix}name"), one_line),
+        InvalidUser::Id => Violation::new(format!("{user_prefix}id"), one_line),
+        InvalidUser::Name => Violation::new(format!("{user_prefix}name"), one_line),
         InvalidUser::Contact { kind, cause } => {
-            Violation::new(format!("{prefix}contacts.{}", kind.as_str()), cause.to_string())
+            Violation::new(format!("{user_prefix}contacts.{}", kind.as_str()), cause.to_string())
         }
     }
 }

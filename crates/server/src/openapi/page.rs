@@ -87,17 +87,17 @@ pub(super) fn render_api_page(description: &Description) -> Result<String, Strin
     page.render().map_err(|error| error.to_string())
 }
 
-fn api_group(api: &Value, tag: &Value) -> ApiGroup {
-    let tag_name = string_member(tag, "name");
+fn api_group(api: &Value, api_tag: &Value) -> ApiGroup {
+    let tag_name = string_member(api_tag, "name");
     let mut operations = Vec::new();
     for (path, path_item) in members(&api["paths"]) {
         for (method, operation) in members(path_item) {
-            if array_items(&operation["tags"]).any(|tag| tag.as_str() == Some(&tag_name)) {
+            if array_items(&operation["tags"]).any(|api_tag| api_tag.as_str() == Some(&tag_name)) {
                 operations.push(api_operation(path, method, operation));
             }
         }
     }
-    ApiGroup { about: string_member(tag, "description"), name: tag_name, operations }
+    ApiGroup { about: string_member(api_tag, "description"), name: tag_name, operations }
 }
 
 fn api_operation(path: &str, method: &str, operation: &Value) -> ApiOperation {
@@ -137,24 +137,24 @@ fn api_response((status, response): (&String, &Value)) -> ApiResponse {
 }
 
 fn api_contents(contents: &Value) -> Vec<ApiContent> {
-    let content = |(media_type, content): (&String, &Value)| ApiContent {
+    let api_content = |(media_type, api_content): (&String, &Value)| ApiContent {
         media_type: media_type.clone(),
-        kind: summarize_schema(&content["schema"]),
+        kind: summarize_schema(&api_content["schema"]),
     };
-    members(contents).map(content).collect()
+    members(contents).map(api_content).collect()
 }
 
-fn api_schema(name: &str, schema: &Value) -> ApiSchema {
+fn api_schema(schema_name: &str, schema: &Value) -> ApiSchema {
     let required = &schema["required"];
-    let field = |(name, field_schema): (&String, &Value)| ApiField {
-        name: name.clone(),
+    let field = |(property_name, field_schema): (&String, &Value)| ApiField {
+        name: property_name.clone(),
         location: String::new(),
         kind: summarize_schema(field_schema),
-        is_required: array_items(required).any(|required_name| required_name.as_str() == Some(name)),
+        is_required: array_items(required).any(|required_name| required_name.as_str() == Some(property_name)),
         about: string_member(field_schema, "description"),
     };
     ApiSchema {
-        name: name.to_owned(),
+        name: schema_name.to_owned(),
         about: string_member(schema, "description"),
         fields: members(&schema["properties"]).map(field).collect(),
         kind: summarize_schema(schema),
@@ -183,9 +183,9 @@ fn summarize_schema(schema: &Value) -> SchemaSummary {
     let mut link = None;
     let mut summary = types.join(" or ");
     if schema["items"].is_object() {
-        let items = summarize_schema(&schema["items"]);
-        summary = summary.replace("array", &format!("array of {}", items.summary));
-        link = items.link;
+        let item_schema = summarize_schema(&schema["items"]);
+        summary = summary.replace("array", &format!("array of {}", item_schema.summary));
+        link = item_schema.link;
     }
     for (keyword, phrase) in [
         ("format", ""),

@@ -80,15 +80,16 @@ pub(super) async fn broadcast_list(
     uri: Uri,
 ) -> PageResult {
     let typed_cursor = form::field(uri.query().unwrap_or_default().as_bytes(), "cursor").ok();
-    let before = typed_cursor.and_then(|typed| cursor::parse(&typed).ok());
-    let mut broadcasts = gateway.store.broadcasts(caller.owner_filter(), before, PAGE_BROADCASTS + 1).await?;
+    let page_cursor = typed_cursor.and_then(|typed| cursor::parse(&typed).ok());
+    let mut broadcasts =
+        gateway.store.broadcasts(caller.owner_filter(), page_cursor, PAGE_BROADCASTS + 1).await?;
     let has_older = broadcasts.len() > PAGE_BROADCASTS;
     broadcasts.truncate(PAGE_BROADCASTS);
     let last_shown = broadcasts.last().filter(|_| has_older);
     let page = BroadcastListPage {
         layout: reports.layout(&gateway, "Broadcasts").await,
         next: last_shown.map(|broadcast| cursor::encode(broadcast.number)),
-        has_newer: before.is_some(),
+        has_newer: page_cursor.is_some(),
         rows: broadcasts.iter().map(|broadcast| BroadcastRow::new(&gateway, broadcast)).collect(),
     };
     Ok(layout::render_page(StatusCode::OK, &page)?)
@@ -99,10 +100,10 @@ pub(super) async fn broadcast_page(
     State(gateway): State<Arc<Gateway>>,
     Extension(reports): Extension<Arc<ReportCache>>,
     Extension(caller): Extension<Caller>,
-    id: IdPath,
+    broadcast_id: IdPath,
 ) -> PageResult {
-    let stored = match layout::parse_id::<BroadcastId>(id) {
-        Some(id) => gateway.store.broadcast(id).await?,
+    let stored = match layout::parse_id::<BroadcastId>(broadcast_id) {
+        Some(broadcast_id) => gateway.store.broadcast(broadcast_id).await?,
         None => None,
     };
     let Some((broadcast, counts)) = stored.filter(|(found, _)| caller.can_access(&found.owner)) else {
@@ -131,7 +132,12 @@ impl BroadcastRow {
 }
 
 impl BroadcastPage {
-    fn new(gateway: &Gateway, layout: PageLayout, broadcast: Broadcast, counts: &BroadcastCounts) -> Self {
+    fn new(
+        gateway: &Gateway,
+        layout: PageLayout,
+        broadcast: Broadcast,
+        state_counts: &BroadcastCounts,
+    ) -> Self {
         Self {
             layout,
             id: broadcast.id.to_string(),
@@ -140,10 +146,10 @@ impl BroadcastPage {
             audience: audience_text(&broadcast),
             is_fanned_out: broadcast.is_fanned_out,
             progress: progress_text(gateway, &broadcast),
-            received_ratio: format::or_dash(counts.received_ratio()),
-            opened_ratio: format::or_dash(counts.opened_ratio()),
-            users: user_counts(&broadcast, counts),
-            messages: message_counts(counts),
+            received_ratio: format::or_dash(state_counts.received_ratio()),
+            opened_ratio: format::or_dash(state_counts.opened_ratio()),
+            users: user_counts(&broadcast, state_counts),
+            messages: message_counts(state_counts),
             messages_path: format!("/usage?since={0}&until={0}", broadcast.created_at.format("%Y-%m-%d")),
             body: broadcast.body,
         }
@@ -165,14 +171,14 @@ fn user_counts(broadcast: &Broadcast, counts: &BroadcastCounts) -> Vec<Broadcast
     users
 }
 
-fn message_counts(counts: &BroadcastCounts) -> Vec<BroadcastCount> {
-    let unconfirmed = counts.unconfirmed;
+fn message_counts(state_counts: &BroadcastCounts) -> Vec<BroadcastCount> {
+    let unconfirmed = state_counts.unconfirmed;
     vec![
-        BroadcastCount::new("received", "delivered", counts.received, "arrived"),
-        BroadcastCount::new("opened", "delivered", counts.opened, "received and opened"),
+        BroadcastCount::new("received", "delivered", state_counts.received, "arrived"),
+        BroadcastCount::new("opened", "delivered", state_counts.opened, "received and opened"),
         BroadcastCount::new("unconfirmed", "sent", unconfirmed, "accepted by a provider, no receipt yet"),
-        BroadcastCount::new("waiting", "waiting", counts.waiting, waiting_meaning(counts)),
-        BroadcastCount::new("failed", "failed", counts.failed, failed_meaning(counts)),
+        BroadcastCount::new("waiting", "waiting", state_counts.waiting, waiting_meaning(state_counts)),
+        BroadcastCount::new("failed", "failed", state_counts.failed, failed_meaning(state_counts)),
     ]
 }
 

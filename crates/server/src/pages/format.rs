@@ -82,9 +82,9 @@ pub(super) fn body_preview(body: &str) -> String {
 }
 
 fn shorten(body: &str, chars_max: usize) -> String {
-    let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(chars_max) {
-        None => line,
-        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+    let body_line = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    match body_line.char_indices().nth(chars_max) {
+        None => body_line,
+        Some((end, _)) => format!("{}…", body_line[..end].trim_end()),
     }
 }

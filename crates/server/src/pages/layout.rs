@@ -35,10 +35,10 @@ const OPERATOR_CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'
 const RETRY_AFTER_SECONDS: &str = "5";
 
 /// The stylesheet.
-const STYLE: &str = include_str!("../../../../templates/style.css");
+const PAGE_STYLE: &str = include_str!("../../../../templates/style.css");
 
 /// The script of the operator's pages.
-const SCRIPT: &str = include_str!("../../../../templates/operate.js");
+const PAGE_SCRIPT: &str = include_str!("../../../../templates/operate.js");
 
 /// Cache lifetime of the stylesheet and the script in browsers.
 const ASSET_CACHE_CONTROL: &str = "public, max-age=300";
@@ -253,8 +253,8 @@ pub(super) async fn read_form(
     content: Body,
     sender: BodySender,
 ) -> Result<Bytes, Response<Body>> {
-    let form = body::read(gateway, headers, content, sender).await;
-    form.map_err(|error| {
+    let form_body = body::read(gateway, headers, content, sender).await;
+    form_body.map_err(|error| {
         let page = error_page(error.status(), "The form cannot be read", &error.message());
         error.with_retry_after(page)
     })
@@ -262,12 +262,12 @@ pub(super) async fn read_form(
 
 /// Returns the stylesheet.
 pub(super) fn stylesheet() -> Response<Body> {
-    asset(STYLE, "text/css; charset=utf-8")
+    asset(PAGE_STYLE, "text/css; charset=utf-8")
 }
 
 /// Returns the script of the operator's pages.
 pub(super) fn script() -> Response<Body> {
-    asset(SCRIPT, "text/javascript; charset=utf-8")
+    asset(PAGE_SCRIPT, "text/javascript; charset=utf-8")
 }
 
 fn asset(content: &'static str, content_type: &'static str) -> Response<Body> {

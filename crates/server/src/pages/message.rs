@@ -67,10 +67,10 @@ pub(super) async fn message_page(
     State(gateway): State<Arc<Gateway>>,
     Extension(reports): Extension<Arc<ReportCache>>,
     Extension(caller): Extension<Caller>,
-    id: IdPath,
+    message_id: IdPath,
 ) -> PageResult {
-    let stored = match layout::parse_id::<MessageId>(id) {
-        Some(id) => gateway.store.find_message(id).await?,
+    let stored = match layout::parse_id::<MessageId>(message_id) {
+        Some(message_id) => gateway.store.find_message(message_id).await?,
         None => None,
     };
     let Some(message) = stored.filter(|message| caller.can_access(&message.owner)) else {
@@ -108,7 +108,7 @@ impl MessagePage {
 impl DeliveryTimeline {
     fn of(delivery: &Delivery, accepted_at: Timestamp, mask: bool, now: Timestamp) -> Self {
         let provider = delivery.provider.as_ref();
-        let failure = match &delivery.state {
+        let failure_text = match &delivery.state {
             DeliveryState::Failed { failure, .. } => Some(format::humanize(failure.as_str())),
             DeliveryState::Waiting { .. } | DeliveryState::Sent { .. } | DeliveryState::Delivered { .. } => {
                 None
@@ -118,7 +118,7 @@ impl DeliveryTimeline {
             channel: delivery.channel.to_string(),
             address: format::address(&delivery.address, mask),
             state: delivery.state.kind().as_str(),
-            failure,
+            failure: failure_text,
             next_step: delivery.state.describe_next_step(now),
             parts: delivery.parts,
             rounds: delivery.round,

@@ -17,16 +17,16 @@ use postrider_core::clock::Timestamp;
 use postrider_core::report::{HourReportRow, percent};
 
 /// Number of hours in the plot.
-const HOURS: u32 = 48;
+const PLOT_HOURS: u32 = 48;
 
 /// Width between the left edge and the bars, which holds the labels of the count axis.
-const LEFT: u32 = 68;
+const PLOT_LEFT: u32 = 68;
 
 /// Width between the bars and the right edge, which holds half of an hour label.
 const RIGHT_MARGIN: u32 = 18;
 
 /// Height between the top edge and the bars, which holds the title of the count axis.
-const TOP: u32 = 26;
+const PLOT_TOP: u32 = 26;
 
 /// Height between the bars and the bottom edge, which holds the labels of the hour axis.
 const BOTTOM_MARGIN: u32 = 28;
@@ -87,7 +87,7 @@ impl HourlyCounts {
     /// Returns the 48 hours that end with the hour of `as_of`.
     pub(super) fn until(as_of: Timestamp, counted_hours: &[HourReportRow]) -> Self {
         let last_hour = as_of.duration_trunc(TimeDelta::hours(1)).unwrap_or(as_of);
-        let hours = (0..HOURS).rev().map(|hours_ago| last_hour - TimeDelta::hours(hours_ago.into()));
+        let hours = (0..PLOT_HOURS).rev().map(|hours_ago| last_hour - TimeDelta::hours(hours_ago.into()));
         let rows = hours.map(|hour| {
             let counted = counted_hours.iter().find(|counted| counted.hour == hour);
             counted.cloned().unwrap_or(HourReportRow { hour, ..HourReportRow::default() })
@@ -106,42 +106,42 @@ impl HourlyCounts {
     }
 
     /// Returns the plot of these hours. `description` is the text for screen readers.
-    pub(super) fn plot(&self, size: &PlotSize, description: &str) -> HourlyPlot {
+    pub(super) fn plot(&self, plot_size: &PlotSize, description: &str) -> HourlyPlot {
         let highest_count = self.0.iter().map(|row| row.accepted.max(row.sent + row.failed)).max();
         let counts_on_axis = axis_counts(highest_count.unwrap_or(0));
         let axis_end = counts_on_axis.last().copied().unwrap_or(1);
-        let bottom = TOP + size.bar_height_max;
+        let bottom = PLOT_TOP + plot_size.bar_height_max;
         let count_y = |count| {
             let percent_of_axis = percent(count, axis_end).unwrap_or(0.0);
-            f64::from(bottom) - (percent_of_axis * f64::from(size.bar_height_max) / 100.0).round()
+            f64::from(bottom) - (percent_of_axis * f64::from(plot_size.bar_height_max) / 100.0).round()
         };
-        let right = LEFT + HOURS * size.hour_width;
+        let right = PLOT_LEFT + PLOT_HOURS * plot_size.hour_width;
         HourlyPlot {
-            name: size.name,
+            name: plot_size.name,
             description: description.to_owned(),
             width: right + RIGHT_MARGIN,
             height: bottom + BOTTOM_MARGIN,
-            left: LEFT,
+            left: PLOT_LEFT,
             right,
-            top: TOP,
+            top: PLOT_TOP,
             bottom,
             count_labels: counts_on_axis
                 .into_iter()
                 .map(|count| (count_y(count), format::count(count)))
                 .collect(),
-            hour_labels: self.hour_labels(size),
-            bar_paths: self.bar_paths(size, count_y),
+            hour_labels: self.hour_labels(plot_size),
+            bar_paths: self.bar_paths(plot_size, count_y),
         }
     }
 
     /// Returns the rows with the left edge of their hour.
     fn columns(&self, size: &PlotSize) -> impl Iterator<Item = (u32, &HourReportRow)> {
-        (0..HOURS).map(|hour| LEFT + hour * size.hour_width).zip(&self.0)
+        (0..PLOT_HOURS).map(|hour| PLOT_LEFT + hour * size.hour_width).zip(&self.0)
     }
 
-    fn hour_labels(&self, size: &PlotSize) -> Vec<HourLabel> {
-        let columns = self.columns(size);
-        let labelled = columns.filter(|(_, row)| row.hour.hour().is_multiple_of(size.hours_per_label));
+    fn hour_labels(&self, plot_size: &PlotSize) -> Vec<HourLabel> {
+        let columns = self.columns(plot_size);
+        let labelled = columns.filter(|(_, row)| row.hour.hour().is_multiple_of(plot_size.hours_per_label));
         let labels = labelled.map(|(x, row)| {
             let is_midnight = row.hour.hour() == 0;
             let pattern = if is_midnight { "%b %-d" } else { "%H:%M" };
@@ -151,11 +151,11 @@ impl HourlyCounts {
     }
 
     /// Returns one path for each state. The segments of an hour stand on each other: sent, failed, waiting.
-    fn bar_paths(&self, size: &PlotSize, count_y: impl Fn(u64) -> f64) -> [(&'static str, String); 3] {
+    fn bar_paths(&self, plot_size: &PlotSize, count_y: impl Fn(u64) -> f64) -> [(&'static str, String); 3] {
         let mut paths = ["sent", "failed", "waiting"].map(|class| (class, String::new()));
-        let gap = (size.hour_width - size.bar_width) / 2;
-        for (hour_left, row) in self.columns(size) {
-            let (left, width) = (hour_left + gap, size.bar_width);
+        let gap = (plot_size.hour_width - plot_size.bar_width) / 2;
+        for (hour_left, row) in self.columns(plot_size) {
+            let (left, width) = (hour_left + gap, plot_size.bar_width);
             let waiting = row.accepted.saturating_sub(row.sent + row.failed);
             let (mut stacked_count, mut base) = (0, count_y(0));
             for ((_, path), count) in paths.iter_mut().zip([row.sent, row.failed, waiting]) {

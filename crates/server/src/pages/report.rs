@@ -126,34 +126,34 @@ impl ReportPage {
     pub(super) fn new(
         report: Option<(&Report, bool)>,
         search: Option<(String, NumberSearchResults)>,
-        settings: &PageSettings,
+        page_settings: &PageSettings,
     ) -> Self {
         let (typed, results) = search.unzip();
         Self {
             layout: PageLayout {
-                problems: settings.problems.clone(),
-                ..PageLayout::new("Report", settings.test_mode, report.map(|(report, _)| report))
+                problems: page_settings.problems.clone(),
+                ..PageLayout::new("Report", page_settings.test_mode, report.map(|(report, _)| report))
             },
-            public_url: settings.public_url.clone(),
-            needs_key: settings.needs_key,
-            interval: settings.interval.map(interval_text),
+            public_url: page_settings.public_url.clone(),
+            needs_key: page_settings.needs_key,
+            interval: page_settings.interval.map(interval_text),
             typed: typed.unwrap_or_default(),
             results,
-            report: report.map(|(report, overdue)| ReportContent::of(report, overdue, settings)),
+            report: report.map(|(report, overdue)| ReportContent::of(report, overdue, page_settings)),
         }
     }
 }
 
 impl ReportContent {
-    fn of(report: &Report, overdue: bool, settings: &PageSettings) -> Self {
+    fn of(report: &Report, overdue: bool, page_settings: &PageSettings) -> Self {
         let totals = &report.totals;
         let name_count = |name: String, count: u64| NameCount { name, count: format::count(count) };
         let top_address = |row: &TopRecipientRow| {
-            name_count(format::address(&row.address, settings.mask_numbers), row.count)
+            name_count(format::address(&row.address, page_settings.mask_numbers), row.count)
         };
         Self {
             as_of: format::time(report.as_of),
-            next: NextReport::of(report.as_of, overdue, settings.interval),
+            next: NextReport::of(report.as_of, overdue, page_settings.interval),
             is_empty: report.messages == 0,
             messages: format::count(report.messages),
             deliveries: format::count(totals.sum()),

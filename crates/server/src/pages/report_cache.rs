@@ -26,13 +26,13 @@ use postrider_engine::problems::current_problems;
 use postrider_engine::sync_report;
 
 /// Time for which a lookup in the store is reused.
-const LOOKUP_TTL: Duration = Duration::from_millis(900);
+const REPORT_LOOKUP_TTL: Duration = Duration::from_millis(900);
 
 /// Time after its due time from which a missing report counts as overdue.
-const OVERDUE_AFTER: Duration = Duration::from_secs(60);
+const REPORT_OVERDUE_AFTER: Duration = Duration::from_secs(60);
 
 /// Lifetime of a rendered page in the cache. A newer report has another key, so this only frees memory.
-const PAGE_TTL: Duration = Duration::from_secs(3600);
+const REPORT_PAGE_TTL: Duration = Duration::from_secs(3600);
 
 /// Cache of the newest report.
 #[derive(Default)]
@@ -117,7 +117,7 @@ impl ReportCache {
     pub(super) async fn problems(&self, gateway: &Gateway) -> Vec<String> {
         let mut last_problems = self.last_problems.lock().await;
         match &*last_problems {
-            Some((at, problems)) if at.elapsed() < LOOKUP_TTL => problems.clone(),
+            Some((at, problems)) if at.elapsed() < REPORT_LOOKUP_TTL => problems.clone(),
             _ => {
                 let problems = current_problems(gateway).await;
                 *last_problems = Some((Instant::now(), problems.clone()));
@@ -136,13 +136,13 @@ impl ReportCache {
         }
         let page = report::render(&cached.report, cached.overdue, &PageSettings::from_gateway(gateway))?;
         let page = cached.page.get_or_init(|| page).clone();
-        gateway.cache.set(&cached.cache_key, &page, PAGE_TTL).await;
+        gateway.cache.set(&cached.cache_key, &page, REPORT_PAGE_TTL).await;
         Ok(page)
     }
 
     fn fresh_lookup(&self) -> Option<ReportLookup> {
         let last = self.last_lookup.read();
-        last.as_ref().filter(|timed| timed.at.elapsed() < LOOKUP_TTL).map(|timed| timed.lookup.clone())
+        last.as_ref().filter(|timed| timed.at.elapsed() < REPORT_LOOKUP_TTL).map(|timed| timed.lookup.clone())
     }
 
     async fn read_store(&self, gateway: &Gateway) -> ReportLookup {
@@ -182,7 +182,7 @@ impl ReportCache {
 }
 
 fn is_overdue(as_of: Timestamp, interval: Option<Duration>, now: Timestamp) -> bool {
-    interval.is_some_and(|interval| now > as_of + interval + OVERDUE_AFTER)
+    interval.is_some_and(|interval| now > as_of + interval + REPORT_OVERDUE_AFTER)
 }
 
 /// Returns a digest of the page of an example report. It changes with everything that shapes pages: the settings, the

@@ -55,10 +55,11 @@ impl SearchParams {
         if ["search", "before"].iter().any(|name| form::values(encoded_query, name).count() > 1) {
             return None;
         }
-        let typed = form::phone_number(encoded_query, "search");
+        let typed_number = form::phone_number(encoded_query, "search");
         let typed_cursor = form::field(encoded_query, "before").ok();
         Some(Self {
-            search: typed.map_or_else(|_| UNREADABLE_TEXT.to_owned(), |typed| typed.trim().to_owned()),
+            search: typed_number
+                .map_or_else(|_| UNREADABLE_TEXT.to_owned(), |typed_number| typed_number.trim().to_owned()),
             before: typed_cursor.and_then(|typed| typed.parse().ok()),
         })
     }
@@ -73,19 +74,19 @@ impl SearchParams {
 pub(super) async fn search_number(
     gateway: &Gateway,
     caller: &Caller,
-    typed: &str,
+    typed_number: &str,
     params: &SearchParams,
 ) -> Result<NumberSearchResults> {
-    let shown_text: String = typed.chars().take(TYPED_CHARS_MAX).collect();
-    let kind = if typed.contains('@') { AddressKind::Email } else { AddressKind::Phone };
-    let Ok(address) = parse_address(kind, typed, &gateway.config.phone) else {
+    let shown_text: String = typed_number.chars().take(TYPED_CHARS_MAX).collect();
+    let address_kind = if typed_number.contains('@') { AddressKind::Email } else { AddressKind::Phone };
+    let Ok(address) = parse_address(address_kind, typed_number, &gateway.config.phone) else {
         return Ok(NumberSearchResults::Unreadable { typed: shown_text });
     };
-    let before = params.before;
+    let page_cursor = params.before;
     let query = MessageQuery {
         to: Some(address.clone()),
         owner: caller.owner_filter().map(str::to_owned),
-        before,
+        before: page_cursor,
         limit: PAGE_MESSAGES,
         ..MessageQuery::default()
     };
@@ -100,7 +101,7 @@ pub(super) async fn search_number(
         rows,
         address: format::address(&address, mask),
         typed: shown_text,
-        has_newer: before.is_some(),
+        has_newer: page_cursor.is_some(),
         next: messages.next,
     }))
 }

@@ -36,11 +36,11 @@ pub(crate) fn routes() -> Router<Arc<Gateway>> {
 }
 
 async fn sign_in_form(State(gateway): State<Arc<Gateway>>, uri: Uri) -> Response<Body> {
-    let next = form::field(uri.query().unwrap_or_default().as_bytes(), "next").unwrap_or_default();
+    let next_path = form::field(uri.query().unwrap_or_default().as_bytes(), "next").unwrap_or_default();
     if gateway.api_keys().is_empty() {
-        return session::see_other(session::local_path(&next));
+        return session::see_other(session::local_path(&next_path));
     }
-    sign_in_page(StatusCode::OK, &next, false)
+    sign_in_page(StatusCode::OK, &next_path, false)
 }
 
 fn sign_in_page(status: StatusCode, next: &str, is_key_rejected: bool) -> Response<Body> {
@@ -58,18 +58,18 @@ async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
         return cross_site_error();
     }
     let reading = layout::read_form(&gateway, &head.headers, content, BodySender::Unauthenticated);
-    let form = match reading.await {
-        Ok(form) => form,
+    let sign_in_form = match reading.await {
+        Ok(sign_in_form) => sign_in_form,
         Err(error_page) => return error_page,
     };
-    let next = form::field(&form, "next").unwrap_or_default();
-    let secret = form::field(&form, "key").unwrap_or_default();
+    let next_path = form::field(&sign_in_form, "next").unwrap_or_default();
+    let secret = form::field(&sign_in_form, "key").unwrap_or_default();
     match auth::find_key(&gateway, secret.trim().as_bytes()) {
-        Some(key) if key.allows(Scope::Read) => {
-            start_session(&gateway, &key, session::local_path(&next)).await
+        Some(api_key) if api_key.allows(Scope::Read) => {
+            start_session(&gateway, &api_key, session::local_path(&next_path)).await
         }
         found_key => {
-            let mut page = sign_in_page(StatusCode::UNAUTHORIZED, &next, true);
+            let mut page = sign_in_page(StatusCode::UNAUTHORIZED, &next_path, true);
             let denial = if found_key.is_some() { Denial::InsufficientScope } else { Denial::UnknownKey };
             page.extensions_mut().insert(denial);
             page
@@ -77,11 +77,11 @@ async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
     }
 }
 
-async fn start_session(gateway: &Gateway, key: &ApiKey, next: &str) -> Response<Body> {
-    match gateway.store.session_generation(&key.name).await {
+async fn start_session(gateway: &Gateway, api_key: &ApiKey, next_path: &str) -> Response<Body> {
+    match gateway.store.session_generation(&api_key.name).await {
         Ok(generation) => {
-            log::info!("signed in: key={}", key.name);
-            session::see_other_with_cookie(next, &session::sign_in_cookie(gateway, key, generation))
+            log::info!("signed in: key={}", api_key.name);
+            session::see_other_with_cookie(next_path, &session::sign_in_cookie(gateway, api_key, generation))
         }
         Err(error) => PageError::from(error).into_response(),
     }
@@ -93,11 +93,11 @@ async fn sign_out(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Re
     if request_origin::is_cross_site(&headers) {
         return cross_site_error();
     }
-    if let Some(key) = session::session_key(&gateway, &headers) {
-        if let Err(error) = gateway.store.end_sessions(&key.name).await {
+    if let Some(api_key) = session::session_key(&gateway, &headers) {
+        if let Err(error) = gateway.store.end_sessions(&api_key.name).await {
             return PageError::from(error).into_response();
         }
-        log::info!("signed out, all sessions of the key ended: key={}", key.name);
+        log::info!("signed out, all sessions of the key ended: key={}", api_key.name);
     }
     session::see_other_with_cookie("/sign-in", &session::sign_out_cookie(&gateway))
 }

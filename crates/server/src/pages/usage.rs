@@ -69,16 +69,16 @@ pub(super) async fn usage_page(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> PageResult {
-    let query = uri.query().unwrap_or_default();
+    let usage_query = uri.query().unwrap_or_default();
     let layout = reports.layout(&gateway, "Usage").await;
-    let typed = UsageForm::read(query);
-    let mut filter = match UsageParams::parse(&gateway.config.limits, query) {
+    let usage_form = UsageForm::read(usage_query);
+    let mut filter = match UsageParams::parse(&gateway.config.limits, usage_query) {
         Ok(params) => params.query,
         Err(violations) => {
             let violations = limit_violations(violations);
             let messages =
                 violations.iter().map(|violation| format!("{} {}", violation.field, violation.detail));
-            let page = UsagePage { layout, typed, errors: messages.collect(), results: None };
+            let page = UsagePage { layout, typed: usage_form, errors: messages.collect(), results: None };
             return Ok(layout::render_page(StatusCode::BAD_REQUEST, &page)?);
         }
     };
@@ -96,8 +96,8 @@ pub(super) async fn usage_page(
         (messages?, totals?)
     };
     let mask = gateway.config.mask_numbers;
-    let results = UsageResults::new(&messages, totals, has_newer, typed.query_string(), mask);
-    let page = UsagePage { layout, typed, errors: Vec::new(), results: Some(results) };
+    let results = UsageResults::new(&messages, totals, has_newer, usage_form.query_string(), mask);
+    let page = UsagePage { layout, typed: usage_form, errors: Vec::new(), results: Some(results) };
     Ok(layout::render_page(StatusCode::OK, &page)?)
 }
 

@@ -53,27 +53,27 @@ impl TextingFields {
     pub(super) async fn read(
         gateway: &Gateway,
         head: &Parts,
-        content: Body,
+        request_body: Body,
     ) -> Result<Self, TextingErrorResponse> {
         let media_type = body::content_type(&head.headers);
         // Both operations check their credentials first.
-        let reading = body::read(gateway, &head.headers, content, BodySender::Authenticated);
-        let content = reading.await.map_err(|error| {
+        let reading = body::read(gateway, &head.headers, request_body, BodySender::Authenticated);
+        let request_body = reading.await.map_err(|error| {
             let status = match error {
                 BodyError::Malformed => StatusCode::OK,
                 BodyError::TooLarge(_) | BodyError::TimedOut(_) | BodyError::OverBudget => error.status(),
             };
             Box::new(error.with_retry_after(error_response(status, &capitalize(&error.message()))))
         })?;
-        let looks_like_json = content.trim_ascii_start().starts_with(b"{");
-        if content.is_empty() {
+        let looks_like_json = request_body.trim_ascii_start().starts_with(b"{");
+        if request_body.is_empty() {
             Ok(Self::Form(head.uri.query().unwrap_or_default().as_bytes().to_vec()))
         } else if body::is_json(&media_type) || (media_type.is_empty() && looks_like_json) {
-            serde_json::from_slice(&content)
+            serde_json::from_slice(&request_body)
                 .map(Self::Json)
                 .map_err(|_| ok_status_error("The body is not a JSON object in UTF-8"))
         } else if media_type.is_empty() || media_type == body::FORM_URLENCODED {
-            Ok(Self::Form(content.to_vec()))
+            Ok(Self::Form(request_body.to_vec()))
         } else {
             Err(ok_status_error(&format!(
                 "This content type cannot be read; send application/json or {}",
@@ -83,29 +83,29 @@ impl TextingFields {
     }
 
     /// Returns the text of a field; empty if there is none.
-    pub(super) fn text(&self, name: &str) -> Result<String, TextingErrorResponse> {
+    pub(super) fn text(&self, field_name: &str) -> Result<String, TextingErrorResponse> {
         match self {
-            Self::Json(object) => match object.get(name) {
+            Self::Json(object) => match object.get(field_name) {
                 None | Some(Value::Null) => Ok(String::new()),
                 Some(Value::String(text)) => Ok(text.clone()),
-                Some(_) => Err(ok_status_error(&format!("The field {name} must be a string"))),
+                Some(_) => Err(ok_status_error(&format!("The field {field_name} must be a string"))),
             },
-            Self::Form(encoded) => {
-                form::field(encoded, name).map(Cow::into_owned).map_err(|error| malformed_field(name, error))
-            }
+            Self::Form(encoded) => form::field(encoded, field_name)
+                .map(Cow::into_owned)
+                .map_err(|error| malformed_field(field_name, error)),
         }
     }
 
     /// Returns a phone number, also from a JSON number.
-    pub(super) fn phone_number(&self, name: &str) -> Result<String, TextingErrorResponse> {
+    pub(super) fn phone_number(&self, field_name: &str) -> Result<String, TextingErrorResponse> {
         match self {
-            Self::Json(object) => match object.get(name) {
+            Self::Json(object) => match object.get(field_name) {
                 Some(Value::Number(number)) if number.is_u64() => Ok(number.to_string()),
-                _ => self.text(name),
+                _ => self.text(field_name),
             },
-            Self::Form(encoded) => form::phone_number(encoded, name)
+            Self::Form(encoded) => form::phone_number(encoded, field_name)
                 .map(Cow::into_owned)
-                .map_err(|error| malformed_field(name, error)),
+                .map_err(|error| malformed_field(field_name, error)),
         }
     }
 }

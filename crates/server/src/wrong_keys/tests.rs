@@ -33,7 +33,7 @@ fn the_number_of_remembered_addresses_is_bounded() {
     let (wrong_keys, start) = (WrongKeys::new(60), Instant::now());
     for number in 0..25_000_u32 {
         wrong_keys.record_wrong(IpAddr::from(number.to_be_bytes()), start);
-        assert!(wrong_keys.peers.lock().len() <= PEERS_MAX);
+        assert!(wrong_keys.peers.lock().len() <= WRONG_KEY_PEERS_MAX);
     }
 }
 

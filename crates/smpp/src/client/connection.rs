@@ -99,26 +99,27 @@ async fn run_connection(
     config: Arc<ClientConfig>,
     handler: Arc<dyn ClientHandler>,
     mut jobs: UnboundedReceiver<SubmitJob>,
-    state: watch::Sender<ConnectionState>,
+    connection_state: watch::Sender<ConnectionState>,
 ) {
     let mut backoff = ReconnectBackoff::new(config.reconnect_delay);
     let mut is_refused_before = false;
     loop {
-        state.send_replace(ConnectionState::Connecting);
+        connection_state.send_replace(ConnectionState::Connecting);
         let opened = tokio::select! {
             opened = open_session(&config, &*handler) => opened,
             () = reject_jobs(&mut jobs, &BindFailure::Connecting) => return,
         };
-        let (failure, reconnect_delay, is_session_end) = match opened {
+        let (bind_failure, reconnect_delay, is_session_end) = match opened {
             Ok((stream, early_pdus)) => {
                 log::info!("smpp: bound provider={}", config.name);
                 is_refused_before = false;
                 handler.bound();
-                state.send_replace(ConnectionState::Bound);
+                connection_state.send_replace(ConnectionState::Bound);
                 let started = Instant::now();
-                let end = session::run_session(&config, &*handler, stream, early_pdus, &mut jobs).await;
-                let delay = backoff.after_session(&end, started.elapsed());
-                let reason = match end {
+                let session_end =
+                    session::run_session(&config, &*handler, stream, early_pdus, &mut jobs).await;
+                let delay = backoff.after_session(&session_end, started.elapsed());
+                let reason = match session_end {
                     SessionEnd::Dropped => return,
                     SessionEnd::Unbound => "unbound by the SMSC".to_owned(),
                     SessionEnd::Lost(reason) => reason,
@@ -133,21 +134,21 @@ async fn run_connection(
                 let delay = backoff.after_refusal(status, is_repeated && handler.is_account_error(status));
                 (BindFailure::Refused { status, is_repeated }, delay, false)
             }
-            Err(failure) => {
-                if let BindFailure::Unreachable(reason) = &failure {
+            Err(bind_failure) => {
+                if let BindFailure::Unreachable(reason) = &bind_failure {
                     log::warn!("smpp: connection failed provider={} reason={reason}", config.name);
                 }
-                (failure, backoff.after_loss(), false)
+                (bind_failure, backoff.after_loss(), false)
             }
         };
-        state.send_replace(if is_session_end && reconnect_delay <= RECONNECT_WAIT_MAX {
+        connection_state.send_replace(if is_session_end && reconnect_delay <= RECONNECT_WAIT_MAX {
             ConnectionState::Reconnecting
         } else {
-            ConnectionState::Down(failure.clone())
+            ConnectionState::Down(bind_failure.clone())
         });
         tokio::select! {
             () = sleep(reconnect_delay) => {}
-            () = reject_jobs(&mut jobs, &failure) => return,
+            () = reject_jobs(&mut jobs, &bind_failure) => return,
         }
     }
 }

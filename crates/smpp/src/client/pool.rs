@@ -79,11 +79,11 @@ impl ConnectionPool {
         if let Some(connection) = self.least_loaded() {
             return Ok(connection);
         }
-        let failure = connections.iter().find_map(|connection| match &*connection.state.borrow() {
-            ConnectionState::Down(failure) => Some(failure.clone()),
+        let bind_failure = connections.iter().find_map(|connection| match &*connection.state.borrow() {
+            ConnectionState::Down(bind_failure) => Some(bind_failure.clone()),
             ConnectionState::Connecting | ConnectionState::Reconnecting | ConnectionState::Bound => None,
         });
-        Err(failure.unwrap_or(BindFailure::Connecting))
+        Err(bind_failure.unwrap_or(BindFailure::Connecting))
     }
 
     fn least_loaded(&self) -> Option<&SmppConnection> {

@@ -26,7 +26,7 @@ const TIMEOUT_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 const READ_BUFFER_BYTES: usize = 32 * 1024;
 
 /// Maximum number of jobs and of responses taken from their channels at once.
-const BATCH_MAX: usize = 256;
+const SESSION_BATCH_MAX: usize = 256;
 
 /// Maximum time to write the last PDUs of a session.
 const UNBIND_TIMEOUT: Duration = Duration::from_secs(2);
@@ -108,21 +108,21 @@ pub async fn run_session(
         is_out_of_step: false,
         response_sender,
     };
-    let end = session.run_loop(&mut reader, &mut writer, early_pdus, jobs, &mut responses).await;
+    let session_end = session.run_loop(&mut reader, &mut writer, early_pdus, jobs, &mut responses).await;
     if session.is_out_of_step {
         session.flush_buffer(&mut writer).await;
     }
-    let reason = match &end {
+    let reason = match &session_end {
         SessionEnd::Unbound => "unbound by the SMSC",
         SessionEnd::Lost(reason) => reason,
         SessionEnd::Dropped => "unbound by the gateway",
     };
     let bytes_written = session.stream_offset + byte_count(session.buffer_bytes_written);
     session.window.session_lost(bytes_written, reason);
-    if !matches!(end, SessionEnd::Lost(_)) {
-        session.send_unbind(&end, &mut writer).await;
+    if !matches!(session_end, SessionEnd::Lost(_)) {
+        session.send_unbind(&session_end, &mut writer).await;
     }
-    end
+    session_end
 }
 
 /// Writes bytes and returns their number. With nothing to write, flushes what TLS holds back and returns 0.
@@ -152,8 +152,8 @@ impl SmppSession<'_> {
         responses: &mut UnboundedReceiver<DeliverRequest>,
     ) -> SessionEnd {
         let mut received = early_pdus;
-        if let Some(end) = self.receive_pdus(&mut received) {
-            return end;
+        if let Some(session_end) = self.receive_pdus(&mut received) {
+            return session_end;
         }
         let mut job_batch = Vec::new();
         let mut response_batch = Vec::new();
@@ -163,7 +163,7 @@ impl SmppSession<'_> {
             received.reserve(READ_BUFFER_BYTES);
             let unwritten = &self.write_buffer[self.buffer_bytes_written..];
             let is_written = unwritten.is_empty();
-            let end = tokio::select! {
+            let session_end = tokio::select! {
                 read = reader.read_buf(&mut received) => match read {
                     Ok(0) => Some(lost("connection closed by the SMSC")),
                     Ok(_) => self.receive_pdus(&mut received),
@@ -175,17 +175,17 @@ impl SmppSession<'_> {
                         None
                     }
                     Ok(0) => Some(lost("connection closed for writing")),
-                    Ok(count) => {
-                        self.advance_written(count);
+                    Ok(job_count) => {
+                        self.advance_written(job_count);
                         None
                     }
                     Err(error) => Some(connection_lost(&error)),
                 },
-                count = jobs.recv_many(&mut job_batch, BATCH_MAX) => {
+                job_count = jobs.recv_many(&mut job_batch, SESSION_BATCH_MAX) => {
                     job_batch.drain(..).for_each(|job| self.window.push(job));
-                    (count == 0).then_some(SessionEnd::Dropped)
+                    (job_count == 0).then_some(SessionEnd::Dropped)
                 }
-                _ = responses.recv_many(&mut response_batch, BATCH_MAX) => {
+                _ = responses.recv_many(&mut response_batch, SESSION_BATCH_MAX) => {
                     for request in response_batch.drain(..) {
                         self.respond_to_deliver(request, ESME_ROK);
                     }
@@ -196,8 +196,8 @@ impl SmppSession<'_> {
                     self.check_timeouts()
                 }
             };
-            if let Some(end) = end.or_else(|| self.unbind_if_answered()) {
-                return end;
+            if let Some(session_end) = session_end.or_else(|| self.unbind_if_answered()) {
+                return session_end;
             }
         }
     }
@@ -259,18 +259,18 @@ impl SmppSession<'_> {
     fn receive_pdus(&mut self, received: &mut Vec<u8>) -> Option<SessionEnd> {
         let now = Instant::now();
         let mut bytes_handled = 0;
-        let mut end = None;
-        while end.is_none() {
+        let mut session_end = None;
+        while session_end.is_none() {
             match pdu::split_frame(&received[bytes_handled..]) {
                 PduFrame::Complete(pdu, length) => {
-                    end = self.receive_pdu(pdu);
+                    session_end = self.receive_pdu(pdu);
                     bytes_handled += length;
                 }
                 PduFrame::Incomplete => break,
                 PduFrame::Invalid => {
                     self.send_pdu(command::GENERIC_NACK, ESME_RINVCMDLEN, 0, &[]);
                     self.is_out_of_step = true;
-                    end = Some(lost("invalid command_length from the SMSC"));
+                    session_end = Some(lost("invalid command_length from the SMSC"));
                 }
             }
         }
@@ -282,7 +282,7 @@ impl SmppSession<'_> {
         if !received.is_empty() {
             self.incomplete_since.get_or_insert(now);
         }
-        end
+        session_end
     }
 
     fn receive_pdu(&mut self, pdu: Pdu) -> Option<SessionEnd> {
@@ -324,20 +324,26 @@ impl SmppSession<'_> {
     /// Handles a `submit_sm_resp` with an error, or a `generic_nack`, which may answer any request of ours.
     fn receive_refusal(&mut self, pdu: Pdu) -> Option<SessionEnd> {
         let is_nack = pdu.command == command::GENERIC_NACK;
-        let status = if pdu.status == ESME_ROK { ESME_RINVCMDID } else { pdu.status };
+        let command_status = if pdu.status == ESME_ROK { ESME_RINVCMDID } else { pdu.status };
         if is_nack && self.enquire_link.as_ref().is_some_and(|enquire| enquire.sequence == pdu.sequence) {
             self.enquire_link = None;
             return None;
         }
-        let status_action = self.handler.submit_status_action(status);
+        let status_action = self.handler.submit_status_action(command_status);
         // A generic_nack says that the command could not be read, so only its throttling statuses have their meaning.
         let action = if is_nack && status_action != StatusAction::Throttle {
             StatusAction::FailPart
         } else {
             status_action
         };
-        self.window.part_refused(pdu.sequence, Refusal { status, is_nack }, action, Instant::now());
-        (status == ESME_RINVBNDSTS).then(|| lost("session not bound according to the SMSC (ESME_RINVBNDSTS)"))
+        self.window.part_refused(
+            pdu.sequence,
+            Refusal { status: command_status, is_nack },
+            action,
+            Instant::now(),
+        );
+        (command_status == ESME_RINVBNDSTS)
+            .then(|| lost("session not bound according to the SMSC (ESME_RINVBNDSTS)"))
     }
 
     fn receive_message(&mut self, pdu: Pdu, message: &ShortMessage) {
@@ -358,11 +364,11 @@ impl SmppSession<'_> {
         self.send_pdu(pdu::response_id(request.command), ESME_ROK, request.sequence, &[]);
     }
 
-    fn send_pdu(&mut self, command: u32, status: u32, sequence: u32, body: &[u8]) {
+    fn send_pdu(&mut self, command: u32, command_status: u32, sequence: u32, pdu_body: &[u8]) {
         if let Some(trace) = self.handler.trace() {
-            trace.record_sent(&pdu::describe_pdu(command, status, sequence, body));
+            trace.record_sent(&pdu::describe_pdu(command, command_status, sequence, pdu_body));
         }
-        pdu::encode_pdu(&mut self.write_buffer, command, status, sequence, body);
+        pdu::encode_pdu(&mut self.write_buffer, command, command_status, sequence, pdu_body);
     }
 
     /// Ends messages that are past their deadline, and sends `enquire_link` on an idle connection.
@@ -381,9 +387,9 @@ impl SmppSession<'_> {
             }
             Some(_) => {}
             None if now - self.last_received_at >= self.config.enquire_link_interval => {
-                let sequence = self.window.next_sequence();
-                self.send_pdu(command::ENQUIRE_LINK, ESME_ROK, sequence, &[]);
-                self.enquire_link = Some(EnquireLink { sent_at: now, sequence });
+                let enquire_sequence = self.window.next_sequence();
+                self.send_pdu(command::ENQUIRE_LINK, ESME_ROK, enquire_sequence, &[]);
+                self.enquire_link = Some(EnquireLink { sent_at: now, sequence: enquire_sequence });
             }
             None => {}
         }

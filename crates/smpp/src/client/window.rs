@@ -156,13 +156,15 @@ impl SubmitWindow {
             return None;
         }
         let (message_number, part) = self.ready.pop_first()?;
-        let sequence = self.next_sequence();
-        self.in_flight
-            .insert(sequence, InFlightPart { message: message_number, part, sent_at: now, stream_offset });
+        let submit_sequence = self.next_sequence();
+        self.in_flight.insert(
+            submit_sequence,
+            InFlightPart { message: message_number, part, sent_at: now, stream_offset },
+        );
         let message = self.messages.get_mut(&message_number)?;
         message.parts_in_flight += 1;
         let body = message.bodies.get(part)?;
-        Some(OutgoingPart { sequence, body })
+        Some(OutgoingPart { sequence: submit_sequence, body })
     }
 
     fn is_full(&self) -> bool {
@@ -326,9 +328,15 @@ impl SubmitWindow {
 impl WindowMessage {
     fn refused_outcome(&self, refusal: Refusal) -> SubmitOutcome {
         match refusal {
-            Refusal { status, .. } if self.parts_accepted > 0 => self.partly_accepted(Some(status), None),
-            Refusal { status, is_nack: true } => SubmitOutcome::CommandRefused { status },
-            Refusal { status, is_nack: false } => SubmitOutcome::Refused { status },
+            Refusal { status: command_status, .. } if self.parts_accepted > 0 => {
+                self.partly_accepted(Some(command_status), None)
+            }
+            Refusal { status: command_status, is_nack: true } => {
+                SubmitOutcome::CommandRefused { status: command_status }
+            }
+            Refusal { status: command_status, is_nack: false } => {
+                SubmitOutcome::Refused { status: command_status }
+            }
         }
     }
 

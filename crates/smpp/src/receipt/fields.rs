@@ -16,7 +16,7 @@ enum Key {
 }
 
 /// The words of the keys, each followed by `:` or `=`. A word that begins with another one comes first.
-const KEYS: [(&str, Key); 11] = [
+const RECEIPT_KEYS: [(&str, Key); 11] = [
     ("submit date", Key::Other),
     ("done date", Key::Other),
     ("id", Key::Id),
@@ -47,46 +47,53 @@ struct KeySpan {
 }
 
 /// Parses the fields of a receipt text. Control characters separate words.
-pub fn parse_fields(text: &str) -> ReceiptFields {
-    let text: String =
-        text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-    let strict_keys = find_keys(&text, false);
-    let mut fields = ReceiptFields {
-        id: first_value(&text, &strict_keys, Key::Id),
-        state: first_value(&text, &strict_keys, Key::State).map(|state| state.to_ascii_uppercase()),
-        error: first_value(&text, &strict_keys, Key::Error),
+pub fn parse_fields(receipt_text: &str) -> ReceiptFields {
+    let receipt_text: String =
+        receipt_text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    let strict_keys = find_keys(&receipt_text, false);
+    let mut receipt_fields = ReceiptFields {
+        id: first_value(&receipt_text, &strict_keys, Key::Id),
+        state: first_value(&receipt_text, &strict_keys, Key::State).map(|state| state.to_ascii_uppercase()),
+        error: first_value(&receipt_text, &strict_keys, Key::Error),
     };
-    let is_odd = fields.id.as_ref().is_none_or(|id| id.contains([':', '=']));
-    if is_odd || fields.state.as_deref().is_none_or(|state| state_meaning(state).is_none()) {
-        complete_fields(&mut fields, &text);
+    let is_odd = receipt_fields.id.as_ref().is_none_or(|id| id.contains([':', '=']));
+    if is_odd || receipt_fields.state.as_deref().is_none_or(|state| state_meaning(state).is_none()) {
+        complete_fields(&mut receipt_fields, &receipt_text);
     }
-    fields
+    receipt_fields
 }
 
 /// Completes fields that the first pass did not find.
-fn complete_fields(fields: &mut ReceiptFields, text: &str) {
-    let keys = find_keys(text, true);
+fn complete_fields(receipt_fields: &mut ReceiptFields, receipt_text: &str) {
+    let keys = find_keys(receipt_text, true);
     let text_start = keys.iter().position(|span| span.key == Key::Text).unwrap_or(keys.len());
-    if let Some(id) = first_value(text, &keys, Key::Id) {
-        fields.id = Some(id);
+    if let Some(id) = first_value(receipt_text, &keys, Key::Id) {
+        receipt_fields.id = Some(id);
     }
-    let known = |state: &String| state_meaning(state).is_some();
+    let known = |state_word: &String| state_meaning(state_word).is_some();
     let upper_states = |range: std::ops::Range<usize>| {
         let states = range.filter(|index| keys[*index].key == Key::State);
-        states.filter_map(|index| value_of(text, &keys, index)).map(|state| state.to_ascii_uppercase())
+        states
+            .filter_map(|index| value_of(receipt_text, &keys, index))
+            .map(|state_word| state_word.to_ascii_uppercase())
     };
     let before_text = upper_states(0..text_start).find(known);
-    let bare_state =
-        || find_bare_state(text, keys.get(text_start).map(|span| span.start), fields.id.as_deref());
+    let bare_state = || {
+        find_bare_state(
+            receipt_text,
+            keys.get(text_start).map(|span| span.start),
+            receipt_fields.id.as_deref(),
+        )
+    };
     // The text of the message may hold words of its own, so the last state behind it is that of the receipt.
     let after_text = || upper_states(text_start..keys.len()).rfind(known);
     let other_state = || bare_state().or_else(after_text);
-    let found_state = before_text.or_else(|| fields.state.is_none().then(other_state)?);
-    if let Some(state) = found_state {
-        fields.state = Some(state);
+    let found_state = before_text.or_else(|| receipt_fields.state.is_none().then(other_state)?);
+    if let Some(state_word) = found_state {
+        receipt_fields.state = Some(state_word);
     }
-    if let Some(error) = first_value(text, &keys, Key::Error) {
-        fields.error = Some(error);
+    if let Some(error) = first_value(receipt_text, &keys, Key::Error) {
+        receipt_fields.error = Some(error);
     }
 }
 
@@ -119,32 +126,32 @@ fn is_quote_or_separator(character: char) -> bool {
 }
 
 /// Returns the keys in the order of the text. Unless `is_lenient`, a key begins a word, and `text:` ends the search.
-fn find_keys(text: &str, is_lenient: bool) -> Vec<KeySpan> {
-    let lower = text.to_ascii_lowercase();
+fn find_keys(receipt_text: &str, is_lenient: bool) -> Vec<KeySpan> {
+    let lower = receipt_text.to_ascii_lowercase();
     let mut spans: Vec<KeySpan> = Vec::new();
-    let mut at = 0;
-    while at < lower.len() {
-        let starts_word = at == 0 || !lower.as_bytes()[at - 1].is_ascii_alphanumeric();
-        let found = lower.get(at..).and_then(key_at).filter(|(key, _)| {
+    let mut key_start = 0;
+    while key_start < lower.len() {
+        let starts_word = key_start == 0 || !lower.as_bytes()[key_start - 1].is_ascii_alphanumeric();
+        let found = lower.get(key_start..).and_then(key_at).filter(|(key, _)| {
             // Many words end with "id".
             starts_word || (is_lenient && *key != Key::Id)
         });
         let Some((key, length)) = found else {
-            at += 1;
+            key_start += 1;
             continue;
         };
-        spans.push(KeySpan { key, start: at, value_start: at + length });
+        spans.push(KeySpan { key, start: key_start, value_start: key_start + length });
         if key == Key::Text && !is_lenient {
             break;
         }
-        at += length;
+        key_start += length;
     }
     spans
 }
 
 /// Returns the key at the beginning of a text in lower case, and its length with the separator.
 fn key_at(text: &str) -> Option<(Key, usize)> {
-    KEYS.iter().find_map(|(word, key)| {
+    RECEIPT_KEYS.iter().find_map(|(word, key)| {
         let rest = text.strip_prefix(word)?;
         let separator = rest.trim_start_matches(' ');
         separator.starts_with([':', '=']).then(|| (*key, text.len() - separator.len() + 1))

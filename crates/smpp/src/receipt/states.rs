@@ -14,7 +14,7 @@ pub enum StateMeaning {
 }
 
 /// The words of SMPP 3.4 and 5.0, and those that SMSCs use instead.
-const STATES: [(&str, StateMeaning); 31] = [
+const RECEIPT_STATES: [(&str, StateMeaning); 31] = [
     ("DELIVRD", StateMeaning::Delivered),
     ("DELIVERED", StateMeaning::Delivered),
     ("EXPIRED", StateMeaning::Failed),
@@ -50,5 +50,5 @@ const STATES: [(&str, StateMeaning); 31] = [
 
 /// Returns the meaning of a word in upper case.
 pub fn state_meaning(state: &str) -> Option<StateMeaning> {
-    STATES.iter().find(|(word, _)| *word == state).map(|(_, meaning)| *meaning)
+    RECEIPT_STATES.iter().find(|(word, _)| *word == state).map(|(_, meaning)| *meaning)
 }

@@ -35,21 +35,21 @@ impl TableComparison {
 
 /// Compares all tables. Calls `progress` with the number of rows of each batch.
 pub async fn compare(
-    source: &mut CopySource,
-    target: &mut CopyTarget,
+    source_store: &mut CopySource,
+    target_store: &mut CopyTarget,
     batch_rows: usize,
     progress: impl Fn(u64),
 ) -> Result<Vec<TableComparison>> {
     let mut comparisons = Vec::new();
-    for (source_table, target_table) in source.tables.iter().zip(&target.tables) {
+    for (source_table, target_table) in source_store.tables.iter().zip(&target_store.tables) {
         let source_checksum =
-            table_checksum(source.store.as_mut(), source_table, batch_rows, &progress).await?;
+            table_checksum(source_store.store.as_mut(), source_table, batch_rows, &progress).await?;
         let target_checksum =
-            table_checksum(target.store.as_mut(), target_table, batch_rows, &progress).await?;
+            table_checksum(target_store.store.as_mut(), target_table, batch_rows, &progress).await?;
         comparisons.push(TableComparison::new(&source_table.name, source_checksum, target_checksum));
     }
-    let source_checksum = meta_checksum(source.store.as_mut()).await?;
-    let target_checksum = meta_checksum(target.store.as_mut()).await?;
+    let source_checksum = meta_checksum(source_store.store.as_mut()).await?;
+    let target_checksum = meta_checksum(target_store.store.as_mut()).await?;
     comparisons.push(TableComparison::new("meta", source_checksum, target_checksum));
     Ok(comparisons)
 }

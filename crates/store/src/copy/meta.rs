@@ -59,10 +59,10 @@ pub async fn read_copied_meta(store: &mut dyn TableStore) -> Result<MetaValues> 
 }
 
 /// Saves a value of `meta`, in the current transaction.
-pub async fn set_meta(store: &mut dyn TableStore, name: &str, value: CopyValue) -> Result<()> {
-    let (number, bytes) = match value {
-        CopyValue::Integer(_) => (value, CopyValue::Null),
-        _ => (CopyValue::Null, value),
+pub async fn set_meta(store: &mut dyn TableStore, name: &str, meta_value: CopyValue) -> Result<()> {
+    let (number, bytes) = match meta_value {
+        CopyValue::Integer(_) => (meta_value, CopyValue::Null),
+        _ => (CopyValue::Null, meta_value),
     };
     let values = [CopyValue::Text(name.to_owned()), number, bytes];
     store.execute(store.statements().save_meta, &values).await.map(drop)

@@ -38,15 +38,15 @@ pub async fn matching_tables(
 ) -> Result<(Vec<CopyTable>, Vec<CopyTable>)> {
     let (source_schema, target_schema) = (read_schema(source).await?, read_schema(target).await?);
     let mut tables = (Vec::new(), Vec::new());
-    for name in table_names(&source_schema, &target_schema) {
-        let source_columns = columns_of_table(&source_schema, &name);
-        let target_columns = columns_of_table(&target_schema, &name);
-        refuse_unmatched_columns(&name, &source_columns, &target_columns)?;
-        refuse_unmatched_columns(&name, &target_columns, &source_columns)?;
+    for table_name in table_names(&source_schema, &target_schema) {
+        let source_columns = columns_of_table(&source_schema, &table_name);
+        let target_columns = columns_of_table(&target_schema, &table_name);
+        refuse_unmatched_columns(&table_name, &source_columns, &target_columns)?;
+        refuse_unmatched_columns(&table_name, &target_columns, &source_columns)?;
         let mut shared_names = source_columns.iter().map(|column| column.name()).collect::<Vec<_>>();
-        shared_names.retain(|name| find_column(&target_columns, name).is_some());
-        tables.0.push(build_table(&name, &source_columns, &shared_names)?);
-        tables.1.push(build_table(&name, &target_columns, &shared_names)?);
+        shared_names.retain(|column_name| find_column(&target_columns, column_name).is_some());
+        tables.0.push(build_table(&table_name, &source_columns, &shared_names)?);
+        tables.1.push(build_table(&table_name, &target_columns, &shared_names)?);
     }
     Ok(tables)
 }
@@ -100,24 +100,28 @@ fn find_backend_column(table: &str, column: &str) -> Option<&'static BackendColu
 }
 
 /// Builds a table of the shared columns, in the order of `shared_names`. `schema_columns` has all columns of the table.
-fn build_table(name: &str, schema_columns: &[&SchemaColumn], shared_names: &[&str]) -> Result<CopyTable> {
-    let position = |column: &str| shared_names.iter().position(|name| *name == column);
-    let columns = shared_names.iter().filter_map(|name| find_column(schema_columns, name));
+fn build_table(
+    table_name: &str,
+    schema_columns: &[&SchemaColumn],
+    shared_names: &[&str],
+) -> Result<CopyTable> {
+    let position = |column: &str| shared_names.iter().position(|column_name| *column_name == column);
+    let columns = shared_names.iter().filter_map(|column_name| find_column(schema_columns, column_name));
     let columns = columns.map(|column| column.column.clone()).collect();
     let mut key_columns = schema_columns.iter().filter(|column| column.key_position > 0).collect::<Vec<_>>();
     key_columns.sort_by_key(|column| column.key_position);
-    let key = key_columns.iter().filter_map(|column| position(column.name())).collect::<Vec<_>>();
-    if key.is_empty() || key.len() != key_columns.len() || key.len() > 4 {
+    let key_positions = key_columns.iter().filter_map(|column| position(column.name())).collect::<Vec<_>>();
+    if key_positions.is_empty() || key_positions.len() != key_columns.len() || key_positions.len() > 4 {
         let context =
-            format!("cannot move {name}: its key must have one to four columns that both stores have");
+            format!("cannot move {table_name}: its key must have one to four columns that both stores have");
         return Err(Error::new(ErrorKind::Internal, context));
     }
     let backend_column = schema_columns.iter().find_map(|column| {
-        let backend_column = find_backend_column(name, column.name())?;
+        let backend_column = find_backend_column(table_name, column.name())?;
         let is_shared = position(backend_column.column).is_some();
         (!is_shared).then_some((backend_column, position(backend_column.substitute)?))
     });
-    Ok(CopyTable { name: name.to_owned(), columns, key, backend_column })
+    Ok(CopyTable { name: table_name.to_owned(), columns, key: key_positions, backend_column })
 }
 
 /// Reads the columns of all tables that are not excluded.

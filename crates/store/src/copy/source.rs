@@ -93,9 +93,9 @@ impl CopySource {
                 "`console prune` has not finished dropping a month: run it again to its end, then move",
             ));
         }
-        for table in &self.tables {
+        for copied_table in &self.tables {
             self.store
-                .execute_script(&statements.for_table(statements.create_change_triggers, table))
+                .execute_script(&statements.for_table(statements.create_change_triggers, copied_table))
                 .await?;
         }
         set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await
@@ -124,8 +124,10 @@ impl CopySource {
                 "the move to {location} is finished: the old store cannot be opened again"
             )));
         }
-        for table in closed_tables(statements, &self.tables) {
-            self.store.execute_script(&statements.for_table(statements.drop_moved_guard, &table)).await?;
+        for copied_table in closed_tables(statements, &self.tables) {
+            self.store
+                .execute_script(&statements.for_table(statements.drop_moved_guard, &copied_table))
+                .await?;
         }
         let moved_mark = [CopyValue::Text("moved".to_owned())];
         self.store.execute(statements.delete_meta, &moved_mark).await?;
@@ -272,8 +274,8 @@ pub fn no_move_error() -> Error {
 /// Removes the state of a move from a store, in the current transaction.
 pub async fn drop_move_objects(store: &mut dyn TableStore, tables: &[CopyTable]) -> Result<()> {
     let statements = store.statements();
-    for table in statements.guarded_tables(tables) {
-        store.execute_script(&statements.for_table(statements.drop_table_triggers, &table)).await?;
+    for copied_table in statements.guarded_tables(tables) {
+        store.execute_script(&statements.for_table(statements.drop_table_triggers, &copied_table)).await?;
     }
     store.execute_script(statements.drop_state).await
 }
@@ -281,17 +283,17 @@ pub async fn drop_move_objects(store: &mut dyn TableStore, tables: &[CopyTable])
 /// Returns a page of rows after `last_key`, in the order of keys, and the last key of the page; none for the last page.
 pub async fn read_page(
     store: &mut dyn TableStore,
-    table: &CopyTable,
+    copied_table: &CopyTable,
     last_key: Option<&CopyRow>,
     limit: usize,
 ) -> Result<(Vec<CopyRow>, Option<CopyRow>)> {
     let statements = store.statements();
     let statement = if last_key.is_some() { statements.read_next_page } else { statements.read_first_page };
-    let sql = statements.for_table(statement, table).replace("{limit}", &limit.to_string());
-    let sql = statements.with_placeholders(&sql, table.key.len());
+    let sql = statements.for_table(statement, copied_table).replace("{limit}", &limit.to_string());
+    let sql = statements.with_placeholders(&sql, copied_table.key.len());
     let rows = store.select(&sql, last_key.map(Vec::as_slice).unwrap_or_default()).await?;
     let last_row = rows.last().filter(|_| rows.len() >= limit);
-    let next_key = last_row.map(|row| table.key_of(row));
+    let next_key = last_row.map(|row| copied_table.key_of(row));
     Ok((rows, next_key))
 }
 
@@ -299,8 +301,9 @@ pub async fn read_page(
 pub async fn count_rows(store: &mut dyn TableStore, tables: &[CopyTable]) -> Result<u64> {
     let statements = store.statements();
     let mut row_count = 0;
-    for table in tables {
-        let table_rows = read_number(store, &statements.for_table(statements.count_rows, table)).await?;
+    for copied_table in tables {
+        let table_rows =
+            read_number(store, &statements.for_table(statements.count_rows, copied_table)).await?;
         row_count += u64::try_from(table_rows).unwrap_or_default();
     }
     Ok(row_count)

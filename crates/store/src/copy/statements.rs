@@ -92,21 +92,21 @@ impl CopyStatements {
     }
 
     /// Returns a statement about one table.
-    pub fn for_table(&self, statement: &str, table: &CopyTable) -> String {
-        let columns = || table.columns.iter();
-        let keys = || table.key_columns();
-        let has_other_columns = table.columns.len() > table.key.len();
+    pub fn for_table(&self, statement: &str, copied_table: &CopyTable) -> String {
+        let columns = || copied_table.columns.iter();
+        let keys = || copied_table.key_columns();
+        let has_other_columns = copied_table.columns.len() > copied_table.key.len();
         // A row with only key columns sets these again, because SQL has no empty assignment list.
         let set_columns = columns()
             .enumerate()
-            .filter(|(index, _)| !has_other_columns || !table.key.contains(index))
+            .filter(|(index, _)| !has_other_columns || !copied_table.key.contains(index))
             .map(|(_, column)| format!("{0} = excluded.{0}", quoted(&column.name)));
         let keys_of_row =
             |row: &str| comma_separated(keys().map(|column| format!("{row}.{}", quoted(&column.name))));
-        let key_columns = comma_separated((1..=table.key.len()).map(|index| format!("key{index}")));
+        let key_columns = comma_separated((1..=copied_table.key.len()).map(|index| format!("key{index}")));
         statement
-            .replace("{name}", &table.name)
-            .replace("{table}", &quoted(&table.name))
+            .replace("{name}", &copied_table.name)
+            .replace("{table}", &quoted(&copied_table.name))
             .replace("{columns}", &comma_separated(columns().map(|column| quoted(&column.name))))
             .replace("{key}", &comma_separated(keys().map(|column| quoted(&column.name))))
             .replace("{sets}", &comma_separated(set_columns))

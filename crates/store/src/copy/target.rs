@@ -88,13 +88,13 @@ impl CopyTarget {
 
     async fn require_no_rows(&mut self) -> Result<()> {
         let statements = self.store.statements();
-        for table in &self.tables {
-            let sql = statements.for_table(statements.read_first_page, table).replace("{limit}", "1");
+        for copied_table in &self.tables {
+            let sql = statements.for_table(statements.read_first_page, copied_table).replace("{limit}", "1");
             let is_empty = self.store.select(&sql, &[]).await?.is_empty();
-            if !is_empty && !is_runtime_table(table) {
+            if !is_empty && !is_runtime_table(copied_table) {
                 return Err(Error::usage(format!(
                     "the store to move to is not empty (table {} has rows): name an empty store",
-                    table.name
+                    copied_table.name
                 )));
             }
         }
@@ -118,14 +118,14 @@ impl CopyTarget {
         self.store.execute_script(statements.set_lock_timeout).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await?;
         let guarded_tables = statements.guarded_tables(&self.tables);
-        for table in &guarded_tables {
-            let sql = statements.for_table(statements.create_receiving_guard, table);
+        for copied_table in &guarded_tables {
+            let sql = statements.for_table(statements.create_receiving_guard, copied_table);
             self.store.execute_script(&sql).await?;
         }
         // Creating the guards waited for all writing transactions, so their rows are visible now.
         self.require_no_rows().await?;
-        for table in guarded_tables.iter().filter(|table| is_runtime_table(table)) {
-            self.store.execute(&statements.for_table(statements.delete_all_rows, table), &[]).await?;
+        for copied_table in guarded_tables.iter().filter(|copied_table| is_runtime_table(copied_table)) {
+            self.store.execute(&statements.for_table(statements.delete_all_rows, copied_table), &[]).await?;
         }
         self.store.execute_script(statements.create_progress_table).await?;
         set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await?;
@@ -176,13 +176,13 @@ impl CopyTarget {
     ) -> Result<()> {
         let to_error =
             |error| Error::with_source(ErrorKind::Internal, "cannot save the copy progress", error);
-        let table = &self.tables[table_index];
-        self.store.upsert_rows(table, rows).await?;
+        let copied_table = &self.tables[table_index];
+        self.store.upsert_rows(copied_table, rows).await?;
         let bookmark = match bookmark {
             Some(key) => CopyValue::Text(serde_json::to_string(key).map_err(to_error)?),
             None => CopyValue::Null,
         };
-        let values = [CopyValue::Text(table.name.clone()), bookmark];
+        let values = [CopyValue::Text(copied_table.name.clone()), bookmark];
         self.store.execute(self.store.statements().save_progress, &values).await.map(drop)
     }
 
@@ -198,11 +198,11 @@ impl CopyTarget {
 
     async fn apply_in_transaction(&mut self, changes: &ChangedRows) -> Result<()> {
         for (table_index, keys, rows) in &changes.tables {
-            let table = &self.tables[*table_index];
+            let copied_table = &self.tables[*table_index];
             if rows.len() < keys.len() {
-                self.store.delete_rows(table, keys).await?;
+                self.store.delete_rows(copied_table, keys).await?;
             }
-            self.store.upsert_rows(table, rows).await?;
+            self.store.upsert_rows(copied_table, rows).await?;
         }
         Ok(())
     }

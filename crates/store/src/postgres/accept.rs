@@ -75,9 +75,11 @@ pub async fn accept(
     let mut numbered = Vec::new();
     let mut first_with_key = HashMap::new();
     for (index, message) in messages.iter().copied().enumerate() {
-        let key = key_of(message);
+        let idempotency_key = key_of(message);
         // A key that is stored already, or repeated in this batch, is answered at the end.
-        if key.is_some_and(|key| records.contains_key(&key) || first_with_key.contains_key(&key)) {
+        if idempotency_key.is_some_and(|idempotency_key| {
+            records.contains_key(&idempotency_key) || first_with_key.contains_key(&idempotency_key)
+        }) {
             continue;
         }
         if message.replay_only {
@@ -89,22 +91,24 @@ pub async fn accept(
             acceptances[index] = Some(Acceptance::Suppressed(status));
             continue;
         }
-        first_with_key.extend(key.map(|key| (key, index)));
+        first_with_key.extend(idempotency_key.map(|idempotency_key| (idempotency_key, index)));
         let missing_number = || PgError::InvalidRow("a message number is missing".to_owned());
-        let number = free_numbers.next().ok_or_else(missing_number)?;
-        numbered.push(NumberedMessage { index, message, number });
+        let message_number = free_numbers.next().ok_or_else(missing_number)?;
+        numbered.push(NumberedMessage { index, message, number: message_number });
     }
     save_idempotency_keys(transaction, &mut numbered, &mut records, now).await?;
     for (message, wait) in remove_throttled(transaction, &mut numbered, &mut records).await? {
         acceptances[message.index] = Some(Acceptance::Throttled(wait));
     }
     insert_messages(transaction, stored_hours, &numbered, &suppressed).await?;
-    for NumberedMessage { index, number, .. } in numbered {
-        acceptances[index] = Some(Acceptance::Stored { number });
+    for NumberedMessage { index, number: message_number, .. } in numbered {
+        acceptances[index] = Some(Acceptance::Stored { number: message_number });
     }
     let acceptance_or_replay = |(message, acceptance): (&&NewMessage, &Option<Acceptance>)| match acceptance {
         Some(acceptance) => Ok(acceptance.clone()),
-        None => find_replay(message, &records, |key| acceptances[*first_with_key.get(key)?].clone()),
+        None => find_replay(message, &records, |idempotency_key| {
+            acceptances[*first_with_key.get(idempotency_key)?].clone()
+        }),
     };
     messages.iter().zip(&acceptances).map(acceptance_or_replay).collect()
 }
@@ -153,14 +157,14 @@ fn find_replay(
     }
 }
 
-async fn allocate_numbers(transaction: &PgTransaction, count: usize) -> Result<Vec<i64>, PgError> {
-    if count == 0 {
+async fn allocate_numbers(transaction: &PgTransaction, number_count: usize) -> Result<Vec<i64>, PgError> {
+    if number_count == 0 {
         return Ok(Vec::new());
     }
-    let count = bind![limit_to_sql(count)];
+    let number_count = bind![limit_to_sql(number_count)];
     let (locked, numbers) = tokio::join!(
         lock_shared(transaction, AdvisoryLock::MessageNumbers),
-        transaction.query_all(ALLOCATE_NUMBERS, count, |row| row.integer("number"))
+        transaction.query_all(ALLOCATE_NUMBERS, number_count, |row| row.integer("number"))
     );
     locked?;
     numbers
@@ -184,15 +188,17 @@ async fn save_idempotency_keys(
         return Ok(());
     }
     let new_keys = requested_keys.values().copied().collect::<Vec<_>>();
-    for key in idempotency::insert(transaction, &new_keys, now).await? {
-        if let Some((idempotency, number, id)) = requested_keys.remove(&key) {
+    for idempotency_key in idempotency::insert(transaction, &new_keys, now).await? {
+        if let Some((idempotency, number, id)) = requested_keys.remove(&idempotency_key) {
             let request = idempotency.request;
-            records.insert(key, IdempotencyRecord { request, number, id });
+            records.insert(idempotency_key, IdempotencyRecord { request, number, id });
         }
     }
     let stored_elsewhere = requested_keys.into_keys().collect::<Vec<_>>();
     records.extend(idempotency::load(transaction, &stored_elsewhere, now).await?);
-    numbered.retain(|numbered| !key_of(numbered.message).is_some_and(|key| stored_elsewhere.contains(&key)));
+    numbered.retain(|numbered| {
+        !key_of(numbered.message).is_some_and(|idempotency_key| stored_elsewhere.contains(&idempotency_key))
+    });
     Ok(())
 }
 
@@ -237,10 +243,10 @@ fn failure_events(numbered: &[NumberedMessage<'_>], suppressed: &SuppressedAddre
             continue;
         };
         for (position, delivery) in message.deliveries.iter().enumerate() {
-            let state = initial_state(delivery, message.created_at, suppressed);
-            if matches!(state, DeliveryState::Failed { .. }) {
+            let first_state = initial_state(delivery, message.created_at, suppressed);
+            if matches!(first_state, DeliveryState::Failed { .. }) {
                 let id = DeliveryId::from_position(*number, position);
-                events.push(NewEvent::new(id, target, &state, None, message.created_at));
+                events.push(NewEvent::new(id, target, &first_state, None, message.created_at));
             }
         }
     }

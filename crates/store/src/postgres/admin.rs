@@ -47,7 +47,7 @@ impl AdminStore for PostgresStore {
     }
 
     async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
-        let since = selection.since.map(|since| since.timestamp_millis());
+        let accepted_since = selection.since.map(|accepted_since| accepted_since.timestamp_millis());
         let provider = selection.provider.as_ref().map(|name| name.as_str());
         let (limit, now) = (limit_to_sql(selection.limit), selection.now.timestamp_millis());
         run_long_transaction!(self.begin_read, "cannot select deliveries", |transaction| {
@@ -56,10 +56,11 @@ impl AdminStore for PostgresStore {
             };
             let decode = |row: &Row| row.delivery_id("id");
             if selection.status == SelectableStatus::Failed {
-                let values = bind![first_number, since, provider, limit];
+                let values = bind![first_number, accepted_since, provider, limit];
                 return transaction.query_all(SELECT_FAILED, values, decode).await;
             }
-            let values = bind![first_number, since, provider, limit, now, selection.status.waiting_kind()];
+            let values =
+                bind![first_number, accepted_since, provider, limit, now, selection.status.waiting_kind()];
             transaction.query_all(SELECT_WAITING, values, decode).await
         })
     }
@@ -82,10 +83,10 @@ pub(super) async fn cancel_message(
     id: MessageId,
     now: Timestamp,
 ) -> Result<Cancelled, PgError> {
-    let Some(number) = message_number(transaction, id).await? else {
+    let Some(message_number) = message_number(transaction, id).await? else {
         return Ok(Cancelled::NotFound);
     };
-    let (first_id, last_id) = delivery_id_range(number);
+    let (first_id, last_id) = delivery_id_range(message_number);
     let ids = (first_id..=last_id).collect::<Vec<_>>();
     let channels = cancel_deliveries(transaction, &ids, now).await?;
     Ok(if channels.is_empty() { Cancelled::TooLate } else { Cancelled::Done(channels) })
@@ -155,12 +156,16 @@ async fn plan_changes(
 
 /// Returns those of the deliveries that no worker holds, and keeps workers from claiming them until the transaction
 /// ends.
-async fn load_unclaimed(transaction: &PgTransaction, ids: &[i64]) -> Result<Vec<UnclaimedDelivery>, PgError> {
-    if ids.is_empty() {
+async fn load_unclaimed(
+    transaction: &PgTransaction,
+    delivery_ids: &[i64],
+) -> Result<Vec<UnclaimedDelivery>, PgError> {
+    if delivery_ids.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = bind![ids.to_vec()];
-    let blocked_ids: Vec<i64> = transaction.query_all(BLOCK_CLAIMS, ids, |row| row.integer("id")).await?;
+    let delivery_ids = bind![delivery_ids.to_vec()];
+    let blocked_ids: Vec<i64> =
+        transaction.query_all(BLOCK_CLAIMS, delivery_ids, |row| row.integer("id")).await?;
     let rows = transaction.query(LOAD, bind![blocked_ids]).await?;
     let deliveries = rows.iter().filter_map(|row| decode_unclaimed_delivery(row).transpose());
     let deliveries = deliveries.collect::<Result<_, _>>()?;

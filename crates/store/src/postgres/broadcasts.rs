@@ -80,15 +80,15 @@ impl BroadcastStore for PostgresStore {
         })
     }
 
-    async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
+    async fn next_broadcast_users(&self, broadcast: &Broadcast, users_max: usize) -> Result<Vec<User>> {
         let Broadcast { number, fan_out_position, last_user, .. } = *broadcast;
-        let limit = limit_to_sql(limit);
+        let users_max = limit_to_sql(users_max);
         run_transaction!(self.begin_read, "cannot read the users of the broadcast", |transaction| {
             if broadcast.is_to_all {
-                let values = bind![fan_out_position, last_user, escape_text(&broadcast.owner), limit];
+                let values = bind![fan_out_position, last_user, escape_text(&broadcast.owner), users_max];
                 transaction.query_all(LIST_ALL_USERS, values, decode_user).await
             } else {
-                let values = bind![number, fan_out_position, limit];
+                let values = bind![number, fan_out_position, users_max];
                 transaction.query_all(LIST_NAMED_USERS, values, decode_user).await
             }
         })
@@ -275,8 +275,8 @@ async fn fan_out(
         return Ok(None);
     }
     let messages = messages.iter().collect::<Vec<_>>();
-    let results = accept(transaction, &mut HashSet::new(), &messages).await?;
-    let (ranges, refused) = number_ranges(&results);
+    let acceptances = accept(transaction, &mut HashSet::new(), &messages).await?;
+    let (ranges, refused) = number_ranges(&acceptances);
     let stored = ranges.iter().map(|(first, last)| last - first + 1).sum::<i64>();
     if stored > 0 {
         let (first, last): (Vec<i64>, Vec<i64>) = ranges.into_iter().unzip();
@@ -284,7 +284,7 @@ async fn fan_out(
     }
     let values = bind![step.broadcast, stored, count_to_sql(refused)];
     transaction.execute(ADD_COUNTS, values).await?;
-    Ok(Some(results))
+    Ok(Some(acceptances))
 }
 
 async fn user_inbox(

@@ -35,18 +35,19 @@ pub fn certificate_digest(certificate: &[u8]) -> Option<Vec<u8>> {
 
 /// Returns the content of the first DER element and the bytes after it; none if the element has another tag.
 fn split_der_element(bytes: &[u8], expected_tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&[tag, length], rest) = bytes.split_first_chunk::<2>()?;
+    let (&[tag, element_length], rest) = bytes.split_first_chunk::<2>()?;
     if tag != expected_tag {
         return None;
     }
-    let (length, rest) = match length {
-        0..=0x7F => (usize::from(length), rest),
+    let (element_length, rest) = match element_length {
+        0..=0x7F => (usize::from(element_length), rest),
         0x81..=0x84 => {
-            let (digits, rest) = rest.split_at_checked(usize::from(length - 0x80))?;
-            let length = digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit));
-            (length, rest)
+            let (digits, rest) = rest.split_at_checked(usize::from(element_length - 0x80))?;
+            let element_length =
+                digits.iter().fold(0, |element_length, digit| element_length << 8 | usize::from(*digit));
+            (element_length, rest)
         }
         _ => return None,
     };
-    rest.split_at_checked(length)
+    rest.split_at_checked(element_length)
 }

@@ -62,11 +62,11 @@ impl Manager for PgConnector {
         };
         let mut most_specific_error = PgError::Timeout;
         for offset in 0..host_count {
-            let index = first_host.wrapping_add(offset) % host_count;
-            match self.connect_to_host(index).await {
+            let host_index = first_host.wrapping_add(offset) % host_count;
+            match self.connect_to_host(host_index).await {
                 Ok(connection) => {
                     if !self.config.is_load_balanced {
-                        self.first_host.store(index, Ordering::Relaxed);
+                        self.first_host.store(host_index, Ordering::Relaxed);
                     }
                     return Ok(connection);
                 }

@@ -34,14 +34,18 @@ pub fn open_table_store(url: &str) -> Result<Box<dyn TableStore>> {
 }
 
 impl ToSql for CopyValue {
-    fn to_sql(&self, sql_type: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Cause + Sync + Send>> {
+    fn to_sql(
+        &self,
+        sql_type: &Type,
+        sql_bytes: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn Cause + Sync + Send>> {
         match self {
             Self::Null => Ok(IsNull::Yes),
-            Self::Integer(number) if *sql_type == Type::BOOL => (*number != 0).to_sql(sql_type, out),
-            Self::Integer(number) => number.to_sql(sql_type, out),
-            Self::Real(number) => number.to_sql(sql_type, out),
-            Self::Text(text) => escape_text(text).as_ref().to_sql(sql_type, out),
-            Self::Bytes(bytes) => bytes.to_sql(sql_type, out),
+            Self::Integer(number) if *sql_type == Type::BOOL => (*number != 0).to_sql(sql_type, sql_bytes),
+            Self::Integer(number) => number.to_sql(sql_type, sql_bytes),
+            Self::Real(number) => number.to_sql(sql_type, sql_bytes),
+            Self::Text(text) => escape_text(text).as_ref().to_sql(sql_type, sql_bytes),
+            Self::Bytes(bytes) => bytes.to_sql(sql_type, sql_bytes),
         }
     }
 
@@ -53,16 +57,16 @@ impl ToSql for CopyValue {
 }
 
 impl<'r> FromSql<'r> for CopyValue {
-    fn from_sql(sql_type: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn Cause + Sync + Send>> {
+    fn from_sql(sql_type: &Type, sql_bytes: &'r [u8]) -> Result<Self, Box<dyn Cause + Sync + Send>> {
         Ok(match *sql_type {
-            Type::INT8 => Self::Integer(i64::from_sql(sql_type, raw)?),
-            Type::INT4 => Self::Integer(i32::from_sql(sql_type, raw)?.into()),
-            Type::INT2 => Self::Integer(i16::from_sql(sql_type, raw)?.into()),
-            Type::BOOL => Self::Integer(bool::from_sql(sql_type, raw)?.into()),
-            Type::FLOAT8 => Self::Real(f64::from_sql(sql_type, raw)?),
-            Type::FLOAT4 => Self::Real(f32::from_sql(sql_type, raw)?.into()),
-            Type::BYTEA => Self::Bytes(Vec::from_sql(sql_type, raw)?),
-            _ => Self::Text(unescape_text(String::from_sql(sql_type, raw)?)),
+            Type::INT8 => Self::Integer(i64::from_sql(sql_type, sql_bytes)?),
+            Type::INT4 => Self::Integer(i32::from_sql(sql_type, sql_bytes)?.into()),
+            Type::INT2 => Self::Integer(i16::from_sql(sql_type, sql_bytes)?.into()),
+            Type::BOOL => Self::Integer(bool::from_sql(sql_type, sql_bytes)?.into()),
+            Type::FLOAT8 => Self::Real(f64::from_sql(sql_type, sql_bytes)?),
+            Type::FLOAT4 => Self::Real(f32::from_sql(sql_type, sql_bytes)?.into()),
+            Type::BYTEA => Self::Bytes(Vec::from_sql(sql_type, sql_bytes)?),
+            _ => Self::Text(unescape_text(String::from_sql(sql_type, sql_bytes)?)),
         })
     }
 
@@ -202,14 +206,14 @@ impl TableStore for PostgresTableStore {
         self.transaction()?.batch_execute(sql).await.map_err(to_error)
     }
 
-    async fn upsert_rows(&mut self, table: &CopyTable, rows: &[CopyRow]) -> Result<()> {
+    async fn upsert_rows(&mut self, copied_table: &CopyTable, rows: &[CopyRow]) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
-        let sql = POSTGRES.for_table(POSTGRES.upsert_rows, table);
-        let (sql, arrays) = bind_arrays(&sql, table.columns.iter().map(|column| column.kind), rows);
+        let sql = POSTGRES.for_table(POSTGRES.upsert_rows, copied_table);
+        let (sql, arrays) = bind_arrays(&sql, copied_table.columns.iter().map(|column| column.kind), rows);
         let transaction = self.transaction()?;
-        let numbers = message_numbers(table, rows);
+        let numbers = message_numbers(copied_table, rows);
         partitions::create_for_numbers(transaction, numbers).await.map_err(to_error)?;
         transaction.execute(&sql, &as_parameters(&arrays)).await.map_err(to_error)
     }

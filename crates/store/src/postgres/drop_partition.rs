@@ -74,16 +74,25 @@ pub async fn drop_detached(transaction: &PgTransaction) -> Result<usize, PgError
 }
 
 /// Moves the counts of a partition from the live to the pruned rollups, and returns the number of its messages.
-async fn move_counts(transaction: &PgTransaction, index: i64, position: i64) -> Result<i64, PgError> {
+async fn move_counts(
+    transaction: &PgTransaction,
+    partition_index: i64,
+    rollup_position: i64,
+) -> Result<i64, PgError> {
     let (mut live, mut pruned) = (RollupChanges::default(), RollupChanges::default());
     let mut message_count = 0;
-    for row in &transaction.query(&partition_script(DELIVERY_COUNTS, index), bind![position]).await? {
+    for row in &transaction
+        .query(&partition_script(DELIVERY_COUNTS, partition_index), bind![rollup_position])
+        .await?
+    {
         let (counts, count) = (decode_delivery_counts(row)?, row.integer("count")?);
         counts.subtract_from(count, &mut live);
         counts.add_to(count, &mut pruned);
         message_count += if counts.is_first { count } else { 0 };
     }
-    for row in &transaction.query(&partition_script(ATTEMPT_COUNTS, index), bind![position]).await? {
+    for row in
+        &transaction.query(&partition_script(ATTEMPT_COUNTS, partition_index), bind![rollup_position]).await?
+    {
         let (attempt, count) = (decode_attempt(row)?, row.integer("count")?);
         if row.optional_bool("is_counted")? == Some(true) {
             live.add_attempt(&attempt, -count);
@@ -92,8 +101,10 @@ async fn move_counts(transaction: &PgTransaction, index: i64, position: i64) -> 
     }
     rollups::save_changes(&live, transaction, "live").await?;
     rollups::save_changes(&pruned, transaction, "pruned").await?;
-    transaction.execute(&partition_script(ADD_PRUNED_ADDRESSES, index), &[]).await?;
-    transaction.execute(&partition_script(CORRECT_ADDRESSES, index), bind![position]).await?;
+    transaction.execute(&partition_script(ADD_PRUNED_ADDRESSES, partition_index), &[]).await?;
+    transaction
+        .execute(&partition_script(CORRECT_ADDRESSES, partition_index), bind![rollup_position])
+        .await?;
     Ok(message_count)
 }
 

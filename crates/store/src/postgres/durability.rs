@@ -14,8 +14,8 @@ static READ_SETTINGS: &str = sql!("postgres/maintenance/read_durability_settings
 /// Logs a warning for each unsafe setting. Errors are ignored here: later operations report them.
 pub async fn warn_about_settings(pool: &PgPool) {
     match read_settings(pool).await {
-        Ok(settings) => {
-            for warning in settings.warnings(pool.has_several_hosts()) {
+        Ok(server_settings) => {
+            for warning in server_settings.warnings(pool.has_several_hosts()) {
                 log::warn!("{warning}");
             }
         }

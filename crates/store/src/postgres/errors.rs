@@ -72,9 +72,9 @@ impl PgError {
     /// writable.
     pub fn is_connection_error(&self) -> bool {
         let Self::Server(error) = self else { return false };
-        error.code().is_none_or(|code| {
-            let code = code.code();
-            code == "25006" || code.starts_with("57P0") || code.starts_with("08")
+        error.code().is_none_or(|sql_state| {
+            let sql_state = sql_state.code();
+            sql_state == "25006" || sql_state.starts_with("57P0") || sql_state.starts_with("08")
         })
     }
 
@@ -117,7 +117,7 @@ impl PgError {
         if matches!(self, Self::InvalidRow(_)) {
             return ErrorKind::Internal;
         }
-        let Some(code) = self.code() else {
+        let Some(sql_state) = self.code() else {
             return match self.server_rejection() {
                 Some(ServerRejection::Certificate | ServerRejection::Credentials | ServerRejection::Tls) => {
                     ErrorKind::Usage
@@ -125,15 +125,16 @@ impl PgError {
                 Some(ServerRejection::ReadOnly) | None => ErrorKind::Unavailable,
             };
         };
-        let code = code.code();
-        if let Some(guard) = WriteGuard::from_sqlstate(code) {
+        let sql_state = sql_state.code();
+        if let Some(guard) = WriteGuard::from_sqlstate(sql_state) {
             return guard.kind();
         }
-        if code.starts_with("28") || code.starts_with("3D") || code == "42501" {
+        if sql_state.starts_with("28") || sql_state.starts_with("3D") || sql_state == "42501" {
             return ErrorKind::Usage;
         }
         let transient_classes = ["08", "53", "57", "58", "40", "55"];
-        if ["25006", "25P03"].contains(&code) || transient_classes.iter().any(|class| code.starts_with(class))
+        if ["25006", "25P03"].contains(&sql_state)
+            || transient_classes.iter().any(|class| sql_state.starts_with(class))
         {
             return ErrorKind::Unavailable;
         }
@@ -142,7 +143,7 @@ impl PgError {
 
     /// Returns the description for clients, without SQL.
     fn client_message(&self) -> &'static str {
-        let Some(code) = self.code() else {
+        let Some(sql_state) = self.code() else {
             return match (self, self.server_rejection()) {
                 (Self::InvalidRow(_), _) => "the database contains an invalid row",
                 (Self::PoolTimeout, _) => {
@@ -163,18 +164,18 @@ impl PgError {
                 (Self::Server(_), None) => "the database server cannot be reached",
             };
         };
-        if let Some(guard) = WriteGuard::from_sqlstate(code.code()) {
+        if let Some(guard) = WriteGuard::from_sqlstate(sql_state.code()) {
             return guard.client_message();
         }
-        match code.code() {
+        match sql_state.code() {
             "53100" => "the database server's disk is full",
             "53300" => "the database server accepts no more connections",
             "25006" => "the database server is read-only",
             "25P03" => "the database server ended the transaction because this process was idle for too long",
             "42501" => "the database user lacks a privilege",
-            code if code.starts_with("28") => "the database server rejects the user or password",
-            code if code.starts_with("3D") => "the database does not exist",
-            code if code.starts_with("57") => "the database server is starting or stopping",
+            sql_state if sql_state.starts_with("28") => "the database server rejects the user or password",
+            sql_state if sql_state.starts_with("3D") => "the database does not exist",
+            sql_state if sql_state.starts_with("57") => "the database server is starting or stopping",
             _ => "the database server reported an error",
         }
     }
@@ -193,22 +194,22 @@ impl PgError {
 }
 
 impl std::fmt::Display for PgError {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Server(error) => {
-                error.fmt(out)?;
+                error.fmt(formatter)?;
                 // The server's message without its detail line, which may contain rows.
                 match (error.as_db_error(), error.source()) {
                     (Some(server_error), _) => {
-                        write!(out, ": {} ({})", server_error.message(), server_error.code().code())
+                        write!(formatter, ": {} ({})", server_error.message(), server_error.code().code())
                     }
-                    (None, Some(cause)) => write!(out, ": {cause}"),
+                    (None, Some(cause)) => write!(formatter, ": {cause}"),
                     (None, None) => Ok(()),
                 }
             }
-            Self::Timeout => out.write_str("no answer in time"),
-            Self::PoolTimeout => out.write_str("no connection became free in time"),
-            Self::InvalidRow(description) => out.write_str(description),
+            Self::Timeout => formatter.write_str("no answer in time"),
+            Self::PoolTimeout => formatter.write_str("no connection became free in time"),
+            Self::InvalidRow(description) => formatter.write_str(description),
         }
     }
 }

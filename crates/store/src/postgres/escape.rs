@@ -7,18 +7,18 @@ use std::borrow::Cow;
 #[cfg(test)]
 mod tests;
 
-const ESCAPE: char = '\u{1A}';
+const TEXT_ESCAPE: char = '\u{1A}';
 
 /// Returns free text as the columns store it.
-pub fn escape_text(text: &str) -> Cow<'_, str> {
-    if text.contains(['\0', ESCAPE]) {
-        Cow::Owned(text.replace(ESCAPE, "\u{1A}1").replace('\0', "\u{1A}0"))
+pub fn escape_text(stored_text: &str) -> Cow<'_, str> {
+    if stored_text.contains(['\0', TEXT_ESCAPE]) {
+        Cow::Owned(stored_text.replace(TEXT_ESCAPE, "\u{1A}1").replace('\0', "\u{1A}0"))
     } else {
-        Cow::Borrowed(text)
+        Cow::Borrowed(stored_text)
     }
 }
 
 /// Returns the free text of a column.
 pub fn unescape_text(text: String) -> String {
-    if text.contains(ESCAPE) { text.replace("\u{1A}0", "\0").replace("\u{1A}1", "\u{1A}") } else { text }
+    if text.contains(TEXT_ESCAPE) { text.replace("\u{1A}0", "\0").replace("\u{1A}1", "\u{1A}") } else { text }
 }

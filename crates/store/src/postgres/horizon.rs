@@ -17,16 +17,16 @@ static LIST_HOLDERS: &str = sql!("postgres/coordination/list_lock_holders");
 static COUNT_HOLDERS: &str = sql!("postgres/coordination/count_lock_holders");
 
 /// Interval at which the transactions that accept messages are looked at again: about the time of a commit.
-const POLL_INTERVAL: Duration = Duration::from_millis(2);
+const HORIZON_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Maximum time to wait for them. A commit takes milliseconds; a longer transaction belongs to a host that hangs.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+const HORIZON_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Returns the horizon. Every message up to it is visible to transactions that begin later.
 ///
 /// # Errors
 ///
-/// Returns [`PgError::Timeout`] if a transaction does not end within [`WAIT_MAX`].
+/// Returns [`PgError::Timeout`] if a transaction does not end within [`HORIZON_WAIT_MAX`].
 pub async fn read_horizon(pool: &PgPool) -> Result<i64, PgError> {
     let transaction = pool.begin_read().await?;
     let horizon = wait_for_horizon(&transaction).await;
@@ -37,21 +37,21 @@ async fn wait_for_horizon(transaction: &PgTransaction) -> Result<i64, PgError> {
     let lock = AdvisoryLock::MessageNumbers as i64;
     let lock_value = bind![lock];
     // The number is read before the locks, because a transaction takes its lock before its numbers.
-    let (number, holders) = tokio::join!(
+    let (last_message_number, holders) = tokio::join!(
         async { transaction.query_one(LAST_NUMBER, &[]).await?.integer("number") },
         transaction.query_all(LIST_HOLDERS, lock_value, |row| Ok(row.word("holder")?.to_owned())),
     );
-    let (number, holders): (i64, Vec<String>) = (number?, holders?);
+    let (last_message_number, holders): (i64, Vec<String>) = (last_message_number?, holders?);
     if holders.is_empty() {
-        return Ok(number);
+        return Ok(last_message_number);
     }
     let started_at = Instant::now();
     loop {
-        clock::sleep(POLL_INTERVAL).await;
+        clock::sleep(HORIZON_POLL_INTERVAL).await;
         if transaction.query_one(COUNT_HOLDERS, bind![lock, holders.clone()]).await?.integer("count")? == 0 {
-            return Ok(number);
+            return Ok(last_message_number);
         }
-        if started_at.elapsed() > WAIT_MAX {
+        if started_at.elapsed() > HORIZON_WAIT_MAX {
             return Err(PgError::Timeout);
         }
     }

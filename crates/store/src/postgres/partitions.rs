@@ -53,10 +53,10 @@ impl Partition {
 }
 
 /// Returns a statement template with the numbers of a partition.
-pub fn partition_script(template: &str, index: i64) -> String {
-    let first_number = index * NUMBERS_PER_PARTITION;
+pub fn partition_script(template: &str, partition_index: i64) -> String {
+    let first_number = partition_index * NUMBERS_PER_PARTITION;
     template
-        .replace("{partition}", &index.to_string())
+        .replace("{partition}", &partition_index.to_string())
         .replace("{first}", &first_number.to_string())
         .replace("{next}", &(first_number + NUMBERS_PER_PARTITION).to_string())
 }
@@ -107,8 +107,8 @@ pub async fn create_for_numbers(
 }
 
 async fn create(transaction: &PgTransaction, indexes: impl IntoIterator<Item = i64>) -> Result<(), PgError> {
-    for index in indexes {
-        transaction.batch_execute(&partition_script(CREATE_PARTITION, index)).await?;
+    for partition_index in indexes {
+        transaction.batch_execute(&partition_script(CREATE_PARTITION, partition_index)).await?;
     }
     Ok(())
 }
@@ -138,15 +138,16 @@ pub async fn begin_month(transaction: &PgTransaction, now: Timestamp) -> Result<
     if !is_month_over(transaction, month).await? {
         return Ok(());
     }
-    let mut index = current_index(transaction).await?;
+    let mut partition_index = current_index(transaction).await?;
     let partitions = list(transaction).await?;
-    let is_current_and_begun = |partition: &Partition| partition.index == index && partition.month.is_some();
+    let is_current_and_begun =
+        |partition: &Partition| partition.index == partition_index && partition.month.is_some();
     if partitions.iter().any(is_current_and_begun) {
-        index += 1;
-        let last_skipped = index * NUMBERS_PER_PARTITION - 1;
+        partition_index += 1;
+        let last_skipped = partition_index * NUMBERS_PER_PARTITION - 1;
         transaction.execute(SKIP_NUMBERS, bind![last_skipped]).await?;
     }
-    transaction.execute(SAVE_MONTH, bind![index, month]).await
+    transaction.execute(SAVE_MONTH, bind![partition_index, month]).await
 }
 
 /// Returns whether the current partition was begun in an earlier month, or its month is unknown.

@@ -231,12 +231,12 @@ impl PgTransaction {
     }
 
     /// Commits if the outcome is `Ok`, rolls back otherwise, and returns the connection to the pool.
-    pub async fn finish<T>(mut self, outcome: Result<T, PgError>) -> Result<T, PgError> {
-        let end_statement = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        match (outcome, self.batch_execute(end_statement).await) {
-            (outcome, Ok(())) => {
+    pub async fn finish<T>(mut self, transaction_result: Result<T, PgError>) -> Result<T, PgError> {
+        let end_statement = if transaction_result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        match (transaction_result, self.batch_execute(end_statement).await) {
+            (transaction_result, Ok(())) => {
                 drop(self.connection.take());
-                outcome
+                transaction_result
             }
             (Ok(_), Err(commit_error)) => Err(commit_error),
             (Err(error), Err(_)) => Err(error),

@@ -52,22 +52,23 @@ impl BatchOperation for RateOperation {
         let mut permits = vec![Vec::new(); operations.len()];
         // Sorted by provider, so that two processes do not deadlock.
         let mut indexes = (0..operations.len()).collect::<Vec<_>>();
-        indexes.sort_by_key(|index| operations[*index].provider().as_str());
+        indexes.sort_by_key(|operation_index| operations[*operation_index].provider().as_str());
         for same_provider in indexes.chunk_by(|a, b| operations[*a].provider() == operations[*b].provider()) {
-            let first = &operations[same_provider[0]];
-            let mut limiter_state = load_rate_limiter(transaction, first.provider().as_str()).await?;
-            for index in same_provider {
-                let operation = &operations[*index];
+            let first_operation = &operations[same_provider[0]];
+            let mut limiter_state =
+                load_rate_limiter(transaction, first_operation.provider().as_str()).await?;
+            for operation_index in same_provider {
+                let operation = &operations[*operation_index];
                 let now = operation.effective_now();
                 let (next_state, acquired) =
                     rate_limit::acquire_permits(limiter_state, &operation.request, now);
                 limiter_state = Some(next_state);
-                permits[*index] = acquired;
+                permits[*operation_index] = acquired;
             }
             if let Some(limiter_state) = limiter_state {
-                save_rate_limiter(transaction, first, limiter_state).await?;
+                save_rate_limiter(transaction, first_operation, limiter_state).await?;
             }
-            stored_providers.insert(first.provider().clone());
+            stored_providers.insert(first_operation.provider().clone());
         }
         Ok(permits)
     }

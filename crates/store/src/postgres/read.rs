@@ -42,16 +42,16 @@ impl ReadStore for PostgresStore {
         })
     }
 
-    async fn search(&self, query: MessageQuery) -> Result<MessageList> {
+    async fn search(&self, message_query: MessageQuery) -> Result<MessageList> {
         let context = "cannot search messages";
-        let end_number = self.end_number(query.before, context).await?;
-        let query = MessageQuery { before: Some(end_number), ..query };
+        let end_number = self.end_number(message_query.before, context).await?;
+        let message_query = MessageQuery { before: Some(end_number), ..message_query };
         run_on_replica_or_primary!(self, Freshness::Now, context, |transaction| {
-            let Some(first_number) = first_number_since(transaction, query.since).await? else {
+            let Some(first_number) = first_number_since(transaction, message_query.since).await? else {
                 return Ok(MessageList::default());
             };
-            let numbers = search_numbers(transaction, &query, first_number).await?;
-            load_message_list(transaction, numbers, query.limit).await
+            let numbers = search_numbers(transaction, &message_query, first_number).await?;
+            load_message_list(transaction, numbers, message_query.limit).await
         })
     }
 
@@ -63,13 +63,13 @@ impl ReadStore for PostgresStore {
         })
     }
 
-    async fn usage(&self, query: UsageQuery) -> Result<MessageList> {
+    async fn usage(&self, usage_query: UsageQuery) -> Result<MessageList> {
         let context = "cannot list usage";
-        let end_number = self.end_number(query.before, context).await?;
-        let query = UsageQuery { before: Some(end_number), ..query };
+        let end_number = self.end_number(usage_query.before, context).await?;
+        let usage_query = UsageQuery { before: Some(end_number), ..usage_query };
         run_on_replica_or_primary!(self, Freshness::Now, context, |transaction| {
-            let numbers = usage::message_numbers(transaction, &query).await?;
-            load_message_list(transaction, numbers, query.limit).await
+            let numbers = usage::message_numbers(transaction, &usage_query).await?;
+            load_message_list(transaction, numbers, usage_query.limit).await
         })
     }
 
@@ -102,11 +102,11 @@ pub async fn message_number(transaction: &PgTransaction, id: MessageId) -> Resul
 }
 
 async fn find_message(transaction: &PgTransaction, id: MessageId) -> Result<Option<Message>, PgError> {
-    let Some(number) = message_number(transaction, id).await? else {
+    let Some(message_number) = message_number(transaction, id).await? else {
         return Ok(None);
     };
-    let mut messages = load_messages(transaction, &[number]).await?;
-    let (first_id, last_id) = delivery_id_range(number);
+    let mut messages = load_messages(transaction, &[message_number]).await?;
+    let (first_id, last_id) = delivery_id_range(message_number);
     let attempt_rows = transaction.query(ATTEMPTS, bind![first_id, last_id]).await?;
     for delivery in messages.iter_mut().flat_map(|message| &mut message.deliveries) {
         for attempt_row in &attempt_rows {
@@ -151,44 +151,56 @@ pub async fn load_message_list(
 /// Returns the numbers of one page and, if there is one, of the first message of the next page.
 async fn search_numbers(
     transaction: &PgTransaction,
-    query: &MessageQuery,
+    message_query: &MessageQuery,
     first_number: i64,
 ) -> Result<Vec<i64>, PgError> {
-    let count = query.limit.saturating_add(1);
-    let before = query.before.map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
-    let since = query.since.map(|since| since.timestamp_millis());
-    let state = query.state.map(DeliveryStateKind::as_str);
-    let owner = query.owner.as_deref().map(escape_text);
-    let is_indexed = indexed_owner(query.owner.as_deref()).is_some();
+    let count = message_query.limit.saturating_add(1);
+    let number_before = message_query
+        .before
+        .map_or(MESSAGE_NUMBER_MAX, |number_before| number_before.min(MESSAGE_NUMBER_MAX));
+    let accepted_since = message_query.since.map(|accepted_since| accepted_since.timestamp_millis());
+    let delivery_state = message_query.state.map(DeliveryStateKind::as_str);
+    let owner = message_query.owner.as_deref().map(escape_text);
+    let is_indexed = indexed_owner(message_query.owner.as_deref()).is_some();
     // A message is returned once for each of its deliveries.
     let rows_max = limit_to_sql(count).saturating_mul(DeliveryId::PER_MESSAGE);
-    let rows = match (&query.to, query.state) {
+    let rows = match (&message_query.to, message_query.state) {
         (Some(to), _) => {
-            let values = bind![first_number, before, since, rows_max, escape_text(to), state, owner];
+            let values = bind![
+                first_number,
+                number_before,
+                accepted_since,
+                rows_max,
+                escape_text(to),
+                delivery_state,
+                owner
+            ];
             transaction.query(SEARCH_ADDRESS, values).await?
         }
         (None, Some(DeliveryStateKind::Waiting)) => {
-            let values = bind![first_number, before, since, rows_max, RECENT_SCANNED_MAX, owner];
+            let values =
+                bind![first_number, number_before, accepted_since, rows_max, RECENT_SCANNED_MAX, owner];
             let recent_rows = transaction.query(SEARCH_RECENT_WAITING, values).await?;
             let recent_numbers = distinct_numbers(&recent_rows, count)?;
             if recent_numbers.len() == count {
                 return Ok(recent_numbers);
             }
-            let values = bind![first_number, before, since, rows_max, owner];
+            let values = bind![first_number, number_before, accepted_since, rows_max, owner];
             transaction.query(SEARCH_WAITING, values).await?
         }
         (None, Some(DeliveryStateKind::Sent | DeliveryStateKind::Delivered | DeliveryStateKind::Failed)) => {
-            let values = bind![first_number, before, since, rows_max, state, owner];
+            let values = bind![first_number, number_before, accepted_since, rows_max, delivery_state, owner];
             let statement = if is_indexed { SEARCH_OWNER_ENDED } else { SEARCH_ENDED };
             transaction.query(statement, values).await?
         }
         (None, None) if is_indexed => {
-            let (since, until) = (since.unwrap_or(i64::MIN), i64::MAX);
-            let values = bind![first_number, before, since, until, owner, limit_to_sql(count)];
+            let (accepted_since, until) = (accepted_since.unwrap_or(i64::MIN), i64::MAX);
+            let values =
+                bind![first_number, number_before, accepted_since, until, owner, limit_to_sql(count)];
             transaction.query(usage::LIST_OWNER, values).await?
         }
         (None, None) => {
-            let values = bind![first_number, before, since, owner, limit_to_sql(count)];
+            let values = bind![first_number, number_before, accepted_since, owner, limit_to_sql(count)];
             transaction.query(SEARCH, values).await?
         }
     };

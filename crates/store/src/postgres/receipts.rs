@@ -59,16 +59,17 @@ async fn apply_receipts(
         lock_exclusive(transaction, AdvisoryLock::References).await?;
         copies.extend(find_copies(transaction, &unknown).await?);
     }
-    let mut results = apply_to_deliveries(transaction, &receipts, &copies).await?;
-    let unmatched = unknown.into_iter().filter(|(index, _)| !results.contains_key(index)).collect::<Vec<_>>();
+    let mut receipt_results = apply_to_deliveries(transaction, &receipts, &copies).await?;
+    let unmatched =
+        unknown.into_iter().filter(|(index, _)| !receipt_results.contains_key(index)).collect::<Vec<_>>();
     if !unmatched.is_empty() {
         let waiting = unmatched.iter().filter(|(_, received)| received.can_wait).copied();
         let stored_indexes = save_unmatched(transaction, &waiting.collect::<Vec<_>>()).await?;
         let dropped = unmatched.iter().filter(|(index, _)| !stored_indexes.contains(index));
-        results.extend(dropped.map(|(index, _)| (*index, ReceiptResult::Dropped)));
+        receipt_results.extend(dropped.map(|(index, _)| (*index, ReceiptResult::Dropped)));
     }
     let result_of =
-        |(index, _): &IndexedReceipt<'_>| results.remove(index).unwrap_or(ReceiptResult::Unmatched);
+        |(index, _): &IndexedReceipt<'_>| receipt_results.remove(index).unwrap_or(ReceiptResult::Unmatched);
     Ok(receipts.iter().map(result_of).collect())
 }
 
@@ -82,17 +83,17 @@ async fn apply_to_deliveries(
         return Ok(BTreeMap::new());
     }
     let mut deliveries = load_deliveries(transaction, copies.values().map(|(id, _)| *id)).await?;
-    let mut results = BTreeMap::new();
+    let mut receipt_results = BTreeMap::new();
     for (index, received) in receipts {
         let Some((id, copy)) = copies.get(index) else {
             continue;
         };
         if let Some(delivery) = deliveries.get_mut(id) {
-            results.insert(*index, delivery.apply_receipt(received, copy));
+            receipt_results.insert(*index, delivery.apply_receipt(received, copy));
         }
     }
     save_deliveries(transaction, deliveries.into_values()).await?;
-    Ok(results)
+    Ok(receipt_results)
 }
 
 /// Returns the copy that each receipt is about, by position.

@@ -48,10 +48,11 @@ impl BatchOperation for RecordOperation {
         let rounds = operations.iter().flat_map(|operation| &operation.0).collect::<Vec<_>>();
         let mut record_results = vec![RecordResult::Superseded; rounds.len()];
         for wave in split_by_delivery(&rounds) {
-            let stored = record_rounds(transaction, &column(&wave, |index| rounds[*index])).await?;
-            for index in wave {
-                if let Some(result) = stored.get(&rounds[index].id) {
-                    record_results[index] = *result;
+            let stored =
+                record_rounds(transaction, &column(&wave, |round_index| rounds[*round_index])).await?;
+            for round_index in wave {
+                if let Some(record_result) = stored.get(&rounds[round_index].id) {
+                    record_results[round_index] = *record_result;
                 }
             }
         }
@@ -92,22 +93,26 @@ async fn record_rounds(
     let recorded_rows = locked.and(recorded_rows)?;
     let (mut stored, mut with_receipts) = (HashSet::new(), HashSet::new());
     for row in &recorded_rows {
-        let id = row.delivery_id("id")?;
-        stored.insert(id);
+        let delivery_id = row.delivery_id("id")?;
+        stored.insert(delivery_id);
         if row.bool("has_unmatched_receipts")? {
-            with_receipts.insert(id);
+            with_receipts.insert(delivery_id);
         }
     }
     let (recorded, not_recorded): (Vec<&CompletedRound>, Vec<&CompletedRound>) =
         rounds.iter().partition(|round| stored.contains(&round.id));
     insert_attempts(transaction, &recorded, false).await?;
     let states = apply_side_effects(transaction, &recorded, &with_receipts).await?;
-    let result_of = |id| RecordResult::from_states(DeliveryStateKind::Sent, states.get(&id).copied());
-    let mut results = stored.into_iter().map(|id| (id, result_of(id))).collect::<HashMap<_, _>>();
+    let result_of =
+        |delivery_id| RecordResult::from_states(DeliveryStateKind::Sent, states.get(&delivery_id).copied());
+    let mut record_results = stored
+        .into_iter()
+        .map(|delivery_id| (delivery_id, result_of(delivery_id)))
+        .collect::<HashMap<_, _>>();
     if !not_recorded.is_empty() {
-        results.extend(record_late(transaction, &not_recorded).await?);
+        record_results.extend(record_late(transaction, &not_recorded).await?);
     }
-    Ok(results)
+    Ok(record_results)
 }
 
 /// Writes the new states and returns a row for each round that was the current one.
@@ -136,38 +141,39 @@ async fn record_late(
     transaction: &PgTransaction,
     rounds: &[&CompletedRound],
 ) -> Result<HashMap<DeliveryId, RecordResult>, PgError> {
-    let ids = column(rounds, |round| round.id.0);
-    transaction.execute(MARK_SUPERSEDED, bind![ids]).await?;
+    let delivery_ids = column(rounds, |round| round.id.0);
+    transaction.execute(MARK_SUPERSEDED, bind![delivery_ids]).await?;
     let round_numbers = column(rounds, |round| i64::from(round.round));
-    let (mut results, mut without_attempts) = (HashMap::new(), HashSet::new());
-    for row in &transaction.query(FIND_RECORDED, bind![ids, round_numbers]).await? {
-        let id = row.delivery_id("id")?;
+    let (mut late_results, mut without_attempts) = (HashMap::new(), HashSet::new());
+    for row in &transaction.query(FIND_RECORDED, bind![delivery_ids, round_numbers]).await? {
+        let delivery_id = row.delivery_id("id")?;
         if row.bool("is_recorded")? {
-            results.insert(id, RecordResult::Stored);
+            late_results.insert(delivery_id, RecordResult::Stored);
         } else if !row.bool("has_attempts")? {
-            without_attempts.insert(id);
+            without_attempts.insert(delivery_id);
             if row.bool("is_settled")? {
-                results.insert(id, RecordResult::AlreadySettled);
+                late_results.insert(delivery_id, RecordResult::AlreadySettled);
             }
         }
     }
     let late = rounds.iter().copied().filter(|round| without_attempts.contains(&round.id));
     let late = late.collect::<Vec<_>>();
     insert_attempts(transaction, &late, true).await?;
-    let is_settled = |round: &&&CompletedRound| results.get(&round.id) == Some(&RecordResult::AlreadySettled);
+    let is_settled =
+        |round: &&&CompletedRound| late_results.get(&round.id) == Some(&RecordResult::AlreadySettled);
     finish_settled(transaction, &late.iter().filter(is_settled).copied().collect::<Vec<_>>()).await?;
     let late_copy = |round: &&CompletedRound| {
         let copy = SentCopy::of_round(round)?;
         Some(LateCopy { id: round.id, copy, at: round.at, received_at: round.at })
     };
     let late_copies = late.iter().filter_map(late_copy).collect::<Vec<_>>();
-    for (id, result) in settle_accepted(transaction, &late_copies).await? {
+    for (delivery_id, result) in settle_accepted(transaction, &late_copies).await? {
         if let ReceiptResult::Applied(delivery) = result {
             let state = Some(delivery.state.kind());
-            results.insert(id, RecordResult::from_states(DeliveryStateKind::Sent, state));
+            late_results.insert(delivery_id, RecordResult::from_states(DeliveryStateKind::Sent, state));
         }
     }
-    Ok(results)
+    Ok(late_results)
 }
 
 /// Ends rounds whose delivery a receipt has settled, and releases their leases.
@@ -228,8 +234,10 @@ async fn insert_attempts<'r>(
         attempts.map(move |(attempt, sequence)| (round, sequence, attempt))
     };
     let attempts = rounds.iter().copied().flat_map(attempts_of_round).collect::<Vec<_>>();
-    let ids = column(&attempts, |(round, ..)| round.id.0);
-    let (Some(first_id), Some(last_id)) = (ids.iter().copied().min(), ids.iter().copied().max()) else {
+    let delivery_ids = column(&attempts, |(round, ..)| round.id.0);
+    let (Some(first_id), Some(last_id)) =
+        (delivery_ids.iter().copied().min(), delivery_ids.iter().copied().max())
+    else {
         return Ok(());
     };
     let (statement, parameter_count) =
@@ -240,7 +248,7 @@ async fn insert_attempts<'r>(
         };
     let duration_ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     let values = bind![
-        ids,
+        delivery_ids,
         column(&attempts, |(_, sequence, _)| *sequence),
         column(&attempts, |(round, ..)| i64::from(round.round)),
         column(&attempts, |(.., attempt)| attempt.provider.as_ref().map(|name| name.as_str())),

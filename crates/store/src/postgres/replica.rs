@@ -20,7 +20,7 @@ mod tests;
 static READ_LOG_POSITION: &str = sql!("postgres/maintenance/read_log_position");
 
 /// Maximum age of data for [`Freshness::Seconds`].
-const STALENESS_MAX: Duration = Duration::from_secs(10);
+const REPLICA_STALENESS_MAX: Duration = Duration::from_secs(10);
 
 /// Interval at which the position of the primary is read.
 const POSITION_INTERVAL: Duration = Duration::from_secs(2);
@@ -30,7 +30,7 @@ const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(2);
 const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Time during which a replica that failed is not used.
-const RETRY_DELAY: Duration = Duration::from_secs(5);
+const REPLICA_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// Maximum time of a read on the replica before the primary is used.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Freshness {
     /// Everything that was committed before the read.
     Now,
-    /// Commits of the last seconds may be missing, see [`STALENESS_MAX`].
+    /// Commits of the last seconds may be missing, see [`REPLICA_STALENESS_MAX`].
     Seconds,
 }
 
@@ -82,7 +82,7 @@ struct ReplicaState {
 impl ReplicaState {
     /// Returns the oldest position that is fresh enough, or none if the position of the primary has to be read again.
     fn required_position(&mut self, now: Instant) -> Option<i64> {
-        self.primary_positions.retain(|(at, _)| now.duration_since(*at) <= STALENESS_MAX);
+        self.primary_positions.retain(|(at, _)| now.duration_since(*at) <= REPLICA_STALENESS_MAX);
         let (newest_at, _) = self.primary_positions.back()?;
         if now.duration_since(*newest_at) > POSITION_INTERVAL {
             return None;
@@ -136,18 +136,18 @@ impl Replica {
     async fn target_position(&self, primary: &PgPool, freshness: Freshness) -> Result<i64, PgError> {
         let queried_at = Instant::now();
         if freshness == Freshness::Seconds
-            && let Some(position) = self.state.lock().required_position(queried_at)
+            && let Some(wal_position) = self.state.lock().required_position(queried_at)
         {
-            return Ok(position);
+            return Ok(wal_position);
         }
         let transaction = primary.begin_read().await?;
         let position_row = transaction.query_one(READ_LOG_POSITION, &[]).await;
-        let position = transaction.finish(position_row).await?.integer("position")?;
-        let mut state = self.state.lock();
-        state.primary_positions.push_back((queried_at, position));
+        let wal_position = transaction.finish(position_row).await?.integer("position")?;
+        let mut replica_state = self.state.lock();
+        replica_state.primary_positions.push_back((queried_at, wal_position));
         Ok(match freshness {
-            Freshness::Now => position,
-            Freshness::Seconds => state.required_position(queried_at).unwrap_or(position),
+            Freshness::Now => wal_position,
+            Freshness::Seconds => replica_state.required_position(queried_at).unwrap_or(wal_position),
         })
     }
 
@@ -182,9 +182,9 @@ impl Replica {
         self.state.lock().disabled_until.is_some_and(|disabled_until| Instant::now() < disabled_until)
     }
 
-    /// Stops using the replica for [`RETRY_DELAY`]. Logged once until the replica works again.
+    /// Stops using the replica for [`REPLICA_RETRY_DELAY`]. Logged once until the replica works again.
     pub fn disable(&self, reason: impl std::fmt::Display) {
-        let previous = self.state.lock().disabled_until.replace(Instant::now() + RETRY_DELAY);
+        let previous = self.state.lock().disabled_until.replace(Instant::now() + REPLICA_RETRY_DELAY);
         if previous.is_none() {
             log::warn!("cannot use the replica, reads go to the primary: reason={reason}");
         }

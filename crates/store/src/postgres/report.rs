@@ -83,19 +83,19 @@ impl ReportStore for PostgresStore {
     }
 }
 
-/// Counts at most `limit` deliveries that changed or were never counted, up to the id `last_committed_id`, and returns
-/// their number.
+/// Counts at most `changes_max` deliveries that changed or were never counted, up to the id `last_committed_id`, and
+/// returns their number.
 async fn apply_changes(
     transaction: &PgTransaction,
     last_committed_id: i64,
-    limit: usize,
+    changes_max: usize,
 ) -> Result<usize, PgError> {
-    let position = lock_rollup_position(transaction).await?;
-    let decode = |row: &Row| decode_reported_delivery(row, position);
-    let values = bind![position, limit_to_sql(limit)];
+    let rollup_position = lock_rollup_position(transaction).await?;
+    let decode = |row: &Row| decode_reported_delivery(row, rollup_position);
+    let values = bind![rollup_position, limit_to_sql(changes_max)];
     let mut deliveries: Vec<_> = transaction.query_all(SELECT_CHANGED, values, decode).await?;
-    if deliveries.len() < limit {
-        let values = bind![position, limit_to_sql(limit - deliveries.len()), last_committed_id];
+    if deliveries.len() < changes_max {
+        let values = bind![rollup_position, limit_to_sql(changes_max - deliveries.len()), last_committed_id];
         let new_deliveries: Vec<_> = transaction.query_all(SELECT_NEW, values, decode).await?;
         deliveries.extend(new_deliveries);
     }
@@ -125,12 +125,12 @@ async fn apply_changes(
 }
 
 async fn read_report(transaction: &PgTransaction, as_of: Timestamp) -> Result<Report, PgError> {
-    let mut entries = RollupEntries::default();
+    let mut rollup_entries = RollupEntries::default();
     for (metric, first_group) in required_rollups(as_of) {
         let values = bind![metric, first_group.as_str()];
         let metric_entries = transaction.query_all(READ_ROLLUPS, values, decode_rollup_entry).await?;
-        entries.insert(metric, metric_entries);
+        rollup_entries.insert(metric, metric_entries);
     }
     let top_recipients = transaction.query_all(TOP_ADDRESSES, &[], decode_top_recipient).await?;
-    Ok(entries.build_report(as_of, top_recipients))
+    Ok(rollup_entries.build_report(as_of, top_recipients))
 }

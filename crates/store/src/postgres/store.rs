@@ -51,15 +51,15 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Migrates the database and opens the store. Blocks the calling thread.
-    pub fn open(options: &StoreOptions<'_>) -> Result<Self> {
-        let connections_max = options.connections_max;
-        let pool = PgPool::new(options.url, ServerRole::Primary, connections_max)?;
+    pub fn open(store_options: &StoreOptions<'_>) -> Result<Self> {
+        let connections_max = store_options.connections_max;
+        let pool = PgPool::new(store_options.url, ServerRole::Primary, connections_max)?;
         let replica_pool =
-            options.replica_url.map(|url| PgPool::new(url, ServerRole::Replica, connections_max));
+            store_options.replica_url.map(|url| PgPool::new(url, ServerRole::Replica, connections_max));
         let replica = replica_pool.transpose()?.map(Replica::new);
         // A connection belongs to the runtime that opened it, so the startup checks have a pool of their own.
-        let startup_pool = PgPool::new(options.url, ServerRole::Primary, 1)?;
-        migrate::block_on_thread(options.lock_timeout, async move {
+        let startup_pool = PgPool::new(store_options.url, ServerRole::Primary, 1)?;
+        migrate::block_on_thread(store_options.lock_timeout, async move {
             migrate::apply(&startup_pool).await?;
             refuse_moved(&startup_pool).await?;
             durability::warn_about_settings(&startup_pool).await;

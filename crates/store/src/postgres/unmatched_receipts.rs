@@ -105,17 +105,17 @@ pub async fn settle_accepted(
     let copies = column(late, |late| (late.id, late.copy.clone()));
     let receipts = take_kept(transaction, &copies).await?;
     let mut deliveries = load_deliveries(transaction, late.iter().map(|late| late.id)).await?;
-    let mut results = HashMap::with_capacity(late.len());
+    let mut settled_results = HashMap::with_capacity(late.len());
     for LateCopy { id, copy, at, received_at } in late {
         if let Some(delivery) = deliveries.get_mut(id) {
             let previous_kind = delivery.state.kind();
             let mut is_changed = delivery.accept_late(copy, *at, *received_at);
             is_changed |= apply_kept(delivery, copy, &receipts);
-            results.insert(*id, delivery.result(previous_kind, copy, is_changed));
+            settled_results.insert(*id, delivery.result(previous_kind, copy, is_changed));
         }
     }
     save_deliveries(transaction, deliveries.into_values()).await?;
-    Ok(results)
+    Ok(settled_results)
 }
 
 /// Returns and deletes the receipts that were stored for these copies, in the order of their times.

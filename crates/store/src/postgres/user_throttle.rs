@@ -95,18 +95,18 @@ fn record_in_all(
     let mut recorded = Vec::with_capacity(throttles.len());
     for throttle in throttles {
         let loaded = states.get(&throttle.subject);
-        let mut state =
+        let mut throttle_state =
             loaded.map_or_else(|| ThrottleState::new(throttle.counting), |loaded| loaded.state.clone());
-        match state.try_record(throttle, now) {
-            Ok(()) => recorded.push((throttle, state)),
+        match throttle_state.try_record(throttle, now) {
+            Ok(()) => recorded.push((throttle, throttle_state)),
             Err(wait) => longest_wait = longest_wait.max(Some(wait)),
         }
     }
     if longest_wait.is_none() {
-        for (throttle, state) in recorded {
-            let expires_ms = Some(state.expires_at_ms(throttle));
+        for (throttle, throttle_state) in recorded {
+            let expires_ms = Some(throttle_state.expires_at_ms(throttle));
             let counting = throttle.counting;
-            states.insert(throttle.subject, LoadedState { counting, state, expires_ms });
+            states.insert(throttle.subject, LoadedState { counting, state: throttle_state, expires_ms });
         }
     }
     longest_wait

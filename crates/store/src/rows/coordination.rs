@@ -37,12 +37,12 @@ impl<'a> CircuitColumns<'a> {
 
 /// Decodes a row of `provider_health`.
 pub fn decode_health<R: SqlRow>(row: &R) -> Result<SharedHealth, R::Error> {
-    let since = row.time("since")?;
+    let circuit_since = row.time("since")?;
     Ok(SharedHealth {
         provider: row.name("provider")?,
-        circuit: decode_circuit(row, since)?,
+        circuit: decode_circuit(row, circuit_since)?,
         cooldown_until: row.optional_time("cooldown_until")?,
-        since,
+        since: circuit_since,
         version: row.integer("version")?,
     })
 }

@@ -11,13 +11,13 @@ pub fn decode_reported_delivery<R: SqlRow>(
     row: &R,
     rollup_position: i64,
 ) -> Result<ReportedDelivery, R::Error> {
-    let id = row.delivery_id("id")?;
-    let is_counted = id.0 <= rollup_position;
+    let delivery_id = row.delivery_id("id")?;
+    let is_counted = delivery_id.0 <= rollup_position;
     Ok(ReportedDelivery {
-        id,
+        id: delivery_id,
         address: row.word("address")?.to_owned(),
         counts: DeliveryCounts {
-            is_first: id.is_first(),
+            is_first: delivery_id.is_first(),
             hour: row.integer("created_at")?.div_euclid(HOUR_MS),
             current: decode_current_state(row)?,
             counted: is_counted.then(|| decode_counted_state(row)).transpose()?,

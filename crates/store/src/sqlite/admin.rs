@@ -56,11 +56,12 @@ fn cancel_message(
     id: MessageId,
     now: Timestamp,
 ) -> rusqlite::Result<Cancelled> {
-    let number = transaction.query_optional(MESSAGE_NUMBER, [id.bytes()], |row| row.integer("number"))?;
-    let Some(number) = number else {
+    let message_number =
+        transaction.query_optional(MESSAGE_NUMBER, [id.bytes()], |row| row.integer("number"))?;
+    let Some(message_number) = message_number else {
         return Ok(Cancelled::NotFound);
     };
-    let (first_id, last_id) = delivery_id_range(number);
+    let (first_id, last_id) = delivery_id_range(message_number);
     let channels = cancel_range(transaction, first_id, last_id, now)?;
     Ok(if channels.is_empty() { Cancelled::TooLate } else { Cancelled::Done(channels) })
 }
@@ -89,15 +90,25 @@ fn select_deliveries(
     let Some(first_number) = first_number_since(connection, selection.since)? else {
         return Ok(Vec::new());
     };
-    let since = selection.since.map(|since| since.timestamp_millis());
+    let accepted_since = selection.since.map(|accepted_since| accepted_since.timestamp_millis());
     let provider = selection.provider.as_ref().map(ConfigName::as_str);
-    let limit = limit_to_sql(selection.limit);
+    let deliveries_max = limit_to_sql(selection.limit);
     let decode = |row: &rusqlite::Row<'_>| row.delivery_id("id");
     if selection.status == SelectableStatus::Failed {
-        return query_all(connection, SELECT_FAILED, params![first_number, since, provider, limit], decode);
+        return query_all(
+            connection,
+            SELECT_FAILED,
+            params![first_number, accepted_since, provider, deliveries_max],
+            decode,
+        );
     }
     let (now, kind) = (selection.now.timestamp_millis(), selection.status.waiting_kind());
-    query_all(connection, SELECT_WAITING, params![first_number, since, provider, limit, now, kind], decode)
+    query_all(
+        connection,
+        SELECT_WAITING,
+        params![first_number, accepted_since, provider, deliveries_max, now, kind],
+        decode,
+    )
 }
 
 fn requeue(
@@ -106,16 +117,16 @@ fn requeue(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> rusqlite::Result<Vec<QueueEntry>> {
-    let mut entries = Vec::new();
-    for id in ids {
-        for delivery in load_unclaimed(transaction, id.0, id.0)? {
+    let mut queue_entries = Vec::new();
+    for delivery_id in ids {
+        for delivery in load_unclaimed(transaction, delivery_id.0, delivery_id.0)? {
             let Some(requeued_state) = delivery.requeue(now) else {
                 continue;
             };
             save_state(transaction, &delivery, &requeued_state, now, expires_at)?;
             let (channel, priority) = (delivery.channel, delivery.priority);
-            entries.push(QueueEntry { id: *id, channel, due_at: now, priority });
+            queue_entries.push(QueueEntry { id: *delivery_id, channel, due_at: now, priority });
         }
     }
-    Ok(entries)
+    Ok(queue_entries)
 }

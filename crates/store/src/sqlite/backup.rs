@@ -10,7 +10,7 @@ use std::{ffi::OsString, time::Duration};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::{connect, errors::to_error, private_file::create_private};
+use super::{connect, errors::to_error, private_database_file::create_private};
 use crate::Progress;
 use postrider_core::clock::sleep_thread;
 use postrider_core::error::{Error, ErrorKind, Result};
@@ -18,10 +18,10 @@ use postrider_core::error::{Error, ErrorKind, Result};
 const ERROR_CONTEXT: &str = "cannot back up the store";
 
 /// Number of pages copied between two calls of `progress`.
-const STEP_PAGES: i32 = 1_024;
+const BACKUP_STEP_PAGES: i32 = 1_024;
 
 /// Delay between two tries when a file is locked.
-const LOCK_RETRY_DELAY: Duration = Duration::from_millis(50);
+const BACKUP_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// Copies the database `from` to the file `to`, which is replaced if it exists.
 pub fn backup_database(from: &Path, to: &Path, lock_timeout: Duration, progress: &Progress) -> Result<()> {
@@ -52,13 +52,13 @@ fn copy_pages(from: &Path, to: &Path, lock_timeout: Duration, progress: &Progres
     )?;
     let backup = Backup::new(&snapshot, &mut target)?;
     loop {
-        let step_result = backup.step(STEP_PAGES)?;
+        let step_result = backup.step(BACKUP_STEP_PAGES)?;
         let pages = backup.progress();
         let total = u64::try_from(pages.pagecount).unwrap_or(0);
         progress(total - u64::try_from(pages.remaining).unwrap_or(0).min(total), total);
         match step_result {
             StepResult::Done => return Ok(()),
-            StepResult::Busy | StepResult::Locked => sleep_thread(LOCK_RETRY_DELAY),
+            StepResult::Busy | StepResult::Locked => sleep_thread(BACKUP_RETRY_DELAY),
             _ => {}
         }
     }
@@ -73,9 +73,9 @@ fn is_same_file(first: &Path, second: &Path) -> bool {
 
 /// Returns the path with a suffix on its last component.
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = OsString::from(path);
-    path.push(suffix);
-    PathBuf::from(path)
+    let mut suffixed_path = OsString::from(path);
+    suffixed_path.push(suffix);
+    PathBuf::from(suffixed_path)
 }
 
 fn remove_if_exists(path: &Path) -> std::io::Result<()> {

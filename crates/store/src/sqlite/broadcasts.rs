@@ -74,16 +74,16 @@ impl BroadcastStore for SqliteStore {
         .await
     }
 
-    async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
-        let limit = limit_to_sql(limit);
+    async fn next_broadcast_users(&self, broadcast: &Broadcast, users_max: usize) -> Result<Vec<User>> {
+        let users_max = limit_to_sql(users_max);
         let Broadcast { number, fan_out_position, last_user, is_to_all, .. } = *broadcast;
         let owner = broadcast.owner.clone();
         self.read("cannot read the users of a broadcast", move |connection| {
             if is_to_all {
-                let step_bounds = params![fan_out_position, last_user, owner, limit];
+                let step_bounds = params![fan_out_position, last_user, owner, users_max];
                 query_all(connection, ALL_USERS_AFTER, step_bounds, |row| decode_user(row))
             } else {
-                let step_bounds = [number, fan_out_position, limit];
+                let step_bounds = [number, fan_out_position, users_max];
                 query_all(connection, LISTED_USERS_AFTER, step_bounds, |row| decode_user(row))
             }
         })
@@ -157,10 +157,10 @@ fn read_last_user_number(transaction: &mut WriteTransaction<'_>) -> rusqlite::Re
 
 fn create_broadcast(
     transaction: &mut WriteTransaction<'_>,
-    new: &NewBroadcast,
+    new_broadcast: &NewBroadcast,
 ) -> rusqlite::Result<BroadcastAcceptance> {
-    if let Some(key) = &new.idempotency
-        && let Some(replay) = accept::find_replay(transaction, key, new.created_at)?
+    if let Some(idempotency_key) = &new_broadcast.idempotency
+        && let Some(replay) = accept::find_replay(transaction, idempotency_key, new_broadcast.created_at)?
     {
         return Ok(match replay {
             Acceptance::Replayed { id, .. } => BroadcastAcceptance::Replayed { id },
@@ -168,41 +168,41 @@ fn create_broadcast(
         });
     }
     let last_user = read_last_user_number(transaction)?;
-    let listed_users = match &new.audience {
+    let listed_users = match &new_broadcast.audience {
         BroadcastAudience::All => None,
-        BroadcastAudience::Listed(ids) => match find_user_numbers(transaction, &new.owner, ids)? {
+        BroadcastAudience::Listed(ids) => match find_user_numbers(transaction, &new_broadcast.owner, ids)? {
             Ok(numbers) => Some(numbers),
             Err(unknown_users) => return Ok(unknown_users),
         },
     };
     let user_count = match &listed_users {
         Some(numbers) => limit_to_sql(numbers.len()),
-        None => transaction.query_one(COUNT_USERS, [&new.owner], |row| row.integer("number"))?,
+        None => transaction.query_one(COUNT_USERS, [&new_broadcast.owner], |row| row.integer("number"))?,
     };
-    let throttles = throttles_of_users(&new.throttles, user_count);
-    if let Some(wait) = user_throttle::check_throttles(transaction, &throttles, new.created_at)? {
+    let throttles = throttles_of_users(&new_broadcast.throttles, user_count);
+    if let Some(wait) = user_throttle::check_throttles(transaction, &throttles, new_broadcast.created_at)? {
         return Ok(BroadcastAcceptance::Throttled { retry_after: wait.retry_after });
     }
-    let number = transaction.query_one(NEXT_NUMBER, [], |row| row.integer("number"))?;
+    let broadcast_number = transaction.query_one(NEXT_NUMBER, [], |row| row.integer("number"))?;
     let broadcast_values = params![
-        number,
-        new.id.bytes(),
-        new.body,
-        new.channel.as_str(),
-        new.caller,
-        new.created_at.timestamp_millis(),
+        broadcast_number,
+        new_broadcast.id.bytes(),
+        new_broadcast.body,
+        new_broadcast.channel.as_str(),
+        new_broadcast.caller,
+        new_broadcast.created_at.timestamp_millis(),
         i64::from(listed_users.is_none()),
         last_user,
         user_count,
         i64::from(user_count == 0),
-        new.owner,
+        new_broadcast.owner,
     ];
     transaction.execute(INSERT_BROADCAST, broadcast_values)?;
     for user_number in listed_users.into_iter().flatten() {
-        transaction.execute(INSERT_LISTED_USER, [number, user_number])?;
+        transaction.execute(INSERT_LISTED_USER, [broadcast_number, user_number])?;
     }
-    if let Some(key) = &new.idempotency {
-        accept::save_idempotency_key(transaction, key, number, new.id)?;
+    if let Some(idempotency_key) = &new_broadcast.idempotency {
+        accept::save_idempotency_key(transaction, idempotency_key, broadcast_number, new_broadcast.id)?;
     }
     Ok(BroadcastAcceptance::Stored { users: u64::try_from(user_count).unwrap_or_default() })
 }
@@ -214,10 +214,10 @@ fn find_user_numbers(
     ids: &[String],
 ) -> rusqlite::Result<std::result::Result<Vec<i64>, BroadcastAcceptance>> {
     let (mut numbers, mut unknown_ids) = (Vec::with_capacity(ids.len()), Vec::new());
-    for id in ids {
-        match transaction.query_optional(FIND_USER, [id.as_str(), owner], |row| row.integer("number"))? {
+    for user_id in ids {
+        match transaction.query_optional(FIND_USER, [user_id.as_str(), owner], |row| row.integer("number"))? {
             Some(number) => numbers.push(number),
-            None => unknown_ids.push(id),
+            None => unknown_ids.push(user_id),
         }
     }
     if !unknown_ids.is_empty() {

@@ -117,7 +117,7 @@ fn select_due(
         .into_iter()
         .map(|channel| (capacity.for_channel(channel.as_str()), channel))
         .collect::<Vec<_>>();
-    let mut entries = Vec::new();
+    let mut due_entries = Vec::new();
     for priority in [Priority::High, Priority::Normal] {
         let mut entries_by_channel = Vec::new();
         for (slots_left, channel) in &mut channels {
@@ -125,9 +125,9 @@ fn select_due(
             *slots_left -= channel_entries.len();
             entries_by_channel.push(channel_entries);
         }
-        entries.extend(round_robin(entries_by_channel, capacity.limit - entries.len()));
+        due_entries.extend(round_robin(entries_by_channel, capacity.limit - due_entries.len()));
     }
-    Ok(entries)
+    Ok(due_entries)
 }
 
 fn select_due_on_channel(
@@ -155,14 +155,14 @@ fn claim(
     lease_expires_at: Timestamp,
 ) -> rusqlite::Result<Vec<ClaimedDelivery>> {
     let mut claims = Vec::with_capacity(ids.len());
-    for id in ids {
-        let id_and_time = [id.0, now.timestamp_millis()];
+    for delivery_id in ids {
+        let id_and_time = [delivery_id.0, now.timestamp_millis()];
         let claim =
             transaction.query_optional(LOAD_CLAIMABLE, id_and_time, |row| decode_claimed_delivery(row))?;
         let Some(mut claim) = claim else {
             continue;
         };
-        transaction.execute(SAVE_LEASE, [id.0, lease_expires_at.timestamp_millis()])?;
+        transaction.execute(SAVE_LEASE, [delivery_id.0, lease_expires_at.timestamp_millis()])?;
         if let Some(contacts) = claim.contacts.take() {
             claim.contacts = Some(active_contacts(transaction, &claim.channel, contacts)?);
         }

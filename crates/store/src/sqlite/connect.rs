@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::private_file::create_private;
+use super::private_database_file::create_private;
 use postrider_core::clock::sleep_thread;
 
 /// Page cache of the write connection, in KiB.

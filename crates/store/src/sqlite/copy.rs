@@ -71,19 +71,20 @@ fn select_rows(connection: &Connection, sql: &str, values: &[CopyValue]) -> rusq
     statement.query_map(params_from_iter(values), decode_row)?.collect()
 }
 
-fn upsert_rows(connection: &Connection, table: &CopyTable, rows: &[CopyRow]) -> rusqlite::Result<()> {
-    let column_count = table.columns.len();
-    let sql = match table.backend_column {
-        None => SQLITE.with_placeholders(&SQLITE.for_table(SQLITE.upsert_rows, table), column_count),
+fn upsert_rows(connection: &Connection, copied_table: &CopyTable, rows: &[CopyRow]) -> rusqlite::Result<()> {
+    let column_count = copied_table.columns.len();
+    let sql = match copied_table.backend_column {
+        None => SQLITE.with_placeholders(&SQLITE.for_table(SQLITE.upsert_rows, copied_table), column_count),
         Some((backend_column, _)) => {
             let columns = format!("{{columns}}, \"{}\"", backend_column.column);
             let sql = SQLITE.upsert_rows.replace("{columns}", &columns);
-            SQLITE.with_placeholders(&SQLITE.for_table(&sql, table), column_count + 1)
+            SQLITE.with_placeholders(&SQLITE.for_table(&sql, copied_table), column_count + 1)
         }
     };
     let mut statement = connection.prepare_cached(&sql)?;
     for row in rows {
-        let substitute = table.backend_column.map(|(_, substitute_position)| &row[substitute_position]);
+        let substitute =
+            copied_table.backend_column.map(|(_, substitute_position)| &row[substitute_position]);
         statement.execute(params_from_iter(row.iter().chain(substitute)))?;
     }
     Ok(())

@@ -15,7 +15,7 @@ const MIGRATIONS: &[Migration] =
     &[Migration { number: 1, name: FIRST_MIGRATION, sql: sql!("sqlite/migrations/0001_schema") }];
 
 const CREATE_TABLE: &str = sql!("sqlite/migrations/create_table");
-const APPLIED: &str = sql!("sqlite/migrations/read_applied");
+const APPLIED_MIGRATIONS: &str = sql!("sqlite/migrations/read_applied");
 const INSERT_MIGRATION: &str = sql!("common/migrations/insert_applied");
 const COUNT_TABLES: &str = sql!("sqlite/migrations/count_tables");
 
@@ -76,7 +76,7 @@ fn is_current(connection: &Connection) -> bool {
 }
 
 fn read_applied_number(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row(APPLIED, [], |row| row.integer("number"))
+    connection.query_row(APPLIED_MIGRATIONS, [], |row| row.integer("number"))
 }
 
 fn run_migration(connection: &Connection, migration: &Migration) -> rusqlite::Result<()> {

@@ -68,60 +68,68 @@ impl ReadStore for SqliteStore {
     }
 }
 
-fn search(connection: &Connection, query: &MessageQuery) -> rusqlite::Result<MessageList> {
-    let Some(first_number) = first_number_since(connection, query.since)? else {
+fn search(connection: &Connection, message_query: &MessageQuery) -> rusqlite::Result<MessageList> {
+    let Some(first_number) = first_number_since(connection, message_query.since)? else {
         return Ok(MessageList::default());
     };
-    let numbers = search_numbers(connection, query, first_number)?;
-    load_message_list(connection, numbers, query.limit)
+    let numbers = search_numbers(connection, message_query, first_number)?;
+    load_message_list(connection, numbers, message_query.limit)
 }
 
 /// Returns the message numbers of one page and, if there is a next page, the first number of the next page.
 fn search_numbers(
     connection: &Connection,
-    query: &MessageQuery,
+    message_query: &MessageQuery,
     first_number: i64,
 ) -> rusqlite::Result<Vec<i64>> {
-    let limit = query.limit.saturating_add(1);
-    let before = page_end(query.before);
-    let since = query.since.map(|since| since.timestamp_millis());
-    let state = query.state.map(DeliveryStateKind::as_str);
-    let owner = query.owner.as_deref();
+    let numbers_max = message_query.limit.saturating_add(1);
+    let number_before = page_end(message_query.before);
+    let since = message_query.since.map(|since| since.timestamp_millis());
+    let state = message_query.state.map(DeliveryStateKind::as_str);
+    let owner = message_query.owner.as_deref();
     // A message can be found once for each of its deliveries.
-    let rows_max = limit_to_sql(limit).saturating_mul(DeliveryId::PER_MESSAGE);
+    let rows_max = limit_to_sql(numbers_max).saturating_mul(DeliveryId::PER_MESSAGE);
     let mut statement;
-    let rows = match (&query.to, query.state) {
+    let rows = match (&message_query.to, message_query.state) {
         (Some(to), _) => {
             statement = connection.prepare_cached(SEARCH_ADDRESS)?;
-            statement.query(params![first_number, before, since, rows_max, to, state, owner])?
+            statement.query(params![first_number, number_before, since, rows_max, to, state, owner])?
         }
         (None, Some(DeliveryStateKind::Waiting)) => {
             statement = connection.prepare_cached(SEARCH_WAITING_RECENT)?;
-            let search_bounds = params![first_number, before, since, rows_max, RECENT_SCANNED_MAX, owner];
-            let recent_numbers = distinct_numbers(statement.query(search_bounds)?, limit)?;
-            if recent_numbers.len() == limit {
+            let search_bounds =
+                params![first_number, number_before, since, rows_max, RECENT_SCANNED_MAX, owner];
+            let recent_numbers = distinct_numbers(statement.query(search_bounds)?, numbers_max)?;
+            if recent_numbers.len() == numbers_max {
                 return Ok(recent_numbers);
             }
             statement = connection.prepare_cached(SEARCH_WAITING)?;
-            statement.query(params![first_number, before, since, rows_max, owner])?
+            statement.query(params![first_number, number_before, since, rows_max, owner])?
         }
         (None, Some(DeliveryStateKind::Sent | DeliveryStateKind::Delivered | DeliveryStateKind::Failed)) => {
             let is_indexed = indexed_owner(owner).is_some();
             statement =
                 connection.prepare_cached(if is_indexed { SEARCH_OWNER_ENDED } else { SEARCH_ENDED })?;
-            statement.query(params![first_number, before, since, rows_max, state, owner])?
+            statement.query(params![first_number, number_before, since, rows_max, state, owner])?
         }
         (None, None) if indexed_owner(owner).is_some() => {
             let since = since.unwrap_or(i64::MIN);
             statement = connection.prepare_cached(OWNER_USAGE)?;
-            statement.query(params![first_number, before, since, i64::MAX, owner, limit_to_sql(limit)])?
+            statement.query(params![
+                first_number,
+                number_before,
+                since,
+                i64::MAX,
+                owner,
+                limit_to_sql(numbers_max)
+            ])?
         }
         (None, None) => {
             statement = connection.prepare_cached(SEARCH)?;
-            statement.query(params![first_number, before, since, owner, limit_to_sql(limit)])?
+            statement.query(params![first_number, number_before, since, owner, limit_to_sql(numbers_max)])?
         }
     };
-    distinct_numbers(rows, limit)
+    distinct_numbers(rows, numbers_max)
 }
 
 /// Returns at most `limit` numbers without adjacent duplicates.
@@ -130,9 +138,9 @@ fn distinct_numbers(mut rows: rusqlite::Rows<'_>, limit: usize) -> rusqlite::Res
     while numbers.len() < limit
         && let Some(row) = rows.next()?
     {
-        let number = row.integer("number")?;
-        if numbers.last() != Some(&number) {
-            numbers.push(number);
+        let message_number = row.integer("number")?;
+        if numbers.last() != Some(&message_number) {
+            numbers.push(message_number);
         }
     }
     Ok(numbers)
@@ -146,47 +154,61 @@ fn load_last_attempts(connection: &Connection, ids: &[DeliveryId]) -> rusqlite::
     Ok(attempts)
 }
 
-fn load_usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<MessageList> {
-    let Some((first, end)) = find_number_range(connection, query)? else {
+fn load_usage(connection: &Connection, usage_query: &UsageQuery) -> rusqlite::Result<MessageList> {
+    let Some((first_number, end_number)) = find_number_range(connection, usage_query)? else {
         return Ok(MessageList::default());
     };
-    let end = query.before.map_or(end, |before| before.min(end));
-    let (since, until) = query.millis_range();
-    let limit = limit_to_sql(query.limit.saturating_add(1));
+    let end_number = usage_query.before.map_or(end_number, |before| before.min(end_number));
+    let (since, until) = usage_query.millis_range();
+    let usage_rows_max = limit_to_sql(usage_query.limit.saturating_add(1));
     let decode = |row: &rusqlite::Row<'_>| row.integer("number");
-    let owner = query.owner.as_deref();
-    let numbers = match &query.user {
+    let owner = usage_query.owner.as_deref();
+    let numbers = match &usage_query.user {
         Some(user) => {
-            let usage_filter = params![first, end, since, until, limit, user, owner];
+            let usage_filter = params![first_number, end_number, since, until, usage_rows_max, user, owner];
             query_all(connection, USER_USAGE, usage_filter, decode)?
         }
         None => {
             let sql = if indexed_owner(owner).is_some() { OWNER_USAGE } else { USAGE };
-            query_all(connection, sql, params![first, end, since, until, owner, limit], decode)?
+            query_all(
+                connection,
+                sql,
+                params![first_number, end_number, since, until, owner, usage_rows_max],
+                decode,
+            )?
         }
     };
-    load_message_list(connection, numbers, query.limit)
+    load_message_list(connection, numbers, usage_query.limit)
 }
 
-fn count_usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<UsageTotals> {
-    let Some((first, end)) = find_number_range(connection, query)? else {
+fn count_usage(connection: &Connection, usage_query: &UsageQuery) -> rusqlite::Result<UsageTotals> {
+    let Some((first, end)) = find_number_range(connection, usage_query)? else {
         return Ok(UsageTotals::from_rows(Vec::new()));
     };
-    let (since, until) = query.millis_range();
+    let (since, until) = usage_query.millis_range();
     let deliveries_max = limit_to_sql(DELIVERIES_COUNTED_MAX);
     let rows_max = limit_to_sql(TOTALS_ROWS_MAX + 1);
     let decode = |row: &rusqlite::Row<'_>| decode_usage_row(row);
-    let owner = query.owner.as_deref();
-    let rows = match &query.user {
+    let owner = usage_query.owner.as_deref();
+    let rows = match &usage_query.user {
         Some(user) => {
-            let usage_filter =
-                params![first, end, since, until, deliveries_max, rows_max, query.day_offset_ms, user, owner];
+            let usage_filter = params![
+                first,
+                end,
+                since,
+                until,
+                deliveries_max,
+                rows_max,
+                usage_query.day_offset_ms,
+                user,
+                owner
+            ];
             query_all(connection, USER_USAGE_TOTALS, usage_filter, decode)?
         }
         None => {
             let sql = if indexed_owner(owner).is_some() { OWNER_USAGE_TOTALS } else { USAGE_TOTALS };
             let usage_filter =
-                params![first, end, since, until, deliveries_max, rows_max, query.day_offset_ms, owner];
+                params![first, end, since, until, deliveries_max, rows_max, usage_query.day_offset_ms, owner];
             query_all(connection, sql, usage_filter, decode)?
         }
     };
@@ -196,13 +218,14 @@ fn count_usage(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<
 /// Returns the first message number of the query's time range and the first number after the range; none if the range has
 /// no messages.
 fn find_number_range(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Option<(i64, i64)>> {
-    let Some(first) = first_number_since(connection, query.since)? else {
+    let Some(first_number) = first_number_since(connection, query.since)? else {
         return Ok(None);
     };
     let Some(until) = query.until else {
-        return Ok(Some((first, page_end(None))));
+        return Ok(Some((first_number, page_end(None))));
     };
     let until_hour = until.timestamp_millis().div_euclid(HOUR_MS);
-    let last = query_one(connection, LAST_NUMBER, [until_hour], |row| row.optional_integer("last_number"))?;
-    Ok(last.map(|last| (first, last.saturating_add(1))))
+    let last_number =
+        query_one(connection, LAST_NUMBER, [until_hour], |row| row.optional_integer("last_number"))?;
+    Ok(last_number.map(|last_number| (first_number, last_number.saturating_add(1))))
 }

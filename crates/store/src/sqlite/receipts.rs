@@ -81,8 +81,8 @@ fn find_copy(
     received: &ReceivedReceipt,
 ) -> rusqlite::Result<Option<(DeliveryId, SentCopy)>> {
     let decode = |row: &rusqlite::Row<'_>| Ok((row.delivery_id("id")?, decode_sent_copy(row)?));
-    if let Some(id) = received.delivery {
-        return transaction.query_optional(FIND_BY_ID, [id.0], decode);
+    if let Some(delivery_id) = received.delivery {
+        return transaction.query_optional(FIND_BY_ID, [delivery_id.0], decode);
     }
     let provider = received.provider.as_ref().map(ConfigName::as_str);
     let filter = params![received.receipt.reference, provider, received.sender];

@@ -72,10 +72,10 @@ impl ReportStore for SqliteStore {
     }
 }
 
-fn apply_changes(transaction: &mut WriteTransaction<'_>, limit: usize) -> rusqlite::Result<usize> {
-    let mut deliveries = load_reported_deliveries(transaction, CHANGED_DELIVERIES, limit)?;
-    if deliveries.len() < limit {
-        let limit_left = limit - deliveries.len();
+fn apply_changes(transaction: &mut WriteTransaction<'_>, changes_max: usize) -> rusqlite::Result<usize> {
+    let mut deliveries = load_reported_deliveries(transaction, CHANGED_DELIVERIES, changes_max)?;
+    if deliveries.len() < changes_max {
+        let limit_left = changes_max - deliveries.len();
         deliveries.extend(load_reported_deliveries(transaction, NEW_DELIVERIES, limit_left)?);
     }
     let mut changes = RollupChanges::default();
@@ -106,9 +106,9 @@ fn load_reported_deliveries(
     sql: &'static str,
     limit: usize,
 ) -> rusqlite::Result<Vec<ReportedDelivery>> {
-    let position = transaction.rollup_position()?;
-    let position_and_limit = [position, limit_to_sql(limit)];
-    transaction.query_all(sql, position_and_limit, |row| decode_reported_delivery(row, position))
+    let rollup_position = transaction.rollup_position()?;
+    let position_and_limit = [rollup_position, limit_to_sql(limit)];
+    transaction.query_all(sql, position_and_limit, |row| decode_reported_delivery(row, rollup_position))
 }
 
 /// Loads the attempts of a delivery.

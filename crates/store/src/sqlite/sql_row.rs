@@ -29,8 +29,8 @@ impl SqlRow for rusqlite::Row<'_> {
 
     fn invalid_value(&self, column: &str, value: &str) -> rusqlite::Error {
         let column_type = self.get_ref(column).map_or(Type::Null, |value| value.data_type());
-        let index = self.as_ref().column_index(column).unwrap_or_default();
+        let column_index = self.as_ref().column_index(column).unwrap_or_default();
         let cause = format!("column {column}: unexpected value {value:?}");
-        rusqlite::Error::FromSqlConversionFailure(index, column_type, cause.into())
+        rusqlite::Error::FromSqlConversionFailure(column_index, column_type, cause.into())
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::migrate as migrations;
 use super::{
-    connect, errors::to_error, private_file, reader_pool::ReaderPool, write_thread::WriteThread,
+    connect, errors::to_error, private_database_file, reader_pool::ReaderPool, write_thread::WriteThread,
     write_transaction::WriteTransaction,
 };
 use crate::{copy::write_guard::require_open, rows::SqlRow};
@@ -25,18 +25,18 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the file, creates it if it does not exist, and brings its schema up to date.
-    pub fn open(file: &Path, lock_timeout: Duration) -> Result<Self> {
-        let (connection, _) = open_and_migrate(file, lock_timeout)?;
+    pub fn open(database_file: &Path, lock_timeout: Duration) -> Result<Self> {
+        let (connection, _) = open_and_migrate(database_file, lock_timeout)?;
         refuse_moved(&connection)?;
-        private_file::warn_if_readable(file);
+        private_database_file::warn_if_readable(database_file);
         // The absolute path does not change with the working directory.
-        let file = std::path::absolute(file).map_err(|error| {
+        let database_file = std::path::absolute(database_file).map_err(|error| {
             Error::with_source(ErrorKind::Usage, "cannot find the working directory", error)
         })?;
         Ok(Self {
-            readers: ReaderPool::new(file.clone(), lock_timeout),
-            write_thread: WriteThread::start(connection, file.clone(), lock_timeout)?,
-            file,
+            readers: ReaderPool::new(database_file.clone(), lock_timeout),
+            write_thread: WriteThread::start(connection, database_file.clone(), lock_timeout)?,
+            file: database_file,
             lock_timeout,
         })
     }
@@ -72,14 +72,14 @@ pub fn migrate(file: &Path, lock_timeout: Duration) -> Result<Vec<String>> {
 }
 
 /// Returns the names of the migrations that [`migrate`] would apply. Creates no file and changes nothing.
-pub fn pending_migrations(file: &Path, lock_timeout: Duration) -> Result<Vec<String>> {
-    let context = open_error_context(file);
-    if !file.exists() {
-        check_folder_writable(file)
+pub fn pending_migrations(database_file: &Path, lock_timeout: Duration) -> Result<Vec<String>> {
+    let context = open_error_context(database_file);
+    if !database_file.exists() {
+        check_folder_writable(database_file)
             .map_err(|cause| Error::with_source(ErrorKind::Unavailable, context, cause))?;
         return Ok(migrations::all_names());
     }
-    let connection = connect::open_reader(file, lock_timeout).map_err(to_error(&context))?;
+    let connection = connect::open_reader(database_file, lock_timeout).map_err(to_error(&context))?;
     migrations::pending_names(&connection)
 }
 

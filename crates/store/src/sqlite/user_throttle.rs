@@ -21,18 +21,19 @@ pub fn check_throttles(
     let mut longest_wait = None;
     let mut counted_throttles = Vec::with_capacity(throttles.len());
     for throttle in throttles {
-        let mut state = load_state(transaction, throttle)?;
-        match state.try_record(throttle, now) {
-            Ok(()) => counted_throttles.push((throttle, state)),
+        let mut throttle_state = load_state(transaction, throttle)?;
+        match throttle_state.try_record(throttle, now) {
+            Ok(()) => counted_throttles.push((throttle, throttle_state)),
             Err(wait) => longest_wait = longest_wait.max(Some(wait)),
         }
     }
     if longest_wait.is_some() {
         return Ok(longest_wait);
     }
-    for (throttle, state) in counted_throttles {
-        let expires_hour = state.expires_at_ms(throttle).div_euclid(HOUR_MS) + 1;
-        transaction.execute(SAVE_STATE, params![throttle.subject, state.to_bytes(), expires_hour])?;
+    for (throttle, throttle_state) in counted_throttles {
+        let expires_hour = throttle_state.expires_at_ms(throttle).div_euclid(HOUR_MS) + 1;
+        transaction
+            .execute(SAVE_STATE, params![throttle.subject, throttle_state.to_bytes(), expires_hour])?;
     }
     Ok(None)
 }
@@ -42,9 +43,9 @@ fn load_state(
     throttle: &UserThrottle,
 ) -> rusqlite::Result<ThrottleState> {
     let stored_state = transaction.query_optional(READ_STATE, [throttle.subject], |row| {
-        let bytes = row.required("times", row.optional_bytes("times")?)?;
-        let state = ThrottleState::from_bytes(throttle.counting, bytes);
-        state.ok_or_else(|| row.invalid_value("times", &format!("{} bytes", bytes.len())))
+        let state_bytes = row.required("times", row.optional_bytes("times")?)?;
+        let state = ThrottleState::from_bytes(throttle.counting, state_bytes);
+        state.ok_or_else(|| row.invalid_value("times", &format!("{} bytes", state_bytes.len())))
     })?;
     Ok(stored_state.unwrap_or_else(|| ThrottleState::new(throttle.counting)))
 }

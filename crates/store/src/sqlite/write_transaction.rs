@@ -46,13 +46,13 @@ impl<'c> WriteTransaction<'c> {
     /// Returns a statement, prepared at its first use. The text must be a `static`, so that its address identifies it.
     pub fn statement(&mut self, sql: &'static str) -> rusqlite::Result<&mut Statement<'c>> {
         let prepared_index = self.statements.iter().position(|(text, _)| std::ptr::eq(*text, sql));
-        let index = if let Some(index) = prepared_index {
-            index
+        let statement_index = if let Some(statement_index) = prepared_index {
+            statement_index
         } else {
             self.statements.push((sql, self.connection.prepare(sql)?));
             self.statements.len() - 1
         };
-        Ok(&mut self.statements[index].1)
+        Ok(&mut self.statements[statement_index].1)
     }
 
     /// Runs a statement and returns the number of changed rows.
@@ -114,17 +114,21 @@ impl<'c> WriteTransaction<'c> {
 
     /// Returns the number for one more message.
     pub fn next_message_number(&mut self, created_at_ms: i64) -> rusqlite::Result<i64> {
-        let number = match self.cache.next_number {
-            Some(number) => number,
+        let message_number = match self.cache.next_number {
+            Some(message_number) => message_number,
             None => self.query_one(NEXT_MESSAGE_NUMBER, [], |row| row.integer("number"))?,
         };
-        self.cache.next_number = Some(number + 1);
+        self.cache.next_number = Some(message_number + 1);
         let hour = created_at_ms.div_euclid(HOUR_MS);
         match self.cache.hours.iter_mut().find(|accepted| accepted.hour == hour) {
-            Some(accepted) => accepted.last_number = number,
-            None => self.cache.hours.push(AcceptedHour { hour, first_number: number, last_number: number }),
+            Some(accepted) => accepted.last_number = message_number,
+            None => self.cache.hours.push(AcceptedHour {
+                hour,
+                first_number: message_number,
+                last_number: message_number,
+            }),
         }
-        Ok(number)
+        Ok(message_number)
     }
 
     /// Returns whether any recipient has a status. If none has, no recipient needs to be checked.
@@ -144,12 +148,12 @@ impl<'c> WriteTransaction<'c> {
 
     /// Returns the greatest delivery id that the rollups have counted.
     pub fn rollup_position(&mut self) -> rusqlite::Result<i64> {
-        if let Some(position) = self.cache.rollup_position {
-            return Ok(position);
+        if let Some(rollup_position) = self.cache.rollup_position {
+            return Ok(rollup_position);
         }
-        let position = self.query_one(ROLLUP_POSITION, [], |row| row.integer("value"))?;
-        self.cache.rollup_position = Some(position);
-        Ok(position)
+        let rollup_position = self.query_one(ROLLUP_POSITION, [], |row| row.integer("value"))?;
+        self.cache.rollup_position = Some(rollup_position);
+        Ok(rollup_position)
     }
 
     /// Remembers that this transaction moved the rollup position.

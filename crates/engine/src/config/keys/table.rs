@@ -10,7 +10,7 @@ use super::value_kind::ValueKind::{
 const PER_HOUR: ValueKind = Count(0, 10_000);
 
 /// Number of text parts; the store counts them in 32 bits.
-const PARTS: ValueKind = Count(1, 4_000_000_000);
+const TEXT_PARTS: ValueKind = Count(1, 4_000_000_000);
 
 /// Number of copies after silence. At most 100, because more copies of a message harm its recipient more than
 /// its loss.
@@ -192,9 +192,9 @@ config_keys! {
     "keys.scopes", List, "", "permissions: `send`, `read`, `admin`";
     "keys.user_per_hour", PER_HOUR, "",
         "as in `[throttle]`, counted for messages with this key alone";
-    "keys.per_minute", PARTS, "",
+    "keys.per_minute", TEXT_PARTS, "",
         "maximum number of text parts that it may send in a calendar minute, over all recipients and processes";
-    "keys.per_day", PARTS, "", "the same for a day in UTC";
+    "keys.per_day", TEXT_PARTS, "", "the same for a day in UTC";
     "keys.countries", List, "",
         "countries whose phone numbers it sends to, in addition to the channel's rule; all when not given";
     "keys.shared", Flag, "false",

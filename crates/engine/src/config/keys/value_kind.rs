@@ -45,8 +45,8 @@ impl ValueKind {
     /// # Errors
     ///
     /// Returns the problem if the value is not of this kind.
-    pub(in crate::config) fn read(self, value: &Value) -> Result<Value, String> {
-        let is_valid = match (self, value) {
+    pub(in crate::config) fn read(self, toml_value: &Value) -> Result<Value, String> {
+        let is_valid = match (self, toml_value) {
             (Self::DurationOrNever, Value::String(text)) if text == NEVER => true,
             (Self::Duration | Self::DurationOrNever, Value::String(text)) => {
                 if let Ok(duration) = parse_duration(text) {
@@ -66,9 +66,9 @@ impl ValueKind {
             _ => false,
         };
         if is_valid {
-            return Ok(value.clone());
+            return Ok(toml_value.clone());
         }
-        Err(format!("must be {}, but is {value}", self.expected()))
+        Err(format!("must be {}, but is {toml_value}", self.expected()))
     }
 
     /// Returns the expected form of a value, for error messages.

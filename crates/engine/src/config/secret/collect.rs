@@ -18,11 +18,11 @@ pub fn collect_secrets(settings: &Table, secrets: &mut BTreeSet<String>) {
     secrets.retain(|secret| !secret.trim().is_empty());
 }
 
-fn collect_value(value: &Value, is_secret: bool, secrets: &mut BTreeSet<String>) {
-    match value {
+fn collect_value(config_value: &Value, is_secret: bool, secrets: &mut BTreeSet<String>) {
+    match config_value {
         Value::Table(table) => {
-            for (name, value) in table {
-                collect_value(value, is_secret || is_secret_name(name), secrets);
+            for (name, config_value) in table {
+                collect_value(config_value, is_secret || is_secret_name(name), secrets);
             }
         }
         Value::Array(elements) => {
@@ -34,7 +34,7 @@ fn collect_value(value: &Value, is_secret: bool, secrets: &mut BTreeSet<String>)
             secrets.extend(words.chain([text.as_str()]).map(str::to_owned));
         }
         Value::String(text) => secrets.extend(url_secrets(text)),
-        Value::Integer(_) | Value::Float(_) if is_secret => drop(secrets.insert(value.to_string())),
+        Value::Integer(_) | Value::Float(_) if is_secret => drop(secrets.insert(config_value.to_string())),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
     }
 }

@@ -10,7 +10,7 @@ use toml::Value;
 use super::placeholder::is_placeholder;
 
 /// Replacement for a secret in output.
-const MASK: &str = "***";
+const SECRET_MASK: &str = "***";
 
 /// Parts of the names of secret keys: the value of a key whose name contains one of these parts is masked.
 const SECRET_NAME_PARTS: [&str; 9] =
@@ -22,21 +22,21 @@ pub fn mask_table(table: &toml::Table) -> toml::Table {
     table.iter().map(|(key, value)| (key.clone(), mask_value(is_secret_name(key), value))).collect()
 }
 
-fn mask_value(is_secret: bool, value: &Value) -> Value {
-    match value {
+fn mask_value(is_secret: bool, config_value: &Value) -> Value {
+    match config_value {
         Value::Table(table) => {
-            let inner = |(key, value): (&String, &Value)| {
-                (key.clone(), mask_value(is_secret || is_secret_name(key), value))
+            let inner = |(key, config_value): (&String, &Value)| {
+                (key.clone(), mask_value(is_secret || is_secret_name(key), config_value))
             };
             Value::Table(table.iter().map(inner).collect())
         }
         Value::Array(values) => {
-            Value::Array(values.iter().map(|value| mask_value(is_secret, value)).collect())
+            Value::Array(values.iter().map(|config_value| mask_value(is_secret, config_value)).collect())
         }
-        Value::String(text) if is_secret && !is_placeholder(text) => Value::from(MASK),
-        Value::Integer(_) | Value::Float(_) if is_secret => Value::from(MASK),
+        Value::String(text) if is_secret && !is_placeholder(text) => Value::from(SECRET_MASK),
+        Value::Integer(_) | Value::Float(_) if is_secret => Value::from(SECRET_MASK),
         Value::String(text) => Value::String(mask_url(text)),
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => value.clone(),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => config_value.clone(),
     }
 }
 
@@ -61,7 +61,7 @@ pub fn mask_url(url: &str) -> String {
     let authority = match authority.rsplit_once('@') {
         Some((login, host)) => {
             let user = login.split_once(':').map_or("", |(user, _)| user);
-            format!("{user}:{MASK}@{host}")
+            format!("{user}:{SECRET_MASK}@{host}")
         }
         None => authority.to_owned(),
     };
@@ -74,7 +74,9 @@ fn mask_query(path_and_query: &str) -> String {
         return path_and_query.to_owned();
     };
     let mask_parameter = |parameter: &str| match parameter.split_once('=') {
-        Some((name, value)) if is_secret_name(name) && !is_placeholder(value) => format!("{name}={MASK}"),
+        Some((name, value)) if is_secret_name(name) && !is_placeholder(value) => {
+            format!("{name}={SECRET_MASK}")
+        }
         _ => parameter.to_owned(),
     };
     format!("{path}?{}", query.split('&').map(mask_parameter).collect::<Vec<_>>().join("&"))

@@ -8,7 +8,7 @@ use postrider_core::clock::from_millis;
 #[test]
 #[rustfmt::skip]
 fn every_reason_has_its_outcome_and_description() {
-    expect_code_table(REASON_CODES, &[
+    expect_code_table(APNS_REASON_CODES, &[
         ("BadDeviceToken", InvalidRecipient, "unknown device in this environment"),
         ("DeviceTokenNotForTopic", InvalidRecipient, "the token belongs to another app"),
         ("MissingDeviceToken", InvalidRecipient, "missing device token"),

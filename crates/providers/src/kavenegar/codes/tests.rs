@@ -7,7 +7,7 @@ use crate::testing::code_table::expect_code_table;
 #[test]
 #[rustfmt::skip]
 fn every_call_status_has_its_outcome_and_reason() {
-    expect_code_table(CALL_CODES, &[
+    expect_code_table(KAVENEGAR_CALL_CODES, &[
         ("400", Rejected, "a parameter is missing"),
         ("401", Misconfigured, "the account is disabled"),
         ("402", Unavailable, "the operation failed"),
@@ -45,7 +45,7 @@ fn every_call_status_has_its_outcome_and_reason() {
 #[test]
 #[rustfmt::skip]
 fn every_message_status_has_its_outcome_and_reason() {
-    expect_code_table(MESSAGE_CODES, &[
+    expect_code_table(KAVENEGAR_MESSAGE_CODES, &[
         ("1", Accepted, "queued"),
         ("2", Accepted, "scheduled"),
         ("4", Accepted, "sent to the carrier"),

@@ -7,7 +7,7 @@ use crate::testing::code_table::expect_code_table;
 #[test]
 #[rustfmt::skip]
 fn every_overridden_status_has_its_outcome_and_reason() {
-    expect_code_table(SEND_STATUSES, &[
+    expect_code_table(PLIVO_SEND_STATUSES, &[
         ("402", Misconfigured, "not enough credit"),
     ]);
 }
@@ -15,7 +15,7 @@ fn every_overridden_status_has_its_outcome_and_reason() {
 #[test]
 #[rustfmt::skip]
 fn every_receipt_code_has_its_outcome_and_reason() {
-    expect_code_table(RECEIPT_CODES, &[
+    expect_code_table(PLIVO_RECEIPT_CODES, &[
         ("000", Accepted, "no error"),
         ("10", Rejected, "invalid message"),
         ("20", Unavailable, "network error of the carrier"),

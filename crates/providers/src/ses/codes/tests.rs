@@ -103,7 +103,7 @@ fn a_used_up_quota_has_a_longer_cooldown_than_an_exceeded_rate() {
 #[test]
 #[rustfmt::skip]
 fn every_error_name_has_its_outcome_and_reason() {
-    expect_code_table(ERROR_CODES, &[
+    expect_code_table(SES_ERROR_CODES, &[
         ("MessageRejected", Rejected, "invalid message"),
         ("BadRequestException", Rejected, "invalid request"),
         ("MailFromDomainNotVerifiedException", Misconfigured, "the sender's domain is not verified"),

@@ -7,7 +7,7 @@ use crate::testing::code_table::expect_code_table;
 #[test]
 #[rustfmt::skip]
 fn every_send_status_has_its_outcome_and_reason() {
-    expect_code_table(SUBMIT_CODES, &[
+    expect_code_table(VONAGE_SUBMIT_CODES, &[
         ("0", Accepted, "accepted"),
         ("1", Throttled, "the account's rate limit is exceeded"),
         ("2", Rejected, "a parameter is missing"),
@@ -40,7 +40,7 @@ fn every_send_status_has_its_outcome_and_reason() {
 #[test]
 #[rustfmt::skip]
 fn every_receipt_code_has_its_outcome_and_reason() {
-    expect_code_table(RECEIPT_CODES, &[
+    expect_code_table(VONAGE_RECEIPT_CODES, &[
         ("0", Accepted, "delivered"),
         ("1", Unavailable, "unknown"),
         ("2", Deferred, "the handset is off or out of coverage"),

@@ -25,7 +25,7 @@ fn the_example_of_the_reference_libraries_is_signed() {
 
 #[test]
 fn prefix_and_padding_are_optional_and_an_invalid_secret_is_not_shown() {
-    let bare = SECRET.trim_start_matches(SECRET_PREFIX).trim_end_matches('=');
+    let bare = SECRET.trim_start_matches(SIGNING_SECRET_PREFIX).trim_end_matches('=');
     assert_eq!(SigningSecrets::parse(&[bare]), SigningSecrets::parse(&[SECRET]));
     for wrong in ["", "whsec_", "whsec_c2hvcnQ=", "whsec_hunter2!", &format!("whsec_{}", "A".repeat(200))] {
         let error = SigningSecrets::parse(&[SECRET, wrong]).unwrap_err();

@@ -32,17 +32,17 @@ pub(super) fn recipients_schema() -> Schema {
 }
 
 /// Reads recipients and channels; the other fields of the returned request have their defaults.
-pub(super) fn read_recipients(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> AcceptRequest {
-    let channels = read_channels(fields, gateway);
-    match fields.get("to") {
-        None => fields.add_violation("to", "is missing"),
+pub(super) fn read_recipients(message_fields: &mut ObjectReader<'_>, gateway: &Gateway) -> AcceptRequest {
+    let channels = read_channels(message_fields, gateway);
+    match message_fields.get("to") {
+        None => message_fields.add_violation("to", "is missing"),
         Some(Value::String(address)) => return request_for_address(gateway, address, channels),
         Some(Value::Object(to)) if to.values().any(|address| !address.is_null()) => {
             let addresses = to.iter().filter(|(_, address)| !address.is_null());
             let addresses = addresses.map(|(key, address)| (key.as_str(), address)).collect();
-            return request_for_addresses(fields, gateway, &addresses, channels);
+            return request_for_addresses(message_fields, gateway, &addresses, channels);
         }
-        Some(_) => fields.add_violation(
+        Some(_) => message_fields.add_violation(
             "to",
             "must be an address or an object such as {\"phone\": \"+98…\", \"email\": \"…\"}",
         ),
@@ -122,21 +122,21 @@ fn request_for_addresses(
 /// Returns the addresses by kind. A key that is neither a kind nor a channel, or a value that is not a string, is a
 /// violation.
 fn read_contacts(
-    fields: &mut ObjectReader<'_>,
+    message_fields: &mut ObjectReader<'_>,
     gateway: &Gateway,
     addresses: &Addresses<'_>,
 ) -> Vec<(AddressKind, String)> {
     let mut contacts = Vec::with_capacity(addresses.len());
     for (key, address) in addresses {
-        let kind = AddressKind::parse(key).filter(|kind| *kind != AddressKind::Any);
-        match (kind, address) {
-            (None, _) if gateway.route(key).is_none() => fields.add_violation(
+        let contact_kind = AddressKind::parse(key).filter(|contact_kind| *contact_kind != AddressKind::Any);
+        match (contact_kind, address) {
+            (None, _) if gateway.route(key).is_none() => message_fields.add_violation(
                 &format!("to.{key}"),
                 "must be a configured channel, or phone, email, push, messenger or url",
             ),
-            (Some(kind), Value::String(address)) => contacts.push((kind, address.clone())),
+            (Some(contact_kind), Value::String(address)) => contacts.push((contact_kind, address.clone())),
             (None, Value::String(_)) => {}
-            (_, _) => fields.add_violation(&format!("to.{key}"), "must be a string"),
+            (_, _) => message_fields.add_violation(&format!("to.{key}"), "must be a string"),
         }
     }
     contacts
@@ -152,24 +152,24 @@ fn default_channels(gateway: &Gateway) -> Vec<String> {
 }
 
 /// Returns the named channels, each once; `None` without the field.
-fn read_channels(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<Vec<String>> {
-    let json = fields.get("channels")?;
+fn read_channels(message_fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<Vec<String>> {
+    let json = message_fields.get("channels")?;
     let Some(named) = json.as_array().filter(|named| !named.is_empty()) else {
-        fields.add_violation("channels", unknown_channel_message(gateway));
+        message_fields.add_violation("channels", unknown_channel_message(gateway));
         return None;
     };
     let mut channels = Vec::with_capacity(named.len());
     for (position, channel) in named.iter().enumerate() {
-        let field = format!("channels.{position}");
+        let channel_field = format!("channels.{position}");
         match channel.as_str() {
-            Some(name) if gateway.route(name).is_none() => {
-                fields.add_violation(&field, unknown_channel_message(gateway));
+            Some(channel_name) if gateway.route(channel_name).is_none() => {
+                message_fields.add_violation(&channel_field, unknown_channel_message(gateway));
             }
-            Some(name) if channels.iter().any(|channel| channel == name) => {
-                fields.add_violation(&field, "repeats a channel");
+            Some(channel_name) if channels.iter().any(|channel| channel == channel_name) => {
+                message_fields.add_violation(&channel_field, "repeats a channel");
             }
-            Some(name) => channels.push(name.to_owned()),
-            None => fields.add_violation(&field, "must be a string"),
+            Some(channel_name) => channels.push(channel_name.to_owned()),
+            None => message_fields.add_violation(&channel_field, "must be a string"),
         }
     }
     Some(channels)

@@ -75,24 +75,24 @@ pub(super) async fn apply_action(
 ) -> PageResult {
     let typed = form::field(&form, "q").unwrap_or_default();
     let action = DeliveryAction::parse(&form::field(&form, "action").unwrap_or_default());
-    let ids = parse_ids(&form::field(&form, "ids").unwrap_or_default());
-    let (Some(action), Some(ids)) = (action, ids) else {
+    let delivery_ids = parse_ids(&form::field(&form, "ids").unwrap_or_default());
+    let (Some(action), Some(delivery_ids)) = (action, delivery_ids) else {
         return Ok(invalid_form_page());
     };
     let changed = match action {
         DeliveryAction::Resend => {
             let expires_at = gateway.clock.now() + resend::age_max(&gateway);
-            resend::requeue(&gateway, &ids, expires_at, |_| ()).await?
+            resend::requeue(&gateway, &delivery_ids, expires_at, |_| ()).await?
         }
-        DeliveryAction::Cancel => resend::cancel(&gateway, &ids).await?,
+        DeliveryAction::Cancel => resend::cancel(&gateway, &delivery_ids).await?,
     };
     log::info!(
         "operator action: action={} requested={} changed={changed} by={}",
         action.as_str(),
-        ids.len(),
+        delivery_ids.len(),
         operator_name(&operator)
     );
-    let path = list_path(&typed, action.as_str(), changed, ids.len());
+    let path = list_path(&typed, action.as_str(), changed, delivery_ids.len());
     Ok(session::see_other(&path))
 }
 
@@ -134,13 +134,13 @@ fn operator_name(operator: &Operator) -> &str {
 
 /// Parses the value of a button: `resend:selected`, `cancel:all`, `resend:123`.
 pub(super) fn parse_action(button: &str) -> Option<(DeliveryAction, ActionTarget)> {
-    let (action, target) = button.split_once(':')?;
-    let target = match target {
+    let (action, action_target) = button.split_once(':')?;
+    let action_target = match action_target {
         "selected" => ActionTarget::Selected,
         "all" => ActionTarget::All,
         id => ActionTarget::One(DeliveryId(id.parse().ok()?)),
     };
-    Some((DeliveryAction::parse(action)?, target))
+    Some((DeliveryAction::parse(action)?, action_target))
 }
 
 /// Returns the ids of the selected deliveries, up to [`ACTION_DELIVERIES_MAX`].
@@ -152,9 +152,9 @@ pub(super) fn selected_ids(form: &[u8]) -> Vec<DeliveryId> {
 
 /// Parses comma-separated ids; `None` if one is invalid or there are more than [`ACTION_DELIVERIES_MAX`].
 fn parse_ids(list: &str) -> Option<Vec<DeliveryId>> {
-    let ids = list.split(',').map(|id| id.parse().ok().map(DeliveryId));
-    let ids = ids.collect::<Option<Vec<_>>>()?;
-    (ids.len() <= ACTION_DELIVERIES_MAX).then_some(ids)
+    let delivery_ids = list.split(',').map(|id| id.parse().ok().map(DeliveryId));
+    let delivery_ids = delivery_ids.collect::<Option<Vec<_>>>()?;
+    (delivery_ids.len() <= ACTION_DELIVERIES_MAX).then_some(delivery_ids)
 }
 
 /// Returns the path of the delivery list with the notice about an action.

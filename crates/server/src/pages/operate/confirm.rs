@@ -66,7 +66,7 @@ pub(super) async fn confirm_page(
     OperatorForm { operator, form }: OperatorForm,
 ) -> PageResult {
     // An empty search matches all deliveries, so a search that cannot be decoded must not become an empty search.
-    let Some(Ok(typed)) = form::raw_value(&form, "q").map(form::decode) else {
+    let Some(Ok(typed_search)) = form::raw_value(&form, "q").map(form::decode) else {
         return Ok(invalid_form_page());
     };
     let Some((action, target)) = parse_action(&form::field(&form, "action").unwrap_or_default()) else {
@@ -75,7 +75,7 @@ pub(super) async fn confirm_page(
     let targets = match target {
         ActionTarget::One(id) => selected_deliveries(&gateway, &[id], action).await?,
         ActionTarget::Selected => selected_deliveries(&gateway, &selected_ids(&form), action).await?,
-        ActionTarget::All => match search_query::parse_search(&gateway, &typed) {
+        ActionTarget::All => match search_query::parse_search(&gateway, &typed_search) {
             Ok(filter) => matching_deliveries(&gateway, filter, action).await?,
             Err(_) => return Ok(invalid_form_page()),
         },
@@ -83,14 +83,14 @@ pub(super) async fn confirm_page(
     if targets.ids.is_empty() {
         let examined_max = SEARCH_PAGES_MAX * search::MESSAGES_EXAMINED_MAX;
         let done = if targets.has_more { "nothing-in-newest" } else { "nothing" };
-        return Ok(session::see_other(&list_path(&typed, done, 0, examined_max)));
+        return Ok(session::see_other(&list_path(&typed_search, done, 0, examined_max)));
     }
     let ids = targets.ids.iter().map(|id| id.0.to_string());
     let page = ConfirmPage {
         layout: PageLayout { is_live: true, ..reports.layout(&gateway, "Confirm").await },
         token: operator.token,
-        search: (target == ActionTarget::All).then(|| typed.to_string()),
-        typed: typed.into_owned(),
+        search: (target == ActionTarget::All).then(|| typed_search.to_string()),
+        typed: typed_search.into_owned(),
         action: action.as_str(),
         count: format::count(targets.ids.len()),
         ids: ids.collect::<Vec<_>>().join(","),
@@ -131,14 +131,15 @@ async fn matching_deliveries(
     let (mask, now) = (gateway.config.mask_numbers, gateway.clock.now());
     let (mut ids, mut rows, mut before) = (Vec::new(), Vec::new(), None);
     for _ in 0..SEARCH_PAGES_MAX {
-        let results = search::search_deliveries(gateway, &filter, before, ACTION_DELIVERIES_MAX).await?;
-        for hit in results.hits.iter().filter(|hit| action.applies_to(hit, gateway)) {
+        let search_results =
+            search::search_deliveries(gateway, &filter, before, ACTION_DELIVERIES_MAX).await?;
+        for hit in search_results.hits.iter().filter(|hit| action.applies_to(hit, gateway)) {
             if rows.len() < PREVIEW_ROWS_MAX {
                 rows.push(DeliveryRow::of(hit, mask, now));
             }
             ids.push(hit.delivery.id);
         }
-        before = results.next;
+        before = search_results.next;
         if before.is_none() || ids.len() >= ACTION_DELIVERIES_MAX {
             break;
         }

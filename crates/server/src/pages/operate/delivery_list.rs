@@ -55,11 +55,11 @@ pub(super) async fn delivery_list_page(
     let encoded_query = query.as_bytes();
     let (typed, filter) = parse_typed_search(&gateway, encoded_query);
     let typed_cursor = form::field(encoded_query, "before").ok();
-    let before = typed_cursor.and_then(|typed| typed.parse().ok());
+    let page_cursor = typed_cursor.and_then(|typed| typed.parse().ok());
     let now = gateway.clock.now();
     let (results, errors) = match filter {
         Ok(filter) => {
-            (search::search_deliveries(&gateway, &filter, before, PAGE_DELIVERIES).await?, Vec::new())
+            (search::search_deliveries(&gateway, &filter, page_cursor, PAGE_DELIVERIES).await?, Vec::new())
         }
         Err(errors) => (search::DeliverySearchResults::default(), errors),
     };
@@ -72,7 +72,7 @@ pub(super) async fn delivery_list_page(
         notice: Notice::from_query(query),
         now: format::time(now),
         typed: typed.chars().take(search_query::SEARCH_CHARS_MAX).collect(),
-        before,
+        before: page_cursor,
         errors,
         rows: results.hits.iter().map(|hit| DeliveryRow::of(hit, mask, now)).collect(),
         next: results.next,
@@ -89,10 +89,10 @@ fn parse_typed_search(
     encoded_query: &[u8],
 ) -> (String, Result<DeliverySearchFilter, Vec<String>>) {
     match form::phone_number(encoded_query, "q") {
-        Ok(typed) => {
-            let typed = typed.trim().to_owned();
-            let filter = search_query::parse_search(gateway, &typed);
-            (typed, filter)
+        Ok(typed_search) => {
+            let typed_search = typed_search.trim().to_owned();
+            let filter = search_query::parse_search(gateway, &typed_search);
+            (typed_search, filter)
         }
         Err(error) => (String::new(), Err(vec![format!("The search cannot be read: {error}.")])),
     }

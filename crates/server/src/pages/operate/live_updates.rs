@@ -164,13 +164,13 @@ async fn live_texts(
         texts.insert(figure.to_owned(), text);
     }
     for provider in gateway.providers() {
-        let status = provider.status(now);
+        let provider_status = provider.status(now);
         let key = |figure: &str| format!("provider-{}-{figure}", provider.name);
-        texts.insert(key("resume"), yes_or_no(status.can_resume()));
-        texts.insert(key("circuit"), status.state.to_owned());
-        texts.insert(key("detail"), status.detail);
-        texts.insert(key("in-flight"), status.in_flight.to_string());
-        texts.insert(key("pause"), yes_or_no(!status.is_paused));
+        texts.insert(key("resume"), yes_or_no(provider_status.can_resume()));
+        texts.insert(key("circuit"), provider_status.state.to_owned());
+        texts.insert(key("detail"), provider_status.detail);
+        texts.insert(key("in-flight"), provider_status.in_flight.to_string());
+        texts.insert(key("pause"), yes_or_no(!provider_status.is_paused));
     }
     texts
 }

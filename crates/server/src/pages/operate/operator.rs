@@ -37,15 +37,15 @@ impl FromRequestParts<Arc<Gateway>> for Operator {
     /// Authorizes a request for a page. A browser without a key is redirected to the sign-in page.
     async fn from_request_parts(head: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Response<Body>> {
         let headers = &head.headers;
-        let name = auth::authorize_operator(gateway, headers).map_err(|error| {
+        let operator_name = auth::authorize_operator(gateway, headers).map_err(|error| {
             let redirect = match error {
                 AuthError::MissingKey => auth::sign_in_redirect(&Method::GET, &head.uri, headers),
                 _ => None,
             };
             redirect.unwrap_or_else(|| auth_error_page(error))
         })?;
-        let token = session::form_token(gateway, &name, headers);
-        Ok(Self { name, token })
+        let token = session::form_token(gateway, &operator_name, headers);
+        Ok(Self { name: operator_name, token })
     }
 }
 
@@ -55,11 +55,11 @@ impl FromRequest<Arc<Gateway>> for OperatorForm {
     async fn from_request(request: Request<Body>, gateway: &Arc<Gateway>) -> Result<Self, Response<Body>> {
         let (head, content) = request.into_parts();
         let headers = &head.headers;
-        let name = auth::authorize_operator(gateway, headers).map_err(form_error_page)?;
-        let form = layout::read_form(gateway, headers, content, BodySender::Authenticated).await?;
-        let token = form::field(&form, "token").unwrap_or_default().into_owned();
+        let operator_name = auth::authorize_operator(gateway, headers).map_err(form_error_page)?;
+        let operator_form = layout::read_form(gateway, headers, content, BodySender::Authenticated).await?;
+        let token = form::field(&operator_form, "token").unwrap_or_default().into_owned();
         if request_origin::is_cross_site(headers)
-            || !session::is_valid_form_token(gateway, &name, headers, &token)
+            || !session::is_valid_form_token(gateway, &operator_name, headers, &token)
         {
             return Err(layout::error_page(
                 StatusCode::FORBIDDEN,
@@ -67,7 +67,7 @@ impl FromRequest<Arc<Gateway>> for OperatorForm {
                 "It was sent by another site, or it is too old. Nothing was changed. Reload the page and try again.",
             ));
         }
-        Ok(Self { operator: Operator { name, token }, form })
+        Ok(Self { operator: Operator { name: operator_name, token }, form: operator_form })
     }
 }
 

@@ -118,24 +118,24 @@ fn latest_failures(mut hits: Vec<DeliverySearchHit>) -> Vec<DeliverySearchHit> {
 
 impl OperateProviderRow {
     fn of(gateway: &Gateway, provider: &ProviderRuntime, report: Option<&Report>) -> Self {
-        let status = provider.status(gateway.clock.now());
+        let provider_status = provider.status(gateway.clock.now());
         let mut configs = gateway.config.providers.iter();
         let config = configs.find(|config| config.name == provider.name);
         let reported = report.and_then(|report| native::provider_numbers(report, &provider.name));
         Self {
             name: provider.name.to_string(),
             kind: config.map(|config| config.kind.clone()).unwrap_or_default(),
-            circuit: status.state,
-            can_resume: status.can_resume(),
-            detail: status.detail,
+            circuit: provider_status.state,
+            can_resume: provider_status.can_resume(),
+            detail: provider_status.detail,
             shares: channel_shares(gateway, provider),
             rate: provider.rate.map_or_else(|| "no limit".to_owned(), |rate| format!("{rate} per second")),
-            in_flight: status.in_flight,
+            in_flight: provider_status.in_flight,
             concurrency: provider.concurrency,
             attempts: format::or_dash(reported.map(|reported| format::count(reported.attempts))),
             share: format::percent(reported.and_then(|reported| reported.share_percent)),
             fault: format::percent(reported.and_then(|reported| reported.fault_percent)),
-            can_pause: !status.is_paused,
+            can_pause: !provider_status.is_paused,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use rusqlite::Connection;
 
 use super::TestStore;
-use crate::sqlite::private_file::is_readable_for_others;
+use crate::sqlite::private_database_file::is_readable_for_others;
 use crate::sqlite::{SqliteStore, migrate};
 use crate::testing::fixtures::{accepted, at, claim_and_send, commit_counts, hourly, id, name, sms};
 use crate::{AcceptStore, CoordinationStore, MaintenanceStore, ProviderEndpoint, ReadStore, ReportStore};

@@ -7,21 +7,21 @@ use std::path::Path;
 
 /// Creates an empty database file for the owner only, unless it exists. An error is left to SQLite, which opens the file
 /// next and names it.
-pub fn create_private(file: &Path) {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
+pub fn create_private(database_file: &Path) {
+    let mut open_options = std::fs::OpenOptions::new();
+    open_options.write(true).create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    drop(options.open(file));
+    std::os::unix::fs::OpenOptionsExt::mode(&mut open_options, 0o600);
+    drop(open_options.open(database_file));
 }
 
 /// Logs a warning if other users of this machine can read a database file.
-pub fn warn_if_readable(file: &Path) {
-    if is_readable_for_others(file) {
+pub fn warn_if_readable(database_file: &Path) {
+    if is_readable_for_others(database_file) {
         log::warn!(
             "other users can read the store: file={}; it contains message bodies, addresses and the secret that signs \
              session cookies; make it private with: chmod go= FILE FILE-wal FILE-shm",
-            file.display()
+            database_file.display()
         );
     }
 }
