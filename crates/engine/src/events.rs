@@ -26,7 +26,7 @@ mod endpoints;
 mod outcome;
 
 pub use attempt::render_payload;
-pub use callback::validate_url as validate_callback;
+pub use callback::{ADDED_PLUS, validate_url as validate_callback};
 
 /// Interval at which the store is polled without a notification.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
