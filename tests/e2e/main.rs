@@ -9,6 +9,7 @@
 mod broadcasts;
 mod browser;
 mod commands;
+mod compat;
 mod count_consistency;
 mod crash;
 mod disk;

@@ -19,11 +19,12 @@ use tower::Service as _;
 use tower_http::body::UnsyncBoxBody;
 use tower_http::catch_panic::CatchPanic;
 
+use super::compat::presented;
 use super::denial::{Denial, DenialLog};
-use super::peer::client_address;
+use super::peer::{ClientAddress, client_address};
 use super::problem::Problem;
 use super::wrong_keys::WrongKeys;
-use super::{auth, compat, session};
+use super::{auth, session};
 use postrider_engine::gateway::Gateway;
 
 /// A router in which a panic ends only its own request.
@@ -49,10 +50,6 @@ pub(super) struct RequestConnection {
     /// Set on a connection beyond the maximum: it gets one response, and only to a probe.
     pub(super) is_probe_only: bool,
 }
-
-/// The address of the client, an extension of requests while a compatible API is enabled: accounts may have networks.
-#[derive(Clone, Copy)]
-pub(super) struct ClientAddress(pub(super) IpAddr);
 
 /// Checks of all requests to one listener, and what they remember.
 pub(super) struct RequestGuard {
@@ -81,7 +78,8 @@ impl RequestGuard {
         mut request: Request<Body>,
     ) -> Response<ResponseBody> {
         let client = client_address(&self.gateway.config, connection.peer, request.headers());
-        let is_compat = self.wrong_keys.is_counting() && compat::takes_credentials(&self.gateway, &request);
+        let is_compat =
+            self.wrong_keys.is_counting() && presented::takes_credentials(&self.gateway, &request);
         let key_digest = self.needs_digest().then(|| presented_digest(&request, is_compat)).flatten();
         let refusal = refuse_host(&request)
             .or_else(|| self.refuse_network(client, key_digest))
@@ -190,7 +188,7 @@ impl RequestGuard {
 
 /// Returns the digest of the key in the headers, or of the user and password in the query of a compatible API.
 fn presented_digest(request: &Request<Body>, is_compat: bool) -> Option<[u8; 32]> {
-    let in_query = || is_compat.then(|| compat::query_digest(request)).flatten();
+    let in_query = || is_compat.then(|| presented::query_digest(request)).flatten();
     auth::presented_digest(request.headers()).or_else(in_query)
 }
 

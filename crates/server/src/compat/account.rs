@@ -8,7 +8,7 @@ use axum::http::Extensions;
 use crate::auth::account::authorize_account;
 use crate::auth::{AuthError, Caller};
 use crate::errors;
-use crate::request_guard::ClientAddress;
+use crate::peer::ClientAddress;
 use postrider_core::address::{AddressKind, parse_address};
 use postrider_engine::accounts::Credential;
 use postrider_engine::config::{ApiKey, Scope};
