@@ -27,6 +27,7 @@ mod providers;
 mod queue_and_cache_outages;
 mod raw_http;
 mod sandbox_server;
+mod sdks;
 mod shared_postgres;
 mod shutdown;
 mod simulate;

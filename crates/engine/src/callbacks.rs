@@ -31,7 +31,7 @@ pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<Cal
             }
             CallbackItem::TextReceipt(receipt) => text_receipts.push(receipt),
             CallbackItem::Unreadable(UnreadableKind::Receipt) => {
-                gateway.metrics.count_receipt(UNREADABLE_CALLBACK)
+                gateway.metrics.count_receipt(UNREADABLE_CALLBACK);
             }
             CallbackItem::Unreadable(UnreadableKind::InboundMessage) => {
                 gateway.metrics.count_inbound_message(UNREADABLE_CALLBACK);

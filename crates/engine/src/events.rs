@@ -28,7 +28,7 @@ mod outcome;
 mod signing;
 
 pub use attempt::render_payload;
-pub use callback::validate_url as validate_callback;
+pub use callback::{ADDED_PLUS, validate_url as validate_callback};
 
 /// Interval at which the store is polled without a notification.
 const EVENT_POLL_INTERVAL: Duration = Duration::from_secs(1);

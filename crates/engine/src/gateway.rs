@@ -13,7 +13,7 @@ use data_encoding::BASE64URL_NOPAD;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::accounts::AccountRates;
+use crate::account_rates::AccountRates;
 use crate::config::{ApiKey, Config, ProviderConfig};
 use crate::metrics::Metrics;
 use crate::provider_settings::locate_errors;

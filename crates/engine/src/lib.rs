@@ -5,6 +5,7 @@
 //! call the traits of `postrider-store`, `postrider-queue`, `postrider-cache` and `postrider-providers`.
 
 pub mod accept;
+pub mod account_rates;
 pub mod accounts;
 pub mod background;
 pub mod broadcast;

@@ -7,6 +7,7 @@ mod account;
 mod charset;
 mod jasmin;
 mod kannel;
+pub(super) mod presented;
 mod query;
 mod refusal;
 mod twilio;

@@ -12,6 +12,10 @@ use postrider_engine::config::Config;
 /// Header in which proxies report the addresses of their clients.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
+/// The address of the client, an extension of requests while a compatible API is enabled: accounts may have networks.
+#[derive(Clone, Copy)]
+pub(super) struct ClientAddress(pub(super) IpAddr);
+
 /// Returns the address of the client. Of a trusted proxy it is the last address in `X-Forwarded-For`, which the proxy itself
 /// added; the addresses before it are the client's word.
 pub(super) fn client_address(config: &Config, peer: IpAddr, headers: &HeaderMap) -> IpAddr {

@@ -18,8 +18,9 @@ use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tower::Service as _;
 
+use super::compat::presented;
 use super::denial::{Denial, DenialLog};
-use super::peer::client_address;
+use super::peer::{ClientAddress, client_address};
 use super::problem::{self, Problem};
 use super::wrong_keys::WrongKeys;
 use super::{auth, session};
@@ -42,10 +43,6 @@ pub(super) struct RequestConnection {
     /// Set on a connection beyond the maximum: it gets one response, and only to a probe.
     pub(super) is_probe_only: bool,
 }
-
-/// The address of the client, an extension of requests while a compatible API is enabled: accounts may have networks.
-#[derive(Clone, Copy)]
-pub(super) struct ClientAddress(pub(super) IpAddr);
 
 /// Checks of all requests to one listener, and what they remember.
 pub(super) struct RequestGuard {
@@ -74,11 +71,13 @@ impl RequestGuard {
         mut request: Request<Body>,
     ) -> Response<Body> {
         let client = client_address(&self.gateway.config, connection.peer, request.headers());
-        let key_digest = self.needs_digest().then(|| auth::presented_digest(request.headers())).flatten();
+        let is_compat =
+            self.wrong_keys.is_counting() && presented::takes_credentials(&self.gateway, &request);
+        let key_digest = self.needs_digest().then(|| presented_digest(&request, is_compat)).flatten();
         let refusal = refuse_host(&request)
             .or_else(|| self.refuse_network(client, key_digest))
             .or_else(|| connection.is_probe_only.then(|| refuse_other_than_probe(&request)).flatten())
-            .or_else(|| self.refuse_guess(client, key_digest, &request));
+            .or_else(|| self.refuse_guess(client, key_digest, is_compat, &request));
         let mut response = match refusal {
             Some(problem) => problem.into_response(),
             None => {
@@ -89,7 +88,7 @@ impl RequestGuard {
                 call_router(router, request).await
             }
         };
-        self.record(client, key_digest, &mut response);
+        self.record(client, key_digest, is_compat, &mut response);
         add_private_headers(&mut response);
         if connection.is_probe_only {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -109,10 +108,13 @@ impl RequestGuard {
         &self,
         client: IpAddr,
         key_digest: Option<[u8; 32]>,
+        is_compat: bool,
         request: &Request<Body>,
     ) -> Option<Problem> {
-        let is_sign_in = || request.method() == Method::POST && request.uri().path() == "/sign-in";
-        if !self.wrong_keys.is_counting() || (key_digest.is_none() && !is_sign_in()) {
+        // The bodies of these requests contain the key or the password.
+        let has_secret_in_body =
+            || request.method() == Method::POST && (is_compat || request.uri().path() == "/sign-in");
+        if !self.wrong_keys.is_counting() || (key_digest.is_none() && !has_secret_in_body()) {
             return None;
         }
         let wait = self.wrong_keys.wait(client, key_digest, Instant::now())?;
@@ -153,14 +155,21 @@ impl RequestGuard {
     }
 
     /// Counts and logs a denied request, and whether its key was right.
-    fn record(&self, client: IpAddr, key_digest: Option<[u8; 32]>, response: &mut Response<Body>) {
+    fn record(
+        &self,
+        client: IpAddr,
+        key_digest: Option<[u8; 32]>,
+        is_compat: bool,
+        response: &mut Response<Body>,
+    ) {
+        let is_accepted = is_compat && response.status().is_success();
         if let Some(denial) = response.extensions_mut().remove::<Denial>() {
             self.denials.record(&self.gateway.metrics, &denial, client);
             if denial == Denial::UnknownKey {
                 self.wrong_keys.record_wrong(client, Instant::now());
             }
         } else if let Some(digest) = key_digest
-            && self.gateway.api_keys().iter().any(|key| key.sha256 == Some(digest))
+            && (is_accepted || self.gateway.api_keys().iter().any(|key| key.sha256 == Some(digest)))
         {
             self.wrong_keys.record_right(client, digest);
         }
@@ -175,6 +184,12 @@ pub(super) async fn call_router(mut router: Router, request: Request<Body>) -> R
         Ok(Err(never)) => match never {},
         Err(panic) => problem::panic_response(panic),
     }
+}
+
+/// Returns the digest of the key in the headers, or of the user and password in the query of a compatible API.
+fn presented_digest(request: &Request<Body>, is_compat: bool) -> Option<[u8; 32]> {
+    let in_query = || is_compat.then(|| presented::query_digest(request)).flatten();
+    auth::presented_digest(request.headers()).or_else(in_query)
 }
 
 /// Returns the refusal of a request that does not say exactly once for which host it is: proxies and this gateway could

@@ -40,7 +40,7 @@ pub(super) fn apply_channel_variables(
     for variable in &variables {
         match environment.get(variable) {
             Some(text) => {
-                apply_channel_variable(config_source, environment, (variable, text), &mut warnings)?
+                apply_channel_variable(config_source, environment, (variable, text), &mut warnings)?;
             }
             None if has_table(config_source, "channels", &channel_name(variable)) => {}
             None => {

@@ -79,14 +79,15 @@ impl ConfigSource {
                 config_key.kind.expected()
             ))
         })?;
-        let (section, key_name) = config_key.path.rsplit_once('.').unwrap_or(("", config_key.path));
-        let section_table = match section {
-            "" => &mut self.table,
-            section => match self.table.entry(section).or_insert_with(|| Value::Table(toml::Table::new())) {
+        let (sections, key_name) = config_key.path.rsplit_once('.').unwrap_or(("", config_key.path));
+        let mut section_table = &mut self.table;
+        for section in sections.split('.').filter(|section| !section.is_empty()) {
+            let entry = section_table.entry(section).or_insert_with(|| Value::Table(toml::Table::new()));
+            section_table = match entry {
                 Value::Table(table) => table,
-                _ => return Err(self.error_at(section, "must be a table, such as [work]")),
-            },
-        };
+                _ => return Err(self.error_at(sections, "must be a table, such as [work]")),
+            };
+        }
         section_table.insert(key_name.to_owned(), override_value);
         self.origins.insert(config_key.path.to_owned(), origin);
         Ok(())

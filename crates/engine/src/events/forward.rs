@@ -13,7 +13,7 @@ use postrider_core::name::ConfigName;
 use postrider_providers::webhook::{WebhookAnswer, WebhookClient, WebhookResult};
 use std::time::Duration;
 
-use super::callback::CallbackCall;
+use super::callback::call::CallbackCall;
 use super::outcome::{CallVerdict, EventOutcome};
 use crate::accept::{self, AcceptError, AcceptRequest};
 use crate::config::InboundRouteTarget;

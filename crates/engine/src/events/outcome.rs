@@ -7,7 +7,7 @@ use postrider_providers::webhook::WebhookResult;
 /// Consequence of a call for the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallVerdict {
-    /// What becomes of the event.
+    /// The consequence for the event.
     pub outcome: EventOutcome,
     /// The result, for people.
     pub description: String,
@@ -15,7 +15,7 @@ pub struct CallVerdict {
     pub is_gone: bool,
 }
 
-/// What becomes of an event after a call.
+/// The state of an event after a call, without its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventOutcome {
     /// The endpoint took the event, or the event is not told to it.

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::auth::account::authorize_account;
 use crate::auth::{AuthError, Caller};
 use crate::errors;
-use crate::request_guard::ClientAddress;
+use crate::peer::ClientAddress;
 use postrider_core::address::{AddressKind, parse_address};
 use postrider_engine::accounts::Credential;
 use postrider_engine::config::{ApiKey, Scope};
@@ -21,7 +21,7 @@ use postrider_engine::gateway::Gateway;
 pub(super) struct CompatCaller {
     /// The account; none when no keys are configured.
     key: Option<Arc<ApiKey>>,
-    /// What the account may read and change.
+    /// The rights of the account.
     caller: Caller,
     /// Name of the API key; empty when no keys are configured.
     pub(super) api_key_name: String,

@@ -5,6 +5,7 @@
 mod answers;
 mod arguments;
 mod batch;
+mod credentials;
 mod rest;
 mod send;
 mod smpp_time;

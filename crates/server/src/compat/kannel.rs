@@ -141,12 +141,15 @@ fn accept_request(
     let after = |minutes: i64| now.checked_add_signed(TimeDelta::minutes(minutes));
     let channel = caller.channel(gateway, parameters.smsc.as_deref());
     let has_several_receivers = parameters.receivers.len() > 1;
-    let addresses = parameters
-        .receivers
-        .iter()
-        .map(|receiver| (channel.clone(), account::international_number(gateway, receiver).into_owned()));
+    let mut has_added_plus = false;
+    let mut addresses = Vec::with_capacity(parameters.receivers.len());
+    for receiver in &parameters.receivers {
+        let number = account::international_number(gateway, receiver).into_owned();
+        has_added_plus |= number != *receiver;
+        addresses.push((channel.clone(), number));
+    }
     let mut request = AcceptRequest {
-        addresses: addresses.collect(),
+        addresses,
         // Kannel sends an empty message; providers refuse one, so a blank is sent.
         body: if parameters.text.is_empty() { " ".to_owned() } else { parameters.text },
         sender: parameters.from,
@@ -170,6 +173,9 @@ fn accept_request(
         request.callback_url = Some(url);
         request.callback_format = format;
         request.callback_fields = parameters.report_fields;
+        if has_added_plus {
+            request.callback_fields.push((events::ADDED_PLUS.to_owned(), "1".to_owned()));
+        }
     }
     Ok(request)
 }

@@ -1,4 +1,4 @@
-//! What the compatible APIs share when a message is refused.
+//! Rules that the compatible APIs share when a message is refused.
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::http::Request;
 use sha2::{Digest, Sha256};
 
-use crate::request_guard::ClientAddress;
+use crate::peer::ClientAddress;
 use crate::tests::{TestResponse, TestServer, api_key};
 use postrider_core::address::AddressKind;
 use postrider_core::channel::Addressing;

@@ -6,6 +6,7 @@
 mod create;
 mod error;
 mod list;
+mod request;
 mod resource;
 
 use std::sync::Arc;
@@ -13,15 +14,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
+use axum::http::request::Parts;
+use axum::http::{Method, Request, Response, StatusCode};
 use axum::routing::any;
 use serde_json::{Value, json};
 
 use super::account::{self, CompatCaller};
 use super::query::LenientFields;
 use crate::body::{self, BodyError};
-use error::TwilioError;
+use error::{TwilioError, json_response};
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::MessageId;
 use postrider_core::message::Message;
@@ -30,27 +31,14 @@ use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::request_load::BodySender;
 use postrider_store::Cancelled;
+use request::{API_VERSION, TwilioRequest};
 use resource::MessageFacts;
-
-/// The version in every path and in every resource.
-const API_VERSION: &str = "2010-04-01";
 
 /// Returns the routes of the API, also under the prefix that other compatible systems use.
 pub(super) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
         .route("/2010-04-01/{*path}", any(respond))
         .route("/api/laml/2010-04-01/{*path}", any(respond))
-}
-
-/// A request with its credentials checked.
-struct TwilioRequest {
-    method: Method,
-    headers: HeaderMap,
-    /// Path and query as the client sent them, for errors and for the URIs of pages.
-    path: String,
-    fields: LenientFields,
-    caller: CompatCaller,
-    account_sid: String,
 }
 
 /// The resources of the API, below `/2010-04-01/Accounts/SID`.
@@ -68,15 +56,6 @@ async fn respond(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
         Ok((status, resource)) => json_response(status, &resource),
         Err(error) => error.into_response(),
     }
-}
-
-/// Returns an answer as JSON.
-fn json_response(status: StatusCode, document: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(document.to_string()));
-    *response.status_mut() = status;
-    let content_type = HeaderValue::from_static("application/json; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
 }
 
 async fn answer(gateway: &Gateway, request: Request<Body>) -> Result<(StatusCode, Value), TwilioError> {
@@ -127,7 +106,7 @@ fn parse_path(path: &str) -> Option<(&str, Resource<'_>)> {
 /// Authorizes the Basic credentials, whose user is the account SID of the path.
 fn authorize(
     gateway: &Gateway,
-    head: &request::Parts,
+    head: &Parts,
     account_sid: &str,
     scope: Scope,
 ) -> Result<CompatCaller, TwilioError> {
@@ -142,11 +121,7 @@ fn authorize(
 }
 
 /// Returns the fields of the query, or of the form of a POST.
-async fn read_fields(
-    gateway: &Gateway,
-    head: &request::Parts,
-    content: Body,
-) -> Result<LenientFields, TwilioError> {
+async fn read_fields(gateway: &Gateway, head: &Parts, content: Body) -> Result<LenientFields, TwilioError> {
     let query = Bytes::from(head.uri.query().unwrap_or_default().to_owned());
     if head.method != Method::POST {
         return Ok(LenientFields::parse(&query));

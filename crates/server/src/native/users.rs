@@ -222,7 +222,7 @@ fn parse_contacts(
         match (contact_kind, address.as_str()) {
             (Some(contact_kind), Some(address)) => addresses.push((contact_kind, address.to_owned())),
             (None, _) => {
-                user_fields.add_violation(&contact_field, "must be phone, email, push, messenger or url")
+                user_fields.add_violation(&contact_field, "must be phone, email, push, messenger or url");
             }
             (_, None) => user_fields.add_violation(&contact_field, "must be a string"),
         }

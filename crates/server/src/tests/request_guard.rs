@@ -5,7 +5,8 @@ use axum::http::Request;
 
 use super::connection::ListeningServer;
 use super::{TestServer, api_key};
-use postrider_engine::config::{Config, Scope};
+use postrider_engine::config::{Account, ApiKey, CompatConfig, Config, PasswordDigest, Scope, UserLogin};
+use sha2::{Digest, Sha256};
 
 fn with_keys(config: &mut Config) {
     config.keys = vec![api_key("shop", "s3nd", Scope::Send), api_key("admin", "all", Scope::Admin)];
@@ -97,6 +98,34 @@ async fn wrong_keys_are_counted_and_an_address_that_guesses_has_to_wait() {
     for line in ["reason=\"unknown_key\"} 2", "reason=\"too_many_wrong_keys\"} "] {
         assert!(metrics.contains(&format!("postrider_denied_total{{{line}")), "{metrics}");
     }
+}
+
+#[tokio::test]
+async fn an_address_that_guesses_passwords_of_an_account_has_to_wait() {
+    let listening = ListeningServer::with(|config| {
+        config.compat = CompatConfig { kannel: true, jasmin: true, ..CompatConfig::default() };
+        let password = PasswordDigest(Sha256::digest("p").into());
+        let login = UserLogin { user: "u".to_owned(), password };
+        let key = api_key("shop", "s3nd", Scope::Send);
+        config.keys = vec![ApiKey { account: Account { user: Some(login), ..Account::default() }, ..key }];
+    })
+    .await;
+    let balance = async |password: &str| {
+        let head = format!("GET /balance?username=u&password={password} HTTP/1.1\r\nhost: localhost");
+        request(&listening, &head).await
+    };
+    assert_status(&balance("wrong").await, 403);
+    assert_status(&balance("p").await, 200);
+    let mut refused = String::new();
+    for number in 0..50 {
+        refused = balance(&format!("guess-{number}")).await;
+    }
+    assert_status(&refused, 429);
+    let sendsms = "/cgi-bin/sendsms?user=u&pass=x&to=1 HTTP/1.1\r\nhost: localhost";
+    assert_status(&request(&listening, &format!("GET {sendsms}")).await, 429);
+    assert_status(&request(&listening, &format!("POST {sendsms}\r\ncontent-length: 0")).await, 429);
+    // A password of this address that was right before.
+    assert_status(&balance("p").await, 200);
 }
 
 #[tokio::test]

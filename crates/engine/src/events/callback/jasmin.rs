@@ -9,8 +9,8 @@ use postrider_core::event::{Event, EventType};
 use postrider_providers::webhook::WebhookResult;
 use reqwest::Method;
 
+use super::call::{CallbackCall, DeliveryFacts, NoCall};
 use super::receipt_words::{delivered_count, error_code, failed_before_it_was_sent, receipt_time, stat};
-use super::{CallbackCall, DeliveryFacts, NoCall};
 use crate::events::outcome::{CallVerdict, EventOutcome, describe};
 
 /// The body with which a receiver confirms a callback.

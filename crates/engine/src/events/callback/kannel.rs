@@ -5,9 +5,9 @@ use postrider_core::delivery::Failure;
 use postrider_core::event::{Event, EventType};
 use reqwest::Method;
 
+use super::call::{CallbackCall, DeliveryFacts, NoCall, event_uuid};
 use super::kannel_pattern::{PatternValues, expand};
 use super::receipt_words::{delivered_count, error_code, failed_before_it_was_sent, receipt_time, stat};
-use super::{CallbackCall, DeliveryFacts, NoCall, event_uuid};
 
 /// Bits of `dlr-mask`, and values of `%d`.
 const DELIVERED: u8 = 1;

@@ -9,6 +9,9 @@ use postrider_core::event::Event;
 use postrider_providers::EgressPolicy;
 use postrider_providers::webhook;
 
+/// Name of the callback field that says that the client wrote its numbers without the plus that they have now.
+pub const ADDED_PLUS: &str = "+";
+
 /// Facts that escapes stand for.
 pub struct PatternValues<'a> {
     /// The event.
@@ -85,9 +88,9 @@ fn expand_letter(
     Some(match letter {
         '%' => "%".to_owned(),
         'd' => values.dlr_value.to_string(),
-        'p' => encode(&event.spelling),
+        'p' => encode(receiver(values)),
         'P' => encode(values.sender),
-        'q' => encode_number(&event.spelling),
+        'q' => encode_number(receiver(values)),
         'Q' => encode_number(values.sender),
         't' => event.at.format("%Y-%m-%d+%H:%M:%S").to_string(),
         'T' => event.at.timestamp().to_string(),
@@ -111,6 +114,15 @@ fn expand_letter(
         'e' => values.text.bytes().map(|byte| format!("{byte:02X}")).collect(),
         _ => return None,
     })
+}
+
+/// Returns the number that the message was sent to, without the plus if the client wrote it so.
+fn receiver<'a>(values: &PatternValues<'a>) -> &'a str {
+    let spelling = values.event.spelling.as_str();
+    match values.callback.field(ADDED_PLUS) {
+        Some(_) => spelling.strip_prefix('+').unwrap_or(spelling),
+        None => spelling,
+    }
 }
 
 fn field<'a>(values: &PatternValues<'a>, name: &str) -> &'a str {

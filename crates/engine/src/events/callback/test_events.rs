@@ -6,7 +6,7 @@ use postrider_core::delivery::Failure;
 use postrider_core::event::{Event, EventKey, EventStatus, EventTarget, EventType};
 use postrider_core::id::{DeliveryId, MessageId};
 
-use super::DeliveryFacts;
+use super::call::DeliveryFacts;
 
 /// Returns an event of 2026-11-30 17:24:00 UTC.
 pub fn event(event_type: EventType, failure: Option<Failure>, sequence: u32) -> Event {

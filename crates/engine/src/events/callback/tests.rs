@@ -1,8 +1,9 @@
 //! Tests of callbacks against a real local receiver.
 
+use super::call::event_uuid;
 use super::test_events::{callback, delivered, sent};
 use super::*;
-use crate::config::Config;
+use crate::config::{Account, ApiKey, Config, Scope, TwilioLogin};
 use crate::events::outcome::EventOutcome;
 use crate::testing::{GatewayBuilder, open_store};
 use postrider_core::callback::{CallbackMethod, JasminLevel};
@@ -67,6 +68,43 @@ async fn vonage_receivers_get_json_and_an_error_is_retried() {
     assert!(request.contains("\"status\":\"delivered\""), "{request}");
     let skipped = told(&sent(), &callback).await;
     assert_eq!((skipped.outcome, stub.requests().len()), (EventOutcome::Delivered, 1));
+}
+
+#[tokio::test]
+async fn twilio_receivers_get_a_form_signed_with_the_token_of_the_account() {
+    let stub = receiver(response(204, "", "")).await;
+    let mut config = Config::test_mode();
+    let twilio = TwilioLogin { sid: "AC1".to_owned(), token: "12345".to_owned() };
+    let account = Account { twilio: Some(twilio), ..Account::default() };
+    config.keys = vec![ApiKey {
+        name: "shop".to_owned(),
+        sha256: None,
+        scopes: vec![Scope::Send],
+        user_per_hour: None,
+        limits: Default::default(),
+        is_shared: false,
+        account,
+        events: Default::default(),
+    }];
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = GatewayBuilder::new(config).wire(&open_store(folder.path())).await;
+    let url = format!("http://{}/status?m=1", stub.address);
+    let fields = [("AccountSid", "AC1"), ("From", "+15005550006")];
+    let callback = callback(CallbackFormat::Twilio, &url, &fields);
+    let verdict = tell(&gateway, &client(), &sent(), &callback).await;
+    assert_eq!(verdict.outcome, EventOutcome::Delivered, "{verdict:?}");
+    let request = &stub.requests()[0];
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let sid = format!("SM{}", "ab".repeat(16));
+    let expected_body = format!(
+        "SmsSid={sid}&SmsStatus=sent&MessageStatus=sent&To=%2B15005550001&MessageSid={sid}&AccountSid=AC1\
+         &From=%2B15005550006&ApiVersion=2010-04-01"
+    );
+    assert_eq!(body, expected_body);
+    let pairs: Vec<_> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let signature = postrider_providers::sign_twilio_form("12345", &url, &pairs).unwrap();
+    assert!(head.contains(&format!("x-twilio-signature: {signature}\r\n")), "{head}");
+    assert!(head.starts_with("POST /status?m=1 HTTP/1.1\r\n"), "{head}");
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use postrider_core::event::{Event, EventType};
 use postrider_providers::sign_twilio_form;
 use reqwest::{Method, Url};
 
+use super::call::{CallbackCall, DeliveryFacts, NoCall, event_uuid};
 use super::receipt_words::receipt_time;
-use super::{CallbackCall, DeliveryFacts, NoCall, event_uuid};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 

@@ -6,8 +6,8 @@ use postrider_core::event::{Event, EventType};
 use reqwest::Method;
 use serde_json::{Map, Value};
 
+use super::call::{CallbackCall, DeliveryFacts, NoCall};
 use super::receipt_words::receipt_time;
-use super::{CallbackCall, DeliveryFacts, NoCall};
 
 /// Builds the request for a final state.
 pub fn build(event: &Event, callback: &Callback, facts: &DeliveryFacts) -> Result<CallbackCall, NoCall> {

@@ -10,7 +10,7 @@ use postrider_providers::webhook::{WebhookAnswer, WebhookClient, WebhookRequest}
 use reqwest::{Method, Url};
 use serde_json::json;
 
-use super::super::callback::CallbackCall;
+use super::super::callback::call::CallbackCall;
 use super::super::callback::kannel_pattern::{PatternValues, expand};
 use super::super::outcome::CallVerdict;
 use super::super::signing::signing_secrets;

@@ -127,7 +127,7 @@ pub(super) fn json_response(result: Result<String, JasminError>) -> Response<Bod
 /// Returns the answer of `/secure/send`. The quotation mark at the end is missing, as in Jasmin, whose clients know it.
 pub(super) fn secure_send_response(result: Result<MessageId, JasminError>) -> Response<Body> {
     match result {
-        Ok(id) => data_response(&json_text(&format!("Success \"{id}"))),
+        Ok(id) => success_document(&json_text(&format!("Success \"{id}"))),
         Err(error) => message_response(error.status, &format!("Error \"{}", error.text), error.denial),
     }
 }
@@ -135,13 +135,13 @@ pub(super) fn secure_send_response(result: Result<MessageId, JasminError>) -> Re
 /// Returns the answer of `/secure/rate` and `/secure/balance`.
 pub(super) fn secure_json_response(result: Result<String, JasminError>) -> Response<Body> {
     match result {
-        Ok(object) => data_response(&object),
+        Ok(object) => success_document(&object),
         Err(error) => message_response(error.status, &error.text, error.denial),
     }
 }
 
 /// Returns `{"data": …}` with a value that is JSON.
-pub(super) fn data_response(json: &str) -> Response<Body> {
+pub(super) fn success_document(json: &str) -> Response<Body> {
     respond(StatusCode::OK, JSON, format!("{{\"data\": {json}}}"), None)
 }
 

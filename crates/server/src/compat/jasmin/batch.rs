@@ -12,7 +12,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 use serde_json::{Map, Value};
 
 use super::answers::{self, json_text};
-use super::rest::{Credentials, fields_of};
+use super::credentials::{Credentials, fields_of};
 use super::{arguments, send};
 use crate::compat::account::{self, CompatCaller};
 use postrider_core::clock::Timestamp;
@@ -54,7 +54,7 @@ pub(super) async fn send_batch(
     let scheduled = send_at.map_or_else(String::new, |send_at| {
         format!(", \"scheduled\": {}", json_text(&format!("{}s", (send_at - now).num_seconds())))
     });
-    answers::data_response(&format!(
+    answers::success_document(&format!(
         "{{\"batchId\": \"{batch_id}\", \"messageCount\": {message_count}{scheduled}}}"
     ))
 }

@@ -13,7 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::{answers, arguments, batch, send, values};
+use super::credentials::{Credentials, argument_name, fields_of, push_credentials};
+use super::{answers, batch, send, values};
 use crate::body;
 use crate::compat::account;
 use crate::compat::query::LenientFields;
@@ -29,14 +30,6 @@ pub(super) fn routes() -> Router<Arc<Gateway>> {
         .route("/secure/sendbatch", post(send_batch))
         .route("/secure/rate", get(secure_rate))
         .route("/secure/balance", get(secure_balance))
-}
-
-/// User and password of a request.
-pub(super) struct Credentials {
-    /// The user.
-    pub(super) user: String,
-    /// The password.
-    pub(super) password: String,
 }
 
 async fn secure_send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
@@ -148,22 +141,4 @@ async fn read_object(
         Ok(Value::Object(object)) => Ok(object),
         _ => Err(unparsable("the body must be a JSON object".to_owned())),
     }
-}
-
-/// Returns the arguments of an object with the credentials of the header.
-pub(super) fn fields_of(credentials: &Credentials, object: &Map<String, Value>) -> LenientFields {
-    let renamed = object.iter().map(|(name, value)| (argument_name(name), value.clone()));
-    let mut fields = arguments::from_json(&renamed.collect());
-    push_credentials(&mut fields, credentials);
-    fields
-}
-
-fn push_credentials(fields: &mut LenientFields, credentials: &Credentials) {
-    fields.push("username", credentials.user.as_bytes());
-    fields.push("password", credentials.password.as_bytes());
-}
-
-/// Returns the name of an argument that may be written with `_`.
-fn argument_name(name: &str) -> String {
-    if name == "custom_tlvs" { name.to_owned() } else { name.replace('_', "-") }
 }

@@ -23,7 +23,7 @@ const VALIDITY_MINUTES_MAX: i64 = 100 * 366 * 24 * 60;
 /// Longest `dlr-url` in bytes, so that an event does not become arbitrarily large.
 const DLR_URL_BYTES_MAX: usize = 2_048;
 
-/// What an account without the scope `send` must not do.
+/// Names the action that needs the scope `send`, in the words of Jasmin.
 pub(super) const CANNOT_SEND: &str = "Cannot send MT messages";
 
 /// Accepts a message; it is on disk when the id is returned.

@@ -77,6 +77,29 @@ async fn reports_of_kannel_arrive_in_order_and_again_after_an_error() {
     assert!(request_line(&delivered).starts_with("GET /dlr?d=1&a=id%3Aref-"), "{delivered}");
 }
 
+/// The recorded request of Kannel 1.4.5, its answer, and its first report.
+#[tokio::test]
+async fn the_recorded_request_of_kannel_has_the_recorded_answer_and_report() {
+    let mut receiver = Receiver::start(vec![(200, "")]).await;
+    let server = server_with(|_| {}).await;
+    let url = format!(
+        "http%3A%2F%2F{}%2Fdlr%3Fmy%3D42%26d%3D%25d%26a%3D%25a%26p%3D%25p%26P%3D%25P%26F%3D%25F%26n%3D%25n%26o%3D%25o",
+        receiver.stub.address
+    );
+    let path = format!(
+        "/cgi-bin/sendsms?user=u&pass=p&from=Acme&to=15005550001&text=hi+there&dlr-mask=31&dlr-url={url}"
+    );
+    let _stop = send_and_deliver(&server, &path).await;
+    let accepted = receiver.next().await;
+    let expected = "GET /dlr?my=42&d=8&a=ACK%2F&p=15005550001&P=Acme&F=ref-64&n=u&o= HTTP/1.1";
+    assert_eq!(request_line(&accepted), expected);
+    let delivered = receiver.next().await;
+    let begin = "GET /dlr?my=42&d=1&a=id%3Aref-64+sub%3A001+dlvrd%3A001+submit+date%3A";
+    let end = "+stat%3ADELIVRD+err%3A000+text%3A&p=15005550001&P=Acme&F=ref-64&n=u&o= HTTP/1.1";
+    assert!(request_line(&delivered).starts_with(begin), "{delivered}");
+    assert!(request_line(&delivered).ends_with(end), "{delivered}");
+}
+
 #[tokio::test]
 async fn receipts_of_jasmin_are_repeated_until_they_are_acknowledged() {
     let mut receiver = Receiver::start(vec![(200, "OK"), (200, "ACK/Jasmin")]).await;

@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use super::TwilioRequest;
 use super::error::TwilioError;
+use super::request::TwilioRequest;
 use super::resource::{MessageFacts, parse_date};
 use crate::compat::account;
 use crate::compat::query::restore_plus;

@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::json_response;
 use crate::auth::AuthError;
 use crate::body::BodyError;
 use crate::denial::Denial;
@@ -161,4 +160,13 @@ impl TwilioError {
         }
         response
     }
+}
+
+/// Returns an answer as JSON.
+pub(super) fn json_response(status: StatusCode, document: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(document.to_string()));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
 }

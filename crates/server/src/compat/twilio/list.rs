@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
 
-use super::TwilioRequest;
 use super::error::TwilioError;
+use super::request::TwilioRequest;
 use super::resource::{MessageFacts, format_date, parse_date};
 use crate::compat::query::restore_plus;
 use postrider_core::address::{AddressKind, parse_address};

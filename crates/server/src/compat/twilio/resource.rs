@@ -3,7 +3,7 @@
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
-use super::API_VERSION;
+use super::request::API_VERSION;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::id::MessageId;

@@ -86,6 +86,12 @@ fn values_that_the_request_did_not_set_have_the_defaults_of_kannel() {
 }
 
 #[test]
+fn a_number_is_told_as_the_client_wrote_it() {
+    let fields = [(ADDED_PLUS, "1")];
+    assert_eq!(expanded_with("%p/%q", &fields, ""), "15005550001/15005550001");
+}
+
+#[test]
 fn a_pattern_is_checked_like_a_url() {
     let policy = EgressPolicy::parse(&["127.0.0.0/8"], &[443]).unwrap();
     let validated = |text| validate_pattern(&policy, text);
