@@ -15,7 +15,7 @@ fn a_line_without_length_is_a_counter() {
 #[test]
 fn a_line_with_a_length_shows_the_percentage() {
     let line = ProgressLine::new(Some(200), "rows copied");
-    line.clone().set_position(50);
+    line.set_position(50);
     assert_eq!(text(&line), "rows copied 50/200 (25 %)");
     line.set_position_of(30, 40);
     assert_eq!(text(&line), "rows copied 30/40 (75 %)");
