@@ -1,7 +1,8 @@
 //! The parts of a text message: their number and their boundaries.
 //!
-//! A body in the GSM 7-bit alphabet has 160 characters in one part, or 153 in each of several; one character outside the
-//! alphabet makes the whole body UCS-2 with 70 or 67. No escape pair and no surrogate pair is split.
+//! A body in the GSM 7-bit alphabet has 160 characters in one part, or 153 in each of several; one character outside
+//! that alphabet makes the whole body UCS-2, with 70 units in one part or 67 in each of several. No escape pair and no
+//! surrogate pair is split.
 
 use crate::gsm7;
 
@@ -75,7 +76,8 @@ pub fn split_parts(body: &str) -> Vec<String> {
     part_ends.map(|end| body[std::mem::replace(&mut part_start, end)..end].to_owned()).collect()
 }
 
-/// Returns the alphabet, the units, and whether a character has two units, between which the body must not be split.
+/// Returns the alphabet, the number of units, and whether any character takes two units. A body must not be split
+/// between the two units of a character.
 fn measure_units(body: &str) -> (Alphabet, usize, bool) {
     let gsm_units = body.chars().try_fold(0, |sum, c| match gsm7::units(c) {
         0 => None,

@@ -1,7 +1,8 @@
 //! Parsing of addresses into the form in which they are stored.
 //!
-//! Checks the form only. Errors never contain the address. email_address is not used, because it accepts domains such as
-//! `a!b` and rejects existing mailboxes with two dots in a row; url is not used, because it would rewrite the path.
+//! Checks the form only. Errors never contain the address. The crate `email_address` is not used, because it accepts
+//! domains such as `a!b` and rejects existing mailboxes with two dots in a row; url is not used, because it would
+//! rewrite the path.
 
 use super::error::AddressError;
 use super::kind::AddressKind;

@@ -84,7 +84,7 @@ impl PhoneRules {
     /// The text is not a phone number, or not one that [`PhoneStrictness`] allows.
     pub fn parse_phone(&self, text: &str) -> Result<String, AddressError> {
         let normal_form = self.parse_once(text)?;
-        // A number that would change when it is parsed again would be two recipients.
+        // A number that changes when it is parsed again is refused, because one phone would be two recipients.
         match self.parse_once(&normal_form) {
             Ok(again) if again == normal_form => Ok(normal_form),
             _ => Err(AddressError::InvalidFormat),
@@ -107,7 +107,8 @@ impl PhoneRules {
         Ok(number.format_as(PhoneNumberFormat::E164).into_owned())
     }
 
-    /// Returns the digits, leading zeros included, as a number of the region if their count is possible.
+    /// Returns the digits, leading zeros included, as a number of the region, if the region has numbers with that many
+    /// digits.
     fn unchanged_digits(&self, digits: &str) -> Option<PhoneNumber> {
         let leading_zeros = digits.bytes().take(digits.len() - 1).take_while(|digit| *digit == b'0').count();
         let number = PhoneNumber {

@@ -1,17 +1,17 @@
 //! Counts the successes and failures of the latest calls.
 //!
-//! The window is a time, because a count alone would let one bad moment of a busy provider decide. It also covers a number
-//! of calls, because a provider with one call a minute must be judged too.
+//! The window covers a time, because with a fixed number of calls one bad moment of a busy provider would open the
+//! circuit. The window also covers a minimum number of calls, so that a provider with one call a minute is judged too.
 
 use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Length of the window: 10 s in slices of 1 s, as in Hystrix. A provider that fails completely is found after half of
-/// that time at the latest, and a disturbance of two seconds does not stop it.
+/// Length of the window: 10 s in slices of 1 s, as in Hystrix. The circuit of a provider that fails completely opens
+/// after 5 s at the latest. A disturbance of 2 s does not open it.
 const SLICES_MAX: i64 = 10;
 
-/// The window covers at least this many calls, however old they are.
+/// Minimum number of calls in the window. With fewer calls in ten seconds, older calls are included.
 const CALLS_MIN: u32 = 10;
 
 /// The calls of one second.
@@ -32,7 +32,7 @@ impl CallWindow {
     /// Counts a call.
     pub fn record(&mut self, is_success: bool, now: DateTime<Utc>) {
         let second = now.timestamp();
-        // A clock that steps back counts into the newest slice.
+        // If the clock steps back, the call counts in the newest slice.
         if self.slices.back().is_none_or(|newest| newest.second < second) {
             self.slices.push_back(WindowSlice { second, successes: 0, failures: 0 });
         }
