@@ -11,16 +11,16 @@ use postrider_core::{clock::Timestamp, error::Result, name::ConfigName};
 #[async_trait]
 pub trait MaintenanceStore: Send + Sync {
     /// Deletes at most `limit` messages that were accepted before `before` and have ended, and returns the number of
-    /// deleted messages. Their counts stay in the report. Zero means that no message is left to delete.
+    /// deleted messages. Their counts stay in the report. Returns zero when no message is left to delete.
     ///
-    /// A store with monthly partitions drops a partition as a whole when no other message is left in the partition.
+    /// A store with monthly partitions drops a partition as a whole once all its messages may be deleted.
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Prunes like [`prune`](MaintenanceStore::prune), except in a store with monthly partitions: it deletes messages of
     /// a month only when the whole month is older than `before`, so that it can drop the partition.
     async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
 
-    /// Deletes expired rows beside messages, at most `limit` of each kind, and returns the number of deleted rows:
+    /// Deletes expired rows beside messages, at most `limit` of each kind, and returns their number. The kinds are:
     /// idempotency keys, user throttles without recent messages, unmatched receipts received before `before`, and
     /// broadcasts created before `before` that are fanned out and have no messages left.
     async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
@@ -35,8 +35,8 @@ pub trait MaintenanceStore: Send + Sync {
     /// Checks that the store can be read and written.
     async fn ping(&self) -> Result<()>;
 
-    /// Returns the size of the write-ahead log beside the database file in bytes; `None` for a store on a server, which
-    /// limits its log itself.
+    /// Returns the size in bytes of the write-ahead log beside the database file. `None` for a store on a server, which
+    /// limits its log by itself.
     fn wal_bytes(&self) -> Option<u64> {
         None
     }

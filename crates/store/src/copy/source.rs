@@ -194,8 +194,8 @@ impl CopySource {
         finish_transaction(self.store.as_mut(), outcome.map(drop)).await
     }
 
-    /// Merges leases into the deliveries, if this backend has a table of leases. Afterwards a lease exists only if a round
-    /// began meanwhile.
+    /// Merges leases into the deliveries, if this backend has a table of leases. If a lease exists afterwards, a round
+    /// has begun since then.
     pub async fn write_back_leases(&mut self) -> Result<()> {
         let Some(sql) = self.store.statements().merge_leases else {
             return Ok(());
@@ -278,7 +278,8 @@ pub async fn drop_move_objects(store: &mut dyn TableStore, tables: &[CopyTable])
     store.execute_script(statements.drop_state).await
 }
 
-/// Returns a page of rows after `last_key`, in the order of keys, and the last key of the page; none for the last page.
+/// Returns the page of rows after `last_key`, in the order of keys, and its last key. The last key is none if this is
+/// the last page.
 pub async fn read_page(
     store: &mut dyn TableStore,
     table: &CopyTable,

@@ -28,7 +28,8 @@ pub struct AcceptOperation(pub Vec<NewMessage>);
 
 impl BatchOperation for AcceptOperation {
     type Output = Vec<Acceptance>;
-    /// Hours whose first message number is stored. Numbers only increase, so these rows stay correct.
+    /// Hours whose first message number is stored already. Numbers only increase, so a stored first number stays
+    /// correct.
     type BatchCache = HashSet<i64>;
     const ERROR_CONTEXT: &'static str = "cannot store messages";
 
@@ -64,7 +65,8 @@ pub async fn accept(
     let idempotency_keys = messages.iter().filter_map(|message| key_of(message)).collect::<Vec<_>>();
     let deliveries = messages.iter().flat_map(|message| &message.deliveries);
     let new_count = messages.iter().filter(|message| !message.replay_only).count();
-    // The statements are pipelined: the server runs them in this order. Numbers that are not used leave gaps.
+    // The statements are pipelined: the server runs them in this order. A message that is not stored leaves a gap in
+    // the numbers.
     let (records, suppressed, numbers) = tokio::join!(
         idempotency::load(transaction, &idempotency_keys, now),
         SuppressedAddresses::load_for_deliveries(transaction, deliveries),
@@ -76,7 +78,7 @@ pub async fn accept(
     let mut first_with_key = HashMap::new();
     for (index, message) in messages.iter().copied().enumerate() {
         let key = key_of(message);
-        // A key that is stored already, or repeated in this batch, is answered at the end.
+        // A message whose key is stored already, or repeated in this batch, gets its result at the end.
         if key.is_some_and(|key| records.contains_key(&key) || first_with_key.contains_key(&key)) {
             continue;
         }
@@ -218,7 +220,8 @@ async fn insert_messages(
         column(&messages, |message| i64::from(message.at_most_once)),
         column(&messages, |message| message.client_expires_at.map(|at| at.timestamp_millis())),
     ];
-    // The two statements are pipelined. The first error is the cause: later ones say that the transaction is aborted.
+    // The two statements are pipelined. Only the first error is the cause; later errors say that the transaction is
+    // aborted.
     let (messages_inserted, deliveries_inserted) = tokio::join!(
         transaction.execute(INSERT_MESSAGES, message_values),
         insert_deliveries(transaction, numbered, suppressed)

@@ -151,8 +151,7 @@ async fn plan_changes(
     Ok(unclaimed.into_iter().filter_map(change).collect())
 }
 
-/// Returns those of the deliveries that no worker holds, and keeps workers from claiming them until the transaction
-/// ends.
+/// Returns those of the deliveries that no worker holds. No worker can claim them until the transaction ends.
 async fn load_unclaimed(transaction: &PgTransaction, ids: &[i64]) -> Result<Vec<UnclaimedDelivery>, PgError> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -162,7 +161,8 @@ async fn load_unclaimed(transaction: &PgTransaction, ids: &[i64]) -> Result<Vec<
     let rows = transaction.query(LOAD, bind![blocked_ids]).await?;
     let deliveries = rows.iter().filter_map(|row| decode_unclaimed_delivery(row).transpose());
     let deliveries = deliveries.collect::<Result<_, _>>()?;
-    // A worker that claims one of the deliveries still waits for the end of this transaction, because its row may come back.
+    // A worker that is claiming one of the deliveries must keep waiting for the end of this transaction, because a
+    // rollback would restore the row.
     transaction.execute(UNBLOCK_CLAIMS, bind![blocked_ids]).await?;
     Ok(deliveries)
 }

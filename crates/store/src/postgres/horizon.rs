@@ -1,8 +1,10 @@
-//! The horizon of lists: the greatest message number up to which every message is committed or will never be.
+//! The horizon of lists: the greatest message number for which all smaller numbers are final (committed, or rolled back
+//! and never used).
 //!
-//! Transactions that accept messages commit in any order, so a message can become visible after one with a greater number.
-//! A list that ends at the horizon never does: a reader that continues above the newest message it has seen misses none.
-//! Reading the horizon blocks no transaction; it waits until those end that were accepting messages when it began.
+//! Transactions that accept messages commit in any order, so a message can become visible after a message with a
+//! greater number. Up to the horizon no message becomes visible later. A reader that continues after the newest message
+//! it has seen therefore misses none. Reading the horizon blocks no transaction; it waits for the transactions that
+//! were accepting messages when the read began.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +21,8 @@ static COUNT_HOLDERS: &str = sql!("postgres/coordination/count_lock_holders");
 /// Interval at which the transactions that accept messages are looked at again: about the time of a commit.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Maximum time to wait for them. A commit takes milliseconds; a longer transaction belongs to a host that hangs.
+/// Maximum time to wait for those transactions. A commit takes milliseconds; a longer transaction belongs to a host
+/// that does not respond.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Returns the horizon. Every message up to it is visible to transactions that begin later.

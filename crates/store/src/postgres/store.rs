@@ -24,8 +24,8 @@ use postrider_core::{
     name::ConfigName, queue_entry::QueueEntry,
 };
 
-/// Maximum time of a transaction before its connection counts as hung. Methods that read or write any number of rows
-/// have no maximum time.
+/// Maximum time of a transaction before its connection counts as broken. Methods on any number of rows have no such
+/// limit.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A store on a PostgreSQL server.
@@ -48,7 +48,8 @@ impl PostgresStore {
         let replica_pool =
             options.replica_url.map(|url| PgPool::new(url, ServerRole::Replica, connections_max));
         let replica = replica_pool.transpose()?.map(Replica::new);
-        // A connection belongs to the runtime that opened it, so the startup checks have a pool of their own.
+        // A connection belongs to the runtime that opened it. The startup checks run on another runtime and therefore
+        // have their own pool.
         let startup_pool = PgPool::new(options.url, ServerRole::Primary, 1)?;
         migrate::block_on_thread(options.lock_timeout, async move {
             migrate::apply(&startup_pool).await?;
