@@ -1,6 +1,7 @@
 //! Ingests the items of a provider callback: receipts, late answers, inbound messages and opt-outs.
 //!
-//! A text that reads like a receipt is one only when it comes from the recipient of its message. An inbound message without an opt-in or opt-out keyword is counted and not kept. Ingesting the same items again changes
+//! A text that has the form of a receipt counts as a receipt only if its sender is the recipient of the message. An
+//! inbound message without an opt-in or opt-out keyword is counted and not kept. Ingesting the same items again changes
 //! nothing.
 
 use crate::gateway::{Gateway, ProviderRuntime, Route};
@@ -56,7 +57,8 @@ pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<Cal
     apply_opt_requests(gateway, runtime, &opt_requests).await
 }
 
-/// Returns the provider and those at the same system, whose messages it may report: `shares_ids_with` of either.
+/// Returns the provider and all providers whose messages it may report, because one of the two names the other in
+/// `shares_ids_with`.
 fn providers_sharing_ids(gateway: &Gateway, runtime: &ProviderRuntime) -> Vec<ConfigName> {
     let adapter = runtime.adapter();
     let shares = |other: &ProviderRuntime| {

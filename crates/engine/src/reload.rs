@@ -1,8 +1,8 @@
 //! Reload of the configuration in a running process: replaces what can change safely and names what needs a restart.
 //!
-//! Replaced are the API keys, and the adapter of a provider whose settings (credentials, URLs) differ. Calls in flight end
-//! with the adapter that they began with. Everything else, also a provider that keeps a connection or has other limits,
-//! stays as it was until the next start.
+//! A reload replaces the API keys, and the adapter of each provider whose settings (credentials, URLs) differ. Calls in
+//! flight end with the old adapter. Everything else needs a restart; this includes a provider that keeps a connection,
+//! and changed limits of a provider.
 
 use std::fmt;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Gateway {
             runtime.replace_adapter(adapter, provider.settings.clone());
         }
         if !self.api_keys().iter().map(Arc::as_ref).eq(&new.keys) {
-            // Without keys other rules protect the routes, and they are chosen at the start.
+            // A server without keys protects its routes by other rules, which are chosen at the start.
             if self.config.keys.is_empty() || new.keys.is_empty() {
                 result.restart_needed.push("keys".to_owned());
             } else {

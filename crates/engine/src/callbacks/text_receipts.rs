@@ -1,13 +1,14 @@
-//! Decides whether a text that reads like a receipt comes from the recipient of the message that it names.
+//! Decides whether a text that has the form of a receipt comes from the recipient of the message that it names.
 //!
-//! Any phone can send such a text, and ids of messages can be guessed. Only the message's own recipient is believed.
+//! Any phone can send such a text, and message ids can be guessed. Only a text from the recipient is applied as a
+//! receipt.
 
 use crate::gateway::{Gateway, ProviderRuntime};
 use postrider_core::address::{AddressKind, parse_address};
 use postrider_core::{error::Result, inbound::TextReceipt};
 use postrider_store::MessageQuery;
 
-/// Number of the latest messages to a sender among which the message of a receipt is looked for.
+/// Number of the latest messages to the sender that are searched for the reference of the receipt.
 const MESSAGES_MAX: usize = 50;
 
 /// Returns whether the provider accepted a message with the receipt's reference for the sender of the text.
@@ -16,7 +17,7 @@ pub async fn is_from_recipient(
     runtime: &ProviderRuntime,
     text_receipt: &TextReceipt,
 ) -> Result<bool> {
-    // An international number may lack its `+`.
+    // Some SMSCs write an international number without its `+`.
     let spellings = [text_receipt.from.clone(), format!("+{}", text_receipt.from)];
     let parse = |spelling: &String| parse_address(AddressKind::Phone, spelling, &gateway.config.phone).ok();
     let Some(sender) = spellings.iter().find_map(parse) else {

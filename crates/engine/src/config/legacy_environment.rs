@@ -1,8 +1,9 @@
 //! Reads the environment variables of the replaced notification service: `USED_CHANNELS` and `CHANNEL_…`.
 //!
-//! The variables are converted to channels and providers as in the file, so that later code treats both alike. A variable
-//! names a provider by its table in the file or by a class name of that service. A class name stands for an account if the
-//! credentials of the account are set ([`super::provider_aliases`]), otherwise for a mock provider, with a warning.
+//! The variables are converted to channels and providers as in the file, so that later code treats both alike. A
+//! variable names a provider by its table in the file or by a class name of that service. A class name stands for an
+//! account if the credentials of the account are set ([`super::provider_aliases`]). Otherwise it stands for a mock
+//! provider, and a warning is logged.
 
 use postrider_core::error::{Error, Result};
 use toml::Value;
