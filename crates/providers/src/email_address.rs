@@ -13,7 +13,7 @@ use lettre::message::header::{From, Headers};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-/// Returns the subject of an email when neither message, channel nor settings have one.
+/// Returns the subject of an email if the message, the channel and the settings have none.
 pub(super) fn default_subject() -> String {
     "Message".to_owned()
 }
@@ -87,9 +87,9 @@ pub(super) fn subject_or<'a>(subject: Option<&str>, default: &'a str) -> Cow<'a,
 /// at most 75 characters (RFC 2047).
 const ENCODED_WORD_BYTES: usize = 45;
 
-/// Encodes a header text so that it arrives as it is. A text is written plainly only when every character is printable
-/// ASCII, it has single blanks between its words and none of them looks like an encoded word; otherwise the whole text
-/// is encoded, because blanks between encoded words are lost.
+/// Encodes a header text so that it arrives unchanged. A text stays plain only if all its characters are printable
+/// ASCII, its words are separated by single blanks, and no word looks like an encoded word. Otherwise the whole text is
+/// encoded, because blanks between encoded words are lost.
 pub(super) fn encode_header_text(text: &str) -> String {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
         && !text.contains("=?")
@@ -116,13 +116,13 @@ pub(super) fn encode_header_text(text: &str) -> String {
 /// Maximum length of a plain word, so that no line of the header is longer than 998 bytes (RFC 5322).
 const PLAIN_WORD_BYTES_MAX: usize = 900;
 
-/// Length of a line from which on the header continues on the next line.
+/// Length of a line after which the header continues on the next line.
 const HEADER_LINE_BYTES: usize = 76;
 
 /// Joins words with blanks, and begins a new line before a word that would make the line too long.
 fn fold<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let mut folded = String::new();
-    // The name of the header stands before the first word.
+    // The first word follows the name of the header on the same line.
     let mut line_bytes = "Subject: ".len();
     for word in words {
         if !folded.is_empty() {

@@ -1,5 +1,5 @@
-//! Signs that a response with a success status does not mean acceptance: a page for people, no body where JSON is due, or
-//! an error in the body.
+//! Signs that a response with a success status does not mean acceptance: an HTML page, no body where JSON is expected,
+//! or an error in the body.
 //!
 //! The message may still have been sent, so a doubtful response is `Unknown`.
 
@@ -25,7 +25,7 @@ pub(super) fn doubt(response: &HttpResponse, expects_json: bool) -> Option<&'sta
     let text = String::from_utf8_lossy(&response.body);
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {
-        // 204 states that there is no body.
+        // The status 204 means that there is no body.
         return (expects_json && response.status != 204).then_some("the response is empty");
     }
     if is_html(text, response) {
@@ -38,7 +38,7 @@ pub(super) fn doubt(response: &HttpResponse, expects_json: bool) -> Option<&'sta
     is_error.then_some("the response states an error")
 }
 
-/// A text that only claims to be HTML by its content type is often the plain answer of an old API.
+/// Old APIs often declare a plain-text answer as HTML, so the content type alone does not make a text HTML.
 fn is_html(text: &str, response: &HttpResponse) -> bool {
     let start: String = text.chars().take(15).collect::<String>().to_ascii_lowercase();
     let content_type = response.headers.get("content-type").and_then(|header| header.to_str().ok());
@@ -88,7 +88,8 @@ fn states_something(value: &Value) -> bool {
     }
 }
 
-/// Returns whether an XML document has an element for an error, or a text begins with a word for one.
+/// Returns whether a text states an error: an XML document with an element for an error, or a text that begins with a
+/// word for an error.
 fn is_error_text(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     if text.starts_with('<') {

@@ -64,8 +64,8 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     code_line.send_result(response.http_status_text(), Some(error_text), response.retry_after())
 }
 
-/// Returns whether a text calls the recipient's number (`dst`) invalid. A text that names the number for another reason,
-/// such as its country or a limit, is no verdict about it.
+/// Returns whether a text calls the recipient's number (`dst`) invalid. A text that mentions the number for another
+/// reason, such as its country or a limit, does not make it invalid.
 fn calls_recipient_invalid(error_text: &str) -> bool {
     let text = error_text.to_ascii_lowercase();
     let is_invalid = ["invalid", "not valid", "not a valid"].iter().any(|words| text.contains(words));
