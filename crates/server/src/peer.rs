@@ -12,8 +12,8 @@ use postrider_engine::config::Config;
 /// Header in which proxies report the addresses of their clients.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Returns the address of the client. Of a trusted proxy it is the last address in `X-Forwarded-For`, which the proxy itself
-/// added; the addresses before it are the client's word.
+/// Returns the address of the client. Behind a trusted proxy it is the last address in `X-Forwarded-For`, which the
+/// proxy itself has added. The client itself may have sent the earlier addresses.
 pub(super) fn client_address(config: &Config, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     if !config.is_trusted_proxy(peer) {
         return peer;

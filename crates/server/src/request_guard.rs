@@ -1,7 +1,7 @@
 //! Checks every request before the routes see it, and every response after them: the `Host` header, clients that guess API
 //! keys, ended sessions, denied requests, and headers that keep private answers out of caches.
 //!
-//! It wraps the routes without a layer of axum, because a layer costs each request an allocation.
+//! The guard wraps the routes directly. A layer of axum would cost an allocation for each request.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -38,7 +38,7 @@ const PROBE_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 /// `Retry-After` when all connections are busy.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Maximum time for reading a session generation; then the last known one counts.
+/// Maximum time to read a session generation. If it takes longer, the last known generation is used.
 const SESSION_READ_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The connection of a request.
@@ -46,7 +46,7 @@ const SESSION_READ_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct RequestConnection {
     /// Address of the other side.
     pub(super) peer: IpAddr,
-    /// Set on a connection beyond the maximum: it gets one response, and only to a probe.
+    /// True for a connection beyond the maximum. It gets one response, and only if its request is a probe.
     pub(super) is_probe_only: bool,
 }
 
@@ -100,8 +100,8 @@ impl RequestGuard {
         response
     }
 
-    /// Returns the refusal of a client that sent too many wrong keys and now sends a key. The key is not compared, so that
-    /// the answer does not tell whether it is right.
+    /// Returns the refusal of a client that has sent too many wrong keys and sends a key again. The key is not
+    /// compared, so that the answer does not reveal whether it is valid.
     fn refuse_guess(
         &self,
         client: IpAddr,
@@ -122,8 +122,8 @@ impl RequestGuard {
         Some(problem.retry_after(wait).denied(Denial::TooManyWrongKeys))
     }
 
-    /// Removes the cookies of a request whose session was ended, so that it counts as not signed in. If the store cannot be
-    /// read, the last known generation counts; without one the session does not.
+    /// Removes the cookies of a request whose session was ended, so that the client counts as not signed in. If the
+    /// store cannot be read, the last known generation is used; if none is known, the session is not valid.
     async fn drop_ended_session(&self, request: &mut Request<Body>) {
         let Some((key, cookie_generation)) = session::signed_in(&self.gateway, request.headers()) else {
             return;
@@ -156,8 +156,8 @@ impl RequestGuard {
     }
 }
 
-/// Returns the refusal of a request that does not say exactly once for which host it is: proxies and this gateway could
-/// take different ones for true (RFC 9112, section 3.2).
+/// Returns the refusal of a request that does not name its host exactly once. With several names, a proxy and this
+/// gateway could use different ones (RFC 9112, section 3.2).
 fn refuse_host(request: &Request<Body>) -> Option<Problem> {
     let host_count = request.headers().get_all(HOST).iter().count();
     let is_valid = host_count == 1 || (host_count == 0 && request.version() < Version::HTTP_11);

@@ -146,7 +146,7 @@ pub(super) async fn register(
     };
     let counts = register_all(&gateway, users).await?;
     let status = if counts.added > 0 { StatusCode::CREATED } else { StatusCode::OK };
-    // A key that may only send must not learn what is stored about a user.
+    // The response to a key that may only send must not contain stored data of the user.
     let can_read = auth::authorize(&gateway, &head.headers, Scope::Read).is_ok();
     let registered_view = match single_id.filter(|_| can_read) {
         Some(id) => RegisteredView::One(find_user(&gateway, &caller, &id).await?.into()),

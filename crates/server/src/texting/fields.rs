@@ -56,7 +56,7 @@ impl TextingFields {
         content: Body,
     ) -> Result<Self, TextingErrorResponse> {
         let media_type = body::content_type(&head.headers);
-        // Both operations check their credentials first.
+        // The handlers of both operations check the credentials before they call this function.
         let reading = body::read(gateway, &head.headers, content, BodySender::Authenticated);
         let content = reading.await.map_err(|error| {
             let status = match error {

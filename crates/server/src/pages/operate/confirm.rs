@@ -65,7 +65,8 @@ pub(super) async fn confirm_page(
     Extension(reports): Extension<Arc<ReportCache>>,
     OperatorForm { operator, form }: OperatorForm,
 ) -> PageResult {
-    // An empty search matches all deliveries, so a search that cannot be decoded must not become an empty search.
+    // An empty search matches all deliveries. A search that cannot be decoded must therefore not become an empty
+    // search.
     let Some(Ok(typed)) = form::raw_value(&form, "q").map(form::decode) else {
         return Ok(invalid_form_page());
     };
