@@ -75,8 +75,8 @@ pub fn find_concatenation(esm_class: u8, octets: &[u8]) -> Option<Concatenation>
 
 /// Splits octets into the elements of the header, without its length, and the text.
 ///
-/// Some SMSCs lose the UDHI bit. A text cannot begin with the octets of a concatenation header by accident, so they are a
-/// header without the bit as well.
+/// Some SMSCs lose the UDHI bit. Octets that form a concatenation header at the start are therefore treated as a header
+/// without the bit too, because no text begins with them by accident.
 fn split_header(esm_class: u8, octets: &[u8]) -> (&[u8], &[u8]) {
     let is_unmarked_header = match octets {
         [5, ELEMENT_REFERENCE_8, 3, _, total, number, ..]

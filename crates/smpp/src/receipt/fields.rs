@@ -1,7 +1,7 @@
 //! Finds the fields of a receipt text.
 //!
-//! A first pass expects each key at the beginning of a word and ends at `text:`. When it does not find the id and the
-//! state, a second pass also accepts keys without a blank before them and a state behind `text:`.
+//! A first pass expects each key at the beginning of a word and ends at `text:`. If it does not find both the id and
+//! the state, a second pass also accepts keys without a blank before them, and a state after `text:`.
 
 use super::states::state_meaning;
 
@@ -78,7 +78,7 @@ fn complete_fields(fields: &mut ReceiptFields, text: &str) {
     let before_text = upper_states(0..text_start).find(known);
     let bare_state =
         || find_bare_state(text, keys.get(text_start).map(|span| span.start), fields.id.as_deref());
-    // The text of the message may hold words of its own, so the last state behind it is that of the receipt.
+    // The text of the message may contain words of its own, so the last state after it is the state of the receipt.
     let after_text = || upper_states(text_start..keys.len()).rfind(known);
     let other_state = || bare_state().or_else(after_text);
     let found_state = before_text.or_else(|| fields.state.is_none().then(other_state)?);
@@ -126,7 +126,7 @@ fn find_keys(text: &str, is_lenient: bool) -> Vec<KeySpan> {
     while at < lower.len() {
         let starts_word = at == 0 || !lower.as_bytes()[at - 1].is_ascii_alphanumeric();
         let found = lower.get(at..).and_then(key_at).filter(|(key, _)| {
-            // Many words end with "id".
+            // The key `id` must begin a word even if lenient, because many words end with "id".
             starts_word || (is_lenient && *key != Key::Id)
         });
         let Some((key, length)) = found else {
