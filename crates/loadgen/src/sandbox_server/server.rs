@@ -71,7 +71,7 @@ impl SandboxServer {
         };
         let CallPlan { result, is_slow } = self.decide_call(api, &message.number).await;
         self.counters.count_call(api, result);
-        // Not from the seed: the ids of a second run must differ from the ids of the first run.
+        // The id does not depend on the seed, because the ids of a second run must differ from those of the first run.
         let id = dispatch::message_id(api, Random::Thread.bytes());
         let response = dispatch::response(api, result, &id, &message);
         if let CallResult::Accepted(Some(status)) = result {
@@ -83,7 +83,8 @@ impl SandboxServer {
         }
     }
 
-    /// Returns the result of a call, decided by an injected fault, else by the test number, else by chance.
+    /// Returns the result of a call. An injected fault takes precedence over a test number, and a test number over
+    /// chance.
     async fn decide_call(&self, api: SandboxApi, number: &str) -> CallPlan {
         let Some(fault) = self.faults.apply_next(api) else {
             return self.decide_call_without_fault(number).await;
@@ -102,7 +103,8 @@ impl SandboxServer {
         if let Some(plan) = test_numbers::find_test_number(number) {
             return plan;
         }
-        // Every call draws three numbers, so that its result does not depend on the results of earlier calls.
+        // Every call draws three numbers, even if it needs fewer, so that its result does not depend on the results of
+        // earlier calls.
         let [time, failure, receipt] = std::array::from_fn(|_| self.random.fraction());
         clock::sleep(exponential_delay(self.options.mean_time, time)).await;
         CallPlan::immediate(if failure < self.options.failure_rate {

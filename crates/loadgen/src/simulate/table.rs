@@ -1,7 +1,7 @@
-//! The text at the end of a simulation: counts by source, senders, and measured beside expected values.
+//! The text at the end of a simulation: counts by source, the senders, and measured values beside expected values.
 //!
-//! Formats only; `theory` and `broadcast_result` decide what is wrong. Writing into a string cannot fail, so results of
-//! `write!` are dropped.
+//! This module only formats; `theory` and `broadcast_result` find the faults. Writing into a string cannot fail, so
+//! results of `write!` are dropped.
 
 use std::fmt::Write;
 
@@ -76,7 +76,7 @@ fn write_senders(text: &mut String, options: &SimulateOptions, run: &SimulationR
     }
 }
 
-/// Writes one line for each measured value that has an expected one.
+/// Writes one line for each measured value that has an expected value.
 pub fn write_expectations(text: &mut String, expectations: &[Expectation]) {
     let _ = writeln!(text, "\n{:<24} {:>12} {:>12}  range", "check", "actual", "expected");
     for expectation in expectations {
@@ -103,7 +103,7 @@ fn write_expectation(text: &mut String, expectation: &Expectation) {
     let _ = writeln!(text, "{}", line.trim_end());
 }
 
-/// Writes the faults, or that the result is as expected; for an interrupted run, that it is incomplete.
+/// Writes each fault. Then writes that an interrupted run is incomplete, or that a run without faults is as expected.
 pub fn write_conclusion(text: &mut String, faults: &[String], is_interrupted: bool) {
     for fault in faults {
         let _ = writeln!(text, "mismatch: {fault}");
