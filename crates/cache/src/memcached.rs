@@ -1,8 +1,9 @@
 //! The cache in memcached, for several processes.
 //!
-//! Every call has one short time limit. After a failure all calls miss at once for [`RETRY_INTERVAL`]; then one call
-//! tries the server again, so that an unreachable server costs one time limit a second and not one for each page.
-//! Uses the meta protocol of memcached 1.6. Messages never contain the URL, which may hold a password.
+//! Every call has one short time limit. After a failure, all calls miss without contacting the server for
+//! [`RETRY_INTERVAL`]; then one call tries the server again. So an unreachable server costs one time limit a second,
+//! not one for each page. Uses the meta protocol of memcached 1.6. Messages never contain the URL, which may hold a
+//! password.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -24,10 +25,10 @@ use postrider_core::error::{Error, Result};
 /// Time limit of one call, connecting included.
 const CALL_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Time without calls after a failure.
+/// Time after a failure during which the server is not contacted.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Largest value, in bytes. The default limit of memcached is 1 MiB, its own header and the key included.
+/// Largest value, in bytes. The default limit of memcached is 1 MiB, which includes its own header and the key.
 const VALUE_BYTES_MAX: usize = 1_000_000;
 
 /// Longest key that memcached accepts, in bytes.
@@ -47,8 +48,8 @@ pub(super) struct MemcachedCache {
     errors: Counter,
 }
 
-/// The connection pool and the time of the next call. A failure drops the pool; the next pool resolves the host again and
-/// finds a server that has moved.
+/// The connection pool and the earliest time of the next call. A failure drops the pool. The next pool resolves the
+/// host again, so that it finds a server that has moved.
 #[derive(Default)]
 struct ServerState {
     pool: Option<AsyncMetaClient>,
@@ -69,7 +70,7 @@ impl MemcachedCache {
         })
     }
 
-    /// Runs one command. Returns none if the server is unreachable, rejects the command or is not to be called yet.
+    /// Runs one command. Returns none if the server is unreachable, rejects the command, or may not be contacted yet.
     async fn request<T, F>(&self, command: impl FnOnce(AsyncMetaClient) -> F) -> Option<T>
     where
         F: Future<Output = Result<T, MemcacheError>>,
@@ -97,7 +98,7 @@ impl MemcachedCache {
         }
     }
 
-    /// Returns the pool, if there is one; none while the server is not to be called. The first call after
+    /// Returns the pool, if there is one. Returns none while the server may not be contacted. The first call after
     /// [`RETRY_INTERVAL`] tries the server; until that call has ended, all other calls miss.
     fn pool_if_due(&self) -> Option<Option<AsyncMetaClient>> {
         let mut server = self.server.lock();
@@ -162,7 +163,7 @@ impl Cache for MemcachedCache {
             if !keep.is_zero() {
                 self.log_rejected(&format_args!("value too large: bytes={}", value.len()));
             }
-            // The old value is outdated.
+            // The old value must be removed, because it is outdated.
             self.request(|pool| async move { pool.delete(key).send().await }).await;
             return;
         }

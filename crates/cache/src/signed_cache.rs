@@ -1,7 +1,8 @@
 //! A cache that returns only values which a process on the same store has set.
 //!
-//! Every value is signed with the store's secret together with its key. A value with another signature (garbage, the value
-//! of another key, or the value of another gateway) is a miss. Concurrent reads of one key share one read of the backend.
+//! Every value is signed with the store's secret together with its key. A value whose signature does not match is a
+//! miss: damaged data, the value of another key, or the value of another gateway. Concurrent reads of one key share one
+//! read of the backend.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,8 +27,8 @@ type CachedValue = Option<Arc<[u8]>>;
 type GetReceiver = watch::Receiver<Option<CachedValue>>;
 type PendingGets = HashMap<String, GetReceiver>;
 
-/// A read of the backend that other readers of the key wait for. Dropping it, finished or not, lets the next reader
-/// start another one.
+/// A read of the backend for which other readers of the key wait. After it is dropped, finished or not, the next reader
+/// starts a new one.
 struct PendingGet<'a> {
     cache: &'a SignedCache,
     key: &'a str,
@@ -73,7 +74,7 @@ impl SignedCache {
     }
 }
 
-/// The prefix keeps cache entries from being used as cookies or tokens.
+/// Returns the purpose of the signature for a key. The prefix prevents the use of cache entries as cookies or tokens.
 fn purpose(key: &str) -> String {
     format!("cache:{key}")
 }
@@ -97,7 +98,7 @@ impl Cache for SignedCache {
                 GetRole::Leader(get) => return self.fetch(get).await.map(|value| value.to_vec()),
                 GetRole::Follower(receiver) => receiver,
             };
-            // An error means that the leader was cancelled; the next turn of the loop elects another one.
+            // An error means that the leader was cancelled. The next turn of the loop makes another reader the leader.
             if let Ok(value) = receiver.wait_for(Option::is_some).await {
                 return value.clone().flatten().map(|value| value.to_vec());
             }
@@ -109,7 +110,7 @@ impl Cache for SignedCache {
         entry.extend_from_slice(&self.secret.sign(&purpose(key), value));
         entry.extend_from_slice(value);
         self.backend.set(key, &entry, keep).await;
-        // A read that begins from now on must not share the result of a read that began before the value was set.
+        // A read that begins after this point must not get the result of a read that began before the value was set.
         self.pending.lock().remove(key);
     }
 
