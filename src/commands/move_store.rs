@@ -66,7 +66,7 @@ async fn copy_rows(store_move: &mut StoreMove) -> Result<()> {
 fn advance_progress(bar: &ProgressBar, already_copied: u64, copied: &Cell<u64>, rows: u64) {
     copied.set(copied.get() + rows);
     let position = already_copied + copied.get();
-    // The gateway may store more rows during the copy.
+    // The gateway may store more rows during the copy, so the length of the bar can grow.
     if bar.length().is_some_and(|length| length < position) {
         bar.set_length(position);
     }
