@@ -1,5 +1,5 @@
 -- Selects due deliveries: up to `capacity` per channel and priority, in index order and in one round trip. Claimed
--- deliveries are skipped; there are few.
+-- deliveries are skipped, which costs little because there are few.
 SELECT d.id, d.due_at, requested.channel, priorities.priority
 FROM unnest($2::TEXT[], $3::BIGINT[]) AS requested (channel, capacity)
 CROSS JOIN (VALUES (0::BIGINT), (1::BIGINT)) AS priorities (priority)
