@@ -26,9 +26,9 @@ const SAME_START_WINDOW: Duration = Duration::from_secs(60);
 pub struct HealthReport {
     /// The provider.
     pub provider: ConfigName,
-    /// The new state of its circuit; none if it did not change.
+    /// The new state of its circuit; none if the circuit did not change.
     pub circuit: Option<CircuitState>,
-    /// The end of the cooldown that the provider asked for; none if it did not change.
+    /// The end of the cooldown that the provider asked for; none if the cooldown did not change.
     pub cooldown_until: Option<DateTime<Utc>>,
     /// The time at which this process loaded its configuration, which may correct settings that were wrong before.
     pub config_loaded_at: DateTime<Utc>,

@@ -131,7 +131,7 @@ static MAILBOX_WORDS: MailWords = LazyLock::new(|| {
     )
 });
 
-/// Words about the sender. They are recognised because the sender's address, too, may be unknown.
+/// Words about the sender. A text that contains them is not about the recipient, even if it also says "unknown".
 static SENDER_WORDS: MailWords = LazyLock::new(|| {
     compile(r"\bsender\b|\bsending\b|\bsent from\b|\breverse[- ]path\b|\bfrom address\b|\breturn[- ]path\b")
 });

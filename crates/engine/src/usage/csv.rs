@@ -28,8 +28,8 @@ pub fn totals_to_csv(totals: &[UsageTotalRow]) -> String {
     write_csv(totals, 0)
 }
 
-/// Adds an apostrophe to a cell that a spreadsheet would evaluate. Full-width signs count too, and so does white space
-/// before a sign, which spreadsheets skip.
+/// Adds an apostrophe to a cell that a spreadsheet would evaluate. Full-width signs and white space before a sign are
+/// recognised, because spreadsheets accept both.
 fn escape_formula(cell: &str) -> String {
     let signs = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
     let digits = cell.strip_prefix('+').unwrap_or_default();

@@ -101,8 +101,8 @@ impl CopySource {
         set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await
     }
 
-    /// Removes the state of this move. With `may_reopen`, also opens the store again if it was closed; the caller makes
-    /// sure that the new store cannot be opened.
+    /// Removes the state of this move. If `may_reopen` is true and the store was closed, opens it again; the caller
+    /// must ensure that the new store cannot be opened any more.
     pub async fn abandon(&mut self, may_reopen: bool) -> Result<()> {
         retry_while_locked(async || {
             self.store.begin().await?;
