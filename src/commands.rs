@@ -50,7 +50,7 @@ use postrider_engine::gateway::Gateway;
 use postrider_engine::job_lock::{self, JobRun, SAME_RUN_WINDOW};
 use postrider_store::{DEFAULT_LOCK_TIMEOUT, missing_store};
 
-/// Name of the configuration file in each of the folders of [`config_folders`].
+/// Name of the configuration file in the folders of [`config_folders`].
 const CONFIG_FILE: &str = "console.toml";
 
 /// Maximum time for a remote queue to accept pushed entries.
@@ -72,8 +72,8 @@ fn find_config_file(cli: &Cli) -> Option<PathBuf> {
     cli.config().or_else(default)
 }
 
-/// Returns the folders in which a configuration file is looked for: the working directory, the folder of the user (XDG
-/// base directories) and that of the system.
+/// Returns the folders that are searched for a configuration file, in this order: the working directory, the folder of
+/// the user (XDG base directories), the folder of the system.
 fn config_folders(environment: &Environment) -> Vec<PathBuf> {
     let home_config = || environment.get("HOME").map(|home| Path::new(home).join(".config"));
     let user_config = environment.get("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home_config);
@@ -101,7 +101,8 @@ async fn open_gateway(cli: &Cli) -> Result<Gateway> {
     Gateway::open(config).await
 }
 
-/// Returns why the configured store does not exist, where it was looked for and what to do; `None` if it exists.
+/// Returns an error text if the configured store does not exist: its location and the remedy. Returns `None` if it
+/// exists.
 async fn find_missing_store(config: &Config) -> Result<Option<String>> {
     let url = config.store_url.clone();
     let search = tokio::task::spawn_blocking(move || missing_store(&url, DEFAULT_LOCK_TIMEOUT)).await;
@@ -137,7 +138,8 @@ fn try_print(text: impl std::fmt::Display) -> Result<bool> {
     }
 }
 
-/// Waits until the queue has accepted the pushed entries, or prints that workers find these messages in the store.
+/// Waits until the queue has accepted the pushed entries. If it does not, prints that workers will find these messages
+/// in the store.
 async fn flush_queue(gateway: &Gateway) -> Result<()> {
     if gateway.queue.flush(QUEUE_FLUSH_TIMEOUT).await {
         return Ok(());
@@ -172,7 +174,7 @@ fn format_age(start: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// Runs a job under its lock. If another process runs it, or has just run it, prints that and returns `None`.
+/// Runs a job under its lock. If another process is running it, or has just run it, prints that and returns `None`.
 async fn run_job<T>(
     gateway: &Gateway,
     job: ScheduledJob,
@@ -188,8 +190,8 @@ async fn run_job<T>(
     Ok(None)
 }
 
-/// Returns external text on one line without control and format characters: a terminal would execute them, or show the text
-/// in another order.
+/// Returns text from outside on one line, without control and format characters. A terminal would execute such
+/// characters, or show the text in another order.
 fn replace_control_characters(text: &str) -> String {
     to_printable(text)
 }

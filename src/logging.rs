@@ -1,4 +1,4 @@
-//! The log of the program on stderr: which records are written, as text or as JSON lines.
+//! The log of the program on stderr: selects the records to write, and writes them as text or as JSON lines.
 //!
 //! [`init`] starts the log before the configuration is read; [`configure`] applies `[log]` of the configuration, at the
 //! start and again at a reload. Options (`-q`, `-v`) override `POSTRIDER_LOG` and `RUST_LOG`, which override `log.filter`.
@@ -41,7 +41,7 @@ pub fn init(cli: &Cli) {
     let logger = build_logger(cli, &LogConfig::default());
     let level = logger.filter();
     let installed = LOGGER.get_or_init(|| ReplaceableLogger(RwLock::new(logger)));
-    // Only a second call fails, and the first logger stays then.
+    // Only a second call can fail; the logger of the first call then stays.
     if log::set_logger(installed).is_ok() {
         log::set_max_level(level);
     }
@@ -73,8 +73,8 @@ fn build_logger(cli: &Cli, config: &LogConfig) -> Logger {
     builder.build()
 }
 
-/// Returns the log filter of the options, else of the environment, else of the configuration, else the default of the
-/// command.
+/// Returns the log filter: from the options; otherwise from the environment, then from the configuration; otherwise the
+/// default of the command.
 fn log_filter<'a>(cli: &Cli, environment: &'a Environment, config: &'a LogConfig) -> &'a str {
     let default = if is_long_running(&cli.command) { "warn,postrider=info" } else { "warn" };
     let configured = Some(config.filter.as_str()).filter(|filter| !filter.is_empty());

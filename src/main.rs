@@ -1,7 +1,7 @@
 //! Entry point: parses arguments, starts the log, runs the command and sets the exit status.
 //!
-//! Exit status: 0 success, 1 failure, 2 invalid usage or configuration. An error is printed once, on stderr, in one line;
-//! with -v together with its causes.
+//! Exit status: 0 success, 1 failure, 2 invalid usage or configuration. An error is printed once, on stderr, in one
+//! line. With -v, the line includes its causes.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -3,10 +3,10 @@
 /// Version of the package.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Abbreviated commit; empty if the build did not know it.
+/// Abbreviated commit; empty if it was unknown at build time.
 pub const COMMIT: &str = env!("POSTRIDER_COMMIT");
 
-/// Date of the commit, as YYYY-MM-DD; empty if the build did not know it.
+/// Date of the commit, as YYYY-MM-DD; empty if it was unknown at build time.
 pub const COMMIT_DATE: &str = env!("POSTRIDER_COMMIT_DATE");
 
 /// Version with commit and date, for `console --version`.

@@ -1,6 +1,6 @@
 //! `console backup FILE`: copies the store to a new file while it is in use.
 //!
-//! Never overwrites a file, because a cron job without a date in the file name would overwrite its previous backup.
+//! Never overwrites a file. Otherwise a cron job without a date in the file name would overwrite its previous backup.
 
 use super::progress::ProgressLine;
 use super::{open_gateway, print_line};

@@ -24,15 +24,15 @@ const BACKEND_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 const CACHE_CHECK_KEY: &str = "postrider-check";
 const CACHE_CHECK_TTL: Duration = Duration::from_secs(10);
 
-/// Result of one check: a remark (may be empty), or the problem and its remedy. The kind of the error is `Usage` if the
-/// configuration is wrong.
+/// Result of one check: a remark, which may be empty, or an error with the problem and its remedy. The kind of the
+/// error is `Usage` if the configuration is wrong.
 type CheckFinding = Result<String>;
 
 /// Problems found so far.
 #[derive(Default)]
 struct Problems {
     count: u64,
-    /// True if the configuration is wrong, so that a later run finds the same problem.
+    /// True if the configuration is wrong, so that the same problem would be found again until it is corrected.
     has_usage_error: bool,
 }
 
@@ -113,8 +113,8 @@ fn with_causes(error: &Error) -> Error {
     Error::new(error.kind(), error.chain())
 }
 
-/// Checks the listen address: whether it is allowed, and whether this host can listen on it. A gateway that already runs
-/// there is no problem.
+/// Checks that the listen address is allowed, and that this host can listen on it. A gateway that is already running on
+/// the address is not a problem.
 async fn check_listener(config: &Config) -> CheckFinding {
     check_listen_address(config, config.listen)?;
     match bind_listener(config.listen) {
@@ -130,13 +130,13 @@ async fn check_store(config: &Config) -> CheckFinding {
     } else {
         "does its folder exist, and may this user write to it?"
     };
-    // Other errors say what to do.
+    // The messages of other errors contain the remedy.
     let with_hint = |error: Error| match error.kind() {
         ErrorKind::Unavailable => unavailable(format!("{error}; {hint}")),
         _ => error,
     };
     let url = config.store_url.clone();
-    // On a blocking thread, so that the time limit applies.
+    // The work runs on a blocking thread, so that the time limit applies.
     let pending = tokio::task::spawn_blocking(move || pending_migrations(&url, DEFAULT_LOCK_TIMEOUT)).await;
     let pending = pending
         .map_err(|panic| {
@@ -202,7 +202,7 @@ async fn check_providers(config: &Config, problems: &mut Problems) -> Result<()>
     Ok(())
 }
 
-/// Reads the settings and checks the account as far as possible without sending a message.
+/// Reads the settings and checks the account, as far as this is possible without sending a message.
 async fn check_provider(config: &ProviderConfig, public_url: &str, clients: &HttpClientPool) -> CheckFinding {
     let provider =
         gateway::build_provider(config, public_url, "", clients).map_err(|error| with_causes(&error))?;

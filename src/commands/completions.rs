@@ -9,7 +9,8 @@ use super::print_text;
 use crate::cli::{Cli, CompletionsArgs};
 use postrider_core::error::Result;
 
-/// Wrapper around the generated function of bash. Bash splits words at colons, so that `resend:msg` is three words.
+/// Wrapper around the generated function of bash. It is needed because bash splits words at colons: `resend:msg` would
+/// be three words.
 const BASH_COLONS: &str = include_str!("completions/colons.bash");
 
 /// Prints the script.

@@ -99,7 +99,7 @@ async fn replay_dead(gateway: &Gateway, arguments: &EventsReplayArgs, now: Times
             message: None,
         };
         let dead = gateway.store.events(query).await?;
-        // A replayed event that is dead again is not replayed a second time.
+        // An event that is replayed and becomes dead again in this run is not replayed a second time.
         let selected = dead.iter().filter(|event| event.status.time() <= now);
         let keys = selected.map(|event| event.key).collect::<Vec<_>>();
         if keys.is_empty() {

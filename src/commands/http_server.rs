@@ -16,7 +16,7 @@ const LISTEN_BACKLOG: u32 = 4_096;
 ///
 /// # Errors
 ///
-/// The error names the address and what to do.
+/// Returns an error that names the address and the remedy.
 pub(super) fn bind_listener(address: SocketAddr) -> Result<TcpListener> {
     let listen = || {
         let socket = match address {
@@ -65,7 +65,7 @@ impl HttpServer {
         Self { stop, task: Some(tokio::spawn(serve(stop_signal))) }
     }
 
-    /// Waits until the server ends although it was not shut down, and returns the error to exit with.
+    /// Waits until the server ends without a shutdown, and returns the error with which the process exits.
     pub(super) async fn wait_for_failure(&mut self) -> Error {
         let Some(task) = &mut self.task else {
             return std::future::pending().await;

@@ -1,4 +1,4 @@
-//! The running phase of `serve` and `work`, which ends at a signal, or when a part of the process stops unexpectedly.
+//! The running phase of `serve` and `work`. It ends at a signal, or when a part of the process stops unexpectedly.
 
 use super::http_server::HttpServer;
 use super::signals::TerminationSignals;

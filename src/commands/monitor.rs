@@ -1,7 +1,8 @@
 //! `console monitor`: polls a store and prints three lines every interval, or draws a live screen on a terminal.
 //!
-//! The monitor needs only the store, and waits for an unavailable store. A poll updates the rollups of the report and reads
-//! them, so its cost depends on the number of changes since the previous poll.
+//! The monitor needs only the store. If the store is unavailable, the monitor waits for it. Each poll updates the
+//! rollups of the report and reads them, so the cost of a poll depends on the number of changes since the previous
+//! poll.
 
 mod monitored_store;
 mod screen;
@@ -20,7 +21,7 @@ use postrider_engine::config::Environment;
 use postrider_engine::status::StatusOverview;
 use postrider_loadgen::options::parse_variable;
 
-/// Polls until a signal, or until the reader of stdout has gone.
+/// Polls until a signal arrives, or until the reader of stdout has ended.
 pub async fn run(cli: &Cli, arguments: &MonitorArgs) -> Result<()> {
     let mut signals = TerminationSignals::new()?;
     let environment = Environment::from_process();

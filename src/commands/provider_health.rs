@@ -1,7 +1,7 @@
 //! Circuit breaker states of the providers, read from `/v1/providers` of the running `console serve`.
 //!
-//! The server may not respond, or require an API key, of which the configuration contains only the hash. Then the caller
-//! gets a text to print, and the command does not fail.
+//! The server may not be running, or it may require an API key, of which the configuration contains only the hash. In
+//! these cases the caller gets a text to print, and the command does not fail.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -48,7 +48,7 @@ pub async fn is_gateway_running(config: &Config) -> bool {
 }
 
 fn build_client() -> reqwest::Result<reqwest::Client> {
-    // reqwest needs a crypto provider even for plain HTTP; this fails only when one is already installed.
+    // reqwest needs a crypto provider even for plain HTTP. This fails only if one was already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().timeout(RESPONSE_TIMEOUT).no_proxy().tls_certs_only([]).build()
 }

@@ -108,14 +108,14 @@ async fn requeue(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     flush_queue(gateway).await
 }
 
-/// Numbers of deliveries that `--now` or `--failed` left as they are, by reason.
+/// Numbers of deliveries that `--now` or `--failed` did not change, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct LeftDeliveries {
-    /// Due already: a worker sends them as soon as it can.
+    /// Deliveries that were due already. A worker sends them as soon as it has a free slot.
     due: usize,
     /// Scheduled by the client.
     scheduled: usize,
-    /// Leased by a worker, ended in the meantime, or not to be sent again.
+    /// Deliveries that a worker has leased, that have ended in the meantime, or that must not be sent again.
     refused: usize,
 }
 

@@ -19,7 +19,7 @@ use postrider_engine::config::{Config, ProviderConfig};
 use postrider_engine::gateway;
 use postrider_providers::{HttpClientPool, OutboundMessage, Provider, Transcript};
 
-/// Callback token of test messages, which no gateway accepts.
+/// Callback token of test messages. No gateway accepts it.
 const TEST_CALLBACK_TOKEN: &str = "test";
 
 /// Address kinds in the order in which they are tried for a provider that accepts any kind.
@@ -69,7 +69,8 @@ fn build_outbound_message(
         return Err(Error::usage("the subject must be one line"));
     }
     Ok(OutboundMessage {
-        // No stored message has this id, and it differs for each test, because some providers reject repeated ids.
+        // The id belongs to no stored message. It is different for each test, because some providers reject repeated
+        // ids.
         delivery_id: DeliveryId::from_position(now.timestamp_millis(), 0),
         message_id: MessageId::new(now, Random::default().bytes()),
         round: 1,

@@ -29,7 +29,7 @@ pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
         set_listen_address(&mut config, local_address(listener)?);
     }
     check_listen_address(&config, config.listen)?;
-    // Loads the tables of the phone number library, which the first message would otherwise wait for.
+    // Loads the tables of the phone number library now; otherwise the first message would wait for them.
     std::thread::spawn(preload_phone_metadata);
     let listener = passed_listener.map_or_else(|| bind_listener(config.listen), Ok)?;
     set_listen_address(&mut config, local_address(&listener)?);
@@ -90,8 +90,8 @@ async fn reload_at_signal(
     }
 }
 
-/// Replaces the configured address by that of the listener, also in the default public URL. They differ for port 0, where
-/// the kernel chooses, and for a listener that the service manager passed.
+/// Replaces the configured address by the address of the listener, also in the default public URL. The two differ if
+/// the port is 0 (the kernel chooses a port), or if the service manager passed the listener.
 fn set_listen_address(config: &mut Config, actual: SocketAddr) {
     let configured_address = std::mem::replace(&mut config.listen, actual);
     if config.public_url == format!("http://{configured_address}") {

@@ -1,4 +1,5 @@
-//! Signals: SIGTERM, SIGINT and SIGHUP ask a command to finish, a second one to abort. For `serve` SIGHUP means a reload.
+//! Signals. The first SIGTERM, SIGINT or SIGHUP asks a command to finish; the second one aborts it. In `serve`, SIGHUP
+//! requests a reload of the configuration.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -10,28 +11,28 @@ use postrider_loadgen::interrupts::Interrupts;
 pub struct TerminationSignals {
     terminate: Signal,
     interrupt: Signal,
-    /// SIGHUP, which the kernel sends when a terminal closes; `None` if it does not end this command.
+    /// SIGHUP, which the kernel sends when a terminal closes; `None` for a command that SIGHUP does not end.
     hangup: Option<Signal>,
 }
 
-/// Receives SIGHUP as the request to reload the configuration.
+/// Receives SIGHUP, which requests a reload of the configuration.
 pub struct ReloadSignal(Signal);
 
 impl ReloadSignal {
-    /// Waits for the next request.
+    /// Waits for the next reload request.
     pub async fn recv(&mut self) {
         self.0.recv().await;
     }
 }
 
 impl TerminationSignals {
-    /// Starts to receive signals, which no longer kill the process from then on.
+    /// Starts to receive the signals. From then on they no longer kill the process.
     pub fn new() -> Result<Self> {
         let hangup = Some(receive(SignalKind::hangup())?);
         Ok(Self { hangup, ..Self::without_hangup()? })
     }
 
-    /// Starts to receive, with SIGHUP as a request to reload.
+    /// Starts to receive the signals, with SIGHUP as a separate reload request.
     pub fn with_reload() -> Result<(Self, ReloadSignal)> {
         Ok((Self::without_hangup()?, ReloadSignal(receive(SignalKind::hangup())?)))
     }

@@ -1,6 +1,7 @@
 //! `console status`: backlog, counters and providers on one screen.
 //!
-//! The backlog is counted live, counters come from the newest report, and circuit breakers from the running `serve`.
+//! The backlog is counted now. The counters come from the newest report, and the circuit breaker states from the
+//! running `serve`.
 
 use std::fmt::Write;
 

@@ -1,6 +1,6 @@
 //! The service manager (systemd): a listener that it passes to the process, and notifications about the process state.
 //!
-//! Without a service manager nothing is passed and notifications have no effect.
+//! Without a service manager there is no passed listener, and the notifications have no effect.
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
@@ -12,7 +12,7 @@ use postrider_core::error::{Error, ErrorKind, Result};
 ///
 /// # Errors
 ///
-/// The socket is not a TCP listener.
+/// Returns an error if the socket is not a TCP listener.
 pub(super) fn passed_listener() -> Result<Option<TcpListener>> {
     let take_listener = || {
         let Some(listener) = ListenFd::from_env().take_tcp_listener(0)? else { return Ok(None) };

@@ -53,7 +53,7 @@ pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
     task_failure.map_or(Ok(()), Err)
 }
 
-/// Loads the configuration; replaces its providers by a mock sender when options or environment name one.
+/// Loads the configuration. If the options or the environment set a mock sender, it replaces all providers.
 fn load_worker_config(cli: &Cli, arguments: &WorkArgs) -> Result<Config> {
     let concurrency = arguments.concurrency.map(|concurrency| ("work.concurrency", concurrency.to_string()));
     let config = load_config(cli, concurrency.as_slice())?;
@@ -66,7 +66,8 @@ fn load_worker_config(cli: &Cli, arguments: &WorkArgs) -> Result<Config> {
     }
 }
 
-/// Binds the listener for monitoring endpoints. On addresses other than loopback they need a key, as in `serve`.
+/// Binds the listener for monitoring endpoints. On an address other than loopback, the endpoints need an API key, as in
+/// `serve`.
 fn bind_monitoring_listener(config: &Config, address: SocketAddr) -> Result<TcpListener> {
     check_listen_address(config, address)?;
     let listener = bind_listener(address)?;

@@ -11,7 +11,8 @@ pub trait Cache: Send + Sync {
     /// Returns the value of a key; none when it was lost, has expired or cannot be reached.
     async fn get(&self, key: &str) -> Option<Vec<u8>>;
 
-    /// Keeps a value for at most `keep`. A value that is too large removes the old one.
+    /// Keeps a value for at most `keep`. If the value is too large, it is not kept, and the old value of the key is
+    /// removed.
     async fn set(&self, key: &str, value: &[u8], keep: Duration);
 
     /// Returns whether the cache can be reached now.

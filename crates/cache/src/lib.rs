@@ -1,7 +1,7 @@
 //! Caches: memory and memcached, for rendered pages and frequent look-ups.
 //!
-//! A cache may lose its content at any time. A miss, an outage or garbage makes an answer slower, never different, so no
-//! function returns an error. Values are signed with the store's secret ([`SignedCache`]).
+//! A cache may lose its content at any time. A miss, an outage or an invalid value makes an answer slower but never
+//! changes it, so no function returns an error. Values are signed with the store's secret ([`SignedCache`]).
 
 mod cache;
 mod memcached;
@@ -25,7 +25,8 @@ const MEMORY_CACHE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Opens the cache of a URL: `memory:` or `memcache://HOST:PORT`. Wrap it in a [`SignedCache`] before use.
 ///
 /// # Errors
-/// The URL is invalid. An unreachable memcached is not an error: it is logged, and used as soon as it answers.
+/// Returns an error if the URL is invalid. An unreachable memcached is not an error: the outage is logged, and the
+/// cache is used as soon as the server answers.
 pub fn open(url: &str) -> Result<Arc<dyn Cache>> {
     match url.split_once(':').map_or("", |(scheme, _)| scheme) {
         "memory" => Ok(Arc::new(memory::MemoryCache::new(MEMORY_CACHE_BYTES_MAX))),

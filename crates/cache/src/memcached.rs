@@ -27,7 +27,7 @@ const CACHE_CALL_TIMEOUT: Duration = Duration::from_millis(300);
 /// Time without calls after a failure.
 const CACHE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Largest value, in bytes. The default limit of memcached is 1 MiB, its own header and the key included.
+/// Largest value, in bytes. The default limit of memcached is 1 MiB, which includes its own header and the key.
 const VALUE_BYTES_MAX: usize = 1_000_000;
 
 /// Longest key that memcached accepts, in bytes.
@@ -47,8 +47,8 @@ pub(super) struct MemcachedCache {
     errors: Counter,
 }
 
-/// The connection pool and the time of the next call. A failure drops the pool; the next pool resolves the host again and
-/// finds a server that has moved.
+/// The connection pool and the earliest time of the next call. A failure drops the pool. The next pool resolves the
+/// host again, so that it finds a server that has moved.
 #[derive(Default)]
 struct ServerState {
     pool: Option<AsyncMetaClient>,
@@ -69,7 +69,7 @@ impl MemcachedCache {
         })
     }
 
-    /// Runs one command. Returns none if the server is unreachable, rejects the command or is not to be called yet.
+    /// Runs one command. Returns none if the server is unreachable, rejects the command, or may not be contacted yet.
     async fn request<T, F>(&self, command: impl FnOnce(AsyncMetaClient) -> F) -> Option<T>
     where
         F: Future<Output = Result<T, MemcacheError>>,

@@ -1,4 +1,4 @@
-//! The cache inside one process, limited in bytes. The default.
+//! The cache inside one process, limited in bytes. It is the default cache.
 //!
 //! A full cache evicts the entries that expire first. A value larger than the limit is not kept.
 
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::cache::Cache;
 
-/// Estimated memory of one entry beside its value and its key, which is kept twice, in bytes.
+/// Estimated memory of one entry in addition to its key and its value, in bytes.
 const ENTRY_OVERHEAD_BYTES: usize = 128;
 
 /// Values in memory, limited in bytes.

@@ -1,7 +1,8 @@
 //! A cache that returns only values which a process on the same store has set.
 //!
-//! Every value is signed with the store's secret together with its key. A value with another signature (garbage, the value
-//! of another key, or the value of another gateway) is a miss. Concurrent reads of one key share one read of the backend.
+//! Every value is signed with the store's secret together with its key. A value whose signature does not match is a
+//! miss: damaged data, the value of another key, or the value of another gateway. Concurrent reads of one key share one
+//! read of the backend.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -74,7 +75,7 @@ impl SignedCache {
     }
 }
 
-/// The prefix keeps cache entries from being used as cookies or tokens.
+/// Returns the purpose of the signature for a key. The prefix prevents the use of cache entries as cookies or tokens.
 fn purpose(key: &str) -> String {
     format!("cache:{key}")
 }

@@ -18,7 +18,8 @@ pub struct StoreSecret {
 impl StoreSecret {
     /// Takes the bytes that the store keeps.
     pub fn new(secret: [u8; 32]) -> Self {
-        // HMAC pads a key with zeros to the block size of its hash. A key of block size never has a wrong length.
+        // HMAC pads a key with zeros to the block size of its hash, so a key of that size gives the same signatures and
+        // its length is always valid.
         let mut block = [0; 64];
         block[..secret.len()].copy_from_slice(&secret);
         Self { hmac: Hmac::new(&block.into()) }

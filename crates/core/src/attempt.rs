@@ -19,14 +19,15 @@ pub enum Outcome {
         /// The provider's id of the message, which its receipts carry.
         reference: Option<String>,
     },
-    /// Not now for this recipient (handset off, mailbox full, greylisting).
+    /// The provider cannot deliver to this recipient now (handset off, mailbox full, greylisting). The delivery is
+    /// retried later.
     Deferred {
         /// The reason that the provider gave.
         reason: String,
         /// The delay that the provider requested.
         retry_after: Option<Duration>,
     },
-    /// Not now through this provider; the next one is tried at once.
+    /// The provider cannot take the message now. The next provider is tried at once.
     Unavailable {
         /// The cause.
         reason: String,
@@ -46,8 +47,8 @@ pub enum Outcome {
         /// The reason that the provider gave.
         reason: String,
     },
-    /// Our account or settings seem to be wrong. When several messages in a row have this outcome, the provider gets only
-    /// probes until one of them succeeds.
+    /// Our account or settings seem to be wrong. When several messages in a row have this outcome, the provider is
+    /// misconfigured: it gets only probes until one of them succeeds.
     Misconfigured {
         /// The reason that the provider gave.
         reason: String,

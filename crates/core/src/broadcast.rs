@@ -32,9 +32,9 @@ pub struct NewUser {
     /// The owner: the name of the API key that registers it, or empty if it belongs to no single key. Each owner has
     /// its own ids.
     pub owner: String,
-    /// The display name; none keeps the stored one.
+    /// The display name; none leaves the stored name unchanged.
     pub name: Option<String>,
-    /// The addresses, at most one of each kind; none keeps the stored ones.
+    /// The addresses, at most one of each kind; none leaves the stored addresses unchanged.
     pub contacts: Option<Vec<Contact>>,
     /// The time of the request.
     pub created_at: DateTime<Utc>,
@@ -92,7 +92,7 @@ pub struct NewBroadcast {
     pub caller: String,
     /// The owner of the broadcast, its messages and its users; empty if they belong to no single API key.
     pub owner: String,
-    /// The throttles of the whole broadcast; the parts of each count once for each user.
+    /// The throttles of the whole broadcast. Each throttle counts the text parts of the body once for each user.
     pub throttles: Vec<UserThrottle>,
     /// The idempotency key of the request.
     pub idempotency: Option<Idempotency>,
@@ -108,12 +108,12 @@ pub enum BroadcastAcceptance {
         /// Number of users.
         users: u64,
     },
-    /// The same key came with the same request before; nothing new was stored.
+    /// An earlier, equal request used the same key; nothing new was stored.
     Replayed {
         /// The broadcast stored then.
         id: BroadcastId,
     },
-    /// The same key came with another request before; nothing was stored.
+    /// An earlier request used the same key with different content; nothing was stored.
     KeyReused,
     /// The throttles of the broadcast are used up; nothing was stored.
     Throttled {
@@ -179,7 +179,7 @@ pub struct BroadcastCounts {
     pub failed: u64,
     /// Delivered messages that were opened.
     pub opened: u64,
-    /// The reason of one of the waiting messages that were tried, for operators.
+    /// The reason why one of the waiting messages was not sent at its last try, for operators.
     pub waiting_reason: Option<String>,
     /// The earliest time at which a waiting message is tried.
     pub next_try_at: Option<DateTime<Utc>>,

@@ -27,7 +27,8 @@ impl Capacity {
         self
     }
 
-    /// Adds `more` to the total and to every channel limit above 0, to fill a queue beyond the present capacity.
+    /// Adds `more` to the total limit and to every channel limit above 0. A queue is filled from the store with such a
+    /// larger capacity.
     pub fn increased_by(mut self, more: usize) -> Self {
         let channel_limits = self.by_channel.iter_mut().map(|(_, limit)| limit).filter(|limit| **limit > 0);
         channel_limits.for_each(|limit| *limit += more);
@@ -64,7 +65,7 @@ impl Capacity {
     }
 }
 
-/// A taker of deliveries with its present capacity. A queue reads the capacity whenever more deliveries may be due.
+/// Knows how many deliveries a worker can take now. A queue reads the capacity each time more deliveries may be due.
 pub trait CapacitySource: Send + Sync {
     /// Returns the present capacity.
     fn capacity(&self) -> Capacity;
@@ -82,7 +83,8 @@ impl CapacitySource for usize {
     }
 }
 
-/// Takes one item of each list in turn, each list in its own order, at most `limit` items.
+/// Takes items from the lists in turn: the first item of each list, then the second of each, until `limit` items are
+/// taken.
 pub fn round_robin<T>(lists: Vec<Vec<T>>, limit: usize) -> Vec<T> {
     let mut lists: VecDeque<_> = lists.into_iter().map(Vec::into_iter).collect();
     let mut taken = Vec::new();

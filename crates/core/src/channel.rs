@@ -31,8 +31,8 @@ pub struct Channel {
     pub subject: Option<String>,
     /// True if the channel's messages expect an answer from the user, unless the request decides otherwise.
     pub expects_reply: bool,
-    /// Maximum number of messages that expect an answer, per user and hour over this channel: 0 for no limit, none for the
-    /// general limit of the configuration.
+    /// Maximum number of messages that expect an answer, per user and hour over this channel. 0 means no limit; none
+    /// means the general limit of the configuration.
     pub user_per_hour: Option<u32>,
     /// Countries whose phone numbers the channel sends to; empty for all.
     pub countries: Vec<PhoneRegion>,
@@ -41,17 +41,17 @@ pub struct Channel {
 /// The kinds of addresses that a channel accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addressing {
-    /// Exactly this kind, even if its providers accept others.
+    /// Only this kind, even if the channel's providers accept others.
     Only(AddressKind),
-    /// The kinds that the channel's providers accept; this kind if the providers accept any.
+    /// The kinds that the channel's providers accept; if the providers accept any text, only this kind.
     ByProviders(AddressKind),
-    /// Several kinds, even if the channel's providers accept any.
+    /// Several kinds: those that the channel's providers accept; if the providers accept any text, all kinds.
     Mixed,
 }
 
 impl Addressing {
-    /// Returns the accepted kinds, in the order of `provider_kinds`, the kinds of the channel's providers. Never empty; more
-    /// than one kind on a channel that mixes kinds.
+    /// Returns the accepted kinds, in the order of `provider_kinds`, which are the kinds that the channel's providers
+    /// accept. The list is never empty. It has more than one kind only if the channel mixes kinds.
     pub fn kinds(self, provider_kinds: impl Iterator<Item = AddressKind>) -> Vec<AddressKind> {
         let default_kinds = match self {
             Self::Only(address_kind) => return vec![address_kind],

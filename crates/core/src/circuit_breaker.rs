@@ -1,10 +1,10 @@
 //! The circuit breaker of one provider: decides from the results of the latest calls whether another call may start.
 //!
-//! The circuit opens when at least `failure_threshold` calls failed and these are at least half of the calls of the last ten
-//! seconds (of the last ten calls, if there were fewer). After the open period one call, the probe, tests whether the
-//! provider works again; the open period doubles while probes fail. Only several messages in a row that were refused because
-//! of the account make a provider misconfigured; it is probed as well, and any success ends it. Pure rules: never waits and
-//! never calls a provider.
+//! The circuit opens when at least `failure_threshold` calls failed and these are at least half of the calls of the
+//! last ten seconds (of the last ten calls, if there were fewer). After the open period one call, the probe, tests
+//! whether the provider works again; the open period doubles while probes fail. A provider becomes misconfigured when
+//! it refuses several messages in a row because of the account; it is then probed in the same way, and any success ends
+//! the state. Pure rules: never waits and never calls a provider.
 
 use std::time::Duration;
 
@@ -25,25 +25,27 @@ mod early_probe;
 const BACKOFF_FACTOR_MAX: u32 = 8;
 /// Longest time between two probes of a misconfigured provider: a corrected account works again within the hour.
 const MISCONFIGURED_PERIOD_MAX: Duration = Duration::from_secs(3_600);
-/// Limit of the back-off of a misconfigured provider. With any `open_duration` from 55 ms on, it reaches
+/// Limit of the back-off of a misconfigured provider. It is large enough that any `open_duration` from 55 ms on reaches
 /// [`MISCONFIGURED_PERIOD_MAX`].
 const MISCONFIGURED_FACTOR_MAX: u32 = 65_536;
-/// Number of messages in a row that must be refused because of the account after an earlier success. A firewall in front
-/// of the provider that refuses one client's texts gives the same answer, so a few are no evidence.
+/// Number of messages in a row that the provider must refuse because of the account before it counts as misconfigured,
+/// if it has accepted a message before. A firewall that blocks the texts of one client gives the same answer, so a few
+/// refusals are no evidence.
 const REFUSED_AFTER_SUCCESS_MIN: u32 = 5;
-/// The same for a provider that has not accepted any message in this process: a wrong account is more likely.
+/// The same number for a provider that has not accepted any message in this process. It is lower, because a wrong
+/// account is then more likely.
 const REFUSED_BEFORE_SUCCESS_MIN: u32 = 2;
 /// First cooldown after a throttled call whose response names no time. Doubles while probes are throttled.
 const COOLDOWN_DEFAULT: Duration = Duration::from_secs(1);
 /// Limit of the doubling: 8 s.
 const COOLDOWN_DOUBLINGS_MAX: u32 = 3;
-/// The back-off factor of a pause that the provider asked for. A probe after it that fails for another reason is the first
-/// failure, and does not open the circuit alone.
+/// The back-off factor of a cooldown. If the probe after the cooldown fails for another reason, that failure is only
+/// the first of a series and does not open the circuit by itself.
 pub const COOLDOWN_FACTOR: u32 = 0;
 /// Shortest time after which a probe without a result counts as lost.
 const PROBE_TIMEOUT_MIN: Duration = Duration::from_secs(60);
-/// Largest plausible difference between the clocks of two processes. A time further ahead comes from a wrong clock; a
-/// smaller difference may come from a process that was suspended and still uses the time from before.
+/// Largest plausible difference between the clocks of two processes. A time that is further in the future comes from a
+/// wrong clock. A smaller difference is possible: a process that was suspended may still use the time from before.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(3_600);
 
 /// The circuit breaker of one provider.
@@ -53,7 +55,8 @@ pub struct CircuitBreaker {
     open_duration: Duration,
     /// Results of the latest calls while the circuit is closed.
     window: CallWindow,
-    /// Calls in a row that were refused because of the account, each for another message than the one before.
+    /// Number of consecutive calls that were refused because of the account. Repeated calls for the same message count
+    /// once.
     refused_in_row: u32,
     last_refused: Option<MessageId>,
     /// Cooldowns since the last success.
@@ -73,7 +76,7 @@ pub enum CircuitState {
     Open {
         /// The time of the next probe.
         until: DateTime<Utc>,
-        /// The length of this pause as a multiple of the first one; 0 if the provider asked for the pause.
+        /// The length of this pause as a multiple of the first pause; 0 if the provider asked for the pause.
         backoff_factor: u32,
     },
     /// One process makes a probe.
@@ -89,7 +92,7 @@ pub enum CircuitState {
         reason: String,
         /// The time of the next probe.
         until: DateTime<Utc>,
-        /// The length of this pause as a multiple of the first one; 1 if the evidence is new.
+        /// The length of this pause as a multiple of the first pause; 1 when the state begins.
         backoff_factor: u32,
     },
 }
@@ -145,8 +148,8 @@ impl CircuitBreaker {
         Admission::Probe
     }
 
-    /// Records a call to which the provider responded, even if it rejected the message. Closes the circuit, unless the
-    /// call began before the circuit opened.
+    /// Records a call to which the provider responded, even if the provider rejected the message. Closes the circuit. A
+    /// call that began before the circuit opened does not close it.
     pub fn record_success(&mut self, now: DateTime<Utc>) {
         (self.has_succeeded, self.refused_in_row, self.last_refused) = (true, 0, None);
         match self.state {
@@ -211,10 +214,10 @@ impl CircuitBreaker {
         self.state = CircuitState::Misconfigured { reason: reason.into(), until, backoff_factor };
     }
 
-    /// Records a call that was too fast for the provider, and returns the end of the cooldown: `retry_after` from now, or a
-    /// delay that doubles while probes are throttled. The first call afterwards is a probe.
+    /// Records a call that was too fast for the provider, and returns the end of the cooldown: `retry_after` from now,
+    /// or a delay that doubles while probes are throttled. The first call after the cooldown is a probe.
     pub fn record_throttled(&mut self, retry_after: Option<Duration>, now: DateTime<Utc>) -> DateTime<Utc> {
-        // The other calls in flight are throttled too and count once.
+        // The calls that were in flight at the same time are throttled too; together they count once.
         if matches!(self.state, CircuitState::Closed | CircuitState::HalfOpen { .. }) {
             self.cooldowns_in_row = self.cooldowns_in_row.saturating_add(1);
         }
@@ -248,7 +251,8 @@ impl CircuitBreaker {
         &self.state
     }
 
-    /// Takes over the state that the processes share. A closed circuit keeps its own window.
+    /// Replaces the state by the state that the processes share. If both are closed, the counted calls of this process
+    /// are kept.
     pub fn load_shared(&mut self, shared: &CircuitState) {
         if self.state != CircuitState::Closed && *shared == CircuitState::Closed {
             self.reset();
@@ -281,15 +285,16 @@ fn doubled(backoff_factor: u32, factor_max: u32) -> u32 {
     backoff_factor.saturating_mul(2).clamp(1, factor_max)
 }
 
-/// Returns whether a circuit that is open until `until` may be probed. An open period longer than any that a breaker sets
-/// comes from a wrong clock and counts as over.
+/// Returns whether the open period until `until` is over, so that a probe may start. If `until` is further away than
+/// any breaker sets it, it comes from a wrong clock and counts as over.
 fn is_open_period_over(until: DateTime<Utc>, probe_timeout: Duration, now: DateTime<Utc>) -> bool {
     let period_max = probe_timeout.saturating_mul(BACKOFF_FACTOR_MAX).max(MISCONFIGURED_PERIOD_MAX);
     let open_period_max = period_max.saturating_add(CLOCK_SKEW_MAX);
     until <= now || until > saturating_add(now, open_period_max)
 }
 
-/// Returns whether a probe that began at `since` counts as lost or was begun by a wrong clock.
+/// Returns whether the probe that began at `since` counts as lost: its timeout has passed, or `since` comes from a
+/// wrong clock.
 fn is_probe_expired(since: DateTime<Utc>, probe_timeout: Duration, now: DateTime<Utc>) -> bool {
     saturating_add(since, probe_timeout) <= now || since > saturating_add(now, CLOCK_SKEW_MAX)
 }
@@ -311,7 +316,8 @@ impl CircuitState {
         }
     }
 
-    /// Returns the length of the pause before the next probe as a multiple of the first one; none if closed.
+    /// Returns the length of the pause before the next probe as a multiple of the first pause; none if the circuit is
+    /// closed.
     pub fn backoff_factor(&self) -> Option<u32> {
         match self {
             Self::Closed => None,
@@ -321,8 +327,8 @@ impl CircuitState {
         }
     }
 
-    /// Returns the name of the state and a sentence, for people. An open period that is over is shown as `half_open`: the
-    /// next message probes the provider.
+    /// Returns the name of the state and a sentence, for operators. An open period that is over is shown as
+    /// `half_open`: the next message probes the provider.
     pub fn description(&self, now: DateTime<Utc>) -> (&'static str, String) {
         let text = match self {
             Self::Closed => "circuit closed".to_owned(),
@@ -355,7 +361,7 @@ impl CircuitState {
 /// Name of [`CircuitState::HalfOpen`].
 const HALF_OPEN: &str = "half_open";
 
-/// Returns a time of day for people.
+/// Returns the time of day as text for operators.
 pub(crate) fn clock_time(time: DateTime<Utc>) -> String {
     time.format("%H:%M:%S UTC").to_string()
 }

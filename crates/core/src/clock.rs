@@ -22,10 +22,10 @@ pub enum Clock {
     /// The clock of this machine.
     #[default]
     System,
-    /// The clock of another machine, which several hosts follow. Between two readings, the steady clock of this machine
-    /// measures the time.
+    /// The clock of another machine, which several hosts follow. Between two readings of that clock, the monotonic
+    /// clock of this machine measures the time.
     Synced(Arc<SyncedClock>),
-    /// The clock of this machine, but never before a time that was shown already.
+    /// The clock of this machine, which never goes back behind a time that it has shown.
     Steady(Arc<SteadyClock>),
     /// Milliseconds since 1970, set by a test or a simulation.
     Manual(Arc<AtomicI64>),
@@ -34,20 +34,20 @@ pub enum Clock {
 /// A clock that follows the clock of another machine.
 #[derive(Debug)]
 pub struct SyncedClock {
-    /// The start of counting, by the steady clock of this machine.
+    /// The origin: the reading of this machine's monotonic clock at which counting began.
     origin: Instant,
     /// The time that the followed clock showed at the origin, in microseconds since 1970.
     at_origin_micros: AtomicI64,
 }
 
 impl SyncedClock {
-    /// Returns the time since the origin, by the steady clock of this machine.
+    /// Returns the time since the origin, by the monotonic clock of this machine.
     pub fn elapsed(&self) -> Duration {
         self.origin.elapsed()
     }
 
     /// Records that the followed clock showed `shown_time` between `requested` and `received`, which are values of
-    /// [`SyncedClock::elapsed`]. A difference within the error of the reading changes nothing.
+    /// [`SyncedClock::elapsed`]. A difference that is no greater than the error of the reading changes nothing.
     pub fn record_reading(&self, shown_time: Timestamp, requested: Duration, received: Duration) {
         let middle_micros = to_micros((requested + received) / 2);
         let error_micros = to_micros(received.saturating_sub(requested) / 2) + 500;
@@ -85,7 +85,7 @@ impl Clock {
     }
 
     /// Returns a clock that follows the clock of this machine and does not go back with it; see [`SteadyClock`].
-    /// `latest_seen` is the latest time that is known from before.
+    /// `latest_seen` is the latest time that is known from an earlier process, such as the newest time in the store.
     pub fn steady(latest_seen: Timestamp) -> Self {
         Self::Steady(Arc::new(SteadyClock::new(latest_seen)))
     }
@@ -124,7 +124,8 @@ impl Clock {
         }
     }
 
-    /// Waits for `duration`. With a manual clock only yields to other tasks, because a manual clock does not move by itself.
+    /// Waits for `duration`. With a manual clock, only yields to other tasks, because a manual clock does not move by
+    /// itself.
     pub async fn sleep(&self, duration: Duration) {
         match self {
             Self::System | Self::Synced(_) | Self::Steady(_) => sleep(duration).await,
@@ -136,9 +137,9 @@ impl Clock {
 /// The time since a start.
 #[derive(Clone, Debug)]
 pub enum Stopwatch {
-    /// Measured by the steady clock of this machine.
+    /// Measured by the monotonic clock of this machine.
     System(Instant),
-    /// Measured by the moves of a manual clock since a time.
+    /// Measured by a manual clock, from the given start.
     Manual(Clock, Timestamp),
 }
 
@@ -157,7 +158,8 @@ pub fn from_millis(millis: i64) -> Timestamp {
     Utc.timestamp_millis_opt(millis).single().unwrap_or(Timestamp::MAX_UTC)
 }
 
-/// Returns the time `wait` after `time`, or the last representable time, because providers may ask for any wait.
+/// Returns `time` plus `wait`, or the last representable time if the sum is later. A provider may ask for a wait of any
+/// length.
 pub fn saturating_add(time: Timestamp, wait: Duration) -> Timestamp {
     TimeDelta::from_std(wait)
         .ok()
@@ -165,7 +167,7 @@ pub fn saturating_add(time: Timestamp, wait: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX_UTC)
 }
 
-/// Waits in real time. For idle loops, never for correctness.
+/// Waits in real time. Use it only to pace idle loops; correct results must not depend on it.
 #[allow(clippy::disallowed_methods)]
 pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;

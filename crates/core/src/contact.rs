@@ -1,6 +1,6 @@
 //! Contacts: the addresses of one person, by kind.
 //!
-//! Encodes them into one text, which a delivery over a channel with several kinds of addresses carries.
+//! Encodes the contacts as one text. A delivery over a channel with several kinds of addresses carries this text.
 
 use crate::address::AddressKind;
 
@@ -28,7 +28,7 @@ pub fn encode_contacts(contacts: &[Contact]) -> Option<String> {
     Some(contacts.iter().map(encode_line).collect::<Vec<_>>().join("\n"))
 }
 
-/// Returns a spelling as [`encode_contacts`] writes it: blanks instead of control characters.
+/// Returns the spelling with blanks instead of control characters, as [`encode_contacts`] writes it.
 pub fn replace_control_chars(spelling: &str) -> String {
     spelling.replace(char::is_control, " ")
 }

@@ -54,7 +54,7 @@ pub enum DeliveryState {
         /// The time that the receipt states.
         at: DateTime<Utc>,
     },
-    /// The delivery is not sent (again) unless an operator requeues it.
+    /// The delivery has failed. It is not sent again unless an operator requeues it.
     Failed {
         /// The kind of failure.
         failure: Failure,
@@ -112,7 +112,7 @@ pub struct DeliveryRules<'a> {
     pub unknown_attempts: u32,
     /// Number of `unknown` attempts after which the message is sent again.
     pub unknown_retries: u32,
-    /// True if the message must not be sent again once a copy may have left.
+    /// True if the message must not be sent again as soon as one copy may have been sent.
     pub at_most_once: bool,
     /// The time after which the delivery is not tried again.
     pub expires_at: DateTime<Utc>,
@@ -134,7 +134,7 @@ pub struct DeliveryTransition {
 }
 
 impl DeliveryRules<'_> {
-    /// Returns why the message is not sent again after another `unknown` attempt; none if it is sent again.
+    /// Returns why the message is not sent again after one more `unknown` attempt; none if it is sent again.
     fn reason_against_copy(&self, reason: &str) -> Option<String> {
         let (unknown_attempts, unknown_retries) = (self.unknown_attempts + 1, self.unknown_retries);
         if self.at_most_once {
@@ -220,7 +220,8 @@ impl DeliveryState {
         DeliveryTransition { tries, ..Self::wait(delay, retry_after, reason, rules, now) }
     }
 
-    /// Returns the state after a cancellation; none if the message was sent already.
+    /// Returns the state after a cancellation; none if the message was already sent, because it then cannot be
+    /// cancelled.
     pub fn cancel(&self, now: DateTime<Utc>) -> Option<Self> {
         self.fail_if_waiting(Failure::Cancelled, "cancelled before it was sent", now)
     }
@@ -237,8 +238,8 @@ impl DeliveryState {
         }
     }
 
-    /// Returns the state after an operator requeues the delivery: a failed one waits again unless it was cancelled or
-    /// suppressed, and one that waits becomes due. None if that changes nothing.
+    /// Returns the state after an operator requeued the delivery; none if that changes nothing. A failed delivery waits
+    /// again, unless it was cancelled or suppressed. A waiting delivery becomes due at once.
     pub fn requeue(&self, now: DateTime<Utc>) -> Option<Self> {
         match self {
             Self::Failed { failure, .. } => match failure {
@@ -259,7 +260,7 @@ impl DeliveryState {
         }
     }
 
-    /// Returns the next step of the delivery, in words for people.
+    /// Returns a sentence for operators about the next step of the delivery.
     pub fn describe_next_step(&self, now: DateTime<Utc>) -> String {
         match self {
             Self::Waiting { due_at, reason } => {
@@ -273,7 +274,7 @@ impl DeliveryState {
                     None => next_try,
                 }
             }
-            // Not every provider sends receipts.
+            // No receipt may ever arrive, because not every provider sends receipts.
             Self::Sent { provider, .. } => format!("none, unless {provider} sends a receipt"),
             Self::Delivered { .. } => "none: delivered".to_owned(),
             Self::Failed { failure, reason, .. } if reason.contains(failure.description()) => {

@@ -1,10 +1,11 @@
 //! Durations as people write them: `500ms`, `30s`, `20m`, `24h`, `90d`.
 //!
-//! A number without a unit is an error, because it would leave open whether it means seconds.
+//! A number without a unit is an error, because its unit would be unclear.
 
 use std::time::Duration;
 
-/// End of the error message for a text that is not a duration; it never shows the text, which could be a secret.
+/// End of the error message for a text that is not a duration. The message never shows the text, which could be a
+/// secret.
 pub const NOT_A_DURATION: &str =
     "is not a duration; write a number and a unit, such as \"500ms\", \"30s\", \"20m\", \"24h\" or \"90d\"";
 
@@ -21,7 +22,7 @@ pub fn format_duration(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }
 
-/// Rounds up to whole seconds, at least one, for a `Retry-After`.
+/// Rounds up to whole seconds, at least one, for the header `Retry-After`.
 pub fn round_up_to_seconds(duration: Duration) -> Duration {
     let started_second = u64::from(duration.subsec_nanos() > 0);
     Duration::from_secs((duration.as_secs() + started_second).max(1))

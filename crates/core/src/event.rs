@@ -80,7 +80,7 @@ impl EventTarget {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum EventType {
-    /// The delivery waits again after it was sent or had failed.
+    /// The delivery is waiting again, after it had been sent or had failed.
     Waiting,
     /// A provider accepted the message.
     Sent,
@@ -97,7 +97,7 @@ pub enum EventType {
 text_enum!(EventType, EventStatusKind);
 
 impl EventType {
-    /// Returns the event of a delivery that has reached `state`.
+    /// Returns the event that reports that a delivery has reached `state`.
     pub fn from_state(state: &DeliveryState) -> Self {
         match state {
             DeliveryState::Waiting { .. } => Self::Waiting,
@@ -216,9 +216,9 @@ pub enum EventStatus {
         /// The time of the confirmation.
         at: DateTime<Utc>,
     },
-    /// A dead letter: given up, until an operator sends it again.
+    /// The event is a dead letter: it is not sent again unless an operator replays it.
     Dead {
-        /// The time at which it was given up.
+        /// The time at which the event became a dead letter.
         at: DateTime<Utc>,
     },
 }

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// The public id of a message: a UUID of version 7. Ids grow with time, so that new ones share the pages of an index.
+/// The public id of a message: a UUID of version 7. Later ids are greater, so that the ids of new messages share a few
+/// pages of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(Uuid);
 

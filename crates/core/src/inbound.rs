@@ -18,9 +18,10 @@ pub enum CallbackItem {
     InboundMessage(InboundMessage),
     /// The provider reports that a person has opted out.
     OptedOut(OptOutNotice),
-    /// The provider accepted a message after its call had ended without an answer.
+    /// The provider reports that it has accepted a message, after the call had ended without an answer.
     LateAcceptance(LateAcceptance),
-    /// A text from a phone that reads like a receipt, which any phone can write.
+    /// A text from a phone that has the form of a receipt. Any phone can send such a text, so it is not trusted by
+    /// itself.
     TextReceipt(TextReceipt),
     /// The provider sent something that could not be read.
     Unreadable(UnreadableKind),
@@ -28,7 +29,7 @@ pub enum CallbackItem {
     AccountAccepted,
 }
 
-/// An answer "accepted" that came after the call had ended with the outcome `unknown`.
+/// An answer "accepted" that arrived after its call had ended with the outcome `unknown`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LateAcceptance {
     /// The delivery that the call was made for.
@@ -41,7 +42,7 @@ pub struct LateAcceptance {
     pub at: DateTime<Utc>,
 }
 
-/// A receipt that is believed only when it comes from the recipient of its message.
+/// A text that has the form of a receipt. It is applied only if its sender is the recipient of the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextReceipt {
     /// The receipt.
@@ -55,7 +56,7 @@ pub struct TextReceipt {
 pub enum UnreadableKind {
     /// A receipt without an id or without a state.
     Receipt,
-    /// A text that is binary, or that lacks a part.
+    /// An inbound message that is binary, or of which a part is missing.
     InboundMessage,
 }
 
@@ -68,7 +69,7 @@ impl From<Receipt> for CallbackItem {
 /// A text that a person sent to one of our numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboundMessage {
-    /// The provider's id of the text, by which a repetition is recognised.
+    /// The provider's id of the text. A text that arrives again has the same id.
     pub reference: Option<String>,
     /// The sender. A full international number begins with `+`; other spellings are parsed by the rules of the
     /// configured region.
@@ -83,7 +84,7 @@ pub struct InboundMessage {
     pub is_incomplete: bool,
 }
 
-/// A provider's report that it does not send to a person for us any more.
+/// A provider's report that a person has opted out: the provider no longer sends our messages to that person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptOutNotice {
     /// The address, written like [`InboundMessage::from`].
@@ -97,9 +98,9 @@ pub struct OptOutNotice {
 /// A person's choice about messages from us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptAction {
-    /// No more messages.
+    /// The person wants no more messages.
     OptOut,
-    /// Messages again.
+    /// The person wants messages again.
     OptIn,
 }
 

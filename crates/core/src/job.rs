@@ -1,6 +1,6 @@
 //! Scheduled jobs and the lock that lets only one process run a job at a time.
 //!
-//! The lock ends when its owner releases it. It expires if the owner stops renewing it.
+//! The owner ends the lock by releasing it. If the owner stops renewing the lock, it expires.
 
 use chrono::{DateTime, Utc};
 use strum::IntoStaticStr;
@@ -11,7 +11,7 @@ use strum::IntoStaticStr;
 pub enum ScheduledJob {
     /// Queues due deliveries.
     Resend,
-    /// Brings the report up to date.
+    /// Synchronises the report.
     Report,
     /// Deletes expired data.
     Prune,

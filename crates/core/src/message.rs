@@ -34,11 +34,12 @@ pub struct NewMessage {
     pub event_target: Option<EventTarget>,
     /// The throttles that apply, each subject once.
     pub throttles: Vec<UserThrottle>,
-    /// True if the message must not be sent again once a copy may have left.
+    /// True if the message must not be sent again as soon as one copy may have been sent.
     pub at_most_once: bool,
     /// The expiry that the client asked for.
     pub client_expires_at: Option<DateTime<Utc>>,
-    /// True if the message could not be sent any more, so that only an earlier result of the same key is looked up.
+    /// True if the request came too late to be sent. The store then only returns the earlier result of the same
+    /// idempotency key.
     pub replay_only: bool,
     /// The time of acceptance.
     pub created_at: DateTime<Utc>,
@@ -53,8 +54,8 @@ pub struct NewDelivery {
     pub address: String,
     /// The address as the client wrote it.
     pub spelling: String,
-    /// On a channel with several kinds of addresses: all addresses of the person that its providers can use, including
-    /// the one above; otherwise empty.
+    /// All addresses of the person that the channel's providers can use, `address` included. Empty unless the channel
+    /// has several kinds of addresses.
     pub contacts: Vec<Contact>,
     /// True for the confirmation of an opt-out, which is sent although its recipient has opted out. It is not sent to an
     /// inactive recipient.
@@ -65,7 +66,7 @@ pub struct NewDelivery {
     pub parts: u32,
     /// The priority.
     pub priority: Priority,
-    /// Number of times that a bounce may be sent again through another provider.
+    /// Number of times that the message may be sent again through another provider after a bounce.
     pub resends_left: u32,
     /// The time from which the delivery may be sent.
     pub due_at: DateTime<Utc>,
@@ -92,14 +93,14 @@ pub enum Acceptance {
         /// The serial number of the message.
         number: i64,
     },
-    /// The same key came with the same request before; nothing new was stored.
+    /// An earlier, equal request used the same key; nothing new was stored.
     Replayed {
-        /// The message stored then.
+        /// The id of the message that the earlier request stored.
         id: MessageId,
         /// Serial number of the message.
         number: i64,
     },
-    /// The same key came with another request before; nothing was stored.
+    /// An earlier request used the same key with different content; nothing was stored.
     KeyReused,
     /// Only a replay was requested, and the key is unknown; nothing was stored.
     NothingToReplay,

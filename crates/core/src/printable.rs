@@ -1,4 +1,5 @@
-//! Text of others made safe for a terminal: without characters that move the cursor or change the order of what is shown.
+//! Makes text from outside safe for a terminal: removes characters that move the cursor or change the order of the
+//! displayed text.
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ pub fn is_format_character(character: char) -> bool {
     FORMAT_CHARACTERS.iter().any(|range| range.contains(&character))
 }
 
-/// Returns whether a character separates lines or paragraphs although it is no control character.
+/// Returns whether a character separates lines or paragraphs without being a control character.
 fn is_separator(character: char) -> bool {
     matches!(character, '\u{2028}' | '\u{2029}')
 }

@@ -1,7 +1,7 @@
 //! Pausing and resuming of providers by operators.
 //!
-//! The store keeps the last action for each provider, which holds for every process until the next action. A pause takes
-//! precedence over the circuit breaker: a paused provider stays paused, however well its last calls went.
+//! The store keeps the last action for each provider, which holds for every process until the next action. A pause
+//! takes precedence over the circuit breaker: a paused provider gets no calls even if its circuit is closed.
 
 use chrono::{DateTime, Utc};
 use strum::{EnumString, IntoStaticStr, VariantArray};

@@ -11,7 +11,7 @@ use crate::priority::Priority;
 pub struct QueueEntry {
     /// The delivery.
     pub id: DeliveryId,
-    /// The channel, which has a queue of its own.
+    /// The channel; each channel has its own queue.
     pub channel: ConfigName,
     /// The time from which the delivery can be claimed.
     pub due_at: DateTime<Utc>,

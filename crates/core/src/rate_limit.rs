@@ -1,10 +1,12 @@
 //! The rate limit of a provider, for all processes together: a token bucket with one token for each message part.
 //!
-//! A refused message gets a slot, its own time to come back, so that a thousand waiting messages do not all come back at
-//! once. The store keeps [`RateLimiterState`] under a lock and calls [`acquire_permits`].
+//! A message that is refused gets a slot: the time at which it may try again. Each slot is different, so that a
+//! thousand waiting messages do not all try at the same time. The store keeps [`RateLimiterState`] under a lock and
+//! calls [`acquire_permits`].
 //!
-//! No second has more parts than the rate and the burst together, rounded down, because providers count that way. The
-//! exception is a message with more parts than the burst: it is sent whole, and the following messages wait for it.
+//! In any second, at most the rate plus the burst is sent, in whole parts rounded down, because providers count per
+//! second. One exception: a message with more parts than the burst is sent whole, and the following messages wait until
+//! the bucket has recovered.
 
 use std::time::Duration;
 
@@ -15,28 +17,28 @@ use crate::name::ConfigName;
 /// Millionths of a token in a token.
 const MICROS_PER_TOKEN: f64 = 1e6;
 
-/// Slots expire after the time of a full bucket and `SLOT_EXPIRY_PARTS` parts without a message, plus a margin: by then
-/// the messages that were to use the slots have been sent through other providers.
+/// Slots expire when no message was sent for the time of a full bucket plus `SLOT_EXPIRY_PARTS` parts plus a margin. By
+/// then, the messages that held these slots have been sent through other providers.
 const SLOT_EXPIRY_PARTS: f64 = 10.0;
 const SLOT_EXPIRY_MARGIN: Duration = Duration::from_secs(5);
 
-/// A state from further in the future than this comes from a wrong clock.
+/// A state whose time is further in the future than this was written by a process with a wrong clock.
 const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(60);
 
-/// Delay with which a message may use its slot without delaying others, in seconds, where the burst is one part.
+/// Time by which a message may miss its slot without delaying others, in seconds, if the burst is one part.
 const LATE_TOLERANCE_SECONDS: f64 = 0.25;
 
 /// Keeps the tokens of a full bucket below the next whole part, above any rounding error.
 const TOKEN_MARGIN: f64 = 1e-3;
 
-/// Messages that are to be sent through a provider now.
+/// A request for permits: messages that are to be sent through a provider now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateLimitRequest {
     /// The provider.
     pub provider: ConfigName,
     /// The provider's rate in parts per second, for all processes together.
     pub rate: f64,
-    /// The most parts that may be sent at once, from [`burst_parts`].
+    /// The maximum number of parts that may be sent at once, from [`burst_parts`].
     pub burst: f64,
     /// The number of parts of each message, in order.
     pub parts: Vec<u32>,
@@ -47,7 +49,7 @@ pub struct RateLimitRequest {
 /// The state of a rate limiter between requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimiterState {
-    /// Millionths of a token that were left; negative after a message with more parts than the bucket holds.
+    /// Millionths of a token in the bucket; negative after a message with more parts than the bucket holds.
     pub tokens_micros: i64,
     /// The time at which the tokens were counted.
     pub counted_at: Option<DateTime<Utc>>,
@@ -57,7 +59,8 @@ pub struct RateLimiterState {
     pub cooldown_until: Option<DateTime<Utc>>,
 }
 
-/// Allows each message of a request or returns how long it has to wait. `state` is none before the first request.
+/// Allows each message of a request, or returns how long the message has to wait. `state` is none before the first
+/// request.
 pub fn acquire_permits(
     state: Option<RateLimiterState>,
     request: &RateLimitRequest,
@@ -117,7 +120,7 @@ impl RateLimiter {
     /// Returns the state from which another process continues.
     fn state(&self, now: DateTime<Utc>) -> RateLimiterState {
         RateLimiterState {
-            // Rounding down never creates a token. Every bucket fits into the number.
+            // Rounding down never creates a token. The tokens of every valid bucket fit into the integer.
             #[allow(clippy::cast_possible_truncation)]
             tokens_micros: (self.tokens * MICROS_PER_TOKEN).floor() as i64,
             counted_at: Some(self.counted_at.unwrap_or(now)),
@@ -162,7 +165,7 @@ impl RateLimiter {
     /// Returns the number of tokens that a message of `parts` parts lacks.
     fn missing_tokens(&self, parts: u32, now: DateTime<Utc>) -> f64 {
         let missing_tokens = f64::from(parts).min(self.burst) - self.tokens_at(now);
-        // A rounding error must not delay the message by a round.
+        // Without the tolerance, a rounding error would make the message wait again.
         if missing_tokens < 1e-4 { 0.0 } else { missing_tokens }
     }
 
@@ -172,14 +175,15 @@ impl RateLimiter {
     }
 }
 
-/// Returns the most parts that may be sent at once: the share `burst` of the parts of one second, at least one.
+/// Returns the maximum number of parts that may be sent at once: the parts of one second times the share `burst`, at
+/// least one.
 pub fn burst_parts(rate: f64, burst: f64) -> f64 {
     (rate * burst).max(1.0)
 }
 
-/// Returns the number of tokens in a full bucket: the burst and a reserve, without which one message that is slightly late
-/// for its slot would make all messages with later slots wait again. The reserve allows no further part in any second,
-/// because parts are whole.
+/// Returns the number of tokens in a full bucket: the burst plus a reserve. Without the reserve, one message that is
+/// slightly late for its slot would make all messages with later slots wait again. The reserve never allows one more
+/// part in a second, because parts are whole.
 fn bucket_size(rate: f64, burst: f64) -> f64 {
     let second_max = (rate + burst).floor();
     let reserve_max = second_max + 1.0 - TOKEN_MARGIN - rate - burst;
@@ -195,7 +199,8 @@ fn seconds(count: f64) -> Duration {
     Duration::try_from_secs_f64(count.clamp(0.0, 1e9)).unwrap_or_default()
 }
 
-/// Rounds up to whole milliseconds, the resolution of the stores: a message that comes too early has to wait again.
+/// Rounds up to whole milliseconds, the resolution of the stores. If it rounded down, the message would come too early
+/// and have to wait again.
 fn round_up_to_millis(duration: Duration) -> Duration {
     match duration.subsec_nanos() % 1_000_000 {
         rest if rest <= 2 => duration - Duration::from_nanos(u64::from(rest)),

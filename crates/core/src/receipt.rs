@@ -1,6 +1,6 @@
 //! Delivery receipts: a provider's later report about a message that it accepted.
 //!
-//! Adapters create receipts; `delivery` decides what follows from them.
+//! Adapters create receipts; the module `delivery` decides how they change the state of a delivery.
 
 use chrono::{DateTime, Utc};
 use strum::{EnumString, IntoStaticStr};
@@ -39,7 +39,7 @@ impl ReceiptStatus {
         }
     }
 
-    /// Returns the status with this name; `reason` is used where the status has one.
+    /// Returns the status with this name. `reason` is used only for a status that has a reason.
     pub fn from_parts(name: &str, reason: String) -> Option<Self> {
         Some(match name.parse().ok()? {
             Self::Bounced { .. } => Self::Bounced { reason },

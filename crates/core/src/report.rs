@@ -74,13 +74,13 @@ pub struct ProviderReportRow {
     pub outcomes: [u64; Outcome::NAMES.len()],
     /// Attempts by duration, in the buckets of [`DURATION_BOUNDS_MS`].
     pub durations: [u64; DURATION_BUCKETS],
-    /// Number of attempts whose durations `duration_sum_ms` contains.
+    /// Number of attempts whose durations are summed in `duration_sum_ms`.
     #[serde(default)]
     pub timed_attempts: u64,
     /// Total duration of the timed attempts, in milliseconds.
     #[serde(default)]
     pub duration_sum_ms: u64,
-    /// Deliveries that the provider accepted last and that wait for a receipt.
+    /// Deliveries that wait for a receipt; this provider was the last that accepted the message.
     pub sent: u64,
     /// Deliveries that the provider accepted and that were delivered.
     pub delivered: u64,
@@ -109,8 +109,8 @@ impl ProviderReportRow {
         percent(self.faults(), self.attempts())
     }
 
-    /// Returns the delivered messages in percent of the accepted messages; none without accepted messages, and none while
-    /// no receipt has arrived, because not every provider sends receipts.
+    /// Returns the delivered messages in percent of the accepted messages. Returns none if no message was accepted, or
+    /// if no receipt has arrived: not every provider sends receipts.
     pub fn delivered_percent(&self) -> Option<f64> {
         if self.delivered + self.bounced == 0 {
             return None;

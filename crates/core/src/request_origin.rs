@@ -1,9 +1,9 @@
 //! Decides whether a browser may have sent a request on behalf of another web site.
 //!
-//! A server without API keys trusts every request, and any web page can make a browser send one. Such requests have a
-//! foreign `Host` (DNS rebinding), or a `Sec-Fetch-Site` or `Origin` that names another site; browsers add these headers
-//! and pages cannot change them. Programs such as curl send neither, and a URL typed into the browser is sent with
-//! `Sec-Fetch-Site: none`; both are accepted.
+//! A server without API keys accepts every request, and any web page can make a browser send a request to it. Such
+//! requests have a foreign `Host` (DNS rebinding), or a `Sec-Fetch-Site` or `Origin` that names another site; browsers
+//! add these headers and pages cannot change them. Programs such as curl send neither, and a URL typed into the browser
+//! is sent with `Sec-Fetch-Site: none`; both are accepted.
 
 use std::net::IpAddr;
 
@@ -53,8 +53,8 @@ pub fn host_of_url(url: &str) -> Option<String> {
     host_of(after_scheme.split(['/', '?', '#']).next()?)
 }
 
-/// Returns whether every `Host` header and the authority of an absolute request target name this server. A request without
-/// a host is accepted, because browsers always send one.
+/// Returns whether all `Host` headers, and the host of an absolute request target, name this server. A request without
+/// a host is accepted, because a browser always sends one.
 fn is_own_host(uri: &Uri, headers: &HeaderMap, public_host: Option<&str>) -> bool {
     let is_own = |authority: &str| {
         host_of(authority).is_some_and(|host| {

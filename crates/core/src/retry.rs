@@ -13,7 +13,7 @@ pub struct RetryPolicy {
     pub cap: Duration,
     /// Maximum number of failed rounds.
     pub tries_max: u32,
-    /// Age at which a delivery expires, so that no flood of stale codes follows an outage.
+    /// Age at which a delivery expires, so that outdated one-time codes are not sent after an outage.
     pub age_max: Duration,
 }
 
@@ -45,8 +45,8 @@ impl RetryPolicy {
     }
 }
 
-/// Number of times that a message is sent again after an `unknown` outcome, unless the configuration says otherwise. One
-/// copy more than necessary is better than a lost message; more copies are not.
+/// Number of times that a message is sent again after an `unknown` outcome, unless the configuration sets it. One
+/// duplicate is better than a lost message, but more duplicates are not.
 pub const UNKNOWN_RETRIES_DEFAULT: u32 = 1;
 
 #[cfg(test)]

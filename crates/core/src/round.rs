@@ -37,15 +37,15 @@ pub struct ClaimedDelivery {
     pub round: u32,
     /// Rounds so far that used up a try.
     pub tries: u32,
-    /// Number of the latest claims that were never recorded: it is unknown whether they sent the message.
+    /// Number of latest claims without a record. Each of them may have sent the message.
     pub unrecorded_claims: u32,
     /// Number of recorded attempts with the outcome `unknown`: each of them may have sent a copy.
     pub unknown_attempts: u32,
-    /// True if the message must not be sent again once a copy may have left.
+    /// True if the message must not be sent again as soon as one copy may have been sent.
     pub at_most_once: bool,
-    /// The provider to skip, because it reported that it could not deliver the message.
+    /// The provider to skip; none for most deliveries. It has reported that it could not deliver this message.
     pub avoid: Option<ConfigName>,
-    /// The priority.
+    /// True if the message must not be sent again as soon as one copy may have been sent.
     pub priority: Priority,
     /// The time after which the delivery is not sent any more.
     pub expires_at: DateTime<Utc>,
@@ -117,19 +117,20 @@ impl CompletedRound {
 /// The result of recording a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordResult {
-    /// The round is on disk, possibly since an earlier call whose answer was lost.
+    /// The round is on disk. It may have been stored by an earlier call whose answer was lost.
     Stored,
-    /// The round is on disk, and the delivery is in this state, because a receipt arrived before the record.
+    /// The round is on disk, but the delivery has this state, because a receipt arrived before the record.
     MovedByReceipt(DeliveryStateKind),
-    /// A receipt for an earlier copy has settled the delivery during the call; the attempts are stored, the state is
-    /// unchanged.
+    /// A receipt for an earlier copy settled the delivery during the call. The attempts are stored; the state does not
+    /// change.
     AlreadySettled,
-    /// Another worker has claimed the delivery in the meantime; the attempts are stored, the state is unchanged.
+    /// Another worker claimed the delivery before the round was recorded. The attempts are stored; the state does not
+    /// change.
     Superseded,
 }
 
 impl RecordResult {
-    /// Returns the result of a round that recorded the state `recorded` and left the delivery in `current`.
+    /// Returns the result for a round with the state `recorded` after which the delivery has the state `current`.
     pub fn from_states(recorded: DeliveryStateKind, current: Option<DeliveryStateKind>) -> Self {
         match current.filter(|current| *current != recorded) {
             Some(current) => Self::MovedByReceipt(current),

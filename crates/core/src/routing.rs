@@ -1,20 +1,20 @@
 //! The order in which a channel's providers are tried in one round.
 //!
-//! Shares are exact instead of random: the provider furthest below its share is first.
+//! Shares are exact and not random: the provider that is furthest below its share is tried first.
 
 use std::cmp::Reverse;
 
 /// The choice of the first provider of a round. Every strategy continues with the other providers of the channel.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum RoutingStrategy {
-    /// In the configured order.
+    /// The providers in the configured order.
     Failover,
-    /// Equal shares.
+    /// Every provider first equally often.
     #[default]
     RoundRobin,
-    /// Exact shares: one weight for each provider, in the configured order.
+    /// Every provider first in proportion to its weight; one weight for each provider, in the configured order.
     Weighted(Vec<u32>),
-    /// The provider with the fewest calls in flight.
+    /// The provider with the fewest calls in flight first.
     LeastBusy,
 }
 
@@ -30,14 +30,15 @@ pub struct RouteCandidate {
 /// The state of a channel's routing between rounds.
 #[derive(Clone, Debug, Default)]
 pub struct RouteBalancer {
-    /// Distance of each provider below its share (above it if negative), in weights.
+    /// Credits of each provider: positive if the provider was first less often than its share, negative if more often.
     credits: Vec<i64>,
-    /// The provider that is first when the numbers of calls in flight are equal.
+    /// The index of the provider that is first when several have the same number of calls in flight.
     next_index: usize,
 }
 
 impl RouteBalancer {
-    /// Returns the indexes of the available candidates in the order in which they are tried. Counts the first as used.
+    /// Returns the indexes of the available candidates in the order in which they are tried, and counts the first one
+    /// as used.
     pub fn order(&mut self, strategy: &RoutingStrategy, candidates: &[RouteCandidate]) -> Vec<usize> {
         let mut order: Vec<usize> =
             (0..candidates.len()).filter(|index| candidates[*index].is_available).collect();

@@ -1,7 +1,7 @@
 //! The state of a provider that all processes on a store share: its circuit and its cooldown.
 //!
-//! Each process updates its own circuit by its own calls and reports changes. The rules here merge reports, in any order,
-//! into the shared state; the store applies them under a lock.
+//! Each process updates its own circuit after its own calls and reports the changes. The rules here merge reports, in
+//! any order, into the shared state; the store applies them under a lock.
 
 mod early_probe;
 
@@ -17,8 +17,8 @@ use crate::name::ConfigName;
 /// are mostly counted by day.
 pub const COOLDOWN_MAX: Duration = Duration::from_secs(24 * 3_600);
 
-/// Time within which processes that load their configuration count as started together: only the first of them that
-/// finds a provider misconfigured reports something new.
+/// Processes that load their configuration within this time count as started together. If they all find the same
+/// provider misconfigured, only the first report is new.
 const SAME_START_WINDOW: Duration = Duration::from_secs(60);
 
 /// The report of one process about a provider.
@@ -26,9 +26,9 @@ const SAME_START_WINDOW: Duration = Duration::from_secs(60);
 pub struct HealthReport {
     /// The provider.
     pub provider: ConfigName,
-    /// The new state of its circuit; none if it did not change.
+    /// The new state of its circuit; none if the circuit did not change.
     pub circuit: Option<CircuitState>,
-    /// The end of the cooldown that the provider asked for; none if it did not change.
+    /// The end of the cooldown that the provider asked for; none if the cooldown did not change.
     pub cooldown_until: Option<DateTime<Utc>>,
     /// The time at which this process loaded its configuration, which may correct settings that were wrong before.
     pub config_loaded_at: DateTime<Utc>,
@@ -43,8 +43,9 @@ pub struct SharedHealth {
     pub circuit: CircuitState,
     /// The end of the cooldown that the provider asked for.
     pub cooldown_until: Option<DateTime<Utc>>,
-    /// The time at which `circuit` changed. For a misconfigured provider, the time at which the newest process that
-    /// reported it loaded its configuration: the state applies to configurations that are no newer.
+    /// The time at which `circuit` changed. For a misconfigured provider: the time at which the newest reporting
+    /// process loaded its configuration. The state then applies only to configurations that are not newer than this
+    /// time.
     pub since: DateTime<Utc>,
     /// Grows with every change.
     pub version: i64,
@@ -95,8 +96,8 @@ impl SharedHealth {
         Self { version: current_health.version + 1, ..merged }
     }
 
-    /// Returns the state in which the calling process makes the probe. None if it may not: the circuit is closed or not
-    /// due for a probe, or another process makes it.
+    /// Returns the state in which the calling process makes the probe. None if the process may not probe: the circuit
+    /// is closed or not due for a probe, or another process is probing.
     pub fn with_probe_started(&self, probe_timeout: Duration, now: DateTime<Utc>) -> Option<Self> {
         let backoff_factor = self.circuit.backoff_factor()?;
         (self.circuit.is_probe_due(probe_timeout, now) || self.is_from_future(now))
@@ -170,8 +171,8 @@ fn is_cooldown_implausible(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 pub struct ReportedHealth {
     /// The shared state after the report.
     pub shared: SharedHealth,
-    /// True if the report changed the circuit. Of all processes that report the same state, one gets `true`. Settings
-    /// that are still wrong after another start are new again.
+    /// True if the report changed the circuit. If several processes report the same state, only one of them gets
+    /// `true`. Settings that are still wrong after another start are reported as new again.
     pub is_new: bool,
 }
 
@@ -201,8 +202,9 @@ fn is_misconfigured(circuit: &CircuitState) -> bool {
     matches!(circuit, CircuitState::Misconfigured { .. })
 }
 
-/// Merges a reported circuit into the current one. Of two pauses of the same kind the longer one wins, and a misconfigured
-/// provider stays misconfigured when another process reports an open circuit; otherwise the reported state wins.
+/// Merges a reported circuit into the current one. The reported state wins, with two exceptions: of two pauses of the
+/// same kind the longer one wins, and a misconfigured provider stays misconfigured when another process reports an open
+/// circuit.
 fn merge_circuits(current: &CircuitState, reported: CircuitState) -> CircuitState {
     match (current, reported) {
         (

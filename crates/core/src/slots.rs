@@ -1,19 +1,21 @@
 //! Distribution of a worker's slots among channels and their providers.
 //!
-//! Some slots are reserved for each provider; the rest are shared. A channel may hold at most seven times as many shared
-//! slots as remain free: a single busy channel uses nearly all slots, and a channel that becomes busy never waits for a
-//! slow channel. The responsive providers of one channel are limited together, so that the routing strategy alone chooses
-//! between them; an unresponsive provider is limited to three times the free slots, and the other slots of its channel
-//! remain for the other providers. Pure arithmetic: no clock, no names.
+//! Some slots are reserved for each provider; the rest are shared. A channel may hold at most seven shared slots for
+//! each shared slot that stays free. So a single busy channel can use nearly all slots, and a channel that becomes busy
+//! later finds free ones. The responsive providers of one channel are limited together, so that only the routing
+//! strategy chooses between them. An unresponsive provider may hold at most three shared slots for each free one; the
+//! other providers of its channel use the rest. Pure arithmetic: no clock, no names.
 
-/// Maximum shared slots per free shared slot for a channel beside others, or for the responsive providers of a channel
-/// with several.
+/// Maximum number of shared slots per free shared slot: for a channel among several, or for the responsive providers of
+/// a channel with several providers.
 const CHANNEL_SHARE_FACTOR: usize = 7;
 
-/// Maximum shared slots per free shared slot for an unresponsive provider of a channel with several.
+/// Maximum number of shared slots per free shared slot, for an unresponsive provider of a channel with several
+/// providers.
 const UNRESPONSIVE_SHARE_FACTOR: usize = 3;
 
-/// One slot in `RESERVED_FRACTION` is reserved for providers that use fewer than their part.
+/// One of `RESERVED_FRACTION` slots is reserved. The reserved slots go to providers that use fewer slots than their
+/// part.
 const RESERVED_FRACTION: usize = 8;
 
 /// The present load of a provider in this worker.
@@ -25,7 +27,8 @@ pub struct ProviderLoad {
     pub concurrency: usize,
     /// True if a call may start now.
     pub is_available: bool,
-    /// True if it has calls in flight and has not answered any of them recently.
+    /// True if the time at which the provider becomes available is unknown: a probe is in flight, or an operator has
+    /// paused the provider.
     pub is_unresponsive: bool,
     /// True if the time at which it becomes available is unknown: a probe is running, or an operator has paused it.
     pub has_unknown_recovery: bool,
@@ -51,7 +54,7 @@ pub struct ChannelLoad {
 pub struct SlotShares {
     /// The number of deliveries that each channel may take now.
     pub channel_slots: Vec<usize>,
-    /// The maximum number of calls in flight for each provider, beside its configured one.
+    /// The maximum number of calls in flight for each provider, in addition to its configured maximum.
     pub provider_limits: Vec<usize>,
 }
 
@@ -92,10 +95,10 @@ impl<'a> SlotCalculation<'a> {
         Self { reserved_each, shared_free: free.saturating_sub(unused_reserved), free, channels, providers }
     }
 
-    /// Returns the slots that a channel may take: its part of the shared slots and the reserved slots of its providers,
-    /// but no more than its available providers can use. Without an available provider a round is short, so the channel
-    /// may take deliveries to postpone them. It may not during a recovery of unknown length, because each delivery would
-    /// be postponed repeatedly.
+    /// Returns the number of slots that a channel may take: its part of the shared slots plus the reserved slots of its
+    /// providers, but no more than its available providers can use. A channel without an available provider may also
+    /// take deliveries, because a round that only postpones them is short. It takes none if the time of the recovery is
+    /// unknown, because each delivery would then be postponed repeatedly.
     fn channel_slots(&self, channel: &ChannelLoad) -> usize {
         let reserved_used: usize =
             self.providers_of(channel).map(|provider| provider.in_flight.min(self.reserved_each)).sum();
@@ -129,8 +132,8 @@ impl<'a> SlotCalculation<'a> {
         unresponsive_slots + responsive_slots
     }
 
-    /// Returns the slots for a channel's responsive providers. Any of these providers may get all calls and stop answering
-    /// next, so they count as one provider, and the reserved slots of the other providers stay free.
+    /// Returns the slots for a channel's responsive providers together. Any one of them may get all calls and then stop
+    /// answering. They therefore count as one provider, and the reserved slots of the other providers stay free.
     fn responsive_slots(&self, channel: &ChannelLoad) -> usize {
         let unresponsive_providers = self.providers_of(channel).filter(|provider| provider.is_unresponsive);
         let unresponsive_calls: usize = unresponsive_providers.map(|provider| provider.in_flight).sum();
@@ -169,7 +172,7 @@ impl<'a> SlotCalculation<'a> {
         channel.providers.iter().map(|index| &self.providers[*index])
     }
 
-    /// Returns how many more shared slots can be taken beside `used` shared slots, so that afterwards at most `factor`
+    /// Returns how many more shared slots may be taken when `used` are taken already. Afterwards at most `factor`
     /// shared slots are used for each free one.
     fn shared_part(&self, used: usize, factor: Option<usize>) -> usize {
         match factor {

@@ -1,7 +1,8 @@
 //! The parts of a text message: their number and their boundaries.
 //!
-//! A body in the GSM 7-bit alphabet has 160 characters in one part, or 153 in each of several; one character outside the
-//! alphabet makes the whole body UCS-2 with 70 or 67. No escape pair and no surrogate pair is split.
+//! A body in the GSM 7-bit alphabet has 160 characters in one part, or 153 in each of several; one character outside
+//! that alphabet makes the whole body UCS-2, with 70 units in one part or 67 in each of several. No escape pair and no
+//! surrogate pair is split.
 
 use crate::gsm7;
 

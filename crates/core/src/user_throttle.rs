@@ -1,9 +1,9 @@
 //! Throttles of messages: the limit for messages that expect an answer, per user and rolling window, and the spending
 //! limits of an API key, per calendar minute and day in UTC.
 //!
-//! A store keeps one small row per subject and decides with it about the next message. For a user these are the times of the
-//! latest messages, exact to the millisecond: no window of that length, wherever the window begins, holds more messages
-//! than the limit. A spending limit can be so high that the times would not fit into a row, so it counts the text parts of
+//! A store keeps one small row for each subject, from which it decides about the next message. The row of a user holds
+//! the times of the latest messages in milliseconds, so that no window of the given length, wherever it begins, has
+//! more messages than the limit. A spending limit can be too high for a list of times; its row counts the text parts of
 //! the current window.
 
 use std::time::Duration;
@@ -23,21 +23,22 @@ pub struct UserThrottle {
     pub counting: ThrottleCounting,
 }
 
-/// The greatest difference between the clocks of two hosts that share a spending limit. Hosts with a larger one are
-/// misconfigured; after a clock was set back by more, the limit must not refuse messages until the old time is reached.
+/// The greatest difference between the clocks of two hosts that share a spending limit. If a stored time is further
+/// ahead, a clock was set back; the limit then begins anew, because it would otherwise refuse messages until the old
+/// time is reached.
 const CLOCK_DIFFERENCE_MAX: TimeDelta = TimeDelta::minutes(10);
 
 /// The unit that a throttle counts, and its windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThrottleCounting {
-    /// Each message once, in every window of the length.
+    /// Each message counts once, in any window of the length.
     Messages,
-    /// This number of text parts, in windows that begin at whole multiples of their length since 1970: the spending limit
-    /// of an API key.
+    /// A message counts as this number of text parts. Windows begin at whole multiples of their length since 1970. Used
+    /// for the spending limit of an API key.
     Parts(u32),
 }
 
-/// The wait of a message that a throttle refuses. The longest wait compares as the greatest.
+/// The wait of a message that a throttle refuses. Waits are ordered by their length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ThrottleWait {
     /// The time after which the message may be accepted.
@@ -78,7 +79,7 @@ pub enum ThrottleState {
 }
 
 impl ThrottleState {
-    /// Returns the state of a throttle that nothing was counted for.
+    /// Returns the state of a throttle that has not counted anything yet.
     pub fn new(counting: ThrottleCounting) -> Self {
         match counting {
             ThrottleCounting::Messages => Self::Times(RecentMessageTimes::default()),
@@ -101,7 +102,7 @@ impl ThrottleState {
         }
     }
 
-    /// Returns the time from which nothing that was recorded counts any more, in milliseconds since 1970.
+    /// Returns the time from which no recorded message or part counts any more, in milliseconds since 1970.
     pub fn expires_at_ms(&self, throttle: &UserThrottle) -> i64 {
         match self {
             Self::Times(times) => times.expires_at_ms(throttle),
@@ -147,9 +148,9 @@ pub struct WindowParts {
 }
 
 impl WindowParts {
-    /// Counts more parts, or returns the time until the next window. A `now` in an earlier window (another host was faster)
-    /// counts in the stored window, so that hosts with different clocks share one limit. A `now` more than
-    /// [`CLOCK_DIFFERENCE_MAX`] before it means that a clock was set back.
+    /// Counts further parts, or returns the time until the next window. If `now` is in an earlier window, the clock of
+    /// another host is ahead; the parts then count in the stored window, so that all hosts share one limit. If `now` is
+    /// more than [`CLOCK_DIFFERENCE_MAX`] before the stored window, a clock was set back.
     fn try_record(
         &mut self,
         throttle: &UserThrottle,
@@ -180,8 +181,9 @@ pub struct RecentMessageTimes(Vec<i64>);
 impl RecentMessageTimes {
     /// Records one more message, or returns the time after which it would be accepted.
     ///
-    /// A `now` slightly before the newest recorded time (another host was faster) counts as that time. A `now` more than a
-    /// window before it means that a clock was set back; later times are then dropped.
+    /// If `now` is slightly before the newest recorded time, the clock of another host is ahead; the message then
+    /// counts at the recorded time. If `now` is more than a window earlier, a clock was set back; the later times are
+    /// then dropped.
     pub fn try_record(&mut self, throttle: &UserThrottle, now: DateTime<Utc>) -> Result<(), Duration> {
         let window = throttle.window().num_milliseconds();
         let now = now.timestamp_millis();

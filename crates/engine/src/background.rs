@@ -37,7 +37,8 @@ pub struct BackgroundTasks {
 }
 
 impl BackgroundTasks {
-    /// Starts the worker pool, event delivery and receipt polling: a provider reports to the process that sent.
+    /// Starts the worker pool, event delivery and receipt polling. They run in the same process, because a provider
+    /// reports to the process that sent the message.
     pub fn start_delivery(&mut self, gateway: &Arc<Gateway>) {
         self.workers = Some(tokio::spawn(worker::run(Arc::clone(gateway), self.stop_signal())));
         self.tasks.spawn(events::run(Arc::clone(gateway), self.stop_signal()));
@@ -76,7 +77,8 @@ impl BackgroundTasks {
 
     /// Waits until a task ends although it was not stopped, and returns the error to exit with.
     ///
-    /// A process without health sync, schedule or receipts must not continue silently: its supervisor restarts it.
+    /// A process without health sync, schedule or receipts must not continue silently. It exits, and its supervisor
+    /// restarts it.
     pub async fn wait_for_failure(&mut self) -> Error {
         let Self { workers, tasks, .. } = self;
         let worker_end = async {
@@ -129,8 +131,8 @@ impl BackgroundTasks {
     }
 }
 
-/// Pushes pending queue entries and reports provider health. Without the push, the entries wait for the next resend job;
-/// without the report, other processes wait for the result of a probe that ended during the shutdown.
+/// Pushes pending queue entries and reports provider health. If the push fails, the entries wait for the next resend
+/// job. If the report fails, other processes do not learn the result of a probe that ended during the shutdown.
 async fn flush_before_exit(gateway: &Gateway) {
     gateway.queue.flush(SHUTDOWN_FLUSH_TIMEOUT).await;
     match tokio::time::timeout(SHUTDOWN_FLUSH_TIMEOUT, shared_health::sync_health(gateway)).await {
@@ -158,7 +160,7 @@ async fn run_resend_job(gateway: Arc<Gateway>, interval: Duration) {
     }
 }
 
-/// Updates the report when the newest report of any process is `interval` old.
+/// Updates the report each time the newest report of any process is `interval` old.
 async fn run_report_job(gateway: Arc<Gateway>, interval: Duration) {
     let mut delay = time_until_report_due(&gateway, interval).await;
     loop {
@@ -185,8 +187,8 @@ async fn time_until_report_due(gateway: &Gateway, interval: Duration) -> Duratio
     }
 }
 
-/// Returns the time until a report of `report_time` is `interval` old; at most `interval`, also after the clock was set
-/// back.
+/// Returns the time until a report of `report_time` is `interval` old. The result is at most `interval`, even if the
+/// clock was set back.
 fn time_until_due(report_time: Timestamp, interval: Duration, now: Timestamp) -> Duration {
     let report_age = (now - report_time).to_std().unwrap_or_default();
     interval.saturating_sub(report_age)

@@ -72,7 +72,8 @@ fn opt_request(notice: OptOutNotice) -> ProviderOptRequest {
     }
 }
 
-/// Returns the provider and those at the same system, whose messages it may report: `shares_ids_with` of either.
+/// Returns the provider and all providers whose messages it may report, because one of the two names the other in
+/// `shares_ids_with`.
 fn providers_sharing_ids(gateway: &Gateway, runtime: &ProviderRuntime) -> Vec<ConfigName> {
     let adapter = runtime.adapter();
     let shares = |other: &ProviderRuntime| {

@@ -1,4 +1,4 @@
-//! Circuit breaker of a provider in this process, with the changes that other processes do not know yet.
+//! Circuit breaker of a provider in this process, with the changes that were not reported to other processes yet.
 //!
 //! Shared health never overwrites a change that this process has not reported yet. This module has no access to the
 //! store.
@@ -19,11 +19,11 @@ pub struct ProviderCircuit {
     cooldown_until: Option<Timestamp>,
     /// Provider code of the response that opened the breaker as misconfigured.
     pub misconfigured_code: Option<String>,
-    /// Time at which this process found the circuit open, while it is not closed.
+    /// Time at which this process found the circuit open; none while the circuit is closed.
     opened_at: Option<Timestamp>,
     /// New circuit state, found by this process and not reported yet.
     unreported: Option<CircuitState>,
-    /// True if a report was sent without an answer from the store.
+    /// True if a report was sent and the store did not answer, so that the report may or may not be stored.
     is_report_uncertain: bool,
     is_cooldown_unreported: bool,
     /// Version of the newest shared health that was loaded.
@@ -53,8 +53,8 @@ impl ProviderCircuit {
         self.active_pause().is_none() && self.cooldown_until(now).is_none() && self.breaker.is_available(now)
     }
 
-    /// Returns whether the provider may be probed before the end of its open period: not paused, no cooldown, and not
-    /// opened just now.
+    /// Returns whether the provider may be probed before the end of its open period: not paused, no cooldown, and open
+    /// for the minimum delay of an early probe.
     pub fn is_early_probe_allowed(&self, now: Timestamp) -> bool {
         self.active_pause().is_none()
             && self.cooldown_until(now).is_none()
@@ -87,7 +87,7 @@ impl ProviderCircuit {
         self.control = Some(control.clone());
     }
 
-    /// Starts a cooldown until `until`; a longer cooldown stays.
+    /// Starts a cooldown until `until`, unless the current cooldown lasts longer.
     fn start_cooldown(&mut self, until: Timestamp) {
         if self.cooldown_until.is_none_or(|current_end| current_end < until) {
             self.cooldown_until = Some(until);
@@ -95,8 +95,8 @@ impl ProviderCircuit {
         }
     }
 
-    /// Records a call for `message` that was refused because of the account. The first reason and code are kept; calls that
-    /// were in flight add nothing.
+    /// Records a call for `message` that was refused because of the account. The first reason and code are kept; later
+    /// calls that were already in flight do not replace them.
     pub fn record_refused(
         &mut self,
         reason: &str,
@@ -133,16 +133,17 @@ impl ProviderCircuit {
         self.is_report_uncertain = true;
     }
 
-    /// Returns whether `report` is worth a log line: a misconfiguration that no other process has reported, or may not
-    /// have reported (a duplicate line is better than a missing line). A failed probe of a misconfigured provider is not.
+    /// Returns whether `report` is worth a log line: it is a misconfiguration that no other process has reported. If it
+    /// is uncertain whether another process has, the line is logged, because a duplicate line is better than a missing
+    /// line. A failed probe of a misconfigured provider is not logged.
     pub fn is_worth_logging(&mut self, report: &HealthReport, response: &ReportedHealth) -> bool {
         let was_uncertain = std::mem::take(&mut self.is_report_uncertain);
         matches!(report.circuit, Some(CircuitState::Misconfigured { backoff_factor: 1, .. }))
             && (response.is_new || was_uncertain)
     }
 
-    /// Closes the circuit if the provider accepted a connection after the circuit opened. A cooldown stays, and so does the
-    /// probe after it.
+    /// Closes the circuit if the provider accepted a connection after the circuit opened. A cooldown stays in force,
+    /// and the call after it is still a probe.
     pub fn record_connection(&mut self, connected_at: Timestamp, now: Timestamp) {
         let is_newer = self.opened_at.is_some_and(|opened_at| opened_at < connected_at);
         let is_throttled = self.breaker.state().backoff_factor() == Some(COOLDOWN_FACTOR);
@@ -168,7 +169,7 @@ impl ProviderCircuit {
         self.opened_at = (!is_closed).then(|| self.opened_at.unwrap_or(now));
     }
 
-    /// Returns the health that other processes do not know yet.
+    /// Returns the health that was not reported to other processes yet.
     pub fn unreported_health(&self, provider: &ConfigName, loaded_at: Timestamp) -> Option<HealthReport> {
         (self.unreported.is_some() || self.is_cooldown_unreported).then(|| HealthReport {
             provider: provider.clone(),
@@ -190,8 +191,8 @@ impl ProviderCircuit {
         }
     }
 
-    /// Loads shared health, unless a newer version was loaded, the health does not apply any more, or a local change is
-    /// unreported.
+    /// Loads shared health. Ignores it if a newer version was loaded, if the health no longer applies, or if a local
+    /// change was not reported yet.
     pub fn load_health(&mut self, shared: &SharedHealth, loaded_at: Timestamp, now: Timestamp) {
         if shared.version <= self.version {
             return;
@@ -210,7 +211,7 @@ impl ProviderCircuit {
         }
     }
 
-    /// Opens the circuit again until `until`, because the probe could not be made.
+    /// Opens the circuit again until `until`, because the allowed probe was not made.
     pub fn reopen(&mut self, until: Timestamp) {
         if let CircuitState::HalfOpen { backoff_factor, .. } = *self.breaker.state() {
             self.breaker.load_shared(&CircuitState::Open { until, backoff_factor });

@@ -54,7 +54,7 @@ pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> DeliverSte
 }
 
 /// Claims the deliveries with these ids and returns those that this worker won. The caller must take each delivery
-/// through a round; a dropped claim counts as outcome `unknown`.
+/// through a round; a claim without a recorded round counts as outcome `unknown`.
 pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<LeasedDelivery> {
     if ids.is_empty() {
         return Vec::new();
@@ -114,8 +114,8 @@ pub async fn run_round(gateway: &Gateway, claim: LeasedDelivery) {
     }
 }
 
-/// Records a round. While the store is unavailable, retries until the lease may end, because a message whose round is not
-/// recorded is sent again.
+/// Records a round. If the store is unavailable, tries again until the lease may have ended, because a message whose
+/// round is not recorded is sent again.
 async fn record_round(gateway: &Gateway, round: CompletedRound) -> Result<Option<RecordResult>, Error> {
     let stopwatch = gateway.clock.stopwatch();
     let mut is_logged = false;
@@ -137,7 +137,7 @@ async fn record_round(gateway: &Gateway, round: CompletedRound) -> Result<Option
     }
 }
 
-/// Tries the providers and returns the attempts and the new state. Only this function calls providers.
+/// Tries the providers and returns the attempts and the new state. Every call to a provider is made by this function.
 async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Attempt>, DeliveryTransition) {
     let (now, claimed) = (gateway.clock.now(), &claim.claimed);
     let Some(route) = gateway.route(claimed.channel.as_str()) else {
@@ -180,7 +180,8 @@ async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Att
     (attempts, DeliveryState::after(round_end, &rules, now, gateway.random.fraction()))
 }
 
-/// Retry policy of a delivery over an unconfigured channel: it waits, because the channel may be configured again.
+/// Retry policy of a delivery over an unconfigured channel. The delivery waits, because the channel may be configured
+/// again.
 static DEFAULT_RETRY: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);
 
 fn delivery_rules<'r>(
@@ -199,7 +200,7 @@ fn delivery_rules<'r>(
     }
 }
 
-/// Logs the first attempt without an answer, at most once a minute and channel.
+/// Logs the first attempt without an answer; at most one line a minute for each channel.
 fn log_unknown(
     route: &Route,
     claimed: &ClaimedDelivery,
@@ -364,15 +365,16 @@ async fn acquire_within_lease<'r>(
     Ok(permit)
 }
 
-/// Returns whether the round ended without an answer of a provider whose silence usually means acceptance.
+/// Returns whether the round ended without an answer of a provider that usually has accepted the message when it does
+/// not answer.
 fn may_not_repeat(round_end: &RoundEnd, route: &Route) -> bool {
     let RoundEnd::Decided { provider, outcome: Outcome::Unknown { .. } } = round_end else { return false };
     let mut runtimes = route.providers().iter();
     runtimes.any(|runtime| runtime.name == *provider && !runtime.adapter().repeats_unknown())
 }
 
-/// Extends the lease for a provider whose call can take longer than a lease. Returns false if another worker has claimed
-/// the delivery, or the store cannot tell.
+/// Extends the lease for a provider whose call can take longer than a lease. Returns false if another worker has
+/// claimed the delivery, or if the store is unavailable.
 async fn extend_lease(gateway: &Gateway, runtime: &ProviderRuntime, claim: &LeasedDelivery) -> bool {
     let call_ends_at = saturating_add(gateway.clock.now(), runtime.call_time_max());
     let lease_expires_at = saturating_add(call_ends_at, gateway.config.work.lease);
@@ -452,8 +454,8 @@ fn set_recipient(message: &mut OutboundMessage, to: ChosenAddress<'_>, rules: &P
     to.spelling.clone_into(&mut message.spelling);
 }
 
-/// Returns when an app last registered the address, for an adapter that uses the time. A failed read only lets the
-/// provider's verdict count.
+/// Returns when an app last registered the address, for an adapter that uses this time. If the read fails, the time is
+/// none, and a provider's verdict about the address counts in any case.
 async fn registration_time(
     gateway: &Gateway,
     runtime: &ProviderRuntime,

@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use crate::gateway::Gateway;
 
-/// Maximum number of due deliveries that are pushed from the store to an empty queue at a time, beyond the deliveries
-/// that are claimed at once.
+/// Maximum number of due deliveries that one refill pushes from the store to an empty queue, in addition to the
+/// deliveries that are claimed at once.
 const QUEUE_REFILL_MAX: usize = 1_000;
 
 /// Maximum time to wait for entries that were pushed to the queue.
 const REFILLED_QUEUE_WAIT: Duration = Duration::from_millis(20);
 
-/// Number of reads from the store instead of the queue after the queue's entries were outdated; then the queue is read
-/// again.
+/// Number of reads from the store after most entries of the queue were outdated. Afterwards the queue is read again.
 const STORE_POLLS_WHEN_BEHIND: u32 = 64;
 
 /// Result of a search for due deliveries.
@@ -39,8 +38,8 @@ pub enum MoreDue {
     PushedToQueue,
     /// Further due deliveries were pushed to the queue, and the queue returns them.
     DeliveredByQueue,
-    /// Other workers had claimed most of the queue's entries: the queue of this process is outdated, so the next reads,
-    /// this many, are from the store.
+    /// Other workers had claimed most of the entries that the queue returned, so the queue of this process is outdated.
+    /// This number of further reads is from the store.
     QueueBehind(u32),
 }
 
@@ -71,9 +70,9 @@ pub async fn find_due(
     poll_store(gateway, &capacity, &refill_capacity).await
 }
 
-/// Returns ids to claim after a search that left due deliveries in the store. A queue that does not return the pushed
-/// entries is unavailable, so this function neither waits for the queue nor refills it. A queue that returned the entries
-/// and is empty again is refilled.
+/// Returns ids to claim after a search that left due deliveries in the store. If the queue does not return the entries
+/// that were pushed, it counts as unavailable: this function then neither waits for the queue nor refills it. If the
+/// queue returned them and is empty again, it is refilled.
 pub async fn find_more_due(
     gateway: &Gateway,
     capacity_source: &dyn CapacitySource,
@@ -110,8 +109,8 @@ async fn find_due_in_store(
     DueDeliveries { more, ..due }
 }
 
-/// Takes `capacity` of the due deliveries from the store, and pushes the rest of `refill_capacity` to the
-/// queue.
+/// Returns `capacity` of the due deliveries in the store, and pushes further due deliveries, up to `refill_capacity`,
+/// to the queue.
 async fn poll_store(gateway: &Gateway, capacity: &Capacity, refill_capacity: &Capacity) -> DueDeliveries {
     let due = match gateway.store.due(gateway.clock.now(), refill_capacity).await {
         Ok(due) => due,

@@ -39,7 +39,7 @@ const CLIENT_RETRY_DELAY: Duration = Duration::from_secs(60);
 /// Maximum time for connecting, within the timeout of a call.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
 
-/// Time by which the lease of an event outlasts the call: time to record the result.
+/// Time by which the lease of an event outlasts the call, so that the result can be recorded within the lease.
 const EVENT_LEASE_MARGIN: Duration = Duration::from_secs(30);
 
 /// Maximum number of endpoints read in one statement.
@@ -57,7 +57,7 @@ struct EventDispatcher {
     client: OnceLock<WebhookClient>,
     slots: Arc<Semaphore>,
     endpoints: Mutex<EndpointTable>,
-    /// True if the last claim filled all slots that an endpoint had.
+    /// True if the last claim filled all slots of some endpoint.
     is_endpoint_full: AtomicBool,
     results: mpsc::Sender<EventAttemptResult>,
 }
@@ -109,7 +109,7 @@ async fn poll_endpoints(dispatcher: &Arc<EventDispatcher>) {
     let mut last_endpoint = String::new();
     let mut has_sent = false;
     loop {
-        // Only waits for a free slot; the slot is acquired when an event is sent.
+        // Only waits for a free slot here; the slot is acquired when an event is sent.
         drop(dispatcher.slots.acquire().await);
         match dispatch_due(dispatcher, &mut last_endpoint).await {
             Ok(event_count) => has_sent |= event_count > 0,

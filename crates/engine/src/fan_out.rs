@@ -1,8 +1,8 @@
 //! Fans out broadcasts: creates their messages, about a thousand users at a time.
 //!
-//! Each step stores its messages and advances the position of the broadcast in one transaction. A process
-//! that stops leaves nothing half done, another process continues at the position, and a step that two
-//! processes try is done once. The job lock only avoids duplicate effort.
+//! Each step stores its messages and advances the position of the broadcast in one transaction. If a process stops,
+//! another one continues at the position, and nothing is half done. If two processes try the same step, one of them
+//! does it and the other stores nothing. The job lock only avoids duplicate effort.
 
 use postrider_core::broadcast::{Broadcast, FanOutStep, User};
 use postrider_core::{error::Result, job::ScheduledJob, priority::Priority};
@@ -34,7 +34,7 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
 }
 
 /// Fans out pending broadcasts; takes the job lock only if a broadcast is pending. `last_logged` is the number of the
-/// newest broadcast that was logged for its missing channel.
+/// newest broadcast that was logged because its channel is not configured.
 async fn fan_out_pending(
     gateway: &Gateway,
     last_logged: &mut i64,

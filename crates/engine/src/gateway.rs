@@ -163,12 +163,13 @@ impl Gateway {
         self.api_keys.read().iter().find(|key| key.name == name).cloned()
     }
 
-    /// Returns the owner of what the key with this name accepts; empty without keys and for keys that share.
+    /// Returns the owner of the messages that the key with this name sends. The owner is empty without keys and for
+    /// shared keys.
     pub fn owner_of_key(&self, name: &str) -> String {
         self.api_key(name).map_or_else(|| name.to_owned(), |key| key.owner().to_owned())
     }
 
-    /// Uses other API keys for the requests from here on.
+    /// Replaces the API keys for all later requests.
     pub(crate) fn replace_api_keys(&self, keys: Vec<ApiKey>) {
         *self.api_keys.write() = share_keys(keys);
     }
@@ -218,9 +219,10 @@ impl Gateway {
         log::log!(level, "{message}: error={}", error.chain());
     }
 
-    /// Returns whether an error with the same cause was logged just now, and remembers it otherwise.
+    /// Returns whether an error with the same cause was logged within [`STORE_ERROR_LOG_INTERVAL`]. If not, stores its
+    /// cause and time.
     fn is_known_store_error(&self, error: &Error) -> bool {
-        // A message of the store is `context: cause`.
+        // The message of a store error has the form `context: cause`.
         let (text, now) = (error.to_string(), self.clock.now());
         let cause = text.rsplit(": ").next().unwrap_or_default();
         let mut last_logged = self.store_error_logged.lock();

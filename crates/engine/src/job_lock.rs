@@ -1,6 +1,6 @@
 //! Runs a scheduled job in one process at a time, although cron on every host may start the job at the same second.
 //!
-//! The lock is renewed while the job runs and expires within 10 s after its process has stopped. Jobs are safe to run
+//! The lock is renewed while the job runs. If its process stops, the lock expires within 10 s. Jobs are safe to run
 //! twice; the lock only avoids duplicate effort.
 
 use postrider_core::error::{Error, ErrorKind, Result};
@@ -34,7 +34,7 @@ pub enum JobRun<T> {
     Skipped(JobLockOwner),
 }
 
-/// Runs the job unless another process runs it now, or started the job less than `same_run_window` ago.
+/// Runs the job, unless another process is running it, or another process started it less than `same_run_window` ago.
 pub async fn run_unless_locked<T>(
     gateway: &Gateway,
     job: ScheduledJob,

@@ -201,7 +201,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Creates the counters of all results, so that the first increase of a counter is seen as an increase.
+    /// Creates the counters of all results with the value 0, so that Prometheus sees the first event as an increase.
     fn create_result_counters(&self) {
         for (family, results) in [
             (&self.receipts, &RECEIPT_RESULTS[..]),
@@ -235,7 +235,7 @@ impl Metrics {
         registry.register_with_unit("commit_duration", help, Unit::Seconds, seconds);
     }
 
-    /// Registers `build_info`, a gauge that is always 1: its labels name the program that runs.
+    /// Registers `build_info`. This gauge is always 1; its labels name the version of the program.
     pub fn register_build_info(&self, version: &str, commit: &str, commit_date: &str) {
         let labels = [("version", version), ("commit", commit), ("commit_date", commit_date)];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
@@ -274,7 +274,7 @@ impl Metrics {
         self.denied.get_or_create(&[("reason", reason.into())]).inc();
     }
 
-    /// Counts a connection that was closed because all places were taken.
+    /// Counts a connection that was closed because the maximum number of connections was reached.
     pub fn count_closed_connection(&self, reason: &'static str) {
         self.closed_connections.get_or_create(&[("reason", reason.into())]).inc();
     }
@@ -295,7 +295,7 @@ impl Metrics {
         self.inbound_messages.get_or_create(&[("result", result.into())]).inc();
     }
 
-    /// Counts an attempt to send an event, by the resulting state of the event.
+    /// Counts an attempt to send an event, under the state of the event after the attempt.
     pub fn count_event_attempt(&self, event_state: &'static str) {
         self.event_attempts.get_or_create(&[("result", event_state.into())]).inc();
     }
@@ -322,8 +322,8 @@ impl Metrics {
         self.providers_available.get_or_create(&[channel_label(channel)]).set(gauge_value(provider_count));
     }
 
-    /// Sets the backlog of each channel and removes channels that are not listed. Holds the registry lock, so
-    /// that no scrape sees a partial update.
+    /// Sets the backlog of each channel and removes the channels that are not listed. Holds the lock of the registry,
+    /// so that a scrape never sees a partial update.
     pub fn set_channel_backlogs(&self, backlogs: &[ChannelBacklog]) {
         let _registry = self.registry.lock();
         for family in [&self.waiting, &self.due, &self.oldest_waiting] {

@@ -32,7 +32,8 @@ impl Gateway {
         let gateway = Self::wire(config, backends, adapters);
         gateway.warn_of_unusable_providers();
         gateway.warn_of_unsigned_receipts();
-        // Only the compatibility view needs the endpoints, so a read-only store does not prevent the start.
+        // Only the compatibility view needs the endpoints, so a store that cannot be written does not prevent the
+        // start.
         let endpoints = gateway.provider_endpoints();
         if let Err(error) = gateway.store.save_provider_endpoints(endpoints).await {
             log::error!("start: saving provider endpoints failed: error={}", error.chain());

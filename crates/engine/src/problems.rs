@@ -1,7 +1,7 @@
-//! Problems of the moment: what delays deliveries although messages are accepted.
+//! Current problems that delay deliveries although messages are accepted.
 //!
-//! `/readyz`, `console status` and the pages show the same list. Each entry begins with the part that has the problem and
-//! says what to do where that is known.
+//! `/readyz`, `console status` and the pages show the same list. Each entry begins with the affected part and names the
+//! remedy if it is known.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,11 +26,10 @@ const LATE_CHANNELS_MAX: usize = 64;
 /// Size of SQLite's write-ahead log from which it has a problem: 1 GiB. Without a long read it stays below 64 MiB.
 const WAL_BYTES_LARGE: u64 = 1 << 30;
 
-/// Step back of the clock from which it is reported; smaller ones are corrections of a time server.
+/// Minimum step back of the clock that is reported. Smaller steps are corrections of a time server.
 const CLOCK_STEP_MIN: Duration = Duration::from_secs(2);
 
-/// Returns the problems of this moment; empty if there are none. Never fails: an unavailable store is reported by the
-/// readiness itself.
+/// Returns the current problems; empty if there are none. Never fails: `/readyz` itself reports an unavailable store.
 pub async fn current_problems(gateway: &Gateway) -> Vec<String> {
     let (backends, late_channels) = tokio::join!(backend_problems(gateway), late_channels(gateway));
     let now = gateway.clock.now();
@@ -63,7 +62,7 @@ async fn backend_problems(gateway: &Gateway) -> Vec<String> {
     problems
 }
 
-/// Returns the channels of which every provider is out of use, so that their deliveries can only wait.
+/// Returns the channels without an available provider, whose deliveries can only wait.
 fn channels_without_provider(gateway: &Gateway) -> Vec<String> {
     let now = gateway.clock.now();
     let routes = gateway.config.channels.iter().filter_map(|channel| gateway.route(channel.name.as_str()));
@@ -103,7 +102,7 @@ fn wal_problem(wal_bytes: Option<u64>) -> Option<String> {
     ))
 }
 
-/// Returns a problem if the clock of this host is behind the time of a store in a file.
+/// Returns a problem if the clock of this host is behind the latest time in a SQLite store.
 fn clock_problem(gateway: &Gateway) -> Option<String> {
     let Clock::Steady(_) = &gateway.clock else { return None };
     let step = Duration::try_from_secs_f64(gateway.clock.offset_seconds()).ok()?;

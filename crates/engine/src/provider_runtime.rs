@@ -137,14 +137,14 @@ impl ProviderRuntime {
         active.is_replaceable() && active.address_kind() == adapter.address_kind()
     }
 
-    /// Uses another adapter for the calls from here on.
+    /// Replaces the adapter for all later calls.
     pub(crate) fn replace_adapter(&self, adapter: Arc<dyn Provider>, settings: toml::Table) {
         *self.active.write() = ActiveAdapter { adapter, settings };
     }
 
     /// Returns the number of parts in which the provider sends the message.
     pub fn part_count(&self, message: &OutboundMessage) -> u32 {
-        // Without a rate, nothing counts the parts.
+        // Only the rate limiter needs the number of parts, so it is not computed without a rate.
         if self.rate.is_some() { self.adapter().part_count(message) } else { message.parts }
     }
 
@@ -163,7 +163,7 @@ impl ProviderRuntime {
         self.response_times.is_unresponsive()
     }
 
-    /// Limits the calls in flight while the provider is unresponsive, so that its calls leave worker slots for other
+    /// Limits the calls in flight while the provider is unresponsive, so that worker slots stay free for other
     /// providers.
     pub fn set_unresponsive_limit(&self, calls: usize) {
         self.unresponsive_limit.store(calls, Ordering::Release);
@@ -325,7 +325,7 @@ impl ProviderRuntime {
         store.acquire_probe(&self.name, urgency, timeout, now).await
     }
 
-    /// Returns the health that other processes do not know yet.
+    /// Returns the health that was not reported to other processes yet.
     pub fn unreported_health(&self) -> Option<HealthReport> {
         self.circuit().unreported_health(&self.name, self.context.config_loaded_at)
     }
@@ -344,7 +344,7 @@ impl ProviderRuntime {
         circuit.confirm_reported(report, &response.shared, now);
     }
 
-    /// Notes that a report was sent without an answer from the store.
+    /// Records that a report was sent and the store did not answer.
     pub fn mark_report_uncertain(&self) {
         self.circuit().mark_report_uncertain();
     }
@@ -359,7 +359,7 @@ impl ProviderRuntime {
         self.circuit().apply_control(control, self.context.config_loaded_at);
     }
 
-    /// Returns the maximum duration of a call, with the provider's own waits.
+    /// Returns the maximum duration of a call, including waits that the adapter needs beyond its timeout.
     pub(crate) fn call_time_max(&self) -> Duration {
         self.call_timeout + self.adapter().extra_call_time()
     }

@@ -15,8 +15,8 @@ use postrider_providers::CallbackMode;
 use postrider_store::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
 use std::time::Duration;
 
-/// Number of times that the record of a round is looked for when a late answer arrives, and the delay between two: a round is
-/// recorded within milliseconds of the end of its call.
+/// Number of times that a late answer looks for the record of its round, and the delay between two. A round is recorded
+/// within milliseconds after the end of its call.
 const LATE_ACCEPTANCE_TRIES: u32 = 5;
 const LATE_ACCEPTANCE_DELAY: Duration = Duration::from_millis(200);
 
@@ -77,8 +77,8 @@ pub async fn apply_late_acceptance(
     Ok(())
 }
 
-/// Applies receipts that may concern deliveries of any of these providers, which share the ids of their messages. The first
-/// one sent the receipts.
+/// Applies receipts that may concern deliveries of any of these providers, because the providers share message ids. The
+/// first provider sent the receipts.
 pub async fn apply_receipts_of(
     gateway: &Gateway,
     providers: &[ConfigName],
@@ -167,7 +167,7 @@ async fn apply(gateway: &Gateway, received: Vec<ReceivedReceipt>) -> Result<Vec<
     Ok(applied.into_iter().map(|(_, result)| result).collect())
 }
 
-/// Counts the results and does what follows from them.
+/// Counts the results and performs the follow-up of each.
 async fn finish(gateway: &Gateway, applied: &[(ReceivedReceipt, ReceiptResult)]) -> Result<()> {
     for (received, result) in applied {
         gateway.metrics.count_receipt(metric_label(result));
@@ -204,8 +204,8 @@ fn metric_label(result: &ReceiptResult) -> &'static str {
     }
 }
 
-/// Counts the new state of a delivery and enqueues it if it is to be sent again. A bounce is no failure of the provider: it
-/// concerns a person or a mailbox, and bounces come in clusters after a broadcast.
+/// Counts the new state of a delivery and enqueues it if it is to be sent again. A bounce does not count as a failure
+/// of the provider: it concerns one recipient, and many bounces at once are normal after a broadcast.
 fn follow_up(gateway: &Gateway, delivery: &MatchedDelivery) {
     let new_kind = delivery.state.kind();
     if new_kind != delivery.previous_kind {

@@ -1,6 +1,6 @@
 //! Reads and changes the status of recipients.
 //!
-//! Messages that were refused before a change are not sent after it.
+//! A message that was refused because of the old status is not sent after the change.
 
 use crate::gateway::Gateway;
 use postrider_core::address::{AddressError, parse_address_of_kinds};

@@ -1,8 +1,8 @@
 //! Reload of the configuration in a running process: replaces what can change safely and names what needs a restart.
 //!
-//! Replaced are the API keys, and the adapter of a provider whose settings (credentials, URLs) differ. Calls in flight end
-//! with the adapter that they began with. Everything else, also a provider that keeps a connection or has other limits,
-//! stays as it was until the next start.
+//! A reload replaces the API keys, and the adapter of each provider whose settings (credentials, URLs) differ. Calls in
+//! flight end with the old adapter. Everything else needs a restart; this includes a provider that keeps a connection,
+//! and changed limits of a provider.
 
 use std::fmt;
 use std::sync::Arc;

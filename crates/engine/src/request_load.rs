@@ -1,4 +1,5 @@
-//! Resources that requests use at once: bytes of request bodies in memory, and the seat for expensive store queries.
+//! Resources that all requests use together: bytes of request bodies in memory, and the single seat for expensive store
+//! queries.
 //!
 //! Both are limited for the process as a whole, because limits of one request or one connection multiply with the number
 //! of connections.
@@ -15,7 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// Maximum time that an expensive query waits for the seat.
 const SEAT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The sender of a request body: with credentials that were checked before the body is read, or without.
+/// Tells whether the sender of a request body was authenticated before the body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodySender {
     /// The caller sent a valid API key or session, or none is needed.
@@ -47,7 +48,7 @@ impl RequestLoad {
     }
 
     /// Waits for the seat of expensive queries, which the caller holds during its query; `None` when it is not free
-    /// within 3 s. One such query at a time leaves the other readers of the store to everything else.
+    /// within 3 s. Only one such query runs at a time, so that other requests find free read connections.
     pub async fn expensive_query(&self) -> Option<SemaphorePermit<'_>> {
         self.expensive_query_within(SEAT_TIMEOUT).await
     }

@@ -19,7 +19,7 @@ pub struct ResponseTimes {
 #[derive(Default)]
 struct CallsInFlight {
     count: usize,
-    /// Time of the last response, or the start of the first call in flight.
+    /// Time of the last response; the start of the first call in flight, if there was no response yet.
     last_response: Option<Stopwatch>,
 }
 

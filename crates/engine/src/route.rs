@@ -93,15 +93,15 @@ impl Route {
     }
 
     /// Returns how often a message is sent again after an `unknown` outcome of this provider; without a provider, after
-    /// one of any provider of the channel. The smallest configured number holds.
+    /// an `unknown` outcome of any provider of the channel. The smallest of the configured numbers applies.
     pub fn unknown_retries(&self, provider: Option<&ConfigName>) -> u32 {
         let is_asked = |runtime: &&Arc<ProviderRuntime>| provider.is_none_or(|name| runtime.name == *name);
         let limits = self.providers.iter().filter(is_asked).filter_map(|runtime| runtime.unknown_retries);
         limits.fold(self.channel.unknown_retries, u32::min)
     }
 
-    /// Returns whether another `unknown` outcome is logged now: one a minute, because a provider that does not answer does
-    /// so for many messages.
+    /// Returns whether another `unknown` outcome may be logged now. One line a minute is logged, because a provider
+    /// that does not answer usually fails for many messages.
     pub fn may_log_unknown(&self, now: Timestamp) -> bool {
         let mut logged_at = self.unknown_logged_at.lock();
         if logged_at.is_some_and(|logged_at| now >= logged_at && now < logged_at + UNKNOWN_LOG_INTERVAL) {
@@ -116,7 +116,7 @@ impl Route {
         &self.address_kinds
     }
 
-    /// Returns whether all providers take any text as an address and the configuration does not restrict it.
+    /// Returns whether every provider accepts any text as an address and the configuration does not restrict the kind.
     pub fn can_use_any_text(&self) -> bool {
         let is_unrestricted = match self.channel.addressing {
             Addressing::Only(address_kind) => address_kind == AddressKind::Any,

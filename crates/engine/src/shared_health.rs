@@ -63,7 +63,7 @@ pub async fn sync_health(gateway: &Gateway) -> Result<()> {
             runtime.load_health(&shared, now);
         }
     }
-    // Controls are applied after health, so that a resumed provider is closed at once.
+    // Controls are applied after health, so that the circuit of a resumed provider closes at once.
     for control in gateway.store.provider_controls().await? {
         if let Some(runtime) = gateway.provider(&control.provider) {
             runtime.apply_control(&control);
@@ -72,8 +72,8 @@ pub async fn sync_health(gateway: &Gateway) -> Result<()> {
     Ok(())
 }
 
-/// Synchronises until the future is dropped. While the store is unavailable, each process uses its own circuit breakers
-/// and its own clock continues.
+/// Synchronises until the future is dropped. While the store is unavailable, each process uses its own circuit
+/// breakers, and its clock continues by the monotonic clock of the machine.
 pub async fn run_health_sync(gateway: Arc<Gateway>) {
     let mut is_unavailable = false;
     let mut store_watch = StoreWatch::default();

@@ -142,7 +142,8 @@ impl WorkerSlots {
 
 impl CapacitySource for WorkerSlots {
     fn capacity(&self) -> Capacity {
-        // Set before the counts are read, so that a slot released meanwhile is noticed.
+        // The flag is set before the counts are read, so that a slot that is released in between still wakes the
+        // worker.
         self.is_channel_full.store(true, Ordering::SeqCst);
         let slot_counts = self.counts.lock();
         let in_use = slot_counts.total;

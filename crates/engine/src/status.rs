@@ -1,7 +1,7 @@
 //! Current status for monitoring: totals, oldest due delivery, providers, latest failures.
 //!
-//! Pending changes are applied to the rollups, and the rollups are read: the cost depends on the number of changes, not
-//! on the number of messages. Needs only the store.
+//! The module applies pending changes to the rollups and then reads the rollups. The cost depends on the number of
+//! changes, not on the number of messages. Needs only the store.
 
 use crate::sync_report::{CHANGES_PER_TRANSACTION, apply_all_changes};
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
@@ -15,11 +15,11 @@ const STATUS_CHANNELS_MAX: usize = 64;
 /// Maximum number of failures in the status.
 const FAILURES_SHOWN_MAX: usize = 10;
 
-/// Number of failed messages, newest by acceptance, among which the latest failures are found: a message may fail long after
-/// later messages did.
+/// Number of failed messages that are searched for the latest failures. Messages are searched in the order of
+/// acceptance, newest first; an older message may have failed later.
 pub const FAILURES_EXAMINED_MAX: usize = 200;
 
-/// Status of all processes on the store at the time of the report.
+/// Status of the store and of all processes that use it, at the time of the report.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusOverview {
     /// All counters.

@@ -1,7 +1,7 @@
 //! Synchronises the report: applies changes to the rollups and saves a snapshot of the result.
 //!
-//! Pages read only the newest snapshot, so that their cost does not depend on the number of messages. One
-//! process at a time runs it.
+//! Pages read only the newest snapshot, so that their cost does not depend on the number of messages. Only one process
+//! synchronises at a time.
 
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::job::{JobLockOwner, ScheduledJob};
@@ -14,14 +14,15 @@ use postrider_store::{ReportSnapshot, ReportStore};
 /// Number of changed deliveries applied in one transaction, so that other writers do not wait long.
 pub(super) const CHANGES_PER_TRANSACTION: usize = 1_000;
 
-/// Number of changed deliveries applied in one transaction if the store has no other writers: database pages shared by
-/// several messages are written less often.
+/// Number of changed deliveries applied in one transaction if the store has no other writers. A larger batch writes
+/// database pages that several messages share less often.
 const CHANGES_PER_TRANSACTION_EXCLUSIVE: usize = 32_000;
 
 /// Age at which a report is saved again although its numbers have not changed.
 const REPORT_REUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Interval at which a report without messages is made again, so that the first messages of a new store are shown soon.
+/// Interval at which a report without messages is synchronised again, so that the first messages of a new store appear
+/// soon.
 pub const EMPTY_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Result of a synchronisation of the report.
@@ -89,7 +90,8 @@ pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option
         if !is_due {
             return Ok(None);
         }
-        // A report that is due is saved again, however short the interval: otherwise it would stay due.
+        // A report that is due is always saved again, even with the same numbers. Otherwise it would be due again at
+        // once.
         let save_rule = SaveRule { requested_at: now, reuse_max: interval.min(REPORT_REUSE_MAX) };
         apply_and_save(gateway, save_rule, CHANGES_PER_TRANSACTION, |_| ()).await.map(Some)
     };

@@ -34,7 +34,7 @@ fn unread_delivery(message: &Message) -> Option<&Delivery> {
     delivery_in(DeliveryStateKind::Delivered).or_else(|| delivery_in(DeliveryStateKind::Sent))
 }
 
-/// Returns the state of a message for its user: the best state of its deliveries.
+/// Returns the state of a message for its user: the most advanced state among its deliveries.
 pub fn message_state(message: &Message) -> DeliveryStateKind {
     let has_state = |wanted: &DeliveryStateKind| {
         message.deliveries.iter().any(|delivery| delivery.state.kind() == *wanted)

@@ -43,7 +43,7 @@ pub fn validate(
     let parse_contact = |(kind, text): (AddressKind, String)| {
         let address =
             parse_address(kind, &text, rules).map_err(|cause| InvalidUser::Contact { kind, cause })?;
-        // Spelled as the store returns it, so that registering the same contact again changes nothing.
+        // The spelling that the store would return, so that registering the same contact again changes nothing.
         Ok(Contact { kind, address, spelling: contact::replace_control_chars(&text) })
     };
     let contacts = contacts.map(|contacts| contacts.into_iter().map(parse_contact).collect());
@@ -96,8 +96,8 @@ async fn activate_token(gateway: &Gateway, token: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the user that an API key means by an id: its own one; with `can_see_all`, otherwise the one that was registered
-/// first.
+/// Returns the user that an API key means by an id: the user that the key registered. With `can_see_all` and no such
+/// user, returns the one that was registered first.
 pub async fn find(gateway: &Gateway, owner: &str, can_see_all: bool, id: &str) -> Result<Option<User>> {
     let mut users = gateway.store.users_with_id(id).await?;
     let own_position = users.iter().position(|user| user.owner == owner);

@@ -1,7 +1,7 @@
 //! The worker loop: claims as many deliveries as it has free slots, until the stop signal.
 //!
-//! A worker claims no more deliveries than it has slots, so that a crash leaves few rounds with outcome `unknown`, and no
-//! more deliveries of a channel than the channel's share, so that a slow channel cannot block the others.
+//! A worker claims no more deliveries than it has slots, so that a crash leaves few rounds with outcome `unknown`. It
+//! claims no more deliveries of a channel than the channel's share, so that a slow channel cannot block the others.
 
 use std::{sync::Arc, time::Duration};
 
@@ -62,7 +62,7 @@ async fn wait_for_due(
 
 /// Ingests receipts and inbound messages that a provider sends over its own connection, until the stop signal.
 pub async fn receive_incoming(gateway: Arc<Gateway>, runtime: Arc<ProviderRuntime>, mut stop: StopSignal) {
-    // An adapter that receives is never replaced by a reload.
+    // A reload never replaces an adapter that receives messages.
     let adapter = runtime.adapter();
     loop {
         let callback_items = tokio::select! {

@@ -1,6 +1,6 @@
-//! Interrupt requests of an operator: the first asks a run to finish early, the second to abort it.
+//! Interrupt requests of an operator: the first request asks a run to finish early, the second aborts it.
 //!
-//! The program counts signals and passes the count on; nothing here handles signals.
+//! The program counts signals and passes the count to this module, which does not handle signals itself.
 
 use tokio::sync::watch;
 
@@ -11,7 +11,7 @@ use postrider_core::error::{Error, ErrorKind, Result};
 pub struct Interrupts(watch::Receiver<u32>);
 
 impl Interrupts {
-    /// Reads the count from `receiver`. A dropped sender means that no further interrupt comes.
+    /// Reads the count from `receiver`. After the sender was dropped, no further interrupt comes.
     pub fn new(receiver: watch::Receiver<u32>) -> Self {
         Self(receiver)
     }
@@ -30,7 +30,8 @@ impl Interrupts {
     ///
     /// # Errors
     ///
-    /// The error of `work`, or one that begins with "aborted by the second signal" and ends with `advice`.
+    /// Returns the error of `work`. If it was aborted, returns an error that begins with "aborted by the second signal"
+    /// and ends with `advice`.
     pub async fn abort_at_second<T>(&self, work: impl Future<Output = Result<T>>, advice: &str) -> Result<T> {
         tokio::select! {
             result = work => result,

@@ -12,7 +12,7 @@ use postrider_core::{
 };
 use postrider_engine::config::{Config, LEASE_MARGIN, ProviderConfig};
 
-/// Timeout of a call, as a multiple of the mean call time. One call in e^40 takes longer.
+/// Timeout of a call, as a multiple of the mean call time. Only one call in e^40 would take longer.
 const CALL_TIMEOUT_FACTOR: u32 = 40;
 
 /// Minimum timeout of a call.
@@ -94,7 +94,7 @@ fn mock_provider(
     provider.concurrency = concurrency;
     provider.timeout = (sender.mean_time * CALL_TIMEOUT_FACTOR).max(CALL_TIMEOUT_MIN);
     provider.connect_timeout = CALL_TIMEOUT_MIN;
-    // Failures are intended, so they must not open the circuit breaker.
+    // Failures are intended in a simulation, so they must not open the circuit breaker.
     provider.breaker_failure_threshold = u32::MAX;
     provider
 }

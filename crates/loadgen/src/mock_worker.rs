@@ -12,7 +12,7 @@ use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::{duration::format_duration, name::ConfigName};
 use postrider_engine::config::{Config, Environment};
 
-/// Returns the mock sender that the options describe, or else the environment; none if neither does.
+/// Returns the mock sender of the options; without options, that of the environment; none if neither sets one.
 pub fn mock_sender(
     mean_time: Option<Duration>,
     failure_rate: Option<f64>,
@@ -33,7 +33,7 @@ pub fn mock_sender(
 ///
 /// # Errors
 ///
-/// A usage error when the configuration has a real provider.
+/// Returns a usage error if the configuration has a real provider.
 pub fn with_mock_sender_only(config: Config, sender: MockSender, concurrency: u32) -> Result<Config> {
     if !has_only_mock_providers(&config) {
         return Err(Error::usage(

@@ -116,7 +116,7 @@ pub fn message_count_from_environment(environment: &Environment) -> Result<Optio
 ///
 /// # Errors
 ///
-/// A usage error that names the variable and the range.
+/// Returns a usage error that names the variable and the range.
 pub fn parse_variable<T>(
     environment: &Environment,
     name: &str,

@@ -28,7 +28,7 @@ pub struct ProduceResult {
 ///
 /// # Errors
 ///
-/// A usage error when the channel has a provider that is neither a mock nor on this host.
+/// Returns a usage error if the channel has a provider that is neither a mock nor on this host.
 pub async fn produce(
     gateway: &Arc<Gateway>,
     channel: &str,

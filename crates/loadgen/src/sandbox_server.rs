@@ -1,7 +1,7 @@
 //! The sandbox server: imitates providers on their own HTTP APIs, with receipts, random failures and injected faults.
 //!
-//! Each provider API has a file of its own: `simple`, `texting`, `twilio`. Shares nothing with the gateway but the wire
-//! formats, so that it can find faults in the adapters: it has no store, no queue and no adapter code.
+//! Each provider API has its own file: `simple`, `texting`, `twilio`. The server shares only the wire formats with the
+//! gateway, and no store, queue or adapter code, so that it can find faults in the adapters.
 
 mod api;
 mod call_result;
@@ -86,7 +86,7 @@ async fn texting_call(
     sandbox.respond(SandboxApi::Texting, message).await
 }
 
-/// Returns whether the body is declared as JSON, which a form of a web page cannot do.
+/// Returns whether the body is declared as JSON. A form of a web page cannot declare that.
 fn is_json(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! The simulation: messages pass through the real engine with mock senders, and the result is compared with theory.
 //!
-//! Every sender is a gateway of its own with one mock provider; all share one store and one queue, as processes do. The
-//! store is a temporary one or an empty one named by the caller; a store with messages or users is refused. System D
-//! (single messages) and system E (broadcasts to users) are the references.
+//! Every sender is a separate gateway with one mock provider. All gateways share one store and one queue, as processes
+//! do. The store is temporary, or an empty store that the caller names; a store with messages or users is refused.
+//! System D (single messages) and system E (broadcasts to users) are the references.
 
 mod broadcast_result;
 mod broadcast_run;
@@ -31,7 +31,7 @@ use progress::ProgressFn;
 ///
 /// # Errors
 ///
-/// A usage error when the store is not empty; an error when the store fails or a task stops unexpectedly.
+/// Returns a usage error if the store is not empty, and another error if the store fails or a task stops unexpectedly.
 pub async fn simulate(
     configured: Config,
     simulate_options: &SimulateOptions,

@@ -1,6 +1,6 @@
 //! Decides whether refused device tokens are evidence against the account.
 //!
-//! A single refused token concerns its device; see [`AccountEvidence`] for when it concerns the account.
+//! A single refused token concerns its device. [`AccountEvidence`] describes when refused tokens concern the account.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -12,7 +12,8 @@ const REFUSED_TOKENS_MAX: u32 = 10;
 /// The history of an account in this process.
 ///
 /// Until the account has sent a message, many refused tokens indicate a wrong account (another project or environment),
-/// because so many apps are rarely uninstalled. Afterwards a refused token concerns its device only.
+/// because it is rare that so many users uninstall an app. After the first sent message, a refused token concerns its
+/// device only.
 #[derive(Default)]
 pub(crate) struct AccountEvidence {
     has_sent: AtomicBool,

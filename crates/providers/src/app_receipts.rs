@@ -8,7 +8,8 @@ use postrider_core::error::Result;
 use crate::callback_auth::validate_receipts_token;
 use crate::callback_receipts::{CallbackReceiptParser, ReceiptSettings};
 
-/// Returns the parser of an app's receipts, or None without a token: unauthenticated receipts are not accepted.
+/// Returns the parser of an app's receipts. Returns None without a token, because unauthenticated receipts are not
+/// accepted.
 pub(crate) fn app_receipt_parser(token: Option<&str>) -> Result<Option<CallbackReceiptParser>> {
     validate_receipts_token(token)?;
     token.map(|token| CallbackReceiptParser::new(&app_receipt_settings(token))).transpose()

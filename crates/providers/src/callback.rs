@@ -9,10 +9,10 @@ use postrider_core::clock::Timestamp;
 /// How the callbacks of a provider reach the gateway over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallbackMode {
-    /// No callbacks: the provider has none, reports over its own connection, or its configuration holds no secret to
-    /// authenticate them with.
+    /// No callbacks: the provider has none, it reports over its own connection, or the configuration has no secret to
+    /// authenticate them.
     Disabled,
-    /// At `/v1/receipts/NAME`, with a signature or a secret that the adapter checks.
+    /// At `/v1/receipts/NAME`, authenticated by a signature or a secret that the adapter checks.
     Authenticated,
     /// At `/v1/receipts/NAME` without authentication, because the configuration says `unsigned = true`.
     Unsigned,
@@ -32,7 +32,7 @@ impl CallbackMode {
 pub struct CallbackRequest {
     /// `POST` or `GET`.
     pub method: String,
-    /// The public URL that the provider called: some providers sign it.
+    /// The public URL that the provider called. Some providers sign it.
     pub url: String,
     /// The raw query string.
     pub query: String,
@@ -86,7 +86,7 @@ pub enum CallbackError {
     Malformed(String),
     /// The provider has no callbacks.
     NotSupported,
-    /// The request cannot be authenticated now, for the given reason; the provider should repeat it.
+    /// The request cannot be authenticated now, for the given reason. The provider should send it again.
     Unavailable(String),
 }
 

@@ -1,7 +1,8 @@
 //! Parses receipts that a provider posts in a format of its own, as `[providers.NAME.receipts]` describes it.
 //!
-//! The caller is authenticated before anything else is examined. A callback whose status the settings do not list is
-//! rejected with the name of the status, so that the provider repeats it after the operator has added the status.
+//! The caller is authenticated before anything else is examined. A callback with a status that the settings do not list
+//! is rejected with the name of the status. The provider then repeats the callback after the operator has added the
+//! status.
 
 mod field;
 mod secrets;
@@ -50,7 +51,7 @@ impl CallbackReceiptParser {
     ///
     /// # Errors
     ///
-    /// `receipts.KEY: what is wrong`.
+    /// Returns `receipts.KEY: PROBLEM` for an invalid setting.
     pub fn new(settings: &ReceiptSettings) -> Result<Self> {
         Self::parse_settings(settings).map_err(|cause| Error::usage(format!("receipts.{cause}")))
     }
@@ -84,7 +85,7 @@ impl CallbackReceiptParser {
         self.secrets.is_configured()
     }
 
-    /// Parses a callback with the provider's parser; a provider without one has no callbacks.
+    /// Parses a callback with the provider's parser. A provider without a parser has no callbacks.
     pub fn parse_callback(
         parser: Option<&Self>,
         request: &CallbackRequest,

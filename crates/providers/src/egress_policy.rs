@@ -30,8 +30,8 @@ const NON_PUBLIC_NETWORKS: &str = "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/
 static PARSED_NON_PUBLIC_NETWORKS: LazyLock<Vec<IpNet>> =
     LazyLock::new(|| NON_PUBLIC_NETWORKS.split(' ').filter_map(|network| network.parse().ok()).collect());
 
-/// The addresses that may be called: public addresses over https on one of the allowed ports, and every address in the
-/// allowed networks over any scheme and port.
+/// The addresses that may be called: public addresses, over https and on one of the allowed ports; and all addresses in
+/// the allowed networks, over any scheme and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EgressPolicy {
     allowed_networks: Vec<IpNet>,
@@ -55,7 +55,7 @@ impl EgressPolicy {
         })
     }
 
-    /// Checks what can be checked without resolving the host name.
+    /// Performs the checks that need no resolved address.
     ///
     /// # Errors
     ///
@@ -125,8 +125,8 @@ fn ip_literal(url: &Url) -> Option<IpAddr> {
     url.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 
-/// Returns whether an address is public. A NAT64 address is checked as the IPv4 address in it; addresses with other
-/// embedded addresses (6to4, Teredo) are not public.
+/// Returns whether an address is public. A NAT64 address is checked as the IPv4 address in it; an address that embeds
+/// another address in a different way (6to4, Teredo) is not public.
 fn is_public(canonical_address: IpAddr) -> bool {
     let address = match canonical_address {
         IpAddr::V6(nat64) if nat64.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {

@@ -14,7 +14,7 @@ use lettre::message::header::{From, Headers};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-/// Returns the subject of an email when neither message, channel nor settings have one.
+/// Returns the subject of an email if the message, the channel and the settings have none.
 pub(super) fn default_subject() -> String {
     "Message".to_owned()
 }
@@ -117,13 +117,13 @@ pub(super) fn encode_header_text(header_text: &str) -> String {
 /// Maximum length of a plain word, so that no line of the header is longer than 998 bytes (RFC 5322).
 const PLAIN_WORD_BYTES_MAX: usize = 900;
 
-/// Length of a line from which on the header continues on the next line.
+/// Length of a line after which the header continues on the next line.
 const HEADER_LINE_BYTES: usize = 76;
 
 /// Joins words with blanks, and begins a new line before a word that would make the line too long.
 fn fold<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let mut folded = String::new();
-    // The name of the header stands before the first word.
+    // The first word follows the name of the header on the same line.
     let mut line_bytes = "Subject: ".len();
     for header_word in words {
         if !folded.is_empty() {

@@ -1,7 +1,7 @@
 //! Any provider with an HTTP API, described by its configuration.
 //!
-//! The settings describe the request by templates, the meaning of responses by rules, and the receipts that the provider
-//! posts. The module knows no provider by name and makes every call once.
+//! The settings describe three things: the request by templates, the meaning of responses by rules, and the receipts
+//! that the provider posts. The module contains nothing about single providers. Every call is made once.
 
 mod body;
 mod doubt;
@@ -43,7 +43,7 @@ pub struct HttpProvider {
     client: HttpClient,
 }
 
-/// Parses the settings with all their templates and rules, so that a wrong setting stops the start.
+/// Parses the settings with all their templates and rules, so that an invalid setting stops the start.
 pub(crate) fn read_settings(table: toml::Table) -> Result<HttpSettings> {
     let http_settings: HttpSettings = read_table(table)?;
     let constants = TemplateConstants::new("provider", "https://localhost", "token", &http_settings);
@@ -102,7 +102,7 @@ impl Provider for HttpProvider {
         CallbackReceiptParser::parse_callback(self.receipt_parser.as_ref(), request)
     }
 
-    /// A callback may list many receipts.
+    /// A callback may contain many receipts.
     fn callback_bytes_max(&self) -> usize {
         usize::MAX
     }

@@ -1,7 +1,7 @@
 //! The HTTP client of all adapters: pooled connections, time limits, a limit on the response body.
 //!
-//! Makes every call once, and reports whether the request can have left. reqwest's pool replaces an idle connection that
-//! turned out to be closed before any byte of the request was written; it repeats nothing else.
+//! Makes every call once, and reports whether the request can have left. If an idle connection turns out to be closed
+//! before any byte of the request was written, reqwest's pool uses another connection; it repeats nothing else.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -52,7 +52,8 @@ struct HttpClientKey {
 /// The requirements of a provider's connections.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct ConnectionRequirements {
-    /// Loads certificate authorities. Connections without TLS work on a machine that has no authorities.
+    /// Loads certificate authorities. False for connections without TLS, which must also work on a machine without
+    /// authorities.
     pub is_tls: bool,
     /// Speaks HTTP/2 only, instead of the version that is negotiated with the server.
     pub is_http2_only: bool,
@@ -104,7 +105,7 @@ impl HttpClientPool {
     }
 }
 
-/// Makes `ring` the cryptography of TLS. An earlier choice of the process stays.
+/// Makes `ring` the cryptography provider of TLS. A provider that the process has chosen earlier stays.
 pub(crate) fn install_tls_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
@@ -121,7 +122,7 @@ pub(crate) fn client_builder(connect_timeout: Duration) -> ClientBuilder {
         .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")))
 }
 
-/// Builds a client, which loads the machine's CA certificates unless the builder has others.
+/// Builds a client. Loads the machine's CA certificates, unless the builder has its own.
 pub(crate) fn prepare_client(builder: ClientBuilder) -> Result<Client> {
     builder.build().map_err(|cause| {
         Error::with_source(
@@ -161,8 +162,9 @@ fn parse_ca_certificates(pem: &str) -> Result<Vec<Certificate>> {
     Ok(certificates)
 }
 
-/// Follows redirects that repeat the request unchanged (307 and 308) and stay at the same scheme, host and port. Another
-/// host must not receive the message, and 301 to 303 may turn a POST into a GET.
+/// Follows redirects that repeat the request unchanged (307 and 308) and stay at the same scheme, host and port. A
+/// redirect to another host is not followed, because that host must not receive the message. A redirect 301 to 303 is
+/// not followed, because it may turn a POST into a GET.
 fn follow_same_origin(attempt: Attempt) -> reqwest::redirect::Action {
     let keeps_method = matches!(attempt.status().as_u16(), 307 | 308);
     let called_urls = attempt.previous();
@@ -192,7 +194,7 @@ impl HttpClient {
         self.call_with_timeout(self.limits.call_timeout, request).await
     }
 
-    /// Starts the deadline of several calls that together may take as long as one call.
+    /// Starts a deadline that several calls share. Together they may take as long as one call.
     pub fn start_deadline(&self) -> CallDeadline {
         CallDeadline { stopwatch: Clock::System.stopwatch(), limits: self.limits.clone() }
     }
@@ -208,8 +210,8 @@ impl HttpClient {
         call_result
     }
 
-    /// Tests the connection, and over TLS the certificate, by a HEAD request to the root of the host. For providers whose
-    /// account cannot be tested without sending.
+    /// Tests the connection, and over TLS the certificate, by a HEAD request to the root of the host. Used for
+    /// providers whose account can be tested only by sending.
     pub async fn check_reachable(&self, root: Url) -> AccountCheck {
         let (host, port) = host_and_port(&root);
         match self.call(Request::new(Method::HEAD, root)).await {
@@ -268,8 +270,8 @@ impl HttpClient {
     }
 }
 
-/// Returns whether an HTTP/2 server refused the request unread: it refused the request's stream, or it closed the
-/// connection after an earlier stream.
+/// Returns whether an HTTP/2 server refused the request without reading it: it refused the stream of the request, or it
+/// closed the connection after an earlier stream.
 fn is_refused_unprocessed(error: &reqwest::Error) -> bool {
     causes(error).find_map(|cause| cause.downcast_ref::<h2::Error>()).is_some_and(|error| {
         let is_refused_stream = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
@@ -277,15 +279,15 @@ fn is_refused_unprocessed(error: &reqwest::Error) -> bool {
     })
 }
 
-/// The deadline of several calls that together may take as long as one call, for a message whose access token is fetched
-/// first.
+/// A deadline that several calls share; together they may take as long as one call. Used for a message whose access
+/// token is requested first.
 pub(crate) struct CallDeadline {
     stopwatch: Stopwatch,
     limits: CallLimits,
 }
 
 impl CallDeadline {
-    /// Returns the remaining time, or None when the connect timeout of a further call could exceed it.
+    /// Returns the remaining time. Returns None if connecting for another call could take longer than that.
     pub fn remaining(&self) -> Option<Duration> {
         let remaining = self.limits.call_timeout.saturating_sub(self.stopwatch.elapsed());
         (remaining > self.limits.connect_timeout).then_some(remaining)

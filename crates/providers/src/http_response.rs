@@ -1,7 +1,7 @@
-//! The result of an HTTP call, and what the absence of a response means for the message.
+//! The result of an HTTP call, and the send result when there is no response.
 //!
-//! The result tells whether the request can have left. A provider that was not reached can be replaced by the next one at
-//! once; one that did not respond may have sent the message.
+//! The result tells whether the request can have left. If it cannot, nothing was sent, and the next provider can be
+//! tried at once. If it can, the message may have been sent.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::retry_after::parse_retry_after;
 pub(crate) enum HttpCallResult {
     /// A status line arrived.
     Response(HttpResponse),
-    /// No connection was made, or the server refused the request unread: nothing was sent.
+    /// No connection was made, or the server refused the request without reading it: nothing was sent.
     NotSent(String),
     /// The request may have left, and no status line arrived: a time-out, a closed connection, or bytes that are not
     /// HTTP.

@@ -1,8 +1,9 @@
 //! Maps HTTP statuses to outcomes, for every adapter that uses HTTP.
 //!
-//! The table applies when the response has no known code of the provider; an adapter overrides single codes in its own code
-//! table. `Misconfigured` needs evidence about the account, which only 401 and 403 give. A status that concerns the URL
-//! or the form of every request does not concern one message alone, so it is `Unavailable` and the next provider is tried.
+//! The table applies when the response has no known code of the provider; an adapter overrides single codes in its own
+//! code table. Only 401 and 403 are evidence about the account and become `Misconfigured`. A status about the URL or
+//! the form of the request would be the same for every message, so it becomes `Unavailable` and the next provider is
+//! tried.
 
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use crate::outcome_kind::OutcomeKind;
 
 /// Returns the outcome that a status implies.
 ///
-/// A 2xx is `Unknown`: the adapter could not find the provider's confirmation in the response, and the message may have
-/// been sent. The same holds for 303, which redirects to the result of a request that was processed.
+/// A 2xx is `Unknown`: the adapter found no confirmation of the provider in the response, and the message may have been
+/// sent. A 303 is `Unknown` too, because it redirects to the result of a request that was processed.
 pub(crate) fn outcome_of_status(status: u16, retry_after: Option<Duration>) -> OutcomeKind {
     match status {
         200..=299 | 303 => OutcomeKind::Unknown,

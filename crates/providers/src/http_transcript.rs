@@ -1,6 +1,6 @@
 //! Records HTTP calls in a transcript.
 //!
-//! The values of headers with credentials are masked here, all other secrets by the transcript.
+//! This module masks the values of headers with credentials. The transcript masks all other secrets.
 
 use reqwest::Request;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};

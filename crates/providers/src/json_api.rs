@@ -1,6 +1,6 @@
 //! Requests to JSON APIs and their responses.
 //!
-//! Knows no provider's codes: each adapter has its own table. Never shows a URL, which may contain a secret.
+//! Contains no provider codes, because each adapter has its own table. Never shows a URL, which may contain a secret.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn post_request(url: Url, content_type: HeaderValue, body: String) -> Request {
     request
 }
 
-/// Adds a bearer token. A token that no header can carry is left out, and the provider then refuses the request.
+/// Adds a bearer token. A token that cannot be part of a header is left out; the provider then refuses the request.
 pub(crate) fn set_bearer_token(headers: &mut HeaderMap, token: &str) {
     if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}")) {
         value.set_sensitive(true);
@@ -143,14 +143,14 @@ impl JsonResponse {
     }
 }
 
-/// Returns the inside of a JSON string: a JSON parser gets back exactly `text`.
+/// Returns the text as the content of a JSON string, without the quotes. A JSON parser returns exactly `text` from it.
 pub(crate) fn escape_json(text: &str) -> String {
     let quoted = Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// Returns the gateway's own id of a delivery: the same in every round, and impossible to guess. Apps receive it, so that
-/// they can recognise a repetition and acknowledge the message.
+/// Returns the gateway's own id of a delivery. It is the same in every round and cannot be guessed. An app receives it
+/// to recognise a repeated message and to acknowledge the message.
 pub(crate) fn gateway_id(message: &OutboundMessage) -> Uuid {
     use sha2::{Digest, Sha256};
     let digest = Sha256::new()

@@ -1,6 +1,6 @@
 //! Dotted paths into a JSON document: `message_id`, `messages.0.status`, or an empty path for the whole document.
 //!
-//! A value that is missing, or whose type does not fit, is None.
+//! A missing value, and a value of the wrong type, are None.
 
 use serde_json::Value;
 

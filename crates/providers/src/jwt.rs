@@ -1,7 +1,7 @@
 //! JSON web tokens that authenticate an account, signed with RSA (RS256) or ECDSA on P-256 (ES256).
 //!
-//! Signs tokens and verifies none. Errors show no part of a key. The `jsonwebtoken` crate was considered: it mainly
-//! verifies tokens, which is not needed here.
+//! Signs tokens and verifies none. Errors never contain a part of a key. The `jsonwebtoken` crate was considered; most
+//! of it verifies tokens, which is not needed here.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;

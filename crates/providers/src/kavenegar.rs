@@ -132,8 +132,8 @@ fn template_request(template: &str, message: &OutboundMessage) -> Result<String,
     Ok(template_form.finish())
 }
 
-/// Returns the gateway's id of a text. Without a round the id is the same in every round, so that a repetition does not
-/// send the text twice.
+/// Returns the gateway's id of a text. With `round` none, the id is the same in every round, so that a repeated call
+/// does not send the text twice.
 fn local_id(message: &OutboundMessage, round: Option<u32>) -> u64 {
     let digest = Sha256::new()
         .chain_update(message.message_id.bytes())
@@ -148,8 +148,8 @@ fn local_id(message: &OutboundMessage, round: Option<u32>) -> u64 {
 
 #[async_trait]
 impl Provider for Kavenegar {
-    /// Sends a message. For the id of a text that failed, Kavenegar returns the record of that text and sends nothing; a
-    /// retry then needs another id.
+    /// Sends a message. If a text with the same id has failed before, Kavenegar returns the record of that text and
+    /// sends nothing. A retry then needs another id.
     async fn send(&self, message: &OutboundMessage) -> SendResult {
         let mut sms_result = self.send_once(message, local_id(message, None)).await;
         let is_text_retry = self.settings.template.is_none() && message.round > 1;

@@ -1,8 +1,9 @@
-//! Verdicts of mail servers: enhanced status codes (RFC 3463) and the words beside them, for every kind that sends email.
+//! Verdicts of mail servers, from enhanced status codes (RFC 3463) and from the words beside them. Used by every kind
+//! that sends email.
 //!
-//! Only a verdict about the mailbox itself makes an address invalid: a known code of an unknown or disabled mailbox, or
-//! words that say so without a code. Policy, content, size, block lists, rates and quotas concern one mail or the sender,
-//! whatever code comes with them.
+//! Only a verdict about the mailbox itself makes an address invalid: a known code of an unknown or disabled mailbox,
+//! or, without a code, words with this meaning. Policy, content, size, block lists, rates and quotas concern one mail
+//! or the sender, even if the code says otherwise.
 
 use std::sync::LazyLock;
 
@@ -15,7 +16,7 @@ pub(crate) enum MailVerdict {
     Deferred,
     /// The server refuses an unknown sender for some minutes.
     Greylisted,
-    /// The mailbox is full, which lasts for hours.
+    /// The server refuses senders that it does not know for some minutes.
     MailboxFull,
     /// The server cannot accept mail now.
     Unavailable,
@@ -27,7 +28,7 @@ pub(crate) enum MailVerdict {
     InvalidRecipient,
     /// The account or the sender's domain is set up wrongly.
     Misconfigured,
-    /// A command is refused: evidence against the account before RCPT, against this mail from RCPT on.
+    /// A command was refused. Before RCPT this is evidence against the account; from RCPT on, against this mail.
     CommandRefused,
 }
 
@@ -36,8 +37,8 @@ use MailVerdict::{
     Unavailable,
 };
 
-/// Subject and detail of an enhanced code, its verdict as a permanent (5) and as a temporary (4) failure. `*` is any other
-/// detail.
+/// Subject and detail of an enhanced code, its verdict as a permanent failure (5), and its verdict as a temporary
+/// failure (4). `*` stands for any other detail.
 #[rustfmt::skip]
 const ENHANCED_CODES: &[(&str, MailVerdict, MailVerdict)] = &[
     ("1.0", InvalidRecipient, Deferred),
@@ -62,7 +63,7 @@ const ENHANCED_CODES: &[(&str, MailVerdict, MailVerdict)] = &[
     ("4.1", Deferred, Deferred),
     ("4.2", Deferred, Deferred),
     ("4.3", Deferred, Deferred),
-    // No route to the domain, which a fault of name resolution causes as well.
+    // There is no route to the domain. A fault of name resolution has the same code.
     ("4.4", Rejected, Deferred),
     ("4.5", Throttled, Throttled),
     ("4.6", Misconfigured, Deferred),
@@ -99,7 +100,7 @@ const ENHANCED_CODES: &[(&str, MailVerdict, MailVerdict)] = &[
     ("7.30", Rejected, Deferred),
 ];
 
-/// Words that are more specific than a code.
+/// Words that are more specific than the code beside them.
 type MailWords = LazyLock<Option<Regex>>;
 
 static GREYLIST_WORDS: MailWords = LazyLock::new(|| compile(r"gr[ae]y-?\s?list"));
@@ -114,7 +115,7 @@ static MAILBOX_FULL_WORDS: MailWords = LazyLock::new(|| {
     )
 });
 
-/// Limits of the sender. A limit that is named beside a code about the mailbox is one of the recipient.
+/// Words for limits of the sender. Beside a code about the mailbox, the same words mean a limit of the recipient.
 static LIMIT_WORDS: MailWords = LazyLock::new(|| {
     compile(
         r"\b(rate|flood)[- ]?(limit|control|ed\b)|\brate\b.{0,40}(exceed|limit|prevent|too)|too (many|much) |too (fast|quickly|frequent)|throttl|slow(ing)? down|sending rate|(daily|hourly|sending|message|messages|recipient|recipients|receive|relay|outbound|per[- ](day|hour|minute))\b.{0,30}\b(limit|quota)|(exceed|reached)\w*\b.{0,50}\b(limit|quota|rate|maximum|allowed)|limit\b.{0,30}\b(exceed|reached)",
@@ -130,7 +131,7 @@ static MAILBOX_WORDS: MailWords = LazyLock::new(|| {
     )
 });
 
-/// Words about the sender, whose address may be unknown as well.
+/// Words about the sender. A text that contains them is not about the recipient, even if it also says "unknown".
 static SENDER_WORDS: MailWords = LazyLock::new(|| {
     compile(r"\bsender\b|\bsending\b|\bsent from\b|\breverse[- ]path\b|\bfrom address\b|\breturn[- ]path\b")
 });
@@ -200,7 +201,7 @@ pub(crate) fn listed_verdict(code: &str, is_permanent: bool) -> Option<MailVerdi
     Some(if is_permanent { *permanent } else { *temporary })
 }
 
-/// Returns whether a limit of the sender, which is named in a text, lasts for hours.
+/// Returns whether a text that names a limit of the sender names one that lasts for hours.
 pub(crate) fn is_long_limit(text: &str) -> bool {
     has_words(text, &LONG_LIMIT_WORDS)
 }
@@ -214,12 +215,13 @@ fn subject_of(code: &str) -> &str {
     code.split('.').nth(1).unwrap_or_default()
 }
 
-/// Returns whether a code leaves its meaning to the words: no code, or `5.0.0`.
+/// Returns whether a code has no meaning of its own, so that the words decide: no code, or `5.0.0`.
 fn is_unspecific(code: Option<&str>) -> bool {
     code.is_none_or(|code| subject_of(code) == "0")
 }
 
-/// Returns whether words about a full mailbox fit the code: a code of the policy group names a quota of the sender.
+/// Returns whether words about a full mailbox fit the code. With a code of the policy group they mean a quota of the
+/// sender.
 fn is_about_mailbox_subject(code: Option<&str>) -> bool {
     code.is_none_or(|code| matches!(subject_of(code), "0" | "1" | "2" | "3"))
 }

@@ -95,7 +95,7 @@ impl Messenger {
 impl Provider for Messenger {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
         let request = json_post_request(self.url(&["messages"]), &self.request(message));
-        // Read before the call, so that this time is not later than Facebook's time of the message.
+        // Read before the call, so that it is not later than the time that Facebook records for the message.
         let sent_at = self.clock.now();
         let messenger_result = match into_json_response(self.client.call(request).await) {
             Ok(response) => codes::send_result(&response),

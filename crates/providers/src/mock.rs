@@ -1,6 +1,6 @@
-//! A mock provider: takes time, fails and sends receipts as configured. Nothing is sent.
+//! A mock provider. Its calls take time, fail and cause receipts as configured. It sends nothing.
 //!
-//! For tests, demonstrations and measurements. With a seed, every run has the same results.
+//! Used for tests, demonstrations and measurements. With a seed, every run has the same results.
 
 mod settings;
 
@@ -28,7 +28,7 @@ use crate::provider::{OutboundMessage, Provider};
 pub use settings::MockSettings;
 use settings::{MOCK_REASON, ReceiptKind, ScriptedResult, SeedBy, draw_share};
 
-/// Maximum number of pending receipts; further ones are dropped, as real providers do.
+/// Maximum number of pending receipts. Further receipts are dropped; real providers also lose receipts.
 const PENDING_RECEIPTS_MAX: usize = 100_000;
 
 /// Maximum number of receipts that [`Provider::receive`] returns at once.
@@ -47,7 +47,7 @@ pub struct MockProvider {
     receipt_queue: Mutex<PendingReceipts>,
 }
 
-/// A receipt that is due at a time.
+/// A receipt and the time from which it may be delivered.
 struct PendingReceipt {
     due_at: Instant,
     reference: String,
@@ -79,7 +79,7 @@ impl MockProvider {
 
     /// Draws the duration of a call from an exponential distribution.
     fn draw_latency(&self, random: &Random) -> Duration {
-        // Drawn even for a mean of zero, so that the result of a message does not depend on `mean_time`.
+        // The number is drawn even for a mean of zero, so that the result of a message does not depend on `mean_time`.
         let factor = -(1.0 - random.fraction()).ln();
         let seconds = self.settings.mean_time.as_secs_f64() * factor;
         Duration::try_from_secs_f64(seconds).unwrap_or(self.call_timeout)
@@ -154,7 +154,8 @@ impl Provider for MockProvider {
         self.outcome(self.choose_result(message, random), message, random).into()
     }
 
-    /// Cancel-safe: a receipt that was taken and not returned is kept for the next call.
+    /// Returns the receipts that are due. Cancel-safe: a receipt that was taken and not returned is kept for the next
+    /// call.
     async fn receive(&self) -> Vec<CallbackItem> {
         let mut queue = self.receipt_queue.lock().await;
         if queue.next_receipt.is_none() {

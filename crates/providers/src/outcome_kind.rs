@@ -24,7 +24,7 @@ pub(crate) enum OutcomeKind {
 }
 
 impl OutcomeKind {
-    /// Returns the outcome of this kind. Arguments that the kind has no field for are dropped.
+    /// Returns the outcome of this kind. Ignores the arguments for which this kind has no field.
     pub fn into_outcome(
         self,
         reference: Option<String>,

@@ -43,7 +43,7 @@ impl Plivo {
     /// Returns the account that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &PlivoSettings) -> Result<Self> {
         let account = settings.auth_id.as_str();
-        // The empty segment makes the slash at the end, which Plivo requires.
+        // The empty segment adds the slash at the end of the URL, which Plivo requires.
         let path = ["v1", "Account", account, "Message", ""];
         let api = SmsApi::new(context, &settings.base_url()?, &path)?;
         let callback_url = sms::callback_url(context, settings.receipts_token.as_deref());

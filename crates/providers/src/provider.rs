@@ -18,16 +18,17 @@ use crate::callback::{CallbackError, CallbackMode, CallbackRequest, CallbackResp
 /// An account at a provider. The conformance suite (feature `testing`) decides what a correct implementation is.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// Sends one message. A failure is an outcome, never an error and never a panic; no response after the request
-    /// had left is `Unknown`.
+    /// Sends one message. A failure is an outcome, never an error and never a panic. If the request has left and no
+    /// response arrives, the outcome is `Unknown`.
     async fn send(&self, message: &OutboundMessage) -> SendResult;
 
-    /// Authenticates a provider callback and returns its receipts and inbound messages, none when the genuine callback
-    /// changes nothing. An adapter may call its provider first, for example to fetch the certificate of a signature.
+    /// Authenticates a provider callback and returns its receipts and inbound messages. The list is empty for a genuine
+    /// callback that changes nothing. An adapter may call its provider first, for example to fetch the certificate of a
+    /// signature.
     ///
     /// # Errors
     ///
-    /// The reason to reject the callback. Without an implementation, the provider has no callbacks.
+    /// Returns the reason to reject the callback. The default implementation is for providers without callbacks.
     async fn parse_callback(&self, _request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         Err(CallbackError::NotSupported)
     }
@@ -43,8 +44,8 @@ pub trait Provider: Send + Sync {
         CallbackMode::Disabled
     }
 
-    /// Returns the maximum size of a callback, in bytes. The body is read before the callback is authenticated, so a kind whose
-    /// callbacks are longer than the default of 8 KiB says so. The configuration may lower it.
+    /// Returns the maximum size of a callback, in bytes. The body is read before the callback is authenticated, so the
+    /// default is only 8 KiB; a kind with longer callbacks overrides it. The configuration may lower it.
     fn callback_bytes_max(&self) -> usize {
         8 * 1024
     }
@@ -61,12 +62,14 @@ pub trait Provider: Send + Sync {
     }
 
     /// Returns the kind of address that the adapter sends to. On a channel with several kinds, [`OutboundMessage::to`]
-    /// is the recipient's address of this kind, and a recipient without one is not sent to. `Any` is the main address.
+    /// is the recipient's address of this kind, and a recipient without such an address is skipped. `Any` means the
+    /// main address.
     fn address_kind(&self) -> AddressKind {
         AddressKind::Any
     }
 
-    /// Returns whether the adapter can send to this address, which has the right kind. Some providers serve one country.
+    /// Returns whether the adapter can send to this address. The address has the right kind, but some providers serve
+    /// only one country.
     fn can_send_to(&self, _address: &str) -> bool {
         true
     }
@@ -76,8 +79,8 @@ pub trait Provider: Send + Sync {
         message.parts
     }
 
-    /// Returns whether a code of outcome `unavailable` concerns the destination alone, such as a country that the account
-    /// may not send to. It does not count against the provider's circuit breaker.
+    /// Returns whether a code with the outcome `unavailable` concerns only the destination, such as a country that the
+    /// account may not send to. Such a code does not count against the provider's circuit breaker.
     fn concerns_destination(&self, _code: &str) -> bool {
         false
     }
@@ -91,12 +94,12 @@ pub trait Provider: Send + Sync {
     /// Returns the provider's host and port, or the kind and port 0 when there is no single host.
     fn endpoint(&self) -> (String, u16);
 
-    /// Tests the account with a call that sends nothing and costs nothing, where the provider has one.
+    /// Tests the account with a call that sends nothing and costs nothing, if the provider has such a call.
     async fn check_account(&self) -> AccountCheck {
         AccountCheck::Untested("its account cannot be tested without sending".to_owned())
     }
 
-    /// Returns the time that a call may take beyond the configured timeout, because a reply has a limit of its own.
+    /// Returns the time by which a call may exceed the configured timeout, because one reply has its own, longer limit.
     fn extra_call_time(&self) -> Duration {
         Duration::ZERO
     }
@@ -106,25 +109,25 @@ pub trait Provider: Send + Sync {
         false
     }
 
-    /// Returns whether a message may be sent again when this provider did not answer. False where silence usually means
-    /// that the message was accepted.
+    /// Returns whether a message may be sent again after this provider did not answer. False if the provider usually
+    /// has accepted a message when it does not answer.
     fn repeats_unknown(&self) -> bool {
         true
     }
 
-    /// Returns settings that are valid but cannot tell success from failure, in words for an operator.
+    /// Returns warnings for an operator about settings that are valid but cannot distinguish success from failure.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Returns the name of another provider whose messages this one may report in receipts, because both are accounts at
-    /// one system that numbers its messages itself.
+    /// Returns the name of another provider whose messages may appear in the receipts of this one: both are accounts at
+    /// one system, which numbers all messages together.
     fn shares_ids_with(&self) -> Option<&str> {
         None
     }
 
-    /// Returns whether another adapter for the same provider can take over while the program runs: this one has no
-    /// connection of its own and no pending receipts.
+    /// Returns whether another adapter for the same provider can replace this one while the program runs. False if this
+    /// adapter has its own connection or pending receipts.
     fn is_replaceable(&self) -> bool {
         true
     }
@@ -138,11 +141,11 @@ pub trait Provider: Send + Sync {
 /// The result of an account check, in words for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountCheck {
-    /// The provider answered as expected: the proven facts and the open ones.
+    /// The provider answered as expected. The text names what was proven and what was not.
     Passed(String),
     /// The error and its remedy.
     Failed(String),
-    /// No call was made: the facts that stay untested. The caller may test the connection.
+    /// No call was made. The text names what was not tested. The caller may test the connection.
     Untested(String),
 }
 
@@ -178,7 +181,7 @@ pub struct OutboundMessage {
     pub body: String,
     /// The number of text message parts in the alphabets of GSM.
     pub parts: u32,
-    /// The end of the message's validity, for providers that store what they cannot deliver at once.
+    /// The end of the message's validity. Used by providers that store messages which they cannot deliver at once.
     pub expires_at: Timestamp,
 }
 
@@ -201,7 +204,7 @@ pub struct CallLimits {
     /// Maximum time to connect, name resolution and TLS handshake included.
     pub connect_timeout: Duration,
     /// Maximum time of the whole call, connecting included. Must be longer than `connect_timeout`; otherwise an
-    /// unreachable host looks like one that did not respond.
+    /// unreachable host could not be distinguished from a host that did not respond.
     pub call_timeout: Duration,
     /// Maximum size of a response body that is read, in bytes.
     pub response_bytes_max: usize,

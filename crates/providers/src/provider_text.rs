@@ -13,7 +13,7 @@ const REFERENCE_BYTES_MAX: usize = 256;
 
 /// Returns the text on one line, without control characters, cut to 200 characters.
 pub(crate) fn sanitize_text(text: &str) -> String {
-    // Whitespace may collapse, so four times the maximum is examined; the rest of a huge text is not.
+    // Whitespace may be collapsed, so four times the maximum length is examined. The rest of a long text is ignored.
     let examined = to_printable(&text.chars().take(REASON_CHARS_MAX * 4).collect::<String>());
     let words = examined.split(char::is_whitespace);
     let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");

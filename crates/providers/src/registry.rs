@@ -13,7 +13,7 @@ use crate::{
     apns, fcm, http, kavenegar, messenger, mock, plivo, pushy, ses, smpp, smtp, twilio, vonage, webhook,
 };
 
-/// Parses the settings of a kind: secrets are resolved, the keys that every kind has are removed.
+/// Parses the settings of a kind. Secrets are resolved already, and the keys that every kind has are removed.
 type SettingsParser = fn(toml::Table) -> Result<ProviderSettings>;
 
 /// The value of `kind` in the configuration and the parser of every kind, in the order of the documentation.
@@ -35,10 +35,11 @@ static KINDS: [(&str, SettingsParser); 14] = [
     ("smtp", |table| with_constructor(smtp::SmtpSettings::read(table), smtp::Smtp::new)),
 ];
 
-/// Constructs the adapter of settings that it holds.
+/// Constructs the adapter from settings that the closure owns.
 type AdapterConstructor = dyn Fn(&AdapterContext) -> Result<Arc<dyn Provider>> + Send + Sync;
 
-/// The validated settings of a provider, as the constructor of its adapter. `Debug` shows no setting: many are secret.
+/// The validated settings of a provider, stored as a closure that constructs its adapter. `Debug` shows no settings,
+/// because many are secret.
 pub struct ProviderSettings(Box<AdapterConstructor>);
 
 impl ProviderSettings {
@@ -46,7 +47,7 @@ impl ProviderSettings {
     ///
     /// # Errors
     ///
-    /// Names the key and the remedy, never a value. The caller adds the provider's name.
+    /// Returns an error with the key and the remedy, never with a value. The caller adds the provider's name.
     pub fn read(kind: &str, table: toml::Table) -> Result<Self> {
         match KINDS.iter().find(|(name, _)| *name == kind) {
             Some((_, parse_settings)) => parse_settings(table),

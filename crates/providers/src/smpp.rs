@@ -1,8 +1,8 @@
 //! Sends text messages over SMPP 3.4 and receives their receipts and inbound messages.
 //!
-//! The protocol is in `postrider_smpp`; this module maps settings, statuses and receipts of one account to it. A message
-//! is submitted once; a failed submit is reported, not repeated. Of a long message that was accepted in part, only the
-//! missing parts are submitted when it is sent again.
+//! The protocol is in `postrider_smpp`; this module maps settings, statuses and receipts of one account to it. A
+//! message is submitted once; a failed submit is reported and not repeated. If only some parts of a long message were
+//! accepted, a retry submits only the missing parts.
 
 mod account;
 mod codes;
@@ -53,14 +53,14 @@ pub struct Smpp {
     account: Arc<SmppAccount>,
     encoder: SubmitEncoder,
     connections: ConnectionPool,
-    /// Number of the next message in the concatenation headers of its parts.
+    /// Reference number of the next long message. The concatenation headers of all its parts contain it.
     next_reference: AtomicU8,
     shares_ids_with: Option<String>,
     inbound: Mutex<InboundQueue>,
     clock: Clock,
 }
 
-/// Received items that are not known to be stored.
+/// Received items for which the store has not confirmed that they are stored.
 struct InboundQueue {
     receiver: UnboundedReceiver<ReceivedItem>,
     /// The items that the last call of `receive` returned.
@@ -137,7 +137,7 @@ impl Provider for Smpp {
         unacknowledged.iter().map(|received| received.item.clone()).collect()
     }
 
-    /// Binds, which sends nothing and costs nothing.
+    /// Tests the account by a bind, which sends nothing and costs nothing.
     async fn check_account(&self) -> AccountCheck {
         let timeout = self.account.limits.connect_timeout + self.account.limits.call_timeout;
         let bind_failure = match self.connections.wait_bound(timeout).await {

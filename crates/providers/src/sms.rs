@@ -1,6 +1,6 @@
 //! Mechanics of the adapters for SMS providers with an HTTP API: calls, phone numbers, callbacks, opt-outs.
 //!
-//! Knows no provider: each adapter has its own requests and code tables.
+//! Contains nothing about single providers: each adapter has its own requests and code tables.
 
 mod api;
 mod callback_fields;
@@ -33,7 +33,7 @@ pub(crate) fn with_plus(phone_number: &str) -> String {
     if is_international { format!("+{phone_number}") } else { phone_number.to_owned() }
 }
 
-/// Returns the notice that a recipient opted out at the provider, with the code that says so.
+/// Returns the notice that a recipient has opted out at the provider. The notice contains the provider's code.
 pub(crate) fn opt_out_notice(number: &str, code_line: &OutcomeCode, at: Timestamp) -> CallbackItem {
     CallbackItem::OptedOut(OptOutNotice {
         address: with_plus(number),

@@ -93,7 +93,7 @@ impl Smtp {
         if let Some(mut session) = self.take_idle() {
             session.set_deadline(deadline);
             match session.send_mail(sender, email).await {
-                // The server closed the idle connection and has received nothing of this mail.
+                // The server closed the idle connection, so it has received nothing of this mail.
                 Err(SmtpError::NotSent(_) | SmtpError::Refused(_, SmtpReply { code: 421, .. })) => {}
                 send_result => return self.release_session(session, send_result),
             }

@@ -1,8 +1,8 @@
 //! Sends a message with an account token that may expire between two messages.
 //!
-//! A provider that refuses the token has not processed the message, so the message is sent once more with another token.
-//! Both calls together take at most the time of one call. Without a token nothing was sent, so the next provider may be
-//! tried.
+//! A provider that refuses the token has not processed the message, so the message is sent once more with another
+//! token. Both calls together take at most the time of one call. If no token is available, nothing was sent, and the
+//! next provider may be tried.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,7 +18,8 @@ use postrider_core::printable::is_format_character;
 /// The text in place of a secret.
 const MASK: &str = "***";
 
-/// Fields of JSON, forms and queries that hold a credential at any provider. A push token is an address and stays.
+/// Fields of JSON, forms and queries that contain a credential at any provider. A push token is not in the list,
+/// because it is an address.
 static SECRET_FIELDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let names = "(access_token|refresh_token|id_token|client_secret|api_?key|api_?secret|auth_token|password|assertion|private_key)";
     Regex::new(&format!(r#"(?i)("{names}"\s*:\s*")[^"]*|(\b{names}=)[^&\s]*"#)).ok()

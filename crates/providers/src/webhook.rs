@@ -1,4 +1,4 @@
-//! Messages to HTTPS endpoints, signed as Standard Webhooks 1.0.0 requires: to one configured URL, or to the URL that is the
+//! Sends messages to HTTPS endpoints, signed as Standard Webhooks 1.0.0 requires. The URL is configured, or it is the
 //! recipient's address.
 //!
 //! Recipients' URLs are untrusted, so every call passes the egress policy. The id and the body of a message are the same in
@@ -92,7 +92,8 @@ fn webhook_id(message: &OutboundMessage) -> String {
     format!("msg_{id}_{delivery_number}")
 }
 
-/// Returns the body, the same bytes in every round: the timestamp is that of the message, with which its id begins.
+/// Returns the body, with the same bytes in every round. Its timestamp is the time of the message, which is part of the
+/// message id.
 fn event_body(message: &OutboundMessage, owner: EndpointOwner) -> Vec<u8> {
     let [a, b, c, d, e, f, ..] = message.message_id.bytes();
     let millis = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);

@@ -1,7 +1,7 @@
-//! Delivery queues: ids of due deliveries, so that workers need not query the store all the time.
+//! Delivery queues: ids of due deliveries, so that workers need not query the store continuously.
 //!
-//! A queue may lose its content at any time: the store finds every due delivery again. No function returns an error; a
-//! loss is logged and only costs time.
+//! A queue may lose its content at any time: the store finds every due delivery again. A loss only delays deliveries,
+//! so it is logged and no function returns an error.
 
 mod memory;
 mod queue;
@@ -18,7 +18,8 @@ pub use queue::Queue;
 /// Opens the queue of a URL: `memory:` or `redis://…`. It holds at most `window` entries.
 ///
 /// # Errors
-/// The URL is invalid. An unreachable Redis is not an error: it is logged, and used as soon as it answers.
+/// Returns an error if the URL is invalid. An unreachable Redis is not an error: the outage is logged, and the queue is
+/// used as soon as the server answers.
 pub async fn open(url: &str, window: usize) -> Result<Arc<dyn Queue>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme.split(['+', '-']).next().unwrap_or_default() {

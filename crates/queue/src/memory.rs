@@ -1,6 +1,7 @@
-//! The queue inside one process: a limited number of entries behind one short lock. The default.
+//! The queue inside one process: a limited number of entries behind one short lock. It is the default queue.
 //!
-//! Fast enough for every accepted message. Its content is lost when the process ends; the store is queried then.
+//! It is fast enough for every accepted message. Its content is lost when the process ends; the deliveries are then
+//! found in the store.
 
 mod channel_queues;
 mod due_queue;
@@ -31,7 +32,7 @@ impl MemoryQueue {
         Self { channels: Mutex::new(ChannelQueues::new(window)), notify: Notify::new() }
     }
 
-    /// Returns due ids and the time until the next one is due. Wakes another worker if more are due.
+    /// Returns due ids and the time until the next id is due. If more ids are due, wakes another worker.
     fn pop_due(&self, capacity: &Capacity, now_ms: i64) -> (Vec<DeliveryId>, Option<Duration>) {
         let mut channels = self.channels.lock();
         let due_ids = channels.pop_due(capacity, now_ms);

@@ -13,8 +13,8 @@ use postrider_core::queue_entry::QueueEntry;
 /// A queue of due deliveries that may lose entries. The conformance suite in `testing.rs` defines its behaviour.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Adds entries. Returns at once: a background task sends them to a remote queue in batches. An id that is in the
-    /// queue already is not added again; the earlier due time wins.
+    /// Adds entries. Returns at once: a background task sends them to a remote queue in batches. An id that is already
+    /// in the queue is not added again; its entry keeps the earlier of the two due times.
     fn push(&self, entries: &[QueueEntry]);
 
     /// Waits at most `wait` until the pushed entries have reached the queue. Returns whether they have.
@@ -31,7 +31,7 @@ pub trait Queue: Send + Sync {
     /// Returns the number of entries; none if the queue cannot be reached.
     async fn depth(&self) -> Option<u64>;
 
-    /// Returns why a reachable queue does not keep all entries, and what to do; `None` if it does.
+    /// Returns why a reachable queue does not keep all entries, and the remedy; `None` if it keeps all entries.
     async fn problem(&self) -> Option<String> {
         None
     }

@@ -1,8 +1,8 @@
 //! The queue in Redis, for several processes: two sorted sets by due time for each channel, and a notification channel.
 //!
 //! Pushed entries go into a limited buffer, from which a background task writes them to Redis in batches; a pop is one
-//! round trip. An outage or a loss of data only costs time: ids in a lost answer are lost with it, and the store finds
-//! them again. Needs Redis 6.2 or later.
+//! round trip. An outage or a loss of data only delays deliveries: if the answer to a pop is lost, its ids are lost
+//! too, and the store finds them again. Needs Redis 6.2 or later.
 
 mod connection;
 mod discovery;
@@ -59,11 +59,12 @@ struct RedisQueueState {
     pushed: Notify,
     /// The channel that the next pop serves first.
     next_channel: AtomicU32,
-    /// The number of the last batch that has reached Redis.
+    /// The number of the last batch that was written to Redis.
     written: watch::Sender<u64>,
 }
 
-/// Pushed entries that were not sent yet. When the buffer is emptied, its content becomes the batch `batch_number`.
+/// Pushed entries that were not sent yet. When the buffer is emptied, its entries form the batch with the number
+/// `batch_number`.
 struct PushBuffer {
     entries: Vec<QueueEntry>,
     batch_number: u64,
@@ -122,7 +123,7 @@ impl Drop for RedisQueue {
 }
 
 impl RedisQueueState {
-    /// Writes pushed entries to Redis until the task is aborted. Sends a batch again until it has arrived.
+    /// Writes pushed entries to Redis until the task is aborted. Sends a batch repeatedly until Redis has stored it.
     async fn run_writer(self: Arc<Self>) {
         loop {
             let (entries, batch_number) = self.next_batch().await;
@@ -168,7 +169,8 @@ impl RedisQueueState {
         self.connection.request(command).await.map(drop)
     }
 
-    /// Returns due ids and the time until the next one is due. Wakes another worker of this process if more are due.
+    /// Returns due ids and the time until the next id is due. If more ids are due, wakes another worker of this
+    /// process.
     async fn pop_due(
         &self,
         capacity: &Capacity,
@@ -266,7 +268,7 @@ impl Queue for RedisQueue {
         let connection = &self.shared.connection;
         let info = |mut connection| async move {
             let answer = ::redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
-            // A user without permission for INFO is no problem of the queue.
+            // A user without permission for INFO has no effect on the queue, so it is not a problem.
             if answer.as_ref().is_err_and(connection::is_rejection) { Ok(String::new()) } else { answer }
         };
         let info = connection.request(info).await.unwrap_or_default();
@@ -274,7 +276,7 @@ impl Queue for RedisQueue {
     }
 }
 
-/// Returns the problem that the answer to `INFO memory` and the last rejected command show.
+/// Returns the problem that follows from the answer to `INFO memory` and from the last rejected command.
 fn memory_problem(info: &str, rejection: Option<String>) -> Option<String> {
     let field =
         |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);

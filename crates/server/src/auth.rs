@@ -37,11 +37,11 @@ const BASIC_CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"pos
 pub enum AuthError {
     /// The request carries no key.
     MissingKey,
-    /// No configured key matches.
+    /// No configured key equals the presented key.
     UnknownKey,
     /// The key lacks the scope that the request needs.
     InsufficientScope(Scope),
-    /// Basic credentials on a change that a page of another site requests.
+    /// A page of another site requests a change with Basic credentials.
     CrossSite,
     /// The key must not be used from this address.
     NetworkNotAllowed,
@@ -56,7 +56,7 @@ impl AuthError {
         }
     }
 
-    /// Returns the error message: what is wrong and what to do.
+    /// Returns the error message: the problem and the remedy.
     pub(super) fn message(self) -> String {
         match self {
             Self::MissingKey => {
@@ -118,8 +118,8 @@ impl IntoResponse for AuthError {
 
 /// The authorized sender of a request, and what it may read and change.
 ///
-/// The owner of what a key accepts: the key itself, or all keys with `shared = true` together. A key with the scope
-/// `admin`, and every request when no keys are configured, may read and change everything.
+/// Everything that a key accepts has an owner: the key itself, or all keys with `shared = true` together. A key with
+/// the scope `admin` may read and change everything. The same is true of every request if no keys are configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Caller {
     /// Name of the API key; empty when no keys are configured.
@@ -165,8 +165,8 @@ impl From<&ApiKey> for Caller {
 
 /// Authorizes a request that needs a scope.
 ///
-/// Browsers add Basic credentials to requests by themselves, also for a form or an image of another site. A Basic key
-/// therefore authorizes no change (any scope but `read`) in a cross-site request.
+/// Browsers add Basic credentials to requests automatically, even if a form or an image of another site causes the
+/// request. In a cross-site request, a Basic key therefore authorizes only reading (the scope `read`).
 pub(super) fn authorize(gateway: &Gateway, headers: &HeaderMap, scope: Scope) -> Result<Caller, AuthError> {
     if gateway.api_keys().is_empty() {
         return Ok(Caller::without_keys());
@@ -184,8 +184,8 @@ pub(super) fn authorize(gateway: &Gateway, headers: &HeaderMap, scope: Scope) ->
     caller_with_scope(&key, scope)
 }
 
-/// Returns the name of the key, or of the session's key, of an operator; empty when no keys are configured. Forms need
-/// a form token in addition, which proves that a page of this gateway sent them.
+/// Returns the name of an operator's key, from the request or from its session; empty if no keys are configured. A form
+/// also needs a form token, which proves that a page of this gateway sent it.
 pub(super) fn authorize_operator(gateway: &Gateway, headers: &HeaderMap) -> Result<String, AuthError> {
     if gateway.api_keys().is_empty() {
         return Ok(String::new());
@@ -209,8 +209,8 @@ fn caller_with_scope(key: &ApiKey, scope: Scope) -> Result<Caller, AuthError> {
     if key.allows(scope) { Ok(Caller::from(key)) } else { Err(AuthError::InsufficientScope(scope)) }
 }
 
-/// Returns the redirect to the sign-in page for a browser that requests a page without a key; `None` for programs and
-/// for requests with a key.
+/// Returns the redirect to the sign-in page if a browser requests a page without a key; `None` for programs and for
+/// requests with a key.
 pub(super) fn sign_in_redirect(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response<Body>> {
     let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let is_browser = accepts.is_some_and(|accepts| accepts.contains("text/html"));
@@ -256,7 +256,7 @@ pub(super) fn basic_challenge(error: AuthError) -> Response<Body> {
 /// The key that a request carries.
 struct PresentedKey {
     secret: Vec<u8>,
-    /// Set for Basic credentials, which browsers add by themselves.
+    /// True for Basic credentials, which browsers add automatically.
     is_basic: bool,
 }
 
@@ -290,7 +290,7 @@ pub(super) fn find_key(gateway: &Gateway, secret: &[u8]) -> Option<Arc<ApiKey>> 
     find_matching_key(&gateway.api_keys(), secret)
 }
 
-/// Compares with every key, so that the duration does not depend on which key matches.
+/// Compares the digest with every key, so that the duration does not show which key is equal.
 fn find_matching_key(keys: &[Arc<ApiKey>], secret: &[u8]) -> Option<Arc<ApiKey>> {
     let digest: [u8; 32] = Sha256::digest(secret).into();
     let mut matching_key = None;

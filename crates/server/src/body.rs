@@ -23,8 +23,8 @@ use postrider_engine::request_load::{BodyReservation, BodySender};
 /// need less than 2 KiB.
 const UNAUTHENTICATED_BODY_BYTES_MAX: usize = 8 * 1024;
 
-/// `Retry-After` while the budget of bodies is used up. Bodies leave memory within milliseconds unless clients
-/// are slow.
+/// `Retry-After` while the budget of bodies is used up. Unless clients are slow, bodies are in memory for milliseconds
+/// only.
 const OVER_BUDGET_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Reason why a body cannot be read.
@@ -78,8 +78,8 @@ pub(super) async fn read_at_most(
     result.unwrap_or(Err(BodyError::TimedOut(body_timeout.as_secs())))
 }
 
-/// Collects the frames of a body. The bytes are copied, because a short frame keeps the whole read buffer of its
-/// connection in memory.
+/// Collects the frames of a body. The bytes are copied, because even a short frame would keep the whole read buffer of
+/// its connection in memory.
 async fn collect(
     mut body: Body,
     bytes_max: usize,

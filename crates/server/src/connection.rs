@@ -1,8 +1,8 @@
 //! Serves one connection: its requests in order, with limits for slow and idle clients.
 //!
 //! hyper's time limit does not distinguish a slow request head from the pause between two requests, so this module
-//! measures both: a slow head is answered 408, an idle connection is closed without a response. Time in a handler is not
-//! limited; a long response may take any time as long as the client reads.
+//! measures both. A slow head is answered with 408; an idle connection is closed without a response. Time in a handler
+//! is not limited. A response may take any time as long as the client keeps reading.
 
 use std::convert::Infallible;
 use std::io;
@@ -33,7 +33,7 @@ use postrider_engine::stop::StopSignal;
 /// Minimum buffer size of hyper, in bytes.
 const BUFFER_BYTES_MIN: usize = 8 * 1024;
 
-/// Maximum time in which a client that is still sending can read the response before the connection is closed.
+/// Maximum time before the connection is closed in which a client that is still sending can read the response.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum number of bytes read from such a client before the connection is closed.
@@ -65,8 +65,8 @@ pub(super) struct ConnectionContext {
     pub(super) limits: LimitsConfig,
 }
 
-/// Serves a connection until the client closes it, a time limit passes, its place is needed, or `stop` is set. Returns
-/// whether it was closed because its place was needed.
+/// Serves a connection until the client closes it, a time limit passes, its place is needed for another connection, or
+/// `stop` is set. Returns whether it was closed because its place was needed.
 pub(super) async fn serve(
     context: Arc<ConnectionContext>,
     stream: TcpStream,
@@ -102,11 +102,11 @@ pub(super) async fn serve(
     };
     let mut stream = connection.into_parts().io.into_inner().stream;
     if is_head_too_slow {
-        // A client that does not read gets no response; the connection ends in any case.
+        // The result is ignored: if the client does not read, it gets no response, and the connection ends in any case.
         let _ = stream.try_write(REQUEST_TIMEOUT_RESPONSE);
     }
     if request_connection.is_probe_only {
-        // The next probe must not wait for this client.
+        // The place is released first, so that the next probe does not wait for this client.
         drop(slot);
     }
     if !stopping {
@@ -115,7 +115,7 @@ pub(super) async fn serve(
     false
 }
 
-/// Returns the limits of a connection: a probe has to send its request at once, so that its place is soon free again.
+/// Returns the limits of a connection. A probe must send its request at once, so that its place is soon free again.
 fn slot_limits(limits: &LimitsConfig, connection: RequestConnection) -> LimitsConfig {
     let mut limits = limits.clone();
     if connection.is_probe_only {
@@ -184,8 +184,8 @@ impl hyper::body::Body for TimedBody {
     }
 }
 
-/// Reads what the client still sends after the response, because closing with unread input would reset the connection
-/// and could lose the response.
+/// Reads the bytes that the client is still sending after the response. Closing with unread bytes would reset the
+/// connection, and the client could lose the response.
 async fn linger(stream: &mut TcpStream) {
     let _ = stream.shutdown().await;
     let (mut unread_input, mut discarded) = (stream.take(LINGER_BYTES_MAX), tokio::io::sink());
@@ -193,8 +193,8 @@ async fn linger(stream: &mut TcpStream) {
     let _ = tokio::time::timeout(LINGER_TIMEOUT, discarding).await;
 }
 
-/// A TCP stream that reports received bytes to the timer. Without a vectored write hyper copies a response into one
-/// buffer, which costs less than handing two buffers to the system.
+/// A TCP stream that reports received bytes to the timer. It offers no vectored write. hyper then copies a response
+/// into one buffer, which is faster than passing two buffers to the system.
 struct TimedStream {
     stream: TcpStream,
     timer: Arc<ConnectionTimer>,

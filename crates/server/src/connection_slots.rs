@@ -1,8 +1,8 @@
-//! Decides which connections may stay open when there are too many.
+//! Decides which connections stay open when the maximum number is reached.
 //!
-//! When all places are taken, the connections that were idle for the longest time are closed. When none is idle, a few
-//! reserved places answer probes, so that a busy process is not taken for a dead one. One address may have a limited number
-//! of connections, except proxies, which bring the connections of many clients.
+//! When all places are taken, the connections that were idle for the longest time are closed. If no connection is idle,
+//! a few reserved places answer probes, so that a busy process does not look dead. The number of connections of one
+//! address is limited, except for proxies, which carry the connections of many clients.
 
 #[cfg(test)]
 mod tests;
@@ -17,11 +17,12 @@ use tokio::sync::Notify;
 use super::connection_timer::ConnectionTimer;
 use super::peer::peer_network;
 
-/// Number of connections beyond the maximum that are served one probe each: a few load balancers and a kubelet.
+/// Number of connections beyond the maximum, each of which serves one probe. Enough for a few load balancers and a
+/// kubelet.
 const PROBE_CONNECTIONS_MAX: usize = 8;
 
-/// Share of the connections that is closed at once to make room, so that a flood of connections does not search all of
-/// them for each new one.
+/// One of `EVICTED_SHARE` connections is closed at once to make room, so that during a flood not every new connection
+/// causes a search of all connections.
 const EVICTED_SHARE: usize = 100;
 
 /// The permission of a new connection.
@@ -30,7 +31,7 @@ pub(super) enum Admission {
     Full(ConnectionSlot),
     /// One request for `/healthz` or `/readyz`.
     ProbeOnly(ConnectionSlot),
-    /// Nothing: it must be closed.
+    /// No request: the connection must be closed.
     Refused,
 }
 
@@ -58,7 +59,7 @@ struct OpenConnection {
     close: Arc<Notify>,
 }
 
-/// The place of one connection, which is free again when this is dropped.
+/// The place of one connection. Dropping it makes the place free.
 pub(super) struct ConnectionSlot {
     slots: Arc<ConnectionSlots>,
     /// `None` for a place that is reserved for probes.

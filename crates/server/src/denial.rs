@@ -85,7 +85,7 @@ impl DenialLog {
     pub(super) fn record(&self, metrics: &Metrics, denial: &Denial, client: IpAddr) {
         let reason = denial.reason();
         metrics.count_denied(reason);
-        // Browsers come without a key before they sign in.
+        // A request without a key is not logged, because browsers send one before they sign in.
         if *denial == Denial::MissingKey {
             return;
         }

@@ -1,7 +1,7 @@
 //! Decodes queries and forms strictly: `+` is a space, `%41` is a letter, invalid encoding is an error.
 //!
-//! `percent-encoding` decodes; the fields are split here, because `form_urlencoded` and `serde_urlencoded` replace or pass
-//! through invalid encoding, and a changed text is worse than a refused one.
+//! `percent-encoding` decodes; the fields are split here, because `form_urlencoded` and `serde_urlencoded` accept
+//! invalid encoding and change the text. A message with a changed text is worse than an error.
 
 #[cfg(test)]
 mod tests;
@@ -59,7 +59,7 @@ pub(super) fn field<'a>(encoded: &'a [u8], name: &str) -> Result<Cow<'a, str>, F
 }
 
 /// Like [`field`], but a leading `+` stays a `+`, because users type phone numbers into the address bar. Before a zero
-/// it is decoded as a blank: no country code begins with zero.
+/// it is decoded as a blank, because no country code begins with zero.
 pub(super) fn phone_number<'a>(encoded: &'a [u8], name: &str) -> Result<Cow<'a, str>, FormDecodeError> {
     match raw_value(encoded, name) {
         Some([b'+', rest @ ..]) => decode(rest).map(|rest| {

@@ -34,7 +34,7 @@ const BUSY_RESPONSE: &[u8] =
 ///
 /// # Errors
 ///
-/// None at present: accept errors are logged.
+/// Never returns an error at present: accept errors are logged.
 pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: StopSignal) -> Result<()> {
     let router = routes(&gateway, &stop);
     serve_router(gateway, router, listener, stop).await
@@ -44,7 +44,7 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: StopSigna
 ///
 /// # Errors
 ///
-/// None at present: accept errors are logged.
+/// Never returns an error at present: accept errors are logged.
 pub async fn serve_monitoring(gateway: Arc<Gateway>, listener: TcpListener, stop: StopSignal) -> Result<()> {
     let router = monitoring_routes(&gateway);
     serve_router(gateway, router, listener, stop).await
@@ -114,7 +114,7 @@ impl Acceptor {
             Admission::ProbeOnly(slot) => (slot, true),
             Admission::Refused => {
                 self.gateway.metrics.count_closed_connection("refused");
-                // A client whose connection cannot take a short response gets none.
+                // The result is ignored: if the connection cannot take even a short response, the client gets none.
                 let _ = stream.try_write(BUSY_RESPONSE);
                 return;
             }
@@ -133,7 +133,7 @@ impl Acceptor {
     }
 }
 
-/// Raises the soft limit of open files, usually 1,024, to what the connections may need.
+/// Raises the soft limit of open files, usually 1,024, to the number that the connections may need.
 fn raise_open_file_limit(connections_max: usize) {
     let descriptors_wanted = u64::try_from(connections_max).unwrap_or(u64::MAX).saturating_add(1_024);
     match rlimit::increase_nofile_limit(descriptors_wanted) {

@@ -1,8 +1,9 @@
 //! Monitoring endpoints: `/healthz`, `/readyz` and `/metrics`.
 //!
-//! `/healthz` uses no store, queue or cache. `/readyz` fails only if the store is unavailable; other unavailable parts are
-//! reported as degraded, because messages are accepted and delivered without them. A load balancer has no API key: it gets
-//! only the readiness, from a store check at most one second old, so that its requests cost the store almost nothing.
+//! `/healthz` uses no store, queue or cache. `/readyz` fails only if the store is unavailable; other unavailable parts
+//! are reported as degraded, because messages are accepted and delivered without them. A load balancer has no API key
+//! and gets only the readiness. That result comes from a store check that is at most one second old, so that its
+//! requests cost the store almost nothing.
 
 #[cfg(test)]
 mod tests;
@@ -170,8 +171,8 @@ fn readiness_response(ready: bool, degraded: Option<Vec<String>>) -> Response<Bo
 struct BacklogCount(Arc<Mutex<Option<(Instant, Duration)>>>);
 
 impl BacklogCount {
-    /// Updates the backlog gauges, unless a count is running or the last one was slow and is recent. A count that takes
-    /// longer than [`DEPENDENCY_TIMEOUT`] goes on in the background.
+    /// Updates the backlog gauges. Does nothing if a count is running, or if the last count was slow and recent. A
+    /// count that takes longer than [`DEPENDENCY_TIMEOUT`] continues in the background.
     async fn refresh(&self, gateway: &Arc<Gateway>) {
         let Ok(mut last_count) = Arc::clone(&self.0).try_lock_owned() else {
             return;

@@ -92,7 +92,7 @@ pub(super) fn openapi_document() -> Description {
     description
 }
 
-/// Separates a handler of two methods: its GET has no body and gets its own operation id.
+/// Separates the descriptions of a handler that serves two methods: its GET gets its own operation id and no body.
 fn normalize_path_item(path_item: &mut PathItem) {
     let post_id = path_item.post.as_ref().and_then(|post| post.operation_id.clone());
     if let Some(get) = &mut path_item.get {

@@ -1,7 +1,9 @@
-//! The pages for people: the report, the messages of a number, the timeline of a message, usage, and broadcasts.
+//! The pages for operators and users: the report, the messages of a number, the timeline of a message, usage, and
+//! broadcasts.
 //!
-//! The server renders all pages, and pages load nothing from other hosts. The report comes from the cache first and the
-//! store second; everything else is read from the store. Only the operator's pages and the sign-in change state.
+//! The server renders all pages, and pages load nothing from other hosts. The report comes from the cache, or from the
+//! store if the cache lacks it. Everything else is read from the store. Only the operator's pages and the sign-in
+//! change state.
 
 mod broadcasts;
 mod format;
@@ -53,8 +55,8 @@ pub(super) fn static_page(html: Bytes) -> Response<Body> {
     layout::html_page(StatusCode::OK, html)
 }
 
-/// Returns the routes of the stylesheet and the script, which the sign-in page uses, and of the addresses in `type` of
-/// problems. They need no key.
+/// Returns the routes that need no key: the stylesheet and the script, which the sign-in page uses, and the pages to
+/// which the `type` of a problem refers.
 pub(super) fn assets() -> Router<Arc<Gateway>> {
     Router::new()
         .route("/style.css", get(async || layout::stylesheet()))
@@ -110,7 +112,8 @@ async fn report_page(gateway: &Gateway, reports: &ReportCache, caller: &Caller) 
     Ok(layout::html_page(StatusCode::OK, html))
 }
 
-/// Returns what the caller may read of a report: the addresses with most deliveries only if it may read all messages.
+/// Returns the part of a report that the caller may read. The addresses with most deliveries are included only if the
+/// caller may read all messages.
 fn visible_report(report: &Report, caller: &Caller) -> Report {
     let mut visible_report = report.clone();
     if !caller.can_access_all {

@@ -59,7 +59,7 @@ impl Violation {
     }
 }
 
-/// Returns at most [`VIOLATIONS_MAX`] violations; of more, the last entry says how many there are.
+/// Returns at most [`VIOLATIONS_MAX`] violations. If there are more, the last entry contains their number.
 pub(super) fn limit_violations(mut violations: Vec<Violation>) -> Vec<Violation> {
     let omitted_count = violations.len().saturating_sub(VIOLATIONS_MAX);
     if omitted_count > 0 {

@@ -1,7 +1,7 @@
 //! Checks every request before the routes see it, and every response after them: the `Host` header, clients that guess API
 //! keys, ended sessions, denied requests, and headers that keep private answers out of caches.
 //!
-//! It wraps the routes without a layer of axum, because a layer costs each request an allocation.
+//! The guard wraps the routes directly. A layer of axum would cost an allocation for each request.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -32,7 +32,7 @@ const PROBE_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 /// `Retry-After` when all connections are busy.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Maximum time for reading a session generation; then the last known one counts.
+/// Maximum time to read a session generation. If it takes longer, the last known generation is used.
 const SESSION_READ_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The connection of a request.
@@ -40,7 +40,7 @@ const SESSION_READ_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct RequestConnection {
     /// Address of the other side.
     pub(super) peer: IpAddr,
-    /// Set on a connection beyond the maximum: it gets one response, and only to a probe.
+    /// True for a connection beyond the maximum. It gets one response, and only if its request is a probe.
     pub(super) is_probe_only: bool,
 }
 

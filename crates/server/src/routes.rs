@@ -1,7 +1,7 @@
-//! The route tables: one for a process that accepts messages, one for a process that only answers monitoring.
+//! The route tables: one for a process that accepts messages, one for a process with monitoring endpoints only.
 //!
-//! `GET /sms/send` is the hot path: without API keys its only layer is the same-site check. The APIs check their own
-//! API keys; the pages get a layer that does.
+//! `GET /sms/send` is the most frequent request, so without API keys its only layer is the same-site check. The APIs
+//! check API keys themselves; for the pages a layer does it.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::stop::StopSignal;
 
-/// Builds the router of all APIs and pages. `stop` ends responses that would last as long as the client listens.
+/// Builds the router of all APIs and pages. `stop` ends the responses that would otherwise last as long as the client
+/// is connected.
 pub(crate) fn routes(gateway: &Arc<Gateway>, stop: &StopSignal) -> Router {
     let require_read = from_fn_with_state((Arc::clone(gateway), Scope::Read), auth::require_scope);
     let report_cache = Arc::default();
@@ -69,9 +70,10 @@ pub(crate) fn monitoring_routes(gateway: &Arc<Gateway>) -> Router {
     same_site_only(gateway, router)
 }
 
-/// Adds a layer that refuses requests that a page of another site may have caused, on unknown paths too.
+/// Adds a layer that refuses a request if a page of another site may have caused it; applies to unknown paths too.
 ///
-/// Only without configured API keys: with keys, a request needs a credential that other sites do not have.
+/// The layer is used only without configured API keys. With keys, a request needs a credential that other sites do not
+/// have.
 fn same_site_only(gateway: &Gateway, router: Router) -> Router {
     if !gateway.api_keys().is_empty() {
         return router;

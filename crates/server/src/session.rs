@@ -56,14 +56,15 @@ pub(super) fn session_key(gateway: &Gateway, headers: &HeaderMap) -> Option<Arc<
     signed_in(gateway, headers).map(|(key, _)| key)
 }
 
-/// Returns the API key of the session and its generation, which the store may have ended since.
+/// Returns the API key of the session and the generation in its cookie. The store may have ended that generation in the
+/// meantime.
 pub(super) fn signed_in(gateway: &Gateway, headers: &HeaderMap) -> Option<(Arc<ApiKey>, i64)> {
     let (expires_at, generation_and_signature) = session_cookie_value(gateway, headers)?.split_once('.')?;
     let (generation, signature) = generation_and_signature.split_once('.')?;
     let (expires_at, generation) = (expires_at.parse().ok()?, generation.parse().ok()?);
     let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
     let now = gateway.clock.now().timestamp();
-    // Twice the lifetime, because the clocks of hosts differ.
+    // Twice the lifetime is allowed, because the clocks of hosts differ.
     if expires_at <= now || expires_at > now + 2 * SESSION_SECONDS {
         return None;
     }
@@ -88,7 +89,8 @@ fn session_payload(key: &ApiKey, expires_at: i64, generation: i64) -> Vec<u8> {
     payload
 }
 
-/// Returns the token that a form of this gateway contains, so that other sites cannot submit one for this browser.
+/// Returns the token for a form of this gateway, so that a page of another site cannot submit the form through this
+/// browser.
 pub(super) fn form_token(gateway: &Gateway, operator: &str, headers: &HeaderMap) -> String {
     let expires_at = gateway.clock.now().timestamp() + SESSION_SECONDS;
     let signature = gateway.secret.sign("form", &form_token_payload(gateway, operator, headers, expires_at));

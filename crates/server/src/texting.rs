@@ -142,7 +142,7 @@ async fn apply_status(
     request: Request<Body>,
 ) -> Result<Response<Body>, TextingErrorResponse> {
     let (head, content) = request.into_parts();
-    // Before the request is read: a caller without the token must not learn anything from the response.
+    // Checked before the request is read, because a caller without the token must not learn anything from the response.
     let provider = callback_provider(gateway, &head).ok_or_else(invalid_token_response)?;
     let status_fields = TextingFields::read(gateway, &head, content).await?;
     let receipt_status =
@@ -196,8 +196,8 @@ fn invalid_token_response() -> TextingErrorResponse {
     Box::new(response)
 }
 
-/// Returns whether the caller sends an API key that may read the messages of this owner. Without configured keys it is `false`, because
-/// then any caller could read them.
+/// Returns whether the caller sends an API key that may read the messages of this owner. Returns `false` if no keys are
+/// configured, because any caller could then read the messages.
 fn can_read_message(gateway: &Gateway, head: &Parts, owner: &str) -> bool {
     !gateway.api_keys().is_empty()
         && auth::authorize(gateway, &head.headers, Scope::Read).is_ok_and(|caller| caller.can_access(owner))

@@ -1,7 +1,8 @@
-//! Slows down clients that guess API keys: after a burst of wrong keys an address waits before its keys are looked at.
+//! Slows down clients that guess API keys: after a burst of wrong keys, requests of the address are refused for some
+//! time without a comparison of their keys.
 //!
-//! A key that was right since the address began to send wrong keys is still accepted, so that a client with a wrong key does
-//! not stop another one behind the same address. The number of remembered addresses is bounded.
+//! A key that was right after the address had begun to send wrong keys is still accepted. So a client with a wrong key
+//! does not block another client behind the same address. The number of stored addresses is limited.
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ type KeyDigest = [u8; 32];
 pub(super) struct WrongKeys {
     /// Wrong keys that an address regains in a second; 0 means no limit.
     per_second: f64,
-    /// Set while an address is remembered; saves the lock in a process that never sees a wrong key.
+    /// True while any address is stored. It avoids the lock in a process that never gets a wrong key.
     has_peers: AtomicBool,
     peers: Mutex<HashMap<IpAddr, Peer>>,
 }
@@ -51,13 +52,13 @@ impl WrongKeys {
         }
     }
 
-    /// Returns whether any address is remembered. If not, no key has to be checked.
+    /// Returns whether any address is stored. If not, no key needs to be checked.
     pub(super) fn is_counting(&self) -> bool {
         self.has_peers.load(Ordering::Relaxed)
     }
 
-    /// Returns how long the client must wait before its key is looked at; `None` if it need not. `key` is the digest of its
-    /// key, if it is known.
+    /// Returns how long the client must wait before its key is compared; `None` if it need not wait. `key` is the
+    /// digest of the presented key, if it is known.
     pub(super) fn wait(&self, client: IpAddr, key: Option<KeyDigest>, now: Instant) -> Option<Duration> {
         let mut peers = self.peers.lock();
         let peer = peers.get_mut(&peer_network(client))?;
@@ -91,7 +92,7 @@ impl WrongKeys {
         self.has_peers.store(true, Ordering::Relaxed);
     }
 
-    /// Remembers a right key of an address that sent wrong ones.
+    /// Stores a right key of an address that has sent wrong keys.
     pub(super) fn record_right(&self, client: IpAddr, key: KeyDigest) {
         if let Some(peer) = self.peers.lock().get_mut(&peer_network(client))
             && !peer.right_keys.contains(&key)

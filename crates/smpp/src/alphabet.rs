@@ -1,8 +1,8 @@
 //! Character encodings of short messages: the GSM 7-bit alphabet, UCS-2 and Latin-1, selected by `data_coding`.
 //!
 //! The tables of the GSM alphabet are in [`postrider_core::gsm7`]. Splitting into parts is left to
-//! [`submit`](crate::submit). encoding_rs is not used: it reads Latin-1 as windows-1252, drops half a UTF-16 unit, and
-//! would replace two expressions of the standard library.
+//! [`submit`](crate::submit). The crate `encoding_rs` is not used: it reads Latin-1 as windows-1252, drops an
+//! incomplete UTF-16 unit, and would replace only two expressions of the standard library.
 
 use postrider_core::gsm7;
 use serde::Deserialize;
@@ -50,12 +50,12 @@ enum Encoding {
     Ucs2,
     /// UCS-2 of a message waiting indication, in which SMSCs also send plain ASCII.
     IndicationUcs2,
-    /// 8-bit data, or a character set that is not decoded: read when it is plain text.
+    /// 8-bit data, or a character set that is not decoded. It is read only if it is plain text.
     EightBit,
 }
 
 /// Returns the encoding of a `data_coding` value: SMPP 3.4 up to 0x0F, the groups of 3GPP TS 23.038 above. Reserved
-/// groups stand for the default alphabet, as that standard demands; compressed text is read when it is plain.
+/// groups mean the default alphabet, as that standard requires. Compressed text is read only if it is plain text.
 fn encoding_of(data_coding: u8) -> Encoding {
     match data_coding {
         0x01 | 0x03 => Encoding::Latin1,
@@ -157,7 +157,7 @@ fn until_nul(octets: &[u8]) -> &[u8] {
     octets.split(|octet| *octet == 0).next().unwrap_or_default()
 }
 
-/// Decodes UTF-8 without control characters, of which ASCII is a part; `None` for anything else.
+/// Decodes UTF-8 without control characters (this includes ASCII); `None` for anything else.
 fn decode_plain(octets: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(until_nul(octets)).ok()?;
     let is_binary = |character: char| character.is_control() && !character.is_whitespace();

@@ -1,7 +1,7 @@
-//! Joins the parts of a received text, because only the whole text has a meaning.
+//! Joins the parts of a received text, because a single part has no meaning.
 //!
-//! A part that was received is acknowledged at once: an SMSC with a window of 1 sends no other part before. The parts of
-//! one message are therefore kept in memory, limited in number, size and time; a restart loses them.
+//! A received part is acknowledged at once, because an SMSC with a window of 1 sends the next part only after that. The
+//! parts of one message are therefore kept in memory, limited in number, size and time. A restart loses them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -21,7 +21,8 @@ const MESSAGES_MAX: usize = 1_000;
 /// Maximum size of all kept parts, in bytes; beyond it the oldest messages are given up.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Maximum time between the first and the last part of a message: a phone that loses its network goes on within minutes.
+/// Maximum time between the first and the last part of a message. A phone that loses its network sends the rest within
+/// minutes.
 const ASSEMBLY_TIME_MAX: TimeDelta = TimeDelta::minutes(10);
 
 /// Time for which a whole message is remembered, so that a part that the SMSC sends again begins no other message. An SMSC
@@ -99,7 +100,7 @@ impl PartAssembler {
         let number = self.numbers.get(&key).copied().unwrap_or_else(|| self.begin(key, message, now));
         let incomplete = self.messages.get_mut(&number)?;
         self.bytes += octets.len();
-        // A repeated part replaces the first one.
+        // A repeated part replaces the earlier one.
         let replaced = incomplete.parts.insert(place.number, octets);
         self.bytes -= replaced.map_or(0, |octets| octets.len());
         if incomplete.parts.len() < usize::from(place.total) {

@@ -1,8 +1,8 @@
 //! SMPP client: a pool of transceiver sessions that submit messages and receive receipts and texts.
 //!
-//! [`ConnectionPool`] keeps the configured number of sessions bound and reconnects lost ones with backoff.
-//! [`ClientHandler`] decides what a status means and takes what the SMSC delivers. A message is submitted at most once;
-//! only a part that the SMSC refused as too fast is repeated.
+//! [`ConnectionPool`] keeps the configured number of sessions bound and reconnects lost ones with backoff. The
+//! application implements [`ClientHandler`], which decides the effect of a status and receives the messages of the
+//! SMSC. A message is submitted at most once; only a part that the SMSC refused as too fast is submitted again.
 
 mod backoff;
 mod bind;

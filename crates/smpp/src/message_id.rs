@@ -1,7 +1,7 @@
 //! Normalises message ids, so that the id of a `submit_sm_resp` equals the id in its receipt.
 //!
-//! Letter case differs between the two, leading zeros get lost, and some SMSCs write hexadecimal in one place and decimal
-//! in the other. Nothing is guessed: the format of an SMSC is configured.
+//! The two may differ in letter case and leading zeros, and some SMSCs write one in hexadecimal and the other in
+//! decimal. The format is never guessed; it is configured for each SMSC.
 
 use std::borrow::Cow;
 

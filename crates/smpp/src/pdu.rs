@@ -1,7 +1,8 @@
 //! PDU framing and bodies: splits received octets into PDUs, parses bodies tolerantly, and encodes PDUs.
 //!
-//! `submit_sm` bodies are encoded with rusmpp. Received PDUs are parsed here, because rusmpp rejects a whole PDU for one
-//! invalid octet and SMSCs send many of those. Parsing never panics, never fails and never reads past the end of the PDU.
+//! `submit_sm` bodies are encoded with rusmpp. Received PDUs are parsed here, because rusmpp rejects a whole PDU if one
+//! octet is invalid, and SMSCs often send such octets. Parsing never panics, never fails and never reads past the end
+//! of the PDU.
 
 use data_encoding::HEXLOWER;
 use rusmpp_core::CommandId;
@@ -64,7 +65,7 @@ pub enum PduFrame<'a> {
     Complete(Pdu<'a>, usize),
     /// The rest of the PDU has not been received yet.
     Incomplete,
-    /// The `command_length` is invalid, so no later PDU boundary is known.
+    /// The `command_length` is invalid, so the start of the next PDU is unknown.
     Invalid,
 }
 
@@ -94,13 +95,13 @@ fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 impl<'a> Pdu<'a> {
-    /// Returns the first text of the body: the message id of a `submit_sm_resp`, the system id of a bind response.
+    /// Returns the first text of the body: the message id in a `submit_sm_resp`, or the system id in a bind response.
     pub fn first_c_octet_string(&self) -> &'a [u8] {
         PduReader(self.body).c_octet_string()
     }
 }
 
-/// The fields that are used of a `deliver_sm` or `data_sm`.
+/// The fields of a `deliver_sm` or `data_sm` that this crate uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // The names are those of the specification.
 pub struct ShortMessage<'a> {
@@ -213,7 +214,7 @@ impl<'a> PduReader<'a> {
         self.octets(1).first().copied().unwrap_or_default()
     }
 
-    /// Reads up to the next zero, which may be missing at the end of the body.
+    /// Reads up to the next zero octet. At the end of the body the zero may be missing.
     fn c_octet_string(&mut self) -> &'a [u8] {
         let end = self.0.iter().position(|octet| *octet == 0);
         let text = self.octets(end.unwrap_or(self.0.len()));

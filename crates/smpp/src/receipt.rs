@@ -44,8 +44,8 @@ pub struct DeliveryReceipt {
     pub error: String,
     /// Intermediate notification, which never reports a final state.
     pub is_intermediate: bool,
-    /// The message is a text from a phone by its type, so any phone can have written it. It is a receipt only when its
-    /// source address is the recipient of the message that it names.
+    /// True if the message type is a text from a phone, so that any phone can have written it. It counts as a receipt
+    /// only if its source address is the recipient of the message that it names.
     pub is_text: bool,
 }
 
@@ -62,8 +62,8 @@ pub enum ShortMessageKind {
 
 /// Returns whether a message is a receipt or a text, and the parsed receipt.
 ///
-/// The message type of `esm_class` decides. Some SMSCs send receipts without it; a message of another type is a receipt
-/// when it has the id as a parameter, or an id and a state in its text.
+/// The message type of `esm_class` decides. Some SMSCs send receipts with another type. Such a message is a receipt if
+/// it has the id as a parameter, or an id and a state in its text.
 pub fn classify(message: &ShortMessage, format: MessageIdFormat) -> ShortMessageKind {
     let message_type = message.esm_class & ESM_CLASS_TYPE_MASK;
     let is_intermediate = message_type == ESM_CLASS_INTERMEDIATE;
@@ -96,7 +96,8 @@ pub fn classify(message: &ShortMessage, format: MessageIdFormat) -> ShortMessage
     })
 }
 
-/// Returns the text of a receipt for an operator: without the text of the message, each digit as `*`, one line.
+/// Returns the text of a receipt for an operator on one line, without the text of the message and with `*` for each
+/// digit.
 pub fn describe_receipt(message: &ShortMessage) -> String {
     const DESCRIBED_CHARS_MAX: usize = 160;
     let receipt_octets = message.short_message;
@@ -111,8 +112,8 @@ pub fn describe_receipt(message: &ShortMessage) -> String {
     receipt_text.get(..end).unwrap_or_default().chars().take(DESCRIBED_CHARS_MAX).map(mask).collect()
 }
 
-/// Returns the fields of the reading of the text that has the most: with and without a user data header, in ASCII and in
-/// UCS-2. SMSCs set the header bit and `data_coding` of receipts wrongly.
+/// Reads the text with and without a user data header, in ASCII and in UCS-2, and returns the fields of the reading
+/// with the most fields. SMSCs set the header bit and `data_coding` of receipts wrongly.
 fn find_fields(message: &ShortMessage) -> ReceiptFields {
     let readings = [message.short_message, message.text_octets()]
         .into_iter()
@@ -132,7 +133,7 @@ fn find_fields(message: &ShortMessage) -> ReceiptFields {
     best_fields
 }
 
-/// Decodes UTF-8, or else Latin-1, so that an id reads as in its `submit_sm_resp`.
+/// Decodes UTF-8; if that fails, Latin-1. An id in a receipt is thus decoded like the id in its `submit_sm_resp`.
 fn decode_octets(octets: &[u8]) -> String {
     std::str::from_utf8(octets)
         .map_or_else(|_| octets.iter().map(|octet| char::from(*octet)).collect(), str::to_owned)
@@ -148,7 +149,8 @@ pub fn normalize_error(error: &str) -> String {
     stripped.to_ascii_lowercase()
 }
 
-/// Returns the state of the optional parameter, else that of the text. The text wins over a parameter `UNKNOWN`.
+/// Returns the state of the optional parameter; without one, that of the text. If the parameter is `UNKNOWN`, the text
+/// takes precedence.
 fn message_state(message: &ShortMessage, fields: &ReceiptFields) -> String {
     let text_state = fields.state.clone().unwrap_or_default();
     let parameter_state = message.message_state.and_then(state_name);

@@ -33,7 +33,7 @@ const PARTS_MAX: u8 = u8::MAX;
 /// Maximum digits of a destination; `destination_addr` has 21 octets with the terminating zero.
 const DESTINATION_DIGITS_MAX: usize = 20;
 
-/// Size of an unsplit part in octets, as SMS carries it; 8-bit encodings fill it exactly.
+/// Size of the text of a single-part message in octets. Text in an 8-bit encoding can fill it completely.
 const PART_BYTES_MAX: usize = 140;
 
 /// Size of the text of one of several parts, in octets.
@@ -257,7 +257,7 @@ fn split_octets(octets: Vec<u8>) -> Vec<Vec<u8>> {
     octets.chunks(CONCATENATED_PART_BYTES_MAX).map(<[u8]>::to_vec).collect()
 }
 
-/// Encodes the pieces in UCS-2. Splits the body again if the pieces were counted in septets and are too long as UCS-2.
+/// Encodes the pieces in UCS-2. If the pieces were split by septets and are too long in UCS-2, splits the body again.
 fn split_ucs2(body: &str, pieces: &[String]) -> Vec<Vec<u8>> {
     let parts: Vec<Vec<u8>> = pieces.iter().map(|piece| alphabet::encode_ucs2(piece)).collect();
     let bytes_max = if parts.len() == 1 { PART_BYTES_MAX } else { CONCATENATED_PART_BYTES_MAX };

@@ -14,9 +14,9 @@ pub trait AcceptStore: Send + Sync {
     /// Stores messages with their deliveries and idempotency keys in one transaction, and returns one result per
     /// message, in the same order.
     ///
-    /// A delivery to an inactive recipient is stored as suppressed. A message with only such deliveries is not stored.
-    /// Neither is a message whose user throttles are used up; all processes count together, and only stored messages
-    /// count.
+    /// A delivery to an inactive recipient is stored as suppressed. A message is not stored if all its deliveries are
+    /// suppressed, or if one of its user throttles is used up. Throttles count the stored messages of all processes
+    /// together.
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>>;
 }
 

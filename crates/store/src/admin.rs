@@ -47,7 +47,7 @@ pub enum Cancelled {
 pub struct DeliverySelection {
     /// Status of the deliveries.
     pub status: SelectableStatus,
-    /// The time by which a delivery is due or not.
+    /// Current time; decides which deliveries are due.
     pub now: Timestamp,
     /// Only deliveries with this provider in their last attempt.
     pub provider: Option<ConfigName>,

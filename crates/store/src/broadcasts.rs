@@ -1,8 +1,8 @@
 //! Registered users, and broadcasts to them.
 //!
 //! A broadcast is stored with the number of the last registered user; fan-out turns the broadcast into messages step by
-//! step. Each step advances the fan-out position in the transaction that stores its messages. So no user gets two
-//! messages or is left out, whichever process continues the fan-out.
+//! step. Each step advances the fan-out position in the transaction that stores its messages. So every user gets
+//! exactly one message, whichever process continues the fan-out.
 
 use std::collections::HashMap;
 
@@ -34,18 +34,19 @@ pub trait BroadcastStore: Send + Sync {
     /// Returns the oldest broadcast with a number above `after` and an unfinished fan-out.
     async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>>;
 
-    /// Returns at most `limit` users behind the fan-out position of a broadcast, ordered by number.
+    /// Returns at most `limit` users after the fan-out position of a broadcast, ordered by number.
     async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>>;
 
     /// Stores the messages of one step like [`AcceptStore::accept`](crate::AcceptStore::accept) and advances the
-    /// fan-out position, in one transaction. Returns none and stores nothing if the position is not where the step
-    /// begins, because another process did the step.
+    /// fan-out position, in one transaction. Returns none and stores nothing if the broadcast's position is not the
+    /// beginning of the step, because another process has done the step.
     async fn fan_out(&self, step: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>>;
 
     /// Returns a broadcast and the counts of its messages, counted now.
     async fn broadcast(&self, id: BroadcastId) -> Result<Option<(Broadcast, BroadcastCounts)>>;
 
-    /// Returns at most `limit` broadcasts with numbers below `before`, newest first; with `owner`, those of this owner.
+    /// Returns at most `limit` broadcasts with numbers below `before`, newest first; if `owner` is given, only
+    /// broadcasts of this owner.
     async fn broadcasts(
         &self,
         owner: Option<&str>,
@@ -54,7 +55,7 @@ pub trait BroadcastStore: Send + Sync {
     ) -> Result<Vec<Broadcast>>;
 
     /// Returns the messages of a user that were sent or delivered, newest first: at most `limit`, with numbers below
-    /// `before`; with `owner`, those of this owner.
+    /// `before`; if `owner` is given, only messages of this owner.
     async fn user_inbox(
         &self,
         user: &str,
@@ -142,7 +143,7 @@ fn update_user(user: &mut User, requested_user: &NewUser) -> UserRegistration {
     if *user == old_user { UserRegistration::Unchanged } else { UserRegistration::Changed }
 }
 
-/// Returns the throttles of a broadcast for all its users; none for a broadcast without users.
+/// Multiplies the throttles of a broadcast by the number of its users. Returns none for a broadcast without users.
 pub(super) fn throttles_of_users(throttles: &[UserThrottle], user_count: i64) -> Vec<UserThrottle> {
     match u64::try_from(user_count) {
         Ok(users @ 1..) => throttles.iter().map(|throttle| throttle.for_users(users)).collect(),
@@ -150,7 +151,8 @@ pub(super) fn throttles_of_users(throttles: &[UserThrottle], user_count: i64) ->
     }
 }
 
-/// Returns the numbers of the stored messages as ranges without gaps, and the number of messages that were not stored.
+/// Returns the numbers of the stored messages as ranges of consecutive numbers, and the number of messages that were
+/// not stored.
 pub(super) fn number_ranges(acceptances: &[Acceptance]) -> (Vec<(i64, i64)>, u64) {
     let mut ranges = Vec::<(i64, i64)>::new();
     let mut refused_count = 0;

@@ -20,8 +20,8 @@ pub trait CoordinationStore: Send + Sync {
     /// Returns whether [`current_time`](CoordinationStore::current_time) can differ from the clock of this host.
     fn has_own_clock(&self) -> bool;
 
-    /// Reserves calls to a provider so that all processes together stay within its rate; returns the delay of each
-    /// call that has to wait. A permit cannot be given back.
+    /// Reserves calls to a provider so that all processes together stay within its rate; returns the delay of each call
+    /// that has to wait. An unused permit cannot be returned.
     async fn acquire_rate_permits(
         &self,
         request: RateLimitRequest,
@@ -72,8 +72,8 @@ pub trait CoordinationStore: Send + Sync {
     /// entries with the secret.
     async fn store_secret(&self) -> Result<[u8; 32]>;
 
-    /// Returns how often the browser sessions of an API key were ended; 0 if never. A session cookie contains this number
-    /// from the time of its sign-in.
+    /// Returns how often the browser sessions of an API key were ended; 0 if never. A session cookie contains the
+    /// number at its sign-in, so a later increase makes the cookie invalid.
     async fn session_generation(&self, api_key_name: &str) -> Result<i64>;
 
     /// Ends all browser sessions of an API key, for all processes on the store.

@@ -2,7 +2,8 @@
 //!
 //! Triggers in the old store log the keys of changed rows. The new store saves its copy progress in the same
 //! transactions as the copied rows, so that a killed run can be continued. Tables and columns are read from the
-//! schemas, so that none can be missed. `docs/src/architecture/copying-a-store.md` describes the steps.
+//! schemas, so that a new table or column cannot be forgotten. `docs/src/architecture/copying-a-store.md` describes the
+//! steps.
 
 mod compare;
 mod meta;
@@ -34,7 +35,7 @@ pub use self::compare::TableComparison;
 /// Time for which each check pauses claims while the move waits for open rounds: 5 s.
 const MOVE_CLAIM_PAUSE: Duration = Duration::from_secs(5);
 
-/// Maximum number of logged changes that are left for the transaction that closes the old store.
+/// Maximum number of logged changes that may be left when the transaction that closes the old store begins.
 const CHANGES_LEFT_MAX: usize = 500;
 
 /// Maximum number of passes over the change log of a store that changes faster than it is copied.
@@ -122,7 +123,7 @@ impl StoreMove {
             Ok(is_taken_over) => is_taken_over,
             Err(error) if source_marks.moved_to.is_some() => return Err(error),
             Err(error) => {
-                // A run that still fills the target cannot close the old store any more.
+                // After this, a run that is still filling the target can no longer close the old store.
                 log::warn!("cannot notify the store to move to: error={}", error.chain());
                 false
             }
@@ -147,8 +148,8 @@ impl StoreMove {
         Ok([source_rows, target_rows])
     }
 
-    /// Copies all rows that were not copied yet, and the changes meanwhile. Calls `progress` with the number of rows of
-    /// each batch.
+    /// Copies all rows that were not copied yet, and then the rows that changed during the copy. Calls `progress` with
+    /// the number of rows of each batch.
     pub async fn copy(&mut self, progress: impl Fn(u64)) -> Result<()> {
         let bookmarks = self.target.bookmarks().await?;
         for table_index in 0..self.source.tables.len() {
@@ -209,7 +210,8 @@ impl StoreMove {
                     self.stage = MoveStage::Closed;
                     return Ok(open_rounds);
                 }
-                // A round began because this process was suspended for longer than the claim pause.
+                // A round can begin in spite of the claim pause if this process was suspended for longer than the
+                // pause.
                 Ok(None) => {}
                 Err(error) if error.kind() != ErrorKind::Unavailable => return Err(error),
                 Err(error) => {
@@ -223,7 +225,7 @@ impl StoreMove {
         }
     }
 
-    /// Returns none if a round began meanwhile and there is time to wait for it.
+    /// Returns none if a round began before the tables were locked and there is time left to wait for that round.
     async fn close_now(&mut self, location: &str, may_wait: bool) -> Result<Option<u64>> {
         self.source.lock().await?;
         let outcome = self.close_locked(location, may_wait).await;
@@ -237,7 +239,8 @@ impl StoreMove {
         }
         let mut applied_count = 0;
         loop {
-            // The tables are locked, so the log is read to its end without deleting changes that were applied.
+            // The tables are locked, so no change is added. The log is read to its end, and the applied changes are not
+            // deleted from it.
             let changes = self.source.changed_rows(applied_count + self.batch_rows).await?;
             if changes.sequence_numbers.len() == applied_count {
                 break;

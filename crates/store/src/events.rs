@@ -36,10 +36,11 @@ pub trait EventStore: Send + Sync {
     /// Makes waiting events dead letters, oldest first, and returns the number of these events.
     async fn dead_letter_events(&self, request: DeadLetterRequest) -> Result<usize>;
 
-    /// Returns events, newest first; the events of one message in the order in which they occurred.
+    /// Returns events, newest first; for a query about one message, oldest first.
     async fn events(&self, query: EventQuery) -> Result<Vec<Event>>;
 
-    /// Makes events due at once with all their tries, also events that wait already. Returns the number of events.
+    /// Makes events due at once and gives them all their tries; includes events that are waiting. Returns the number of
+    /// events.
     async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize>;
 }
 
@@ -137,7 +138,7 @@ impl NewEvent {
         Self { event_type: EventType::Opened, ..event }
     }
 
-    /// Returns the event of a recorded round; none if the message has no event target or the delivery goes on waiting.
+    /// Returns the event of a recorded round; none if the message has no event target or the delivery still waits.
     pub fn from_round(round: &CompletedRound) -> Option<Self> {
         let event_target = round.event_target.as_ref()?;
         if matches!(round.state, DeliveryState::Waiting { .. }) {

@@ -11,9 +11,9 @@ use postrider_core::{clock::Timestamp, error::Result, name::ConfigName};
 #[async_trait]
 pub trait MaintenanceStore: Send + Sync {
     /// Deletes at most `limit` messages that were accepted before `before` and have ended, and returns the number of
-    /// deleted messages. Their counts stay in the report. Zero means that no message is left to delete.
+    /// deleted messages. Their counts stay in the report. Returns zero when no message is left to delete.
     ///
-    /// A store with monthly partitions drops a partition as a whole when no other message is left in the partition.
+    /// A store with monthly partitions drops a partition as a whole once all its messages may be deleted.
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Prunes like [`prune`](MaintenanceStore::prune), except in a store with monthly partitions: it deletes messages of
@@ -35,8 +35,8 @@ pub trait MaintenanceStore: Send + Sync {
     /// Checks that the store can be read and written.
     async fn ping(&self) -> Result<()>;
 
-    /// Returns the size of the write-ahead log beside the database file in bytes; `None` for a store on a server, which
-    /// limits its log itself.
+    /// Returns the size in bytes of the write-ahead log beside the database file. `None` for a store on a server, which
+    /// limits its log by itself.
     fn wal_bytes(&self) -> Option<u64> {
         None
     }

@@ -1,6 +1,6 @@
 //! Receipts: how they enter the store, what they change, and the results of applying them.
 //!
-//! [`LoadedDelivery`] holds the rules that both backends share; a receipt never moves a state backwards.
+//! [`LoadedDelivery`] holds the rules that both backends share. A receipt never moves a state backwards.
 
 use crate::events::NewEvent;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, ReceiptContext};
@@ -10,8 +10,8 @@ use postrider_core::{
     priority::Priority, round::CompletedRound, round::InvalidatedAddress,
 };
 
-/// Maximum number of receipts with an unknown reference that are kept, over all providers. A round is recorded within
-/// seconds of its call, so in normal operation a few hundred receipts wait.
+/// Maximum number of receipts with an unknown reference that are kept, over all providers. Normally a few hundred
+/// receipts wait, because a round is recorded within seconds of its call.
 pub const UNMATCHED_RECEIPTS_MAX: usize = 10_000;
 
 /// Maximum time that a receipt waits for the round with its reference, in milliseconds: one hour. A round is recorded
@@ -128,7 +128,7 @@ pub(crate) struct LoadedDelivery {
 /// Changes by receipts beside the fields of [`LoadedDelivery`].
 #[derive(Default)]
 pub(crate) struct ReceiptChange {
-    /// True if the next round begins with another provider.
+    /// True if the next round must begin with another provider.
     pub is_provider_avoided: bool,
     pub new_events: Vec<NewEvent>,
     /// The copy whose address a receipt called invalid, the reason and the time.

@@ -10,8 +10,8 @@ pub trait RecipientStore: Send + Sync {
     /// Returns a recipient. None means that the recipient's status was never set, so the recipient is active.
     async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>>;
 
-    /// Sets the status of a recipient. Every status but `active` cancels the recipient's waiting deliveries that no worker
-    /// has claimed.
+    /// Sets the status of a recipient. Every status except `active` cancels the recipient's waiting deliveries that no
+    /// worker has claimed.
     async fn set_recipient(&self, recipient: Recipient) -> Result<()>;
 
     /// Applies opt-outs and opt-ins. Returns for each whether the recipient's status changed, in the same order.

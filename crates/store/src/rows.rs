@@ -1,7 +1,8 @@
 //! Reading rows by column name, the same way for both backends.
 //!
 //! Each backend implements [`SqlRow`]; the decoders in the submodules build domain values from such rows. A value that
-//! the schema does not allow is an error, never a guess. Every statement names its columns as the decoders expect.
+//! the schema does not allow is an error; it is never replaced by a default. Every statement must name its columns as
+//! the decoders expect.
 
 pub mod broadcasts;
 pub mod coordination;
@@ -119,7 +120,7 @@ pub trait SqlRow {
         self.integer(column).map(DeliveryId)
     }
 
-    /// Returns a priority, stored as by [`priority_rank`].
+    /// Returns a priority. The column contains its [`priority_rank`].
     fn priority(&self, column: &str) -> Result<Priority, Self::Error> {
         match self.integer(column)? {
             0 => Ok(Priority::High),

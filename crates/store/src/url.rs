@@ -50,9 +50,9 @@ pub fn pending_migrations(url: &str, lock_timeout: Duration) -> Result<Vec<Strin
     sqlite::pending_migrations(database_file(url)?, lock_timeout)
 }
 
-/// Returns the place of a store that was never created, or `None` if the store exists. Changes nothing.
+/// Returns the location of a store that was never created, or `None` if the store exists. Changes nothing.
 ///
-/// A SQLite file that does not exist or is empty is not a store, and neither is a database without tables.
+/// A missing or empty SQLite file, and a PostgreSQL database without tables, count as never created.
 pub fn missing_store(url: &str, lock_timeout: Duration) -> Result<Option<String>> {
     let is_missing = pending_migrations(url, lock_timeout)?.iter().any(|name| name == FIRST_MIGRATION);
     if !is_missing {

@@ -1,7 +1,7 @@
 //! Queries for usage and their results.
 //!
-//! A page is bounded by the query's limit and totals by [`DELIVERIES_COUNTED_MAX`], so that neither gets slower as the
-//! store grows.
+//! A page is limited by the query's limit, and totals by [`DELIVERIES_COUNTED_MAX`], so that a query does not become
+//! slower as the store grows.
 
 use chrono::NaiveDate;
 
@@ -41,7 +41,8 @@ pub struct UsageTotals {
     pub is_complete: bool,
 }
 
-/// Returns the owner if an index has its messages: one API key, not all that belong to no single key.
+/// Returns the owner if the index of owners can find its messages. The index contains single API keys only, not the
+/// shared owner.
 pub(super) fn indexed_owner(owner: Option<&str>) -> Option<&str> {
     owner.filter(|owner| !owner.is_empty())
 }

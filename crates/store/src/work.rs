@@ -15,8 +15,8 @@ use postrider_core::{
 #[async_trait]
 pub trait WorkStore: Send + Sync {
     /// Returns deliveries that are due at `now`, as many as `capacity` has room for: highest priority first, the
-    /// channels in turn, longest waiting first within a channel. Includes channels that the configuration no longer
-    /// has; does not read a channel without capacity.
+    /// channels in turn, longest waiting first within a channel. Includes channels that are no longer configured. Does
+    /// not read channels without capacity.
     async fn due(&self, now: Timestamp, capacity: &Capacity) -> Result<Vec<QueueEntry>>;
 
     /// Claims deliveries for one worker until `now + lease` and counts a round for each.
@@ -36,9 +36,9 @@ pub trait WorkStore: Send + Sync {
 
     /// Stores attempts and new states, and applies receipts that arrived before the record.
     ///
-    /// The attempts of a superseded round are stored; its state is not, unless a provider accepted the message and the
-    /// delivery waits to be sent again. A round that ends in `InvalidRecipient` makes
-    /// the recipient inactive. Recording the same round again changes nothing.
+    /// The attempts of a superseded round are stored. Its state is stored only if a provider accepted the message and
+    /// the delivery is still waiting. A round that ends in `InvalidRecipient` makes the recipient inactive. Recording
+    /// the same round again changes nothing.
     async fn record(&self, rounds: Vec<CompletedRound>) -> Result<Vec<RecordResult>>;
 
     /// Applies receipts and returns one result per receipt, in the same order.
@@ -47,8 +47,8 @@ pub trait WorkStore: Send + Sync {
     /// [`UNMATCHED_RECEIPTS_MAX`](crate::UNMATCHED_RECEIPTS_MAX) receipts wait; otherwise the receipt is dropped.
     async fn apply_receipts(&self, receipts: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>>;
 
-    /// Applies a late answer of `provider`: stores its reference with the attempt of that round, and settles the delivery
-    /// unless it has been settled. Also applies receipts that arrived before. Returns
+    /// Applies a late answer of `provider`: stores its reference with the attempt of that round, and settles the
+    /// delivery if it is not settled yet. Also applies the receipts that arrived before this answer. Returns
     /// [`ReceiptResult::Unmatched`] if the round is not recorded yet, or has no attempt without an answer.
     async fn apply_late_acceptance(
         &self,

@@ -1,2 +1,3 @@
--- Returns a message number that is not above any message of this hour or later, or NULL when there is none.
+-- Returns a lower bound for the numbers of the messages of this hour and later hours, or NULL if there are no such
+-- messages.
 SELECT min(first_number) AS first_number FROM message_hours WHERE hour >= $1

@@ -1,4 +1,4 @@
--- Ends rounds during which a receipt for an earlier copy settled the delivery: the worker does not hold it any more.
+-- Ends rounds during which a receipt for an earlier copy settled the delivery: the worker no longer holds the delivery.
 -- record_round.sql has locked the leases in the same transaction.
 WITH finished AS (
     UPDATE deliveries AS d SET

@@ -1,5 +1,5 @@
 -- Counts the rounds that have begun and not ended while their lease lasts: those in `leases`, and those that only
--- `deliveries` knows. For the latter, one index range per channel skips what is due.
+-- `deliveries` knows. For the latter, one index range per channel skips the deliveries that are due.
 WITH RECURSIVE waiting_channels (channel) AS (
     (SELECT channel FROM deliveries WHERE state = 'waiting' ORDER BY channel LIMIT 1)
     UNION ALL

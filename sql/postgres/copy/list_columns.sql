@@ -1,5 +1,6 @@
 -- Lists every table with its columns in order, and the position of each column in the primary key (0: not part of it).
--- Partitions are read through their parent tables. A detached partition is not listed: nothing of it is left to copy.
+-- Partitions are read through their parent tables. A detached partition is not listed, because none of its rows is
+-- copied.
 SELECT
     t.relname::TEXT, c.attname::TEXT, format_type(c.atttypid, NULL),
     coalesce(array_position(k.indkey::INT2[], c.attnum) + 1, 0)::BIGINT

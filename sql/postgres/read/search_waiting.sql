@@ -1,5 +1,5 @@
 -- Searches waiting deliveries. Sorts by an expression, so that the planner does not scan all ended deliveries in the
--- order of the ids. The cost depends on what is waiting, not on what exists.
+-- order of the ids. The cost depends on the number of waiting deliveries, not on the number of all deliveries.
 SELECT d.id >> 6 AS number FROM deliveries AS d
 WHERE d.state = 'waiting'
     AND d.id >= $1 << 6 AND d.id < $2 << 6

@@ -1,6 +1,6 @@
 -- Selects waiting deliveries that an operator may change, by time and by the provider of the last attempt. Sorts by an
--- expression, so that the planner does not scan all ended deliveries in the order of the ids. The cost depends on what
--- is waiting, not on what exists.
+-- expression, so that the planner does not scan all ended deliveries in the order of the ids. The cost depends on the
+-- number of waiting deliveries, not on the number of all deliveries.
 SELECT d.id FROM deliveries AS d
 WHERE d.state = 'waiting'
     AND d.id >= $1 << 6

@@ -1,5 +1,5 @@
--- Marks deliveries as counted, with the values that were counted. A rebuild counts rows whose values have not changed:
--- they are not written again.
+-- Marks deliveries as counted, with the values that were counted. A rebuild also counts rows that already have these
+-- values; such rows are not written again.
 UPDATE deliveries AS d SET
     rollup_pending = FALSE, counted_state = d.state, counted_failure = d.failure, counted_provider = d.provider,
     counted_opened = d.opened_at IS NOT NULL, counted_attempts = counted.attempts

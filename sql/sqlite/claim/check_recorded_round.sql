@@ -1,5 +1,5 @@
--- Returns what is already stored of a round: its result, its attempts; and whether a receipt settled the delivery during
--- this round. No row: the delivery does not exist any more.
+-- Returns whether the result and the attempts of a round are stored, and whether a receipt settled the delivery during
+-- the round. Returns no row if the delivery no longer exists.
 SELECT
     recorded = ?2 AS is_recorded,
     round = ?2 AND recorded < ?2 AND state <> 'waiting' AS is_settled,

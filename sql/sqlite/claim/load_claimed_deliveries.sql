@@ -1,5 +1,5 @@
--- Selects a delivery that can be claimed. The write transaction is exclusive, and acquire_lease.sql follows in it, so a
--- row that is returned is claimed. Also returns how many of its rounds were never recorded. UPDATE … RETURNING is not
+-- Selects a delivery that can be claimed. The write transaction is exclusive and acquire_lease.sql runs later in it, so
+-- every returned row is claimed. Also returns how many of its rounds were never recorded. UPDATE … RETURNING is not
 -- used: SQLite builds a temporary table for it each time, which costs more than everything else.
 SELECT
     d.id, d.channel, d.address, d.spelling, d.parts, d.round + 1 AS round, d.tries,

@@ -1,5 +1,5 @@
 -- Reads the index of due deliveries and sorts the result: an index in this order would slow down every accept. The cost
--- depends on what is waiting, not on what exists.
+-- depends on the number of waiting deliveries, not on the number of all deliveries.
 SELECT d.id >> 6 AS number FROM deliveries AS d INDEXED BY deliveries_due
 WHERE d.state = 'waiting'
     AND d.id >= ?1 << 6 AND d.id < ?2 << 6

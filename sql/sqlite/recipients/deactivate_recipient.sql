@@ -1,4 +1,4 @@
--- Uses the address that was actually tried when the delivery has several. A recipient that opted out keeps that status,
+-- Uses the address of the attempt if the delivery has several addresses. A recipient that opted out keeps that status,
 -- which is stronger.
 INSERT INTO recipients (channel, address, status, reason, changed_by, changed_at)
 SELECT channel, coalesce(?5, address), 'inactive', ?2, ?3, ?4 FROM deliveries WHERE id = ?1

@@ -1,5 +1,5 @@
--- Marks a delivery as counted, with the values that were counted. A rebuild counts rows whose values have not changed:
--- they are not written again.
+-- Marks a delivery as counted, with the values that were counted. A rebuild also counts rows that already have these
+-- values; such rows are not written again.
 UPDATE deliveries SET
     rollup_pending = 0, counted_state = state, counted_failure = failure, counted_provider = provider,
     counted_opened = opened_at IS NOT NULL, counted_attempts = ?2

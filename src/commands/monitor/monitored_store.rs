@@ -1,4 +1,4 @@
-//! The store of `console monitor`, which is opened at the first poll that reaches it.
+//! The store of `console monitor`. It is opened at the first poll that can reach it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ impl MonitoredStore {
 
     /// Reads the status.
     ///
-    /// The inner error is the message of an unavailable store, which may recover; other errors end the program.
+    /// The inner error is the message of an unavailable store, which may recover. Other errors end the program.
     pub async fn read_status(
         &mut self,
         view: MonitorView,
@@ -61,8 +61,8 @@ impl MonitoredStore {
     }
 }
 
-/// Opens the store. A missing store, or a missing folder of a SQLite file, counts as unavailable, because a command that
-/// starts later may create it.
+/// Opens the store. A missing store, or a missing folder of a SQLite file, counts as unavailable, because another
+/// command may create it later.
 async fn open_existing_store(config: &Config) -> Result<Arc<dyn Store>> {
     if let Some(folder) = postrider_store::missing_folder(&config.store_url) {
         let message = format!("store folder {} does not exist yet", folder.display());

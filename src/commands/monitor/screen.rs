@@ -31,7 +31,7 @@ use postrider_loadgen::rate::to_f64;
 /// Interval at which the key reader checks whether the screen has ended.
 const KEY_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Shown for a closed circuit breaker.
+/// Text for a closed circuit breaker.
 const CLOSED: &str = "closed";
 
 /// Content of the screen.
@@ -64,7 +64,7 @@ pub async fn run_screen(
     run_event_loop(store, interval, signals, &mut terminal).await
 }
 
-/// Switches the log off while it would be written across the screen; restores terminal and log level on drop.
+/// Disables the log while its lines would appear on the screen. Restores the terminal and the log level on drop.
 struct TerminalGuard(log::LevelFilter);
 
 impl TerminalGuard {
@@ -121,7 +121,8 @@ async fn run_event_loop(
     }
 }
 
-/// Waits for a key that ends the screen, so that the key works while a poll waits for the store.
+/// Waits for a key that ends the screen. It runs beside a poll, so that the key works while the poll waits for the
+/// store.
 async fn wait_for_quit(keys: &mut mpsc::Receiver<ScreenEvent>) {
     while let Some(ScreenEvent::Redraw) = keys.recv().await {}
 }
@@ -130,7 +131,7 @@ fn terminal_error(message: &str, cause: std::io::Error) -> Error {
     Error::with_source(ErrorKind::Unavailable, message, cause)
 }
 
-/// Reads keys on a separate thread, because reading blocks; the thread ends soon after the receiver is dropped.
+/// Reads keys on a separate thread, because reading blocks. The thread ends soon after the receiver was dropped.
 fn spawn_key_reader() -> mpsc::Receiver<ScreenEvent> {
     let (sender, receiver) = mpsc::channel(8);
     std::thread::spawn(move || {

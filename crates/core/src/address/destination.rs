@@ -19,8 +19,8 @@ pub struct DestinationRules<'a> {
 impl DestinationRules<'_> {
     /// Checks a phone number in E.164.
     ///
-    /// A number that its numbering plan has not assigned counts for the main region of its country code, so that a list of
-    /// countries also refuses numbers that the tables do not know yet.
+    /// A number that its numbering plan has not assigned is treated as a number of the main region of its country code.
+    /// A list of countries therefore also refuses new numbers that the tables of the library lack.
     ///
     /// # Errors
     /// The number is a premium-rate or shared-cost number, or its beginning or region is not allowed.

@@ -1,7 +1,7 @@
 //! Counts the successes and failures of the latest calls.
 //!
-//! The window is a time, because a count alone would let one bad moment of a busy provider decide. It also covers a number
-//! of calls, because a provider with one call a minute must be judged too.
+//! The window covers a time, because with a fixed number of calls one bad moment of a busy provider would open the
+//! circuit. The window also covers a minimum number of calls, so that a provider with one call a minute is judged too.
 
 use std::collections::VecDeque;
 
@@ -32,7 +32,7 @@ impl CallWindow {
     /// Counts a call.
     pub fn record(&mut self, is_success: bool, now: DateTime<Utc>) {
         let second = now.timestamp();
-        // A clock that steps back counts into the newest slice.
+        // If the clock steps back, the call counts in the newest slice.
         if self.slices.back().is_none_or(|newest| newest.second < second) {
             self.slices.push_back(WindowSlice { second, successes: 0, failures: 0 });
         }

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use super::{CircuitBreaker, CircuitState};
 use crate::clock::saturating_add;
 
-/// Shortest time between the opening of a circuit and an early probe, unless the first open period is shorter. A provider
-/// that stays broken then gets at most one such call in this time, however many deliveries expire.
+/// Shortest time between the opening of a circuit and an early probe; the first open period, if that is shorter. A
+/// provider that stays broken gets at most one early probe in this time, however many deliveries expire.
 const EARLY_PROBE_DELAY: Duration = Duration::from_secs(5);
 
 /// How soon a probe of an open circuit may start.
@@ -31,7 +31,7 @@ impl CircuitBreaker {
         saturating_add(now, open_period) >= saturating_add(*until, delay)
     }
 
-    /// Requests a probe before the end of the open period. Its result has to be recorded.
+    /// Requests a probe before the end of the open period. The caller must record the result of the probe.
     pub fn admit_early(&mut self, now: DateTime<Utc>) -> bool {
         if !self.is_early_probe_allowed(now) {
             return false;

@@ -1,21 +1,22 @@
-//! The clock of this machine without its steps backwards.
+//! The clock of this machine, which continues instead of stepping back.
 //!
-//! Leases and due times of a store in a file are times of this clock. A clock that goes back would keep what is due now
-//! waiting until the clock shows the old time again.
+//! The leases and due times of a store in a file are times of this clock. If the clock went back, a delivery that is
+//! due now would wait until the clock shows the old time again.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use super::{Clock, Timestamp, from_millis};
 
-/// Longest step back that is bridged: a day, more than any mistaken time zone. After a longer one the clock was far ahead
-/// before, for example after a start with an empty battery, and is followed.
+/// Longest step back that is bridged: a day, more than the error of a wrong time zone. After a longer step the new time
+/// is used, because the clock was wrong before (for example after a start with an empty battery).
 const STEP_BACK_MAX_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// A clock that continues from the latest time it has shown when the clock of this machine goes back.
+/// A clock that follows the clock of this machine. When that clock goes back, this one continues from the latest time
+/// that it has shown.
 #[derive(Debug)]
 pub struct SteadyClock {
-    /// The start of counting, by the steady clock of this machine.
+    /// The origin: the reading of this machine's monotonic clock at which counting began.
     origin: Instant,
     /// The time that corresponds to the origin, in milliseconds since 1970.
     at_origin_ms: AtomicI64,

@@ -1,7 +1,7 @@
 //! Waiting for the next try, and the expiry of a delivery.
 //!
-//! A delivery never fails before its expiry only because the next try would come too late: there is a last try shortly
-//! before the expiry, and after it the delivery waits for the expiry itself.
+//! If the next try would come after the expiry, the delivery gets a last try shortly before the expiry instead. After
+//! the last try it waits for the expiry.
 
 use std::time::Duration;
 
@@ -13,20 +13,21 @@ use crate::clock::saturating_add;
 /// Longest time between the last try and the expiry: a call takes 13 s at most with the default time limits of a provider.
 const LAST_TRY_LEAD_MAX: Duration = Duration::from_secs(15);
 
-/// Shortest time between the last try and the expiry. With less time left the delivery only waits for its expiry.
+/// Shortest time between the last try and the expiry. If less time is left, there is no further try, and the delivery
+/// waits for its expiry.
 const LAST_TRY_LEAD_MIN: Duration = Duration::from_millis(250);
 
-/// The last try comes when this part of the remaining time is left, so that a delivery that expires within seconds gets a
-/// last try as well.
+/// The last try comes when the remaining time divided by this number is left. So a delivery that expires within seconds
+/// also gets a last try.
 const LAST_TRY_LEAD_DIVISOR: u32 = 4;
 
-/// Longest wait that a provider can ask for at once without using up the age of the delivery: a daily quota is over after
-/// a day.
+/// Longest single wait that a provider can ask for without using up the age of the delivery. A daily quota is restored
+/// within a day.
 const REQUESTED_WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 impl DeliveryState {
-    /// Waits for `delay`, but never past the last try before the expiry. `requested` is the part of the wait that a
-    /// provider asked for; it moves the expiry back by as much, unless the client asked for an earlier one.
+    /// Waits for `delay`, but not past the last try before the expiry. `requested` is the part of the wait that a
+    /// provider asked for. The expiry moves back by that part, but not past the expiry that the client asked for.
     pub(super) fn wait(
         delay: Duration,
         requested: Option<Duration>,
@@ -49,7 +50,7 @@ impl DeliveryState {
 }
 
 impl DeliveryRules<'_> {
-    /// Returns the expiry after a wait that a provider asked for; never an earlier one.
+    /// Returns the expiry after a wait that a provider asked for. The expiry never becomes earlier.
     fn extended_expiry(&self, requested: Duration) -> DateTime<Utc> {
         let extended = saturating_add(self.expires_at, requested.min(REQUESTED_WAIT_MAX));
         let limited = self.client_expires_at.map_or(extended, |client_expiry| extended.min(client_expiry));

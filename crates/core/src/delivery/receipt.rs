@@ -1,8 +1,8 @@
 //! The effect of a receipt on the state of a delivery.
 //!
-//! A receipt belongs to one attempt, found by its reference. `delivered` is a fact whatever the state is; a failure counts
-//! only for the copy that the state is about. A receipt that corrects another one must not be older, so that a repeated
-//! receipt never moves a state back.
+//! A receipt belongs to one attempt, found by its reference. `delivered` counts in every state. A failure counts only
+//! for the copy that the state describes. A receipt that corrects an earlier receipt must not be older, so that a
+//! repeated receipt never moves a state back.
 
 use chrono::{DateTime, Utc};
 
@@ -17,11 +17,11 @@ pub struct ReceiptContext<'a> {
     pub provider: &'a ConfigName,
     /// The provider's id of the copy; none for a receipt that names the delivery and not the copy.
     pub reference: Option<&'a str>,
-    /// True if the state is about this attempt; false for an earlier or later copy.
+    /// True if the state describes this attempt; false if it describes an earlier or later copy.
     pub is_current_attempt: bool,
     /// True if the person has opened the message.
     pub is_opened: bool,
-    /// Number of times that a bounce may still be sent again through another provider.
+    /// Number of times that the message may still be sent again through another provider after a bounce.
     pub resends_left: u32,
     /// Number of other addresses of the recipient that the channel's providers can use.
     pub other_addresses_left: usize,
@@ -42,9 +42,9 @@ impl DeliveryState {
         }
     }
 
-    /// Returns the state after a provider's answer that it accepted the attempt, which came after the call had ended; none
-    /// if that changes nothing. It settles a message that would be sent again, or that failed for lack of an answer or of
-    /// time.
+    /// Returns the state after a late acceptance: the provider answered after the call had ended that it accepted the
+    /// message. None if the answer changes nothing. The answer settles a delivery that would be sent again, or that
+    /// failed because the answer was missing or its time was over.
     pub fn accept_late(&self, at: DateTime<Utc>, context: ReceiptContext<'_>) -> Option<Self> {
         let sent = Self::Sent {
             provider: context.provider.clone(),
@@ -104,7 +104,8 @@ impl DeliveryState {
         }
     }
 
-    /// The address of a copy does not exist, so that no further copy is sent to it.
+    /// Returns the state after a receipt reported that the address does not exist. No further copy is sent to that
+    /// address.
     fn after_invalid_address(
         &self,
         reason: &str,
@@ -130,12 +131,14 @@ fn wait_for_resend(reason: String, at: DateTime<Utc>) -> DeliveryState {
     DeliveryState::Waiting { due_at: at, reason: Some(reason) }
 }
 
-/// Returns whether a failure corrects a delivery: the same copy, which the person has not opened.
+/// Returns whether the failure corrects an earlier `delivered`: it concerns the same copy, and the person has not
+/// opened that copy.
 fn is_correction(delivered_at: DateTime<Utc>, at: DateTime<Utc>, context: ReceiptContext<'_>) -> bool {
     context.is_current_attempt && !context.is_opened && is_not_older(at, delivered_at)
 }
 
-/// Compares whole seconds, because some providers state no fractions.
+/// Returns whether a receipt is not older than another one. Compares whole seconds, because some providers send no
+/// fractions.
 fn is_not_older(at: DateTime<Utc>, than: DateTime<Utc>) -> bool {
     at.timestamp() >= than.timestamp()
 }

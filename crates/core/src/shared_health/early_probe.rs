@@ -8,8 +8,8 @@ use super::SharedHealth;
 use crate::circuit_breaker::{CircuitState, ProbeUrgency};
 
 impl SharedHealth {
-    /// Returns the state in which the calling process makes a probe of this urgency; none if it may not. The process has
-    /// checked with its own circuit breaker that an early probe is not too early.
+    /// Returns the state in which the calling process makes a probe with this urgency; none if the process may not
+    /// probe. The process must have checked its own circuit breaker first: an early probe has a minimum delay.
     pub fn with_urgent_probe_started(
         &self,
         urgency: ProbeUrgency,

@@ -11,7 +11,8 @@ use postrider_core::{
     channel::Channel, clock::Timestamp, contact::Contact, id::DeliveryId, message::NewDelivery,
 };
 
-/// Order in which a channel that takes any text chooses a contact: first the kinds that only a provider can validate.
+/// Order in which a channel that accepts any text chooses a contact. Kinds that only a provider can validate come
+/// first.
 const ANY_ADDRESS_PREFERENCE: [AddressKind; 6] = [
     AddressKind::Any,
     AddressKind::Push,
@@ -274,7 +275,8 @@ fn build_delivery(
         rejection_reason: address.rejection_reason,
         parts,
         priority: request.priority.unwrap_or(channel.priority),
-        // A bounce can be wrong, so a message that is sent at most once is not sent again after one.
+        // A bounce report can be wrong. A message that must be sent at most once is therefore not sent again after a
+        // bounce.
         resends_left: if request.at_most_once { 0 } else { channel.bounce_resends },
         due_at,
         expires_at,

@@ -119,7 +119,8 @@ fn throttle_scope<'a>(
     }
 }
 
-/// Returns the hashed subject: the client's user id, which is one user for each owner, otherwise the address.
+/// Returns the hash of the subject that is limited: the client's user id together with its owner, or the address if
+/// there is no user id.
 fn throttle_subject(user: Option<&str>, owner: &str, address: &str, scope: (&str, &str)) -> [u8; 32] {
     match user {
         Some(user) => hash_subject(&["user", owner, user, scope.0, scope.1]),

@@ -22,7 +22,8 @@ pub(super) struct PendingAcceptance {
     id: MessageId,
     parts: u32,
     channels: Vec<ConfigName>,
-    /// Entries whose ids lack the message number, which the store assigns.
+    /// Entries whose ids hold only the position of the delivery. The message number is added when the store has
+    /// assigned it.
     queue_entries: Vec<QueueEntry>,
 }
 

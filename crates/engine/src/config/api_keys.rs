@@ -15,8 +15,8 @@ use super::types::{ApiKey, ApiKeyLimits, EventsConfig, Scope};
 /// Minimum length of an API key, in bytes.
 const KEY_BYTES_MIN: usize = 16;
 
-/// Keys that are published: examples of this documentation, now or earlier, and the texts that people type as a first
-/// key. An attacker tries them first, so they are refused as `key` and as `sha256`.
+/// Published keys: the examples of this documentation, now or earlier, and texts that are often chosen as a first key.
+/// An attacker tries them first, so they are refused as `key` and as `sha256`.
 const PUBLISHED_KEYS: [&str; 9] =
     ["SHOP-KEY-0123456789", "KEY", "test", "secret", "password", "admin", "changeme", "example", "postrider"];
 
@@ -63,7 +63,7 @@ pub(super) fn read_api_keys(
     Ok(keys)
 }
 
-/// Returns whether this is the digest of no key, or of one of [`PUBLISHED_KEYS`].
+/// Returns whether this is the digest of the empty key or of one of [`PUBLISHED_KEYS`].
 fn is_published(sha256: &[u8; 32]) -> bool {
     let mut published_keys = PUBLISHED_KEYS.iter().chain([&""]);
     published_keys.any(|key| Sha256::digest(key.as_bytes()).as_slice() == sha256)

@@ -34,7 +34,7 @@ pub(super) fn read_channels(
     }
 }
 
-/// Reads `used_channels` without disabled channels; returns all channels if `used_channels` is not set.
+/// Reads `used_channels`, without disabled channels. Returns all channels if the key is not set.
 pub(super) fn read_used_channels(top: &TableReader<'_>, channels: &[Channel]) -> Result<Vec<ConfigName>> {
     let listed = top.list("used_channels")?;
     let tables = top.section("channels")?.named_tables()?;
@@ -99,7 +99,7 @@ fn read_channel(
     })
 }
 
-/// Reads how often a message is sent again after an `unknown` outcome; `unknown = "hold"` is another word for never.
+/// Reads how often a message is sent again after an `unknown` outcome; `unknown = "hold"` means 0.
 fn read_unknown_retries(channel_table: &TableReader<'_>) -> Result<u32> {
     let is_held = channel_table.get::<String>("unknown")?.as_deref() == Some("hold");
     match channel_table.get::<u32>("unknown_retries")? {

@@ -17,7 +17,8 @@ pub use value_kind::ValueKind;
 pub const OTHER_VARIABLES: [&str; 4] =
     ["POSTRIDER_CONFIG", "POSTRIDER_LOG", "POSTRIDER_MOVE_FROM", "POSTRIDER_MOVE_TO"];
 
-/// Variables that may contain the log filter (`warn`, `info,postrider=debug`). The first variable that is set is used.
+/// Variables that may contain the log filter (`warn`, `info,postrider=debug`), in the order of lookup: the first one
+/// that is set is used.
 pub const LOG_VARIABLES: [&str; 2] = ["POSTRIDER_LOG", "RUST_LOG"];
 
 /// Returns the key at that path.

@@ -118,7 +118,8 @@ impl ConfigSource {
         self.file.as_deref().and_then(|file| Path::new(file).parent()).unwrap_or_else(|| Path::new(""))
     }
 
-    /// Returns a warning for a configuration file without any key, which another program may be writing just now.
+    /// Returns a warning for a configuration file without any key. Another program may be writing the file at this
+    /// moment.
     pub fn empty_file_warning(&self) -> Option<String> {
         let file = self.file.as_ref().filter(|_| self.text.trim().is_empty())?;
         Some(format!("the configuration file {file} is empty; all defaults apply"))

@@ -181,7 +181,8 @@ impl<'a> TableReader<'a> {
         config_key.kind.read(raw_value).map_err(|problem| self.error_at(name, &problem))
     }
 
-    /// Returns the error for a value that the table of keys allows and the program cannot hold: a defect of the program.
+    /// Returns the error for a value that the table of keys allows but the type of the field does not: a defect of the
+    /// program.
     fn type_error(&self, name: &str, cause: toml::de::Error) -> Error {
         Error::with_source(ErrorKind::Internal, format!("{}{name} has the wrong type", self.path), cause)
     }

@@ -1,4 +1,4 @@
-//! Defaults of a configuration without providers or channels: test mode, in which nothing is really sent.
+//! Defaults of a configuration without providers or channels: test mode, in which nothing is sent over a network.
 
 use postrider_core::address::{AddressKind, PhoneRules};
 use postrider_core::channel::{Addressing, Channel};
@@ -50,9 +50,9 @@ pub(super) fn default_channel(providers: &[ProviderConfig], retry: &RetryPolicy)
 }
 
 impl Config {
-    /// Returns the configuration of a start without file and environment: loopback, SQLite in the working
-    /// directory, and two mock providers in round robin on the channel `sms`, so that failover is visible and
-    /// nothing is really sent.
+    /// Returns the configuration of a start without file and environment: loopback, SQLite in the working directory,
+    /// and two mock providers in round robin on the channel `sms`, so that failover is visible and nothing is sent over
+    /// a network.
     pub fn test_mode() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
         let providers = mock_providers();

@@ -29,8 +29,8 @@ pub struct Config {
     pub public_url: String,
     /// True if `serve` may listen on an address other than loopback without API keys.
     pub insecure: bool,
-    /// Networks of proxies: their connections are not limited by address, and their `X-Forwarded-For` is believed. Proxies
-    /// on this machine are always trusted.
+    /// Networks of trusted proxies. Connections from them are not limited by address, and their header
+    /// `X-Forwarded-For` is used. Proxies on this machine are always trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Rules for parsing phone numbers.
     pub phone: PhoneRules,
@@ -85,7 +85,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Returns whether connections from this address may be those of a proxy: this machine, and [`Config::trusted_proxies`].
+    /// Returns whether a connection from this address may come from a trusted proxy: this machine, or a network in
+    /// [`Config::trusted_proxies`].
     pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_loopback() || self.trusted_proxies.iter().any(|network| network.contains(&address))
@@ -212,7 +213,7 @@ impl ProviderConfig {
         Self {
             name,
             rate: None,
-            // Providers count fixed seconds; more at the edge of two seconds is answered with "too fast".
+            // Providers count in fixed seconds. A burst across the edge of two seconds would be refused as too fast.
             burst: 0.05,
             // Each call to a mail server needs its own connection, and many mail servers allow few connections.
             concurrency: if kind == "smtp" { 8 } else { 256 },
@@ -221,7 +222,7 @@ impl ProviderConfig {
             unknown_retries: None,
             breaker_failure_threshold: 5,
             breaker_open_duration: Duration::from_secs(30),
-            // Providers send hours or a day in error. A quota that lasts longer is found by a probe every 15 minutes.
+            // Some providers state hours or a day by mistake. A quota that lasts longer is probed every 15 minutes.
             cooldown_max: Duration::from_secs(15 * 60),
             kind: kind.to_owned(),
             settings,
@@ -313,7 +314,7 @@ pub struct ApiKey {
     pub user_per_hour: Option<u32>,
     /// Limits of what the key can spend.
     pub limits: ApiKeyLimits,
-    /// True if what the key accepts belongs to all shared keys together, false if it belongs to this key alone.
+    /// True if the messages of this key belong to all shared keys together; false if they belong to this key alone.
     pub is_shared: bool,
     /// Webhook events of messages with this key.
     pub events: ApiKeyEvents,
@@ -333,7 +334,7 @@ pub struct ApiKeyLimits {
 }
 
 impl ApiKey {
-    /// Returns the owner of what the key accepts: its name, or an empty text if it belongs to all shared keys together.
+    /// Returns the owner of the messages that the key sends: its name, or an empty text for a shared key.
     pub fn owner(&self) -> &str {
         if self.is_shared { "" } else { &self.name }
     }
@@ -379,11 +380,11 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             body_bytes_max: 64 * 1024,
-            // 1,000 bodies of the maximum size at once.
+            // Room for 1,000 bodies of the maximum size at once.
             body_bytes_in_flight_max: 64 * 1024 * 1024,
             header_bytes_max: 16 * 1024,
             connections_max: 10_000,
-            // A tenth of all connections: ten hosts are needed to use them up.
+            // A tenth of all connections, so that it takes ten hosts to use them up.
             connections_per_peer_max: 1_000,
             wrong_keys_per_minute: 60,
             header_timeout: Duration::from_secs(10),

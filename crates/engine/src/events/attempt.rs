@@ -38,7 +38,7 @@ pub async fn send_event(gateway: &Gateway, client: &WebhookClient, claimed: &Cla
     };
     let endpoint_result = match outcome {
         EventOutcome::Retry(retry_after) => EndpointResult::Failure(retry_after),
-        // A dead event is no evidence against its host: the error concerns one URL.
+        // A final error does not count against the endpoint's host, because it concerns one URL.
         EventOutcome::Delivered | EventOutcome::Dead => EndpointResult::Success,
     };
     let (now, fraction) = (gateway.clock.now(), gateway.random.fraction());

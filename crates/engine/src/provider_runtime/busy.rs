@@ -21,7 +21,8 @@ pub(super) const STORE_ERROR_RETRY: Duration = Duration::from_secs(1);
 /// Delay before a paused provider is tried again: 30 s plus up to 10 s of jitter.
 const PAUSED_RETRY: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
-/// Minimum delay before a busy provider is tried again. The rate limiter's delays are shorter: each message has its own.
+/// Minimum delay before a busy provider is tried again. Delays of the rate limiter may be shorter, because each message
+/// has its own slot.
 pub const BUSY_RETRY_MIN: Duration = Duration::from_millis(250);
 
 /// The reason why a provider cannot be called now.
@@ -48,7 +49,7 @@ impl ProviderBusy {
         Self { retry_after, ..Self::new(provider, retry_after, "has reached its rate limit") }
     }
 
-    /// The store could not be asked for the right to probe.
+    /// The store was unavailable when the right to probe was requested.
     pub(super) fn probe_unavailable(provider: &ConfigName) -> Self {
         Self::new(provider, STORE_ERROR_RETRY, "is being probed")
     }

@@ -1,4 +1,4 @@
-//! Email addresses that bounce again and again become inactive.
+//! Makes email addresses inactive that bounce repeatedly.
 //!
 //! Reads the newest messages of an address from the store; keeps nothing.
 

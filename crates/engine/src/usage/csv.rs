@@ -28,8 +28,8 @@ pub fn totals_to_csv(totals: &[UsageTotalRow]) -> String {
     write_csv(totals, 0)
 }
 
-/// Adds an apostrophe to a cell that a spreadsheet would evaluate. Full-width signs count too, and so does white space
-/// before a sign, which spreadsheets skip.
+/// Adds an apostrophe to a cell that a spreadsheet would evaluate. Full-width signs and white space before a sign are
+/// recognised, because spreadsheets accept both.
 fn escape_formula(cell: &str) -> String {
     let signs = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
     let digits = cell.strip_prefix('+').unwrap_or_default();
@@ -44,7 +44,7 @@ fn escape_formula(cell: &str) -> String {
 /// The library writes a row as a whole, so its records are read again to escape each cell.
 fn write_csv<Row: Serialize + Default>(rows: &[Row], skipped_records: usize) -> String {
     let mut unescaped = csv::Writer::from_writer(Vec::new());
-    // The library writes the column names with the first row; the default row makes sure that there is one.
+    // The library writes the column names together with the first row. A default row ensures that there is a first row.
     for row in rows.iter().chain([&Row::default()]) {
         let _ = unescaped.serialize(row);
     }

@@ -1,4 +1,4 @@
-//! The sandbox server's own endpoints: overview, counters, injected faults. No provider API has them.
+//! The sandbox server's own endpoints: overview, counters, injected faults. No real provider has these endpoints.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
-//! Injected faults: one at a time, for all provider APIs or one, limited by a number of calls, a time, or `DELETE /faults`.
+//! Injected faults, one at a time. A fault applies to all provider APIs or to one, and ends after a number of calls,
+//! after a time, or at `DELETE /faults`.
 //!
-//! Returns the fault of a call; `server` and `http_response` apply it.
+//! This module returns the fault of a call; `server` and `http_response` produce its effect.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -77,7 +78,8 @@ impl FaultInjector {
         Self { clock, active: Mutex::default() }
     }
 
-    /// Replaces the active fault. The error names what is wrong with the body; the previous fault then stays.
+    /// Replaces the active fault. If the body is invalid, returns an error that names the problem and keeps the active
+    /// fault.
     pub fn set(&self, body: &[u8]) -> Result<(), String> {
         let request: FaultRequest = serde_json::from_slice(body)
             .map_err(|cause| format!("expected JSON such as {{\"fault\":\"hang\",\"calls\":5}}: {cause}"))?;

@@ -75,7 +75,7 @@ async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn serve_connection(router: Router, stream: TcpStream, mut stop: watch::Receiver<bool>) {
-    // A slow response must leave byte by byte.
+    // Without this option, the bytes of a slow response would be sent together.
     if let Err(cause) = stream.set_nodelay(true) {
         log::debug!("cannot set TCP_NODELAY: error={cause}");
     }
@@ -131,7 +131,7 @@ async fn respond(
     }
 }
 
-/// Returns the request with its whole body, or an error response. The time limit ends before the response, which may
+/// Returns the request with its whole body, or an error response. The time limit covers the body only; the response may
 /// take any time.
 async fn read_whole_request(request: Request<Incoming>) -> Result<Request<Body>, Response> {
     let (head, body) = request.into_parts();

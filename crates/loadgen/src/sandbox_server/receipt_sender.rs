@@ -91,12 +91,12 @@ impl ReceiptSender {
     async fn deliver(&self, counters: &SandboxCounters, receipt: &SandboxReceipt) {
         clock::sleep(self.delay).await;
         for retry_delay in self.retry_delays.map(Some).into_iter().chain([None]) {
-            // Boxed to keep the tasks of waiting receipts small.
+            // The future is boxed, so that the tasks of waiting receipts stay small.
             let Err(cause) = Box::pin(self.post_receipt(receipt)).await else {
                 return counters.count_receipt_sent(receipt.status);
             };
             let (status, id) = (receipt.status.as_str(), &receipt.id);
-            // A query may contain a token.
+            // The query is not logged, because it may contain a token.
             let url = receipt.url.split(['?', '#']).next().unwrap_or_default();
             let Some(retry_delay) = retry_delay else {
                 counters.count_receipt_given_up();
@@ -141,7 +141,7 @@ impl ReceiptSender {
 }
 
 fn build_client() -> Result<Client> {
-    // Fails only when a crypto provider is already installed.
+    // This fails only if a crypto provider was already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     let client = builder().build().or_else(|cause| {

@@ -83,7 +83,8 @@ impl SandboxServer {
         }
     }
 
-    /// Returns the result of a call, decided by an injected fault, else by the test number, else by chance.
+    /// Returns the result of a call. An injected fault takes precedence over a test number, and a test number over
+    /// chance.
     async fn decide_call(&self, api: SandboxApi, number: &str) -> CallPlan {
         let Some(fault) = self.faults.apply_next(api) else {
             return self.decide_call_without_fault(number).await;
@@ -102,7 +103,8 @@ impl SandboxServer {
         if let Some(plan) = test_numbers::find_test_number(number) {
             return plan;
         }
-        // Every call draws three numbers, so that its result does not depend on the results of earlier calls.
+        // Every call draws three numbers, even if it needs fewer, so that its result does not depend on the results of
+        // earlier calls.
         let [time, failure, receipt] = std::array::from_fn(|_| self.random.fraction());
         clock::sleep(exponential_delay(self.options.mean_time, time)).await;
         CallPlan::immediate(if failure < self.options.failure_rate {

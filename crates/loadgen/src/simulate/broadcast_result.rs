@@ -1,4 +1,5 @@
-//! The result of a simulation with users: counts and ratios of each broadcast, and the expected values of all.
+//! The result of a simulation with users: counts and ratios of each broadcast, and the expected values of all
+//! broadcasts together.
 //!
 //! Pure functions. The ranges are computed by `theory`.
 
@@ -112,7 +113,7 @@ pub fn broadcast_expectations(audience: &SimulationAudience, run: &BroadcastRun)
     ]
 }
 
-/// Returns what is wrong: values outside their range, and counts that disagree.
+/// Returns the faults of a run: values outside their range, and counts that disagree.
 pub fn find_broadcast_faults(
     audience: &SimulationAudience,
     run: &BroadcastRun,

@@ -75,7 +75,8 @@ async fn wait_for_receipts(
             status: format!("delivered {delivered}, lost {lost}"),
         });
         let is_complete = sent == accepted && received == expected;
-        // The store is queried only when all accepted messages are sent; a fan-out may have added more since.
+        // The store is queried only when all accepted messages are sent. The fan-out may have added messages since the
+        // last query.
         if !is_running()
             || is_complete
                 && intake.store.next_unfinished_broadcast(0).await?.is_none()

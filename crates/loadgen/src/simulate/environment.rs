@@ -25,7 +25,7 @@ use postrider_store::{MessageQuery, Store};
 /// Channel of all simulated messages.
 pub const SIMULATION_CHANNEL: &str = "sms";
 
-/// Divisor of the configured retry delays: a simulated retry waits milliseconds, not minutes.
+/// Divisor of the configured retry delays, so that a simulated retry waits milliseconds and not minutes.
 const RETRY_DELAY_DIVISOR: u32 = 3_000;
 
 /// Maximum time for calls in flight to end after the first interrupt.
@@ -82,7 +82,7 @@ impl SimulationEnvironment {
 
     /// Returns the gateway that accepts the messages.
     pub fn intake_gateway(&self) -> &Arc<Gateway> {
-        // The options have at least one sender.
+        // The parser of the options guarantees at least one sender.
         &self.senders[0]
     }
 
@@ -189,7 +189,7 @@ impl SharedBackends {
     }
 }
 
-/// Returns the configured channel, or the channel of test mode if none is configured, with shorter retry delays.
+/// Creates a temporary folder, and returns the URL of a store in it together with the folder.
 fn temporary_store() -> Result<(String, Option<TempDir>)> {
     let folder = tempfile::Builder::new().prefix("postrider-simulation-").tempdir();
     let folder = folder.map_err(|cause| {
@@ -200,7 +200,8 @@ fn temporary_store() -> Result<(String, Option<TempDir>)> {
     Ok((url, Some(folder)))
 }
 
-/// Rejects a store with messages, which mock senders would mark as sent, or with users, for whom broadcasts would be stored.
+/// Rejects a store that was used: mock senders would mark its messages as sent, and broadcasts would be stored for its
+/// users.
 async fn reject_used_store(store: &dyn Store, url: &str) -> Result<()> {
     let any_message = MessageQuery { limit: 1, ..MessageQuery::default() };
     let present_rows = if !store.search(any_message).await?.messages.is_empty() {
@@ -229,7 +230,7 @@ fn simulation_channel(configured: &Config, options: &SimulateOptions) -> Result<
     }
     Ok(Channel {
         retry,
-        // A lost message is not sent again, so that losses match the loss ratio.
+        // A lost message is not sent again, so that the share of lost messages equals the configured loss ratio.
         bounce_resends: 0,
         expects_reply: false,
         ..channel.clone()

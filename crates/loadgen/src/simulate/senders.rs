@@ -1,6 +1,6 @@
-//! The senders of a simulation at work: start, interrupt, stop, and detection of a stalled run.
+//! The senders of a simulation during a run: start, interrupt, stop, and detection of a run without progress.
 //!
-//! However a run ends, all senders are stopped before [`run_with_senders`] returns.
+//! All senders are stopped before [`run_with_senders`] returns, even after an error or an interrupt.
 
 use std::{future::poll_fn, task::Poll, time::Duration};
 
@@ -21,7 +21,7 @@ const STORE_PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Consequence of the second interrupt, for its error message.
 const ABORT_CONSEQUENCE: &str = "calls that were in flight will show as unknown";
 
-/// Runs the senders while `sending` runs, and returns the duration. The second interrupt aborts.
+/// Runs the senders until `sending` has ended, and returns the duration. The second interrupt aborts both.
 pub async fn run_with_senders(
     environment: &SimulationEnvironment,
     interrupts: &Interrupts,
@@ -39,8 +39,8 @@ pub async fn run_with_senders(
     Ok(elapsed)
 }
 
-/// Starts one set of tasks for each sender. They share a clock, so only the first synchronises it, and only the first
-/// fans out broadcasts.
+/// Starts one set of tasks for each sender. Only the first sender synchronises the clock, which all share, and only the
+/// first fans out broadcasts.
 fn start_senders(environment: &SimulationEnvironment) -> Vec<BackgroundTasks> {
     let mut senders = Vec::with_capacity(environment.senders.len());
     for (index, gateway) in environment.senders.iter().enumerate() {

@@ -1,7 +1,7 @@
-//! The text at the end of a simulation: counts by source, senders, and measured beside expected values.
+//! The text at the end of a simulation: counts by source, the senders, and measured values beside expected values.
 //!
-//! Formats only; `theory` and `broadcast_result` decide what is wrong. Writing into a string cannot fail, so results of
-//! `write!` are dropped.
+//! This module only formats; `theory` and `broadcast_result` find the faults. Writing into a string cannot fail, so
+//! results of `write!` are dropped.
 
 use std::fmt::Write;
 

@@ -1,7 +1,7 @@
 //! Expected values of a simulation with exponentially distributed call times and random failures, and their check.
 //!
-//! Counts must lie within four standard deviations, which one run in about ten thousand misses by chance. Times are shown
-//! beside their expected values but not checked, because the speed of the machine adds to them.
+//! Counts must lie within four standard deviations. About one run in ten thousand exceeds this range by chance. Times
+//! are shown beside their expected values but not checked, because the speed of the machine adds to them.
 
 use std::time::Duration;
 
@@ -67,7 +67,8 @@ impl Expectation {
             expected += to_f64(count) * probability;
             variance += to_f64(count) * probability * (1.0 - probability);
         }
-        // Four deviations of a rare event are less than one event.
+        // For a rare event, four standard deviations would be less than one event. The variance therefore counts as at
+        // least 1.
         let variance_min = if variance < VARIANCE_NEGLIGIBLE { 0.0 } else { 1.0 };
         let spread = STANDARD_DEVIATIONS_MAX * variance.max(variance_min).sqrt();
         Self {
@@ -94,7 +95,7 @@ impl Expectation {
 
     /// Returns whether the measured value lies in its range.
     pub fn is_met(&self) -> bool {
-        // Rounding of a sum must not decide at a limit.
+        // A rounding error of a sum must not make a value at the limit fail.
         self.range.is_none_or(|(min, max)| (min - 1e-9..=max + 1e-9).contains(&self.actual))
     }
 }
@@ -132,8 +133,8 @@ fn expect_failed_calls(options: &SimulateOptions, run: &SimulationRun) -> Expect
     Expectation::binomial("failed calls", failed_calls, trials)
 }
 
-/// Returns the expected number of failed messages with retries. A message fails when every try fails: at most as often as
-/// if the least reliable sender made all tries.
+/// Returns the expected number of failed messages with retries. A message fails if every try fails. The upper limit
+/// assumes that the least reliable sender makes all tries.
 fn expect_exhausted(options: &SimulateOptions, run: &SimulationRun) -> Expectation {
     let failure_rates = options.senders.iter().map(|sender| sender.failure_rate);
     let tries_max = i32::try_from(run.tries_max).unwrap_or(i32::MAX);

@@ -10,10 +10,10 @@ use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
 use crate::provider_text::parse_reference;
 
-/// The reason for a provider token that is too old.
+/// The reason with which APNs refuses a provider token that is too old.
 const EXPIRED_PROVIDER_TOKEN: &str = "ExpiredProviderToken";
 
-/// Reasons of refusals.
+/// Reasons of refusals and their outcomes.
 #[rustfmt::skip]
 const APNS_REASON_CODES: &[OutcomeCode] = &[
     outcome_code("BadDeviceToken", OutcomeKind::InvalidRecipient, "unknown device in this environment"),
@@ -41,7 +41,7 @@ const APNS_REASON_CODES: &[OutcomeCode] = &[
     outcome_code("TooManyProviderTokenUpdates", OutcomeKind::Unavailable, "the provider token was renewed too often"),
     outcome_code("BadPath", OutcomeKind::Unavailable, "invalid path; check base_url"),
     outcome_code("MethodNotAllowed", OutcomeKind::Unavailable, "invalid method; check base_url"),
-    // Concerns one device, so the provider gets no cooldown.
+    // This code concerns one device, so the provider gets no cooldown.
     outcome_code("TooManyRequests", OutcomeKind::Deferred, "too many messages to this device"),
     outcome_code("IdleTimeout", OutcomeKind::Unavailable, "connection idle for too long"),
     outcome_code("InternalServerError", OutcomeKind::Unavailable, "internal error of APNs"),
@@ -59,13 +59,15 @@ pub(super) fn is_environment_or_topic_mismatch(result: &SendResult) -> bool {
     matches!(result.code.as_deref(), Some("BadDeviceToken" | "DeviceTokenNotForTopic"))
 }
 
-/// Returns whether APNs calls a device unregistered since a time before the app registered the device again.
+/// Returns whether the app registered the device again after APNs had found it unregistered. The response is then
+/// outdated.
 fn is_registered_again(response: &JsonResponse, registered_at: Option<Timestamp>) -> bool {
     let invalid_since = response.json["timestamp"].as_i64().filter(|_| response.status == 410);
     invalid_since.zip(registered_at).is_some_and(|(since, registered)| since < registered.timestamp_millis())
 }
 
-/// Returns the result of a response to a message to a device that was registered at `registered_at`. `message_id` returns the id of the request.
+/// Returns the result of a response to a message for a device. `registered_at` is the time at which the app last
+/// registered the device. `message_id` returns the id of the request; it is the reference if the response has none.
 pub(super) fn send_result(
     response: &JsonResponse,
     registered_at: Option<Timestamp>,

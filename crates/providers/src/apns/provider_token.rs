@@ -1,7 +1,7 @@
 //! Signs and caches the provider token that authenticates the account to APNs.
 //!
-//! APNs refuses a token older than an hour, and an account that renews its token more often than every twenty minutes. A
-//! refused token is therefore replaced once for all calls that used the token.
+//! APNs refuses a token that is older than an hour. It also refuses an account that renews its token more often than
+//! every twenty minutes. So if a token is refused, it is replaced once for all calls that used it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,7 +19,7 @@ enum FieldSource {
     Form(String),
     Query(String),
     Header(String),
-    /// In the JSON body, else in the form, else in the query.
+    /// In the JSON body; if it is not there, in the form; otherwise in the query.
     Any(String, JsonPath),
 }
 

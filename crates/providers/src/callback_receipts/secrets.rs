@@ -15,7 +15,8 @@ use crate::callback::CallbackRequest;
 use crate::callback_auth::{has_valid_token, is_equal_secret};
 use crate::signing::{encode_hex, hmac_digest};
 
-/// The configured secrets. Without a secret, every caller is accepted, which the settings must state by `unsigned = true`.
+/// The configured secrets. Without a secret every caller is accepted; the settings must allow this by `unsigned =
+/// true`.
 pub(super) struct CallbackSecrets {
     token: Option<CallbackToken>,
     hmac: Option<HmacSettings>,

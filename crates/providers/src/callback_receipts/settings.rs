@@ -17,7 +17,7 @@ pub(crate) struct ReceiptSettings {
     pub reason: Option<String>,
     /// Location of the time: RFC 3339, or seconds or milliseconds since 1970.
     pub at: Option<String>,
-    /// Location of the list when a callback has several receipts; `json:` when the document itself is the list.
+    /// Location of the list if a callback has several receipts; `json:` if the document itself is the list.
     pub list: Option<String>,
     /// Statuses of a delivered message. Statuses are compared without regard to case.
     #[serde(default)]
@@ -34,7 +34,8 @@ pub(crate) struct ReceiptSettings {
     /// Statuses that change nothing, such as `queued`.
     #[serde(default)]
     pub ignored: Vec<String>,
-    /// The token that the caller must show: in the query parameter `token`, as a bearer token, or in `token_header`.
+    /// The token that the caller must send: in the query parameter `token`, as a bearer token, or in the header
+    /// `token_header`.
     pub token: Option<String>,
     /// The only header in which the token is accepted.
     pub token_header: Option<String>,

@@ -31,7 +31,7 @@ const OAUTH_SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 /// Lifetime of an assertion in seconds, the maximum that Google allows.
 const ASSERTION_SECONDS: i64 = 3_600;
 
-/// Time between the renewal of a token and the expiry of the old token.
+/// Time before the expiry of a token at which it is renewed.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
 
 /// Lifetime of a token without `expires_in`, in seconds.
@@ -80,7 +80,7 @@ impl AccessTokens {
         })
     }
 
-    /// Returns a token other than `refused`. The first caller renews an invalid token, the others wait.
+    /// Returns a token other than `refused`. The first caller that finds no valid token renews it; the others wait.
     async fn valid_token(&self, refused: Option<&Arc<str>>) -> Result<Arc<str>, SendResult> {
         let failures_before = self.failed_renewals.load(Ordering::Acquire);
         let mut cache = self.cache.lock().await;
@@ -103,7 +103,7 @@ impl AccessTokens {
         }
     }
 
-    /// Returns the old token while it is valid, else the failure.
+    /// Returns the old token while it is valid, otherwise the failure.
     fn keep_old_token(
         &self,
         cache: &mut AccessTokenCache,
@@ -163,7 +163,8 @@ fn signing_failed() -> SendResult {
     Outcome::Unavailable { reason }.into()
 }
 
-/// Returns the result of a token request without a response, which concerns no message.
+/// Returns the result of a message for which the token request got no response. It is never `Unknown`, because nothing
+/// was sent.
 fn without_token(failure: SendResult) -> SendResult {
     let reason = format!("no access token: {}", failure.outcome.reason().unwrap_or_default());
     SendResult { outcome: Outcome::Unavailable { reason: sanitize_text(&reason) }, ..failure }

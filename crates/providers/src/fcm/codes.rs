@@ -83,7 +83,7 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     )
 }
 
-/// Returns the line that applies where more than the code decides.
+/// Returns the line of the code table that applies if more than the code decides.
 fn refine(code_line: OutcomeCode, response: &JsonResponse) -> OutcomeCode {
     let error_text = response.str_at("/error/message").unwrap_or_default().to_ascii_lowercase();
     let has_error_code = fcm_error_code(response).is_some();
@@ -121,7 +121,7 @@ fn has_token_violation(response: &JsonResponse) -> bool {
     violations.into_iter().flatten().any(|violation| violation["field"] == "message.token")
 }
 
-/// Returns whether the exceeded quota is the quota of one device, which must not delay other messages.
+/// Returns whether the exceeded quota belongs to one device. Such a quota must not delay messages to other devices.
 fn is_device_quota(response: &JsonResponse) -> bool {
     let quota_failure = error_detail(response, QUOTA_FAILURE_TYPE);
     let violations = quota_failure.and_then(|detail| detail["violations"].as_array());

@@ -16,7 +16,7 @@ use super::template::{RESERVED, Template, TemplateConstants, TemplateEscape};
 use crate::json_api::{FORM_CONTENT_TYPE, JSON_CONTENT_TYPE, escape_json};
 use crate::provider::OutboundMessage;
 
-/// Returns the message that templates are tried out on. Its texts are no valid JSON without quotes.
+/// Returns the sample message on which templates are tested. Its texts are not valid JSON without quotes.
 pub(super) fn probe_message() -> OutboundMessage {
     let sample_text = || "sample".to_owned();
     OutboundMessage {

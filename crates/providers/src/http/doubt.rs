@@ -1,5 +1,5 @@
-//! Signs that a response with a success status does not mean acceptance: a page for people, no body where JSON is due, or
-//! an error in the body.
+//! Signs that a response with a success status does not mean acceptance: an HTML page, no body where JSON is expected,
+//! or an error in the body.
 //!
 //! The message may still have been sent, so a doubtful response is `Unknown`.
 

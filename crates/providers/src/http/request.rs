@@ -1,7 +1,8 @@
-//! Renders the request for a message, from templates that were parsed and tried out on a sample.
+//! Renders the request for a message, from templates that were parsed and tested on a sample message.
 //!
-//! A message changes values only: never the host, the number of path segments, or the set of headers and fields. A
-//! message whose value is not allowed at its place, such as a line break in a header, is refused before it is sent.
+//! A message changes values only. It never changes the host, the number of path segments, or the set of headers and
+//! fields. If a value is not allowed at its position, such as a line break in a header, the message is refused and not
+//! sent.
 
 use std::collections::BTreeMap;
 
@@ -130,8 +131,8 @@ fn parse_method(settings: &HttpSettings, has_body: bool) -> Result<Method> {
     Method::from_bytes(method.as_bytes()).map_err(|cause| Error::usage(format!("method: {cause}")))
 }
 
-/// Returns the URL template without name and password, and the `Authorization` header for them. `Url` cannot split a
-/// template, because it percent-encodes the braces of variables.
+/// Returns the URL template without name and password, and the `Authorization` header for them. The type `Url` cannot
+/// be used for a template, because it percent-encodes the braces of variables.
 fn split_credentials(url_template: &str) -> Result<(String, Option<HeaderValue>)> {
     let Some((scheme, after_scheme)) = url_template.trim().split_once("://") else {
         return Err(Error::usage("url: is not a URL; write http://HOST/PATH or https://HOST/PATH"));

@@ -1,7 +1,7 @@
 //! The outcome of a response: the operator's rules first, then the outcomes of HTTP statuses.
 //!
-//! A success that cannot be read to its end, that lacks the JSON with the reference, or that is doubtful (see `doubt`) is
-//! `Unknown`: the message may have been sent.
+//! A success is `Unknown` if its body could not be read to its end, if it lacks the JSON with the reference, or if it
+//! is doubtful (see `doubt`): the message may have been sent.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -26,13 +26,13 @@ pub(super) struct ResponseRules {
     reference: Option<ResponseField>,
     code: Option<ResponseField>,
     reason: Option<ResponseField>,
-    /// A rule or a location needs JSON.
+    /// True if a rule or a location needs JSON.
     uses_json: bool,
-    /// A success is confirmed by its whole body only.
+    /// True if a success is confirmed only by its whole body.
     requires_body: bool,
-    /// The provider is sent JSON or answers with JSON, so that an empty success confirms nothing.
+    /// True if the provider gets or returns JSON. A success without a body then confirms nothing.
     expects_json: bool,
-    /// A success is confirmed by JSON only, because its reference is in the JSON.
+    /// True if a success is confirmed only by JSON, because the reference is in the JSON.
     requires_json: bool,
 }
 
@@ -148,7 +148,7 @@ impl ResponseRules {
             BodyEnd::Truncated if self.requires_body => {
                 Some(format!("HTTP {http_status}, but the response is too long to read"))
             }
-            // 204 states that there is no body.
+            // The status 204 means that there is no body.
             BodyEnd::Complete
                 if self.requires_json
                     && parsed_response.json.is_none()
@@ -172,8 +172,8 @@ impl ResponseRules {
         Some(format!("HTTP {}, but {doubt}", parsed_response.response.status))
     }
 
-    /// Returns a warning when neither a reference nor a rule on the body tells an accepted message from an error that
-    /// the provider reports with a success status.
+    /// Returns a warning if the provider may report errors with a success status and neither a reference nor a rule on
+    /// the body detects them.
     pub fn warning(&self) -> Option<String> {
         let has_evidence = self.reference.is_some() || self.rules.iter().any(|rule| rule.body.is_some());
         (!has_evidence).then(|| {
@@ -200,7 +200,7 @@ fn redirect_reason(response: &HttpResponse) -> String {
     let location = response.headers.get(LOCATION);
     let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()));
     let location = location.as_deref().unwrap_or("no location");
-    // The query may contain a secret, and the reason is shown to operators.
+    // The query is removed, because it may contain a secret and the reason is shown to operators.
     let target = sanitize_text(location.split(['?', '#']).next().unwrap_or_default());
     sanitize_text(&format!("redirects to {target}; if that is right, use it as the url"))
 }

@@ -88,7 +88,7 @@ pub(super) struct ResponseRuleSettings {
     pub outcome: OutcomeKind,
     /// The reason, instead of the provider's text.
     pub reason: Option<String>,
-    /// The delay, for an outcome that has one, when the response requests none.
+    /// The delay of the outcome if the response requests none. Only for outcomes that have a delay.
     #[serde(default, deserialize_with = "deserialize_optional_duration")]
     pub retry_after: Option<Duration>,
 }

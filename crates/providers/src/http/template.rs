@@ -32,7 +32,7 @@ pub(super) enum TemplateEscape {
 }
 
 impl TemplateEscape {
-    /// Appends the escaped text: a parser of the format gets back exactly `text`.
+    /// Appends the text in escaped form. A parser of the format returns exactly `text` from it.
     pub fn write(self, text: &str, out: &mut String) {
         match self {
             Self::None => out.push_str(text),
@@ -220,7 +220,7 @@ impl Template {
     }
 
     fn write_variable(&self, variable: TemplateVariable, message: &OutboundMessage, out: &mut String) {
-        // Writing to a String cannot fail; ids and numbers need no escaping anywhere.
+        // Writing to a String cannot fail. Ids and numbers need no escaping in any format.
         let _ = match variable {
             TemplateVariable::To => return self.escape.write(&message.to, out),
             TemplateVariable::ToDigits => {

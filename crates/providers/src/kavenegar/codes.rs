@@ -70,12 +70,12 @@ const KAVENEGAR_MESSAGE_CODES: &[OutcomeCode] = &[
     outcome_code("100", OutcomeKind::Accepted, "unknown or too old"),
 ];
 
-/// Returns the line of a call's `return.status`.
+/// Returns the entry for a call's `return.status`.
 fn call_code(status: &str) -> OutcomeCode {
     OutcomeCode::find_or(KAVENEGAR_CALL_CODES, status, OutcomeKind::Unavailable, "unknown status")
 }
 
-/// Returns the line of a message status.
+/// Returns the entry for a message status.
 pub(super) fn message_code(status: &str) -> OutcomeCode {
     OutcomeCode::find_or(KAVENEGAR_MESSAGE_CODES, status, OutcomeKind::Accepted, "")
 }
@@ -94,13 +94,13 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     }
 }
 
-/// Returns whether a result is the status of a message that failed: nothing was sent by this call.
+/// Returns whether the result reports a message that had failed before. This call then sent nothing.
 pub(super) fn is_failed_message(result: &SendResult) -> bool {
     let code_line = result.code.as_deref().and_then(|code| OutcomeCode::find(KAVENEGAR_MESSAGE_CODES, code));
     code_line.is_some_and(|code_line| code_line.outcome != OutcomeKind::Accepted)
 }
 
-/// Returns the number after the first `"status":`. The bodies of errors are not always valid JSON.
+/// Returns the number after the first `"status":`. This works although the bodies of errors are not always valid JSON.
 fn scan_status(body: &[u8]) -> Option<u64> {
     let body_text = String::from_utf8_lossy(body);
     let (_, after_name) = body_text.split_once("\"status\"")?;

@@ -28,7 +28,8 @@ const MESSENGER_CODES: &[OutcomeCode] = &[
     outcome_code("1/1357046", OutcomeKind::Unknown, "reported as invalid, although it may have been sent"),
     outcome_code("1", OutcomeKind::Unavailable, "unknown error, often a missing permission"),
     outcome_code("2/2018344", OutcomeKind::Misconfigured, "an admin of the page must accept the terms"),
-    // Also reported when the recipient blocked the page, so this code does not concern the provider alone.
+    // Facebook also reports this code if the recipient blocked the page, so the code does not concern the provider
+    // alone.
     outcome_code("2", OutcomeKind::Deferred, "temporary error"),
     outcome_code("4/2018354", OutcomeKind::Rejected, "too soon after the last marketing message"),
     outcome_code("4", OutcomeKind::Throttled, "too many requests of the app"),

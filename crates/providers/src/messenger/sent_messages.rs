@@ -1,6 +1,7 @@
 //! Recently sent messages by recipient, for events that name a time instead of messages.
 //!
-//! The log is in memory and bounded: such an event does not apply to messages that another process sent, nor to the oldest.
+//! The log is in memory and limited. So an event with a time does not apply to messages that another process sent, nor
+//! to messages that are no longer in the log.
 
 use std::collections::{HashMap, VecDeque};
 

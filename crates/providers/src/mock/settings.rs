@@ -87,7 +87,8 @@ impl MockSettings {
     }
 }
 
-/// Returns the value to which a random number from 0 to 1 points when the shares lie side by side; None beyond them.
+/// Draws a value: returns the value whose interval contains `random` if the intervals of all shares are joined from 0
+/// on; None if `random` is beyond them.
 pub(super) fn draw_share<T>(
     shares: impl IntoIterator<Item = (&'static str, f64, T)>,
     random: f64,
@@ -129,7 +130,7 @@ fn validate_shares(shares: &[(&str, f64)], prefix: &str) -> Result<()> {
     Ok(())
 }
 
-/// The shares of receipts among accepted messages; the rest gets no receipt.
+/// The shares of receipts among accepted messages. The remaining messages get no receipt.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub(super) struct ReceiptShares {

@@ -34,7 +34,7 @@ pub(super) fn parse_callback(
     let code_line = receipt_code(error_code);
     let reason = join_reasons(&format!("{status} {error_code}"), code_line.description);
     let receipt_status = match status {
-        // A delivered part decides the message only when it is the last part.
+        // The delivery of a part decides about the message only if it is the last part.
         "delivered" => is_last_part(fields).then_some(ReceiptStatus::Delivered),
         "read" => Some(ReceiptStatus::Opened),
         "undelivered" | "failed" => Some(code_line.outcome.failed_receipt_status(reason)),

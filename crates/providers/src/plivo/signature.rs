@@ -1,7 +1,7 @@
 //! Verifies Plivo's signatures: HMAC-SHA256 with the auth token.
 //!
-//! Version 3 signs the URL, the query and the form. Version 2 signs the URL without its query and a nonce only, so it counts
-//! only when the callback has no version 3; a nonce that comes with other content than before is rejected.
+//! Version 3 signs the URL, the query and the form. Version 2 signs only the URL without its query and a nonce, so it
+//! is used only if the callback has no version 3. A nonce that was used before with other content is rejected.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -1,6 +1,6 @@
 //! Pushy's error codes, and the result of a response.
 //!
-//! Pushy reports `success` for an unknown device as well; `info` lists the devices.
+//! Pushy reports `success` for an unknown device as well; only `info` shows which devices are known.
 
 use postrider_core::attempt::SendResult;
 

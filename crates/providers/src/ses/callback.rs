@@ -1,7 +1,7 @@
 //! Parses SNS notifications with SES events into receipts and opt-outs.
 //!
-//! The signature of the notification is verified. An event that changes nothing, or of an unknown type, yields nothing:
-//! AWS adds types.
+//! The signature of the notification is verified. An event that changes nothing has no items. An event of an unknown
+//! type has none either, because AWS adds types.
 
 use chrono::DateTime;
 use serde_json::Value;
@@ -36,7 +36,7 @@ fn parse_event(message: &str, received_at: Timestamp) -> Result<Vec<CallbackItem
     let event: Value =
         serde_json::from_str(message).map_err(|_| CallbackError::malformed("the message is not JSON"))?;
     let event_type = event["eventType"].as_str().or_else(|| event["notificationType"].as_str());
-    // A topic sends one notification of another form, without a type, when the topic is connected.
+    // When a topic is connected, it sends one notification of a different form, without a type.
     let Some((status, event_time)) = event_type.and_then(|event_type| receipt_status(event_type, &event))
     else {
         return Ok(Vec::new());
@@ -77,7 +77,7 @@ fn receipt_status<'e>(event_type: &str, event: &'e Value) -> Option<(ReceiptStat
     match event_type {
         "Delivery" => Some((ReceiptStatus::Delivered, time("delivery"))),
         "Bounce" => Some((bounce_status(&event["bounce"])?, time("bounce"))),
-        // A recipient can only report a mail that was delivered.
+        // Only a delivered mail can be reported as spam.
         "Complaint" => Some((ReceiptStatus::Delivered, time("complaint"))),
         "Reject" => {
             let reason = text_field(&event["reject"]["reason"]);
@@ -93,12 +93,12 @@ fn receipt_status<'e>(event_type: &str, event: &'e Value) -> Option<(ReceiptStat
     }
 }
 
-/// Subtypes of a permanent bounce that concern the address whatever the mail server said.
+/// Subtypes of a permanent bounce that concern the address, regardless of the words of the mail server.
 const DEAD_ADDRESS_SUBTYPES: [&str; 4] =
     ["NoEmail", "Suppressed", "OnAccountSuppressionList", "OnTenantSuppressionList"];
 
-/// Returns the status of a bounce. A permanent bounce makes the address invalid only when its code or words are about
-/// the mailbox; an automatic reply, such as an out-of-office notice, is no bounce.
+/// Returns the status of a bounce. A permanent bounce makes the address invalid only if its code or words concern the
+/// mailbox. An automatic reply, such as an out-of-office notice, is not a bounce.
 fn bounce_status(bounce: &Value) -> Option<ReceiptStatus> {
     let (bounce_type, subtype) = (text_field(&bounce["bounceType"]), text_field(&bounce["bounceSubType"]));
     let recipient = &bounce["bouncedRecipients"][0];
@@ -122,7 +122,8 @@ fn is_automatic_reply(subtype: &str, code: &str, diagnostic: &str, recipient: &V
         && recipient["action"] != "failed"
 }
 
-/// Returns whether a permanent bounce is a verdict about the mailbox. Without code and words it is SES's own verdict.
+/// Returns whether a permanent bounce concerns the mailbox. A bounce without code and words is a decision of SES itself
+/// and concerns the mailbox.
 fn is_about_mailbox(code: &str, diagnostic: &str) -> bool {
     if code.is_empty() && diagnostic.is_empty() {
         return true;

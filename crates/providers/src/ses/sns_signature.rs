@@ -40,10 +40,11 @@ const SNS_MESSAGE_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 /// Maximum number of cached certificates.
 const CERTIFICATES_MAX: usize = 16;
 
-/// Time for which a failed fetch of a certificate is not repeated: one minute. SNS repeats a notification for longer.
+/// Time for which a failed fetch of a certificate is not repeated: one minute. SNS keeps repeating a notification for
+/// longer than that.
 const FAILED_FETCH_TTL: TimeDelta = TimeDelta::minutes(1);
 
-/// Maximum number of remembered failures, because unauthenticated callbacks cause them.
+/// Maximum number of stored failures. It is limited, because unauthenticated callbacks can cause failures.
 const FAILED_FETCHES_MAX: usize = 1_000;
 
 /// A message of SNS.
@@ -160,7 +161,7 @@ pub(super) struct SnsVerifier {
     certificates: Mutex<HashMap<String, Arc<CertificateDer<'static>>>>,
     /// Certificate URLs that could not be fetched, with the time of the failure.
     failed_fetches: Mutex<HashMap<String, Timestamp>>,
-    /// Allows one fetch at a time, because unauthenticated callbacks cause them.
+    /// Allows one fetch at a time, because unauthenticated callbacks can cause fetches.
     fetch_lock: tokio::sync::Mutex<()>,
 }
 
@@ -196,7 +197,7 @@ impl SnsVerifier {
         client: &HttpClient,
     ) -> Result<(), CallbackError> {
         let certificate_url = self.parse_unverified(request)?.certificate_url;
-        // A callback whose certificate is known never waits for the fetches of others.
+        // A callback whose certificate is cached never waits for the fetches of other certificates.
         if self.is_fetch_settled(&certificate_url, request.received_at)? {
             return Ok(());
         }
@@ -220,7 +221,7 @@ impl SnsVerifier {
         }
     }
 
-    /// Remembers that a certificate could not be fetched.
+    /// Stores the failed fetch of a certificate.
     pub(super) fn note_failed_fetch(&self, certificate_url: &str, now: Timestamp) {
         let mut failed_fetches = self.failed_fetches.lock();
         if failed_fetches.len() >= FAILED_FETCHES_MAX {

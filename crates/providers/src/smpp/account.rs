@@ -29,11 +29,12 @@ use postrider_core::error::{Error, Result};
 use postrider_core::inbound::{CallbackItem, LateAcceptance};
 use postrider_core::name::ConfigName;
 
-/// Maximum number of received items that wait to be stored; the SMSC is asked to deliver further items later.
+/// Maximum number of received items that wait to be stored. Beyond it, the SMSC is asked to deliver further items
+/// later.
 const UNSTORED_MAX: usize = 10_000;
 
-/// Number of messages in a row, none accepted between them, that statuses about one field refuse until a setting counts as
-/// wrong.
+/// Number of consecutive messages that must be refused with statuses about one field, with no message accepted in
+/// between, before a setting counts as wrong.
 const SETTINGS_REFUSALS_MAX: u32 = 5;
 
 /// State that the sessions of one account share.
@@ -50,7 +51,7 @@ pub(super) struct SmppAccount {
     submissions: Mutex<Submissions>,
     pub(super) inbound: Mutex<InboundState>,
     pub(super) id_diagnosis: Mutex<IdFormatDiagnosis>,
-    /// Messages refused in a row by statuses about one field.
+    /// Number of consecutive messages that were refused with statuses about one field.
     settings_refusals: AtomicU32,
     received: UnboundedSender<ReceivedItem>,
     unstored_count: AtomicUsize,
@@ -90,7 +91,7 @@ impl SmppAccount {
         Ok((account, receiver))
     }
 
-    /// Returns the messages whose parts have not all got a receipt.
+    /// Returns the long messages that still wait for the receipts of some parts.
     pub fn multipart(&self) -> MutexGuard<'_, MultipartReceipts> {
         self.multipart.lock()
     }
@@ -105,7 +106,7 @@ impl SmppAccount {
         self.unstored_count.load(Ordering::Relaxed) >= UNSTORED_MAX
     }
 
-    /// Takes the long message of a delivery of which some parts were accepted.
+    /// Takes out the long message of a delivery of which only some parts were accepted.
     pub fn take_partial(&self, message: &crate::OutboundMessage) -> Option<Submission> {
         self.submissions.lock().take_partial(message.delivery_id)
     }
@@ -117,7 +118,7 @@ impl SmppAccount {
         (tag, missing)
     }
 
-    /// Forgets a message that is not sent any more.
+    /// Discards a message that is not sent any more.
     pub fn discard(&self, submission: Option<Submission>) {
         if let Some(group) = submission.and_then(|submission| submission.group) {
             self.multipart().discard(group);
@@ -176,8 +177,8 @@ impl SmppAccount {
         reference
     }
 
-    /// Returns the result of a message of which some parts were accepted. Another provider would send these parts again,
-    /// so the message waits, and then its missing parts alone are submitted.
+    /// Returns the result of a message of which only some parts were accepted. Another provider would send the accepted
+    /// parts again. The message therefore waits, and the retry submits only the missing parts.
     fn partial_result(&self, outcome: SubmitOutcome, progress: &str) -> SendResult {
         let wait = |retry_after, smpp_status: Option<u32>| {
             let reason = format!("{progress}; the missing parts are sent later");
@@ -214,7 +215,7 @@ impl SmppAccount {
         }
     }
 
-    /// Returns the send result of a message of which no part was accepted before.
+    /// Returns the send result of a message of which no part has been accepted.
     pub fn send_result(&self, submit_outcome: SubmitOutcome) -> SendResult {
         let outcome = match submit_outcome {
             SubmitOutcome::Accepted { message_id } => {

@@ -60,7 +60,7 @@ impl StatusOutcomes {
         }
     }
 
-    /// Returns whether a status may mean that a setting is wrong, when it refuses one message after the other.
+    /// Returns whether a status, if it refuses several messages in a row, is evidence that a setting is wrong.
     pub fn is_about_settings(&self, status: u32) -> bool {
         // RINVREGDLVFLG, RINVSRCADR, RINVSERTYP, RINVSRCTON, RINVSRCNPI, RINVDSTTON, RINVDSTNPI
         matches!(status, 0x07 | 0x0A | 0x15 | 0x48 | 0x49 | 0x50 | 0x51)
@@ -96,15 +96,16 @@ impl StatusOutcomes {
         }
     }
 
-    /// Returns the result of a submit whose command was refused with `generic_nack`. That says nothing about the message.
+    /// Returns the result of a submit whose command was refused with `generic_nack`. Such a refusal does not concern
+    /// the message.
     pub fn nack_result(&self, status: u32) -> SendResult {
         let reason = format!("generic_nack for submit_sm: {}", describe_status(status));
         let code = Some(format!("generic_nack {}", format_status(status)));
         SendResult { outcome: Outcome::Unavailable { reason }, code }
     }
 
-    /// Returns the result of a refused bind. It says nothing about the message: either the account is misconfigured, for
-    /// which one refusal is no evidence, or the SMSC is not ready.
+    /// Returns the result of a refused bind. The refusal does not concern the message: the account is misconfigured
+    /// (one refusal is not enough evidence), or the SMSC is not ready.
     pub fn bind_result(&self, status: u32, is_repeated: bool) -> SendResult {
         let reason = format!("bind refused: SMSC status: {}", describe_status(status));
         let outcome = if is_repeated && self.is_account_error(status) {

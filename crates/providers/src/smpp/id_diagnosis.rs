@@ -1,4 +1,4 @@
-//! Finds out that the receipts of an SMSC write message ids in another number format than configured.
+//! Detects that the receipts of an SMSC contain message ids in a number format other than the configured one.
 //!
 //! A wrong `message_id_format` loses every receipt without an error. The ids of the last messages are kept until a receipt
 //! matches one of them in the configured format.
@@ -13,7 +13,8 @@ mod tests;
 /// Number of submitted messages whose ids are compared.
 const DIAGNOSED_IDS_MAX: usize = 1_000;
 
-/// Number of receipts that match in another format before that format is reported. One can match by chance.
+/// Number of receipts that must match in another format before that format is reported, because a single one can match
+/// by chance.
 const MATCHES_MIN: usize = 3;
 
 /// The evidence about the format of the ids of one account.
@@ -37,7 +38,7 @@ impl IdFormatDiagnosis {
         }
     }
 
-    /// Records the id of a receipt. Returns the format that would match, once.
+    /// Records the id of a receipt. Returns a format in which ids would match; returns it only once.
     pub fn record_receipt(&mut self, id: &[u8], configured: MessageIdFormat) -> Option<MessageIdFormat> {
         if self.is_decided {
             return None;

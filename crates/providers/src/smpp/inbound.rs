@@ -1,7 +1,7 @@
 //! Turns the receipts and texts that the sessions of an account receive into items for the engine.
 //!
-//! A text from a phone is judged as a whole, after its parts were joined. What cannot be read is counted and logged at most
-//! once a minute, without digits and without the text of a message.
+//! A text from a phone is judged as a whole, after its parts were joined. An unreadable message is counted. A log line
+//! is written at most once a minute, without digits and without the text of the message.
 
 use chrono::TimeDelta;
 use postrider_smpp::alphabet;
@@ -46,7 +46,8 @@ impl SmppAccount {
         if is_queued { DeliverAction::Later } else { DeliverAction::Respond(ESME_ROK) }
     }
 
-    /// Takes a text from a phone, or keeps it until its other parts have arrived. Returns whether it was queued.
+    /// Handles a text from a phone. If parts of it are missing, keeps it until they have arrived. Returns whether an
+    /// item was queued.
     fn receive_text(&self, message: &ShortMessage, response: DeferredResponse) -> bool {
         let Some(place) = message.concatenation() else {
             return self.receive_whole_text(message, response);
@@ -110,7 +111,7 @@ impl SmppAccount {
         self.enqueue(CallbackItem::InboundMessage(inbound_message), response)
     }
 
-    /// Takes a receipt; `sender` is the sender of a receipt that a phone may have written. Returns whether it was queued.
+    /// Handles a receipt. `sender` is set if a phone may have written the receipt. Returns whether an item was queued.
     fn receive_receipt(
         &self,
         receipt: DeliveryReceipt,
@@ -126,7 +127,7 @@ impl SmppAccount {
         update.is_some_and(|update| self.forward_receipt(update, sender, Some(response)))
     }
 
-    /// Logs a state without a meaning, once.
+    /// Logs an unknown state, once for each state.
     fn check_state(&self, receipt: &DeliveryReceipt) {
         if !self.receipt_rules.is_unknown_state(receipt) {
             return;
@@ -143,7 +144,7 @@ impl SmppAccount {
         }
     }
 
-    /// Logs that another number format of message ids would match, once.
+    /// Logs once if message ids would match in another number format.
     fn check_id_format(&self, receipt: &DeliveryReceipt) {
         let id = receipt.written_id.as_bytes();
         let found = self.id_diagnosis.lock().record_receipt(id, self.message_id_format);
@@ -170,7 +171,7 @@ impl SmppAccount {
         let receipt = Receipt {
             reference: update.message_id,
             status,
-            // The time in a receipt has no time zone.
+            // The time in a receipt has no time zone, so it is not used.
             at: self.clock.now(),
         };
         let item = match sender {

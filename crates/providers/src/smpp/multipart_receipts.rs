@@ -1,8 +1,8 @@
 //! Combines the receipts of the parts of a long message into one.
 //!
-//! A message is delivered when all its parts are, and failed when one of them failed. The state is kept in memory for a
-//! limited number of parts. After a restart, and in other processes, the receipt of the last part counts for the message,
-//! because its id is the message's reference.
+//! A message is delivered when all its parts are delivered, and failed when one part failed. The state is kept in
+//! memory for a limited number of parts. After a restart, and in other processes, the receipt of the last part counts
+//! for the message, because its id is the message's reference.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -69,7 +69,7 @@ impl MultipartReceipts {
         self.take_final_receipt(message_number)
     }
 
-    /// Drops a message that is not sent as a whole.
+    /// Drops a message of which not all parts were sent.
     pub fn discard(&mut self, message_number: u64) {
         let message = self.messages.remove(&message_number);
         for part_id in message.iter().flat_map(|message| message.part_ids.values()) {
@@ -78,8 +78,8 @@ impl MultipartReceipts {
     }
 
     /// Applies the receipt of a part and returns the receipt of its message, if that receipt is final. A receipt of no
-    /// registered message is returned unchanged. `sender` is the sender of a receipt that a phone may have written; it is
-    /// ignored unless the message went to that phone.
+    /// registered message is returned unchanged. `sender` is set if a phone may have written the receipt; the receipt
+    /// is then ignored unless the message went to that phone.
     pub fn apply_receipt(&mut self, update: ReceiptUpdate, sender: Option<&str>) -> Option<ReceiptUpdate> {
         let Some(message_number) = self.message_of_part.get(&update.message_id).copied() else {
             return Some(update);

@@ -33,7 +33,7 @@ pub(super) struct ReceiptRules {
 }
 
 impl ReceiptRules {
-    /// Creates the rules; letter case does not matter, nor do leading zeros of network errors.
+    /// Creates the rules. Letter case is ignored, and so are leading zeros of network errors.
     pub fn new(invalid_errors: &[String], states: &BTreeMap<String, ReceiptStateKind>) -> Self {
         Self {
             invalid_errors: invalid_errors.iter().map(|error| normalize_error(error)).collect(),
@@ -54,7 +54,7 @@ impl ReceiptRules {
         })
     }
 
-    /// Returns whether the state of a receipt is a word without a meaning.
+    /// Returns whether the state of a receipt is a word with no known meaning.
     pub fn is_unknown_state(&self, receipt: &DeliveryReceipt) -> bool {
         !receipt.state.is_empty() && self.state_kind(receipt).is_none()
     }
@@ -70,7 +70,7 @@ pub(super) struct ReceiptUpdate {
 }
 
 impl ReceiptUpdate {
-    /// Converts a receipt. An unknown state is not final, because a final one could not be corrected.
+    /// Converts a receipt. An unknown state counts as not final, because a final status cannot be corrected later.
     pub fn new(receipt: DeliveryReceipt, rules: &ReceiptRules) -> Self {
         let status = if receipt.is_intermediate { None } else { final_status(&receipt, rules) };
         Self { message_id: receipt.message_id, status }

@@ -75,14 +75,14 @@ pub struct SmppSettings {
     /// Number formats of message ids.
     #[serde(default)]
     pub(super) message_id_format: MessageIdFormat,
-    /// Network errors in receipts that mean that the number does not exist.
+    /// Network errors in receipts with the meaning that the number does not exist.
     #[serde(default)]
     pub(super) invalid_errors: Vec<String>,
     /// Meanings of states in receipts: `"NOSUCH" = "invalid"`.
     #[serde(default)]
     pub(super) receipt_states: BTreeMap<String, ReceiptStateKind>,
-    /// Name of another provider that is an account at the same SMSC: the receipt of a message of one may arrive over the
-    /// connection of the other.
+    /// Name of another provider that is an account at the same SMSC. The receipt of a message may then arrive over the
+    /// connection of either account.
     pub(super) shares_ids_with: Option<String>,
     /// Outcomes of vendor statuses: `"0x0411" = "rejected"`.
     #[serde(default)]
@@ -93,10 +93,10 @@ pub struct SmppSettings {
     /// First delay before a lost connection is opened again.
     #[serde(default = "default_delay", deserialize_with = "deserialize_duration")]
     pub(super) reconnect_delay: Duration,
-    /// First pause after a refusal as too fast.
+    /// First pause after the SMSC refused a message as too fast.
     #[serde(default = "default_delay", deserialize_with = "deserialize_duration")]
     pub(super) throttle_delay: Duration,
-    /// Certificates in PEM format that may sign the server's; default: those of the operating system.
+    /// Certificates in PEM format that may sign the server's certificate; default: those of the operating system.
     pub(super) ca: Option<String>,
 }
 

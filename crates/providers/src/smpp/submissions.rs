@@ -1,7 +1,7 @@
-//! Messages that were submitted and are not settled: those in flight, those whose answer is late, and long messages of
+//! Submitted messages without a final result: messages in flight, messages whose answer is late, and long messages of
 //! which only some parts were accepted.
 //!
-//! Kept in memory: after a restart, a message of which some parts were accepted is sent as a whole again.
+//! The state is in memory. After a restart, a message of which some parts were accepted is sent again as a whole.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ const SUBMISSIONS_MAX: usize = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Submission {
     pub delivery: DeliveryId,
-    /// The round of the delivery that submits now.
+    /// The round of the delivery that is submitting now.
     pub round: u32,
     /// The recipient.
     pub to: String,
@@ -29,7 +29,7 @@ pub(super) struct Submission {
     pub accepted: Vec<Option<Vec<u8>>>,
     /// Index of each part that was submitted last; the others had been accepted before.
     submitted: Vec<usize>,
-    /// The outcome was reported as unknown, and a late answer can still arrive.
+    /// True if the outcome was reported as unknown while a late answer can still arrive.
     is_given_up: bool,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Submission {
 pub(super) struct AcceptedPart {
     pub part: usize,
     pub group: Option<u64>,
-    /// The message, when this late answer completes it.
+    /// The message, if this late answer completes it.
     pub settled: Option<Submission>,
 }
 
@@ -79,8 +79,8 @@ impl Submission {
 }
 
 impl Submissions {
-    /// Adds a message that is about to be submitted. Returns its tag, the indexes of its missing parts, and a message that
-    /// was forgotten for it.
+    /// Adds a message that is about to be submitted. Returns its tag, the indexes of its missing parts, and the message
+    /// that was dropped to make room for it, if any.
     pub fn begin(&mut self, mut submission: Submission) -> (u64, Vec<usize>, Option<Submission>) {
         let missing: Vec<usize> =
             (0..submission.accepted.len()).filter(|part| submission.accepted[*part].is_none()).collect();
@@ -117,12 +117,12 @@ impl Submissions {
         Some(AcceptedPart { part: part_position, group, settled })
     }
 
-    /// Takes a message that needs no further answer.
+    /// Takes out a message that expects no further answer.
     pub fn take(&mut self, tag: u64) -> Option<Submission> {
         self.entries.remove(&tag)
     }
 
-    /// Keeps a message whose answer is late. Returns it if all its parts were accepted in the meantime.
+    /// Keeps a message whose answer is late. If all its parts were accepted in the meantime, returns the message.
     pub fn give_up(&mut self, tag: u64) -> Option<Submission> {
         let submission = self.entries.get_mut(&tag)?;
         submission.is_given_up = true;

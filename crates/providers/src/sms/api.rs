@@ -1,4 +1,4 @@
-//! Calls to the URL to which an SMS provider's messages are posted.
+//! Calls the URL to which the messages of an SMS provider are posted.
 //!
 //! Makes each call once; the adapter parses the response.
 

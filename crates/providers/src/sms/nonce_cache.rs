@@ -1,8 +1,8 @@
 //! Remembers the content that a provider sent under each nonce, so that a recorded signature cannot authenticate other
 //! content.
 //!
-//! The same content under the same nonce is a repetition and is accepted. The cache is in memory and bounded, and it
-//! forgets nonces: a callback that is repeated later does no harm, because delivery states never move backwards.
+//! The same content under the same nonce is a repetition and is accepted. The cache is in memory and limited, so old
+//! nonces are dropped. A callback that is repeated later does no harm, because delivery states never move backwards.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,6 +1,6 @@
-//! Opt-outs that an adapter learns from send responses, until the gateway receives them.
+//! Opt-outs that an adapter learns from send responses. They are kept until the gateway receives them.
 //!
-//! Bounded and in memory: a lost notice is received again with the next message to that recipient.
+//! The queue is limited and in memory. A lost notice arrives again with the next message to that recipient.
 
 use tokio::sync::{Mutex, mpsc};
 

@@ -1,8 +1,8 @@
 //! Maps replies of a mail server to outcomes.
 //!
-//! The shared verdicts of [`crate::mail_status`] (enhanced code and words) decide first, then the reply code with the stage
-//! of the session. A refusal before RCPT concerns the account, one of RCPT the recipient, and one after it the content; no
-//! refusal from RCPT on is evidence against the account unless its code says so.
+//! The shared verdicts of [`crate::mail_status`] (enhanced code and words) decide first, then the reply code with the
+//! stage of the session. A refusal before RCPT concerns the account, a refusal of RCPT the recipient, and a later
+//! refusal the content. From RCPT on, a refusal is evidence against the account only if its code says so.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -102,7 +102,8 @@ impl SmtpReply {
         }
     }
 
-    /// Returns the enhanced code. Its class is that of the reply code, if the two disagree.
+    /// Returns the enhanced code. If its class differs from that of the reply code, the class of the reply code is
+    /// used.
     fn enhanced_code(&self) -> Option<String> {
         let first_word = self.lines.last()?.split_whitespace().next()?.trim_start_matches(['#', '(', '[']);
         let (class, subject_and_detail) = first_word.split_once('.')?;
@@ -143,7 +144,7 @@ fn classify(stage: SmtpStage, smtp_reply: &SmtpReply) -> MailVerdict {
     }
 }
 
-/// Classifies a refusal before RCPT, which concerns all messages unless it names the size of this mail.
+/// Classifies a refusal before RCPT. It concerns all messages, unless it names the size of this mail.
 fn classify_account_refusal(
     stage: SmtpStage,
     code: u16,
@@ -153,7 +154,7 @@ fn classify_account_refusal(
     let is_permanent = code >= 500;
     match (verdict, listed) {
         (Some(Throttled), _) => Throttled,
-        // MAIL states the size of the mail, so its refusal can concern this mail alone.
+        // The command MAIL contains the size of the mail, so its refusal can concern this mail alone.
         (Some(Rejected), None | Some(Rejected)) if stage == SmtpStage::Sender && code == 552 => Rejected,
         (_, Some(Deferred | Greylisted | MailboxFull)) if !is_permanent => Unavailable,
         (_, Some(Unavailable)) => Unavailable,

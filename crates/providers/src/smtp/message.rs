@@ -37,7 +37,7 @@ pub(super) fn compose(
     settings: &SmtpSettings,
     now: Timestamp,
 ) -> Result<EmailMessage, Outcome> {
-    // No server was asked about the address, so the recipient stays active.
+    // The address was not sent to a server, so the recipient stays active.
     let invalid_address = || Outcome::Rejected { reason: "invalid email address".to_owned() };
     let to = parse_recipient(&message.to).ok_or_else(invalid_address)?;
     let id = format!("{}.{}@{}", message.message_id, message.delivery_id, settings.from.email.domain());

@@ -2,8 +2,8 @@
 //!
 //! A failure before the final dot is written means that the server cannot have accepted the mail; a missing reply after
 //! the final dot means that the server may have accepted it. Bytes received before the TLS handshake are discarded, and
-//! with TLS configured no command but EHLO and STARTTLS is sent in plain text. lettre's own transport is not used,
-//! because it does not distinguish the two failures.
+//! if TLS is configured, only EHLO and STARTTLS are sent in plain text. lettre's own transport is not used, because it
+//! does not distinguish the two failures.
 
 use std::fmt::Display;
 use std::io;
@@ -118,7 +118,7 @@ impl SmtpConnector {
                     return Err(SmtpError::Misconfigured(reason.to_owned()));
                 }
                 plain_session.send_command(SmtpStage::Opening, Starttls).await?;
-                // Discards the bytes behind the reply: they may come from an attacker.
+                // The bytes after the reply are discarded, because an attacker may have inserted them.
                 self.tls_handshake(plain_session.stream.into_inner(), deadline).await?
             }
             Encryption::None => Box::new(stream),
@@ -297,7 +297,8 @@ impl SmtpSession {
             }
             let challenge = auth_reply.lines.first().and_then(|line| BASE64.decode(line.trim()).ok());
             let challenge = String::from_utf8_lossy(&challenge.unwrap_or_default()).into_owned();
-            // A rejected token is explained in a challenge that requires an empty response.
+            // The server explains a rejected token in a challenge. The client must answer the challenge with an empty
+            // response.
             let response = response_to(Some(&challenge)).unwrap_or_default();
             auth_reply = self.exchange(&format!("{response}\r\n"), "***").await?;
         }

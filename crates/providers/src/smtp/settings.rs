@@ -53,7 +53,8 @@ pub struct SmtpSettings {
     /// Maximum number of mails over one connection; many servers have a limit.
     #[serde(default = "default_mails_per_connection")]
     pub(super) mails_per_connection: u32,
-    /// Maximum wait for the reply after the final dot; a loss of this wait is `unknown`.
+    /// Maximum wait for the reply after the final dot. If the reply does not arrive in this time, the outcome is
+    /// `unknown`.
     #[serde(default = "default_data_timeout", deserialize_with = "deserialize_duration")]
     pub(super) data_timeout: Duration,
 }
@@ -151,7 +152,7 @@ fn is_host_token(text: &str) -> bool {
         && text.chars().all(|character| character.is_ascii_graphic() && !"/@<>".contains(character))
 }
 
-/// The wait that RFC 5321 (4.5.3.2.6) asks for: servers filter and deliver the mail before they reply.
+/// The time that RFC 5321 (4.5.3.2.6) requires, because servers filter and deliver the mail before they reply.
 fn default_data_timeout() -> Duration {
     Duration::from_secs(10 * 60)
 }

@@ -111,7 +111,7 @@ const TWILIO_CODES: &[OutcomeCode] = &[
 /// Returns the line of a code. `http_status` is None for a code in a callback or in a success.
 pub(super) fn twilio_code(code: &str, http_status: Option<u16>) -> OutcomeCode {
     let unlisted_outcome = match (code.as_bytes(), http_status) {
-        // An unlisted 20xxx code concerns the account when the status does. 404 may concern another resource.
+        // An unlisted code 20xxx concerns the account only if the HTTP status does. A 404 may concern another resource.
         ([b'2', b'0', ..], Some(401 | 403)) => OutcomeKind::Misconfigured,
         ([b'2', b'0', ..] | [b'3', b'0', ..], _) | (_, None) => OutcomeKind::Unavailable,
         (_, Some(status)) => outcome_of_status(status, None),

@@ -1,7 +1,8 @@
 //! Makes and verifies Twilio's signature: HMAC-SHA1 with the auth token over the URL and the sorted fields of the form.
 //!
-//! Twilio has signed URLs with and without the default port, so both are tried. A JSON body is bound to the signed URL by
-//! its hash. The signature has no time stamp: a replayed callback changes nothing, because states never move backwards.
+//! Twilio has signed URLs with and without the default port, so both are tried. A JSON body is bound to the signed URL
+//! by its hash. The signature has no time stamp. This is no risk, because a replayed callback changes nothing: states
+//! never move backwards.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -21,12 +21,12 @@ const ACCEPTED_STATUS: &str = "0";
 /// The status of an invalid parameter.
 const INVALID_PARAMETER_STATUS: &str = "3";
 
-/// The HTTP status with which the edge of the API refuses too many requests, beside 429.
+/// The HTTP status, beside 429, with which the edge of the API refuses too many requests.
 const ENHANCE_YOUR_CALM: u16 = 420;
 
 /// Statuses of send responses.
 #[rustfmt::skip]
-/// Codes of a submit about the destination: other destinations work.
+/// Codes about the destination of a message. Messages to other destinations are not affected.
 pub(super) const DESTINATION_CODES: [&str; 1] = ["15"];
 
 const VONAGE_SUBMIT_CODES: &[OutcomeCode] = &[
@@ -96,7 +96,8 @@ fn submit_code(status: &str, error_text: &str) -> OutcomeCode {
     code_line
 }
 
-/// Returns whether a text about an invalid parameter names the parameter `to`, and not only the word.
+/// Returns whether the text about an invalid parameter names the parameter `to`, and does not only contain the word
+/// "to".
 fn names_recipient(error_text: &str) -> bool {
     let lower_error = error_text.to_ascii_lowercase();
     let words =
@@ -153,8 +154,8 @@ fn accepted_outcome(response: &JsonResponse, segments: &[Value], links: &VonageS
     Outcome::Accepted { reference: Some(last.clone()) }
 }
 
-/// Returns the result for a refused segment. When other segments were accepted the message is rejected, because a retry
-/// would send the accepted segments again.
+/// Returns the result for a refused segment. If other segments were accepted, the message is rejected, because a retry
+/// would send those segments again.
 fn refused_result(refused: &Value, segments: &[Value]) -> SendResult {
     let vonage_status = refused["status"].as_str().unwrap_or_default();
     let error_text = refused["error-text"].as_str().unwrap_or_default();

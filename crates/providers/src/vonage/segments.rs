@@ -1,7 +1,8 @@
 //! Maps the segments of a long message to the message: Vonage gives each segment its own id and receipt.
 //!
-//! The map is in memory. Without an entry (another process sent the message, or newer segments displaced the entry) the
-//! failure of an earlier segment is not matched to the message; the last segment's receipt is matched in any case.
+//! The map is in memory. If an entry is missing (another process sent the message, or newer segments displaced the
+//! entry), the failure of an earlier segment is not applied to the message. The receipt of the last segment is always
+//! applied.
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -32,8 +33,8 @@ impl VonageSegments {
         }
     }
 
-    /// Returns the reference of the message that a segment's receipt decides, or None when the receipt decides nothing:
-    /// an earlier segment was delivered. A lost segment decides the message.
+    /// Returns the reference of the message about which a segment's receipt decides: the failure of any segment, or the
+    /// receipt of the last one. Returns None if an earlier segment was delivered, because that decides nothing.
     pub fn message_of_segment(&self, segment_id: String, status: &ReceiptStatus) -> Option<String> {
         match (self.0.lock().peek(&segment_id), status) {
             (None, _) => Some(segment_id),

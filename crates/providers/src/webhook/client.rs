@@ -1,7 +1,7 @@
 //! Posts signed webhooks to untrusted URLs: messages and events.
 //!
 //! Makes each call once, never follows a redirect, and never connects to an address that the egress policy forbids. The
-//! caller decides what the response means.
+//! caller maps the response to an outcome.
 
 use std::sync::Arc;
 use std::time::Duration;

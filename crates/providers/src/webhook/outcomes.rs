@@ -1,8 +1,8 @@
 //! The outcome of a webhook, which depends on the owner of the endpoint.
 //!
 //! A configured endpoint is a provider: a wrong setting there concerns every message. An endpoint that is a recipient's
-//! address must not take the provider out of rotation for other recipients. A missing response is never `Unknown`, because
-//! the endpoint recognises a repetition by its id.
+//! address must not take the provider out of rotation for other recipients. A missing response is never `Unknown`: a
+//! repetition does no harm, because the endpoint recognises it by its id.
 
 use std::time::Duration;
 
@@ -49,12 +49,13 @@ pub(super) fn send_result(result: WebhookResult, owner: EndpointOwner) -> SendRe
     outcome.into_outcome(None, reason, None).into()
 }
 
-/// The specification treats a refusal such as 400 as a temporary failure: the endpoint may just be being deployed.
+/// The specification treats a refusal such as 400 as a temporary failure: the endpoint may be in the middle of a
+/// deployment.
 fn operator_status_outcome(status: u16, retry_after: Option<Duration>) -> OutcomeKind {
     match status {
         200..=299 => OutcomeKind::Accepted,
         410 => OutcomeKind::Misconfigured,
-        // A redirect or a firewall's refusal of one body is no verdict on the endpoint.
+        // A redirect, or a firewall that refuses one body, is no verdict on the endpoint.
         300..=399 | 403 => OutcomeKind::Unavailable,
         500..=599 if retry_after.is_some() => OutcomeKind::Throttled,
         _ => match outcome_of_status(status, retry_after) {

@@ -26,7 +26,8 @@ pub struct WebhookSettings {
 struct WebhookSettingsTable {
     /// The endpoint of every message. Without it, messages go to the recipient's address.
     url: Option<String>,
-    /// `whsec_` and Base64, the newest first. Several while endpoints change to a new secret.
+    /// Secrets with the prefix `whsec_` and Base64, the newest first. There are several while endpoints change to a new
+    /// secret.
     secrets: Vec<String>,
     /// Networks that may be called although they are not public, also over http and on any port.
     #[serde(default)]

@@ -1,8 +1,9 @@
-//! Ids in the order in which they are taken: a queue for each channel with two priorities, all together limited to a
-//! window.
+//! Ids in the order in which they are taken. Each channel has a queue with two priorities; all queues together are
+//! limited to a window.
 //!
-//! Has no lock, no clock and no waits; the memory queue puts one short lock around it. Each id is queued at most once.
-//! Entries beyond the window are dropped from the longest channel queue: the store holds the deliveries anyway.
+//! Contains no lock, no clock and no waits; the memory queue puts one short lock around it. Each id is queued at most
+//! once. If the window is full, the longest channel queue drops its last entry. No delivery is lost by that, because
+//! the store has all of them.
 
 use super::due_queue::DueQueue;
 use postrider_core::capacity::Capacity;
@@ -164,7 +165,7 @@ impl ChannelQueue {
         }
     }
 
-    /// Returns whether an entry of the queue would be taken after an entry with these values.
+    /// Returns whether the queue has an entry that would be taken later than an entry with these values.
     fn has_later_entry(&self, priority: Priority, due: i64, id: i64) -> bool {
         let is_later = |queued_entry: (i64, i64)| queued_entry > (due, id);
         match (priority, self.normal.last()) {

@@ -1,9 +1,9 @@
 //! One connection to Redis that reconnects automatically.
 //!
-//! A background task connects, subscribes to the notification channel, and connects again with back-off when the connection
-//! is lost or an answer takes too long. Callers never connect and wait for at most one command timeout; while Redis is
-//! unreachable, callers get an error at once. A Redis that rejects commands (its memory is full) keeps its connection. The
-//! start and the end of an outage are logged once each.
+//! A background task connects, subscribes to the notification channel, and connects again with back-off when the
+//! connection is lost or an answer takes too long. Callers do not connect by themselves. A call takes at most one
+//! command timeout, and fails at once while Redis is unreachable. If Redis rejects a command (for example because its
+//! memory is full), the connection is kept. The start and the end of an outage are logged once each.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -29,8 +29,8 @@ const RECONNECT_DELAY: (Duration, Duration) = (Duration::from_millis(50), Durati
 /// connections and closes them, so the delay keeps growing.
 const CONNECTION_STABLE_AFTER: Duration = Duration::from_secs(5);
 
-/// Error codes that do not depend on the connection: memory full, snapshot or replicas failed, permission missing, another
-/// script is running.
+/// Codes of errors that a new connection would not solve: memory full, snapshot or replicas failed, permission missing,
+/// another script is running.
 const REJECTION_CODES: [&str; 5] = ["OOM", "MISCONF", "NOREPLICAS", "NOPERM", "BUSY"];
 
 /// Minimum time between two log lines about rejected commands.
@@ -55,12 +55,12 @@ enum RedisConnectionState {
 /// The connection and its present state.
 pub(super) struct RedisConnection {
     url: RedisUrl,
-    /// A key of the queue, by which the server that owns its slot in a cluster is found.
+    /// A key of the queue. In a cluster, the server to connect to is the owner of this key's slot.
     key: String,
     notify_channel: String,
     server: String,
     state: watch::Sender<RedisConnectionState>,
-    /// Notified for every notification from Redis and for every new connection.
+    /// Notified for each message on the notification channel, and for each new connection.
     pub notify: Arc<Notify>,
     is_disconnected: AtomicBool,
     rejection_logged_at: Mutex<Option<Instant>>,
@@ -87,7 +87,7 @@ impl RedisConnection {
         }
     }
 
-    /// Keeps the connection until the task is aborted.
+    /// Connects, and connects again after each loss, until the task is aborted.
     pub async fn run(self: Arc<Self>) {
         let mut delay = RECONNECT_DELAY.0;
         for generation in 0.. {
@@ -175,7 +175,7 @@ impl RedisConnection {
         }
     }
 
-    /// Handles notifications, and the end of this connection.
+    /// Returns the listener of one connection. It passes on notifications, and reports the end of the connection.
     fn push_listener(
         self: &Arc<Self>,
         generation: u64,
@@ -196,7 +196,7 @@ impl RedisConnection {
         }
     }
 
-    /// Drops the connection of the generation `lost_generation`. A newer connection stays.
+    /// Drops the connection with the generation `lost_generation`. Does nothing if there is a newer connection.
     fn disconnect(&self, lost_generation: u64, error: &impl Display) {
         let is_dropped = self.state.send_if_modified(|state| {
             let is_current = matches!(state, RedisConnectionState::Connected { generation, .. }
@@ -248,7 +248,8 @@ impl RedisConnection {
     }
 }
 
-/// Before Redis 7.0 the error of a script hides the code of the command in it.
+/// Returns whether Redis rejected the command, so that the connection still works. Before Redis 7.0, the error of a
+/// script has no code of its own; the code of the failed command is only in its text.
 pub(super) fn is_rejection(error: &RedisError) -> bool {
     error.code().is_some_and(|code| REJECTION_CODES.contains(&code))
         || error.to_string().contains("OOM command not allowed")

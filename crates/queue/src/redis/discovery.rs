@@ -1,7 +1,7 @@
 //! Finds the server to connect to: the only one, the owner of the queue's slot in a cluster, or the sentinels' master.
 //!
-//! Repeated for every connection, because the server may have moved. A host that does not answer costs one time limit, then
-//! the next host is tried.
+//! The search is repeated for every connection, because the server may have moved. A host that does not answer delays
+//! it by one time limit; then the next host is tried.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(super) async fn find_server(url: &RedisUrl, key: &str) -> Result<Client, Str
     Err(error)
 }
 
-/// Every member of a cluster redirects a command to the owner of its key.
+/// Finds the owner of a key in a cluster. Each member of the cluster redirects a command to the owner of its key.
 async fn cluster_slot_owner(member: &ConnectionInfo, key: &str) -> RedisResult<ConnectionInfo> {
     match query_host::<i64>(member.clone(), redis::cmd("SCARD").arg(key)).await {
         Ok(_) => Ok(member.clone()),
@@ -51,7 +51,8 @@ fn redirected_host(member: &ConnectionInfo, error: &RedisError) -> Option<Connec
     Some(with_host(member, Some(host.trim_matches(['[', ']'])), port.parse().ok()?))
 }
 
-/// Queries a sentinel for the present master. The settings of `host` are those of the master, `sentinel` has its own.
+/// Queries a sentinel for the current master. `host` contains the settings for the master, `sentinel` those for the
+/// sentinel.
 async fn sentinel_master(
     host: &ConnectionInfo,
     sentinel: ConnectionInfo,

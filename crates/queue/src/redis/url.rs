@@ -81,14 +81,14 @@ impl RedisUrl {
         Ok(Self { hosts: hosts.collect::<Result<_>>()?, prefix: url_query.prefix(&topology), topology })
     }
 
-    /// Returns the hosts for the log.
+    /// Returns the hosts as text for the log.
     pub fn hosts_text(&self) -> String {
         let hosts = self.hosts.iter().map(|host| host.addr().to_string());
         hosts.collect::<Vec<_>>().join(", ")
     }
 }
 
-/// Returns the same connection settings for another host, unless `new_host` is none, and another port.
+/// Returns the connection settings with another port and, if `new_host` is given, another host.
 pub(super) fn with_host(info: &ConnectionInfo, new_host: Option<&str>, new_port: u16) -> ConnectionInfo {
     let mut address = info.addr().clone();
     if let ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } = &mut address {
@@ -169,7 +169,7 @@ impl UrlQuery {
             (None, None) => None,
             _ => return Err(invalid_url("cert and key must be given together")),
         };
-        // Fails only if a crypto provider is installed already.
+        // This fails only if a crypto provider was already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let certificates = TlsCertificates { client_tls, root_cert };
         let client =
@@ -186,7 +186,7 @@ fn connection_info(url: &str) -> Result<ConnectionInfo> {
         .redis_settings()
         .clone()
         .set_protocol(ProtocolVersion::RESP3)
-        // Omits CLIENT SETINFO, so that an ACL user does not need permission for it.
+        // CLIENT SETINFO is omitted, so that an ACL user needs no permission for it.
         .set_skip_set_lib_name();
     Ok(connection.set_redis_settings(settings))
 }

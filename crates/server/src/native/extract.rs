@@ -30,7 +30,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathPar
     }
 }
 
-/// Returns the response to a request that created what is at `location`, or that repeats such a request.
+/// Returns the response to a request that created the resource at `location`, or that repeats such a request.
 pub(super) fn accepted_response(
     status: StatusCode,
     location: &str,

@@ -121,7 +121,8 @@ fn set_param(
     Ok(())
 }
 
-/// Normalizes a typed address as stored addresses are: as a phone number if a channel takes those and it is one.
+/// Normalizes an address from a query like the stored addresses: as a phone number, if the text is one and a channel
+/// accepts phone numbers.
 pub(crate) fn normalize_address(gateway: &Gateway, typed: &str) -> Option<String> {
     let channels = &gateway.config.channels;
     let routes = || channels.iter().filter_map(|channel| gateway.route(channel.name.as_str()));

@@ -167,7 +167,8 @@ pub(super) async fn cancel(
     }
 }
 
-/// Returns a message that the caller may access. A message of another owner is as unknown as one that does not exist.
+/// Returns a message that the caller may access. For a message of another owner, the response is the same as for a
+/// message that does not exist.
 async fn find_message(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Message, Problem> {
     let message_id = id.parse::<MessageId>().map_err(|_| message_not_found(id))?;
     let message = gateway.store.find_message(message_id).await.or_problem(gateway, "read the message")?;

@@ -133,14 +133,14 @@ fn text_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
     headers.keys().filter_map(|name| Some((name.to_string(), header_text(name)?))).collect()
 }
 
-/// Providers and public URLs of which the log was warned already.
+/// Providers and public URLs for which a warning was logged.
 static WARNED_URLS: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
-/// Maximum number of remembered warnings; each is logged once until then.
+/// Maximum number of stored warnings. Up to this number, each warning is logged only once.
 const WARNED_URLS_MAX: usize = 1_000;
 
-/// Returns the public URL with which the signature of a rejected callback is valid, from the headers of the request. Only
-/// the holder of the secret can make any URL fit.
+/// Returns the public URL with which the signature of a rejected callback would be valid, according to the headers of
+/// the request. A caller without the secret cannot make any URL valid.
 async fn find_fitting_url(
     runtime: &ProviderRuntime,
     callback: &CallbackRequest,

@@ -135,7 +135,7 @@ pub(super) async fn show(State(gateway): State<Arc<Gateway>>, headers: HeaderMap
     let (_, mut report) = latest_report
         .ok_or_else(|| Problem::not_found("there is no report yet; \"console sync:report\" builds one"))?;
     if !caller.can_access_all {
-        // Addresses to which other keys have sent.
+        // The list contains addresses to which other keys have sent.
         report.top_recipients.clear();
     }
     Ok(Json(report_view(&gateway, report)))

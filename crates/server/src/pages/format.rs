@@ -1,4 +1,4 @@
-//! Formats numbers, times and addresses for people.
+//! Formats numbers, times and addresses for display.
 //!
 //! Rounding never hides a problem: a share above zero is never shown as zero, and a value that cannot be computed is an
 //! en dash. All times are UTC.

@@ -48,15 +48,15 @@ const ASSET_CACHE_CONTROL: &str = "public, max-age=300";
 pub(crate) struct PageLayout {
     /// Title of the browser tab.
     pub title: String,
-    /// Set if all providers are mocks, so that no message leaves.
+    /// True if all providers are mocks, so that no message is sent over a network.
     pub test_mode: bool,
     /// Version of the program.
     pub version: &'static str,
     /// Counters in the header, if there is a report.
     pub summary: Option<ReportSummary>,
-    /// Set if the script updates the numbers of the page.
+    /// True if the script updates the numbers of the page.
     pub is_live: bool,
-    /// Problems of the moment.
+    /// Current problems that delay deliveries.
     pub problems: Vec<String>,
     /// Reload interval and URL for browsers without scripts.
     pub reload: Option<&'static str>,
@@ -129,7 +129,8 @@ impl ReportSummary {
 }
 
 impl ReportSummary {
-    /// Replaces the number of waiting deliveries by a newer one, so that a page does not show two numbers.
+    /// Replaces the number of waiting deliveries by a newer number, so that the page does not show two different
+    /// numbers.
     pub(super) fn set_waiting(&mut self, waiting: u64) {
         for counter in self.counters.iter_mut().filter(|counter| counter.name == "waiting") {
             counter.count = format::count(waiting);

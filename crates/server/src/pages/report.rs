@@ -29,7 +29,7 @@ pub(super) struct PageSettings {
     pub interval: Option<Duration>,
     /// URL under which clients reach the gateway.
     pub public_url: String,
-    /// Problems of the moment. A page with problems is not kept in the cache.
+    /// Current problems that delay deliveries. A page with problems is not kept in the cache.
     pub problems: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
 //! The newest report and its rendered page, cached in this process for less than a second.
 //!
-//! Most page views do not read the store, and a report of another process appears within a second. Rendered pages are also
-//! kept in the shared cache; a page that the cache has lost is rendered again.
+//! Most page views do not read the store, and a report of another process appears within a second. Rendered pages are
+//! also kept in the shared cache; if the cache has lost a page, it is rendered again.
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +40,7 @@ pub struct ReportCache {
     last_lookup: RwLock<Option<TimedLookup>>,
     last_problems: Mutex<Option<(Instant, Vec<String>)>>,
     lookup_lock: Mutex<()>,
-    /// Digest of the settings and the code that shape the page; constant during the life of the process.
+    /// Digest of the settings and the code on which the page depends. It does not change while the process runs.
     page_fingerprint: OnceLock<String>,
 }
 
@@ -113,7 +113,7 @@ impl ReportCache {
         }
     }
 
-    /// Returns the problems of the moment, at most a second old.
+    /// Returns the current problems that delay deliveries, at most a second old.
     pub(super) async fn problems(&self, gateway: &Gateway) -> Vec<String> {
         let mut last_problems = self.last_problems.lock().await;
         match &*last_problems {
@@ -185,8 +185,8 @@ fn is_overdue(as_of: Timestamp, interval: Option<Duration>, now: Timestamp) -> b
     interval.is_some_and(|interval| now > as_of + interval + REPORT_OVERDUE_AFTER)
 }
 
-/// Returns a digest of the page of an example report. It changes with everything that shapes pages: the settings, the
-/// templates, and the code.
+/// Returns a digest of the page of an example report. The digest changes with everything on which pages depend: the
+/// settings, the templates, and the code.
 fn page_fingerprint(settings: &PageSettings) -> String {
     let as_of = from_millis(0) + TimeDelta::days(2);
     let example = Report {

@@ -1,6 +1,6 @@
 //! Binds a connection as a transceiver.
 //!
-//! Reads exactly the bytes of the bind response, because what follows belongs to the session.
+//! Reads exactly the bytes of the bind response, because the following bytes belong to the session.
 
 use std::io;
 
@@ -18,8 +18,8 @@ const BIND_SEQUENCE: u32 = 1;
 
 const BIND_RESPONSE: u32 = command::BIND_TRANSCEIVER | pdu::RESPONSE_BIT;
 
-/// Maximum size of messages before the bind response that are kept, in bytes. The SMSC repeats the rest, because they are
-/// not acknowledged.
+/// Maximum size, in bytes, of the messages before the bind response that are kept. Further messages are not
+/// acknowledged, so the SMSC repeats them.
 const EARLY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Sends the bind request and waits for the response. Returns the `deliver_sm` and `data_sm` that arrived before it, for
@@ -33,7 +33,7 @@ pub async fn bind_transceiver(
     let mut request = Vec::new();
     pdu::encode_pdu(&mut request, command::BIND_TRANSCEIVER, ESME_ROK, BIND_SEQUENCE, bind_body);
     if let Some(trace) = trace {
-        // Recorded without its body, which contains the password.
+        // The bind request is recorded without its body, which contains the password.
         trace.record_sent(&pdu::describe_pdu(command::BIND_TRANSCEIVER, ESME_ROK, BIND_SEQUENCE, &[]));
     }
     write_all(stream, &request).await?;

@@ -21,8 +21,8 @@ use super::window::SubmitJob;
 use crate::command_status::format_status;
 use postrider_core::clock::sleep;
 
-/// Maximum delay before a reconnect during which messages wait for the new session. A longer one is an outage, in which
-/// other providers are asked.
+/// Maximum delay before a reconnect during which messages wait for the new session. With a longer delay, messages fail
+/// at once, so that other providers are tried.
 const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// State of a connection.

@@ -1,6 +1,6 @@
 //! The interface between a client session and the application that uses it.
 //!
-//! A leaf module: the types here are all that the application sees of a session.
+//! A leaf module: the application needs only the types of this module.
 
 use std::time::Duration;
 
@@ -32,14 +32,14 @@ pub enum SubmitOutcome {
         /// Status of the refusal.
         status: u32,
     },
-    /// The SMSC refused the command of a part with `generic_nack` and accepted no part. That concerns the command or the
-    /// session, not the message.
+    /// The SMSC refused the command of a part with `generic_nack` and accepted no part. The refusal concerns the
+    /// command or the session, not the message.
     CommandRefused {
         /// Status of the refusal.
         status: u32,
     },
-    /// Some parts were accepted, and the others were refused or not sent. [`ClientHandler::part_accepted`] was called for
-    /// the accepted ones, so that the others alone can be submitted later.
+    /// Some parts were accepted, and the others were refused or not sent. [`ClientHandler::part_accepted`] was called
+    /// for each accepted part, so that only the other parts need to be submitted later.
     PartlyAccepted {
         /// Status of the part that was refused; `None` when the rest was not sent before the deadline.
         status: Option<u32>,
@@ -61,7 +61,7 @@ pub enum SubmitOutcome {
     SessionLost {
         /// Why the session ended.
         reason: String,
-        /// A part may have reached the SMSC.
+        /// True if a part may have reached the SMSC.
         may_have_been_sent: bool,
     },
     /// There is no session, so nothing was sent.
@@ -79,7 +79,7 @@ pub enum BindFailure {
     Refused {
         /// Status of the refusal.
         status: u32,
-        /// The previous bind was refused as well.
+        /// True if the previous bind was refused as well.
         is_repeated: bool,
     },
     /// The session ended; the text is the reason.
@@ -93,9 +93,9 @@ pub(super) struct DeliverRequest {
     pub sequence: u32,
 }
 
-/// Answers a `deliver_sm` later, once its content is stored.
+/// Sends the response to a `deliver_sm` later, when its content is stored.
 ///
-/// Dropping it leaves the request unanswered, so the SMSC delivers it again.
+/// If it is dropped without a response, the SMSC delivers the request again.
 #[derive(Debug)]
 pub struct DeferredResponse {
     pub(super) request: DeliverRequest,

@@ -35,9 +35,9 @@ impl ConnectionPool {
 
     /// Submits the parts of one message over the connection with the fewest messages in flight.
     ///
-    /// Waits up to the connect timeout for a bind that is under way, or that follows the end of a session within seconds.
-    /// A message that had not left when its session ended is submitted over the next one. `tag` identifies the message to
-    /// [`ClientHandler::part_accepted`].
+    /// Waits up to the connect timeout for a bind that is under way, or that follows the end of a session within
+    /// seconds. If a session ends before the message has left, the message is submitted over the next session. `tag`
+    /// identifies the message to [`ClientHandler::part_accepted`].
     pub async fn submit(&self, bodies: Vec<Vec<u8>>, tag: u64, deadline: Instant) -> SubmitOutcome {
         let bodies: Arc<[Vec<u8>]> = bodies.into();
         loop {
@@ -57,7 +57,7 @@ impl ConnectionPool {
     /// Waits up to `timeout` for a session.
     ///
     /// # Errors
-    /// Returns why there is none.
+    /// Returns the reason if there is no session after `timeout`.
     pub async fn wait_bound(&self, timeout: Duration) -> Result<(), BindFailure> {
         self.bound_connection(timeout).await.map(|_| ())
     }

@@ -1,7 +1,8 @@
 //! A bound session: one task that reads, responds, and writes what has accumulated, until the connection is lost.
 //!
-//! PDUs queued during a write are sent with the next one, so many messages share a system call. The session never waits
-//! for the application: it acknowledges a receipt when the handler sends its [`DeferredResponse`].
+//! PDUs that are queued during a write are sent together with the next write, so that many messages share a system
+//! call. The session never waits for the application: it acknowledges a receipt when the handler sends its
+//! [`DeferredResponse`].
 
 use std::time::{Duration, Instant};
 
@@ -67,7 +68,7 @@ struct SmppSession<'a> {
     buffer_bytes_written: usize,
     /// Number of bytes of the session that were written before `write_buffer`.
     stream_offset: u64,
-    /// Written bytes may still be in the TLS buffer.
+    /// True if written bytes may still be in the TLS buffer.
     needs_flush: bool,
     /// Time of the last complete PDU.
     last_received_at: Instant,
@@ -77,7 +78,7 @@ struct SmppSession<'a> {
     enquire_link: Option<EnquireLink>,
     /// The unbind request of the SMSC, which is answered after the open responses have arrived.
     unbind: Option<UnbindRequest>,
-    /// The SMSC sent bytes that are no PDU.
+    /// True if the SMSC sent bytes that are not a PDU.
     is_out_of_step: bool,
     response_sender: UnboundedSender<DeliverRequest>,
 }
@@ -125,7 +126,7 @@ pub async fn run_session(
     session_end
 }
 
-/// Writes bytes and returns their number. With nothing to write, flushes what TLS holds back and returns 0.
+/// Writes bytes and returns their number. If there is nothing to write, flushes the TLS buffer and returns 0.
 async fn write_or_flush(writer: &mut Writer, bytes: &[u8]) -> std::io::Result<usize> {
     if bytes.is_empty() { writer.flush().await.map(|()| 0) } else { writer.write(bytes).await }
 }
@@ -221,7 +222,7 @@ impl SmppSession<'_> {
                     Ok(count) => self.advance_written(count),
                 }
             }
-            // The connection is closed in any case.
+            // A failure does not matter, because the connection is closed in any case.
             let _ = writer.shutdown().await;
         };
         let _ = tokio::time::timeout(UNBIND_TIMEOUT, write).await;
@@ -406,7 +407,7 @@ impl SmppSession<'_> {
             writer.write_all(&self.write_buffer[self.buffer_bytes_written..]).await?;
             writer.shutdown().await
         };
-        // The connection is closed in any case.
+        // A failure does not matter, because the connection is closed in any case.
         let _ = tokio::time::timeout(UNBIND_TIMEOUT, write).await;
     }
 }

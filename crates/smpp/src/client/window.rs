@@ -1,8 +1,8 @@
 //! The send window of one session: parts in flight, messages that wait for room, and throttle pauses.
 //!
 //! Parts leave in the order of their messages; a part refused as too fast returns to its place in that order. Every
-//! message gets an outcome. A part keeps its place in the window until it is answered, also when its message was given up,
-//! so that the SMSC never has more unanswered parts than agreed. The current time is an argument.
+//! message gets an outcome. A part stays in the window until it is answered, even if its message was given up, so that
+//! the SMSC never has more unanswered parts than agreed. The current time is an argument.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ const QUEUE_FULL_FACTOR: u32 = 5;
 /// Maximum sequence number; SMPP reserves the highest bit.
 const SEQUENCE_MAX: u32 = 0x7FFF_FFFF;
 
-/// Time without an answer after which a window full of messages that were given up is lost with its session. SMSCs answer
-/// within 60 s, or never.
+/// Time without an answer after which a session ends because its window is full of messages that were given up. SMSCs
+/// answer within 60 s, or never.
 const UNANSWERED_MAX: Duration = Duration::from_secs(60);
 
 /// One message to submit.
@@ -60,7 +60,7 @@ struct WindowMessage {
     parts_accepted: usize,
     /// Message id of the last part that has one, and the index of that part.
     last_message_id: (usize, Vec<u8>),
-    /// A part was refused; no further part is sent.
+    /// The refusal of a part, after which no further part is sent.
     refusal: Option<Refusal>,
 }
 
@@ -82,12 +82,13 @@ pub struct SubmitWindow {
     ready: BTreeSet<(u64, usize)>,
     last_message: u64,
     last_sequence: u32,
-    /// Maximum number of parts in flight that were sent after the bind or the last pause: 1 at first, and one more for each
-    /// accepted part.
+    /// Maximum number of parts in flight that were sent after the bind or the last pause. It begins with 1 and grows by
+    /// 1 with each accepted part.
     allowed: usize,
     current_pause: Duration,
     paused_until: Option<Instant>,
-    /// Start of the last pause. Responses to parts that were sent before it say nothing about the rate after it.
+    /// Start of the last pause. A response to a part that was sent before the pause does not show whether the rate
+    /// after the pause is too high.
     paused_at: Option<Instant>,
 }
 
@@ -233,7 +234,8 @@ impl SubmitWindow {
             StatusAction::FailMessage => {
                 self.end_message(refused.message, SubmitOutcome::Refused { status: refusal.status });
             }
-            // The answers to the other parts decide whether a part of the message was accepted.
+            // It is not known yet whether the SMSC accepted a part of the message; the answers to the other parts
+            // decide that.
             StatusAction::FailPart => {
                 message.refusal.get_or_insert(refusal);
                 self.drop_ready_parts(refused.message);
@@ -242,7 +244,8 @@ impl SubmitWindow {
         }
     }
 
-    /// Ends a message if all its parts are answered, and forgets it if it has ended before.
+    /// Sends the outcome of a message if all its parts are answered. Removes the message if its outcome was sent
+    /// before.
     fn finish_if_answered(&mut self, message_number: u64) {
         let Some(message) = self.messages.get_mut(&message_number) else {
             return;
@@ -269,7 +272,7 @@ impl SubmitWindow {
             return;
         };
         if let Some(reply) = message.reply.take() {
-            // The caller may have given up.
+            // The caller may have stopped waiting.
             let _ = reply.send(outcome);
         }
         if message.parts_in_flight == 0 {
@@ -296,7 +299,8 @@ impl SubmitWindow {
         self.paused_until = Some(now + self.current_pause);
     }
 
-    /// Ends messages whose deadline has passed, and unsent messages whose deadline is before the end of the pause.
+    /// Ends the messages whose deadline has passed. During a pause, also ends unsent messages whose deadline is before
+    /// the end of the pause.
     pub fn expire(&mut self, now: Instant) {
         let paused_until = self.paused_until.filter(|until| *until > now);
         let mut expired: Vec<(u64, SubmitOutcome)> = self

@@ -1,7 +1,7 @@
 //! Finds the fields of a receipt text.
 //!
-//! A first pass expects each key at the beginning of a word and ends at `text:`. When it does not find the id and the
-//! state, a second pass also accepts keys without a blank before them and a state behind `text:`.
+//! A first pass expects each key at the beginning of a word and ends at `text:`. If it does not find both the id and
+//! the state, a second pass also accepts keys without a blank before them, and a state after `text:`.
 
 use super::states::state_meaning;
 

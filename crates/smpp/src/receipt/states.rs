@@ -1,6 +1,6 @@
 //! The words for the state of a message in receipts.
 //!
-//! A word that is missing here has no meaning: it is not final.
+//! A word that is not in the table has no known meaning and counts as not final.
 
 /// The meaning of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

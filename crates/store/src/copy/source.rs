@@ -101,8 +101,8 @@ impl CopySource {
         set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await
     }
 
-    /// Removes the state of this move. With `may_reopen`, also opens the store again if it was closed; the caller makes
-    /// sure that the new store cannot be opened.
+    /// Removes the state of this move. If `may_reopen` is true and the store was closed, opens it again; the caller
+    /// must ensure that the new store cannot be opened any more.
     pub async fn abandon(&mut self, may_reopen: bool) -> Result<()> {
         retry_while_locked(async || {
             self.store.begin().await?;
@@ -196,8 +196,8 @@ impl CopySource {
         finish_transaction(self.store.as_mut(), outcome.map(drop)).await
     }
 
-    /// Merges leases into the deliveries, if this backend has a table of leases. Afterwards a lease exists only if a round
-    /// began meanwhile.
+    /// Merges leases into the deliveries, if this backend has a table of leases. If a lease exists afterwards, a round
+    /// has begun since then.
     pub async fn write_back_leases(&mut self) -> Result<()> {
         let Some(sql) = self.store.statements().merge_leases else {
             return Ok(());
@@ -280,7 +280,8 @@ pub async fn drop_move_objects(store: &mut dyn TableStore, tables: &[CopyTable])
     store.execute_script(statements.drop_state).await
 }
 
-/// Returns a page of rows after `last_key`, in the order of keys, and the last key of the page; none for the last page.
+/// Returns the page of rows after `last_key`, in the order of keys, and its last key. The last key is none if this is
+/// the last page.
 pub async fn read_page(
     store: &mut dyn TableStore,
     copied_table: &CopyTable,

@@ -1,5 +1,5 @@
-//! The statements of a move for both backends, in files with placeholders for tables and columns. Both backends have a file
-//! of each name, unless one text fits both.
+//! The statements of a move for both backends, in files with placeholders for tables and columns. Each statement has
+//! one file for each backend, or one file for both.
 //!
 //! Names come from the schemas and are quoted. Values are always parameters.
 
@@ -18,7 +18,7 @@ macro_rules! copy_statements {
             pub fill_columns: Option<&'static str>,
             /// Merges the leases, which only this backend keeps in a table, into the deliveries.
             pub merge_leases: Option<&'static str>,
-            /// The table of partitions, which only this backend has: a closed store must not drop one.
+            /// The table of partitions, which only this backend has. A closed store must not drop a partition.
             pub partitions_table: Option<&'static str>,
         }
 

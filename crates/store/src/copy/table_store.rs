@@ -15,20 +15,20 @@ pub const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Maximum time for which a transaction on locked tables is tried again.
 pub const LOCK_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One of the two stores of a move. Most statements come from [`CopyStatements`]; this trait has a method only where each
-/// backend needs code of its own to be fast.
+/// One of the two stores of a move. Most statements come from [`CopyStatements`]. A method exists only for an operation
+/// that needs code of each backend to be fast.
 #[async_trait]
 pub trait TableStore: Send {
     /// Returns the statements of the backend.
     fn statements(&self) -> &'static CopyStatements;
 
-    /// Returns the rows of a query. It runs in the current transaction, or in one of its own if there is none.
+    /// Returns the rows of a query. The query runs in the current transaction; if there is none, in its own.
     async fn select(&mut self, sql: &str, values: &[CopyValue]) -> Result<Vec<CopyRow>>;
 
     /// Returns the rows with these keys that exist.
     async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>>;
 
-    /// Begins a write transaction. There is one at a time.
+    /// Begins a write transaction. Only one is open at a time.
     async fn begin(&mut self) -> Result<()>;
 
     /// Runs a statement in the transaction and returns the number of changed rows.

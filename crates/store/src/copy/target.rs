@@ -12,7 +12,7 @@ use super::table_store::{TableStore, finish_transaction, retry_while_locked};
 use super::value::{CopyRow, CopyValue};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// Tables that running processes write to even if no message was accepted.
+/// Tables that a running process writes to even without messages.
 const RUNTIME_TABLES: [&str; 5] =
     ["providers", "rate_limiters", "provider_health", "job_locks", LEASES_TABLE];
 
@@ -122,7 +122,8 @@ impl CopyTarget {
             let sql = statements.for_table(statements.create_receiving_guard, copied_table);
             self.store.execute_script(&sql).await?;
         }
-        // Creating the guards waited for all writing transactions, so their rows are visible now.
+        // Creating the guards waited for all transactions that were writing. The rows of those transactions are visible
+        // now.
         self.require_no_rows().await?;
         for copied_table in guarded_tables.iter().filter(|copied_table| is_runtime_table(copied_table)) {
             self.store.execute(&statements.for_table(statements.delete_all_rows, copied_table), &[]).await?;

@@ -39,7 +39,7 @@ impl WriteGuard {
         }
     }
 
-    /// Returns the error kind. `Conflict` fails only the claim and not the other operations of its batch.
+    /// Returns the error kind. A `Conflict` fails only the claim; the other operations of its batch continue.
     pub fn kind(self) -> ErrorKind {
         match self {
             Self::Moved | Self::Receiving => ErrorKind::Unavailable,

@@ -28,7 +28,8 @@ pub struct AcceptOperation(pub Vec<NewMessage>);
 
 impl BatchOperation for AcceptOperation {
     type Output = Vec<Acceptance>;
-    /// Hours whose first message number is stored. Numbers only increase, so these rows stay correct.
+    /// Hours whose first message number is stored already. Numbers only increase, so a stored first number stays
+    /// correct.
     type BatchCache = HashSet<i64>;
     const ERROR_CONTEXT: &'static str = "cannot store messages";
 
@@ -64,7 +65,8 @@ pub async fn accept(
     let idempotency_keys = messages.iter().filter_map(|message| key_of(message)).collect::<Vec<_>>();
     let deliveries = messages.iter().flat_map(|message| &message.deliveries);
     let new_count = messages.iter().filter(|message| !message.replay_only).count();
-    // The statements are pipelined: the server runs them in this order. Numbers that are not used leave gaps.
+    // The statements are pipelined: the server runs them in this order. A message that is not stored leaves a gap in
+    // the numbers.
     let (records, suppressed, numbers) = tokio::join!(
         idempotency::load(transaction, &idempotency_keys, now),
         SuppressedAddresses::load_for_deliveries(transaction, deliveries),
@@ -226,7 +228,8 @@ async fn insert_messages(
         column(&messages, |message| message.client_expires_at.map(|at| at.timestamp_millis())),
         column(&messages, |message| message.sender.as_deref().map(escape_text)),
     ];
-    // The two statements are pipelined. The first error is the cause: later ones say that the transaction is aborted.
+    // The two statements are pipelined. Only the first error is the cause; later errors say that the transaction is
+    // aborted.
     let (messages_inserted, deliveries_inserted) = tokio::join!(
         transaction.execute(INSERT_MESSAGES, message_values),
         insert_deliveries(transaction, numbered, suppressed)

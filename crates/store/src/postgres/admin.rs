@@ -169,7 +169,8 @@ async fn load_unclaimed(
     let rows = transaction.query(LOAD, bind![blocked_ids]).await?;
     let deliveries = rows.iter().filter_map(|row| decode_unclaimed_delivery(row).transpose());
     let deliveries = deliveries.collect::<Result<_, _>>()?;
-    // A worker that claims one of the deliveries still waits for the end of this transaction, because its row may come back.
+    // A worker that is claiming one of the deliveries must keep waiting for the end of this transaction, because a
+    // rollback would restore the row.
     transaction.execute(UNBLOCK_CLAIMS, bind![blocked_ids]).await?;
     Ok(deliveries)
 }

@@ -15,7 +15,8 @@ const OBJECT_ID_TAG: u8 = 0x06;
 /// Object identifier prefix `1.2.840.113549.1.1` of RSA signatures; the last number selects the digest.
 const RSA: [u8; 8] = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01];
 
-/// Object identifier prefix `1.2.840.10045.4` of ECDSA signatures: 1 for SHA-1, 3 and a number for the others.
+/// Object identifier prefix `1.2.840.10045.4` of ECDSA signatures. The next number is 1 for SHA-1; for the other hashes
+/// it is 3, followed by one more number.
 const ECDSA: [u8; 6] = [0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04];
 
 /// Returns the digest of a certificate, computed with the hash of its signature, or with SHA-256 if that hash is MD5 or

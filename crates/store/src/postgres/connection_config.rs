@@ -1,8 +1,9 @@
 //! Parses a store URL as libpq does: several hosts, TLS modes, root certificates.
 //!
 //! The settings that `tokio-postgres` does not support (`verify-ca`, `verify-full`, `sslrootcert`, more values of
-//! `target_session_attrs`) are taken out of the URL and handled here. Each host gets a configuration of its own, so
-//! that a host that hangs costs only its own timeout. The crate `url` cannot parse a URL with several hosts.
+//! `target_session_attrs`) are taken out of the URL and handled here. Each host has its own configuration, so that a
+//! host that does not respond delays the connection only by its own timeout. The crate `url` cannot parse a URL with
+//! several hosts.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -60,7 +61,7 @@ struct PgTlsSettings {
     target_session_attrs: Option<String>,
 }
 
-/// Parses a store URL. `role` selects which of several hosts are used, unless the URL says it.
+/// Parses a store URL. If the URL has several hosts and no `target_session_attrs`, `role` selects the usable servers.
 pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
     let (urls, tls_settings) = split_hosts(url);
     let (ssl_mode, certificate_check) =
@@ -168,7 +169,7 @@ fn parse_ssl_mode(sslmode: Option<&str>, sslrootcert: Option<&str>) -> Result<(S
     })
 }
 
-/// Parses `target_session_attrs`. Without it, the role decides between several hosts.
+/// Parses `target_session_attrs`. If it is missing and there are several hosts, the role decides.
 fn parse_session_attrs(
     target_session_attrs: Option<&str>,
     has_several_hosts: bool,

@@ -16,7 +16,7 @@ use crate::copy::value::{CopyRow, CopyValue};
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::id::DeliveryId;
 
-/// One connection that writes, one that reads beside it, and one to replace a broken one.
+/// One connection that writes, one that reads at the same time, and one to replace a broken connection.
 const CONNECTIONS_MAX: usize = 3;
 
 const ERROR_CONTEXT: &str = "cannot move the store";
@@ -236,7 +236,7 @@ impl TableStore for PostgresTableStore {
     }
 
     async fn rollback(&mut self) {
-        // Dropping a transaction closes its connection, which rolls it back.
+        // Dropping the transaction closes its connection, and the server rolls the transaction back.
         self.transaction = None;
     }
 }

@@ -32,7 +32,7 @@ pub async fn detach_one(transaction: &PgTransaction, before: Timestamp) -> Resul
     };
     match detach(transaction, &partition).await {
         Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-            // The server has aborted the transaction, so its end is a rollback in any case.
+            // A failed lock request has aborted the transaction, so its end is a rollback in any case.
             log::warn!("cannot drop a partition while its tables are in use; the next prune tries again");
             Ok(false)
         }
@@ -44,7 +44,7 @@ async fn detach(transaction: &PgTransaction, partition: &Partition) -> Result<bo
     transaction.batch_execute(SET_LOCK_TIMEOUT).await?;
     lock_exclusive(transaction, AdvisoryLock::MessageNumbers).await?;
     transaction.batch_execute(&partition_script(LOCK_TABLES, partition.index)).await?;
-    // Another process may have detached it, or an operator may have requeued a delivery of it.
+    // Another process may have detached the partition, or an operator may have requeued one of its deliveries.
     let partitions = partitions::list(transaction).await?;
     let is_still_attached = |listed: &Partition| listed.index == partition.index && !listed.is_detached;
     if !partitions.iter().any(is_still_attached) || partitions::has_waiting(transaction, partition).await? {
@@ -63,7 +63,7 @@ pub async fn drop_detached(transaction: &PgTransaction) -> Result<usize, PgError
     }
     let position = lock_rollup_position(transaction).await?;
     let mut dropped_messages = 0;
-    // Listed again, because another process may have dropped partitions before this one got the lock.
+    // The partitions are listed again, because another process may have dropped some before this process got the lock.
     for partition in partitions::list(transaction).await? {
         if partition.is_detached {
             dropped_messages += move_counts(transaction, partition.index, position).await?;
@@ -118,7 +118,7 @@ fn decode_delivery_counts(row: &Row) -> Result<DeliveryCounts, PgError> {
     })
 }
 
-/// Decodes attempts that are equal but for their sequence.
+/// Decodes a group of attempts that differ only in their sequence number.
 fn decode_attempt(row: &Row) -> Result<CountedAttempt, PgError> {
     Ok(CountedAttempt {
         sequence: 0,

@@ -31,7 +31,7 @@ enum ServerRejection {
     ReadOnly,
     /// The server wants a user or a password that the URL does not contain.
     Credentials,
-    /// The server does not support TLS, or no version of it that `rustls` supports.
+    /// The server supports no TLS, or only versions that `rustls` does not support.
     Tls,
 }
 
@@ -68,8 +68,8 @@ impl PgError {
         self.code().is_some_and(|code| conflict_codes.contains(code))
     }
 
-    /// Returns whether another connection may succeed: this one broke, the server closes it, or the server is no longer
-    /// writable.
+    /// Returns whether another connection may succeed: this connection broke, the server is closing it, or the server
+    /// is no longer writable.
     pub fn is_connection_error(&self) -> bool {
         let Self::Server(error) = self else { return false };
         error.code().is_none_or(|sql_state| {
@@ -96,7 +96,7 @@ impl PgError {
     /// Returns why the server cannot be used; none if it reported an SQL error or cannot be reached.
     fn server_rejection(&self) -> Option<ServerRejection> {
         let Self::Server(error) = self else { return None };
-        // `tokio-postgres` has no error kinds for this and for TLS.
+        // `tokio-postgres` has no error kinds for missing credentials and for TLS.
         let message = error.to_string();
         if message.starts_with("invalid configuration") {
             return Some(ServerRejection::Credentials);
@@ -181,7 +181,7 @@ impl PgError {
     }
 
     /// Converts an error at the start to an [`Error`] for the operator, whose message names the servers and the cause.
-    /// Clients never get it.
+    /// The message is never sent to clients.
     pub fn to_startup_error(&self, context: &str, servers: &str) -> Error {
         let message = format!("{context}: {}; server={servers} cause={self}", self.client_message());
         Error::new(self.kind(), message)

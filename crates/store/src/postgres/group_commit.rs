@@ -25,8 +25,8 @@ const QUEUED_OPERATIONS_MAX: usize = 8_192;
 /// A batch with this many operations starts without waiting for more.
 const BATCH_OPERATIONS_ENOUGH: usize = 64;
 
-/// Maximum time of a transaction before the server counts as down: longer than a frozen process can hold locks
-/// (`idle_in_transaction_session_timeout`, 4 s), and short enough for waiting clients.
+/// Maximum time of a transaction before the server counts as unavailable. It is longer than the time for which a frozen
+/// process can hold locks (`idle_in_transaction_session_timeout`, 4 s), and short enough for waiting clients.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Maximum number of retries of a transaction that conflicts with another one.
@@ -37,7 +37,7 @@ pub trait BatchOperation: Send + Sync + Sized + 'static {
     /// The result of one operation.
     type Output: Send + 'static;
 
-    /// State that is kept from one transaction to the next, and reset when one fails.
+    /// State that is kept from one transaction to the next. It is reset when a transaction fails.
     type BatchCache: Default + Send;
 
     /// Minimum time between the starts of two transactions while fewer than [`BATCH_OPERATIONS_ENOUGH`] operations

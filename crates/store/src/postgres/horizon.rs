@@ -1,8 +1,10 @@
-//! The horizon of lists: the greatest message number up to which every message is committed or will never be.
+//! The horizon of lists: the greatest message number for which all smaller numbers are final (committed, or rolled back
+//! and never used).
 //!
-//! Transactions that accept messages commit in any order, so a message can become visible after one with a greater number.
-//! A list that ends at the horizon never does: a reader that continues above the newest message it has seen misses none.
-//! Reading the horizon blocks no transaction; it waits until those end that were accepting messages when it began.
+//! Transactions that accept messages commit in any order, so a message can become visible after a message with a
+//! greater number. Up to the horizon no message becomes visible later. A reader that continues after the newest message
+//! it has seen therefore misses none. Reading the horizon blocks no transaction; it waits for the transactions that
+//! were accepting messages when the read began.
 
 use std::time::{Duration, Instant};
 

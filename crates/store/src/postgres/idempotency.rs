@@ -47,7 +47,7 @@ pub async fn load(
 }
 
 /// Stores keys, each with the number and the id of its message or broadcast. Returns the keys that no other process has
-/// stored. `keys` are sorted, so that two processes do not deadlock.
+/// stored. `keys` must be sorted, so that two processes do not deadlock.
 pub async fn insert(
     transaction: &PgTransaction,
     keys: &[(&Idempotency, i64, MessageId)],

@@ -31,7 +31,7 @@ impl MaintenanceStore for PostgresStore {
     }
 
     async fn save_provider_endpoints(&self, mut providers: Vec<ProviderEndpoint>) -> Result<()> {
-        // Sorted by name, so that processes that start together do not deadlock. A repeated name counts once.
+        // Sorted by name, so that processes that start together do not deadlock. A repeated name is stored once.
         providers.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
         providers.dedup_by(|a, b| a.name == b.name);
         run_transaction!(self.begin_write, "cannot save provider endpoints", |transaction| {
@@ -63,8 +63,8 @@ impl MaintenanceStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Deletes old messages and returns their number. Drops whole partitions only when no single message is left to
-    /// delete.
+    /// Deletes old messages and returns their number. Drops whole partitions only when no single message remains to be
+    /// deleted.
     async fn prune_partitions(
         &self,
         scope: PruneScope,
@@ -99,7 +99,7 @@ impl PostgresStore {
     }
 }
 
-/// Writes to the database: only a write that commits shows that messages can be accepted.
+/// Tests a write, because only a committed write shows that messages can be accepted.
 pub(super) async fn ping(transaction: &PgTransaction) -> Result<(), PgError> {
     transaction.query_one(PING, &[]).await.map(drop)
 }

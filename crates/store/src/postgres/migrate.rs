@@ -76,8 +76,8 @@ pub fn block_on_thread<T: Send + 'static>(
 
 /// Applies all missing migrations in one transaction and returns their names.
 ///
-/// If a table is in use, the transaction gives up its position in the lock queue and starts again later: a waiting
-/// schema change would block every later transaction.
+/// If a table is in use, the transaction stops waiting for its lock and starts again later, because a waiting schema
+/// change would block every later transaction.
 pub async fn apply(pool: &PgPool) -> Result<Vec<String>> {
     let mut has_warned = false;
     loop {

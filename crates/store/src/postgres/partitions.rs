@@ -79,8 +79,8 @@ async fn current_index(transaction: &PgTransaction) -> Result<i64, PgError> {
     Ok(number.div_euclid(NUMBERS_PER_PARTITION))
 }
 
-/// Creates the partitions ahead that are missing. Runs in a transaction before that of [`begin_month`]: skipping numbers
-/// cannot be rolled back, but creating a partition can.
+/// Creates the missing partitions ahead. Runs in a transaction before [`begin_month`]: a created partition can be
+/// rolled back, but skipped numbers cannot.
 pub async fn create_ahead(transaction: &PgTransaction) -> Result<(), PgError> {
     if missing_ahead(transaction).await?.is_empty() {
         return Ok(());
@@ -164,7 +164,7 @@ pub async fn fully_expired(
     before: Timestamp,
 ) -> Result<Vec<Partition>, PgError> {
     let current = current_index(transaction).await?;
-    // Every smaller number was accepted in an earlier hour.
+    // All messages of the partition were accepted before this hour, because numbers increase.
     let hour = before.timestamp_millis().div_euclid(HOUR_MS);
     let end_number = find_first_number_of_hour(transaction, hour).await?.unwrap_or(i64::MAX);
     let mut expired = list(transaction).await?;

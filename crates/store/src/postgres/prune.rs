@@ -60,7 +60,7 @@ pub async fn prune(
     let values = bind![numbers, first_id, last_id];
     let decode = |row: &Row| decode_reported_delivery(row, position);
     let deliveries: Vec<_> = transaction.query_all(COUNTED_DELIVERIES, values, decode).await?;
-    // An operator may have requeued a delivery since the messages were selected.
+    // An operator may have requeued a delivery after the messages were selected.
     let requeued = deliveries
         .iter()
         .filter(|delivery| delivery.counts.current.state == DeliveryStateKind::Waiting)
@@ -128,7 +128,8 @@ async fn select_old_messages(
         PruneScope::ExpiredPartitions => partitions::fully_expired(transaction, before).await?,
     };
     let before = before.timestamp_millis();
-    // Numbers and times may differ a little in their order; a late message is deleted with the next hour.
+    // The order of numbers and the order of times may differ slightly. A message that is missed here is deleted an hour
+    // later.
     let end_number = find_first_number_of_hour(transaction, before.div_euclid(HOUR_MS) + 2).await?;
     let end_number = end_number.unwrap_or(i64::MAX);
     for partition in candidates {

@@ -19,7 +19,7 @@ static SAVE_RATE_LIMITER: &str = sql!("common/coordination/save_rate_limiter");
 pub struct RateOperation {
     pub request: RateLimitRequest,
     pub now: Timestamp,
-    /// Time of the call. Permits count from the transaction, which may begin later.
+    /// Time of the call. Permits count from the transaction, which may begin later than the call.
     pub requested_at: Instant,
 }
 
@@ -36,7 +36,7 @@ impl RateOperation {
 
 impl BatchOperation for RateOperation {
     type Output = Vec<RatePermit>;
-    /// Providers whose row exists. Rows are never deleted.
+    /// Providers whose row exists already. Rows are never deleted.
     type BatchCache = HashSet<ConfigName>;
     const ERROR_CONTEXT: &'static str = "cannot acquire rate permits";
 
@@ -46,7 +46,8 @@ impl BatchOperation for RateOperation {
         operations: &[Self],
     ) -> Result<Vec<Self::Output>, PgError> {
         if operations.iter().any(|operation| !stored_providers.contains(operation.provider())) {
-            // Taken before any row is locked: a transaction that waits for this lock holds no row that its holder needs.
+            // The lock is taken before any row is locked. So a transaction that waits for this lock holds no row that
+            // the lock's holder may need.
             lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
         }
         let mut permits = vec![Vec::new(); operations.len()];

@@ -31,7 +31,8 @@ static SEARCH_OWNER_ENDED: &str = sql!("postgres/read/search_owner_by_state");
 static LAST_ATTEMPTS: &str = sql!("postgres/read/find_last_attempt");
 static BACKLOGS: &str = sql!("postgres/read/count_backlog");
 
-/// Number of newest deliveries that a search for waiting ones scans before it sorts all that wait.
+/// Number of newest deliveries that a search for waiting deliveries scans first. If it does not find enough, all
+/// waiting deliveries are sorted.
 const RECENT_SCANNED_MAX: i64 = 20_000;
 
 #[async_trait]
@@ -87,8 +88,8 @@ impl ReadStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Returns the message number before which a list ends: `before`, but not beyond the horizon. The list must be read
-    /// from data as fresh as the horizon.
+    /// Returns the message number before which a list ends: `before`, but at most the number after the horizon. The
+    /// list must be read from a snapshot that is not older than the horizon.
     async fn end_number(&self, before: Option<i64>, context: &str) -> Result<i64> {
         let horizon = horizon::read_horizon(&self.pool).await.map_err(|error| error.to_error(context))?;
         Ok(before.map_or(horizon + 1, |before| before.min(horizon + 1)))

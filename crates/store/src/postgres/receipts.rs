@@ -49,13 +49,13 @@ async fn apply_receipts(
 ) -> Result<Vec<ReceiptResult>, PgError> {
     let receipts = receipts.iter().copied().enumerate().collect::<Vec<_>>();
     let mut copies = find_copies(transaction, &receipts).await?;
-    // A receipt that names its delivery is never kept: no later round can match it.
+    // A receipt that names its delivery is never kept, because a later round cannot match it.
     let is_unknown =
         |(index, received): &&IndexedReceipt<'_>| received.delivery.is_none() && !copies.contains_key(index);
     let unknown = receipts.iter().filter(is_unknown).copied().collect::<Vec<_>>();
     if !unknown.is_empty() {
-        // Waits until no transaction that records a round is in progress, and then sees the recorded rounds. The lock is
-        // taken before any row is locked, as when a round is recorded.
+        // The exclusive lock waits for the transactions that are recording rounds; afterwards their rounds are visible.
+        // It is taken before any row is locked, in the same order as when a round is recorded.
         lock_exclusive(transaction, AdvisoryLock::References).await?;
         copies.extend(find_copies(transaction, &unknown).await?);
     }
@@ -129,7 +129,7 @@ pub async fn apply_late_acceptance(
     acceptance: &LateAcceptance,
     received_at: Timestamp,
 ) -> Result<ReceiptResult, PgError> {
-    // Before any row is locked, as when a round is recorded.
+    // The lock is taken before any row is locked, in the same order as when a round is recorded.
     lock_references(transaction).await?;
     let attempt_key = bind![
         acceptance.reference.as_deref().map(escape_text),

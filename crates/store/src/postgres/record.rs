@@ -1,7 +1,7 @@
 //! Records completed rounds: new states, attempts, events, and the receipts that arrived before.
 //!
-//! A round that a later claim has superseded changes no state; its attempts are stored all the same. The caller begins
-//! and ends the transaction.
+//! A round that was superseded by a later claim changes no state, but its attempts are stored. The caller begins and
+//! ends the transaction.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -87,7 +87,7 @@ async fn record_rounds(
     transaction: &PgTransaction,
     rounds: &[&CompletedRound],
 ) -> Result<HashMap<DeliveryId, RecordResult>, PgError> {
-    // Pipelined: the server takes the lock before it looks for unmatched receipts.
+    // Pipelined: the server takes the lock first and then reads the unmatched receipts.
     let (locked, recorded_rows) =
         tokio::join!(lock_references(transaction), save_states(transaction, rounds));
     let recorded_rows = locked.and(recorded_rows)?;
@@ -134,9 +134,9 @@ async fn save_states(transaction: &PgTransaction, rounds: &[&CompletedRound]) ->
     transaction.query(RECORD_ROUNDS, values).await
 }
 
-/// Stores the attempts of superseded rounds, and of rounds whose delivery a receipt has settled in the meantime, once. A
-/// copy that a provider accepted settles a delivery that still waits. Returns the results of all but superseded rounds;
-/// a round that an earlier call recorded, whose answer was lost, is stored.
+/// Stores the attempts of superseded rounds, and of rounds whose delivery a receipt settled during the call; each
+/// attempt once. If a provider accepted a copy and the delivery still waits, the copy settles it. Returns the results
+/// of all except superseded rounds. A round that an earlier call recorded (its answer was lost) counts as stored.
 async fn record_late(
     transaction: &PgTransaction,
     rounds: &[&CompletedRound],

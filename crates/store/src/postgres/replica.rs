@@ -1,4 +1,4 @@
-//! Reads on a replica: which replies are fresh enough, and when the replica is not used.
+//! Reads on a replica: decides whether the replica is fresh enough, and when it is not used.
 //!
 //! Freshness is measured by positions in the write-ahead log, not by clocks: the replica must have replayed a position
 //! that the primary had at a known time. If the replica is down or too far behind, reads go to the primary.
@@ -25,7 +25,7 @@ const REPLICA_STALENESS_MAX: Duration = Duration::from_secs(10);
 /// Interval at which the position of the primary is read.
 const POSITION_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Maximum time to wait for a replica that is behind, for [`Freshness::Now`], and the polling interval.
+/// For [`Freshness::Now`]: maximum time to wait for a replica that is behind, and the polling interval.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(2);
 const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -105,7 +105,7 @@ impl Replica {
         let target_position = match self.target_position(primary, freshness).await {
             Ok(target_position) => target_position,
             Err(error) => {
-                // The read on the primary that follows reports the error.
+                // The following read on the primary reports the error.
                 log::debug!("cannot read the log position of the primary: error={error}");
                 return None;
             }
@@ -151,8 +151,8 @@ impl Replica {
         })
     }
 
-    /// Begins a transaction on the replica when the replica has replayed the target position. Returns none if it has
-    /// not: at once for [`Freshness::Seconds`], after [`CATCH_UP_TIMEOUT`] for [`Freshness::Now`].
+    /// Begins a transaction once the replica has replayed the target position. Returns none if it has not: at once for
+    /// [`Freshness::Seconds`], after [`CATCH_UP_TIMEOUT`] for [`Freshness::Now`].
     async fn catch_up(
         &self,
         target_position: i64,

@@ -39,7 +39,8 @@ static DELETE_OLD_SNAPSHOTS: &str = sql!("common/report/delete_old_snapshots");
 impl ReportStore for PostgresStore {
     async fn apply_changes(&self, limit: usize) -> Result<usize> {
         let context = "cannot update the report";
-        // Read in a transaction of its own, so that accepting messages waits no longer than it takes to read a number.
+        // The number is read in its own transaction, so that transactions that accept messages wait only for this short
+        // read.
         let last_committed_number = run_long_transaction!(self.begin_write, context, |transaction| {
             lock_exclusive(transaction, AdvisoryLock::MessageNumbers).await?;
             transaction.query_one(LAST_NUMBER, &[]).await?.integer("number")
@@ -52,7 +53,8 @@ impl ReportStore for PostgresStore {
 
     async fn begin_rebuild(&self) -> Result<()> {
         run_long_transaction!(self.begin_write, "cannot reset the report", |transaction| {
-            // Detached partitions are counted before the live rollups are cleared, because their counts come from there.
+            // Detached partitions are counted before the live rollups are cleared, because their counts are taken from
+            // the live rollups.
             lock_rollup_position(transaction).await?;
             drop_detached(transaction).await?;
             transaction.execute(CLEAR_ROLLUPS, &[]).await?;

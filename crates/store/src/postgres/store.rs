@@ -32,8 +32,8 @@ use postrider_core::{
     name::ConfigName, queue_entry::QueueEntry,
 };
 
-/// Maximum time of a transaction before its connection counts as hung. Methods that read or write any number of rows
-/// have no maximum time.
+/// Maximum time of a transaction before its connection counts as broken. Methods on any number of rows have no such
+/// limit.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A store on a PostgreSQL server.

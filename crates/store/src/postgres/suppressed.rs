@@ -73,7 +73,7 @@ impl SuppressedAddresses {
     }
 }
 
-/// Returns those of the contacts that are active.
+/// Returns only the active contacts.
 pub async fn active_contacts(
     transaction: &PgTransaction,
     channel: &ConfigName,

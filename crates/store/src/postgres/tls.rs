@@ -1,8 +1,8 @@
 //! TLS connections to a server, with rustls.
 //!
 //! The certificate checks follow libpq's `sslmode`. A certificate that is itself in the root file is trusted, because
-//! many servers have a self-signed certificate. A failed check never falls back to a weaker check.
-//! `tokio-postgres-rustls` would replace the stream types at the end; `channel_binding` says why it is not used.
+//! many servers have a self-signed certificate. A failed check never falls back to a weaker check. The crate
+//! `tokio-postgres-rustls` contains the same stream types; `channel_binding` says why it is not used.
 
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
@@ -55,7 +55,7 @@ impl PgTls {
         let tls_config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let tls_config = tls_config.map_err(tls_setup_error)?.dangerous();
         let mut tls_config = tls_config.with_custom_certificate_verifier(verifier).with_no_client_auth();
-        // PostgreSQL 17 and later requires it for direct TLS negotiation.
+        // PostgreSQL 17 and later require this protocol name for direct TLS negotiation.
         tls_config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(Self { connector: TlsConnector::from(Arc::new(tls_config)) })
     }
@@ -67,7 +67,7 @@ struct CertificateVerifier {
     provider: Arc<CryptoProvider>,
     /// None if every certificate is accepted.
     issuer: Option<Arc<WebPkiServerVerifier>>,
-    /// Certificates that are trusted themselves.
+    /// Certificates of the root file that a server may use itself.
     pinned: Vec<CertificateDer<'static>>,
     checks_host_name: bool,
 }
@@ -138,7 +138,7 @@ impl ServerCertVerifier for CertificateVerifier {
             }
             return Ok(ServerCertVerified::assertion());
         }
-        // The verifier checks the host name last, so all other checks have passed.
+        // The verifier checks the host name last. So if only the name is wrong, all other checks have passed.
         match issuer.verify_server_cert(certificate, intermediates, name, status, now) {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },

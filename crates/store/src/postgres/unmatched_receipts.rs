@@ -93,7 +93,7 @@ pub async fn apply_unmatched(
     Ok(states)
 }
 
-/// Settles deliveries of which a copy was accepted after its round had ended, unless they have been settled. Applies the
+/// Settles deliveries of which a copy was accepted after its round had ended, if they are not settled yet. Applies the
 /// receipts that were stored for these copies. Runs after [`lock_references`].
 pub async fn settle_accepted(
     transaction: &PgTransaction,

@@ -19,8 +19,8 @@ static COUNT: &str = sql!("postgres/read/count_usage");
 static COUNT_OWNER: &str = sql!("postgres/read/count_owner_usage");
 static COUNT_USER: &str = sql!("postgres/read/count_user_usage");
 
-/// Number of hours after `until` whose first message number ends the range. Processes that accept at the same time may
-/// number messages of neighbouring hours in any order, so the next hour is not enough.
+/// Number of hours after `until` whose first message number ends the range. Several processes may number messages of
+/// neighbouring hours in any order, so one hour is not enough.
 const HOURS_AFTER: i64 = 2;
 
 /// Returns the numbers of one page and, if there is one, of the first message of the next page.

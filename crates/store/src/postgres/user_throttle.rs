@@ -73,7 +73,7 @@ async fn load_states(
     states: &mut BTreeMap<Subject, LoadedState>,
 ) -> Result<(), PgError> {
     let subjects = states.keys().map(|subject| subject.to_vec()).collect::<Vec<_>>();
-    // A new row expires in hour 0, so that a row that stays empty is pruned first.
+    // A new row expires in hour 0. If it stays empty, it is pruned first.
     transaction.execute(LOCK, bind![subjects, 0_i64]).await?;
     for row in &transaction.query(READ, bind![subjects]).await? {
         if let Some(loaded) = states.get_mut(&row.bytes("subject")?) {
@@ -85,7 +85,8 @@ async fn load_states(
     Ok(())
 }
 
-/// Counts a request in all its throttles, or in none of them and returns the longest waiting time.
+/// Counts a request in all its throttles. If one throttle refuses it, counts it in none and returns the longest waiting
+/// time.
 fn record_in_all(
     throttles: &[UserThrottle],
     now: Timestamp,

@@ -35,7 +35,7 @@ pub fn backup_database(from: &Path, to: &Path, lock_timeout: Duration, progress:
     let partial_file = with_suffix(to, ".part");
     remove_if_exists(&partial_file).map_err(unavailable)?;
     copy_pages(from, &partial_file, lock_timeout, progress).map_err(to_error(ERROR_CONTEXT))?;
-    // SQLite would apply the write-ahead log of an older backup of this name to the new backup.
+    // SQLite would apply a write-ahead log that an older backup of this name left behind to the new backup.
     remove_if_exists(&with_suffix(to, "-wal")).map_err(unavailable)?;
     remove_if_exists(&with_suffix(to, "-shm")).map_err(unavailable)?;
     std::fs::rename(&partial_file, to).map_err(unavailable)

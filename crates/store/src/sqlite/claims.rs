@@ -52,7 +52,7 @@ impl WorkStore for SqliteStore {
         lease: Duration,
     ) -> Result<Vec<ClaimedDelivery>> {
         let requested_at = Instant::now();
-        // A lease begins when the claim is written, which another process's lock can delay.
+        // The lease begins when the claim is written. A lock of another process can delay that.
         self.write("cannot claim deliveries", move |transaction| {
             let waited = Duration::from_secs(requested_at.elapsed().as_secs());
             claim(transaction, &ids, now, now + lease + waited)

@@ -58,7 +58,7 @@ impl CoordinationStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Vec<RatePermit>> {
         let requested_at = Instant::now();
-        // A permit is valid from its commit, which another process's lock can delay.
+        // A permit is valid from its commit. A lock of another process can delay that.
         self.write("cannot acquire rate permits", move |transaction| {
             let waited = Duration::from_secs(requested_at.elapsed().as_secs());
             acquire_rate_permits(transaction, &request, now + waited)

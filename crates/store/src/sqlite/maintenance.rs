@@ -85,7 +85,7 @@ impl MaintenanceStore for SqliteStore {
     fn wal_bytes(&self) -> Option<u64> {
         let mut log = self.file.clone().into_os_string();
         log.push("-wal");
-        // Without a log nothing was written since the last checkpoint at a close.
+        // There is no log file if nothing was written since the store was last closed.
         Some(std::fs::metadata(log).map_or(0, |metadata| metadata.len()))
     }
 

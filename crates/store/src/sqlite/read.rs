@@ -34,7 +34,8 @@ static LAST_NUMBER: &str = sql!("sqlite/read/find_last_number");
 static LAST_ATTEMPT: &str = sql!("sqlite/read/find_last_attempt");
 static BACKLOGS: &str = sql!("sqlite/read/count_backlog");
 
-/// Number of newest deliveries that a search for waiting ones scans before it sorts all that wait.
+/// Number of newest deliveries that a search for waiting deliveries scans first. If it does not find enough, all
+/// waiting deliveries are sorted.
 const RECENT_SCANNED_MAX: i64 = 20_000;
 
 #[async_trait]

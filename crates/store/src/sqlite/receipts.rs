@@ -116,7 +116,7 @@ pub fn apply_late_acceptance(
     settle_accepted(transaction, acceptance.delivery, &copy, acceptance.at, received_at)
 }
 
-/// Settles a delivery of which a copy was accepted after its round had ended, unless it has been settled. Applies the
+/// Settles a delivery of which a copy was accepted after its round had ended, if it is not settled yet. Applies the
 /// receipts that arrived before.
 pub fn settle_accepted(
     transaction: &mut WriteTransaction<'_>,

@@ -102,7 +102,7 @@ pub fn apply_opt_change(
     Ok(changed_rows > 0)
 }
 
-/// Returns whether the inbound message was applied before. Otherwise stores its reference, so that the next call returns
+/// Returns whether the inbound message was applied before. If not, stores its reference, so that the next call returns
 /// true.
 fn is_repeated(transaction: &mut WriteTransaction<'_>, change: &OptChange) -> rusqlite::Result<bool> {
     let Some(reference) = &change.reference else {

@@ -24,7 +24,7 @@ pub fn load_unclaimed(
     Ok(deliveries.into_iter().flatten().collect())
 }
 
-/// Changes the state of a delivery. The expiry of a failed delivery becomes `expires_at` or stays later.
+/// Changes the state of a delivery. The expiry of a failed delivery becomes `expires_at`, unless it is later already.
 pub fn save_state(
     transaction: &mut WriteTransaction<'_>,
     delivery: &UnclaimedDelivery,

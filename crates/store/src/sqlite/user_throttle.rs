@@ -12,7 +12,7 @@ use postrider_core::user_throttle::{ThrottleState, ThrottleWait, UserThrottle};
 static READ_STATE: &str = sql!("sqlite/accept/read_user_throttle");
 static SAVE_STATE: &str = sql!("sqlite/accept/save_user_throttle");
 
-/// Counts one more message under all its throttles, or returns the time after which the message may be tried again.
+/// Counts one more message in all its throttles, or returns the time after which the message may be accepted.
 pub fn check_throttles(
     transaction: &mut WriteTransaction<'_>,
     throttles: &[UserThrottle],

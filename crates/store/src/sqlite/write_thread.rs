@@ -20,11 +20,11 @@ use postrider_core::error::{Error, ErrorKind, Result};
 /// Maximum number of operations in one transaction.
 const BATCH_OPERATIONS_MAX: usize = 1_024;
 
-/// Maximum time that a transaction waits for the lock of another process. Clients get an answer (503) after it; the
-/// results of sends are recorded again until the lease ends.
+/// Maximum time that a transaction waits for the lock of another process. Afterwards clients get a 503; the results of
+/// sends are recorded again until the lease ends.
 const WRITE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Maximum number of operations in the queue of the thread; further callers wait to send theirs.
+/// Maximum number of operations in the queue of the thread. Further callers wait before they can add theirs.
 const QUEUED_OPERATIONS_MAX: usize = 8_192;
 
 /// A handle of the write thread. Dropping it lets the thread finish the queued operations and end.
@@ -139,7 +139,7 @@ struct BatchError {
 }
 
 impl BatchError {
-    /// Returns whether the error would hit every operation of the batch, as a full disk does.
+    /// Returns whether the error affects every operation of the batch, such as a full disk.
     fn affects_all(&self) -> bool {
         self.kind == ErrorKind::Unavailable
     }
@@ -152,8 +152,8 @@ impl From<rusqlite::Error> for BatchError {
     }
 }
 
-/// Runs operations until the queue is closed. Opens the file again after a disk error, because a connection that was
-/// opened on a read-only file stays read-only.
+/// Runs operations until the queue is closed. After a disk error, opens the file again, because a connection to a file
+/// that was read-only stays read-only.
 fn run_loop(
     mut connection: Connection,
     mut queue: mpsc::Receiver<Box<dyn WriteOperation>>,

@@ -1,6 +1,6 @@
 //! Collects the secrets among resolved settings: values under secret names, and passwords in URLs.
 //!
-//! Collects too much rather than too little: the result is used to mask transcripts that an operator asked for.
+//! Collects too many texts rather than too few, because the result masks transcripts that operators share.
 
 use std::collections::BTreeSet;
 use toml::{Table, Value};

@@ -88,8 +88,8 @@ const PUBLIC_HEADERS: [&str; 4] = ["accept", "accept-language", "content-type", 
 /// Minimum length of a path segment that can be a token.
 const PATH_TOKEN_CHARS_MIN: usize = 12;
 
-/// Adds the texts that can be secrets although no key says so: literal header values, and long path segments of a URL that
-/// mix letters and digits.
+/// Adds texts that may be secrets although the name of their key does not say so: literal header values, and long path
+/// segments of a URL with letters and digits.
 pub fn collect_literal_secrets(settings: &toml::Table, secrets: &mut BTreeSet<String>) {
     let headers = settings.get("headers").and_then(Value::as_table).into_iter().flatten();
     let secret_headers =

@@ -115,7 +115,7 @@ pub(super) async fn control_provider(
         at: gateway.clock.now(),
     };
     gateway.store.save_provider_control(control).await?;
-    // Also applied in this process now, so that the next page shows the change.
+    // The action is also applied in this process at once, so that the next page shows the change.
     if let Err(error) = shared_health::sync_health(&gateway).await {
         log::error!(
             "cannot apply provider control in this process yet: provider={name} error={}",
@@ -163,7 +163,7 @@ pub(super) fn list_path(typed: &str, done: &str, changed: usize, of: usize) -> S
     format!("/operate/messages?q={typed}&done={done}&changed={changed}&of={of}")
 }
 
-/// Returns the page for a form that this gateway cannot have made.
+/// Returns the page for a form that this gateway cannot have sent.
 pub(super) fn invalid_form_page() -> Response<Body> {
     layout::error_page(
         StatusCode::BAD_REQUEST,

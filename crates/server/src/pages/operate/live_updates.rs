@@ -1,7 +1,8 @@
-//! Live numbers of the operator's pages: one event stream for each viewer, and one computation of the numbers for all.
+//! Live numbers of the operator's pages. Each viewer has an event stream; the numbers are computed once for all
+//! streams.
 //!
-//! The load on the store does not grow with the number of viewers. While pages are open, the report is synchronized every
-//! ten seconds instead of every twenty minutes, unless that takes long.
+//! The load on the store does not grow with the number of viewers. While a page is open, the report is synchronized
+//! every ten seconds instead of every twenty minutes. If a synchronization takes long, the interval is longer.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -220,7 +221,8 @@ pub(super) async fn event_stream(
 ) -> Response<Body> {
     match auth::authorize_operator(&gateway, &headers) {
         Ok(_) => open_stream(live, gateway, reports, stop),
-        // No Basic challenge: the request comes from the script, and a password dialogue would be unexpected.
+        // There is no Basic challenge, because the request comes from the script, and a password dialogue would be
+        // unexpected.
         Err(error) => error.into_response(),
     }
 }
@@ -267,7 +269,7 @@ async fn send_updates(
             }
         }
     };
-    // The limits also end a stream whose client does not read.
+    // The time limit and `stop` also end a stream whose client does not read.
     tokio::select! {
         () = send_all => {}
         () = clock::sleep(STREAM_DURATION_MAX) => {}

@@ -1,6 +1,6 @@
 //! The result of an action, passed to the next page in its query.
 //!
-//! The query is only shown, never trusted: counts are numbers, and provider names are valid configuration names.
+//! The query is only displayed and never trusted: counts must be numbers, and provider names must be valid names.
 
 use super::super::format;
 use crate::form;
