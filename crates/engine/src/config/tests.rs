@@ -8,6 +8,7 @@ use super::keys::CONFIG_KEYS;
 use super::*;
 
 mod channels;
+mod keywords;
 mod legacy_environment;
 mod limits_of_keys;
 mod trust;
