@@ -60,7 +60,7 @@ impl Error {
 
     /// Adds a further problem of the same kind, separated by a semicolon.
     #[must_use]
-    pub fn with_more(mut self, problem: String) -> Self {
+    pub fn with_more(mut self, problem: &str) -> Self {
         self.message = format!("{}; {problem}", self.message);
         self
     }

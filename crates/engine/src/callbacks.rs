@@ -75,7 +75,7 @@ pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<Cal
     Ok(())
 }
 
-/// What an inbound message means.
+/// The meaning of an inbound message.
 enum InboundResult {
     /// No keyword of any channel.
     Ignored,

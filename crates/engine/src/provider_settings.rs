@@ -32,7 +32,7 @@ pub(crate) fn locate_errors(config: &ProviderConfig, first: Error) -> Error {
     }
     let origin = config.setting_origins.find(&first.to_string()).map(|origin| format!("{origin}: "));
     let located = first.with_context(&format!("{}[providers.{}]", origin.unwrap_or_default(), config.name));
-    further.into_iter().fold(located, Error::with_more)
+    further.iter().fold(located, |error, problem| error.with_more(problem))
 }
 
 fn with_place(config: &ProviderConfig, error: &str) -> String {
