@@ -12,7 +12,7 @@ use crate::name::ConfigName;
 /// Longest first line that can be a keyword, in characters; a longer one is a text.
 const KEYWORD_CHARS_MAX: usize = 100;
 
-/// The request of a person in a keyword.
+/// The request that a person makes with a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeywordAction {
     /// No more messages.

@@ -73,6 +73,7 @@ macro_rules! conformance_tests {
             the_number_of_unmatched_receipts_is_limited
             an_early_receipt_without_provider_matches_any_provider
             a_receipt_of_a_phone_concerns_only_messages_to_it
+            a_receipt_is_not_older_than_its_send
             an_early_receipt_of_a_phone_concerns_only_messages_to_it
             a_bounce_without_resends_left_fails
             a_bounce_with_a_resend_left_waits_for_another_provider

@@ -10,6 +10,7 @@ use super::*;
 mod accounts;
 mod channels;
 mod inbound;
+mod keywords;
 mod legacy_environment;
 mod limits_of_keys;
 mod trust;

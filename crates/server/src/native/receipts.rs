@@ -205,3 +205,6 @@ fn callback_problem(provider: &ConfigName, error: CallbackError) -> Problem {
         CallbackError::NotSupported => no_callbacks(),
     }
 }
+
+#[cfg(test)]
+mod tests;

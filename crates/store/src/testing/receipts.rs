@@ -257,3 +257,12 @@ pub async fn an_early_receipt_of_a_phone_concerns_only_messages_to_it(open: Open
     assert_eq!(first_delivery(&*store, 1).await.state, DeliveryState::Delivered { at: at(5) });
     assert_eq!(store.recipient(&name("sms"), "+989121111111").await.unwrap(), None);
 }
+
+pub async fn a_receipt_is_not_older_than_its_send(open: OpenStore<'_>) {
+    let store = open();
+    let delivery_id = accepted(&*store, sms(1)).await;
+    claim_and_send(&*store, delivery_id, "blue", "b-1", at(7_200)).await;
+    let stale = received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(0));
+    apply_receipt(&*store, stale).await;
+    assert_eq!(first_delivery(&*store, 1).await.state, DeliveryState::Delivered { at: at(7_200) });
+}

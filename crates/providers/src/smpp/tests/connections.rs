@@ -100,6 +100,18 @@ async fn a_lost_connection_makes_unanswered_messages_unknown_and_is_opened_again
     assert_eq!(peer.next_event("bind").await["session"], json!(1));
 }
 
+#[tokio::test]
+async fn a_message_waits_for_a_connection_that_is_being_remade() {
+    let mut peer = SmscPeer::start(json!({})).await;
+    let smpp = bound_provider(&peer, "", &conformance::sample_limits()).await;
+    for _ in 0..3 {
+        peer.plan_responses(json!([{ "drop": true }])).await;
+        assert_eq!(smpp.send(&message("lost")).await.outcome.as_str(), "unknown");
+        let next = smpp.send(&message("next")).await;
+        assert_eq!(next.outcome.as_str(), "accepted", "{next:?}");
+    }
+}
+
 async fn expect_reconnect(smpp: &Smpp) {
     for _ in 0..1_500 {
         match smpp.send(&message("again")).await.outcome {

@@ -57,17 +57,18 @@ async fn selected_deliveries_are_cancelled_after_a_confirmation() {
 #[tokio::test]
 async fn a_scheduled_delivery_is_sent_now_and_counted_once() {
     let server = TestServer::new().await;
-    accept_messages(&server, 2).await;
+    accept_messages(&server, 1).await;
+    postrider_engine::sync_report::sync(&server.gateway, |_| {}).await.unwrap();
+    accept_messages(&server, 1).await;
     let scheduled = serde_json::json!({"to": "09122222222", "body": "x", "send_at": "2099-01-01T00:00:00Z"});
     assert_eq!(server.post_json("/v1/messages", &scheduled).await.status, 201);
     let list = server.get("/operate/messages?q=state%3Awaiting").await.text();
     assert!(list.contains(">Send now</button>") && !list.contains("Send again:"), "{list}");
-    // The number in the summary is as new as the one below it, although no report was made yet.
+    // Both numbers are as new as each other, although the report was made before.
     let page = server.get("/operate").await.text();
-    let (_, summary) =
-        page.split_once("state:waiting").or_else(|| page.split_once("state%3Awaiting")).unwrap();
-    let (summary, _) = summary.split_once("</a>").unwrap();
-    assert!(summary.contains('3'), "{summary}");
+    for number in ["data-live=\"counter-waiting\">3<", "data-live=\"waiting\">3<"] {
+        assert!(page.contains(number), "{number} {page}");
+    }
 }
 
 #[tokio::test]
