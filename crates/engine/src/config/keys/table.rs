@@ -205,9 +205,9 @@ config_keys! {
     "keys.twilio_token", Text, "", "auth token of `twilio_sid`; it also signs callbacks";
     "keys.vonage_key", Text, "", "API key of the Vonage API";
     "keys.vonage_secret", Text, "", "API secret of `vonage_key`";
-    "keys.smpp_system_id", Text, "", "system_id of the SMPP server: at most 15 characters";
+    "keys.smpp_system_id", Text, "", "reserved for an SMPP server, which this version does not have: at most 15 characters";
     "keys.smpp_password", Text, "",
-        "password of `smpp_system_id`; many clients cut it after 8 characters";
+        "reserved: password of `smpp_system_id`";
     "keys.networks", List, "", "networks from which it is used, such as `192.0.2.0/24`; all when not given";
     "keys.senders", List, "", "senders that its messages may name; all when not given";
     "keys.default_sender", Text, "", "sender of its messages that name none; default: the sender of the provider";
@@ -216,7 +216,7 @@ config_keys! {
         "beginnings of the phone numbers that it sends to, such as `+98912`; all when not given";
     "keys.rate", POSITIVE, "",
         "maximum number of text parts in a second for each process, after a burst of as many, at least 10";
-    "keys.smpp_sessions_max", Count(0, 10_000), "10", "maximum number of its SMPP sessions for each process";
+    "keys.smpp_sessions_max", Count(0, 10_000), "10", "reserved: maximum number of its SMPP sessions for each process";
     "keys.events_url", Text, "", "webhook endpoint for the events of its messages without a `callback_url`";
     "keys.events_secrets", List, "",
         "as `events.secrets`, for its messages; several while the endpoint changes from one to the next";
