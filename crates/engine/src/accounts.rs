@@ -42,38 +42,43 @@ pub enum Credential<'a> {
 }
 
 impl Credential<'_> {
-    /// Returns whether an account has this name with this secret.
-    fn matches(&self, key: &ApiKey) -> bool {
+    /// Returns whether the account of a key has this name.
+    fn has_name_of(&self, key: &ApiKey) -> bool {
         let account = &key.account;
         match self {
-            Self::Password { user, password } => account.user.as_ref().is_some_and(|login| {
-                are_equal(&login.user, user) & is_digest_of(&login.password.0, password)
-            }),
-            Self::Twilio { sid, token } => account
-                .twilio
-                .as_ref()
-                .is_some_and(|login| are_equal(&login.sid, sid) & are_equal(&login.token, token)),
-            Self::Vonage { key, secret } => account
-                .vonage
-                .as_ref()
-                .is_some_and(|login| are_equal(&login.key, key) & are_equal(&login.secret, secret)),
-            Self::Smpp { system_id, password } => account.smpp.as_ref().is_some_and(|login| {
-                are_equal(&login.system_id, system_id) & is_digest_of(&login.password.0, password)
-            }),
+            Self::Password { user, .. } => account.user.as_ref().is_some_and(|login| login.user == *user),
+            Self::Twilio { sid, .. } => account.twilio.as_ref().is_some_and(|login| login.sid == *sid),
+            Self::Vonage { key, .. } => account.vonage.as_ref().is_some_and(|login| login.key == *key),
+            Self::Smpp { system_id, .. } => {
+                account.smpp.as_ref().is_some_and(|login| login.system_id == *system_id)
+            }
+        }
+    }
+
+    /// Returns whether the account of a key has this secret, in constant time.
+    pub fn has_secret_of(&self, key: &ApiKey) -> bool {
+        let account = &key.account;
+        match self {
+            Self::Password { password, .. } => {
+                account.user.as_ref().is_some_and(|login| is_digest_of(&login.password.0, password))
+            }
+            Self::Twilio { token, .. } => {
+                account.twilio.as_ref().is_some_and(|login| are_equal(&login.token, token))
+            }
+            Self::Vonage { secret, .. } => {
+                account.vonage.as_ref().is_some_and(|login| are_equal(&login.secret, secret))
+            }
+            Self::Smpp { password, .. } => {
+                account.smpp.as_ref().is_some_and(|login| is_digest_of(&login.password.0, password))
+            }
         }
     }
 }
 
-/// Returns the API key whose account has this credential. Compares with every account, so that the duration does not
-/// depend on which one matches.
+/// Returns the API key whose account has the name of this credential. The caller checks the networks of the account, and
+/// then the secret with [`Credential::has_secret_of`].
 pub fn find_account(gateway: &Gateway, credential: Credential<'_>) -> Option<Arc<ApiKey>> {
-    let mut matching_key = None;
-    for key in gateway.api_keys().iter() {
-        if credential.matches(key) {
-            matching_key = Some(Arc::clone(key));
-        }
-    }
-    matching_key
+    gateway.api_keys().iter().find(|key| credential.has_name_of(key)).cloned()
 }
 
 fn are_equal(expected: &str, presented: &str) -> bool {

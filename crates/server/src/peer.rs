@@ -12,7 +12,8 @@ use postrider_engine::config::Config;
 /// Header in which proxies report the addresses of their clients.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The address of the client, an extension of requests while a compatible API is enabled: accounts may have networks.
+/// The address of the client, an extension of requests to sign in, and of all requests while a compatible API is enabled:
+/// accounts may have networks.
 #[derive(Clone, Copy)]
 pub(super) struct ClientAddress(pub(super) IpAddr);
 

@@ -29,6 +29,9 @@ use postrider_engine::gateway::Gateway;
 /// Paths that are answered on a connection beyond the maximum.
 const PROBE_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
+/// Path of the form that takes an API key.
+const SIGN_IN_PATH: &str = "/sign-in";
+
 /// `Retry-After` when all connections are busy.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -75,13 +78,13 @@ impl RequestGuard {
             self.wrong_keys.is_counting() && presented::takes_credentials(&self.gateway, &request);
         let key_digest = self.needs_digest().then(|| presented_digest(&request, is_compat)).flatten();
         let refusal = refuse_host(&request)
-            .or_else(|| self.refuse_network(client, key_digest))
+            .or_else(|| self.refuse_network(client, key_digest, &request))
             .or_else(|| connection.is_probe_only.then(|| refuse_other_than_probe(&request)).flatten())
             .or_else(|| self.refuse_guess(client, key_digest, is_compat, &request));
         let mut response = match refusal {
             Some(problem) => problem.into_response(),
             None => {
-                if self.gateway.config.compat.is_enabled() {
+                if self.gateway.config.compat.is_enabled() || request.uri().path() == SIGN_IN_PATH {
                     request.extensions_mut().insert(ClientAddress(client));
                 }
                 self.drop_ended_session(&mut request).await;
@@ -113,7 +116,7 @@ impl RequestGuard {
     ) -> Option<Problem> {
         // The bodies of these requests contain the key or the password.
         let has_secret_in_body =
-            || request.method() == Method::POST && (is_compat || request.uri().path() == "/sign-in");
+            || request.method() == Method::POST && (is_compat || request.uri().path() == SIGN_IN_PATH);
         if !self.wrong_keys.is_counting() || (key_digest.is_none() && !has_secret_in_body()) {
             return None;
         }
@@ -127,11 +130,21 @@ impl RequestGuard {
         Some(problem.retry_after(wait).denied(Denial::TooManyWrongKeys))
     }
 
-    /// Returns the refusal of an API key that must not be used from the client's network.
-    fn refuse_network(&self, client: IpAddr, key_digest: Option<[u8; 32]>) -> Option<Problem> {
-        let digest = key_digest?;
+    /// Returns the refusal of an API key, or of a session's key, that must not be used from the client's network.
+    fn refuse_network(
+        &self,
+        client: IpAddr,
+        key_digest: Option<[u8; 32]>,
+        request: &Request<Body>,
+    ) -> Option<Problem> {
         let keys = self.gateway.api_keys();
-        let key = keys.iter().find(|key| key.sha256 == Some(digest))?;
+        if keys.iter().all(|key| key.account.networks.is_empty()) {
+            return None;
+        }
+        let key = match key_digest {
+            Some(digest) => keys.iter().find(|key| key.sha256 == Some(digest)).cloned(),
+            None => session::session_key(&self.gateway, request.headers()),
+        }?;
         (!key.account.allows_network(client)).then(|| auth::AuthError::NetworkNotAllowed.into())
     }
 

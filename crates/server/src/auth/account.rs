@@ -11,7 +11,8 @@ use postrider_engine::gateway::Gateway;
 /// Authorizes a credential from this client address. Returns the account's key for its rules, and the caller.
 ///
 /// # Errors
-/// No account has the credential, may be used from the address, or has the scope. The API marks its response with
+/// In this order: no account has the name, the account may not be used from the address, the secret is wrong, the account
+/// lacks the scope. The API marks its response with
 /// [`AuthError::denial`], so that the attempt is counted, logged and slowed down like a wrong API key.
 pub(crate) fn authorize_account(
     gateway: &Gateway,
@@ -20,8 +21,12 @@ pub(crate) fn authorize_account(
     scope: Scope,
 ) -> Result<(Arc<ApiKey>, Caller), AuthError> {
     let key = find_account(gateway, credential).ok_or(AuthError::UnknownKey)?;
+    // Before the password, so that an address outside the networks cannot find out the password.
     if !key.account.allows_network(client) {
         return Err(AuthError::NetworkNotAllowed);
+    }
+    if !credential.has_secret_of(&key) {
+        return Err(AuthError::UnknownKey);
     }
     let caller = caller_with_scope(&key, scope)?;
     Ok((key, caller))

@@ -10,11 +10,14 @@ use axum::body::Body;
 use axum::http::Request;
 use sha2::{Digest, Sha256};
 
+use crate::auth::AuthError;
+use crate::auth::account::authorize_account;
 use crate::peer::ClientAddress;
 use crate::tests::{TestResponse, TestServer, api_key};
 use postrider_core::address::AddressKind;
 use postrider_core::channel::Addressing;
 use postrider_core::message::Message;
+use postrider_engine::accounts::Credential;
 use postrider_engine::config::{
     Account, ApiKey, CompatConfig, Config, PasswordDigest, Scope, TwilioLogin, UserLogin, VonageLogin,
 };
@@ -95,4 +98,22 @@ async fn an_account_is_used_from_its_networks_only() {
     let jasmin = get(&server, "/send?username=u&password=p&to=09122222222&content=hi").await;
     jasmin.assert_response(403, "Error \"Authentication failure for username:u\"");
     assert_eq!(server.message_count().await, 0);
+}
+
+#[tokio::test]
+async fn an_address_outside_the_networks_does_not_learn_whether_a_password_is_right() {
+    let server = server_with(|config| {
+        config.keys[0].account.networks = vec!["198.51.100.0/24".parse().unwrap()];
+    })
+    .await;
+    let error_from = |client: [u8; 4], user: &'static str, password: &'static str| {
+        let credential = Credential::Password { user, password };
+        authorize_account(&server.gateway, credential, client.into(), Scope::Send).err()
+    };
+    let (inside, outside) = ([198, 51, 100, 7], [192, 0, 2, 1]);
+    assert_eq!(error_from(outside, "u", "p"), Some(AuthError::NetworkNotAllowed));
+    assert_eq!(error_from(outside, "u", "wrong"), Some(AuthError::NetworkNotAllowed));
+    assert_eq!(error_from(outside, "unknown", "p"), Some(AuthError::UnknownKey));
+    assert_eq!(error_from(inside, "u", "wrong"), Some(AuthError::UnknownKey));
+    assert_eq!(error_from(inside, "u", "p"), None);
 }

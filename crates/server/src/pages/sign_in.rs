@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 
 use super::layout::{self, PageError, PageLayout};
 use crate::denial::Denial;
+use crate::peer::ClientAddress;
 use crate::{auth, form, session};
 use postrider_core::request_origin;
 use postrider_engine::config::{ApiKey, Scope};
@@ -64,13 +65,21 @@ async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
     };
     let next_path = form::field(&sign_in_form, "next").unwrap_or_default();
     let secret = form::field(&sign_in_form, "key").unwrap_or_default();
+    let client = head.extensions.get::<ClientAddress>();
+    let allows_client = |key: &ApiKey| {
+        client.map_or(key.account.networks.is_empty(), |client| key.account.allows_network(client.0))
+    };
     match auth::find_key(&gateway, secret.trim().as_bytes()) {
-        Some(api_key) if api_key.allows(Scope::Read) => {
+        Some(api_key) if api_key.allows(Scope::Read) && allows_client(&api_key) => {
             start_session(&gateway, &api_key, session::local_path(&next_path)).await
         }
         found_key => {
             let mut page = sign_in_page(StatusCode::UNAUTHORIZED, &next_path, true);
-            let denial = if found_key.is_some() { Denial::InsufficientScope } else { Denial::UnknownKey };
+            let denial = match found_key {
+                None => Denial::UnknownKey,
+                Some(key) if !allows_client(&key) => Denial::NetworkNotAllowed,
+                Some(_) => Denial::InsufficientScope,
+            };
             page.extensions_mut().insert(denial);
             page
         }

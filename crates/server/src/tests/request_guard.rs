@@ -272,3 +272,22 @@ async fn a_response_lists_at_most_twenty_violations() {
     let page = server.get(&format!("/usage?{query}")).await;
     assert!(page.body.len() < 20_000, "{} bytes", page.body.len());
 }
+
+#[tokio::test]
+async fn a_key_and_its_sessions_are_used_from_its_networks_only() {
+    let listening = ListeningServer::with(|config| {
+        with_keys(config);
+        config.keys[1].account.networks = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let cookie = sign_in(&listening).await;
+    let get = |headers: String| format!("GET /operate HTTP/1.1\r\nhost: localhost\r\n{headers}");
+    for credentials in ["x-api-key: all".to_owned(), format!("cookie: {cookie}")] {
+        assert_status(&request(&listening, &get(credentials.clone())).await, 200);
+        let elsewhere = get(format!("{credentials}\r\nx-forwarded-for: 192.0.2.1"));
+        assert_status(&request(&listening, &elsewhere).await, 403);
+    }
+    let sign_in_elsewhere = "POST /sign-in HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                             x-forwarded-for: 192.0.2.1\r\ncontent-length: 7\r\n\r\nkey=all";
+    assert_status(&listening.send_raw(sign_in_elsewhere.as_bytes()).await, 401);
+}
