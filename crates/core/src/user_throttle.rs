@@ -1,5 +1,5 @@
 //! Throttles of messages: the limit for messages that expect an answer, per user and rolling window, and the spending
-//! limits of an API key, per calendar minute and day in UTC.
+//! limits of an API key, per calendar minute, day and month in UTC.
 //!
 //! A store keeps one small row for each subject, from which it decides about the next message. The row of a user holds
 //! the times of the latest messages in milliseconds, so that no window of the given length, wherever it begins, has
@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 /// A limit that applies to a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub enum ThrottleCounting {
     /// A message counts as this number of text parts. Windows begin at whole multiples of their length since 1970. Used
     /// for the spending limit of an API key.
     Parts(u32),
+    /// A message counts as this number of text parts. Windows are the calendar months in UTC, whatever the length of the
+    /// window.
+    PartsOfMonth(u32),
 }
 
 /// The wait of a message that a throttle refuses. Waits are ordered by their length.
@@ -58,15 +61,34 @@ impl UserThrottle {
     /// Returns the same throttle for one message to each of `users` users.
     #[must_use]
     pub fn for_users(&self, users: u64) -> Self {
+        let of_all = |parts: u32| u32::try_from(u64::from(parts).saturating_mul(users)).unwrap_or(u32::MAX);
         let counting = match self.counting {
             ThrottleCounting::Messages => ThrottleCounting::Messages,
-            ThrottleCounting::Parts(parts) => {
-                let all_parts = u64::from(parts).saturating_mul(users);
-                ThrottleCounting::Parts(u32::try_from(all_parts).unwrap_or(u32::MAX))
-            }
+            ThrottleCounting::Parts(parts) => ThrottleCounting::Parts(of_all(parts)),
+            ThrottleCounting::PartsOfMonth(parts) => ThrottleCounting::PartsOfMonth(of_all(parts)),
         };
         Self { counting, ..self.clone() }
     }
+
+    /// Returns begin and end of the calendar window around a time, all in milliseconds since 1970.
+    fn calendar_window(&self, at_ms: i64) -> (i64, i64) {
+        if let ThrottleCounting::PartsOfMonth(_) = self.counting
+            && let Some(window) = month_window(at_ms)
+        {
+            return window;
+        }
+        let length = self.window().num_milliseconds().max(1);
+        let begin = at_ms.div_euclid(length) * length;
+        (begin, begin + length)
+    }
+}
+
+/// Returns begin and end of the calendar month in UTC around a time; `None` outside the calendar.
+fn month_window(at_ms: i64) -> Option<(i64, i64)> {
+    let first_day = DateTime::from_timestamp_millis(at_ms)?.date_naive().with_day(1)?;
+    let next_month = first_day.checked_add_months(Months::new(1))?;
+    let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc().timestamp_millis();
+    Some((midnight(first_day), midnight(next_month)))
 }
 
 /// The stored state of a throttle.
@@ -83,7 +105,9 @@ impl ThrottleState {
     pub fn new(counting: ThrottleCounting) -> Self {
         match counting {
             ThrottleCounting::Messages => Self::Times(RecentMessageTimes::default()),
-            ThrottleCounting::Parts(_) => Self::Parts(WindowParts::default()),
+            ThrottleCounting::Parts(_) | ThrottleCounting::PartsOfMonth(_) => {
+                Self::Parts(WindowParts::default())
+            }
         }
     }
 
@@ -94,7 +118,10 @@ impl ThrottleState {
                 .try_record(throttle, now)
                 .map_err(|retry_after| ThrottleWait { retry_after, is_spending_limit: false }),
             (Self::Parts(window), counting) => {
-                let parts = if let ThrottleCounting::Parts(parts) = counting { parts } else { 1 };
+                let parts = match counting {
+                    ThrottleCounting::Parts(parts) | ThrottleCounting::PartsOfMonth(parts) => parts,
+                    ThrottleCounting::Messages => 1,
+                };
                 window
                     .try_record(throttle, parts, now)
                     .map_err(|retry_after| ThrottleWait { retry_after, is_spending_limit: true })
@@ -106,7 +133,7 @@ impl ThrottleState {
     pub fn expires_at_ms(&self, throttle: &UserThrottle) -> i64 {
         match self {
             Self::Times(times) => times.expires_at_ms(throttle),
-            Self::Parts(window) => window.begins_at_ms + throttle.window().num_milliseconds(),
+            Self::Parts(window) => throttle.calendar_window(window.begins_at_ms).1,
         }
     }
 
@@ -127,7 +154,7 @@ impl ThrottleState {
         }
         match counting {
             ThrottleCounting::Messages => RecentMessageTimes::from_bytes(throttle_bytes).map(Self::Times),
-            ThrottleCounting::Parts(_) => {
+            ThrottleCounting::Parts(_) | ThrottleCounting::PartsOfMonth(_) => {
                 let (begin, window_parts) = throttle_bytes.split_first_chunk::<8>()?;
                 let window_parts = u32::from_le_bytes(window_parts.try_into().ok()?);
                 Some(Self::Parts(WindowParts {
@@ -157,16 +184,17 @@ impl WindowParts {
         parts: u32,
         now: DateTime<Utc>,
     ) -> Result<(), Duration> {
-        let window_ms = throttle.window().num_milliseconds().max(1);
         let now = now.timestamp_millis();
-        let current_window = now.div_euclid(window_ms) * window_ms;
-        let earliest_window = self.begins_at_ms - window_ms.max(CLOCK_DIFFERENCE_MAX.num_milliseconds());
+        let current_window = throttle.calendar_window(now).0;
+        let (previous_window, _) = throttle.calendar_window(self.begins_at_ms - 1);
+        let clock_difference_max = CLOCK_DIFFERENCE_MAX.num_milliseconds();
+        let earliest_window = previous_window.min(self.begins_at_ms - clock_difference_max);
         let counts_in_stored_window = (earliest_window..=self.begins_at_ms).contains(&current_window);
         let mut window =
             if counts_in_stored_window { *self } else { Self { begins_at_ms: current_window, parts: 0 } };
         window.parts = window.parts.saturating_add(parts);
         if window.parts > throttle.limit {
-            let wait = window.begins_at_ms + window_ms - now;
+            let wait = throttle.calendar_window(window.begins_at_ms).1 - now;
             return Err(Duration::from_millis(u64::try_from(wait).unwrap_or(1)));
         }
         *self = window;

@@ -170,6 +170,7 @@ macro_rules! conformance_tests {
         );
         $crate::conformance_tests!(@tests $fresh, spending_limit:
             a_spending_limit_counts_the_parts_of_a_minute
+            a_spending_limit_counts_the_parts_of_a_calendar_month
             a_batch_stays_within_the_spending_limit
             a_broadcast_counts_for_all_its_users_or_not_at_all
             processes_together_stay_within_the_spending_limit

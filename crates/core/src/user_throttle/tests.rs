@@ -134,3 +134,36 @@ fn a_throttle_of_a_broadcast_counts_for_every_user() {
     assert_eq!(per_minute(10, 3).for_users(4).counting, ThrottleCounting::Parts(12));
     assert_eq!(per_minute(10, 3).for_users(u64::MAX).counting, ThrottleCounting::Parts(u32::MAX));
 }
+
+#[test]
+fn a_month_begins_and_ends_with_the_calendar() {
+    let per_month =
+        |parts| UserThrottle { counting: ThrottleCounting::PartsOfMonth(parts), ..per_minute(10, 0) };
+    let at_time = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().to_utc();
+    let mut state = ThrottleState::new(ThrottleCounting::PartsOfMonth(1));
+    let mut record = |parts, text| {
+        let recorded = state.try_record(&per_month(parts), at_time(text));
+        recorded.err().map(|wait| wait.retry_after.as_secs())
+    };
+    assert_eq!(record(10, "2028-02-01T00:00:00Z"), None);
+    assert_eq!(record(1, "2028-02-29T23:59:59Z"), Some(1), "2028 is a leap year");
+    assert_eq!(record(8, "2028-03-01T00:00:00Z"), None);
+    assert_eq!(record(1, "2028-02-29T23:59:50Z"), None, "a host that is behind counts in March");
+    assert_eq!(record(2, "2028-03-01T00:00:00Z"), Some(31 * 86_400));
+    assert_eq!(record(10, "2028-12-31T23:59:59Z"), None);
+    assert_eq!(record(1, "2028-12-31T23:59:59Z"), Some(1));
+    assert_eq!(record(1, "2028-10-01T00:00:00Z"), None, "a clock set back by months begins anew");
+}
+
+#[test]
+fn the_parts_of_a_month_are_stored_until_its_end() {
+    let counting = ThrottleCounting::PartsOfMonth(3);
+    let throttle = UserThrottle { counting, ..per_minute(10, 0) };
+    let mut state = ThrottleState::new(counting);
+    let now = DateTime::parse_from_rfc3339("2026-12-15T12:00:00Z").unwrap().to_utc();
+    assert_eq!(state.try_record(&throttle, now), Ok(()));
+    let january = DateTime::parse_from_rfc3339("2027-01-01T00:00:00Z").unwrap().timestamp_millis();
+    assert_eq!(state.expires_at_ms(&throttle), january);
+    assert_eq!(ThrottleState::from_bytes(counting, &state.to_bytes()), Some(state));
+    assert_eq!(throttle.for_users(4).counting, ThrottleCounting::PartsOfMonth(12));
+}

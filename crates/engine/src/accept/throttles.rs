@@ -63,14 +63,20 @@ fn sent_parts(deliveries: &[NewDelivery]) -> u32 {
 
 /// Returns the spending limits of an API key for a request of `parts` text parts.
 pub(crate) fn spending_limits(key: &ApiKey, parts: u32) -> Vec<UserThrottle> {
-    let counting = ThrottleCounting::Parts(parts);
-    [("minute", key.limits.per_minute, SPENDING_MINUTE), ("day", key.limits.per_day, SPENDING_DAY)]
-        .into_iter()
-        .filter_map(|(scope, limit, window)| {
-            let subject = hash_subject(&["spending", &key.name, scope]);
-            Some(UserThrottle { subject, limit: limit?, window, counting })
-        })
-        .collect()
+    let (of_window, of_month) = (ThrottleCounting::Parts(parts), ThrottleCounting::PartsOfMonth(parts));
+    let limits = &key.limits;
+    [
+        ("minute", limits.per_minute, SPENDING_MINUTE, of_window),
+        ("day", limits.per_day, SPENDING_DAY, of_window),
+        // The calendar decides the length of a month, so the window does not count.
+        ("month", limits.per_month, UserThrottle::WINDOW_MAX, of_month),
+    ]
+    .into_iter()
+    .filter_map(|(scope, limit, window, counting)| {
+        let subject = hash_subject(&["spending", &key.name, scope]);
+        Some(UserThrottle { subject, limit: limit?, window, counting })
+    })
+    .collect()
 }
 
 /// Returns the user throttles: none if the message expects no answer.

@@ -53,6 +53,7 @@ pub(super) fn read_api_keys(
             limits: ApiKeyLimits {
                 per_minute: key_table.get("per_minute")?,
                 per_day: key_table.get("per_day")?,
+                per_month: key_table.get("per_month")?,
                 countries: key_table.countries("countries")?,
             },
             is_shared: key_table.get("shared")?.unwrap_or(false),

@@ -33,6 +33,7 @@ pub(super) fn check_relations(config: &Config, config_source: &ConfigSource) -> 
             return Err(config_source.error_at("work.lease", &relation_problem));
         }
     }
+    check_account_channels(config, config_source)?;
     let body_bytes_min = config.limits.message_chars_max.saturating_mul(BYTES_PER_CHAR_MAX);
     if config.limits.body_bytes_max < body_bytes_min {
         let relation_problem = format!(
@@ -47,6 +48,19 @@ pub(super) fn check_relations(config: &Config, config_source: &ConfigSource) -> 
             "is less than twice limits.body_bytes_max: raise it to at least {in_flight_min}, or lower limits.body_bytes_max"
         );
         return Err(config_source.error_at("limits.body_bytes_in_flight_max", &relation_problem));
+    }
+    Ok(())
+}
+
+/// Returns an error for an account whose `channel` is not configured: each of its messages would be refused.
+fn check_account_channels(config: &Config, config_source: &ConfigSource) -> Result<()> {
+    let is_configured = |name: &str| config.channels.iter().any(|channel| channel.name.as_str() == name);
+    for (index, key) in config.keys.iter().enumerate() {
+        if let Some(channel) = key.account.channel.as_deref().filter(|channel| !is_configured(channel)) {
+            let problem =
+                format!("is \"{channel}\", which is not configured; add [channels.{channel}] or correct it");
+            return Err(config_source.error_at(&format!("keys[{index}].channel"), &problem));
+        }
     }
     Ok(())
 }

@@ -329,6 +329,8 @@ pub struct ApiKeyLimits {
     pub per_minute: Option<u32>,
     /// Maximum number of text parts on a day in UTC, over all recipients; `None` means no limit.
     pub per_day: Option<u32>,
+    /// Maximum number of text parts in a calendar month in UTC, over all recipients; `None` means no limit.
+    pub per_month: Option<u32>,
     /// Countries whose phone numbers the key sends to; empty for all.
     pub countries: Vec<PhoneRegion>,
 }

@@ -117,3 +117,22 @@ async fn an_address_outside_the_networks_does_not_learn_whether_a_password_is_ri
     assert_eq!(error_from(inside, "u", "wrong"), Some(AuthError::UnknownKey));
     assert_eq!(error_from(inside, "u", "p"), None);
 }
+
+#[tokio::test]
+async fn what_an_account_without_an_api_key_accepted_belongs_to_it() {
+    let server = server_with(|config| {
+        config.keys = vec![
+            ApiKey { sha256: None, is_shared: false, ..account(Scope::Send) },
+            api_key("bank", "secret-of-the-bank", Scope::Read),
+            api_key("operator", "secret-of-the-operator", Scope::Admin),
+        ];
+    })
+    .await;
+    let sent = get(&server, "/send?username=u&password=p&to=09122222222&content=hi").await.text();
+    let id = sent.trim_start_matches("Success \"").trim_end_matches('"');
+    assert_eq!(stored(&server, id).await.owner, "shop");
+    for (key, status) in [("secret-of-the-bank", 404), ("secret-of-the-operator", 200)] {
+        let request = Request::get(format!("/v1/messages/{id}")).header("x-api-key", key);
+        assert_eq!(server.request(request.body(Body::empty()).unwrap()).await.status, status, "{key}");
+    }
+}

@@ -1,4 +1,4 @@
-//! Spending limits of a key: text parts per minute and per day, countries, and premium-rate numbers.
+//! Spending limits of a key: text parts per minute, day and month, countries, and premium-rate numbers.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -72,6 +72,20 @@ async fn a_day_counts_the_parts_of_every_recipient() {
     let refused = send_to(&server, "shop", "09122222222").await;
     // 22:13:20 UTC: the next day begins in 6,400 s.
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, Some("6400")));
+}
+
+#[tokio::test]
+async fn a_month_ends_with_the_calendar() {
+    let limits = ApiKeyLimits { per_month: Some(2), ..ApiKeyLimits::default() };
+    let server = TestServer::with_manual_clock(|config| with_limits(config, limits)).await;
+    for _ in 0..2 {
+        assert_eq!(send_to(&server, "shop", "09122222222").await.status, 201);
+    }
+    let refused = send_to(&server, "shop", "09122222222").await;
+    // 14 November, 22:13:20 UTC: December begins in 1,388,800 s.
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, Some("1388800")));
+    server.gateway.clock.advance(Duration::from_secs(1_388_800));
+    assert_eq!(send_to(&server, "shop", "09122222222").await.status, 201);
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, TimeDelta};
+
 use super::broadcasts::{broadcast_to, register_all};
 use super::fixtures::*;
 use crate::Store;
@@ -42,6 +44,25 @@ pub async fn a_spending_limit_counts_the_parts_of_a_minute(open: OpenStore<'_>) 
     assert_eq!(accept_one(&*store, limited(7, 10, 1, at(59))).await, limit_reached(61));
     // More than the whole limit is never accepted.
     assert_eq!(accept_one(&*store, limited(8, 10, 11, at(120))).await, limit_reached(60));
+}
+
+pub async fn a_spending_limit_counts_the_parts_of_a_calendar_month(open: OpenStore<'_>) {
+    let store = open();
+    let december = DateTime::parse_from_rfc3339("2026-12-01T00:00:00Z").unwrap().to_utc();
+    let seconds_after = |seconds: i64| december + TimeDelta::seconds(seconds);
+    let limited = |number: u64, parts: u32, now: Timestamp| {
+        let counting = ThrottleCounting::PartsOfMonth(parts);
+        let per_month = UserThrottle { counting, ..per_minute(10, parts) };
+        NewMessage { created_at: now, throttles: vec![per_month], ..sms(number) }
+    };
+    accepted(&*store, limited(1, 6, seconds_after(-30 * 86_400))).await;
+    accepted(&*store, limited(2, 4, seconds_after(-60))).await;
+    assert_eq!(accept_one(&*store, limited(3, 1, seconds_after(-60))).await, limit_reached(60));
+    accepted(&*store, limited(4, 9, seconds_after(0))).await;
+    // A message of a process whose clock is slightly behind counts in the newest month.
+    assert_eq!(accept_one(&*store, limited(5, 2, seconds_after(-1))).await, limit_reached(31 * 86_400 + 1));
+    accepted(&*store, limited(6, 1, seconds_after(31 * 86_400 - 1))).await;
+    accepted(&*store, limited(7, 10, seconds_after(31 * 86_400))).await;
 }
 
 pub async fn a_batch_stays_within_the_spending_limit(open: OpenStore<'_>) {

@@ -195,6 +195,7 @@ config_keys! {
     "keys.per_minute", TEXT_PARTS, "",
         "maximum number of text parts that it may send in a calendar minute, over all recipients and processes";
     "keys.per_day", TEXT_PARTS, "", "the same for a day in UTC";
+    "keys.per_month", TEXT_PARTS, "", "the same for a calendar month in UTC";
     "keys.countries", List, "",
         "countries whose phone numbers it sends to, in addition to the channel's rule; all when not given";
     "keys.shared", Flag, "false",

@@ -37,6 +37,15 @@ fn a_name_and_its_secret_stand_together() {
 }
 
 #[test]
+fn the_channel_of_an_account_is_configured() {
+    let login = "user = \"shop\"\npassword = \"pass1234\"\n";
+    let error = load(&format!("{ACCOUNT}{login}channel = \"smss\"\n")).unwrap_err();
+    assert!(error.contains("keys[0].channel is \"smss\", which is not configured"), "{error}");
+    let config = load(&format!("{ACCOUNT}{login}channel = \"sms\"\n")).unwrap();
+    assert_eq!(config.keys[0].account.channel.as_deref(), Some("sms"));
+}
+
+#[test]
 fn a_login_belongs_to_one_account() {
     let login = "smpp_system_id = \"shop\"\nsmpp_password = \"pass1234\"\n";
     let bank = ACCOUNT.replace("shop", "bank");

@@ -15,10 +15,15 @@ fn a_key_has_spending_limits_and_owns_what_it_accepts() {
     let config = load(KEY).unwrap();
     assert_eq!((&config.keys[0].limits, config.keys[0].owner()), (&ApiKeyLimits::default(), "shop"));
     assert!(!config.allow_premium_numbers);
-    let limited = "per_minute = 60\nper_day = 5000\ncountries = [\"IR\", \"DE\"]\nshared = true\n";
+    let limited =
+        "per_minute = 60\nper_day = 5000\nper_month = 90_000\ncountries = [\"IR\", \"DE\"]\nshared = true\n";
     let config = load(&format!("allow_premium_numbers = true\n{KEY}{limited}")).unwrap();
-    let limits =
-        ApiKeyLimits { per_minute: Some(60), per_day: Some(5000), countries: regions(&["IR", "DE"]) };
+    let limits = ApiKeyLimits {
+        per_minute: Some(60),
+        per_day: Some(5000),
+        per_month: Some(90_000),
+        countries: regions(&["IR", "DE"]),
+    };
     assert_eq!((&config.keys[0].limits, config.keys[0].owner()), (&limits, ""));
     assert!(config.allow_premium_numbers);
     let error = load(&format!("{KEY}per_day = 0\n")).unwrap_err();
