@@ -18,7 +18,7 @@ use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tower::Service as _;
 
-use super::compat::presented;
+use super::compat::presented::{CredentialApi, PresentedCredential};
 use super::denial::{Denial, DenialLog};
 use super::peer::{ClientAddress, client_address};
 use super::problem::{self, Problem};
@@ -74,13 +74,18 @@ impl RequestGuard {
         mut request: Request<Body>,
     ) -> Response<Body> {
         let client = client_address(&self.gateway.config, connection.peer, request.headers());
-        let is_compat =
-            self.wrong_keys.is_counting() && presented::takes_credentials(&self.gateway, &request);
-        let key_digest = self.needs_digest().then(|| presented_digest(&request, is_compat)).flatten();
+        let credential_api = CredentialApi::of_path(self.gateway.config.compat, request.uri().path());
+        let credential = credential_api
+            .filter(|_| self.wrong_keys.is_counting())
+            .and_then(|credential_api| credential_api.presented(&request));
+        let key_digest = match credential_api {
+            Some(_) => credential.as_ref().map(PresentedCredential::digest),
+            None => self.needs_digest().then(|| auth::presented_digest(request.headers())).flatten(),
+        };
         let refusal = refuse_host(&request)
             .or_else(|| self.refuse_network(client, key_digest, &request))
             .or_else(|| connection.is_probe_only.then(|| refuse_other_than_probe(&request)).flatten())
-            .or_else(|| self.refuse_guess(client, key_digest, is_compat, &request));
+            .or_else(|| self.refuse_guess(client, key_digest, credential_api.is_some(), &request));
         let mut response = match refusal {
             Some(problem) => problem.into_response(),
             None => {
@@ -91,7 +96,7 @@ impl RequestGuard {
                 call_router(router, request).await
             }
         };
-        self.record(client, key_digest, is_compat, &mut response);
+        self.record(client, key_digest, credential.as_ref(), &mut response);
         add_private_headers(&mut response);
         if connection.is_probe_only {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -172,17 +177,20 @@ impl RequestGuard {
         &self,
         client: IpAddr,
         key_digest: Option<[u8; 32]>,
-        is_compat: bool,
+        credential: Option<&PresentedCredential>,
         response: &mut Response<Body>,
     ) {
-        let is_accepted = is_compat && response.status().is_success();
+        let is_right = |digest| match credential {
+            Some(credential) => credential.is_right(&self.gateway),
+            None => self.gateway.api_keys().iter().any(|key| key.sha256 == Some(digest)),
+        };
         if let Some(denial) = response.extensions_mut().remove::<Denial>() {
             self.denials.record(&self.gateway.metrics, &denial, client);
             if denial == Denial::UnknownKey {
                 self.wrong_keys.record_wrong(client, Instant::now());
             }
         } else if let Some(digest) = key_digest
-            && (is_accepted || self.gateway.api_keys().iter().any(|key| key.sha256 == Some(digest)))
+            && is_right(digest)
         {
             self.wrong_keys.record_right(client, digest);
         }
@@ -197,12 +205,6 @@ pub(super) async fn call_router(mut router: Router, request: Request<Body>) -> R
         Ok(Err(never)) => match never {},
         Err(panic) => problem::panic_response(panic),
     }
-}
-
-/// Returns the digest of the key in the headers, or of the user and password in the query of a compatible API.
-fn presented_digest(request: &Request<Body>, is_compat: bool) -> Option<[u8; 32]> {
-    let in_query = || is_compat.then(|| presented::query_digest(request)).flatten();
-    auth::presented_digest(request.headers()).or_else(in_query)
 }
 
 /// Returns the refusal of a request that does not say exactly once for which host it is: proxies and this gateway could

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +14,7 @@ use crate::auth::{AuthError, Caller};
 use crate::errors;
 use crate::peer::ClientAddress;
 use postrider_core::address::{AddressKind, parse_address};
+use postrider_core::request_origin;
 use postrider_engine::accounts::Credential;
 use postrider_engine::config::{ApiKey, Scope};
 use postrider_engine::gateway::Gateway;
@@ -53,6 +55,20 @@ pub(super) fn authorize_credential(
     let ClientAddress(client) = extensions.get().copied().ok_or(AuthError::NetworkNotAllowed)?;
     let (key, caller) = authorize_account(gateway, credential, client, scope)?;
     Ok(CompatCaller { key: Some(key), api_key_name: caller.api_key_name.clone(), caller })
+}
+
+/// Authorizes Basic credentials. Browsers add them by themselves, so they authorize no change (any scope but `read`) that a
+/// page of another site requests.
+pub(super) fn authorize_basic(
+    gateway: &Gateway,
+    head: &Parts,
+    credential: Credential<'_>,
+    scope: Scope,
+) -> Result<CompatCaller, AuthError> {
+    if scope != Scope::Read && request_origin::is_cross_site(&head.headers) {
+        return Err(AuthError::CrossSite);
+    }
+    authorize_credential(gateway, &head.extensions, credential, scope)
 }
 
 /// Returns user and password of Basic credentials.

@@ -112,8 +112,8 @@ fn authorize(
 ) -> Result<CompatCaller, TwilioError> {
     let (sid, token) = account::basic_credentials(&head.headers).unwrap_or_default();
     let credential = Credential::Twilio { sid: &sid, token: &token };
-    let caller = account::authorize_credential(gateway, &head.extensions, credential, scope)
-        .map_err(TwilioError::unauthorized)?;
+    let caller =
+        account::authorize_basic(gateway, head, credential, scope).map_err(TwilioError::unauthorized)?;
     if !gateway.api_keys().is_empty() && sid != account_sid {
         return Err(TwilioError::not_found(head.uri.path()));
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{Method, Request, Response, request};
 use axum::routing::{any, get};
 use axum::{Json, Router};
@@ -155,7 +156,11 @@ fn authorize(
 ) -> Result<CompatCaller, AuthError> {
     let (key, secret) = credentials(head, fields);
     let credential = Credential::Vonage { key: &key, secret: &secret };
-    account::authorize_credential(gateway, &head.extensions, credential, scope)
+    if head.headers.contains_key(AUTHORIZATION) {
+        account::authorize_basic(gateway, head, credential, scope)
+    } else {
+        account::authorize_credential(gateway, &head.extensions, credential, scope)
+    }
 }
 
 /// Returns a balance of 0: the gateway keeps none.

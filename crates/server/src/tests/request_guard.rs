@@ -5,7 +5,9 @@ use axum::http::Request;
 
 use super::connection::ListeningServer;
 use super::{TestServer, api_key};
-use postrider_engine::config::{Account, ApiKey, CompatConfig, Config, PasswordDigest, Scope, UserLogin};
+use postrider_engine::config::{
+    Account, ApiKey, CompatConfig, Config, PasswordDigest, Scope, TwilioLogin, UserLogin, VonageLogin,
+};
 use sha2::{Digest, Sha256};
 
 fn with_keys(config: &mut Config) {
@@ -126,6 +128,72 @@ async fn an_address_that_guesses_passwords_of_an_account_has_to_wait() {
     assert_status(&request(&listening, &format!("POST {sendsms}\r\ncontent-length: 0")).await, 429);
     // A password of this address that was right before.
     assert_status(&balance("p").await, 200);
+}
+
+/// Returns a listener of all compatible APIs with one account, of which this address has guessed the password too often.
+async fn listener_after_guesses() -> ListeningServer {
+    let listening = ListeningServer::with(|config| {
+        config.compat = CompatConfig { kannel: true, jasmin: true, twilio: true, vonage: true };
+        let password = PasswordDigest(Sha256::digest("p").into());
+        let account = Account {
+            user: Some(UserLogin { user: "u".to_owned(), password }),
+            twilio: Some(TwilioLogin { sid: "ACu".to_owned(), token: "t".to_owned() }),
+            vonage: Some(VonageLogin { key: "v".to_owned(), secret: "p".to_owned() }),
+            ..Account::default()
+        };
+        config.keys = vec![ApiKey { account, ..api_key("shop", "s3nd", Scope::Admin) }];
+    })
+    .await;
+    let guess = "GET /balance?username=u&password=x HTTP/1.1\r\nhost: localhost";
+    assert_status(&request(&listening, guess).await, 403);
+    listening
+}
+
+async fn guess_often(listening: &ListeningServer) {
+    for number in 0..50 {
+        let head = format!("GET /balance?username=u&password=x{number} HTTP/1.1\r\nhost: localhost");
+        request(listening, &head).await;
+    }
+}
+
+#[tokio::test]
+async fn no_other_key_of_a_request_exempts_guesses_of_an_account() {
+    let listening = listener_after_guesses().await;
+    // Right keys, and a body that Vonage answers with 200 before it knows the sender.
+    assert_status(&get_with_key(&listening, "/v1/messages", "s3nd").await, 200);
+    let balance = "GET /balance?username=u&password=p HTTP/1.1\r\nhost: localhost";
+    assert_status(&request(&listening, balance).await, 200);
+    let broken = "POST /sms/json HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                  x-api-key: x\r\ncontent-length: 0";
+    assert_status(&request(&listening, broken).await, 200);
+    guess_often(&listening).await;
+    for guess in [
+        "GET /balance?username=u&password=y HTTP/1.1\r\nhost: localhost\r\nx-api-key: s3nd",
+        "GET /balance?username=u&password=y HTTP/1.1\r\nhost: localhost\r\nx-api-key: x",
+        "GET /sms/json?username=u&password=p&api_key=v&api_secret=y HTTP/1.1\r\nhost: localhost",
+        "POST /cgi-bin/sendsms?user=u&pass=p HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0",
+    ] {
+        assert_status(&request(&listening, guess).await, 429);
+    }
+}
+
+#[tokio::test]
+async fn a_credential_of_each_api_that_was_right_before_is_still_taken() {
+    let listening = listener_after_guesses().await;
+    let requests = [
+        "GET /2010-04-01/Accounts/ACu/Balance.json HTTP/1.1\r\nhost: localhost\r\nauthorization: Basic QUN1OnQ=",
+        "GET /account/get-balance HTTP/1.1\r\nhost: localhost\r\nauthorization: Basic djpw",
+        "GET /account/get-balance?api_key=v&api_secret=p HTTP/1.1\r\nhost: localhost",
+        "GET /secure/balance HTTP/1.1\r\nhost: localhost\r\nauthorization: Basic dTpw",
+        "GET /balance?username=u&password=p HTTP/1.1\r\nhost: localhost",
+    ];
+    for head in requests {
+        assert_status(&request(&listening, head).await, 200);
+    }
+    guess_often(&listening).await;
+    for head in requests {
+        assert_status(&request(&listening, head).await, 200);
+    }
 }
 
 #[tokio::test]

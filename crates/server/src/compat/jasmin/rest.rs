@@ -6,11 +6,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Request, Response, StatusCode, request};
 use axum::routing::{get, post};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::credentials::{Credentials, argument_name, fields_of, push_credentials};
@@ -19,6 +16,7 @@ use crate::body;
 use crate::compat::account;
 use crate::compat::query::LenientFields;
 use crate::denial::Denial;
+use postrider_core::request_origin;
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::request_load::BodySender;
@@ -92,15 +90,17 @@ fn read_query(request: &Request<Body>) -> Result<LenientFields, Box<Response<Bod
 
 /// Returns the credentials of the `Authorization` header, or the answer to a request without them.
 fn read_credentials(headers: &HeaderMap) -> Result<Credentials, Box<Response<Body>>> {
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let encoded = header.and_then(|header| header.strip_prefix("Basic "));
-    let decoded = encoded.and_then(|encoded| STANDARD.decode(encoded.trim()).ok());
-    let credentials = decoded.and_then(|decoded| {
-        let text = String::from_utf8(decoded).ok()?;
-        let (user, password) = text.split_once(':')?;
-        Some(Credentials { user: user.to_owned(), password: password.to_owned() })
-    });
-    credentials.ok_or_else(|| {
+    // Browsers add Basic credentials by themselves, also to the requests of other sites.
+    if request_origin::is_cross_site(headers) {
+        return Err(Box::new(answers::titled_response(
+            StatusCode::FORBIDDEN,
+            "Forbidden",
+            "requests from other sites are refused",
+            Some(Denial::CrossSite),
+        )));
+    }
+    let credentials = account::basic_credentials(headers);
+    credentials.map(|(user, password)| Credentials { user, password }).ok_or_else(|| {
         Box::new(answers::titled_response(
             StatusCode::UNAUTHORIZED,
             "Authentication required",

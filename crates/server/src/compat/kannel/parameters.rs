@@ -8,8 +8,8 @@ use crate::compat::charset;
 use crate::compat::query::{LenientFields, leading_integer, restore_plus};
 
 /// Names of parameters with an alias.
-pub(super) const USERNAME: [&str; 2] = ["username", "user"];
-pub(super) const PASSWORD: [&str; 2] = ["password", "pass"];
+pub(in crate::compat) const USERNAME: [&str; 2] = ["username", "user"];
+pub(in crate::compat) const PASSWORD: [&str; 2] = ["password", "pass"];
 const DLR_MASK: [&str; 2] = ["dlr-mask", "dlrmask"];
 const DLR_URL: [&str; 2] = ["dlr-url", "dlrurl"];
 

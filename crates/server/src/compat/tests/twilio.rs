@@ -214,3 +214,23 @@ async fn account_and_balance_prove_the_login() {
     let deleted = request(&server, Method::DELETE, &format!("{account}.json"), "").await;
     assert_eq!((deleted.status.as_u16(), &deleted.json()["code"]), (405, &json!(20004)));
 }
+
+#[tokio::test]
+async fn a_page_of_another_site_cannot_send_with_the_credentials_of_a_browser() {
+    let server = server().await;
+    let basic = format!("Basic {}", STANDARD.encode(format!("{TWILIO_SID}:token")));
+    for (path, basic, refused) in [
+        (MESSAGES, basic.as_str(), "20403"),
+        ("/sms/json?to=989122222222&from=Acme&text=hi", "Basic dmtleTp2c2VjcmV0", "\"8\""),
+        ("/secure/send", "Basic dTpw", "requests from other sites are refused"),
+    ] {
+        let request = Request::post(path)
+            .header("authorization", basic)
+            .header("sec-fetch-site", "cross-site")
+            .header("content-type", "application/x-www-form-urlencoded");
+        let form = Body::from(format!("{TO}&From=Acme&Body=hi"));
+        let response = send(&server, request.body(form).unwrap()).await;
+        assert!(response.text().contains(refused), "{path}: {}", response.text());
+    }
+    assert_eq!(server.message_count().await, 0);
+}
