@@ -8,8 +8,8 @@ use crate::compat::charset;
 use crate::compat::query::{LenientFields, leading_integer, restore_plus};
 
 /// Names of parameters with an alias.
-pub(in crate::compat) const USERNAME: [&str; 2] = ["username", "user"];
-pub(in crate::compat) const PASSWORD: [&str; 2] = ["password", "pass"];
+pub(crate) const USERNAME: [&str; 2] = ["username", "user"];
+pub(crate) const PASSWORD: [&str; 2] = ["password", "pass"];
 const DLR_MASK: [&str; 2] = ["dlr-mask", "dlrmask"];
 const DLR_URL: [&str; 2] = ["dlr-url", "dlrurl"];
 
